@@ -1,0 +1,18 @@
+//! The `fanfold` command.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fanfold::runtime::{command, telemetry};
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init_command();
+    match command::run(command::Cli::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

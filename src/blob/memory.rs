@@ -1,0 +1,125 @@
+//! A bucket in memory, versioned.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+
+use super::{Blob, Body, Part, UploadId, Written};
+use crate::model::error::{Error, Result};
+
+/// A bucket in memory; clones share their objects.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryBlob(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// All versions of each key, the newest last.
+    objects: BTreeMap<String, Vec<(String, Option<Bytes>)>>,
+    uploads: BTreeMap<String, BTreeMap<i32, Bytes>>,
+    next: u64,
+}
+
+impl State {
+    fn write(&mut self, key: &str, body: Option<Bytes>) -> String {
+        self.next += 1;
+        let version = format!("v{}", self.next);
+        self.objects.entry(key.to_owned()).or_default().push((version.clone(), body));
+        version
+    }
+}
+
+impl MemoryBlob {
+    /// An empty bucket.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Writes an object and tells its version, as an uploader would see it.
+    pub fn upload(&self, key: &str, body: impl Into<Bytes>) -> String {
+        self.state(|state| state.write(key, Some(body.into())))
+    }
+
+    /// The newest version of an object.
+    pub fn read(&self, key: &str) -> Option<Bytes> {
+        self.state(|state| state.objects.get(key)?.last()?.1.clone())
+    }
+
+    /// All keys that have an object.
+    pub fn keys(&self) -> Vec<String> {
+        self.state(|state| {
+            let live = |versions: &Vec<(String, Option<Bytes>)>| versions.last().is_some_and(|v| v.1.is_some());
+            let keys = state.objects.iter().filter(|(_, versions)| live(versions));
+            keys.map(|(key, _)| key.clone()).collect()
+        })
+    }
+
+    fn state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Blob for MemoryBlob {
+    async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
+        let found = self.state(|state| {
+            let versions = state.objects.get(key)?;
+            match version {
+                Some(wanted) => versions.iter().find(|(id, _)| id == wanted)?.1.clone(),
+                None => versions.last()?.1.clone(),
+            }
+        });
+        Ok(found.map(|body| stream::iter([Ok(body)]).boxed()))
+    }
+
+    async fn put(&self, key: &str, _content_type: &str, body: Bytes) -> Result<Written> {
+        let version = Some(self.upload(key, body));
+        Ok(Written { version })
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.state(|state| {
+            if state.objects.contains_key(key) {
+                state.write(key, None);
+            }
+        });
+        Ok(())
+    }
+
+    async fn begin_upload(&self, _key: &str, _content_type: &str) -> Result<UploadId> {
+        Ok(self.state(|state| {
+            state.next += 1;
+            let id = format!("u{}", state.next);
+            state.uploads.insert(id.clone(), BTreeMap::new());
+            UploadId(id)
+        }))
+    }
+
+    async fn put_part(&self, _key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
+        self.state(|state| match state.uploads.get_mut(&upload.0) {
+            Some(parts) => {
+                parts.insert(number, body);
+                let tag = format!("{}-{number}", upload.0);
+                Ok(Part { number, tag })
+            }
+            None => Err(Error::conflict("the upload was given up")),
+        })
+    }
+
+    async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
+        self.state(|state| {
+            let Some(kept) = state.uploads.remove(&upload.0) else {
+                return Err(Error::conflict("the upload was given up"));
+            };
+            let pieces: Option<Vec<Bytes>> = parts.iter().map(|part| kept.get(&part.number).cloned()).collect();
+            let pieces = pieces.ok_or_else(|| Error::internal("a part was never uploaded"))?;
+            let version = Some(state.write(key, Some(pieces.concat().into())));
+            Ok(Written { version })
+        })
+    }
+
+    async fn abort_upload(&self, _key: &str, upload: &UploadId) -> Result<()> {
+        self.state(|state| state.uploads.remove(&upload.0));
+        Ok(())
+    }
+}

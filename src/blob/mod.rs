@@ -1,0 +1,94 @@
+//! Objects in one bucket.
+
+pub mod memory;
+pub mod s3;
+pub mod upload;
+
+use std::future::Future;
+
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::model::error::Result;
+
+/// The size from which an output is uploaded in parts, and of each part but the last. S3 wants at
+/// least 5 MiB a part and at most 10,000 parts:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+pub const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// The bytes of an object as they arrive.
+pub type Body = BoxStream<'static, Result<Bytes>>;
+
+/// An upload in parts that was begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadId(pub String);
+
+/// The receipt of one part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The part's number, from 1.
+    pub number: i32,
+    /// What the store answered.
+    pub tag: String,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The version that was made, if the bucket keeps versions.
+    pub version: Option<String>,
+}
+
+/// One bucket. Reads see every write that came before them
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>). Failed
+/// calls were tried again already, except inside a body's stream; they may have had their effect.
+pub trait Blob: Send + Sync + 'static {
+    /// Opens an object, or the version of it that is named. `None` if there is none. The body
+    /// fails with `Transient` if the connection breaks; nobody tries that again.
+    fn get(&self, key: &str, version: Option<&str>) -> impl Future<Output = Result<Option<Body>>> + Send;
+
+    /// Writes an object whole, replacing what is there. Idempotent.
+    fn put(&self, key: &str, content_type: &str, body: Bytes) -> impl Future<Output = Result<Written>> + Send;
+
+    /// Deletes an object. Idempotent: a missing one is no error.
+    fn delete(&self, key: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Begins an upload in parts. Nothing is seen under the key until it is completed.
+    fn begin_upload(&self, key: &str, content_type: &str) -> impl Future<Output = Result<UploadId>> + Send;
+
+    /// Writes one part of at least [`PART_BYTES`], the last of any size. Idempotent for its number.
+    fn put_part(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        number: i32,
+        body: Bytes,
+    ) -> impl Future<Output = Result<Part>> + Send;
+
+    /// Makes the object of its parts, in ascending order, replacing what is there.
+    fn complete_upload(
+        &self,
+        key: &str,
+        upload: &UploadId,
+        parts: &[Part],
+    ) -> impl Future<Output = Result<Written>> + Send;
+
+    /// Gives an upload up and frees its parts. Idempotent.
+    fn abort_upload(&self, key: &str, upload: &UploadId) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Reads an object to its end, for objects known to be small. `None` if there is none.
+///
+/// # Errors
+/// As [`Blob::get`].
+pub async fn read_all(blob: &impl Blob, key: &str) -> Result<Option<Bytes>> {
+    use futures::TryStreamExt;
+    let Some(body) = blob.get(key, None).await? else {
+        return Ok(None);
+    };
+    let mut pieces: Vec<Bytes> = body.try_collect().await?;
+    if pieces.len() == 1 {
+        return Ok(pieces.pop());
+    }
+    Ok(Some(pieces.concat().into()))
+}

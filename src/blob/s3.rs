@@ -1,0 +1,107 @@
+//! A bucket in S3.
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+
+use super::{Blob, Body, Part, UploadId, Written};
+use crate::model::error::{Error, Result};
+use crate::sdk;
+
+/// A bucket in S3.
+#[derive(Debug, Clone)]
+pub struct S3Blob {
+    client: Client,
+    bucket: String,
+}
+
+impl S3Blob {
+    /// A bucket by its name.
+    pub fn new(client: Client, bucket: impl Into<String>) -> Self {
+        Self { client, bucket: bucket.into() }
+    }
+
+    fn place(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+}
+
+/// What S3 answers for an object or a version that is not there, deleted ones included
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>). A version id that was
+/// never one is answered with `InvalidArgument`; a delete marker's with `MethodNotAllowed`.
+fn is_missing(code: Option<&str>) -> bool {
+    matches!(code, Some("NoSuchKey" | "NoSuchVersion" | "NotFound" | "MethodNotAllowed"))
+}
+
+impl Blob for S3Blob {
+    async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
+        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        let found = request.set_version_id(version.map(str::to_owned)).send().await;
+        let body = match found {
+            Ok(object) => object.body,
+            Err(error) if is_missing(error.code()) => return Ok(None),
+            Err(error) => return Err(sdk::error("read", &self.place(key), error)),
+        };
+        let place = self.place(key);
+        let pieces = stream::unfold(body, move |mut body| {
+            let place = place.clone();
+            async move {
+                let piece = body.next().await?;
+                let lost = |e| Error::transient(format!("lost the connection while reading {place}")).because(e);
+                Some((piece.map_err(lost), body))
+            }
+        });
+        Ok(Some(pieces.boxed()))
+    }
+
+    async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key);
+        let request = request.content_type(content_type).body(ByteStream::from(body));
+        let put = request.send().await.map_err(|e| sdk::error("write", &self.place(key), e))?;
+        let version = put.version_id;
+        Ok(Written { version })
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        let request = self.client.delete_object().bucket(&self.bucket).key(key);
+        request.send().await.map_err(|e| sdk::error("delete", &self.place(key), e))?;
+        Ok(())
+    }
+
+    async fn begin_upload(&self, key: &str, content_type: &str) -> Result<UploadId> {
+        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key);
+        let begun = request.content_type(content_type).send().await;
+        let begun = begun.map_err(|e| sdk::error("begin an upload to", &self.place(key), e))?;
+        begun.upload_id.map(UploadId).ok_or_else(|| Error::transient("S3 began an upload without an id"))
+    }
+
+    async fn put_part(&self, key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
+        let request = self.client.upload_part().bucket(&self.bucket).key(key);
+        let request = request.upload_id(&upload.0).part_number(number).body(ByteStream::from(body));
+        let put = request.send().await.map_err(|e| sdk::error("write a part of", &self.place(key), e))?;
+        let tag = put.e_tag.ok_or_else(|| Error::transient("S3 took a part without an entity tag"))?;
+        Ok(Part { number, tag })
+    }
+
+    async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
+        let part = |part: &Part| CompletedPart::builder().part_number(part.number).e_tag(&part.tag).build();
+        let whole = CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(part).collect()));
+        let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key);
+        let request = request.upload_id(&upload.0).multipart_upload(whole.build());
+        let done = request.send().await.map_err(|e| sdk::error("complete the upload to", &self.place(key), e))?;
+        let version = done.version_id;
+        Ok(Written { version })
+    }
+
+    async fn abort_upload(&self, key: &str, upload: &UploadId) -> Result<()> {
+        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key);
+        match request.upload_id(&upload.0).send().await {
+            Ok(_) => Ok(()),
+            Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
+            Err(error) => Err(sdk::error("give up the upload to", &self.place(key), error)),
+        }
+    }
+}

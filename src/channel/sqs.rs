@@ -1,0 +1,140 @@
+//! A channel in SQS.
+
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntry};
+
+use super::{Channel, Delivery, Outgoing};
+use crate::model::error::{Error, Result};
+use crate::sdk;
+
+// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+// (a batch may hold 1 MiB since 2025; 256 KiB is what every region and emulator takes).
+const BATCH_MESSAGES: usize = 10;
+const BATCH_BYTES: usize = 256 * 1024;
+const RESENDS: usize = 3;
+const WAIT_SECONDS: i32 = 1;
+
+/// A queue in SQS.
+#[derive(Debug, Clone)]
+pub struct SqsChannel {
+    client: Client,
+    url: String,
+}
+
+impl SqsChannel {
+    /// A queue by its URL.
+    pub fn new(client: Client, url: impl Into<String>) -> Self {
+        Self { client, url: url.into() }
+    }
+
+    /// Sends one batch and says which of its messages were not taken: a batch call that succeeds
+    /// may still name failed entries.
+    async fn send_batch(&self, batch: &[Outgoing]) -> Result<Vec<Outgoing>> {
+        let mut request = self.client.send_message_batch().queue_url(&self.url);
+        for (position, message) in batch.iter().enumerate() {
+            let entry = SendMessageBatchRequestEntry::builder()
+                .id(position.to_string())
+                .message_body(&message.body)
+                .set_message_group_id(message.group.clone())
+                .set_message_deduplication_id(message.group.clone())
+                .build();
+            request = request.entries(entry.map_err(|e| Error::internal("a message lacks a field").because(e))?);
+        }
+        let sent = request.send().await.map_err(|e| sdk::error("send to", &self.url, e))?;
+        let failed = sent.failed.iter();
+        Ok(failed.filter_map(|entry| batch.get(entry.id.parse::<usize>().ok()?).cloned()).collect())
+    }
+}
+
+impl Channel for SqsChannel {
+    async fn send(&self, messages: Vec<Outgoing>) -> Result<()> {
+        for batch in batches(&messages) {
+            let mut left = self.send_batch(batch).await?;
+            for _ in 0..RESENDS {
+                if left.is_empty() {
+                    break;
+                }
+                left = self.send_batch(&left).await?;
+            }
+            if !left.is_empty() {
+                return Err(Error::transient(format!(
+                    "{} did not take {} of {} messages",
+                    self.url,
+                    left.len(),
+                    batch.len()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, most: usize) -> Result<Vec<Delivery>> {
+        let request = self.client.receive_message().queue_url(&self.url);
+        let request = request
+            .max_number_of_messages(most.clamp(1, BATCH_MESSAGES) as i32)
+            .wait_time_seconds(WAIT_SECONDS)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let received = request.send().await.map_err(|e| sdk::error("receive from", &self.url, e))?;
+        let delivery = |message: aws_sdk_sqs::types::Message| {
+            let count = MessageSystemAttributeName::ApproximateReceiveCount;
+            let attempt = message.attributes.as_ref().and_then(|a| a.get(&count)?.parse().ok());
+            Delivery {
+                id: message.message_id.unwrap_or_default(),
+                receipt: message.receipt_handle.unwrap_or_default(),
+                body: message.body.unwrap_or_default(),
+                attempt: attempt.unwrap_or(1),
+            }
+        };
+        Ok(received.messages.unwrap_or_default().into_iter().map(delivery).collect())
+    }
+
+    async fn delete(&self, receipt: &str) -> Result<()> {
+        let request = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt);
+        request.send().await.map_err(|e| sdk::error("delete from", &self.url, e))?;
+        Ok(())
+    }
+
+    /// By the message's visibility timeout:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
+    async fn release(&self, receipt: &str, delay: Duration) -> Result<()> {
+        let request = self.client.change_message_visibility().queue_url(&self.url);
+        let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX).min(43_200);
+        let request = request.receipt_handle(receipt).visibility_timeout(seconds);
+        request.send().await.map_err(|e| sdk::error("release a message of", &self.url, e))?;
+        Ok(())
+    }
+}
+
+/// Cuts messages into batches that one request can carry.
+fn batches(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
+    let mut batches = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (at, message) in messages.iter().enumerate() {
+        if at - from == BATCH_MESSAGES || (at > from && bytes + message.body.len() > BATCH_BYTES) {
+            batches.push(&messages[from..at]);
+            (from, bytes) = (at, 0);
+        }
+        bytes += message.body.len();
+    }
+    if from < messages.len() {
+        batches.push(&messages[from..]);
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_keep_both_limits() {
+        let message = |bytes: usize| Outgoing::new("x".repeat(bytes));
+        let sizes = |messages: &[Outgoing]| -> Vec<usize> { batches(messages).iter().map(|b| b.len()).collect() };
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
+        assert_eq!(sizes(&vec![message(10); 23]), [10, 10, 3]);
+        assert_eq!(sizes(&vec![message(100 * 1024); 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[message(300 * 1024), message(1)]), [1, 1]);
+    }
+}

@@ -1,0 +1,303 @@
+//! The JSON document `{"records":[{…},…]}`, read element by element. The scanner finds where each
+//! value ends, serde_json says whether it is one; other members are checked and skipped.
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use super::{not_utf8, reason, too_large};
+use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use crate::model::summary::Fault;
+
+const MEMBER: &str = "records";
+
+/// Where the scanner stands in the document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    Start,
+    KeyOrEnd,
+    Key,
+    Colon,
+    MemberValue,
+    AfterMember,
+    Array,
+    ElementOrEnd,
+    Element,
+    AfterElement,
+    End,
+}
+
+/// A line and a column, both from 1, the column in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Position {
+    line: u64,
+    column: u64,
+}
+
+impl std::fmt::Display for Position {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "line {}, column {}", self.line, self.column)
+    }
+}
+
+/// Reads elements from pieces of a document.
+pub struct JsonRecords {
+    at: At,
+    position: Position,
+    value: Option<Scan>,
+    records_next: bool,
+    seen_records: bool,
+    next: u64,
+}
+
+impl Default for JsonRecords {
+    fn default() -> Self {
+        Self {
+            at: At::Start,
+            position: Position { line: 1, column: 1 },
+            value: None,
+            records_next: false,
+            seen_records: false,
+            next: 0,
+        }
+    }
+}
+
+impl JsonRecords {
+    /// Reads the next piece.
+    ///
+    /// # Errors
+    /// A fault with line and column where the document stops being one.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
+        for &byte in bytes {
+            self.step(byte, out)?;
+            if byte == b'\n' {
+                self.position.line += 1;
+                self.position.column = 1;
+            } else {
+                self.position.column += 1;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says that the document ends here. A file of nothing but white space has no records.
+    ///
+    /// # Errors
+    /// A fault if the document is not complete or has no `records`.
+    pub fn finish(&mut self) -> Result<(), Fault> {
+        match self.at {
+            At::Start => Ok(()),
+            At::End if self.seen_records => Ok(()),
+            At::End => Err(Fault::new(
+                "NO_RECORDS",
+                format!("the document has no member {MEMBER:?}; it must look like {{\"{MEMBER}\":[…]}}"),
+            )),
+            _ => Err(Fault::new(
+                "TRUNCATED_JSON",
+                format!("{}: the document ends too early; upload the whole file", self.position),
+            )),
+        }
+    }
+
+    fn step(&mut self, byte: u8, out: &mut Vec<Entry>) -> Result<(), Fault> {
+        if let Some(scan) = &mut self.value {
+            match scan.step(byte) {
+                Step::Inside => return Ok(()),
+                Step::Last => return self.complete(out),
+                // A number ends at the first byte that is not its own: that byte is still to be read.
+                Step::Past => self.complete(out)?,
+            }
+        }
+        if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+            return Ok(());
+        }
+        self.at = match (self.at, byte) {
+            (At::Start, b'{') => At::KeyOrEnd,
+            (At::KeyOrEnd | At::AfterMember, b'}') => At::End,
+            (At::AfterMember, b',') => At::Key,
+            (At::Colon, b':') if self.records_next => At::Array,
+            (At::Colon, b':') => At::MemberValue,
+            (At::Array, b'[') => At::ElementOrEnd,
+            (At::ElementOrEnd | At::AfterElement, b']') => At::AfterMember,
+            (At::AfterElement, b',') => At::Element,
+            (At::KeyOrEnd | At::Key, b'"') => self.begin(At::Key, byte),
+            (At::MemberValue, _) => self.begin(At::MemberValue, byte),
+            (At::ElementOrEnd | At::Element, _) => self.begin(At::Element, byte),
+            (at, _) => return Err(self.unexpected(at, byte)),
+        };
+        Ok(())
+    }
+
+    fn begin(&mut self, at: At, byte: u8) -> At {
+        self.value = Some(Scan::new(byte, self.position));
+        at
+    }
+
+    fn complete(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
+        let Some(scan) = self.value.take() else {
+            return Ok(());
+        };
+        self.at = match self.at {
+            At::Key => {
+                let key: String = scan.parse()?;
+                self.records_next = key == MEMBER;
+                if self.records_next && std::mem::replace(&mut self.seen_records, true) {
+                    let message = format!("{}: the document has a second member {MEMBER:?}", scan.start);
+                    return Err(Fault::new("BROKEN_JSON", message));
+                }
+                At::Colon
+            }
+            At::Element => {
+                out.push(scan.entry(self.next)?);
+                self.next += 1;
+                At::AfterElement
+            }
+            _ => {
+                if !scan.oversize {
+                    scan.parse::<IgnoredAny>()?;
+                }
+                At::AfterMember
+            }
+        };
+        Ok(())
+    }
+
+    fn unexpected(&self, at: At, byte: u8) -> Fault {
+        let wanted = match at {
+            At::Start => "the document must begin with {",
+            At::KeyOrEnd => "a member name or } is missing",
+            At::Key => "a member name is missing",
+            At::Colon => "a colon is missing",
+            At::Array => "\"records\" must be an array",
+            At::AfterMember => "a comma or } is missing",
+            At::AfterElement => "a comma or ] is missing",
+            At::End => "something follows the document's end",
+            At::MemberValue | At::ElementOrEnd | At::Element => "a value is missing",
+        };
+        let found = char::from(byte).escape_default();
+        Fault::new("BROKEN_JSON", format!("{}: {wanted}, found '{found}'", self.position))
+    }
+}
+
+/// What a byte meant for the value that is being read.
+enum Step {
+    Inside,
+    Last,
+    Past,
+}
+
+/// A value that is being read.
+struct Scan {
+    start: Position,
+    text: Vec<u8>,
+    oversize: bool,
+    kind: Kind,
+    in_string: bool,
+    escaped: bool,
+    depth: usize,
+}
+
+#[derive(PartialEq, Eq)]
+enum Kind {
+    Nested,
+    Text,
+    Bare,
+}
+
+impl Scan {
+    fn new(first: u8, start: Position) -> Self {
+        let kind = match first {
+            b'{' | b'[' => Kind::Nested,
+            b'"' => Kind::Text,
+            _ => Kind::Bare,
+        };
+        Self {
+            start,
+            text: vec![first],
+            oversize: false,
+            in_string: kind == Kind::Text,
+            depth: usize::from(kind == Kind::Nested),
+            kind,
+            escaped: false,
+        }
+    }
+
+    fn step(&mut self, byte: u8) -> Step {
+        if self.kind == Kind::Bare && matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n') {
+            return Step::Past;
+        }
+        self.keep(byte);
+        if self.in_string {
+            match byte {
+                _ if self.escaped => self.escaped = false,
+                b'\\' => self.escaped = true,
+                b'"' => {
+                    self.in_string = false;
+                    if self.kind == Kind::Text {
+                        return Step::Last;
+                    }
+                }
+                _ => {}
+            }
+            return Step::Inside;
+        }
+        match byte {
+            b'"' => self.in_string = self.kind == Kind::Nested,
+            b'{' | b'[' => self.depth += 1,
+            b'}' | b']' if self.kind == Kind::Nested => {
+                self.depth -= 1;
+                if self.depth == 0 {
+                    return Step::Last;
+                }
+            }
+            _ => {}
+        }
+        Step::Inside
+    }
+
+    fn keep(&mut self, byte: u8) {
+        if self.oversize || self.text.len() >= MAX_RECORD_BYTES {
+            self.oversize = true;
+            self.text = Vec::new();
+        } else {
+            self.text.push(byte);
+        }
+    }
+
+    fn entry(&self, index: u64) -> Result<Entry, Fault> {
+        let place = self.start;
+        if self.oversize {
+            return Ok(Entry::faulty(index, None, too_large(place)));
+        }
+        let record = one_line(self.parse::<&RawValue>()?);
+        Ok(if self.text[0] == b'{' {
+            Entry::decoded(index, record)
+        } else {
+            Entry { index, record, fault: Some(format!("{place}: the element is not an object")) }
+        })
+    }
+
+    fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Fault> {
+        let text = std::str::from_utf8(&self.text).map_err(|_| not_utf8(self.start))?;
+        serde_json::from_str(text).map_err(|error| {
+            let mut place = self.start;
+            if error.line() > 1 {
+                place.line += error.line() as u64 - 1;
+                place.column = error.column() as u64;
+            } else {
+                place.column += (error.column() as u64).saturating_sub(1);
+            }
+            Fault::new("BROKEN_JSON", format!("{place}: the document is not JSON here: {}", reason(&error)))
+        })
+    }
+}
+
+/// The same JSON without line ends, which between tokens are white space and in strings never stand.
+fn one_line(record: &RawValue) -> Box<RawValue> {
+    let text = record.get();
+    if !text.contains(['\n', '\r']) {
+        return record.to_owned();
+    }
+    let text: Vec<&str> = text.split(['\n', '\r']).map(str::trim_start).collect();
+    RawValue::from_string(text.concat()).unwrap_or_else(|_| record.to_owned())
+}

@@ -1,0 +1,72 @@
+//! JSON Lines: one object a line. Blank lines are skipped, a line that is no object fails alone.
+
+use serde_json::value::RawValue;
+
+use super::lines::Lines;
+use super::{not_utf8, reason, too_large};
+use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use crate::model::summary::Fault;
+
+/// Reads lines from pieces of a file.
+pub struct JsonlRecords {
+    lines: Lines,
+    place: Place,
+}
+
+#[derive(Default)]
+struct Place {
+    next: u64,
+    line: u64,
+}
+
+impl Default for JsonlRecords {
+    fn default() -> Self {
+        Self { lines: Lines::new(MAX_RECORD_BYTES), place: Place::default() }
+    }
+}
+
+impl JsonlRecords {
+    /// Reads the next piece.
+    ///
+    /// # Errors
+    /// A fault with the line that is not UTF-8.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
+        self.lines.push(bytes, |line| self.place.take(line, out))
+    }
+
+    /// Reads the last line, which need not end with a line end.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
+        self.lines.finish(|line| self.place.take(line, out))
+    }
+}
+
+impl Place {
+    fn take(&mut self, line: Option<&[u8]>, out: &mut Vec<Entry>) -> Result<(), Fault> {
+        self.line += 1;
+        let place = format_args!("line {}", self.line);
+        let entry = match line {
+            None => Entry::faulty(self.next, None, too_large(place)),
+            Some(bytes) => {
+                let text = std::str::from_utf8(bytes).map_err(|_| not_utf8(place))?.trim();
+                if text.is_empty() {
+                    return Ok(());
+                }
+                match serde_json::from_str::<&RawValue>(text) {
+                    Ok(record) if text.starts_with('{') => Entry::decoded(self.next, record.to_owned()),
+                    Ok(_) => Entry::faulty(self.next, Some(text), format!("{place}: the line is not a JSON object")),
+                    Err(error) => Entry::faulty(
+                        self.next,
+                        Some(text),
+                        format!("{place}, column {}: the line is not JSON: {}", error.column(), reason(&error)),
+                    ),
+                }
+            }
+        };
+        self.next += 1;
+        out.push(entry);
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! S3 event notifications, as they arrive in a queue's message.
+
+use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
+use percent_encoding::percent_decode_str;
+
+use crate::model::error::{Error, Result};
+use crate::model::ids::Revision;
+
+/// What a notification says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// An object was created.
+    Created(Created),
+    /// Nothing that makes a batch; the reason is for the log.
+    Nothing(String),
+}
+
+/// An object that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The bucket.
+    pub bucket: String,
+    /// The key, decoded.
+    pub key: String,
+    /// Which upload under the key it is.
+    pub revision: Revision,
+    /// The object's size.
+    pub bytes: u64,
+}
+
+/// Reads a message's body. Its form:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
+///
+/// # Errors
+/// `Malformed` if it is no S3 event.
+pub fn parse(body: &str) -> Result<Vec<Notice>> {
+    if is_test_event(body) {
+        return Ok(vec![Notice::Nothing("s3 test event".to_owned())]);
+    }
+    let event: S3Event =
+        serde_json::from_str(body).map_err(|e| Error::malformed("the message is not an S3 event").because(e))?;
+    event.records.into_iter().map(notice).collect()
+}
+
+/// S3 sends this one when a notification is set up; it has no records.
+fn is_test_event(body: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "PascalCase")]
+    struct TestEvent {
+        event: String,
+    }
+    serde_json::from_str::<TestEvent>(body).is_ok_and(|test| test.event == "s3:TestEvent")
+}
+
+fn notice(record: S3EventRecord) -> Result<Notice> {
+    let name = record.event_name.unwrap_or_default();
+    let missing = |what: &str| Error::malformed(format!("the S3 event names no {what}"));
+    let bucket = record.s3.bucket.name.ok_or_else(|| missing("bucket"))?;
+    let encoded = record.s3.object.key.ok_or_else(|| missing("key"))?;
+    let key = decode_key(&encoded)?;
+    if !name.trim_start_matches("s3:").starts_with("ObjectCreated:") {
+        return Ok(Notice::Nothing(format!("event {name}")));
+    }
+    let bytes = record.s3.object.size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0);
+    if key.ends_with('/') && bytes == 0 {
+        return Ok(Notice::Nothing("folder placeholder".to_owned()));
+    }
+    let revision = match record.s3.object.version_id.filter(|v| !v.is_empty() && v != "null") {
+        Some(version) => Revision::Version(version),
+        None => Revision::Etag {
+            etag: record.s3.object.e_tag.unwrap_or_default(),
+            sequencer: record.s3.object.sequencer.unwrap_or_default(),
+        },
+    };
+    Ok(Notice::Created(Created { bucket, key, revision, bytes }))
+}
+
+/// Keys arrive form-encoded: a plus sign is a space, a real one is `%2B`.
+fn decode_key(encoded: &str) -> Result<String> {
+    let spaced = encoded.replace('+', " ");
+    percent_decode_str(&spaced)
+        .decode_utf8()
+        .map(|key| key.into_owned())
+        .map_err(|e| Error::malformed("the S3 event's key is not UTF-8").because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(name: &str, key: &str, size: u64, version: &str) -> String {
+        format!(
+            r#"{{"Records":[{{"eventVersion":"2.1","eventSource":"aws:s3","awsRegion":"us-east-1",
+            "eventTime":"2026-01-02T03:04:05.678Z","eventName":"{name}","userIdentity":{{"principalId":"A"}},
+            "requestParameters":{{"sourceIPAddress":"127.0.0.1"}},"responseElements":{{}},
+            "s3":{{"s3SchemaVersion":"1.0","configurationId":"c","bucket":{{"name":"in",
+            "ownerIdentity":{{"principalId":"A"}},"arn":"arn:aws:s3:::in"}},
+            "object":{{"key":"{key}","size":{size},"eTag":"e","sequencer":"0A"{version}}}}}}}]}}"#
+        )
+    }
+
+    #[test]
+    fn a_created_object_is_told_with_its_key_decoded() {
+        for (encoded, key) in
+            [("a+b%2Bc%25/f%C3%BCr.csv", "a b+c%/für.csv"), ("a%20b.csv", "a b.csv"), ("plain.csv", "plain.csv")]
+        {
+            let body = event("ObjectCreated:Put", encoded, 12, r#","versionId":"v1""#);
+            let notices = parse(&body).unwrap();
+            assert_eq!(
+                notices,
+                [Notice::Created(Created {
+                    bucket: "in".into(),
+                    key: key.into(),
+                    revision: Revision::Version("v1".into()),
+                    bytes: 12,
+                })]
+            );
+        }
+    }
+
+    #[test]
+    fn without_versions_the_etag_and_sequencer_tell_uploads_apart() {
+        let notices = parse(&event("ObjectCreated:Put", "k.csv", 1, "")).unwrap();
+        let Notice::Created(created) = &notices[0] else { panic!("{notices:?}") };
+        assert_eq!(created.revision, Revision::Etag { etag: "e".into(), sequencer: "0A".into() });
+    }
+
+    #[test]
+    fn other_events_make_no_batch() {
+        let test = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2026-01-02T03:04:05.678Z","Bucket":"in"}"#;
+        for body in [
+            test.to_owned(),
+            event("ObjectRemoved:DeleteMarkerCreated", "k.csv", 0, ""),
+            event("ObjectCreated:Put", "folder/", 0, ""),
+        ] {
+            assert!(matches!(parse(&body).unwrap()[0], Notice::Nothing(_)), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_event_is_malformed() {
+        for body in ["", "x", "{}", "[]", r#"{"Records":[{}]}"#] {
+            assert!(parse(body).is_err(), "{body}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! All decoders against what they must say of whole files, in pieces of every size.
+
+use std::io::Write;
+
+use proptest::prelude::*;
+
+use super::Decoder;
+use crate::model::format::InputFormat;
+use crate::model::record::Entry;
+use crate::model::summary::Fault;
+
+fn decode(name: &str, bytes: &[u8], piece: usize) -> (Vec<Entry>, Result<(), Fault>) {
+    let mut decoder = Decoder::new(InputFormat::of_key(name).unwrap(), "k");
+    let mut out = Vec::new();
+    let pushed = bytes.chunks(piece).try_for_each(|piece| decoder.push(piece, &mut out));
+    let result = pushed.and_then(|()| decoder.finish(&mut out));
+    (out, result)
+}
+
+fn shown(entries: &[Entry]) -> Vec<String> {
+    entries.iter().map(|e| format!("{} {} {}", e.index, e.record.get(), e.fault.as_deref().unwrap_or("-"))).collect()
+}
+
+/// Decodes in pieces of every size and sees that they agree.
+fn records(name: &str, bytes: &[u8]) -> Vec<String> {
+    let (whole, result) = decode(name, bytes, usize::MAX);
+    result.unwrap();
+    for piece in 1..bytes.len().min(40) {
+        let (entries, result) = decode(name, bytes, piece);
+        result.unwrap();
+        assert_eq!(shown(&entries), shown(&whole), "pieces of {piece}");
+    }
+    shown(&whole)
+}
+
+fn fault(name: &str, bytes: &[u8]) -> (Vec<String>, Fault) {
+    let (whole, result) = decode(name, bytes, usize::MAX);
+    let fault = result.expect_err("the file is broken");
+    for piece in 1..bytes.len().min(40) {
+        let (entries, result) = decode(name, bytes, piece);
+        assert_eq!(result.expect_err("broken in pieces too"), fault, "pieces of {piece}");
+        assert_eq!(shown(&entries), shown(&whole), "pieces of {piece}");
+    }
+    (shown(&whole), fault)
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
+}
+
+#[test]
+fn csv_rows_become_objects_with_their_index() {
+    let text = "\u{feff}k,note\r\n1,\"a, \"\"b\"\"\nc\"\r\n\r\n2,für\n3,x,y\n4\n5,end";
+    assert_eq!(
+        records("f.csv", text.as_bytes()),
+        [
+            r#"0 {"k":"1","note":"a, \"b\"\nc"} -"#,
+            r#"1 {"k":"2","note":"für"} -"#,
+            r#"2 "3,x,y" line 6: the row has 3 fields, and the header has 2"#,
+            r#"3 "4" line 7: the row has 1 fields, and the header has 2"#,
+            r#"4 {"k":"5","note":"end"} -"#,
+        ]
+    );
+}
+
+#[test]
+fn csv_that_can_not_be_used_says_where() {
+    let (_, no_header) = fault("f.csv", b"1,2\n3,4\n");
+    assert_eq!(no_header.code, "NO_HEADER");
+    assert!(no_header.message.contains("KEY_FIELD"), "{}", no_header.message);
+    let (_, twice) = fault("f.csv", b"k,a,a\n1,2,3\n");
+    assert_eq!(twice.code, "DUPLICATE_COLUMN");
+    let (before, bytes) = fault("f.csv", b"k,a\n1,2\n2,\xff\n3,4\n");
+    assert_eq!((before.len(), bytes.code.as_str()), (1, "NOT_UTF8"));
+    assert!(bytes.message.starts_with("line 3, byte 8:"), "{}", bytes.message);
+    let (before, quote) = fault("f.csv", b"k,a\n1,2\n2,\"open\n3,4\n");
+    assert_eq!((before.len(), quote.code.as_str()), (1, "OPEN_QUOTE"));
+    assert!(quote.message.starts_with("line 3, byte 8:"), "{}", quote.message);
+}
+
+#[test]
+fn empty_files_have_no_records() {
+    for name in ["f.csv", "f.json", "f.jsonl", "f.csv.gz", "f.json.gz"] {
+        assert!(records(name, b"").is_empty(), "{name}");
+    }
+    assert!(records("f.csv", b"k,a\n").is_empty());
+    assert!(records("f.csv", b"k,a").is_empty());
+    assert!(records("f.json", b" {\"records\" : [ ] } ").is_empty());
+    assert!(records("f.jsonl", b"\n\n").is_empty());
+    assert!(records("f.csv.gz", &gzip(b"")).is_empty());
+}
+
+#[test]
+fn json_elements_keep_their_text_and_lose_their_line_ends() {
+    let text = r#"{"meta":{"a":["]}"]},"n":-1.5e3,
+      "records":[{"k":"1",
+                  "l":[1,{"m":"},\""}]}, {"k":2,"price":0.10} ,
+        7, "text", null],"after":true}"#;
+    assert_eq!(
+        records("f.json", text.as_bytes()),
+        [
+            r#"0 {"k":"1","l":[1,{"m":"},\""}]} -"#,
+            r#"1 {"k":2,"price":0.10} -"#,
+            "2 7 line 4, column 9: the element is not an object",
+            "3 \"text\" line 4, column 12: the element is not an object",
+            "4 null line 4, column 20: the element is not an object",
+        ]
+    );
+}
+
+#[test]
+fn broken_json_says_line_and_column() {
+    for (text, code, place) in [
+        ("{\"records\":[{\"k\":1},\n{\"k\":", "TRUNCATED_JSON", "line 2, column 6"),
+        ("{\"records\":[{\"k\":1},\n {\"k\":1,}]}", "BROKEN_JSON", "line 2, column 9"),
+        ("{\"records\":[{\"k\":1}\n{}]}", "BROKEN_JSON", "line 2, column 1"),
+        ("{\"records\":{}}", "BROKEN_JSON", "line 1, column 12"),
+        ("[{}]", "BROKEN_JSON", "line 1, column 1"),
+        ("{\"records\":[]} x", "BROKEN_JSON", "line 1, column 16"),
+        ("{\"records\":[],}", "BROKEN_JSON", "line 1, column 15"),
+        ("{\"records\":[1,]}", "BROKEN_JSON", "line 1, column 15"),
+        ("{\"records\":[],\"records\":[]}", "BROKEN_JSON", "line 1, column 15"),
+        ("{\"a\":tru,\"records\":[]}", "BROKEN_JSON", "line 1, column 8"),
+        ("{\"rows\":[]}", "NO_RECORDS", "the document has no member"),
+    ] {
+        let (_, fault) = fault("f.json", text.as_bytes());
+        assert_eq!(fault.code, code, "{text}: {}", fault.message);
+        assert!(fault.message.starts_with(place), "{text}: {}", fault.message);
+    }
+}
+
+#[test]
+fn a_line_that_is_no_object_fails_alone() {
+    let text = b"{\"k\":1}\r\n{\"k\":\n\n[1]\n {\"k\": 2} \n\"s\"";
+    assert_eq!(
+        records("f.ndjson", text),
+        [
+            r#"0 {"k":1} -"#,
+            r#"1 "{\"k\":" line 2, column 5: the line is not JSON: EOF while parsing a value"#,
+            r#"2 "[1]" line 4: the line is not a JSON object"#,
+            r#"3 {"k": 2} -"#,
+            r#"4 "\"s\"" line 6: the line is not a JSON object"#,
+        ]
+    );
+    assert_eq!(fault("f.jsonl", b"{}\n\xff\n").1.code, "NOT_UTF8");
+}
+
+#[test]
+fn gzip_is_unpacked_and_its_damage_noticed() {
+    let plain = b"k,a\n1,2\n";
+    let mut two = gzip(plain);
+    two.extend(gzip(b"3,4\n"));
+    assert_eq!(records("f.csv.gz", &two), [r#"0 {"k":"1","a":"2"} -"#, r#"1 {"k":"3","a":"4"} -"#]);
+    let packed = gzip(plain);
+    for cut in 1..packed.len() {
+        let (_, result) = decode("f.csv.gz", &packed[..cut], usize::MAX);
+        assert_eq!(result.expect_err("truncated").code, "BROKEN_GZIP", "cut at {cut}");
+    }
+    assert_eq!(fault("f.csv.gz", plain).1.code, "BROKEN_GZIP");
+}
+
+#[test]
+fn a_record_past_the_limit_fails_with_its_place() {
+    let huge = "x".repeat(crate::model::record::MAX_RECORD_BYTES + 10);
+    let csv = format!("k,a\n1,2\n2,{huge}\n3,4\n");
+    let json = format!("{{\"records\":[{{\"k\":1}},\n{{\"k\":\"{huge}\"}},{{\"k\":3}}]}}");
+    let jsonl = format!("{{\"k\":1}}\n{{\"k\":\"{huge}\"}}\n{{\"k\":3}}\n");
+    for (name, text, place) in
+        [("f.csv", csv, "line 3"), ("f.json", json, "line 2, column 1"), ("f.jsonl", jsonl, "line 2")]
+    {
+        let (entries, result) = decode(name, text.as_bytes(), 64 * 1024);
+        result.unwrap();
+        assert_eq!(entries.len(), 3, "{name}");
+        assert_eq!(entries[1].record.get(), "null", "{name}");
+        let fault = entries[1].fault.as_deref().unwrap();
+        assert!(fault.starts_with(place) && fault.contains("larger than"), "{fault}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn csv_agrees_with_the_csv_crate(
+        text in "(k,a\n)?([a-c0-9,\"\r\n ü]{0,60}\n?){0,6}",
+        piece in 1_usize..20,
+    ) {
+        let text = format!("k,a\n{text}");
+        let (entries, result) = decode("f.csv", text.as_bytes(), piece);
+        if result.is_ok() {
+            let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
+            let expected: Vec<Vec<String>> = reader
+                .records()
+                .map(|row| row.unwrap().iter().map(str::to_owned).collect())
+                .collect();
+            prop_assert_eq!(entries.len(), expected.len());
+            for (entry, row) in entries.iter().zip(&expected) {
+                let record: serde_json::Value = serde_json::from_str(entry.record.get()).unwrap();
+                if row.len() == 2 {
+                    prop_assert_eq!(record, serde_json::json!({"k": row[0], "a": row[1]}));
+                } else {
+                    prop_assert!(entry.fault.is_some());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_decoded_or_refused_alike_in_all_pieces(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        json in "\\PC{0,80}",
+        piece in 1_usize..20,
+    ) {
+        for name in ["f.csv", "f.json", "f.jsonl", "f.csv.gz"] {
+            let text = format!("{{\"records\":[{json}");
+            for bytes in [bytes.as_slice(), json.as_bytes(), text.as_bytes()] {
+                let (whole, all) = decode(name, bytes, usize::MAX);
+                let (entries, result) = decode(name, bytes, piece);
+                prop_assert_eq!(all, result);
+                prop_assert_eq!(shown(&whole), shown(&entries));
+            }
+        }
+    }
+
+    #[test]
+    fn a_document_gives_what_serde_json_gives(
+        values in proptest::collection::vec(("\\PC{0,12}", any::<i64>(), any::<Option<bool>>()), 0..12),
+        piece in 1_usize..20,
+        pretty: bool,
+    ) {
+        let values: Vec<_> = values
+            .iter()
+            .map(|(a, b, c)| serde_json::json!({"k": a, "b": [b, {"c": c}]}))
+            .collect();
+        let document = serde_json::json!({"x": values, "records": values});
+        let text = if pretty {
+            serde_json::to_string_pretty(&document).unwrap()
+        } else {
+            document.to_string()
+        };
+        let (entries, result) = decode("f.json", text.as_bytes(), piece);
+        prop_assert!(result.is_ok());
+        prop_assert_eq!(entries.len(), values.len());
+        for (entry, value) in entries.iter().zip(&values) {
+            prop_assert!(!entry.record.get().contains('\n'));
+            prop_assert_eq!(&serde_json::from_str::<serde_json::Value>(entry.record.get()).unwrap(), value);
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! An items table in DynamoDB.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use serde_json::{Map, Number, Value};
+
+use super::{Items, Rejection};
+use crate::model::error::{Error, Result};
+use crate::model::ids::BatchId;
+use crate::model::item::Item;
+use crate::model::timestamp::Timestamp;
+use crate::sdk;
+
+/// Items of one request:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
+const BATCH_ITEMS: usize = 25;
+/// A request holds at most 16 MB, which 25 items of 400 KB never reach.
+const RETRIES: u32 = 8;
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+
+/// The items table.
+#[derive(Debug, Clone)]
+pub struct DynamoItems {
+    client: Client,
+    table: String,
+    key_field: String,
+    width: usize,
+}
+
+impl DynamoItems {
+    /// A table by its name, whose key attribute is `key_field`; up to `width` requests at once.
+    pub fn new(client: Client, table: impl Into<String>, key_field: impl Into<String>, width: usize) -> Self {
+        Self { client, table: table.into(), key_field: key_field.into(), width }
+    }
+
+    /// Writes one batch. DynamoDB may leave some of it undone, which goes in again after a pause
+    /// that doubles; it refuses the batch as a whole if it refuses one item, which then is found
+    /// by writing them one by one.
+    async fn write_batch(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
+        let mut left: Vec<WriteRequest> = Vec::with_capacity(items.len());
+        for item in items {
+            let put = PutRequest::builder().set_item(Some(self.attributes(item))).build();
+            let put = put.map_err(|e| Error::internal("an item lacks its attributes").because(e))?;
+            left.push(WriteRequest::builder().put_request(put).build());
+        }
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..RETRIES {
+            let request = self.client.batch_write_item().request_items(&self.table, left);
+            let written = match request.send().await {
+                Ok(written) => written,
+                Err(error) if error.code() == Some("ValidationException") => {
+                    return self.write_singly(first, items).await;
+                }
+                Err(error) => return Err(sdk::error("write to the table", &self.table, error)),
+            };
+            left = written.unprocessed_items.unwrap_or_default().remove(&self.table).unwrap_or_default();
+            if left.is_empty() {
+                return Ok(Vec::new());
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(Error::transient(format!("the table {} is too busy: {} items left", self.table, left.len())))
+    }
+
+    async fn write_singly(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
+        let mut rejections = Vec::new();
+        for (position, item) in items.iter().enumerate() {
+            let request = self.client.put_item().table_name(&self.table);
+            match request.set_item(Some(self.attributes(item))).send().await {
+                Ok(_) => {}
+                Err(error) if error.code() == Some("ValidationException") => rejections.push(Rejection {
+                    position: first + position,
+                    reason: error.message().unwrap_or("DynamoDB refuses the item").to_owned(),
+                }),
+                Err(error) => return Err(sdk::error("write to the table", &self.table, error)),
+            }
+        }
+        Ok(rejections)
+    }
+
+    fn attributes(&self, item: &Item) -> HashMap<String, AttributeValue> {
+        let mut attributes: HashMap<String, AttributeValue> = HashMap::with_capacity(item.fields.len() + 3);
+        for (name, value) in &item.fields {
+            attributes.insert(name.clone(), to_attribute(value));
+        }
+        attributes.insert(self.key_field.clone(), AttributeValue::S(item.key.clone()));
+        attributes.insert("batchId".into(), AttributeValue::S(item.batch.to_string()));
+        attributes.insert("recordIndex".into(), AttributeValue::N(item.index.to_string()));
+        attributes.insert("updatedAt".into(), AttributeValue::N(item.updated_at.0.to_string()));
+        attributes
+    }
+
+    fn item(&self, key: &str, attributes: HashMap<String, AttributeValue>) -> Result<Item> {
+        let mut fields: Map<String, Value> =
+            attributes.into_iter().map(|(name, value)| (name, from_attribute(value))).collect();
+        let mut own = |name: &str| fields.remove(name).ok_or_else(|| Error::internal(format!("{key} has no {name}")));
+        let number = |value: Value| value.to_string().parse::<i64>().unwrap_or_default();
+        let batch = own("batchId")?;
+        let index = number(own("recordIndex")?);
+        let updated_at = Timestamp(number(own("updatedAt")?));
+        Ok(Item {
+            key: key.to_owned(),
+            fields,
+            batch: BatchId::parse(batch.as_str().unwrap_or_default())?,
+            index: index as u64,
+            updated_at,
+        })
+    }
+}
+
+impl Items for DynamoItems {
+    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+        let batches = items.chunks(BATCH_ITEMS).enumerate();
+        let writes = batches.map(|(n, batch)| self.write_batch(n * BATCH_ITEMS, batch));
+        let rejections: Vec<Vec<Rejection>> =
+            stream::iter(writes.collect::<Vec<_>>()).buffered(self.width).try_collect().await?;
+        Ok(rejections.concat())
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Item>> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let request = request.key(&self.key_field, AttributeValue::S(key.to_owned()));
+        let found = request.send().await.map_err(|e| sdk::error("read from the table", &self.table, e))?;
+        found.item.map(|attributes| self.item(key, attributes)).transpose()
+    }
+}
+
+fn to_attribute(value: &Value) -> AttributeValue {
+    match value {
+        Value::Null => AttributeValue::Null(true),
+        Value::Bool(value) => AttributeValue::Bool(*value),
+        Value::Number(number) => AttributeValue::N(number.to_string()),
+        Value::String(text) => AttributeValue::S(text.clone()),
+        Value::Array(values) => AttributeValue::L(values.iter().map(to_attribute).collect()),
+        Value::Object(fields) => {
+            AttributeValue::M(fields.iter().map(|(name, value)| (name.clone(), to_attribute(value))).collect())
+        }
+    }
+}
+
+fn from_attribute(attribute: AttributeValue) -> Value {
+    match attribute {
+        AttributeValue::Bool(value) => Value::Bool(value),
+        AttributeValue::N(digits) => digits.parse::<Number>().map_or(Value::String(digits), Value::Number),
+        AttributeValue::S(text) => Value::String(text),
+        AttributeValue::L(values) => Value::Array(values.into_iter().map(from_attribute).collect()),
+        AttributeValue::M(fields) => {
+            Value::Object(fields.into_iter().map(|(name, value)| (name, from_attribute(value))).collect())
+        }
+        _ => Value::Null,
+    }
+}

@@ -1,0 +1,42 @@
+//! An items table in memory.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Items, Rejection};
+use crate::model::error::{Error, Result};
+use crate::model::item::Item;
+
+/// An items table in memory; clones share their items.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryItems(Arc<Mutex<BTreeMap<String, Item>>>);
+
+impl MemoryItems {
+    /// An empty table.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// All items by their keys.
+    pub fn all(&self) -> BTreeMap<String, Item> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Items for MemoryItems {
+    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut keys = std::collections::BTreeSet::new();
+        if items.iter().any(|item| !keys.insert(&item.key)) {
+            return Err(Error::internal("two items of one write have the same key"));
+        }
+        for item in items {
+            table.insert(item.key.clone(), item.clone());
+        }
+        Ok(Vec::new())
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Item>> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+    }
+}

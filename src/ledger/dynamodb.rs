@@ -1,0 +1,317 @@
+//! A ledger in DynamoDB. Each method is one conditional write, which DynamoDB applies whole or not
+//! at all and orders per item:
+//! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
+
+mod attributes;
+
+use std::collections::HashMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use futures::future::try_join_all;
+
+use self::attributes::{Attributes, batch_item, batch_key, batch_of, leaf_key, leaf_of};
+use super::{KEPT_SECONDS, Ledger, Opened, Taken};
+use crate::model::error::{Error, Result};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Tally};
+use crate::model::timestamp::Timestamp;
+use crate::sdk;
+
+/// Items of one read:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+const BATCH_KEYS: usize = 100;
+const RETRIES: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+
+/// The ledger table.
+#[derive(Debug, Clone)]
+pub struct DynamoLedger {
+    client: Client,
+    table: String,
+}
+
+/// An item after a conditional update, or as it was when the condition failed.
+enum Updated {
+    After(Attributes),
+    Refused(Option<Attributes>),
+}
+
+impl Updated {
+    fn either(self) -> Option<Attributes> {
+        match self {
+            Self::After(item) => Some(item),
+            Self::Refused(item) => item,
+        }
+    }
+}
+
+impl DynamoLedger {
+    /// A table by its name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
+    }
+
+    /// An update whose expressions name each attribute `x` as `#x`, since many of the plain names
+    /// are reserved words.
+    fn update(&self, key: String, expression: &str, condition: &str, names: &[&str]) -> UpdateItemFluentBuilder {
+        let names = names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
+        self.client
+            .update_item()
+            .table_name(&self.table)
+            .key("pk", AttributeValue::S(key))
+            .update_expression(expression)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld)
+    }
+
+    async fn send(&self, update: UpdateItemFluentBuilder) -> Result<Updated> {
+        match update.send().await {
+            Ok(done) => Ok(Updated::After(done.attributes.unwrap_or_default())),
+            Err(error) => match error.as_service_error() {
+                Some(service) if service.is_conditional_check_failed_exception() => {
+                    let aws_sdk_dynamodb::operation::update_item::UpdateItemError::ConditionalCheckFailedException(
+                        refused,
+                    ) = error.into_service_error()
+                    else {
+                        return Ok(Updated::Refused(None));
+                    };
+                    Ok(Updated::Refused(refused.item))
+                }
+                _ => Err(sdk::error("update the table", &self.table, error)),
+            },
+        }
+    }
+
+    async fn read_batch_of_leaves(&self, mut keys: Vec<String>) -> Result<HashMap<String, Leaf>> {
+        let mut leaves = HashMap::new();
+        let mut pause = FIRST_PAUSE;
+        for _ in 0..RETRIES {
+            let mut wanted = KeysAndAttributes::builder().consistent_read(true);
+            for key in keys.drain(..) {
+                wanted = wanted.keys(HashMap::from([("pk".to_owned(), AttributeValue::S(key))]));
+            }
+            let wanted = wanted.build().map_err(|e| Error::internal("a read without keys").because(e))?;
+            let request = self.client.batch_get_item().request_items(&self.table, wanted);
+            let mut found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+            for item in found.responses.as_mut().and_then(|r| r.remove(&self.table)).unwrap_or_default() {
+                if let Some(AttributeValue::S(key)) = item.get("pk") {
+                    leaves.insert(key.clone(), leaf_of(&item));
+                }
+            }
+            let left = found.unprocessed_keys.as_mut().and_then(|left| left.remove(&self.table));
+            let left = left.map(|left| left.keys).unwrap_or_default();
+            keys.extend(left.into_iter().filter_map(|mut key| match key.remove("pk") {
+                Some(AttributeValue::S(key)) => Some(key),
+                _ => None,
+            }));
+            if keys.is_empty() {
+                return Ok(leaves);
+            }
+            tokio::time::sleep(pause).await;
+            pause *= 2;
+        }
+        Err(Error::transient(format!("the table {} is too busy to be read", self.table)))
+    }
+}
+
+fn unknown(batch: &BatchId) -> Error {
+    Error::internal(format!("the ledger does not know batch {batch}"))
+}
+
+fn number(value: impl ToString) -> AttributeValue {
+    AttributeValue::N(value.to_string())
+}
+
+fn set_of(value: impl ToString) -> AttributeValue {
+    AttributeValue::Ns(vec![value.to_string()])
+}
+
+fn text(value: &str) -> AttributeValue {
+    AttributeValue::S(value.to_owned())
+}
+
+fn expiry(now: Timestamp) -> AttributeValue {
+    number(now.plus_seconds(KEPT_SECONDS).epoch_seconds())
+}
+
+impl Ledger for DynamoLedger {
+    async fn open(&self, opening: &Opening) -> Result<Opened> {
+        let mut item = batch_item(opening);
+        item.insert("expiresAt".into(), expiry(opening.started_at));
+        let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
+        let put = put
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = put.send().await else {
+            return Ok(Opened::New);
+        };
+        use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
+        if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
+            return Err(sdk::error("write to the table", &self.table, error));
+        }
+        match error.into_service_error() {
+            ConditionalCheckFailedException(refused) => {
+                let item = refused.item.ok_or_else(|| unknown(&opening.id))?;
+                Ok(Opened::Before(Box::new(batch_of(&item)?)))
+            }
+            other => Err(Error::internal("an unexpected refusal").because(other)),
+        }
+    }
+
+    async fn read(&self, batch: &BatchId) -> Result<Option<Batch>> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let request = request.key("pk", AttributeValue::S(batch_key(batch)));
+        let found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+        found.item.map(|item| batch_of(&item)).transpose()
+    }
+
+    async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
+        let keys: Vec<String> = leaves.map(|number| leaf_key(batch, number)).collect();
+        // At most 256 leaves, thus three requests.
+        let reads = keys.chunks(BATCH_KEYS).map(|keys| self.read_batch_of_leaves(keys.to_vec()));
+        let mut found: HashMap<String, Leaf> = try_join_all(reads).await?.into_iter().flatten().collect();
+        Ok(keys.iter().map(|key| found.remove(key).unwrap_or_default()).collect())
+    }
+
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+        let update = self
+            .update(
+                leaf_key(batch, chunk.leaf()),
+                "ADD #done :chunks, #doneCount :one, #succeeded :s, #failed :f, #failedChunks :c SET #expiresAt = :x",
+                "NOT contains(#done, :chunk)",
+                &["done", "doneCount", "succeeded", "failed", "failedChunks", "expiresAt"],
+            )
+            .expression_attribute_values(":chunks", set_of(chunk))
+            .expression_attribute_values(":chunk", number(chunk))
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":s", number(tally.succeeded))
+            .expression_attribute_values(":f", number(tally.failed))
+            .expression_attribute_values(":c", number(tally.failed_chunks))
+            .expression_attribute_values(":x", expiry(now));
+        let leaf = self.send(update).await?.either();
+        Ok(leaf_of(&leaf.unwrap_or_default()))
+    }
+
+    async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
+        let update = self
+            .update(
+                leaf_key(batch, leaf),
+                "SET #size = :size, #expiresAt = :x",
+                "attribute_not_exists(#size) OR #size = :size",
+                &["size", "expiresAt"],
+            )
+            .expression_attribute_values(":size", number(size))
+            .expression_attribute_values(":x", expiry(now));
+        match self.send(update).await? {
+            Updated::After(item) => Ok(leaf_of(&item)),
+            Updated::Refused(_) => {
+                Err(Error::internal(format!("leaf {leaf} of batch {batch} has another size than {size} already")))
+            }
+        }
+    }
+
+    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+        let update = self
+            .update(
+                batch_key(batch),
+                "ADD #root :leaves",
+                "attribute_exists(pk) AND NOT contains(#root, :leaf)",
+                &["root"],
+            )
+            .expression_attribute_values(":leaves", set_of(leaf))
+            .expression_attribute_values(":leaf", number(leaf));
+        batch_of(&self.send(update).await?.either().ok_or_else(|| unknown(batch))?)
+    }
+
+    async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
+        let json = |value: Option<String>| value.map_or(AttributeValue::Null(true), AttributeValue::S);
+        let columns = sealing.columns.as_ref().and_then(|columns| serde_json::to_string(columns).ok());
+        let error = sealing.error.as_ref().and_then(|error| serde_json::to_string(error).ok());
+        let update = self
+            .update(
+                batch_key(batch),
+                "SET #state = :processing, #records = :records, #chunks = :chunks, #columns = :columns, \
+                 #error = :error, #scatteredAt = :scatteredAt ADD #root :token",
+                "#state = :scattering",
+                &["state", "records", "chunks", "columns", "error", "scatteredAt", "root"],
+            )
+            .expression_attribute_values(":processing", text(BatchState::Processing.name()))
+            .expression_attribute_values(":scattering", text(BatchState::Scattering.name()))
+            .expression_attribute_values(":records", number(sealing.records))
+            .expression_attribute_values(":chunks", number(sealing.chunks))
+            .expression_attribute_values(":columns", json(columns))
+            .expression_attribute_values(":error", json(error))
+            .expression_attribute_values(":scatteredAt", number(sealing.scattered_at.0))
+            .expression_attribute_values(":token", set_of(SEAL_TOKEN));
+        batch_of(&self.send(update).await?.either().ok_or_else(|| unknown(batch))?)
+    }
+
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+        let update = self
+            .update(
+                batch_key(batch),
+                "SET #state = :gathering, #owner = :owner, #leaseUntil = :until, \
+                 #gatherStartedAt = if_not_exists(#gatherStartedAt, :now) ADD #gatherAttempts :one",
+                "#state = :processing OR (#state = :gathering AND #leaseUntil < :now)",
+                &["state", "owner", "leaseUntil", "gatherStartedAt", "gatherAttempts"],
+            )
+            .expression_attribute_values(":processing", text(BatchState::Processing.name()))
+            .expression_attribute_values(":gathering", text(BatchState::Gathering.name()))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":now", number(now.0))
+            .expression_attribute_values(":until", number(until.0))
+            .expression_attribute_values(":one", number(1));
+        match self.send(update).await? {
+            Updated::After(item) => Ok(Taken::Yes(Box::new(batch_of(&item)?))),
+            Updated::Refused(item) => {
+                let held = Box::new(batch_of(&item.ok_or_else(|| unknown(batch))?)?);
+                match held.state {
+                    BatchState::Scattering => Err(Error::internal("a batch was taken before it was sealed")),
+                    state if state.is_final() => Ok(Taken::Closed(held)),
+                    _ => Ok(Taken::Held(held)),
+                }
+            }
+        }
+    }
+
+    async fn close(
+        &self,
+        batch: &BatchId,
+        owner: &str,
+        state: BatchState,
+        tally: Tally,
+        finished_at: Timestamp,
+    ) -> Result<()> {
+        let update = self
+            .update(
+                batch_key(batch),
+                "SET #state = :state, #finishedAt = :now, #succeeded = :s, #failed = :f, #failedChunks = :c \
+                 REMOVE #open, #owner, #leaseUntil",
+                "#state = :gathering AND #owner = :owner",
+                &["state", "finishedAt", "succeeded", "failed", "failedChunks", "open", "owner", "leaseUntil"],
+            )
+            .expression_attribute_values(":state", text(state.name()))
+            .expression_attribute_values(":gathering", text(BatchState::Gathering.name()))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":now", number(finished_at.0))
+            .expression_attribute_values(":s", number(tally.succeeded))
+            .expression_attribute_values(":f", number(tally.failed))
+            .expression_attribute_values(":c", number(tally.failed_chunks));
+        match self.send(update).await? {
+            Updated::After(_) => Ok(()),
+            Updated::Refused(item) => {
+                let held = batch_of(&item.ok_or_else(|| unknown(batch))?)?;
+                if held.state.is_final() {
+                    return Ok(());
+                }
+                Err(Error::conflict("the batch was taken by another function meanwhile"))
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The ledger's items: what is kept under which attribute.
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use serde::de::DeserializeOwned;
+
+use crate::model::error::{Error, Result};
+use crate::model::ids::BatchId;
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Tally};
+use crate::model::summary::InputRef;
+use crate::model::timestamp::Timestamp;
+
+/// One item's attributes.
+pub type Attributes = HashMap<String, AttributeValue>;
+
+/// The key of a batch's item.
+pub fn batch_key(batch: &BatchId) -> String {
+    format!("BATCH#{batch}")
+}
+
+/// The key of a leaf's item.
+pub fn leaf_key(batch: &BatchId, leaf: u32) -> String {
+    format!("LEAF#{batch}#{leaf:05}")
+}
+
+/// The item of a batch just opened. `open` puts it into the sparse index of open batches.
+pub fn batch_item(opening: &Opening) -> Attributes {
+    let input = serde_json::to_string(&opening.input).unwrap_or_default();
+    [
+        ("pk", AttributeValue::S(batch_key(&opening.id))),
+        ("batchId", AttributeValue::S(opening.id.to_string())),
+        ("state", AttributeValue::S(BatchState::Scattering.name().to_owned())),
+        ("variant", AttributeValue::S(opening.variant.clone())),
+        ("input", AttributeValue::S(input)),
+        ("startedAt", AttributeValue::N(opening.started_at.0.to_string())),
+        ("open", AttributeValue::S("1".to_owned())),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// Reads a batch's item.
+pub fn batch_of(item: &Attributes) -> Result<Batch> {
+    let needed = |name: &str| text(item, name).ok_or_else(|| corrupt(name));
+    let opening = Opening {
+        id: BatchId::parse(needed("batchId")?)?,
+        variant: needed("variant")?.to_owned(),
+        input: json::<InputRef>(item, "input")?.ok_or_else(|| corrupt("input"))?,
+        started_at: Timestamp(number(item, "startedAt").ok_or_else(|| corrupt("startedAt"))?),
+    };
+    let state = BatchState::of_name(needed("state")?).ok_or_else(|| corrupt("state"))?;
+    let sealing = match number::<u32>(item, "chunks") {
+        None => None,
+        Some(chunks) => Some(Sealing {
+            records: count(item, "records"),
+            chunks,
+            columns: json(item, "columns")?,
+            error: json(item, "error")?,
+            scattered_at: Timestamp(number(item, "scatteredAt").unwrap_or_default()),
+        }),
+    };
+    Ok(Batch {
+        opening,
+        state,
+        sealing,
+        root: set(item, "root"),
+        gather_started_at: number(item, "gatherStartedAt").map(Timestamp),
+        gather_attempts: count(item, "gatherAttempts") as u32,
+        lease_until: number(item, "leaseUntil").map(Timestamp),
+        finished_at: number(item, "finishedAt").map(Timestamp),
+        tally: item.contains_key("succeeded").then(|| tally(item)),
+    })
+}
+
+/// Reads a leaf's item.
+pub fn leaf_of(item: &Attributes) -> Leaf {
+    Leaf { done: set(item, "done"), size: number(item, "size"), tally: tally(item) }
+}
+
+fn tally(item: &Attributes) -> Tally {
+    Tally {
+        succeeded: count(item, "succeeded"),
+        failed: count(item, "failed"),
+        failed_chunks: count(item, "failedChunks"),
+    }
+}
+
+fn corrupt(name: &str) -> Error {
+    Error::internal(format!("a batch's item in the ledger has no usable {name}"))
+}
+
+fn text<'a>(item: &'a Attributes, name: &str) -> Option<&'a str> {
+    item.get(name)?.as_s().ok().map(String::as_str)
+}
+
+fn number<T: std::str::FromStr>(item: &Attributes, name: &str) -> Option<T> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+fn count(item: &Attributes, name: &str) -> u64 {
+    number(item, name).unwrap_or_default()
+}
+
+fn set<T: std::str::FromStr + Ord>(item: &Attributes, name: &str) -> BTreeSet<T> {
+    let numbers = item.get(name).and_then(|value| value.as_ns().ok());
+    numbers.into_iter().flatten().filter_map(|n| n.parse().ok()).collect()
+}
+
+fn json<T: DeserializeOwned>(item: &Attributes, name: &str) -> Result<Option<T>> {
+    text(item, name).map(|text| serde_json::from_str(text).map_err(|e| corrupt(name).because(e))).transpose()
+}

@@ -1,0 +1,147 @@
+//! A ledger in memory.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Ledger, Opened, Taken};
+use crate::model::error::{Error, Result};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Tally};
+use crate::model::timestamp::Timestamp;
+
+/// A ledger in memory; clones share their batches.
+#[derive(Debug, Clone, Default)]
+pub struct MemoryLedger(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    batches: BTreeMap<BatchId, (Batch, Option<String>)>,
+    leaves: BTreeMap<(BatchId, u32), Leaf>,
+}
+
+impl State {
+    fn batch(&mut self, batch: &BatchId) -> Result<&mut (Batch, Option<String>)> {
+        self.batches.get_mut(batch).ok_or_else(|| Error::internal(format!("the ledger does not know batch {batch}")))
+    }
+
+    fn leaf(&mut self, batch: &BatchId, number: u32) -> &mut Leaf {
+        self.leaves.entry((batch.clone(), number)).or_default()
+    }
+}
+
+impl MemoryLedger {
+    /// An empty ledger.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    fn state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Ledger for MemoryLedger {
+    async fn open(&self, opening: &Opening) -> Result<Opened> {
+        self.state(|state| match state.batches.get(&opening.id) {
+            Some((batch, _)) => Ok(Opened::Before(Box::new(batch.clone()))),
+            None => {
+                let batch = Batch::opened(opening.clone());
+                state.batches.insert(opening.id.clone(), (batch, None));
+                Ok(Opened::New)
+            }
+        })
+    }
+
+    async fn read(&self, batch: &BatchId) -> Result<Option<Batch>> {
+        Ok(self.state(|state| state.batches.get(batch).map(|(batch, _)| batch.clone())))
+    }
+
+    async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
+        Ok(self.state(|state| leaves.map(|number| state.leaf(batch, number).clone()).collect()))
+    }
+
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, _now: Timestamp) -> Result<Leaf> {
+        Ok(self.state(|state| {
+            let leaf = state.leaf(batch, chunk.leaf());
+            if leaf.done.insert(chunk.get()) {
+                leaf.tally = leaf.tally + tally;
+            }
+            leaf.clone()
+        }))
+    }
+
+    async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, _now: Timestamp) -> Result<Leaf> {
+        Ok(self.state(|state| {
+            let leaf = state.leaf(batch, leaf);
+            leaf.size = Some(size);
+            leaf.clone()
+        }))
+    }
+
+    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+        self.state(|state| {
+            let (batch, _) = state.batch(batch)?;
+            batch.root.insert(i64::from(leaf));
+            Ok(batch.clone())
+        })
+    }
+
+    async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
+        self.state(|state| {
+            let (batch, _) = state.batch(batch)?;
+            if batch.sealing.is_none() {
+                batch.sealing = Some(sealing.clone());
+                batch.state = BatchState::Processing;
+                batch.root.insert(SEAL_TOKEN);
+            }
+            Ok(batch.clone())
+        })
+    }
+
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+        self.state(|state| {
+            let (batch, held_by) = state.batch(batch)?;
+            let free = match batch.state {
+                BatchState::Processing => true,
+                BatchState::Gathering => batch.lease_until.is_some_and(|lease| lease < now),
+                BatchState::Scattering => return Err(Error::internal("a batch was taken before it was sealed")),
+                _ => return Ok(Taken::Closed(Box::new(batch.clone()))),
+            };
+            if !free {
+                return Ok(Taken::Held(Box::new(batch.clone())));
+            }
+            batch.state = BatchState::Gathering;
+            batch.gather_started_at.get_or_insert(now);
+            batch.gather_attempts += 1;
+            batch.lease_until = Some(until);
+            *held_by = Some(owner.to_owned());
+            Ok(Taken::Yes(Box::new(batch.clone())))
+        })
+    }
+
+    async fn close(
+        &self,
+        batch: &BatchId,
+        owner: &str,
+        end: BatchState,
+        tally: Tally,
+        finished_at: Timestamp,
+    ) -> Result<()> {
+        self.state(|state| {
+            let (batch, held_by) = state.batch(batch)?;
+            if batch.state.is_final() {
+                return Ok(());
+            }
+            if batch.state != BatchState::Gathering || held_by.as_deref() != Some(owner) {
+                return Err(Error::conflict("the batch was taken by another function meanwhile"));
+            }
+            batch.state = end;
+            batch.tally = Some(tally);
+            batch.finished_at = Some(finished_at);
+            batch.lease_until = None;
+            *held_by = None;
+            Ok(())
+        })
+    }
+}

@@ -1,0 +1,95 @@
+//! Batch state and completion. The trait has single conditional writes only; how they make
+//! completion certain and single is in [`completion`].
+
+pub mod completion;
+pub mod dynamodb;
+pub mod memory;
+
+use std::future::Future;
+use std::ops::Range;
+
+use crate::model::error::Result;
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Tally};
+use crate::model::timestamp::Timestamp;
+
+/// How long the ledger keeps a batch.
+pub const KEPT_SECONDS: i64 = 30 * 24 * 3600;
+
+/// What came of opening a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// It is new.
+    New,
+    /// It was opened before.
+    Before(Box<Batch>),
+}
+
+/// What came of taking a batch to gather it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taken {
+    /// It is the caller's until the lease ends.
+    Yes(Box<Batch>),
+    /// Somebody else's lease runs.
+    Held(Box<Batch>),
+    /// It was closed before.
+    Closed(Box<Batch>),
+}
+
+/// The ledger: each method but `read_leaves` is one request, and atomic. Reads see every write that
+/// came before them. A call that fails may have had its effect; every call may be repeated.
+pub trait Ledger: Send + Sync + 'static {
+    /// Opens a batch, unless it is there already.
+    fn open(&self, opening: &Opening) -> impl Future<Output = Result<Opened>> + Send;
+
+    /// A batch as it stands.
+    fn read(&self, batch: &BatchId) -> impl Future<Output = Result<Option<Batch>>> + Send;
+
+    /// The leaves of a range as they stand; one that nobody wrote yet is empty.
+    fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> impl Future<Output = Result<Vec<Leaf>>> + Send;
+
+    /// Counts a chunk in its leaf, once however often this is called, and returns the leaf after it.
+    fn mark_leaf(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        tally: Tally,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Leaf>> + Send;
+
+    /// Says how many chunks a leaf covers, and returns the leaf after it.
+    fn size_leaf(
+        &self,
+        batch: &BatchId,
+        leaf: u32,
+        size: u32,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Leaf>> + Send;
+
+    /// Notes in the root that a leaf is full, and returns the batch after it.
+    fn mark_root(&self, batch: &BatchId, leaf: u32) -> impl Future<Output = Result<Batch>> + Send;
+
+    /// Writes what scatter knows at its end together with its token in the root, and returns the
+    /// batch after it. A batch sealed before keeps its first seal.
+    fn seal(&self, batch: &BatchId, sealing: &Sealing) -> impl Future<Output = Result<Batch>> + Send;
+
+    /// Takes a sealed batch for `owner` until `until`, unless it is closed or another lease runs.
+    fn take(
+        &self,
+        batch: &BatchId,
+        owner: &str,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> impl Future<Output = Result<Taken>> + Send;
+
+    /// Closes a batch that `owner` has taken. `Conflict` if it is somebody else's by now; no error
+    /// if it is closed already.
+    fn close(
+        &self,
+        batch: &BatchId,
+        owner: &str,
+        state: BatchState,
+        tally: Tally,
+        finished_at: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+}

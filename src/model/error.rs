@@ -1,0 +1,96 @@
+//! What went wrong, sorted by what the caller must do about it.
+
+use std::error::Error as StdError;
+
+/// The result of everything that can fail as a whole.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What the caller must do about an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// Try again later; nothing is wrong with the request.
+    Transient,
+    /// Somebody else changed the state first; look at it again.
+    Conflict,
+    /// The input will never be accepted; do not try again.
+    Malformed,
+    /// The deployment is set up wrongly; a person must act.
+    Config,
+    /// A rule of fanfold's own was broken; a defect.
+    Internal,
+}
+
+/// An error with its kind, a message that says what to do, and its cause.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}{}", Cause(.source.as_deref()))]
+pub struct Error {
+    /// What the caller must do.
+    pub kind: ErrorKind,
+    message: String,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// Makes an error of any kind.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), source: None }
+    }
+
+    /// See [`ErrorKind::Transient`].
+    pub fn transient(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Transient, message)
+    }
+
+    /// See [`ErrorKind::Conflict`].
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Conflict, message)
+    }
+
+    /// See [`ErrorKind::Malformed`].
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Malformed, message)
+    }
+
+    /// See [`ErrorKind::Config`].
+    pub fn config(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config, message)
+    }
+
+    /// See [`ErrorKind::Internal`].
+    pub fn internal(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Internal, message)
+    }
+
+    /// Adds the error that caused this one.
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.source = Some(source.into());
+        self
+    }
+}
+
+/// Shows a chain of causes behind a message, since a log line holds one string.
+struct Cause<'a>(Option<&'a (dyn StdError + Send + Sync)>);
+
+impl std::fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut next = self.0.map(|cause| cause as &dyn StdError);
+        while let Some(cause) = next {
+            write!(f, ": {cause}")?;
+            next = cause.source();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_holds_its_cause() {
+        let cause = std::io::Error::other("connection reset");
+        let error = Error::transient("could not read input").because(cause);
+        assert_eq!(error.to_string(), "could not read input: connection reset");
+        assert_eq!(error.kind, ErrorKind::Transient);
+    }
+}

@@ -1,0 +1,102 @@
+//! The formats of an input file, told by its key.
+
+use serde::{Deserialize, Serialize};
+
+use super::summary::Fault;
+
+/// How records are laid out in a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layout {
+    /// RFC 4180 with a header row.
+    Csv,
+    /// One document: `{"records":[{…},…]}`.
+    Json,
+    /// One JSON object a line.
+    Jsonl,
+}
+
+impl Layout {
+    /// The extension that outputs of this layout carry.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Csv => "csv",
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+        }
+    }
+
+    /// The media type that outputs of this layout carry.
+    pub fn content_type(self) -> &'static str {
+        match self {
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Json => "application/json",
+            Self::Jsonl => "application/jsonl",
+        }
+    }
+}
+
+/// A layout, compressed or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InputFormat {
+    /// How the records lie in the file.
+    pub layout: Layout,
+    /// Whether the file is gzipped.
+    pub gzip: bool,
+}
+
+impl InputFormat {
+    /// Tells the format by the extensions of a key, in any case.
+    ///
+    /// # Errors
+    /// A [`Fault`] that lists the extensions that are known.
+    pub fn of_key(key: &str) -> Result<Self, Fault> {
+        let name = key.rsplit('/').next().unwrap_or(key).to_ascii_lowercase();
+        let (name, gzip) = match name.strip_suffix(".gz") {
+            Some(inner) => (inner, true),
+            None => (name.as_str(), false),
+        };
+        let layout = match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("csv") => Layout::Csv,
+            Some("json") => Layout::Json,
+            Some("jsonl" | "ndjson") => Layout::Jsonl,
+            _ => {
+                return Err(Fault::new(
+                    "UNKNOWN_FORMAT",
+                    "the key's extension is not known; name the file .csv, .json, .jsonl or .ndjson, \
+                     each optionally followed by .gz",
+                ));
+            }
+        };
+        Ok(Self { layout, gzip })
+    }
+}
+
+impl std::fmt::Display for InputFormat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let gzip = if self.gzip { ".gz" } else { "" };
+        write!(f, "{}{gzip}", self.layout.extension())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_extension_tells_the_format() {
+        for (key, shown) in [
+            ("a/b/orders.csv", "csv"),
+            ("ORDERS.CSV.GZ", "csv.gz"),
+            ("x.json", "json"),
+            ("x.y.ndjson.gz", "jsonl.gz"),
+            ("x.jsonl", "jsonl"),
+        ] {
+            assert_eq!(InputFormat::of_key(key).unwrap().to_string(), shown);
+        }
+        for key in ["orders", "orders.xml", "csv/orders", "orders.gz", ""] {
+            let fault = InputFormat::of_key(key).unwrap_err();
+            assert_eq!(fault.code, "UNKNOWN_FORMAT", "{key}");
+        }
+    }
+}

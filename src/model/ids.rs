@@ -1,0 +1,245 @@
+//! The names of batches and chunks.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::error::{Error, Result};
+
+/// Chunks that one leaf of the completion tree covers.
+pub const LEAF_SIZE: u32 = 256;
+/// Leaves that the root covers.
+pub const MAX_LEAVES: u32 = 256;
+/// Chunks that one batch can have.
+pub const MAX_CHUNKS: u32 = LEAF_SIZE * MAX_LEAVES;
+
+const STEM_LENGTH: usize = 80;
+
+/// The name of a batch: `{stem}-{12 hex digits}`, the same for every delivery of the same event.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct BatchId(String);
+
+/// What tells one upload under a key from the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Revision {
+    /// The version id that a versioned bucket gives each upload.
+    Version(String),
+    /// Of a bucket without versions: the object's eTag and the event's sequencer.
+    Etag {
+        /// The object's entity tag.
+        etag: String,
+        /// The event's sequencer, which orders the events of one key.
+        sequencer: String,
+    },
+}
+
+impl Revision {
+    /// The version id, if the bucket gives any.
+    pub fn version(&self) -> Option<&str> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Etag { .. } => None,
+        }
+    }
+}
+
+impl BatchId {
+    /// Derives the name from where the input lies.
+    pub fn of(bucket: &str, key: &str, revision: &Revision) -> Self {
+        let mut hash = Sha256::new();
+        let parts = match revision {
+            Revision::Version(version) => [version.as_str(), ""],
+            Revision::Etag { etag, sequencer } => [etag.as_str(), sequencer.as_str()],
+        };
+        for part in [bucket, key].into_iter().chain(parts) {
+            hash.update(part.as_bytes());
+            hash.update([0]);
+        }
+        let digest = hash.finalize();
+        let mut name = stem(key);
+        name.push('-');
+        for byte in digest.iter().take(6) {
+            name.push_str(&format!("{byte:02x}"));
+        }
+        Self(name)
+    }
+
+    /// Takes a name as typed or as read from a message.
+    ///
+    /// # Errors
+    /// `Malformed` if it can not be a batch's name.
+    pub fn parse(text: &str) -> Result<Self> {
+        let fits = text.len() <= STEM_LENGTH + 13
+            && text.rsplit_once('-').is_some_and(|(stem, hex)| {
+                !stem.is_empty()
+                    && stem.chars().all(allowed)
+                    && hex.len() == 12
+                    && hex.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+            });
+        if fits {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Error::malformed(format!("{text:?} is not a batch id; one looks like orders-0123456789ab")))
+        }
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Where the pending records of a chunk lie in the work bucket.
+    pub fn pending_key(&self, chunk: ChunkIndex) -> String {
+        format!("{}/pending/{:08}.jsonl", self.0, chunk.0)
+    }
+
+    /// Where the outcomes of a chunk lie in the work bucket.
+    pub fn done_key(&self, chunk: ChunkIndex) -> String {
+        format!("{}/done/{:08}.jsonl", self.0, chunk.0)
+    }
+
+    /// Where an output of the batch lies in the output bucket.
+    pub fn output_key(&self, name: &str) -> String {
+        format!("{}/{name}", self.0)
+    }
+}
+
+impl std::fmt::Display for BatchId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl TryFrom<String> for BatchId {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self> {
+        Self::parse(&text)
+    }
+}
+
+impl From<BatchId> for String {
+    fn from(id: BatchId) -> Self {
+        id.0
+    }
+}
+
+fn allowed(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
+
+/// The last path segment without its extensions, in characters that are safe everywhere.
+fn stem(key: &str) -> String {
+    let name = key.rsplit('/').next().unwrap_or(key);
+    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".GZ")).unwrap_or(name);
+    let name = name.rsplit_once('.').map_or(name, |(front, _)| front);
+    let safe: String = name.chars().map(|c| if allowed(c) { c } else { '-' }).take(STEM_LENGTH).collect();
+    if safe.is_empty() { "batch".to_owned() } else { safe }
+}
+
+/// The place of a chunk in its batch, from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct ChunkIndex(u32);
+
+impl ChunkIndex {
+    /// Checks the index against what the completion tree can hold.
+    ///
+    /// # Errors
+    /// `Malformed` past [`MAX_CHUNKS`], saying how to get along with fewer.
+    pub fn new(index: u32) -> Result<Self> {
+        if index < MAX_CHUNKS { Ok(Self(index)) } else { Err(Error::malformed(too_many_chunks())) }
+    }
+
+    /// The index as a number.
+    pub fn get(self) -> u32 {
+        self.0
+    }
+
+    /// The leaf of the completion tree that counts this chunk.
+    pub fn leaf(self) -> u32 {
+        self.0 / LEAF_SIZE
+    }
+}
+
+/// What to say about a file that makes more chunks than a batch can have.
+pub fn too_many_chunks() -> String {
+    format!(
+        "a batch has at most {MAX_CHUNKS} chunks and this file makes more; \
+         raise CHUNK_SIZE or split the file"
+    )
+}
+
+impl TryFrom<u32> for ChunkIndex {
+    type Error = Error;
+    fn try_from(index: u32) -> Result<Self> {
+        Self::new(index)
+    }
+}
+
+impl From<ChunkIndex> for u32 {
+    fn from(chunk: ChunkIndex) -> Self {
+        chunk.0
+    }
+}
+
+impl std::fmt::Display for ChunkIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(v: &str) -> Revision {
+        Revision::Version(v.to_owned())
+    }
+
+    #[test]
+    fn a_repeated_event_gives_the_same_name_and_a_new_upload_another() {
+        let first = BatchId::of("bucket", "in/orders.csv", &version("1"));
+        assert_eq!(first, BatchId::of("bucket", "in/orders.csv", &version("1")));
+        assert_ne!(first, BatchId::of("bucket", "in/orders.csv", &version("2")));
+        assert_ne!(first, BatchId::of("bucket", "orders.csv", &version("1")));
+        assert_ne!(first, BatchId::of("other", "in/orders.csv", &version("1")));
+        let etag = |sequencer: &str| Revision::Etag { etag: "e".into(), sequencer: sequencer.into() };
+        assert_ne!(BatchId::of("bucket", "k.csv", &etag("1")), BatchId::of("bucket", "k.csv", &etag("2")));
+    }
+
+    #[test]
+    fn every_key_gives_a_name_that_parses() {
+        for (key, stem) in [
+            ("in/orders.csv", "orders"),
+            ("a b+c/Bestellungen für März.csv.gz", "Bestellungen-f-r-M-rz"),
+            ("v1.2.orders.jsonl", "v1.2.orders"),
+            ("../..", "."),
+            (".csv", "batch"),
+            ("", "batch"),
+            ("a\u{7}b.csv", "a-b"),
+        ] {
+            let id = BatchId::of("b", key, &version("1"));
+            let (front, hex) = id.as_str().rsplit_once('-').unwrap();
+            assert_eq!(front, stem, "{key}");
+            assert_eq!(hex.len(), 12);
+            assert_eq!(BatchId::parse(id.as_str()).unwrap(), id);
+        }
+        let long = BatchId::of("b", &"x".repeat(1024), &version("1"));
+        assert_eq!(long.as_str().len(), 93);
+        assert_eq!(BatchId::parse(long.as_str()).unwrap(), long);
+    }
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for text in ["", "orders", "orders-0123", "a/b-0123456789ab", "-0123456789ab", "a-0123456789AB"] {
+            assert!(BatchId::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn chunk_65537_is_refused_with_a_way_out() {
+        assert_eq!(ChunkIndex::new(65_535).unwrap().leaf(), 255);
+        let refused = ChunkIndex::new(65_536).unwrap_err();
+        assert!(refused.to_string().contains("raise CHUNK_SIZE"));
+    }
+}

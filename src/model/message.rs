@@ -1,0 +1,121 @@
+//! The messages that stages send each other. Stages meet nowhere else.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use super::error::{Error, Result};
+use super::format::Layout;
+use super::ids::{BatchId, ChunkIndex};
+
+/// The version of all messages that this build writes and reads.
+pub const VERSION: u32 = 1;
+
+/// A claim check on a chunk whose records wait in the work bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessMessage {
+    v: u32,
+    /// The batch (the correlation id).
+    pub batch_id: BatchId,
+    /// The chunk (the message sequence).
+    pub chunk: ChunkIndex,
+    /// How many records the chunk holds.
+    pub records: u32,
+    /// How the input lay: a CSV row's values are converted by the schema's types.
+    pub layout: Layout,
+}
+
+/// The news that every chunk of a batch is done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GatherMessage {
+    v: u32,
+    /// The batch to gather.
+    pub batch_id: BatchId,
+}
+
+impl ProcessMessage {
+    /// A claim check in the current version.
+    pub fn new(batch_id: BatchId, chunk: ChunkIndex, records: u32, layout: Layout) -> Self {
+        Self { v: VERSION, batch_id, chunk, records, layout }
+    }
+
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// `Malformed` if it is not one, or of another version.
+    pub fn parse(body: &str) -> Result<Self> {
+        parse(body)
+    }
+}
+
+impl GatherMessage {
+    /// A message in the current version.
+    pub fn new(batch_id: BatchId) -> Self {
+        Self { v: VERSION, batch_id }
+    }
+
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// `Malformed` if it is not one, or of another version.
+    pub fn parse(body: &str) -> Result<Self> {
+        parse(body)
+    }
+}
+
+/// A message's body.
+///
+/// # Panics
+/// Never: the messages hold strings and numbers only.
+pub fn to_body(message: &impl Serialize) -> String {
+    serde_json::to_string(message).expect("a message of strings and numbers is JSON")
+}
+
+fn parse<T: DeserializeOwned>(body: &str) -> Result<T> {
+    #[derive(Deserialize)]
+    struct Head {
+        v: u32,
+    }
+    let head: Head =
+        serde_json::from_str(body).map_err(|e| Error::malformed("the message is not one of fanfold's").because(e))?;
+    if head.v != VERSION {
+        return Err(Error::malformed(format!(
+            "the message is of version {}, and this build reads version {VERSION}; \
+             deploy all functions from one build, then redrive the queue",
+            head.v
+        )));
+    }
+    serde_json::from_str(body)
+        .map_err(|e| Error::malformed("the message is not of the form that its queue carries").because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_keep_their_published_form() {
+        let id = BatchId::parse("orders-0123456789ab").unwrap();
+        let message = ProcessMessage::new(id.clone(), ChunkIndex::new(3).unwrap(), 500, Layout::Csv);
+        let body = to_body(&message);
+        assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab","chunk":3,"records":500,"layout":"csv"}"#);
+        assert_eq!(ProcessMessage::parse(&body).unwrap(), message);
+        let body = to_body(&GatherMessage::new(id.clone()));
+        assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab"}"#);
+        assert_eq!(GatherMessage::parse(&body).unwrap().batch_id, id);
+    }
+
+    #[test]
+    fn other_bodies_are_refused_with_a_reason() {
+        for (body, reason) in [
+            ("", "not one of fanfold's"),
+            ("{}", "not one of fanfold's"),
+            (r#"{"v":2,"batchId":"a-0123456789ab"}"#, "version 2"),
+            (r#"{"v":1,"batchId":"../../x","chunk":1,"records":1,"layout":"csv"}"#, "not a batch id"),
+            (r#"{"v":1,"batchId":"a-0123456789ab","chunk":65536,"records":1,"layout":"csv"}"#, "65536"),
+        ] {
+            let refused = ProcessMessage::parse(body).unwrap_err().to_string();
+            assert!(refused.contains(reason), "{body}: {refused}");
+        }
+    }
+}

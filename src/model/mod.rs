@@ -1,0 +1,12 @@
+//! Names, records, messages and progress: pure data and rules, no I/O and no clock.
+
+pub mod error;
+pub mod format;
+pub mod ids;
+pub mod item;
+pub mod message;
+pub mod progress;
+pub mod record;
+pub mod schema;
+pub mod summary;
+pub mod timestamp;

@@ -1,0 +1,224 @@
+//! How far a batch is: the completion tree's leaves and root, and the batch's state.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::{BatchId, ChunkIndex, LEAF_SIZE};
+use super::summary::{Fault, InputRef};
+use super::timestamp::Timestamp;
+
+/// The mark that scatter leaves in the root set when it seals a batch.
+pub const SEAL_TOKEN: i64 = -1;
+
+/// Counts of outcomes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Records that became items.
+    pub succeeded: u64,
+    /// Records that did not.
+    pub failed: u64,
+    /// Chunks that could not be processed at all.
+    pub failed_chunks: u64,
+}
+
+impl std::ops::Add for Tally {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self {
+            succeeded: self.succeeded + other.succeeded,
+            failed: self.failed + other.failed,
+            failed_chunks: self.failed_chunks + other.failed_chunks,
+        }
+    }
+}
+
+/// The counters of up to [`LEAF_SIZE`] chunks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leaf {
+    /// The chunks that are done, by their index in the batch.
+    pub done: BTreeSet<u32>,
+    /// How many chunks the leaf covers, once scatter has said so; until then [`LEAF_SIZE`].
+    pub size: Option<u32>,
+    /// The sum of the outcomes of the chunks that are done.
+    pub tally: Tally,
+}
+
+impl Leaf {
+    /// Whether every chunk of the leaf is done.
+    pub fn is_full(&self) -> bool {
+        self.done.len() as u64 == u64::from(self.size.unwrap_or(LEAF_SIZE))
+    }
+
+    /// Whether a chunk is done.
+    pub fn holds(&self, chunk: ChunkIndex) -> bool {
+        self.done.contains(&chunk.get())
+    }
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum BatchState {
+    /// Scatter is cutting the input.
+    Scattering,
+    /// All chunks are sent and counted; some are not done.
+    Processing,
+    /// All chunks are done; the outputs are being written.
+    Gathering,
+    /// Every record was stored.
+    Succeeded,
+    /// At least one record failed.
+    PartiallyFailed,
+    /// The input as a whole could not be read.
+    Failed,
+    /// Somebody ended the batch before its end.
+    Cancelled,
+}
+
+impl BatchState {
+    /// Whether the batch has ended.
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Scattering | Self::Processing | Self::Gathering)
+    }
+
+    /// The name in the ledger and in the summary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Scattering => "SCATTERING",
+            Self::Processing => "PROCESSING",
+            Self::Gathering => "GATHERING",
+            Self::Succeeded => "SUCCEEDED",
+            Self::PartiallyFailed => "PARTIALLY_FAILED",
+            Self::Failed => "FAILED",
+            Self::Cancelled => "CANCELLED",
+        }
+    }
+
+    /// The state of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        [
+            Self::Scattering,
+            Self::Processing,
+            Self::Gathering,
+            Self::Succeeded,
+            Self::PartiallyFailed,
+            Self::Failed,
+            Self::Cancelled,
+        ]
+        .into_iter()
+        .find(|state| state.name() == name)
+    }
+}
+
+/// What is known of a batch when it is opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opening {
+    /// The batch.
+    pub id: BatchId,
+    /// The variant that works on it.
+    pub variant: String,
+    /// Its input.
+    pub input: InputRef,
+    /// When scatter began.
+    pub started_at: Timestamp,
+}
+
+/// What scatter knows at its end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealing {
+    /// Records in all chunks.
+    pub records: u64,
+    /// Chunks sent.
+    pub chunks: u32,
+    /// The columns of a CSV file.
+    pub columns: Option<Vec<String>>,
+    /// Why the input could not be read to its end.
+    pub error: Option<Fault>,
+    /// When scatter ended.
+    pub scattered_at: Timestamp,
+}
+
+impl Sealing {
+    /// Leaves of the completion tree.
+    pub fn leaves(&self) -> u32 {
+        self.chunks.div_ceil(LEAF_SIZE)
+    }
+
+    /// The last leaf and its size, if there is any leaf.
+    pub fn last_leaf(&self) -> Option<(u32, u32)> {
+        let last = self.leaves().checked_sub(1)?;
+        Some((last, self.chunks - last * LEAF_SIZE))
+    }
+}
+
+/// A batch as the ledger has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// What it was opened with.
+    pub opening: Opening,
+    /// Where it stands.
+    pub state: BatchState,
+    /// What scatter knew at its end; none while it runs.
+    pub sealing: Option<Sealing>,
+    /// Leaves that are full, and [`SEAL_TOKEN`].
+    pub root: BTreeSet<i64>,
+    /// When gather first took the batch.
+    pub gather_started_at: Option<Timestamp>,
+    /// How often gather took the batch.
+    pub gather_attempts: u32,
+    /// Until when the present taker may work alone.
+    pub lease_until: Option<Timestamp>,
+    /// When the batch was closed.
+    pub finished_at: Option<Timestamp>,
+    /// The counts it was closed with.
+    pub tally: Option<Tally>,
+}
+
+impl Batch {
+    /// A batch just opened.
+    pub fn opened(opening: Opening) -> Self {
+        Self {
+            opening,
+            state: BatchState::Scattering,
+            sealing: None,
+            root: BTreeSet::new(),
+            gather_started_at: None,
+            gather_attempts: 0,
+            lease_until: None,
+            finished_at: None,
+            tally: None,
+        }
+    }
+
+    /// Whether the batch is sealed and each of its leaves is full.
+    pub fn is_complete(&self) -> bool {
+        self.sealing.as_ref().is_some_and(|sealing| {
+            self.root.contains(&SEAL_TOKEN) && (0..i64::from(sealing.leaves())).all(|leaf| self.root.contains(&leaf))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_states_lead_back() {
+        for state in [BatchState::Scattering, BatchState::PartiallyFailed, BatchState::Cancelled] {
+            assert_eq!(BatchState::of_name(state.name()), Some(state));
+            assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.name()));
+        }
+        assert_eq!(BatchState::of_name("DONE"), None);
+    }
+
+    #[test]
+    fn leaves_follow_from_chunks() {
+        let sealing = |chunks| Sealing { records: 0, chunks, columns: None, error: None, scattered_at: Timestamp(0) };
+        for (chunks, last) in
+            [(0, None), (1, Some((0, 1))), (256, Some((0, 256))), (257, Some((1, 1))), (65_536, Some((255, 256)))]
+        {
+            assert_eq!(sealing(chunks).last_leaf(), last);
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Records on their way through the pipeline, and what became of them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
+
+/// The largest record that is taken in; a larger one fails, with its place, in constant memory.
+pub const MAX_RECORD_BYTES: usize = 6 * 1024 * 1024;
+
+/// A record as scatter hands it on: one line of a pending chunk.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Entry {
+    /// The record's place in the input, from 0.
+    pub index: u64,
+    /// The record's JSON text: an object; for a faulty line of CSV or JSON Lines its text as a
+    /// string; `null` where it is too large to be kept.
+    pub record: Box<RawValue>,
+    /// Why the record can not be decoded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<String>,
+}
+
+impl Entry {
+    /// A record that was decoded.
+    pub fn decoded(index: u64, record: Box<RawValue>) -> Self {
+        Self { index, record, fault: None }
+    }
+
+    /// A line that is no record; `text` is kept so that it can be mended.
+    pub fn faulty(index: u64, text: Option<&str>, fault: impl Into<String>) -> Self {
+        let record = text.and_then(|text| to_raw_value(text).ok());
+        Self { index, record: record.unwrap_or_else(|| RawValue::NULL.to_owned()), fault: Some(fault.into()) }
+    }
+
+    /// The bytes that the record takes in a chunk, near enough to cut chunks by.
+    pub fn weight(&self) -> usize {
+        self.record.get().len() + self.fault.as_ref().map_or(0, String::len) + 32
+    }
+}
+
+/// What became of one record: one line of a chunk's result, and of `results.jsonl`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The record's place in the input, from 0.
+    pub index: u64,
+    /// The record, as [`Entry::record`].
+    pub request: Box<RawValue>,
+    /// Whether it was stored, and if not, why.
+    pub response: Response,
+}
+
+/// Whether a record was stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    /// Whether the record became an item.
+    pub success: bool,
+    /// Why not; empty for a success.
+    pub message: String,
+}
+
+impl Outcome {
+    /// The outcome of an entry; `failure` says why it was not stored.
+    pub fn of(entry: Entry, failure: Option<String>) -> Self {
+        Self {
+            index: entry.index,
+            request: entry.record,
+            response: Response { success: failure.is_none(), message: failure.unwrap_or_default() },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_survives_its_line() {
+        let record = RawValue::from_string(r#"{"itemNo":"1","price":0.10}"#.into()).unwrap();
+        for entry in [
+            Entry::decoded(7, record),
+            Entry::faulty(8, Some("a,\"b\n\""), "line 3: 2 fields"),
+            Entry::faulty(9, None, "too large"),
+        ] {
+            let line = serde_json::to_string(&entry).unwrap();
+            assert!(!line.contains('\n'));
+            let back: Entry = serde_json::from_str(&line).unwrap();
+            assert_eq!(back.index, entry.index);
+            assert_eq!(back.record.get(), entry.record.get());
+            assert_eq!(back.fault, entry.fault);
+        }
+    }
+}

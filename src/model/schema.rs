@@ -1,0 +1,174 @@
+//! What a valid record is: a JSON Schema (draft 2020-12) and the field that is the key.
+
+use serde_json::{Map, Value};
+
+use super::error::{Error, Result};
+use super::format::Layout;
+use super::item::{check_fields, key_of};
+use super::record::Entry;
+
+/// How many of a record's violations its message names.
+const SHOWN: usize = 3;
+
+/// A record that may be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Valid {
+    /// The item's key.
+    pub key: String,
+    /// The record's fields, a CSV row's values converted by the schema's types.
+    pub fields: Map<String, Value>,
+}
+
+/// A compiled record schema.
+#[derive(Debug)]
+pub struct RecordSchema {
+    validator: jsonschema::Validator,
+    key_field: String,
+    cells: Map<String, Value>,
+}
+
+impl RecordSchema {
+    /// Compiles a schema document.
+    ///
+    /// # Errors
+    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document.
+    pub fn parse(text: &str, key_field: &str) -> Result<Self> {
+        let schema: Value = serde_json::from_str(text)
+            .map_err(|e| Error::config("the record schema is not JSON; mend SCHEMA").because(e))?;
+        let validator = jsonschema::draft202012::new(&schema).map_err(|e| {
+            Error::config(format!("the record schema is not a JSON Schema of draft 2020-12; mend SCHEMA: {e}"))
+        })?;
+        let cells = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
+        Ok(Self { validator, key_field: key_field.to_owned(), cells })
+    }
+
+    /// Decides whether a record may be stored.
+    ///
+    /// # Errors
+    /// Why not, in words for the record's outcome.
+    pub fn check(&self, entry: &Entry, layout: Layout) -> std::result::Result<Valid, String> {
+        if let Some(fault) = &entry.fault {
+            return Err(fault.clone());
+        }
+        let mut fields: Map<String, Value> =
+            serde_json::from_str(entry.record.get()).map_err(|e| format!("the record can not be read: {e}"))?;
+        if layout == Layout::Csv {
+            fields = self.convert(fields);
+        }
+        let record = Value::Object(fields);
+        if !self.validator.is_valid(&record) {
+            return Err(self.violations(&record));
+        }
+        let Value::Object(fields) = record else {
+            return Err("the record is not an object".to_owned());
+        };
+        let key = key_of(&fields, &self.key_field)?;
+        check_fields(&fields)?;
+        Ok(Valid { key, fields })
+    }
+
+    fn violations(&self, record: &Value) -> String {
+        let mut shown: Vec<String> = Vec::new();
+        for error in self.validator.iter_errors(record).take(SHOWN) {
+            let path = error.instance_path().to_string();
+            let path = path.trim_start_matches('/');
+            shown.push(if path.is_empty() { error.to_string() } else { format!("{path}: {error}") });
+        }
+        shown.join("; ")
+    }
+
+    /// Gives the cells of a CSV row the types that the schema names for their columns.
+    fn convert(&self, row: Map<String, Value>) -> Map<String, Value> {
+        row.into_iter()
+            .filter_map(|(column, cell)| match (self.cells.get(&column), cell) {
+                (Some(rule), Value::String(text)) => convert_cell(rule, text).map(|value| (column, value)),
+                (_, cell) => Some((column, cell)),
+            })
+            .collect()
+    }
+}
+
+/// A cell by its column's rule. An empty cell of a column that is no string is `null` where the
+/// rule allows that, and else an absent field. What does not convert stays text, for the schema
+/// to reject with its own words.
+fn convert_cell(rule: &Value, text: String) -> Option<Value> {
+    let allows = |name: &str| match rule.get("type") {
+        Some(Value::String(only)) => only == name,
+        Some(Value::Array(types)) => types.iter().any(|t| t == name),
+        _ => false,
+    };
+    if allows("string") || rule.get("type").is_none() {
+        return Some(Value::String(text));
+    }
+    if text.is_empty() {
+        return allows("null").then_some(Value::Null);
+    }
+    let parsed: Option<Value> = serde_json::from_str(&text).ok();
+    let fits = match &parsed {
+        Some(Value::Number(_)) => allows("number") || allows("integer"),
+        Some(Value::Bool(_)) => allows("boolean"),
+        Some(Value::Array(_)) => allows("array"),
+        Some(Value::Object(_)) => allows("object"),
+        _ => false,
+    };
+    Some(parsed.filter(|_| fits).unwrap_or(Value::String(text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{json, value::to_raw_value};
+
+    const ORDERS: &str = include_str!("../../examples/orders.schema.json");
+
+    fn check(schema: &str, record: Value, layout: Layout) -> std::result::Result<Valid, String> {
+        let entry = Entry::decoded(0, to_raw_value(&record).unwrap());
+        RecordSchema::parse(schema, "itemNo").unwrap().check(&entry, layout)
+    }
+
+    #[test]
+    fn a_csv_number_keeps_its_digits_and_a_json_string_stays_one() {
+        let row = json!({"itemNo": "0042", "price": "12.50", "note": "7"});
+        let valid = check(ORDERS, row.clone(), Layout::Csv).unwrap();
+        assert_eq!(valid.key, "0042");
+        assert_eq!(valid.fields["price"].to_string(), "12.50");
+        assert_eq!(valid.fields["note"], "7");
+        let refused = check(ORDERS, row, Layout::Json).unwrap_err();
+        assert!(refused.contains("price") && refused.contains("number"), "{refused}");
+    }
+
+    #[test]
+    fn a_violation_names_the_field_and_the_rule() {
+        let refused = check(ORDERS, json!({"itemNo": "1", "price": "cheap"}), Layout::Csv).unwrap_err();
+        assert_eq!(refused, r#"price: "cheap" is not of type "number""#);
+        let refused = check(ORDERS, json!({"itemNo": "1", "price": ""}), Layout::Csv).unwrap_err();
+        assert_eq!(refused, r#""price" is a required property"#);
+        let refused = check("{}", json!({"price": 1}), Layout::Json).unwrap_err();
+        assert!(refused.contains("no field \"itemNo\""), "{refused}");
+    }
+
+    #[test]
+    fn cells_convert_by_their_columns_types() {
+        let schema = r#"{"properties":{"n":{"type":["integer","null"]},"b":{"type":"boolean"},
+            "o":{"type":"number"},"l":{"type":"array"},"t":{}}}"#;
+        let row = json!({"itemNo":"1","n":"","b":"true","o":"","l":"[1]","t":"3"});
+        let fields = check(schema, row, Layout::Csv).unwrap().fields;
+        assert_eq!(Value::Object(fields), json!({"itemNo":"1","n":null,"b":true,"l":[1],"t":"3"}));
+    }
+
+    #[test]
+    fn a_bad_schema_is_a_matter_of_configuration() {
+        for text in ["", "{", r#"{"type":"strin"}"#, r#"{"$ref":"https://example.com/x"}"#] {
+            let error = RecordSchema::parse(text, "k").unwrap_err();
+            assert_eq!(error.kind, super::super::error::ErrorKind::Config, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_38_digits_pass_unchanged() {
+        let digits = "12345678901234567890.123456789012345678";
+        let record: Value = serde_json::from_str(&format!(r#"{{"itemNo":"1","price":{digits}}}"#)).unwrap();
+        let valid = check(ORDERS, record, Layout::Json).unwrap();
+        assert_eq!(valid.fields["price"].to_string(), digits);
+    }
+}

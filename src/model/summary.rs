@@ -1,0 +1,121 @@
+//! The summary of a batch: the last thing written, so that its presence means done.
+
+use serde::{Deserialize, Serialize};
+
+use super::ids::BatchId;
+use super::progress::BatchState;
+use super::timestamp::Timestamp;
+
+/// How many failed records the summary itself names.
+pub const SHOWN_FAILURES: usize = 20;
+
+/// Why a file as a whole can not be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// A constant name, for programs.
+    pub code: String,
+    /// What is wrong and where, for people.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault by its code and words.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into() }
+    }
+}
+
+/// The file that a batch was made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputRef {
+    /// The bucket.
+    pub bucket: String,
+    /// The object's key, decoded.
+    pub key: String,
+    /// The object's version, if the bucket keeps versions.
+    pub version_id: Option<String>,
+    /// The object's size.
+    pub bytes: u64,
+    /// The format, such as `csv` or `jsonl.gz`; none if the extension is not known.
+    pub format: Option<String>,
+}
+
+/// `summary.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// The batch.
+    pub batch_id: BatchId,
+    /// The variant that worked on it.
+    pub variant: String,
+    /// How it ended.
+    pub state: BatchState,
+    /// What it was made from.
+    pub input: InputRef,
+    /// Counts of records.
+    pub records: RecordCounts,
+    /// Counts of chunks.
+    pub chunks: ChunkCounts,
+    /// When scatter began.
+    pub started_at: Timestamp,
+    /// When scatter ended.
+    pub scattered_at: Timestamp,
+    /// When gather began.
+    pub gather_started_at: Timestamp,
+    /// When the summary was written.
+    pub finished_at: Timestamp,
+    /// Where the outcome of every record lies.
+    pub results: Option<OutputRef>,
+    /// Where the failed records lie, ready to be mended; none if all succeeded.
+    pub failed: Option<OutputRef>,
+    /// Why the input could not be read to its end.
+    pub error: Option<Fault>,
+    /// The first failed records.
+    pub failures: Vec<Failure>,
+}
+
+/// Counts of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordCounts {
+    /// Records read.
+    pub total: u64,
+    /// Records that became items.
+    pub succeeded: u64,
+    /// Records that did not.
+    pub failed: u64,
+}
+
+/// Counts of chunks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChunkCounts {
+    /// Chunks sent.
+    pub total: u64,
+    /// Chunks that could not be processed at all.
+    pub failed: u64,
+}
+
+/// Where an output lies in the output bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputRef {
+    /// The object's key.
+    pub key: String,
+}
+
+/// A record that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// The record's place in the input, from 0.
+    pub index: u64,
+    /// Why.
+    pub message: String,
+}
+
+/// How a batch with these counts ends.
+pub fn final_state(failed: u64, error: Option<&Fault>) -> BatchState {
+    match (error, failed) {
+        (Some(_), _) => BatchState::Failed,
+        (None, 0) => BatchState::Succeeded,
+        (None, _) => BatchState::PartiallyFailed,
+    }
+}

@@ -1,0 +1,76 @@
+//! AWS clients, made once for each process.
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use std::time::Duration;
+
+use crate::blob::s3::S3Blob;
+use crate::channel::sqs::SqsChannel;
+use crate::items::dynamodb::DynamoItems;
+use crate::ledger::dynamodb::DynamoLedger;
+use crate::runtime::clock::SystemClock;
+use crate::stage::Stores;
+
+/// Attempts of one call, with growing pauses between them.
+const ATTEMPTS: u32 = 6;
+const CONNECT: Duration = Duration::from_secs(10);
+const ATTEMPT: Duration = Duration::from_secs(60);
+
+/// The stores in AWS.
+pub struct AwsStores;
+
+impl Stores for AwsStores {
+    type Blob = S3Blob;
+    type Channel = SqsChannel;
+    type Items = DynamoItems;
+    type Ledger = DynamoLedger;
+    type Clock = SystemClock;
+}
+
+/// Clients of the three services.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// S3.
+    pub s3: aws_sdk_s3::Client,
+    /// SQS.
+    pub sqs: aws_sdk_sqs::Client,
+    /// DynamoDB.
+    pub dynamodb: aws_sdk_dynamodb::Client,
+}
+
+impl Clients {
+    /// Clients by the usual AWS environment: region, credentials and `AWS_ENDPOINT_URL`.
+    pub async fn from_env() -> Self {
+        Self::new(&loader().load().await)
+    }
+
+    /// Clients of an emulator at `endpoint`, which takes any credentials.
+    pub async fn of_emulator(endpoint: &str) -> Self {
+        let anybody = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "emulator");
+        let loader = loader().endpoint_url(endpoint).credentials_provider(anybody);
+        Self::new(&loader.region("us-east-1").load().await)
+    }
+
+    fn new(config: &SdkConfig) -> Self {
+        // An emulator is reached by one host name, so that the bucket must stand in the path.
+        let path_style = config.endpoint_url().is_some();
+        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
+        Self {
+            s3: aws_sdk_s3::Client::from_conf(s3),
+            sqs: aws_sdk_sqs::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+        }
+    }
+}
+
+fn loader() -> aws_config::ConfigLoader {
+    let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+    // Named, so that an update of the SDK changes nothing unseen.
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http)
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+}

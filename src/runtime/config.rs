@@ -1,0 +1,217 @@
+//! The configuration of a function: read once from its environment, all problems told together.
+
+use std::io::Read;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::model::error::{Error, Result};
+use crate::model::schema::RecordSchema;
+use crate::variant::Variant;
+
+/// A function's configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// What the pipeline is made of.
+    pub variant: Variant,
+    /// The ledger table.
+    pub ledger_table: String,
+    /// The bucket of pending chunks and their results.
+    pub work_bucket: String,
+    /// The queue that feeds this function.
+    pub source_queue_url: String,
+    /// What only this stage needs.
+    pub stage: StageConfig,
+}
+
+/// What only one stage needs.
+#[derive(Debug)]
+pub enum StageConfig {
+    /// Of scatter.
+    Scatter {
+        /// The bucket of uploads.
+        input_bucket: String,
+        /// Records in a chunk.
+        chunk_size: usize,
+        /// The field that is the items' key.
+        key_field: String,
+        /// The workers' queue.
+        process_queue_url: String,
+        /// Gather's queue.
+        gather_queue_url: String,
+    },
+    /// Of process.
+    Process {
+        /// The items table.
+        items_table: String,
+        /// The field that is the items' key.
+        key_field: String,
+        /// What a valid record is.
+        schema: Box<RecordSchema>,
+        /// Gather's queue.
+        gather_queue_url: String,
+    },
+    /// Of gather.
+    Gather {
+        /// The bucket of outputs.
+        output_bucket: String,
+    },
+}
+
+/// Reads variables and remembers what is wrong with them.
+struct Reader<F> {
+    lookup: F,
+    problems: Vec<String>,
+}
+
+impl<F: Fn(&str) -> Option<String>> Reader<F> {
+    fn text(&mut self, name: &str) -> String {
+        let value = (self.lookup)(name).filter(|value| !value.trim().is_empty());
+        value.unwrap_or_else(|| {
+            self.problems.push(format!("{name} is not set"));
+            String::new()
+        })
+    }
+
+    fn size(&mut self, name: &str) -> usize {
+        let text = self.text(name);
+        match text.parse() {
+            Ok(size) if size > 0 => size,
+            _ => {
+                if !text.is_empty() {
+                    self.problems.push(format!("{name} must be a whole number above 0, and is {text:?}"));
+                }
+                1
+            }
+        }
+    }
+
+    fn note<T>(&mut self, result: Result<T>) -> Option<T> {
+        result.map_err(|error| self.problems.push(error.to_string())).ok()
+    }
+
+    fn stage(&mut self, handler: &str) -> Option<StageConfig> {
+        match handler {
+            "scatter" => Some(StageConfig::Scatter {
+                input_bucket: self.text("INPUT_BUCKET"),
+                chunk_size: self.size("CHUNK_SIZE"),
+                key_field: self.text("KEY_FIELD"),
+                process_queue_url: self.text("PROCESS_QUEUE_URL"),
+                gather_queue_url: self.text("GATHER_QUEUE_URL"),
+            }),
+            "process" => {
+                let key_field = self.text("KEY_FIELD");
+                let packed = self.text("RECORD_SCHEMA");
+                let schema = unpack(&packed).and_then(|text| RecordSchema::parse(&text, &key_field));
+                let (items_table, gather_queue_url) = (self.text("ITEMS_TABLE"), self.text("GATHER_QUEUE_URL"));
+                Some(StageConfig::Process {
+                    items_table,
+                    key_field,
+                    schema: Box::new(self.note(schema)?),
+                    gather_queue_url,
+                })
+            }
+            "gather" => Some(StageConfig::Gather { output_bucket: self.text("OUTPUT_BUCKET") }),
+            other => {
+                let stages = "scatter, process, gather";
+                self.problems.push(format!("the handler {other:?} is no stage; it must be one of: {stages}"));
+                None
+            }
+        }
+    }
+}
+
+impl Config {
+    /// Reads the configuration of the stage that `_HANDLER` names.
+    ///
+    /// # Errors
+    /// `Config` with every problem, not only the first.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut reader = Reader { lookup, problems: Vec::new() };
+        let handler = reader.text("_HANDLER");
+        let name = reader.text("VARIANT");
+        let variant = reader.note(Variant::named(&name));
+        let ledger_table = reader.text("LEDGER_TABLE");
+        let work_bucket = reader.text("WORK_BUCKET");
+        let source_queue_url = reader.text("SOURCE_QUEUE_URL");
+        let stage = reader.stage(&handler);
+        match (variant, stage) {
+            (Some(variant), Some(stage)) if reader.problems.is_empty() => {
+                Ok(Self { variant, ledger_table, work_bucket, source_queue_url, stage })
+            }
+            _ => Err(Error::config(format!("the function is set up wrongly: {}", reader.problems.join("; ")))),
+        }
+    }
+}
+
+/// The schema comes gzipped in base64, since a function's whole environment is 4 KB:
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+fn unpack(packed: &str) -> Result<String> {
+    let wrong = |e: String| Error::config(format!("RECORD_SCHEMA must be gzipped and in base64: {e}"));
+    let bytes = STANDARD.decode(packed.trim()).map_err(|e| wrong(e.to_string()))?;
+    let mut text = String::new();
+    let mut gunzip = flate2::read::GzDecoder::new(bytes.as_slice());
+    gunzip.read_to_string(&mut text).map_err(|e| wrong(e.to_string()))?;
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn packed(schema: &str) -> String {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+        gzip.write_all(schema.as_bytes()).unwrap();
+        STANDARD.encode(gzip.finish().unwrap())
+    }
+
+    fn read(pairs: &[(&str, &str)]) -> Result<Config> {
+        Config::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+    }
+
+    #[test]
+    fn a_complete_environment_is_read() {
+        let schema = packed(r#"{"type":"object"}"#);
+        let config = read(&[
+            ("_HANDLER", "process"),
+            ("VARIANT", crate::variant::BUILT_IN[0].name),
+            ("LEDGER_TABLE", "ledger"),
+            ("WORK_BUCKET", "work"),
+            ("SOURCE_QUEUE_URL", "http://q"),
+            ("KEY_FIELD", "id"),
+            ("RECORD_SCHEMA", &schema),
+            ("ITEMS_TABLE", "items"),
+            ("GATHER_QUEUE_URL", "http://g"),
+        ])
+        .unwrap();
+        assert!(matches!(config.stage, StageConfig::Process { key_field, .. } if key_field == "id"));
+    }
+
+    #[test]
+    fn all_problems_are_told_together() {
+        let told =
+            read(&[("_HANDLER", "scatter"), ("VARIANT", "serial"), ("CHUNK_SIZE", "many"), ("WORK_BUCKET", " ")])
+                .unwrap_err()
+                .to_string();
+        for part in [
+            "\"serial\" is not built in",
+            "CHUNK_SIZE must be a whole number above 0, and is \"many\"",
+            "WORK_BUCKET is not set",
+            "LEDGER_TABLE is not set",
+            "KEY_FIELD is not set",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+        let told = read(&[("_HANDLER", "shuffle")]).unwrap_err().to_string();
+        assert!(told.contains("must be one of: scatter, process, gather"), "{told}");
+    }
+
+    #[test]
+    fn a_schema_that_is_not_packed_is_a_problem() {
+        for wrong in ["{}", "e30=", "%"] {
+            let told = read(&[("_HANDLER", "process"), ("RECORD_SCHEMA", wrong)]).unwrap_err().to_string();
+            assert!(told.contains("RECORD_SCHEMA must be gzipped"), "{told}");
+        }
+    }
+}

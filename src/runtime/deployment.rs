@@ -1,0 +1,70 @@
+//! Where a deployment's resources are: what `make deploy` writes and the command reads.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+
+use crate::model::error::{Error, Result};
+
+/// A deployment: Terraform's output of that name.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Deployment {
+    /// The emulator that it stands on; none for AWS.
+    #[serde(default)]
+    pub endpoint: Option<String>,
+    /// The pipelines that were deployed, by the names of their variants.
+    pub variants: BTreeMap<String, Resources>,
+}
+
+/// The resources of one pipeline.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Resources {
+    /// The bucket of uploads.
+    pub input_bucket: String,
+    /// The bucket of pending chunks and their results.
+    pub work_bucket: String,
+    /// The bucket of outputs.
+    pub output_bucket: String,
+    /// The items table.
+    pub items_table: String,
+    /// The ledger table.
+    pub ledger_table: String,
+    /// The queues' URLs by stage.
+    pub queues: BTreeMap<String, String>,
+    /// The URLs of their dead-letter queues by stage.
+    pub dead_letter_queues: BTreeMap<String, String>,
+}
+
+impl Deployment {
+    /// Reads a deployment's file.
+    ///
+    /// # Errors
+    /// `Config` if there is none; it says how to get one.
+    pub fn read(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| {
+            Error::config(format!("no deployment at {}; run `make deploy` first", path.display())).because(e)
+        })?;
+        serde_json::from_str(&text).map_err(|e| {
+            Error::config(format!("{} is not a deployment; run `make deploy` again", path.display())).because(e)
+        })
+    }
+
+    /// The resources of a variant; without a name, of the only one there is.
+    ///
+    /// # Errors
+    /// `Config` with the names that are deployed.
+    pub fn variant(&self, name: Option<&str>) -> Result<&Resources> {
+        let names = || self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        match name {
+            Some(name) => self
+                .variants
+                .get(name)
+                .ok_or_else(|| Error::config(format!("variant {name:?} is not deployed; deployed are: {}", names()))),
+            None if self.variants.len() == 1 => {
+                self.variants.values().next().ok_or_else(|| Error::config("no variant is deployed"))
+            }
+            None => Err(Error::config(format!("name one with --variant; deployed are: {}", names()))),
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The aggregator: merges the chunks' results into the outputs, writes the summary last, and
+//! closes the batch.
+
+use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::{Clock, Outcome, Stage, Stores};
+use crate::blob::upload::Upload;
+use crate::blob::{Blob, read_all};
+use crate::channel::Delivery;
+use crate::codec::outputs::{Kind, OutputEncoder};
+use crate::ledger::{Ledger, Taken};
+use crate::model::error::{Error, Result};
+use crate::model::format::{InputFormat, Layout};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::message::GatherMessage;
+use crate::model::progress::{Batch, Sealing, Tally};
+use crate::model::record;
+use crate::model::summary::{ChunkCounts, Failure, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, final_state};
+use crate::model::timestamp::Timestamp;
+
+const SUMMARY: &str = "summary.json";
+
+/// The gather stage.
+pub struct Gather<S: Stores> {
+    /// Where the chunks' results are kept.
+    pub work: S::Blob,
+    /// Where outputs go.
+    pub output: S::Blob,
+    /// Batch state.
+    pub ledger: S::Ledger,
+    /// The time.
+    pub clock: S::Clock,
+    /// Results that are read ahead.
+    pub width: usize,
+}
+
+impl<S: Stores> Stage for Gather<S> {
+    async fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> Outcome {
+        self.take(delivery, deadline).await.into()
+    }
+}
+
+impl<S: Stores> Gather<S> {
+    async fn take(&self, delivery: &Delivery, deadline: Timestamp) -> Result<Outcome> {
+        let id = GatherMessage::parse(&delivery.body)?.batch_id;
+        let Some(batch) = self.ledger.read(&id).await? else {
+            return Err(Error::malformed(format!("the ledger does not know batch {id}")));
+        };
+        if !batch.is_complete() {
+            // Whoever completes it will say so again.
+            return Ok(Outcome::Discarded(format!("batch {id} is not complete")));
+        }
+        let owner = format!("{}#{}", delivery.id, delivery.attempt);
+        match self.ledger.take(&id, &owner, self.clock.now(), deadline).await? {
+            Taken::Closed(_) => Ok(Outcome::Done),
+            Taken::Held(_) => Err(Error::transient(format!("batch {id} is being gathered by another function"))),
+            Taken::Yes(batch) => {
+                self.gather(*batch, &owner).await?;
+                Ok(Outcome::Done)
+            }
+        }
+    }
+
+    async fn gather(&self, batch: Batch, owner: &str) -> Result<()> {
+        let id = batch.opening.id.clone();
+        let (summary, tally) = match self.written_before(&batch).await? {
+            Some(summary) => {
+                let tally = self.tally(&id, &sealed(&batch)?).await?;
+                (summary, tally)
+            }
+            None => self.write(&batch).await?,
+        };
+        self.ledger.close(&id, owner, summary.state, tally, summary.finished_at).await?;
+        tracing::info!(
+            batch_id = %id,
+            state = summary.state.name(),
+            succeeded = tally.succeeded,
+            failed = tally.failed,
+            "batch closed"
+        );
+        Ok(())
+    }
+
+    /// The summary that an earlier taker wrote before it could close the batch: it stays as it is.
+    async fn written_before(&self, batch: &Batch) -> Result<Option<Summary>> {
+        if batch.gather_attempts < 2 {
+            return Ok(None);
+        }
+        let summary = read_all(&self.output, &batch.opening.id.output_key(SUMMARY)).await?;
+        Ok(summary.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+
+    async fn write(&self, batch: &Batch) -> Result<(Summary, Tally)> {
+        let id = &batch.opening.id;
+        let sealing = sealed(batch)?;
+        let tally = self.tally(id, &sealing).await?;
+        let outputs = match InputFormat::of_key(&batch.opening.input.key) {
+            Ok(format) if sealing.error.is_none() || sealing.records > 0 => {
+                self.write_outputs(id, &sealing, format.layout, tally).await?
+            }
+            _ => Outputs::default(),
+        };
+        let gather_started_at = batch.gather_started_at.unwrap_or(sealing.scattered_at);
+        let summary = Summary {
+            batch_id: id.clone(),
+            variant: batch.opening.variant.clone(),
+            state: final_state(tally.failed, sealing.error.as_ref()),
+            input: batch.opening.input.clone(),
+            records: RecordCounts { total: sealing.records, succeeded: tally.succeeded, failed: tally.failed },
+            chunks: ChunkCounts { total: u64::from(sealing.chunks), failed: tally.failed_chunks },
+            started_at: batch.opening.started_at,
+            scattered_at: sealing.scattered_at,
+            gather_started_at,
+            finished_at: self.clock.now(),
+            results: outputs.results.map(|key| OutputRef { key }),
+            failed: outputs.failed.map(|key| OutputRef { key }),
+            error: sealing.error,
+            failures: outputs.failures,
+        };
+        let text = serde_json::to_vec_pretty(&summary)
+            .map_err(|e| Error::internal("the summary can not be written").because(e))?;
+        self.output.put(&id.output_key(SUMMARY), "application/json", text.into()).await?;
+        Ok((summary, tally))
+    }
+
+    /// The sum of all leaves, which must be the number of records that scatter counted.
+    async fn tally(&self, id: &BatchId, sealing: &Sealing) -> Result<Tally> {
+        let leaves = self.ledger.read_leaves(id, 0..sealing.leaves()).await?;
+        let tally = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
+        if tally.succeeded + tally.failed == sealing.records {
+            Ok(tally)
+        } else {
+            Err(Error::internal(format!(
+                "batch {id} has {} records, and its chunks account for {} succeeded and {} failed",
+                sealing.records, tally.succeeded, tally.failed
+            )))
+        }
+    }
+
+    async fn write_outputs(&self, id: &BatchId, sealing: &Sealing, layout: Layout, tally: Tally) -> Result<Outputs> {
+        let columns = sealing.columns.as_deref().unwrap_or_default();
+        let mut results = Output::begin(&self.output, id, Kind::Results, layout, columns);
+        let mut failed = (tally.failed > 0).then(|| Output::begin(&self.output, id, Kind::Failed, layout, columns));
+        let mut failures = Vec::new();
+        let chunks = (0..sealing.chunks).map(|index| self.result_of(id, index));
+        let mut chunks = std::pin::pin!(stream::iter(chunks).buffered(self.width));
+        let mut count = 0;
+        while let Some(lines) = chunks.try_next().await? {
+            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let outcome: record::Outcome = serde_json::from_slice(line)
+                    .map_err(|e| Error::internal("a chunk's result is not readable").because(e))?;
+                count += 1;
+                results.add(&outcome).await?;
+                if outcome.response.success {
+                    continue;
+                }
+                if let Some(failed) = &mut failed {
+                    failed.add(&outcome).await?;
+                }
+                if failures.len() < SHOWN_FAILURES {
+                    failures.push(Failure { index: outcome.index, message: outcome.response.message });
+                }
+            }
+        }
+        if count != sealing.records {
+            return Err(Error::internal(format!("batch {id} has results of {count} of {} records", sealing.records)));
+        }
+        let failed = match failed {
+            Some(failed) => Some(failed.end().await?),
+            None => None,
+        };
+        Ok(Outputs { results: Some(results.end().await?), failed, failures })
+    }
+
+    async fn result_of(&self, id: &BatchId, index: u32) -> Result<Bytes> {
+        let chunk = ChunkIndex::new(index)?;
+        let result = read_all(&self.work, &id.done_key(chunk)).await?;
+        result.ok_or_else(|| Error::internal(format!("chunk {chunk} of batch {id} is marked and has no result")))
+    }
+}
+
+/// What was written beside the summary.
+#[derive(Default)]
+struct Outputs {
+    results: Option<String>,
+    failed: Option<String>,
+    failures: Vec<Failure>,
+}
+
+/// One output file on its way.
+struct Output<'a, B: Blob> {
+    encoder: OutputEncoder,
+    upload: Upload<'a, B>,
+    key: String,
+}
+
+impl<'a, B: Blob> Output<'a, B> {
+    fn begin(blob: &'a B, id: &BatchId, kind: Kind, layout: Layout, columns: &[String]) -> Self {
+        let name = match kind {
+            Kind::Results => "results",
+            Kind::Failed => "failed",
+        };
+        let key = id.output_key(&format!("{name}.{}", layout.extension()));
+        let encoder = OutputEncoder::new(kind, layout, columns);
+        let mut upload = Upload::new(blob, key.clone(), layout.content_type());
+        encoder.begin(upload.buffer());
+        Self { encoder, upload, key }
+    }
+
+    async fn add(&mut self, outcome: &record::Outcome) -> Result<()> {
+        self.encoder.add(outcome, self.upload.buffer())?;
+        self.upload.flow().await
+    }
+
+    async fn end(mut self) -> Result<String> {
+        self.encoder.end(self.upload.buffer());
+        self.upload.finish().await?;
+        Ok(self.key)
+    }
+}
+
+fn sealed(batch: &Batch) -> Result<Sealing> {
+    let sealing = batch.sealing.clone();
+    sealing.ok_or_else(|| Error::internal("a batch was gathered before it was sealed"))
+}

@@ -1,0 +1,219 @@
+//! Cuts an input stream into chunks and holds one chunk of it at a time.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use futures::StreamExt;
+
+use crate::blob::Body;
+use crate::codec::Decoder;
+use crate::model::error::{Error, Result};
+use crate::model::format::InputFormat;
+use crate::model::ids::{ChunkIndex, MAX_CHUNKS, too_many_chunks};
+use crate::model::record::Entry;
+use crate::model::summary::Fault;
+
+/// The size from which a chunk is full, whatever the number of its records.
+pub const CHUNK_BYTES: usize = 1024 * 1024;
+/// What is decoded at a time; gzip may make a thousand times as much of it.
+const PIECE: usize = 8 * 1024;
+
+/// What comes of the input: chunks, then one end.
+#[derive(Debug)]
+pub enum Cut {
+    /// The next chunk.
+    Chunk(Chunk),
+    /// There are no more.
+    End(End),
+}
+
+/// Records that are processed together.
+#[derive(Debug)]
+pub struct Chunk {
+    /// The chunk's place in the batch.
+    pub index: ChunkIndex,
+    /// How many records it holds.
+    pub records: u32,
+    /// Its lines, as they will wait in the work bucket.
+    pub lines: Bytes,
+}
+
+/// What is known at the end of the input.
+#[derive(Debug)]
+pub struct End {
+    /// Records in all chunks.
+    pub records: u64,
+    /// Chunks made.
+    pub chunks: u32,
+    /// The columns of a CSV file.
+    pub columns: Option<Vec<String>>,
+    /// Why the input could not be read to its end.
+    pub fault: Option<Fault>,
+}
+
+/// Cuts one input.
+pub struct Splitter {
+    body: Body,
+    piece: Bytes,
+    decoder: Decoder,
+    chunk_size: usize,
+    decoded: Vec<Entry>,
+    waiting: VecDeque<Entry>,
+    weight: usize,
+    records: u64,
+    chunks: u32,
+    fault: Option<Fault>,
+    at_end: bool,
+    finished: bool,
+}
+
+impl Splitter {
+    /// Cuts `body` into chunks of `chunk_size` records or [`CHUNK_BYTES`], whichever comes first.
+    pub fn new(body: Body, format: InputFormat, key_field: &str, chunk_size: usize) -> Self {
+        Self {
+            body,
+            piece: Bytes::new(),
+            decoder: Decoder::new(format, key_field),
+            chunk_size: chunk_size.max(1),
+            decoded: Vec::new(),
+            waiting: VecDeque::new(),
+            weight: 0,
+            records: 0,
+            chunks: 0,
+            fault: None,
+            at_end: false,
+            finished: false,
+        }
+    }
+
+    /// The next cut; none after the end.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub async fn next(&mut self) -> Result<Option<Cut>> {
+        while !self.at_end && self.waiting.len() < self.chunk_size && self.weight < CHUNK_BYTES {
+            self.read().await?;
+        }
+        if !self.waiting.is_empty() {
+            if self.chunks < MAX_CHUNKS {
+                return self.cut().map(|chunk| Some(Cut::Chunk(chunk)));
+            }
+            self.waiting.clear();
+            self.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks()));
+        }
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(None);
+        }
+        Ok(Some(Cut::End(End {
+            records: self.records,
+            chunks: self.chunks,
+            columns: self.decoder.columns().map(<[String]>::to_vec),
+            fault: self.fault.take(),
+        })))
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        if self.piece.is_empty() {
+            self.piece = self.body.next().await.transpose()?.unwrap_or_default();
+        }
+        let piece = self.piece.split_to(PIECE.min(self.piece.len()));
+        let decoded = if piece.is_empty() {
+            self.at_end = true;
+            self.decoder.finish(&mut self.decoded)
+        } else {
+            self.decoder.push(&piece, &mut self.decoded)
+        };
+        if let Err(fault) = decoded {
+            self.at_end = true;
+            self.fault = Some(fault);
+        }
+        self.weight += self.decoded.iter().map(Entry::weight).sum::<usize>();
+        self.waiting.extend(self.decoded.drain(..));
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Result<Chunk> {
+        let mut lines = Vec::new();
+        let mut records = 0;
+        while let Some(entry) = self.waiting.front() {
+            let full = records as usize == self.chunk_size || lines.len() + entry.weight() > CHUNK_BYTES;
+            if full && records > 0 {
+                break;
+            }
+            self.weight -= entry.weight();
+            serde_json::to_writer(&mut lines, entry)
+                .map_err(|e| Error::internal("a record can not be written to its chunk").because(e))?;
+            lines.push(b'\n');
+            self.waiting.pop_front();
+            records += 1;
+        }
+        let index = ChunkIndex::new(self.chunks)?;
+        self.chunks += 1;
+        self.records += u64::from(records);
+        Ok(Chunk { index, records, lines: lines.into() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::stream;
+
+    async fn cuts(text: String, chunk_size: usize) -> (Vec<Chunk>, End) {
+        let pieces: Vec<Result<Bytes>> =
+            text.as_bytes().chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let format = InputFormat::of_key("f.csv").unwrap();
+        let mut splitter = Splitter::new(stream::iter(pieces).boxed(), format, "k", chunk_size);
+        let mut chunks = Vec::new();
+        loop {
+            match splitter.next().await.unwrap().expect("an end comes first") {
+                Cut::Chunk(chunk) => chunks.push(chunk),
+                Cut::End(end) => {
+                    assert!(splitter.next().await.unwrap().is_none());
+                    return (chunks, end);
+                }
+            }
+        }
+    }
+
+    fn rows(range: std::ops::Range<usize>, filler: &str) -> String {
+        let rows: String = range.map(|n| format!("{n},{filler}\n")).collect();
+        format!("k,a\n{rows}")
+    }
+
+    #[tokio::test]
+    async fn chunks_are_cut_by_number_and_indexes_run_on() {
+        let (chunks, end) = cuts(rows(0..1001, "x"), 500).await;
+        assert_eq!(chunks.iter().map(|c| c.records).collect::<Vec<_>>(), [500, 500, 1]);
+        assert_eq!((end.records, end.chunks), (1001, 3));
+        let first: Entry = serde_json::from_slice(chunks[2].lines.trim_ascii_end()).unwrap();
+        assert_eq!(first.index, 1000);
+        assert_eq!(first.record.get(), r#"{"k":"1000","a":"x"}"#);
+    }
+
+    #[tokio::test]
+    async fn chunks_are_cut_by_size_too() {
+        let (chunks, end) = cuts(rows(0..40, &"y".repeat(100 * 1024)), 500).await;
+        assert!(chunks.iter().all(|c| c.lines.len() <= CHUNK_BYTES + 4096), "{chunks:?}");
+        assert_eq!(chunks.iter().map(|c| c.records).sum::<u32>(), 40);
+        assert_eq!(end.chunks as usize, chunks.len());
+        assert!(end.chunks >= 4);
+    }
+
+    #[tokio::test]
+    async fn chunk_65537_ends_the_input_with_a_clear_fault() {
+        let (chunks, end) = cuts(rows(0..65_537, ""), 1).await;
+        assert_eq!(chunks.len(), 65_536);
+        let fault = end.fault.unwrap();
+        assert_eq!(fault.code, "TOO_MANY_CHUNKS");
+        assert!(fault.message.contains("raise CHUNK_SIZE"));
+        assert_eq!(cuts(rows(0..65_536, ""), 1).await.1.fault, None);
+    }
+
+    #[tokio::test]
+    async fn a_break_keeps_what_came_before_it() {
+        let (chunks, end) = cuts(format!("{}x\n\"open", rows(0..7, "a")), 5).await;
+        assert_eq!(chunks.iter().map(|c| c.records).collect::<Vec<_>>(), [5, 3]);
+        assert_eq!(end.fault.unwrap().code, "OPEN_QUOTE");
+    }
+}

@@ -1,0 +1,30 @@
+//! Each store's contract, held by its implementation in memory. The same suites run against the
+//! AWS implementations in `end_to_end.rs`.
+
+#[path = "contract/suites.rs"]
+mod suites;
+
+use fanfold::blob::memory::MemoryBlob;
+use fanfold::channel::memory::MemoryChannel;
+use fanfold::items::memory::MemoryItems;
+use fanfold::ledger::memory::MemoryLedger;
+
+#[tokio::test]
+async fn memory_blob_keeps_the_contract() {
+    suites::blob::all(&MemoryBlob::new()).await;
+}
+
+#[tokio::test]
+async fn memory_channel_keeps_the_contract() {
+    suites::channel::all(&MemoryChannel::new(), &MemoryChannel::new()).await;
+}
+
+#[tokio::test]
+async fn memory_items_keep_the_contract() {
+    suites::items::all(&MemoryItems::new()).await;
+}
+
+#[tokio::test]
+async fn memory_ledger_keeps_the_contract() {
+    suites::ledger::all(&MemoryLedger::new()).await;
+}

@@ -1,0 +1,80 @@
+//! The contract of `Blob`.
+
+use bytes::Bytes;
+use fanfold::blob::upload::Upload;
+use fanfold::blob::{Blob, PART_BYTES, read_all};
+use futures::TryStreamExt;
+
+pub async fn all(blob: &impl Blob) {
+    what_is_put_is_read(blob).await;
+    versions_stay_readable(blob).await;
+    deleting_is_idempotent(blob).await;
+    keys_may_hold_anything(blob).await;
+    small_uploads_are_whole_and_large_ones_in_parts(blob).await;
+    an_upload_given_up_leaves_nothing(blob).await;
+}
+
+async fn read(blob: &impl Blob, key: &str) -> Option<Bytes> {
+    read_all(blob, key).await.unwrap()
+}
+
+async fn what_is_put_is_read(blob: &impl Blob) {
+    assert_eq!(read(blob, "a/none").await, None);
+    blob.put("a/one", "text/plain", Bytes::from_static(b"1")).await.unwrap();
+    blob.put("a/empty", "text/plain", Bytes::new()).await.unwrap();
+    assert_eq!(read(blob, "a/one").await.unwrap(), "1");
+    assert_eq!(read(blob, "a/empty").await.unwrap(), "");
+    blob.put("a/one", "text/plain", Bytes::from_static(b"2")).await.unwrap();
+    assert_eq!(read(blob, "a/one").await.unwrap(), "2");
+}
+
+async fn versions_stay_readable(blob: &impl Blob) {
+    let first = blob.put("v", "text/plain", Bytes::from_static(b"first")).await.unwrap().version.unwrap();
+    let second = blob.put("v", "text/plain", Bytes::from_static(b"second")).await.unwrap().version.unwrap();
+    blob.delete("v").await.unwrap();
+    for (version, text) in [(&first, "first"), (&second, "second")] {
+        let body = blob.get("v", Some(version)).await.unwrap().expect("versions outlive a delete");
+        let pieces: Vec<Bytes> = body.try_collect().await.unwrap();
+        assert_eq!(pieces.concat(), text.as_bytes());
+    }
+    assert_eq!(read(blob, "v").await, None);
+}
+
+async fn deleting_is_idempotent(blob: &impl Blob) {
+    blob.put("gone", "text/plain", Bytes::from_static(b"x")).await.unwrap();
+    for _ in 0..2 {
+        blob.delete("gone").await.unwrap();
+        assert_eq!(read(blob, "gone").await, None);
+    }
+    blob.delete("never/there").await.unwrap();
+}
+
+async fn keys_may_hold_anything(blob: &impl Blob) {
+    for key in ["a b+c%20d/für/x.csv", "q?x=1&y=2#z", "~'()*!"] {
+        blob.put(key, "text/plain", Bytes::from(key.to_owned())).await.unwrap();
+        assert_eq!(read(blob, key).await.unwrap(), key);
+    }
+}
+
+async fn small_uploads_are_whole_and_large_ones_in_parts(blob: &impl Blob) {
+    for (key, length) in [("u/none", 0), ("u/small", 10), ("u/part", PART_BYTES), ("u/more", 2 * PART_BYTES + 17)] {
+        let bytes: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+        let mut upload = Upload::new(blob, key.to_owned(), "text/plain");
+        for piece in bytes.chunks(3_000_001) {
+            assert_eq!(read(blob, key).await, None, "nothing is seen before the end");
+            upload.buffer().extend_from_slice(piece);
+            upload.flow().await.unwrap();
+        }
+        assert!(upload.finish().await.unwrap().version.is_some());
+        assert!(read(blob, key).await.unwrap() == bytes, "{key}");
+    }
+}
+
+async fn an_upload_given_up_leaves_nothing(blob: &impl Blob) {
+    let id = blob.begin_upload("given-up", "text/plain").await.unwrap();
+    blob.put_part("given-up", &id, 1, vec![1; PART_BYTES].into()).await.unwrap();
+    for _ in 0..2 {
+        blob.abort_upload("given-up", &id).await.unwrap();
+    }
+    assert_eq!(read(blob, "given-up").await, None);
+}

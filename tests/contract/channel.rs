@@ -1,0 +1,58 @@
+//! The contract of `Channel`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use fanfold::channel::{Channel, Delivery, Outgoing};
+
+pub async fn all(plain: &impl Channel, ordered: &impl Channel) {
+    every_message_arrives(plain).await;
+    a_released_message_comes_again(plain).await;
+    a_group_takes_a_message_once(ordered).await;
+}
+
+/// Receives until `count` messages have come.
+async fn drain(channel: &impl Channel, count: usize) -> Vec<Delivery> {
+    let mut all = Vec::new();
+    for _ in 0..60 {
+        if all.len() >= count {
+            break;
+        }
+        all.extend(channel.receive(10).await.unwrap());
+    }
+    assert_eq!(all.len(), count);
+    all
+}
+
+async fn every_message_arrives(channel: &impl Channel) {
+    channel.send(Vec::new()).await.unwrap();
+    let bodies: BTreeSet<String> = (0..23).map(|n| format!("{{\"n\":{n},\"für\":\"<&\"}}")).collect();
+    channel.send(bodies.iter().cloned().map(Outgoing::new).collect()).await.unwrap();
+    let deliveries = drain(channel, 23).await;
+    assert_eq!(deliveries.iter().map(|d| d.body.clone()).collect::<BTreeSet<_>>(), bodies);
+    for delivery in &deliveries {
+        assert_eq!(delivery.attempt, 1);
+        channel.delete(&delivery.receipt).await.unwrap();
+    }
+    assert!(channel.receive(10).await.unwrap().is_empty());
+}
+
+async fn a_released_message_comes_again(channel: &impl Channel) {
+    channel.send(vec![Outgoing::new("again".into())]).await.unwrap();
+    let first = drain(channel, 1).await.remove(0);
+    assert!(channel.receive(10).await.unwrap().is_empty(), "a message is hidden while it is worked on");
+    channel.release(&first.receipt, Duration::ZERO).await.unwrap();
+    let second = drain(channel, 1).await.remove(0);
+    assert_eq!((second.id.as_str(), second.attempt), (first.id.as_str(), 2));
+    channel.delete(&second.receipt).await.unwrap();
+    assert!(channel.receive(10).await.unwrap().is_empty());
+}
+
+async fn a_group_takes_a_message_once(channel: &impl Channel) {
+    for body in ["first", "repeat"] {
+        channel.send(vec![Outgoing::grouped(body.into(), "batch-1")]).await.unwrap();
+    }
+    channel.send(vec![Outgoing::grouped("other".into(), "batch-2")]).await.unwrap();
+    let bodies: BTreeSet<String> = drain(channel, 2).await.into_iter().map(|d| d.body).collect();
+    assert_eq!(bodies, BTreeSet::from(["first".to_owned(), "other".to_owned()]));
+}

@@ -1,0 +1,66 @@
+//! The contract of `Items`; the key field is `itemNo`.
+
+use fanfold::items::Items;
+use fanfold::model::ids::BatchId;
+use fanfold::model::item::Item;
+use fanfold::model::timestamp::Timestamp;
+use serde_json::{Value, json};
+
+pub async fn all(items: &impl Items) {
+    every_field_comes_back(items).await;
+    more_than_one_request_holds(items).await;
+    the_last_write_replaces_the_item(items).await;
+}
+
+fn item(key: &str, index: u64, mut fields: Value) -> Item {
+    fields["itemNo"] = json!(key);
+    Item {
+        key: key.to_owned(),
+        fields: fields.as_object().unwrap().clone(),
+        batch: BatchId::parse("orders-0123456789ab").unwrap(),
+        index,
+        updated_at: Timestamp(1_700_000_000_123),
+    }
+}
+
+async fn every_field_comes_back(items: &impl Items) {
+    let fields: Value = serde_json::from_str(
+        r#"{"price":12.50,"big":12345678901234567890123456789012345678,"neg":-0.001,"text":"für\n\"x\"","empty":"",
+            "yes":true,"nothing":null,"list":[1,"a",{"b":[]}],"map":{"x":{"y":1}}}"#,
+    )
+    .unwrap();
+    let written = item("fields", 7, fields);
+    assert!(items.write(std::slice::from_ref(&written)).await.unwrap().is_empty());
+    let read = items.read("fields").await.unwrap().unwrap();
+    assert_eq!((&read.key, &read.batch, read.index), (&written.key, &written.batch, 7));
+    assert_eq!(read.updated_at, written.updated_at);
+    let number = |value: &Value| value.to_string().parse::<f64>().unwrap();
+    for (name, value) in &written.fields {
+        match value {
+            // DynamoDB drops zeros that mean nothing, and no digit else.
+            Value::Number(_) => assert_eq!(number(&read.fields[name]), number(value), "{name}"),
+            _ => assert_eq!(&read.fields[name], value, "{name}"),
+        }
+    }
+    assert_eq!(read.fields["big"].to_string(), "12345678901234567890123456789012345678");
+    assert_eq!(read.fields.len(), written.fields.len());
+    assert_eq!(items.read("nobody").await.unwrap(), None);
+}
+
+async fn more_than_one_request_holds(items: &impl Items) {
+    let many: Vec<Item> = (0..137).map(|n| item(&format!("many-{n}"), n, json!({"n": n}))).collect();
+    assert!(items.write(&many).await.unwrap().is_empty());
+    for written in &many {
+        let read = items.read(&written.key).await.unwrap().unwrap();
+        assert_eq!(read.index, written.index);
+    }
+    assert!(items.write(&[]).await.unwrap().is_empty());
+}
+
+async fn the_last_write_replaces_the_item(items: &impl Items) {
+    items.write(&[item("twice", 1, json!({"old": 1}))]).await.unwrap();
+    items.write(&[item("twice", 2, json!({"new": 2}))]).await.unwrap();
+    let read = items.read("twice").await.unwrap().unwrap();
+    assert_eq!(read.index, 2);
+    assert!(!read.fields.contains_key("old"));
+}

@@ -1,0 +1,197 @@
+//! The contract of `Ledger`, and completion on top of it.
+
+use fanfold::ledger::completion::{self, Progress};
+use fanfold::ledger::{Ledger, Opened, Taken};
+use fanfold::model::error::ErrorKind;
+use fanfold::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS};
+use fanfold::model::progress::{BatchState, Opening, Sealing, Tally};
+use fanfold::model::summary::{Fault, InputRef};
+use fanfold::model::timestamp::Timestamp;
+use futures::stream::{self, StreamExt};
+
+const NOW: Timestamp = Timestamp(1_700_000_000_123);
+
+pub async fn all(ledger: &impl Ledger) {
+    a_batch_is_opened_once(ledger).await;
+    an_empty_batch_completes_by_its_seal(ledger).await;
+    the_last_mark_completes_a_sealed_batch(ledger).await;
+    the_seal_completes_a_batch_whose_chunks_are_done(ledger).await;
+    a_repeated_mark_counts_once_and_still_learns_the_end(ledger).await;
+    a_full_leaf_seen_again_marks_the_root(ledger).await;
+    leaves_of_256_and_257_chunks_fill(ledger).await;
+    a_second_seal_changes_nothing(ledger).await;
+    a_batch_is_taken_by_one_and_closed_once(ledger).await;
+    chunk_65537_is_refused();
+}
+
+fn id(name: &str) -> BatchId {
+    BatchId::parse(&format!("{name}-0123456789ab")).unwrap()
+}
+
+fn chunk(index: u32) -> ChunkIndex {
+    ChunkIndex::new(index).unwrap()
+}
+
+fn tally(succeeded: u64, failed: u64) -> Tally {
+    Tally { succeeded, failed, failed_chunks: 0 }
+}
+
+fn sealing(chunks: u32) -> Sealing {
+    Sealing {
+        records: u64::from(chunks) * 3,
+        chunks,
+        columns: Some(vec!["k".into(), "a b".into()]),
+        error: None,
+        scattered_at: Timestamp(NOW.0 + 5),
+    }
+}
+
+fn opening(name: &str) -> Opening {
+    Opening {
+        id: id(name),
+        variant: "chunked".into(),
+        input: InputRef {
+            bucket: "in".into(),
+            key: "für x.csv".into(),
+            version_id: Some("v".into()),
+            bytes: 12,
+            format: Some("csv".into()),
+        },
+        started_at: NOW,
+    }
+}
+
+async fn open(ledger: &impl Ledger, name: &str) -> BatchId {
+    assert_eq!(ledger.open(&opening(name)).await.unwrap(), Opened::New);
+    id(name)
+}
+
+async fn mark(ledger: &impl Ledger, batch: &BatchId, index: u32) -> Progress {
+    completion::mark(ledger, batch, chunk(index), tally(2, 1), NOW).await.unwrap()
+}
+
+async fn a_batch_is_opened_once(ledger: &impl Ledger) {
+    assert_eq!(ledger.read(&id("open")).await.unwrap(), None);
+    let batch = open(ledger, "open").await;
+    let read = ledger.read(&batch).await.unwrap().unwrap();
+    assert_eq!((&read.opening, read.state), (&opening("open"), BatchState::Scattering));
+    let later = Opening { started_at: Timestamp(NOW.0 + 9), ..opening("open") };
+    match ledger.open(&later).await.unwrap() {
+        Opened::Before(before) => assert_eq!(*before, read),
+        Opened::New => panic!("opened twice"),
+    }
+}
+
+async fn an_empty_batch_completes_by_its_seal(ledger: &impl Ledger) {
+    let batch = open(ledger, "empty").await;
+    let sealed = Sealing { error: Some(Fault::new("NOT_UTF8", "line 1")), columns: None, ..sealing(0) };
+    assert_eq!(completion::seal(ledger, &batch, &sealed).await.unwrap(), Progress::Complete);
+    let read = ledger.read(&batch).await.unwrap().unwrap();
+    assert_eq!((read.sealing.as_ref(), read.state), (Some(&sealed), BatchState::Processing));
+    assert!(read.is_complete());
+}
+
+async fn the_last_mark_completes_a_sealed_batch(ledger: &impl Ledger) {
+    let batch = open(ledger, "mark-last").await;
+    assert_eq!(completion::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Open);
+    assert_eq!(mark(ledger, &batch, 2).await, Progress::Open);
+    assert_eq!(mark(ledger, &batch, 0).await, Progress::Open);
+    assert_eq!(mark(ledger, &batch, 1).await, Progress::Complete);
+    let leaves = ledger.read_leaves(&batch, 0..2).await.unwrap();
+    assert_eq!(leaves[0].tally, tally(6, 3));
+    assert_eq!(leaves[0].size, Some(3));
+    assert_eq!(leaves[0].done.iter().copied().collect::<Vec<_>>(), [0, 1, 2]);
+    assert_eq!(leaves[1], Default::default());
+    assert_eq!(ledger.read(&batch).await.unwrap().unwrap().sealing, Some(sealing(3)));
+}
+
+async fn the_seal_completes_a_batch_whose_chunks_are_done(ledger: &impl Ledger) {
+    let batch = open(ledger, "seal-last").await;
+    for index in 0..3 {
+        assert_eq!(mark(ledger, &batch, index).await, Progress::Open);
+    }
+    assert_eq!(completion::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Complete);
+}
+
+async fn a_repeated_mark_counts_once_and_still_learns_the_end(ledger: &impl Ledger) {
+    let batch = open(ledger, "repeat").await;
+    assert_eq!(completion::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
+    for _ in 0..3 {
+        assert_eq!(mark(ledger, &batch, 0).await, Progress::Open);
+    }
+    for _ in 0..3 {
+        assert_eq!(mark(ledger, &batch, 1).await, Progress::Complete);
+    }
+    assert_eq!(mark(ledger, &batch, 0).await, Progress::Complete);
+    let leaf = ledger.read_leaves(&batch, 0..1).await.unwrap().remove(0);
+    assert_eq!(leaf.tally, tally(4, 2));
+}
+
+/// A worker that dies between the leaf and the root is followed by a redelivery.
+async fn a_full_leaf_seen_again_marks_the_root(ledger: &impl Ledger) {
+    let batch = open(ledger, "crash").await;
+    assert_eq!(completion::seal(ledger, &batch, &sealing(1)).await.unwrap(), Progress::Open);
+    let leaf = ledger.mark_leaf(&batch, chunk(0), tally(3, 0), NOW).await.unwrap();
+    assert!(leaf.is_full() && leaf.holds(chunk(0)));
+    assert!(!ledger.read(&batch).await.unwrap().unwrap().is_complete());
+    let read = ledger.read_leaves(&batch, 0..1).await.unwrap().remove(0);
+    assert_eq!(completion::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
+    assert_eq!(completion::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
+}
+
+async fn leaves_of_256_and_257_chunks_fill(ledger: &impl Ledger) {
+    for chunks in [256, 257] {
+        let batch = open(ledger, &format!("leaf{chunks}")).await;
+        let seal = sealing(chunks);
+        assert_eq!(completion::seal(ledger, &batch, &seal).await.unwrap(), Progress::Open);
+        let marks = stream::iter(0..chunks).map(|index| mark(ledger, &batch, index)).buffer_unordered(8);
+        let complete = marks.filter(|progress| std::future::ready(*progress == Progress::Complete)).count().await;
+        assert!(complete >= 1, "somebody must see the end of {chunks}");
+        let read = ledger.read(&batch).await.unwrap().unwrap();
+        assert!(read.is_complete());
+        assert_eq!(read.root.len() as u32, chunks.div_ceil(256) + 1);
+        let leaves = ledger.read_leaves(&batch, 0..2).await.unwrap();
+        let total = leaves[0].tally + leaves[1].tally;
+        assert_eq!(total, tally(u64::from(chunks) * 2, u64::from(chunks)));
+    }
+}
+
+async fn a_second_seal_changes_nothing(ledger: &impl Ledger) {
+    let batch = open(ledger, "reseal").await;
+    let first = ledger.seal(&batch, &sealing(2)).await.unwrap();
+    let again = Sealing { scattered_at: Timestamp(NOW.0 + 99), ..sealing(2) };
+    assert_eq!(ledger.seal(&batch, &again).await.unwrap(), first);
+    assert_eq!(ledger.read(&batch).await.unwrap().unwrap(), first);
+}
+
+async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
+    let batch = open(ledger, "take").await;
+    let at = |ms: i64| Timestamp(NOW.0 + ms);
+    assert!(ledger.take(&batch, "a", at(0), at(100)).await.is_err(), "not sealed");
+    completion::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
+    let Taken::Yes(taken) = ledger.take(&batch, "a", at(0), at(100)).await.unwrap() else {
+        panic!("a free batch is taken")
+    };
+    assert_eq!((taken.state, taken.gather_started_at, taken.gather_attempts), (BatchState::Gathering, Some(at(0)), 1));
+    assert!(matches!(ledger.take(&batch, "b", at(50), at(150)).await.unwrap(), Taken::Held(_)));
+    let Taken::Yes(taken) = ledger.take(&batch, "b", at(101), at(200)).await.unwrap() else {
+        panic!("a lease that ran out is taken over")
+    };
+    assert_eq!((taken.gather_started_at, taken.gather_attempts), (Some(at(0)), 2));
+    let end = BatchState::PartiallyFailed;
+    let late = ledger.close(&batch, "a", end, tally(1, 1), at(120)).await.unwrap_err();
+    assert_eq!(late.kind, ErrorKind::Conflict);
+    ledger.close(&batch, "b", end, tally(1, 1), at(130)).await.unwrap();
+    ledger.close(&batch, "b", BatchState::Failed, tally(9, 9), at(140)).await.unwrap();
+    let Taken::Closed(closed) = ledger.take(&batch, "c", at(500), at(600)).await.unwrap() else {
+        panic!("a closed batch stays closed")
+    };
+    assert_eq!((closed.state, closed.finished_at, closed.tally), (end, Some(at(130)), Some(tally(1, 1))));
+}
+
+fn chunk_65537_is_refused() {
+    assert!(ChunkIndex::new(MAX_CHUNKS - 1).is_ok());
+    let refused = ChunkIndex::new(MAX_CHUNKS).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Malformed);
+    assert!(refused.to_string().contains("65536 chunks"), "{refused}");
+}

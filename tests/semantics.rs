@@ -1,0 +1,309 @@
+//! What fanfold promises, on the real stages and stores in memory. Each promise of
+//! `docs/SEMANTICS.md` names the test that holds it.
+
+use std::io::Write;
+
+use fanfold::channel::{Channel, Outgoing};
+use fanfold::ledger::Ledger;
+use fanfold::model::error::ErrorKind;
+use fanfold::model::ids::BatchId;
+use fanfold::model::progress::BatchState;
+use fanfold::model::summary::Summary;
+use fanfold::runtime::local::LocalPipeline;
+use fanfold::stage::Outcome;
+use serde_json::{Value, json};
+
+const ORDERS: &str = include_str!("../examples/orders.schema.json");
+
+fn pipeline(chunk_size: usize) -> LocalPipeline {
+    LocalPipeline::new("chunked", ORDERS, "itemNo", chunk_size).unwrap()
+}
+
+async fn send(pipeline: &LocalPipeline, stage: usize, body: &str) {
+    pipeline.queues[stage].send(vec![Outgoing::new(body.to_owned())]).await.unwrap();
+}
+
+/// Uploads a file, works until nothing is left, and returns the batch and its summary.
+async fn run(pipeline: &LocalPipeline, key: &str, body: impl Into<bytes::Bytes>) -> (BatchId, Summary) {
+    let (batch, event) = pipeline.upload(key, body);
+    send(pipeline, 0, &event).await;
+    let left = pipeline.run().await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    let summary = pipeline.summary(&batch).expect("every batch gets a summary");
+    (batch, summary)
+}
+
+fn output(pipeline: &LocalPipeline, batch: &BatchId, name: &str) -> Option<String> {
+    let bytes = pipeline.output.read(&batch.output_key(name))?;
+    Some(String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+fn csv(rows: usize) -> String {
+    let rows: String = (0..rows).map(|n| format!("i{n},{n}.50\n")).collect();
+    format!("itemNo,price\n{rows}")
+}
+
+fn counts(summary: &Summary) -> (u64, u64, u64) {
+    (summary.records.total, summary.records.succeeded, summary.records.failed)
+}
+
+#[tokio::test]
+async fn every_record_of_a_chunk_becomes_an_item() {
+    let pipeline = pipeline(100);
+    let (batch, summary) = run(&pipeline, "orders.csv", csv(1_001)).await;
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (1_001, 1_001, 0)));
+    assert_eq!((summary.chunks.total, summary.chunks.failed), (11, 0));
+    let items = pipeline.items.all();
+    assert_eq!(items.len(), 1_001);
+    for n in 0..1_001_u64 {
+        let item = &items[&format!("i{n}")];
+        assert_eq!((item.index, &item.batch), (n, &batch));
+        assert_eq!(item.fields["price"].to_string(), format!("{n}.50"));
+    }
+    let results = output(&pipeline, &batch, "results.csv").unwrap();
+    assert_eq!(results.lines().count(), 1_002);
+    assert_eq!(results.lines().nth(1_001), Some("i1000,1000.50,true,"));
+    assert_eq!(summary.failed, None);
+    assert_eq!(output(&pipeline, &batch, "failed.csv"), None);
+}
+
+#[tokio::test]
+async fn an_emptied_pipeline_leaves_no_message_and_no_pending_object() {
+    let pipeline = pipeline(10);
+    run(&pipeline, "orders.csv", csv(95)).await;
+    assert!(pipeline.queues.iter().all(|queue| queue.bodies().is_empty()));
+    assert_eq!(pipeline.work.keys().iter().filter(|key| key.contains("/pending/")).count(), 0);
+    assert_eq!(pipeline.work.keys().iter().filter(|key| key.contains("/done/")).count(), 10);
+}
+
+#[tokio::test]
+async fn an_invalid_record_fails_alone_and_can_be_mended() {
+    let pipeline = pipeline(3);
+    let broken = include_str!("../examples/broken.csv");
+    let (batch, summary) = run(&pipeline, "broken.csv", broken).await;
+    assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (8, 3, 5)));
+    let failed = output(&pipeline, &batch, "failed.csv").unwrap();
+    assert_eq!(
+        failed,
+        "itemNo,name,price,note\n\
+         B-002,Fork,cheap,the price is no number\n\
+         ,Knife,3.20,the key is missing\n\
+         B-004,Spoon,,the price is missing\n\
+         B-006,Lid,7.00,one,field too many\n\
+         B-007,Ladle\n"
+    );
+    let messages: Vec<(u64, &str)> = summary.failures.iter().map(|f| (f.index, f.message.as_str())).collect();
+    assert_eq!(messages[0], (1, "price: \"cheap\" is not of type \"number\""));
+    assert_eq!(messages[3], (5, "line 7: the row has 5 fields, and the header has 4"));
+    let mended = failed
+        .replace("cheap", "4.00")
+        .replace("\n,Knife", "\nB-003,Knife")
+        .replace("Spoon,,", "Spoon,2.00,")
+        .replace("7.00,one,", "7.00,one ")
+        .replace("B-007,Ladle", "B-007,Ladle,5.00,");
+    let (_, summary) = run(&pipeline, "mended.csv", mended).await;
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (5, 5, 0)));
+}
+
+#[tokio::test]
+async fn of_two_records_with_one_key_the_last_wins_and_both_succeed() {
+    let pipeline = pipeline(100);
+    let (_, summary) = run(&pipeline, "x.csv", "itemNo,price\na,1\nb,2\na,3\n").await;
+    assert_eq!(counts(&summary), (3, 3, 0));
+    let items = pipeline.items.all();
+    assert_eq!((items.len(), items["a"].index), (2, 2));
+    assert_eq!(items["a"].fields["price"], 3);
+}
+
+#[tokio::test]
+async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place() {
+    let mut truncated = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    truncated.write_all(csv(10).as_bytes()).unwrap();
+    let truncated = truncated.finish().unwrap();
+    let cases: [(&str, Vec<u8>, &str, &str); 6] = [
+        ("x.csv", b"itemNo,price\n\xff\xfe,1\n".to_vec(), "NOT_UTF8", "line 2, byte 13"),
+        ("x.csv.gz", truncated[..truncated.len() / 2].to_vec(), "BROKEN_GZIP", "damaged or ends too early"),
+        ("x.json", b"{\"records\":[{\"itemNo\":\"1\"".to_vec(), "TRUNCATED_JSON", "line 1, column 26"),
+        ("x.xml", b"<a/>".to_vec(), "UNKNOWN_FORMAT", ".csv, .json, .jsonl or .ndjson"),
+        ("x.csv", b"a1,2.00\na2,3.00\n".to_vec(), "NO_HEADER", "no column is named \"itemNo\""),
+        ("x.json", b"[1,2]".to_vec(), "BROKEN_JSON", "line 1, column 1"),
+    ];
+    for (key, body, code, place) in cases {
+        let pipeline = pipeline(5);
+        let (_, summary) = run(&pipeline, key, body).await;
+        let error = summary.error.unwrap();
+        assert_eq!((summary.state, error.code.as_str()), (BatchState::Failed, code));
+        assert!(error.message.contains(place), "{code}: {}", error.message);
+        assert!(pipeline.input.read(key).is_some(), "the input stays");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_breaks_midway_keeps_and_counts_what_came_before() {
+    let pipeline = pipeline(500);
+    let mut body = csv(10_000).into_bytes();
+    body.extend_from_slice(b"i10000,\xc3\x28\nnever,1\n");
+    let (batch, summary) = run(&pipeline, "orders.csv", body).await;
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (10_000, 10_000, 0)));
+    assert!(summary.error.unwrap().message.starts_with("line 10002,"));
+    assert_eq!(pipeline.items.all().len(), 10_000);
+    assert_eq!(output(&pipeline, &batch, "results.csv").unwrap().lines().count(), 10_001);
+}
+
+#[tokio::test]
+async fn an_empty_file_succeeds_with_no_records() {
+    for (key, body) in
+        [("x.csv", ""), ("x.csv", "itemNo,price\n"), ("x.json", "{\"records\":[]}"), ("x.json", ""), ("x.jsonl", "\n")]
+    {
+        let (_, summary) = run(&pipeline(5), key, body).await;
+        assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (0, 0, 0)), "{key} {body:?}");
+        assert_eq!(summary.chunks.total, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_key_may_hold_anything() {
+    for key in ["a b/c+d%20.csv", "ordner/für März.csv", "100%.csv", "../../x.csv", "a\u{7}b.csv"] {
+        let pipeline = pipeline(5);
+        let (batch, summary) = run(&pipeline, key, csv(7)).await;
+        assert_eq!((summary.state, summary.input.key.as_str()), (BatchState::Succeeded, key));
+        let prefix = format!("{batch}/");
+        for written in pipeline.work.keys().iter().chain(&pipeline.output.keys()) {
+            assert!(written.starts_with(&prefix) && !written.contains(".."), "{key}: {written}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_that_make_no_batch_are_discarded() {
+    let pipeline = pipeline(5);
+    let (batch, event) = pipeline.upload("gone.csv", csv(3));
+    let gone = event.replace("\"versionId\":\"v1\"", "\"versionId\":\"v999\"");
+    assert_ne!(gone, event);
+    let placeholder =
+        event.replace("gone%2Ecsv", "folder%2F").replace(&format!("\"size\":{}", csv(3).len()), "\"size\":0");
+    assert_ne!(placeholder, event);
+    let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "input"}).to_string();
+    for body in [test, gone, placeholder, event.replace("ObjectCreated:Put", "ObjectRemoved:Delete")] {
+        send(&pipeline, 0, &body).await;
+        let delivery = pipeline.queues[0].receive(1).await.unwrap().remove(0);
+        assert!(matches!(pipeline.handle(0, &delivery).await, Outcome::Discarded(_)), "{body}");
+    }
+    assert_eq!(pipeline.ledger.read(&batch).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_repeated_event_makes_one_batch_and_a_new_upload_another() {
+    let pipeline = pipeline(5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(12));
+    for _ in 0..3 {
+        send(&pipeline, 0, &event).await;
+    }
+    assert!(pipeline.run().await.unwrap().is_empty());
+    let first = pipeline.output.read(&batch.output_key("summary.json"));
+    send(&pipeline, 0, &event).await;
+    assert!(pipeline.run().await.unwrap().is_empty());
+    assert_eq!(pipeline.output.read(&batch.output_key("summary.json")), first, "a closed batch stays as it is");
+    let (second, summary) = run(&pipeline, "orders.csv", csv(12)).await;
+    assert_ne!(second, batch);
+    assert_eq!(summary.state, BatchState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_repeated_message_changes_nothing() {
+    let pipeline = pipeline(5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(12));
+    send(&pipeline, 0, &event).await;
+    let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));
+    let checks = pipeline.queues[1].bodies();
+    assert_eq!(checks.len(), 3);
+    for _ in 0..3 {
+        for body in &checks {
+            send(&pipeline, 1, body).await;
+        }
+        assert!(pipeline.run().await.unwrap().is_empty());
+    }
+    let summary = pipeline.summary(&batch).unwrap();
+    assert_eq!(counts(&summary), (12, 12, 0));
+    let closed = pipeline.ledger.read(&batch).await.unwrap().unwrap();
+    assert_eq!((closed.state, closed.gather_attempts), (BatchState::Succeeded, 1));
+}
+
+#[tokio::test]
+async fn a_message_that_can_not_be_parsed_is_rejected_alone() {
+    let pipeline = pipeline(5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(12));
+    for body in ["", "{}", r#"{"v":2,"batchId":"orders-0123456789ab","chunk":0,"records":1}"#] {
+        for stage in 0..3 {
+            send(&pipeline, stage, body).await;
+        }
+    }
+    send(&pipeline, 0, &event).await;
+    let left = pipeline.run().await.unwrap();
+    assert_eq!(left.len(), 9);
+    for (delivery, outcome) in left {
+        let Outcome::Rejected(error) = outcome else { panic!("{}: {outcome:?}", delivery.body) };
+        assert_eq!(error.kind, ErrorKind::Malformed);
+    }
+    assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
+}
+
+#[tokio::test]
+async fn outputs_are_in_the_form_of_their_input() {
+    let pipeline = pipeline(2);
+    let records = r#"{"itemNo":"1","price":1.10},{"itemNo":"2","price":"x"},{"itemNo":"3","price":3}"#;
+    let (batch, summary) = run(&pipeline, "x.json", format!("{{\"records\":[{records}]}}")).await;
+    assert_eq!(counts(&summary), (3, 2, 1));
+    let results: Value = serde_json::from_str(&output(&pipeline, &batch, "results.json").unwrap()).unwrap();
+    assert_eq!(
+        results["records"][0],
+        json!({
+            "index": 0,
+            "request": serde_json::from_str::<Value>(r#"{"itemNo":"1","price":1.10}"#).unwrap(),
+            "response": {"success": true, "message": ""},
+        })
+    );
+    let failed: Value = serde_json::from_str(&output(&pipeline, &batch, "failed.json").unwrap()).unwrap();
+    assert_eq!(failed, json!({"records": [{"itemNo": "2", "price": "x"}]}));
+    let lines = records.replace("},{", "}\n{");
+    let (batch, _) = run(&pipeline, "x.ndjson", lines).await;
+    assert_eq!(output(&pipeline, &batch, "results.jsonl").unwrap().lines().count(), 3);
+    assert_eq!(output(&pipeline, &batch, "failed.jsonl").unwrap(), "{\"itemNo\":\"2\",\"price\":\"x\"}\n");
+}
+
+#[tokio::test]
+async fn a_crash_after_the_mark_is_made_good_by_the_redelivery() {
+    let pipeline = pipeline(5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(5));
+    send(&pipeline, 0, &event).await;
+    let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));
+    let check = pipeline.queues[1].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(1, &check).await, Outcome::Done));
+    // The worker died before its completion message left it: the message never was.
+    let lost = pipeline.queues[2].receive(1).await.unwrap().remove(0);
+    pipeline.queues[2].delete(&lost.receipt).await.unwrap();
+    assert!(pipeline.summary(&batch).is_none());
+    let again = pipeline.handle(1, &check).await;
+    assert!(matches!(again, Outcome::Done), "{again:?}");
+    let gather = fanfold::channel::Delivery { id: "g".into(), receipt: "r".into(), body: lost.body, attempt: 1 };
+    assert!(matches!(pipeline.handle(2, &gather).await, Outcome::Done));
+    assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
+}
+
+#[test]
+fn every_promise_names_a_test_that_exists() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = std::fs::read_to_string(root.join("docs/SEMANTICS.md")).unwrap();
+    let mut code = String::new();
+    for file in ["tests/semantics.rs", "tests/end_to_end.rs", "tests/contract/ledger.rs", "src/codec/tests.rs"] {
+        code.push_str(&std::fs::read_to_string(root.join(file)).unwrap());
+    }
+    let promises: Vec<&str> = page.lines().filter(|line| line.starts_with("| ") && line.contains('`')).collect();
+    assert!(promises.len() >= 12, "{promises:?}");
+    for promise in promises {
+        let name = promise.rsplit('`').nth(1).unwrap();
+        assert!(code.contains(&format!("fn {name}(")), "no test is named {name}");
+    }
+}
