@@ -1,0 +1,237 @@
+//! The deployed pipeline: real functions, queues, buckets and tables on a local AWS. `make test`
+//! starts one, deploys to it and names it here by three variables.
+
+#[path = "contract/suites.rs"]
+mod suites;
+#[path = "end_to_end/world.rs"]
+mod world;
+
+use fanfold::blob::{Blob, read_all};
+use fanfold::channel::{Channel, Outgoing};
+use fanfold::items::Items;
+use fanfold::ledger::Ledger;
+use fanfold::model::progress::BatchState;
+use fanfold::model::summary::Summary;
+use serde_json::{Value, json};
+
+use world::World;
+
+fn counts(summary: &Summary) -> (u64, u64, u64) {
+    (summary.records.total, summary.records.succeeded, summary.records.failed)
+}
+
+fn csv(rows: usize, filler: &str) -> Vec<u8> {
+    let rows: String = (0..rows).map(|n| format!("{filler}{n},{n}.25,\"{filler}, für\"\n")).collect();
+    format!("itemNo,price,note\n{rows}").into_bytes()
+}
+
+#[tokio::test]
+async fn s3_keeps_the_contract() {
+    suites::blob::all(&World::open().await.new_bucket("contract-blob").await).await;
+}
+
+#[tokio::test]
+async fn sqs_keeps_the_contract() {
+    let world = World::open().await;
+    let (plain, ordered) = (world.new_queue("contract", false).await, world.new_queue("contract.fifo", true).await);
+    suites::channel::all(&plain, &ordered).await;
+}
+
+#[tokio::test]
+async fn dynamodb_items_keep_the_contract() {
+    suites::items::all(&World::open().await.new_items("contract-items").await).await;
+}
+
+#[tokio::test]
+async fn dynamodb_ledger_keeps_the_contract() {
+    suites::ledger::all(&World::open().await.new_ledger("contract-ledger").await).await;
+}
+
+#[tokio::test]
+async fn the_example_goes_through_in_every_format() {
+    let world = World::open().await;
+    let rows: Vec<Value> = include_str!("../examples/orders.json")
+        .parse::<Value>()
+        .map(|document| document["records"].as_array().unwrap().clone())
+        .unwrap();
+    let examples: [(&str, &[u8]); 3] = [
+        ("orders.csv", include_bytes!("../examples/orders.csv")),
+        ("orders.json", include_bytes!("../examples/orders.json")),
+        ("orders.jsonl.gz", include_bytes!("../examples/orders.jsonl.gz")),
+    ];
+    for (name, bytes) in examples {
+        let done = world.submit(name, bytes);
+        assert_eq!(done.code, 0, "{}", done.stderr);
+        let summary = done.summary();
+        assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (1_000, 1_000, 0)), "{name}");
+        for (index, row) in rows.iter().enumerate() {
+            let key = row["itemNo"].as_str().unwrap();
+            let item = world.items.read(key).await.unwrap().expect("an item for every record");
+            assert_eq!((item.index, &item.batch), (index as u64, &summary.batch_id));
+            assert_eq!(item.fields.len(), row.as_object().unwrap().len(), "{key}");
+            for field in ["name", "note", "currency"] {
+                assert_eq!(item.fields[field], row[field], "{key} {field}");
+            }
+            assert_eq!(item.fields["price"].as_f64(), row["price"].as_f64(), "{key}");
+        }
+        let extension = name.trim_start_matches("orders.").trim_end_matches(".gz");
+        let results = done.output(&format!("results.{extension}")).unwrap();
+        match extension {
+            "csv" => assert_eq!(csv::Reader::from_reader(results.as_bytes()).records().count(), 1_000),
+            "json" => {
+                let document: Value = serde_json::from_str(&results).unwrap();
+                assert_eq!(document["records"].as_array().unwrap().len(), 1_000);
+                assert_eq!(document["records"][999]["request"], rows[999]);
+            }
+            _ => assert_eq!(results.lines().count(), 1_000),
+        }
+        assert_eq!(done.output(&format!("failed.{extension}")), None);
+    }
+}
+
+#[tokio::test]
+async fn what_failed_can_be_mended_and_uploaded_again() {
+    let world = World::open().await;
+    let done = world.submit("broken.csv", include_bytes!("../examples/broken.csv"));
+    assert_eq!(done.code, 3, "{}", done.stderr);
+    assert_eq!(counts(&done.summary()), (8, 3, 5));
+    let failed = done.output("failed.csv").unwrap();
+    assert_eq!(failed.lines().count(), 6);
+    assert!(failed.contains("\nB-006,Lid,7.00,one,field too many\n"), "{failed}");
+    let kept = world.items.read("B-005").await.unwrap().unwrap();
+    assert_eq!((kept.index, kept.fields["name"].as_str()), (7, Some("Pan, carbon steel")));
+}
+
+#[tokio::test]
+async fn files_that_can_not_be_read_fail_with_their_place() {
+    let world = World::open().await;
+    let mut midway = csv(120, "midway");
+    midway.extend_from_slice(b"x,\xff,1\n");
+    for (name, bytes, code, total) in [
+        ("bad.csv", &b"itemNo,price\n\xfe,1\n"[..], "NOT_UTF8", 0),
+        ("cut.json", b"{\"records\":[{\"itemNo\":", "TRUNCATED_JSON", 0),
+        ("plain.csv.gz", b"itemNo,price\n", "BROKEN_GZIP", 0),
+        ("headless.csv", b"1,2\n3,4\n", "NO_HEADER", 0),
+        ("midway.csv", &midway, "NOT_UTF8", 120),
+    ] {
+        let done = world.submit(name, bytes);
+        assert_eq!(done.code, 4, "{name}: {}", done.stderr);
+        let summary = done.summary();
+        assert_eq!(summary.error.as_ref().map(|error| error.code.as_str()), Some(code), "{name}");
+        assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (total, total, 0)), "{name}");
+        assert_eq!(summary.results.is_some(), total > 0, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn empty_files_succeed() {
+    let world = World::open().await;
+    for (name, bytes) in [
+        ("none.csv", &b""[..]),
+        ("header.csv", b"itemNo,price\n"),
+        ("none.json", b"{\"records\":[]}"),
+        ("none.jsonl", b""),
+    ] {
+        let done = world.submit(name, bytes);
+        assert_eq!(done.code, 0, "{name}: {}", done.stderr);
+        assert_eq!(counts(&done.summary()), (0, 0, 0), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn keys_of_every_kind_work_and_an_upload_needs_no_command() {
+    let world = World::open().await;
+    for key in ["a b/c+d.csv", "100%/für März.csv", "deep/er/x=1&y.csv"] {
+        let summary = world.upload(key, csv(7, "key")).await;
+        assert_eq!((summary.state, summary.input.key.as_str()), (BatchState::Succeeded, key));
+    }
+    // S3 takes a folder placeholder, and no batch comes of it: the one after it does.
+    world.input.put("folder/", "text/plain", Default::default()).await.unwrap();
+    assert_eq!(world.upload("folder/x.csv", csv(1, "folder")).await.state, BatchState::Succeeded);
+}
+
+#[tokio::test]
+async fn many_chunks_fill_several_leaves_and_large_outputs_go_up_in_parts() {
+    let world = World::open().await;
+    let filler = "many".repeat(160);
+    let body = csv(13_001, &filler);
+    let done = world.submit("many.csv", &body);
+    assert_eq!(done.code, 0, "{}", done.stderr);
+    let summary = done.summary();
+    assert_eq!(counts(&summary), (13_001, 13_001, 0));
+    assert_eq!(summary.chunks.total, 261, "50 records a chunk, as deployed for the tests");
+    let results = done.output("results.csv").unwrap();
+    assert!(results.len() > 16 * 1024 * 1024, "larger than two parts of an upload");
+    let mut expected = String::from("itemNo,price,note,success,message\n");
+    for line in String::from_utf8(body).unwrap().lines().skip(1) {
+        expected.push_str(line);
+        expected.push_str(",true,\n");
+    }
+    assert!(results == expected, "every record in input order");
+    let batch = world.ledger.read(&summary.batch_id).await.unwrap().unwrap();
+    assert_eq!(batch.root.len(), 3);
+    assert_eq!((batch.state, batch.gather_attempts), (BatchState::Succeeded, 1));
+}
+
+#[tokio::test]
+async fn a_repeated_event_changes_nothing_and_a_new_upload_is_a_new_batch() {
+    let world = World::open().await;
+    let first = world.upload("repeat.csv", csv(60, "repeat")).await;
+    let summary_key = first.batch_id.output_key("summary.json");
+    let written = read_all(&world.output, &summary_key).await.unwrap();
+    let version = first.input.version_id.clone().unwrap();
+    for _ in 0..3 {
+        world.scatter.send(vec![Outgoing::new(world.event("repeat.csv", &version))]).await.unwrap();
+    }
+    // Messages of one queue are taken in turn: when this batch is done, the repeats were seen.
+    let second = world.upload("repeat.csv", csv(60, "repeat")).await;
+    assert_ne!(second.batch_id, first.batch_id);
+    assert_eq!(second.state, BatchState::Succeeded);
+    assert_eq!(read_all(&world.output, &summary_key).await.unwrap(), written);
+    let batch = world.ledger.read(&first.batch_id).await.unwrap().unwrap();
+    assert_eq!((batch.state, batch.gather_attempts), (BatchState::Succeeded, 1));
+}
+
+#[tokio::test]
+async fn a_poisonous_message_ends_in_the_dead_letter_queue_alone() {
+    let world = World::open().await;
+    let poison = json!({"v": 99, "poison": true}).to_string();
+    world.process.send(vec![Outgoing::new(poison.clone())]).await.unwrap();
+    let beside = world.upload("beside.csv", csv(120, "beside")).await;
+    assert_eq!(beside.state, BatchState::Succeeded);
+    let mut buried = Vec::new();
+    for _ in 0..90 {
+        buried.extend(world.process_dlq.receive(10).await.unwrap());
+        if !buried.is_empty() {
+            break;
+        }
+    }
+    let bodies: Vec<&str> = buried.iter().map(|delivery| delivery.body.as_str()).collect();
+    assert_eq!(bodies, [poison.as_str()]);
+}
+
+#[tokio::test]
+async fn the_command_tells_how_far_a_batch_is() {
+    let world = World::open().await;
+    let summary = world.submit("status.csv", &csv(60, "status")).summary();
+    let id = summary.batch_id.to_string();
+    let told = world.command(&["status", &id, "--json"]);
+    assert_eq!(told.code, 0, "{}", told.stderr);
+    let status: Value = serde_json::from_str(&told.stdout).unwrap();
+    assert_eq!(status["state"], "SUCCEEDED");
+    assert_eq!(status["records"], json!({"total": 60, "succeeded": 60, "failed": 0}));
+    assert_eq!(status["chunks"], json!({"total": 2, "done": 2, "failed": 0}));
+    assert!(world.command(&["status", &id]).stdout.contains("state    SUCCEEDED"));
+    for (arguments, code, words) in [
+        (&["status", "orders-0123456789ab"][..], 1, "does not know batch"),
+        (&["status", "no such id"], 2, "is not a batch id"),
+        (&["submit", "no/such/file.csv"], 2, "is not a file"),
+        (&["submit"], 2, "required"),
+        (&["status", &id, "--variant", "serial"], 1, "is not deployed; deployed are: chunked"),
+        (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
+    ] {
+        let told = world.command(arguments);
+        assert_eq!(told.code, code, "{arguments:?}: {}", told.stderr);
+        assert!(told.stderr.contains(words), "{arguments:?}: {}", told.stderr);
+    }
+}

@@ -96,7 +96,8 @@ impl CsvRecords {
         while self.row.start.is_some() {
             let taken = self.read(b"\n", out)?;
             if taken == 1 && self.row.start.is_some() {
-                let message = format!("line {line}, byte {byte}: a quote in this row is not closed before the file ends");
+                let message =
+                    format!("line {line}, byte {byte}: a quote in this row is not closed before the file ends");
                 return Err(Fault::new("OPEN_QUOTE", message));
             }
         }

@@ -1,0 +1,176 @@
+# Builds, deploys, runs and tests fanfold. `make` alone prints the goals.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# Each can be given on the command line, as in: make demo FILE=my.csv KEY_FIELD=id
+ENV       ?= local
+VARIANT   ?= chunked
+FILE      ?= examples/orders.csv
+MINUTES   ?= 60
+PYTHON    ?= python3
+TERRAFORM ?= terraform
+
+ifeq ($(filter local localstack aws,$(ENV)),)
+$(error ENV is "$(ENV)"; it can be local (MiniStack, no Docker), localstack (LocalStack in Docker) or aws)
+endif
+
+# The user's name, as far as it can stand in the name of a bucket.
+ifndef SCOPE
+SCOPE := $(shell id -un 2>/dev/null | tr A-Z a-z | sed 's/[^a-z0-9]/-/g; s/^-*//' | cut -c1-20 | sed 's/-*$$//')
+SCOPE := $(or $(SCOPE),fanfold)-
+endif
+
+HOST      := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
+HOST_ARCH := $(if $(filter aarch64-%,$(HOST)),arm64,x86_64)
+ifndef ARCH
+ARCH := $(if $(filter aws,$(ENV)),x86_64,$(HOST_ARCH))
+endif
+ifeq ($(filter x86_64 arm64,$(ARCH)),)
+$(error ARCH is "$(ARCH)"; Lambda has x86_64 and arm64)
+endif
+
+# One profile and one target directory for everything, so that nothing is compiled twice.
+CARGO_FLAGS := --release --target $(HOST) --target-dir target
+BIN         := target/$(HOST)/release
+WORK        := target/$(ENV)
+PACKAGE     := $(WORK)/bootstrap.zip
+
+ifeq ($(ENV),aws)
+# Outside target/, because `make clean` must not forget what runs in an account.
+STATE := infra/.state/aws/$(SCOPE)terraform.tfstate
+else
+# The port of the emulator that already runs, if one does.
+ifndef PORT
+PORT := $(or $(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(WORK)/emulator.json 2>/dev/null),4566)
+endif
+export AWS_ENDPOINT_URL := $(or $(ENDPOINT),http://127.0.0.1:$(PORT))
+# An emulator takes any credentials. Nothing of the user's own settings may reach it.
+export AWS_ACCESS_KEY_ID := test
+export AWS_SECRET_ACCESS_KEY := test
+export AWS_REGION := us-east-1
+export AWS_CONFIG_FILE := /dev/null
+export AWS_SHARED_CREDENTIALS_FILE := /dev/null
+export NO_PROXY := 127.0.0.1,localhost,$(NO_PROXY)
+export no_proxy := $(NO_PROXY)
+unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_DEFAULT_REGION AWS_SESSION_TOKEN
+STATE := $(WORK)/$(subst /,,$(subst :,-,$(patsubst http://%,%,$(AWS_ENDPOINT_URL))))/$(SCOPE)terraform.tfstate
+endif
+
+need       := infra/local/need
+emulator    = $(PYTHON) infra/local/emulator.py
+deployment  = $(PYTHON) infra/local/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
+              --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
+
+export ARCH CHUNK_SIZE CONFIRM FILE KEY_FIELD OUTPUT PORT PROTECT_DATA PYTHON SCHEMA SCOPE TERRAFORM TF_MIRROR
+export VARIANT VARIANTS
+export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help build package start stop deploy destroy upload demo test fmt lint logs clean
+.PHONY: input deployed
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@printf '%s\n' '' \
+	  'Settings, as in: make demo FILE=my.csv KEY_FIELD=id SCHEMA=my.schema.json OUTPUT=out' \
+	  '  ENV         local: MiniStack on this machine; localstack: LocalStack in Docker; aws: your account' \
+	  '  FILE        what to submit ($(FILE))' \
+	  '  OUTPUT      directory to download the outputs to' \
+	  '  KEY_FIELD   field that is the key of a record' \
+	  '  SCHEMA      JSON Schema of a record, a file' \
+	  '  CHUNK_SIZE  most records in a chunk' \
+	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
+	  '  SCOPE       what every name begins with ($(SCOPE))' \
+	  '  PORT        of the local AWS (4566); ENDPOINT=http://host:port uses one that already runs' \
+	  '  ARCH        x86_64 or arm64, of the functions' \
+	  '  TF_MIRROR   directory that holds Terraform providers'
+
+build: ## compile the functions and the command
+	@$(need) cargo
+	cargo build $(CARGO_FLAGS) --bins
+
+package: ## zip the functions
+ifeq ($(ENV),local)
+package: build
+	@$(need) python
+	@$(PYTHON) infra/local/package.py --zip $(PACKAGE) --binary $(BIN)/bootstrap
+else
+	@$(need) cargo python
+	@$(PYTHON) infra/local/package.py --zip $(PACKAGE) --arch $(ARCH) --host '$(HOST)'
+endif
+
+start: ## start the local AWS
+ifeq ($(ENV),aws)
+	@echo 'ENV=aws has nothing to start'
+else ifdef ENDPOINT
+	@echo 'using the emulator at $(ENDPOINT)'
+else ifeq ($(ENV),localstack)
+	@$(need) docker
+	docker compose up --detach --wait
+else
+	@$(need) python
+	@$(emulator) start --state $(WORK) --port $(PORT)
+endif
+
+stop: ## end the local AWS, and its data with it
+ifeq ($(ENV),aws)
+	@echo 'ENV=aws has nothing to stop; `make destroy ENV=aws` removes what is deployed'
+else ifeq ($(ENV),localstack)
+	@$(need) docker
+	docker compose down --volumes
+else
+	@$(need) python
+	@$(emulator) stop --state $(WORK)
+endif
+
+deploy: package ## create or update the pipeline
+	@$(need) terraform python
+	@$(call deployment,apply)
+
+destroy: ## remove the pipeline
+	@$(need) terraform python
+	@$(call deployment,destroy)
+
+upload: input deployed build ## submit FILE and return at once
+	@$(BIN)/fanfold submit "$$FILE" --variant '$(VARIANT)'
+
+demo: input build start deploy ## all of it: build, start, deploy, submit FILE, print the summary
+	@$(BIN)/fanfold submit "$$FILE" --variant '$(VARIANT)' --wait $(if $(OUTPUT),--output "$$OUTPUT")
+
+logs: deployed ## what the functions logged in the last MINUTES (60)
+	@"$$($(emulator) python)" infra/local/logs.py $(WORK)/deployment.json --minutes '$(MINUTES)'
+
+test: ## everything that CI checks, end to end on a local AWS of its own
+	@$(need) cargo fmt clippy terraform python
+	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' infra/local/test
+
+fmt: ## format Rust and Terraform
+	@$(need) cargo fmt terraform
+	cargo fmt --all
+	$(TERRAFORM) fmt -recursive infra
+
+lint: ## check the format, run clippy
+	@$(need) cargo fmt clippy terraform
+	cargo fmt --all --check
+	$(TERRAFORM) fmt -check -recursive infra
+	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+
+clean: $(if $(filter localstack,$(ENV)),stop) ## end the local AWS and remove target/; what is deployed to AWS stays known
+	@for facts in target/*/emulator.json; do \
+	  if [ -f "$$facts" ]; then $(emulator) stop --state "$$(dirname "$$facts")"; fi; \
+	done
+	rm -rf target
+
+# Before minutes are spent on a build: the tools and files that the goal will want.
+input:
+	@$(need) cargo terraform python
+	@if [ ! -f "$$FILE" ]; then echo "fanfold: FILE=$$FILE names no file" >&2; exit 1; fi
+	@if [ -n "$${SCHEMA-}" ] && [ ! -f "$$SCHEMA" ]; then echo "fanfold: SCHEMA=$$SCHEMA names no file" >&2; exit 1; fi
+
+deployed:
+	@$(need) python
+	@$(call deployment,output)

@@ -1,0 +1,353 @@
+#!/usr/bin/env python3
+"""Applies and destroys a deployment with Terraform, and writes down what was deployed for the command.
+
+Settings come from the environment, as the Makefile exports them: SCOPE, VARIANT, VARIANTS, KEY_FIELD, SCHEMA,
+CHUNK_SIZE, ARCH, PROTECT_DATA, TF_MIRROR. One that is unset or empty keeps the default that infra/variables.tf gives.
+Any other variable of infra/variables.tf can be set as TF_VAR_name.
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from toolbox import Failure, locked, run
+
+INFRA = Path(__file__).resolve().parent.parent
+LOCK_FILE = INFRA / ".terraform.lock.hcl"
+
+# Where providers for all users of a machine are commonly kept, and how far below to look.
+MIRROR_PLACES = [("~/.terraform.d", 1), ("~/.local/share/terraform", 1), ("/usr/share", 2), ("/usr/local/share", 2),
+                 ("/opt", 2), ("~", 1)]
+
+
+def setting(name):
+    return os.environ.get(name, "").strip()
+
+
+# --- providers -------------------------------------------------------------------------------------------------------
+
+
+def wanted_provider():
+    """The provider's source and version constraint, as versions.tf says: ("hashicorp/aws", (5, 100))."""
+    text = (INFRA / "versions.tf").read_text()
+    source = re.search(r'source\s*=\s*"([^"]+)"', text)
+    version = re.search(r'version\s*=\s*"~>\s*(\d+)\.(\d+)"', text)
+    if not source or not version:
+        raise Failure("infra/versions.tf names no provider with a version such as \"~> 5.100\"")
+    return source.group(1), (int(version.group(1)), int(version.group(2)))
+
+
+def this_platform():
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return f"{platform.system().lower()}_{machine}"
+
+
+def providers_in(directory):
+    """The addresses (host/namespace/name) for which a mirror has a version that fits this platform."""
+    source, (major, minor) = wanted_provider()
+    found = []
+    try:
+        hosts = [host.name for host in os.scandir(directory) if "." in host.name and host.is_dir()]
+    except OSError:
+        return found
+    for host in hosts:
+        here = Path(directory, host, source)
+        unpacked = [path.parent.name for path in here.glob(f"*/{this_platform()}")]
+        packed = [path.name.split("_")[1] for path in here.glob(f"terraform-provider-*_{this_platform()}.zip")]
+        for version in unpacked + packed:
+            numbers = re.match(r"(\d+)\.(\d+)\.", version)
+            if numbers and int(numbers.group(1)) == major and int(numbers.group(2)) >= minor:
+                found.append(f"{host}/{source}")
+                break
+    return found
+
+
+def directories_below(root, depth):
+    """A directory and those below it, nearest first."""
+    level = [Path(root).expanduser()]
+    yield from level
+    for _ in range(depth):
+        level = [Path(entry.path) for directory in level for entry in entries(directory)]
+        yield from level
+
+
+def entries(directory):
+    try:
+        with os.scandir(directory) as found:
+            return sorted((entry for entry in found if entry.is_dir()), key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def find_mirror(places=None):
+    for root, depth in places or MIRROR_PLACES:
+        for directory in directories_below(root, depth):
+            if providers_in(directory):
+                return directory
+    return None
+
+
+def cli_config():
+    """The text of Terraform's CLI configuration: the user's own, with a provider mirror if there is one."""
+    named = setting("TF_CLI_CONFIG_FILE")
+    own = Path(named) if named else Path("~/.terraformrc").expanduser()
+    text = own.read_text() if own.is_file() else ""
+    mirror = setting("TF_MIRROR")
+    if mirror:
+        mirror = Path(mirror).expanduser().resolve()
+        if not providers_in(mirror):
+            source, (major, minor) = wanted_provider()
+            raise Failure(f"TF_MIRROR={mirror} holds no {source} {major}.{minor} or newer for {this_platform()}")
+        text = re.sub(r"provider_installation\s*{(?:[^{}]|{[^{}]*})*}", "", text)
+    elif "provider_installation" not in text:
+        mirror = find_mirror()
+    if not mirror or "provider_installation" in text:
+        return text
+    here = json.dumps(providers_in(mirror))
+    return (
+        f"{text}\nprovider_installation {{\n"
+        f"  filesystem_mirror {{\n    path    = {json.dumps(str(mirror))}\n    include = {here}\n  }}\n"
+        f"  direct {{\n    exclude = {here}\n  }}\n}}\n"
+    )
+
+
+# --- terraform -------------------------------------------------------------------------------------------------------
+
+
+class Terraform:
+    """Terraform on infra/, with everything it writes in a work directory."""
+
+    def __init__(self, work):
+        self.work = Path(work).resolve()
+        self.work.mkdir(parents=True, exist_ok=True)
+        config = self.work / "terraform.rc"
+        config.write_text(cli_config())
+        self.environment = {
+            **os.environ,
+            "TF_CLI_CONFIG_FILE": str(config),
+            "TF_DATA_DIR": str(self.work / "terraform"),
+            "TF_IN_AUTOMATION": "1",
+            "CHECKPOINT_DISABLE": "1",
+            # There is no lock file in the repository: each platform makes its own.
+            "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
+        }
+
+    def command(self, *arguments):
+        return [setting("TERRAFORM") or "terraform", f"-chdir={INFRA}", *arguments]
+
+    def stream(self, *arguments, variables=None, keep=None, accept=(0,)):
+        """Runs Terraform with its output on the terminal, or only the lines that `keep` matches."""
+        environment = {**self.environment, **(variables or {})}
+        if keep is None:
+            command = self.command(*arguments)
+            code = subprocess.run(command, env=environment).returncode
+        else:
+            # Without colours: their codes would stand before what `keep` looks for.
+            first, *rest = arguments
+            command = self.command(first, "-no-color", *rest)
+            with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
+                for line in process.stdout:
+                    if re.search(keep, line):
+                        print(re.sub(r" \[id=.*\]$", "", line.rstrip()), flush=True)
+                code = process.wait()
+        if code not in accept:
+            raise Failure(f"terraform {arguments[0]} failed")
+        return code
+
+    def init(self):
+        # One at a time: the lock file lies in infra/, whichever environment it is for.
+        with locked(self.work.parent / "terraform-init.lock"):
+            done = self.init_once()
+            if done.returncode != 0 and LOCK_FILE.exists():
+                # Made on another platform, or from another source of providers.
+                LOCK_FILE.unlink()
+                done = self.init_once()
+        if done.returncode != 0:
+            raise Failure(
+                f"terraform init failed:\n{done.stdout.strip()}\n"
+                "Without access to Terraform's registry, name a directory that holds providers with TF_MIRROR="
+            )
+
+    def init_once(self):
+        return subprocess.run(
+            self.command("init", "-input=false", "-no-color"),
+            env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )
+
+
+def read_state(file):
+    """A state file's content, empty if there is none. Its format has been the same since Terraform 0.12."""
+    state = json.loads(file.read_text()) if file.is_file() else {}
+    if state.get("version", 4) != 4:
+        raise Failure(f"{file} has a format that is not known here: {state['version']}")
+    return state
+
+
+def deployed_in(state):
+    """What is deployed according to a state, or None."""
+    return read_state(state).get("outputs", {}).get("deployment", {}).get("value")
+
+
+def variables(options, deployed):
+    """The settings as Terraform's variables, those that were given."""
+    given = {"scope": setting("SCOPE"), "package": str(Path(options.package).resolve()) if options.package else ""}
+    if setting("VARIANTS"):
+        given["variants"] = json.dumps(setting("VARIANTS").replace(",", " ").split())
+    elif setting("VARIANT"):
+        # What else is deployed stays.
+        given["variants"] = json.dumps(sorted({setting("VARIANT"), *(deployed or {}).get("variants", {})}))
+    if setting("SCHEMA"):
+        schema = Path(setting("SCHEMA")).resolve()
+        if not schema.is_file():
+            raise Failure(f"SCHEMA={setting('SCHEMA')} names no file")
+        given["record_schema"] = str(schema)
+    for name, variable in (("KEY_FIELD", "key_field"), ("CHUNK_SIZE", "chunk_size"), ("ARCH", "architecture"),
+                           ("PROTECT_DATA", "protect_data")):
+        given[variable] = setting(name)
+    if options.emulator:
+        given["protect_data"] = "false"
+        given["s3_path_style"] = "true"
+    return {f"TF_VAR_{name}": value for name, value in given.items() if value}
+
+
+def refuse_other_region(deployed):
+    asked = setting("AWS_REGION") or setting("AWS_DEFAULT_REGION")
+    if deployed and asked and deployed.get("region") not in (None, asked):
+        raise Failure(
+            f"SCOPE={setting('SCOPE')} is deployed in {deployed['region']}, not in {asked}:"
+            " set AWS_REGION to that, or deploy under another SCOPE"
+        )
+
+
+def buckets_in(state):
+    buckets = [r for r in read_state(state).get("resources", []) if r["type"] == "aws_s3_bucket"]
+    return [instance["attributes"]["bucket"] for bucket in buckets for instance in bucket["instances"]]
+
+
+def status_of(url):
+    """The HTTP status of a HEAD request, None if nothing answers."""
+    request = urllib.request.Request(url, method="HEAD")
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return answer.status
+    except urllib.error.HTTPError as answer:
+        return answer.code
+    except OSError:
+        return None
+
+
+def meet_emulator(state):
+    """Sees that the emulator answers, and forgets a state whose buckets it does not know.
+
+    It was then started anew, with nothing in it. Terraform would find that out too, in a minute.
+    """
+    endpoint = setting("AWS_ENDPOINT_URL").rstrip("/")
+    if status_of(endpoint) is None:
+        raise Failure(f"nothing answers at {endpoint}: run `make start` first")
+    buckets = buckets_in(state)
+    if buckets and all(status_of(f"{endpoint}/{bucket}") == 404 for bucket in buckets):
+        state.unlink()
+
+
+def write_output(options, deployed):
+    file = Path(options.output).resolve()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if options.emulator:
+        # So that the command finds it without any setting.
+        deployed = {**deployed, "endpoint": setting("AWS_ENDPOINT_URL")}
+    draft = file.with_suffix(".new")
+    draft.write_text(json.dumps(deployed, indent=2) + "\n")
+    draft.replace(file)
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+def apply(options):
+    terraform = Terraform(options.work)
+    state = Path(options.state).resolve()
+    state.parent.mkdir(parents=True, exist_ok=True)
+    if options.emulator:
+        meet_emulator(state)
+    terraform.init()
+    deployed = deployed_in(state)
+    refuse_other_region(deployed)
+    given = variables(options, deployed)
+    plan = terraform.work / "plan"
+    changes = terraform.stream(
+        "plan", "-input=false", "-detailed-exitcode", f"-state={state}", f"-out={plan}", "-compact-warnings",
+        variables=given, accept=(0, 2), keep=r"^Plan:|^No changes" if options.emulator else None,
+    )
+    if changes:
+        # Most of the time is spent waiting for queues to settle, so many at once.
+        terraform.stream(
+            "apply", "-input=false", "-parallelism=30", f"-state={state}", str(plan),
+            variables=given, keep=r"complete after|^Apply complete" if options.emulator else None,
+        )
+    write_output(options, deployed_in(state))
+
+
+def destroy(options):
+    terraform = Terraform(options.work)
+    state = Path(options.state).resolve()
+    if options.emulator:
+        meet_emulator(state)
+    if not state.is_file():
+        print(f"nothing is deployed as SCOPE={setting('SCOPE')}")
+        return
+    terraform.init()
+    deployed = deployed_in(state)
+    refuse_other_region(deployed)
+    if not options.package or not Path(options.package).is_file():
+        options.package = INFRA / "versions.tf"  # a destroy reads no more than its name
+    arguments = ["destroy", "-input=false", "-parallelism=30", f"-state={state}"]
+    if options.emulator or setting("CONFIRM") == "yes":
+        arguments.append("-auto-approve")
+    elif not sys.stdin.isatty():
+        raise Failure("a destroy in AWS asks first; without a terminal, say CONFIRM=yes")
+    given = variables(options, deployed)
+    terraform.stream(*arguments, variables=given, keep=r"complete after|^Destroy complete" if options.emulator else None)
+    state.unlink(missing_ok=True)
+    Path(options.output).unlink(missing_ok=True)
+
+
+def output(options):
+    state = Path(options.state).resolve()
+    if options.emulator:
+        meet_emulator(state)
+    deployed = deployed_in(state)
+    if deployed is None:
+        raise Failure(f"nothing is deployed as SCOPE={setting('SCOPE')}: run `make deploy` first")
+    write_output(options, deployed)
+
+
+def check(options):
+    """What can be checked without a deployment."""
+    terraform = Terraform(options.work)
+    terraform.stream("fmt", "-check", "-diff", "-recursive")
+    terraform.init()
+    terraform.stream("validate")
+    terraform.stream("test")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("command", choices=["apply", "destroy", "output", "check"])
+    parser.add_argument("--work", required=True, help="directory for what Terraform writes")
+    parser.add_argument("--state", help="state file")
+    parser.add_argument("--output", help="file that describes the deployment")
+    parser.add_argument("--package", help="zip of the functions")
+    parser.add_argument("--emulator", action="store_true", help="AWS_ENDPOINT_URL names an emulator")
+    options = parser.parse_args()
+    return {"apply": apply, "destroy": destroy, "output": output, "check": check}[options.command](options)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,310 @@
+"""Tests of these scripts, of docker-compose.yml and of the Makefile's messages.
+
+Run with the Python that `emulator.py python` prints: MiniStack brings the YAML parser.
+"""
+
+import argparse
+import io
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+from unittest import mock
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import deployment
+import emulator
+import glibc
+import package
+from toolbox import Failure
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+VENV = Path(sys.prefix)
+
+
+class Scratch(unittest.TestCase):
+    def setUp(self):
+        scratch = tempfile.TemporaryDirectory()
+        self.addCleanup(scratch.cleanup)
+        self.scratch = Path(scratch.name).resolve()
+
+    def file(self, name, text=""):
+        path = self.scratch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+
+class EmulatorTest(Scratch):
+    def options(self, port=0):
+        return argparse.Namespace(state=self.scratch / "state", venv=VENV, port=port, timeout=60)
+
+    def facts(self):
+        return emulator.Instance(self.scratch / "state").running()
+
+    def command(self, name, port=0):
+        # A process of its own, as for the user: this one would keep an ended emulator as its zombie.
+        command = [sys.executable, emulator.__file__, name, "--state", self.scratch / "state", "--venv", VENV]
+        done = subprocess.run([*map(str, command), "--port", str(port)], capture_output=True, text=True)
+        return done.stdout + done.stderr
+
+    def test_starts_once_and_ends_with_all_its_processes(self):
+        self.assertIn("no local AWS runs", self.command("stop"))
+        self.addCleanup(self.command, "stop")
+        self.assertIn("local AWS runs at", self.command("start"))
+        facts = self.facts()
+        self.assertTrue(emulator.answers(facts["endpoint"]))
+        self.assertIn("already runs", self.command("start", facts["port"]))
+        self.assertIn(f"already runs on port {facts['port']}; end it with `make stop`", self.command("start", 1))
+        self.assertEqual(facts, self.facts())
+        self.assertIn("ended", self.command("stop"))
+        self.assertIsNone(self.facts())
+        self.assertFalse(emulator.group_lives(facts["pid"]))
+        self.assertFalse(emulator.answers(facts["endpoint"]))
+
+    def test_a_taken_port_is_named_with_the_way_out(self):
+        with socket.socket() as other:
+            other.bind((emulator.HOST, 0))
+            other.listen()
+            port = other.getsockname()[1]
+            with self.assertRaisesRegex(Failure, f"port {port} .* is taken .* PORT=") as raised:
+                emulator.start(self.options(port))
+            self.assertIn(f"ENDPOINT=http://127.0.0.1:{port}", str(raised.exception))
+
+    def test_an_emulator_that_ends_at_once_shows_its_log(self):
+        fake = self.file("venv/bin/python", "#!/bin/sh\necho no such module\nexit 1\n")
+        fake.chmod(0o755)
+        with mock.patch.object(emulator, "python_with", return_value=fake):
+            with self.assertRaisesRegex(Failure, "ended at once(.|\n)*no such module"):
+                emulator.start(self.options(emulator.free_port()))
+        self.assertIsNone(self.facts())
+
+    def test_functions_inherit_the_endpoint_and_nothing_of_the_callers_aws(self):
+        with mock.patch.dict(os.environ, AWS_PROFILE="work", AWS_SESSION_TOKEN="secret"):
+            given = emulator.environment(emulator.Instance(self.scratch), 4567)
+        aws = {name: value for name, value in given.items() if name.startswith("AWS_")}
+        self.assertEqual(aws, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4567"})
+
+
+class MirrorTest(Scratch):
+    HERE = "providers/registry.example/hashicorp/aws"
+
+    def found(self):
+        return deployment.find_mirror([(self.scratch, 1)])
+
+    def test_finds_unpacked_providers(self):
+        self.file(f"{self.HERE}/5.100.0/{deployment.this_platform()}/terraform-provider-aws")
+        self.assertEqual(self.found(), self.scratch / "providers")
+
+    def test_finds_packed_providers(self):
+        self.file(f"{self.HERE}/terraform-provider-aws_5.101.0_{deployment.this_platform()}.zip")
+        self.assertEqual(self.found(), self.scratch / "providers")
+
+    def test_passes_over_other_versions_and_platforms(self):
+        self.file(f"{self.HERE}/5.99.0/{deployment.this_platform()}/terraform-provider-aws")
+        self.file(f"{self.HERE}/6.0.0/{deployment.this_platform()}/terraform-provider-aws")
+        self.file(f"{self.HERE}/5.100.0/plan9_mips/terraform-provider-aws")
+        self.assertIsNone(self.found())
+
+    def test_the_users_own_configuration_is_kept(self):
+        self.file(f"{self.HERE}/5.100.0/{deployment.this_platform()}/terraform-provider-aws")
+        own = self.file("terraformrc", "disable_checkpoint = true\n")
+        mirror = str(self.scratch / "providers")
+        with mock.patch.dict(os.environ, TF_CLI_CONFIG_FILE=str(own), TF_MIRROR=mirror):
+            text = deployment.cli_config()
+        self.assertIn("disable_checkpoint = true", text)
+        self.assertIn(f'path    = "{mirror}"', text)
+        own.write_text('provider_installation {\n  network_mirror { url = "https://mirror.example/" }\n}\n')
+        with mock.patch.dict(os.environ, TF_CLI_CONFIG_FILE=str(own), TF_MIRROR=""):
+            self.assertEqual(deployment.cli_config(), own.read_text())
+
+    def test_a_mirror_without_the_provider_is_refused(self):
+        with mock.patch.dict(os.environ, TF_MIRROR=str(self.scratch)):
+            with self.assertRaisesRegex(Failure, "TF_MIRROR=.* holds no hashicorp/aws"):
+                deployment.cli_config()
+
+
+class SettingsTest(Scratch):
+    def variables(self, deployed=None, emulator=False, **settings):
+        options = argparse.Namespace(package=None, emulator=emulator)
+        with mock.patch.dict(os.environ, settings, clear=True):
+            return deployment.variables(options, deployed)
+
+    def test_what_is_not_set_keeps_its_default(self):
+        self.assertEqual(self.variables(SCOPE="a-", KEY_FIELD="", CHUNK_SIZE=""), {"TF_VAR_scope": "a-"})
+
+    def test_settings_become_variables(self):
+        schema = self.file("my.schema.json", "{}")
+        given = self.variables(KEY_FIELD="zip_code", CHUNK_SIZE="7", SCHEMA=os.path.relpath(schema), ARCH="arm64")
+        self.assertEqual(given, {
+            "TF_VAR_key_field": "zip_code", "TF_VAR_chunk_size": "7",
+            "TF_VAR_record_schema": str(schema), "TF_VAR_architecture": "arm64",
+        })
+
+    def test_a_schema_that_is_not_there_is_named(self):
+        with self.assertRaisesRegex(Failure, "SCHEMA=none.json names no file"):
+            self.variables(SCHEMA="none.json")
+
+    def test_a_variant_is_added_to_what_is_deployed_and_variants_replace_it(self):
+        deployed = {"variants": {"sync": {}}}
+        self.assertEqual(self.variables(deployed, VARIANT="chunked")["TF_VAR_variants"], '["chunked", "sync"]')
+        self.assertEqual(self.variables(deployed, VARIANTS="a, b")["TF_VAR_variants"], '["a", "b"]')
+
+    def test_only_an_emulators_data_is_unprotected(self):
+        self.assertEqual(self.variables(emulator=True)["TF_VAR_protect_data"], "false")
+        self.assertNotIn("TF_VAR_protect_data", self.variables())
+
+    def test_another_region_is_refused(self):
+        with mock.patch.dict(os.environ, {"AWS_REGION": "eu-west-1", "SCOPE": "a-"}):
+            with self.assertRaisesRegex(Failure, "is deployed in us-east-1, not in eu-west-1"):
+                deployment.refuse_other_region({"region": "us-east-1"})
+
+
+class StateTest(Scratch):
+    def setUp(self):
+        super().setUp()
+        bucket = {"type": "aws_s3_bucket", "instances": [{"attributes": {"bucket": "in"}}]}
+        output = {"deployment": {"value": {"region": "us-east-1"}}}
+        self.state = self.file("terraform.tfstate", json.dumps({"version": 4, "resources": [bucket], "outputs": output}))
+
+    def meet(self, status):
+        answer = mock.patch.object(deployment, "status_of", side_effect=lambda url: status.get(Path(url).name, 200))
+        with answer, mock.patch.dict(os.environ, AWS_ENDPOINT_URL="http://127.0.0.1:4566"):
+            deployment.meet_emulator(self.state)
+
+    def test_what_is_deployed(self):
+        self.assertEqual(deployment.deployed_in(self.state), {"region": "us-east-1"})
+        self.assertIsNone(deployment.deployed_in(self.scratch / "none"))
+
+    def test_a_state_is_forgotten_when_its_buckets_are_gone(self):
+        self.meet({"in": 200})
+        self.assertTrue(self.state.exists())
+        self.meet({"in": 404})
+        self.assertFalse(self.state.exists())
+
+    def test_an_emulator_that_does_not_answer_is_named(self):
+        endpoint = f"http://127.0.0.1:{emulator.free_port()}"
+        with mock.patch.dict(os.environ, AWS_ENDPOINT_URL=endpoint):
+            with self.assertRaisesRegex(Failure, f"nothing answers at {endpoint}: run `make start`"):
+                deployment.meet_emulator(self.state)
+        self.assertTrue(self.state.exists())
+
+
+class PackageTest(Scratch):
+    def test_the_same_executable_gives_the_same_zip(self):
+        executable = self.file("bootstrap", "#!/bin/sh\n")
+        first = package.zipped(executable)
+        os.utime(executable, (0, 0))
+        self.assertEqual(first, package.zipped(executable))
+        entry, = zipfile.ZipFile(io.BytesIO(first)).infolist()
+        self.assertEqual((entry.filename, entry.external_attr >> 16), ("bootstrap", 0o100755))
+
+    @unittest.skipUnless(sys.platform == "linux", "needs a Linux executable")
+    def test_the_newest_glibc_of_an_executable(self):
+        image = Path(sys.executable).resolve().read_bytes()
+        newest = glibc.newest_glibc(image)
+        self.assertIn(f"GLIBC_{'.'.join(map(str, newest))}\0".encode(), image)
+        texts = [tuple(map(int, v.split(b"."))) for v in re.findall(rb"\0GLIBC_([0-9.]+)(?=\0)", image)]
+        self.assertEqual(newest, max(texts))
+
+    def test_what_is_no_executable_is_refused(self):
+        with self.assertRaisesRegex(Failure, "not a Linux executable"):
+            glibc.newest_glibc(b"#!/bin/sh\n")
+
+
+class ComposeTest(unittest.TestCase):
+    """docker-compose.yml has what functions in LocalStack need. Docker itself is not needed to check that."""
+
+    KNOWN = {"image", "ports", "environment", "volumes", "healthcheck"}
+
+    def setUp(self):
+        self.file = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+        self.service = self.file["services"]["localstack"]
+
+    def test_shape(self):
+        self.assertLessEqual(set(self.file), {"name", "services", "volumes"})
+        self.assertEqual(set(self.file["services"]), {"localstack"})
+        self.assertLessEqual(set(self.service), self.KNOWN)
+        for name, value in self.service["environment"].items():
+            self.assertIsInstance(value, str, f"{name} must be quoted")
+        for volume in self.service["volumes"]:
+            source = volume.split(":")[0]
+            self.assertTrue(source.startswith("/") or source in self.file["volumes"], source)
+
+    def test_the_last_version_that_needs_no_account(self):
+        self.assertEqual(self.service["image"], "localstack/localstack:4.14.0")
+
+    def test_reachable_from_this_machine_only(self):
+        self.assertEqual(self.service["ports"], ["127.0.0.1:${PORT:-4566}:4566"])
+
+    def test_can_run_functions(self):
+        self.assertIn("/var/run/docker.sock:/var/run/docker.sock", self.service["volumes"])
+        services = set(self.service["environment"]["SERVICES"].split(","))
+        self.assertLessEqual({"dynamodb", "iam", "lambda", "logs", "s3", "sqs", "sts"}, services)
+
+    def test_start_waits_for_health(self):
+        self.assertEqual(self.service["healthcheck"]["test"][0], "CMD")
+
+
+class MakefileTest(Scratch):
+    def make(self, *arguments, **environment):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        for name in ("ARCH", "ENDPOINT", "FILE", "PORT", "SCHEMA", "SCOPE"):
+            kept.pop(name, None)
+        return subprocess.run(
+            ["make", "-C", str(ROOT), *arguments], env={**kept, **environment}, capture_output=True, text=True
+        )
+
+    def test_prints_its_goals(self):
+        printed = self.make().stdout
+        for goal in "build package start stop deploy destroy upload demo test fmt lint logs clean".split():
+            self.assertRegex(printed, rf"make {goal} +\w")
+
+    def test_an_unknown_environment_is_refused(self):
+        done = self.make("ENV=mars", "deploy")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn('ENV is "mars"', done.stderr)
+
+    def test_a_file_that_is_not_there_is_named_before_anything_is_built(self):
+        done = self.make("demo", "FILE=none.csv")
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("FILE=none.csv names no file", done.stderr)
+        self.assertNotIn("cargo build", done.stdout)
+
+    def test_each_missing_tool_is_named_with_how_to_get_it(self):
+        tools = self.scratch / "bin"
+        tools.mkdir()
+        for tool in ("bash", "env", "id", "tr", "sed", "cut"):
+            tools.joinpath(tool).symlink_to(subprocess.check_output(["which", tool], text=True).strip())
+        done = subprocess.run(
+            [ROOT / "infra/local/need", "cargo", "terraform", "python"],
+            env={"PATH": str(tools)}, capture_output=True, text=True,
+        )
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, "cargo is missing: install Rust(.|\n)*terraform is missing(.|\n)*python3 is missing")
+
+    def test_aws_state_is_kept_outside_of_what_clean_removes(self):
+        state = re.compile(r"--state '([^']*)'")
+        self.assertTrue(state.search(self.make("-n", "destroy", "ENV=aws").stdout).group(1).startswith("infra/.state/aws/"))
+        self.assertTrue(state.search(self.make("-n", "destroy").stdout).group(1).startswith("target/local/"))
+
+    def test_aws_uses_the_callers_settings_and_an_emulator_none_of_them(self):
+        script = self.file("show.mk", "include Makefile\nshow:\n"
+                           "\t@echo [$${AWS_PROFILE-}] [$${AWS_ACCESS_KEY_ID-}] [$${AWS_ENDPOINT_URL-}]\n")
+        show = ["--no-print-directory", "-f", str(script), "show"]
+        caller = {"AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "mine", "AWS_ENDPOINT_URL": ""}
+        self.assertEqual(self.make(*show, "ENV=aws", **caller).stdout.strip(), "[work] [mine] []")
+        self.assertEqual(self.make(*show, "PORT=4600", **caller).stdout.strip(), "[] [test] [http://127.0.0.1:4600]")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,77 @@
+variable "name" {
+  description = "Name of the function, its role and, below /aws/lambda/, its log group."
+  type        = string
+  nullable    = false
+}
+
+variable "account" {
+  description = "Where the function lives: AWS partition, region and account id."
+  type        = object({ partition = string, region = string, id = string })
+  nullable    = false
+}
+
+variable "stage" {
+  description = "Stage the function runs. It is the handler name, which is how the one binary tells what it is."
+  type        = string
+  nullable    = false
+}
+
+variable "package" {
+  description = "Path of the zip that holds the executable `bootstrap`."
+  type        = string
+  nullable    = false
+}
+
+variable "architecture" {
+  description = "Instruction set the binary was built for: x86_64 or arm64."
+  type        = string
+  nullable    = false
+}
+
+variable "memory" {
+  description = "Memory of the function in MB."
+  type        = number
+  nullable    = false
+}
+
+variable "timeout" {
+  description = "Timeout of the function in seconds."
+  type        = number
+  nullable    = false
+}
+
+variable "environment" {
+  description = "Environment variables of the function."
+  type        = map(string)
+  nullable    = false
+}
+
+variable "permissions" {
+  description = "What the stage may do, beyond consuming its queue and writing its log: actions on resources, by statement id."
+  type        = map(object({ actions = list(string), resources = list(string) }))
+  nullable    = false
+}
+
+variable "queue_arn" {
+  description = "ARN of the queue that feeds the function."
+  type        = string
+  nullable    = false
+}
+
+variable "batch_size" {
+  description = "Most messages an invocation receives."
+  type        = number
+  nullable    = false
+}
+
+variable "maximum_concurrency" {
+  description = "Most invocations the queue may cause at the same time."
+  type        = number
+  nullable    = false
+}
+
+variable "log_retention_days" {
+  description = "Days the function's log is kept."
+  type        = number
+  nullable    = false
+}

@@ -1,0 +1,83 @@
+locals {
+  suffix           = var.fifo ? ".fifo" : ""
+  name             = "${var.name}${local.suffix}"
+  dead_letter_name = "${var.name}-dlq${local.suffix}"
+
+  # Computed, not referenced: the queue and its dead-letter queue name each other, and the provider takes about 25 s to
+  # create a queue and as long again to change one, so everything a queue needs is said when it is created.
+  arn_prefix      = "arn:${var.account.partition}:sqs:${var.account.region}:${var.account.id}"
+  arn             = "${local.arn_prefix}:${local.name}"
+  dead_letter_arn = "${local.arn_prefix}:${local.dead_letter_name}"
+
+  day = 24 * 60 * 60
+
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html
+  tls_only = { for arn in [local.arn, local.dead_letter_arn] : arn => {
+    Sid       = "TlsOnly"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "sqs:*"
+    Resource  = arn
+    Condition = { Bool = { "aws:SecureTransport" = "false" } }
+  } }
+
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
+  bucket_events = [for bucket in var.sending_bucket[*] : {
+    Sid       = "BucketEvents"
+    Effect    = "Allow"
+    Principal = { Service = "s3.amazonaws.com" }
+    Action    = "sqs:SendMessage"
+    Resource  = local.arn
+    Condition = {
+      ArnEquals    = { "aws:SourceArn" = bucket }
+      StringEquals = { "aws:SourceAccount" = var.account.id }
+    }
+  }]
+}
+
+resource "aws_sqs_queue" "this" {
+  name       = local.name
+  fifo_queue = var.fifo
+
+  # Six times the timeout and five receives leave Lambda room to retry a throttled batch before SQS gives up on it:
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+  visibility_timeout_seconds = 6 * var.function_timeout
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = local.dead_letter_arn
+    maxReceiveCount     = 5
+  })
+
+  # Less than the work bucket keeps the chunks that the messages stand for.
+  message_retention_seconds = 4 * local.day
+
+  sqs_managed_sse_enabled = true
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = concat([local.tls_only[local.arn]], local.bucket_events)
+  })
+
+  # SQS refuses a redrive policy whose target does not exist yet.
+  depends_on = [aws_sqs_queue.dead_letter]
+}
+
+resource "aws_sqs_queue" "dead_letter" {
+  name       = local.dead_letter_name
+  fifo_queue = var.fifo # a FIFO queue's dead-letter queue has to be FIFO too
+
+  # The longest SQS offers. In a standard queue a message that is moved keeps the time it was first sent, so this has to
+  # exceed what the queue itself keeps: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+  message_retention_seconds = 14 * local.day
+
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [local.arn]
+  })
+
+  sqs_managed_sse_enabled = true
+
+  policy = jsonencode({
+    Version   = "2012-10-17"
+    Statement = [local.tls_only[local.dead_letter_arn]]
+  })
+}

@@ -1,0 +1,138 @@
+mock_provider "aws" {}
+
+variables {
+  name                = "anna-chunked-process"
+  account             = { partition = "aws", region = "eu-central-1", id = "123456789012" }
+  stage               = "process"
+  package             = "./versions.tf" # any file: the provider is a mock
+  architecture        = "arm64"
+  memory              = 256
+  timeout             = 120
+  environment         = { VARIANT = "chunked" }
+  permissions         = { Send = { actions = ["sqs:SendMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather.fifo"] } }
+  queue_arn           = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process"
+  batch_size          = 1
+  maximum_concurrency = 7
+  log_retention_days  = 14
+}
+
+run "function" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.function_name == "anna-chunked-process"
+    error_message = "the function has the name it was given"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.runtime == "provided.al2023" && aws_lambda_function.this.handler == "process"
+    error_message = "the binary learns its stage from the handler"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.architectures == tolist(["arm64"])
+    error_message = "the function runs on the architecture it was built for"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.memory_size == 256 && aws_lambda_function.this.timeout == 120
+    error_message = "memory and timeout are those given"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables == tomap({ VARIANT = "chunked" })
+    error_message = "the environment is the one given"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.source_code_hash == filebase64sha256(var.package)
+    error_message = "another package is another version of the code"
+  }
+}
+
+run "trigger" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.event_source_arn == var.queue_arn
+    error_message = "the function is fed by its queue"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.function_response_types == toset(["ReportBatchItemFailures"])
+    error_message = "the function reports which messages of a batch failed"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency == 7
+    error_message = "the mapping has the maximum concurrency given"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.batch_size == 1 && aws_lambda_event_source_mapping.this.maximum_batching_window_in_seconds == 0
+    error_message = "a message is handed on at once, in batches of the size given"
+  }
+}
+
+run "log" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/anna-chunked-process"
+    error_message = "the log group is the one Lambda writes to"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.retention_in_days == 14
+    error_message = "the log is kept for the days given"
+  }
+}
+
+run "role" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  assert {
+    condition = jsondecode(aws_iam_role.this.assume_role_policy).Statement == [{
+      Effect    = "Allow"
+      Principal = { Service = "lambda.amazonaws.com" }
+      Action    = "sts:AssumeRole"
+    }]
+    error_message = "Lambda and nobody else takes the role"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.this.role == aws_iam_role.this.name && aws_iam_role.this.name == "anna-chunked-process"
+    error_message = "the policy belongs to the function's own role"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
+      [for pair in setproduct(statement.Action, statement.Resource) : "${statement.Effect} ${pair[0]} ${pair[1]}"]
+      ])) == toset([
+      "Allow sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather.fifo",
+      "Allow sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
+      "Allow sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
+      "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
+      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
+      "Allow logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-chunked-process:*",
+      "Allow logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-chunked-process:*",
+    ])
+    error_message = "the role may consume its queue, write its log, do what was given, and nothing else"
+  }
+}

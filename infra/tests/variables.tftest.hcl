@@ -1,0 +1,406 @@
+# What a variable may be, and what it may not.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "123456789012" }
+  }
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+
+  mock_data "aws_region" {
+    defaults = { name = "eu-central-1" }
+  }
+}
+
+variables {
+  scope   = "anna-"
+  package = "./versions.tf" # any file: the provider is a mock
+}
+
+run "accepts_the_longest_scope" {
+  command = plan
+
+  variables {
+    scope = "a23456789-123456789-123456789-123456"
+  }
+
+  assert {
+    condition     = length(module.pipeline["chunked"].deployment.output_bucket) == 63
+    error_message = "the longest scope makes the longest bucket name S3 takes"
+  }
+
+  assert {
+    condition     = alltrue([for name in values(module.pipeline["chunked"].deployment.functions) : length(name) <= 64])
+    error_message = "with the longest scope, names of functions and roles fit"
+  }
+
+  assert {
+    condition     = length("${var.scope}chunked-process-dlq") <= 80 && length("${var.scope}chunked-gather-dlq.fifo") <= 80
+    error_message = "with the longest scope, names of queues fit"
+  }
+}
+
+run "accepts_the_least" {
+  command = plan
+
+  variables {
+    scope              = "7"
+    chunk_size         = 1
+    key_field          = "k"
+    memory             = { scatter = 128, process = 128, gather = 128 }
+    timeout            = { scatter = 1, process = 1, gather = 1 }
+    concurrency        = 2
+    batch_size         = 1
+    log_retention_days = 1
+    log_level          = "x"
+  }
+}
+
+run "accepts_the_most" {
+  command = plan
+
+  variables {
+    chunk_size         = 10000
+    key_field          = format("%0255d", 0)
+    record_schema      = "./tests/fixtures/fits.schema.json"
+    architecture       = "arm64"
+    memory             = { scatter = 10240, process = 10240, gather = 10240 }
+    timeout            = { scatter = 900, process = 900, gather = 900 }
+    concurrency        = 1000
+    batch_size         = 10
+    log_retention_days = 3653
+    log_level          = format("%0100d", 0)
+  }
+}
+
+run "rejects_scope_one_character_too_long" {
+  command = plan
+
+  variables {
+    scope = "a23456789-123456789-123456789-1234567"
+  }
+
+  expect_failures = [var.scope]
+}
+
+run "rejects_scope_in_upper_case" {
+  command = plan
+
+  variables {
+    scope = "Anna-"
+  }
+
+  expect_failures = [var.scope]
+}
+
+run "rejects_scope_with_an_underscore" {
+  command = plan
+
+  variables {
+    scope = "anna_"
+  }
+
+  expect_failures = [var.scope]
+}
+
+run "rejects_scope_that_begins_with_a_hyphen" {
+  command = plan
+
+  variables {
+    scope = "-anna"
+  }
+
+  expect_failures = [var.scope]
+}
+
+run "rejects_scope_that_is_empty" {
+  command = plan
+
+  variables {
+    scope = ""
+  }
+
+  expect_failures = [var.scope]
+}
+
+run "rejects_variant_that_does_not_exist" {
+  command = plan
+
+  variables {
+    variants = ["chunked", "nonesuch"]
+  }
+
+  expect_failures = [var.variants]
+}
+
+run "rejects_no_variant" {
+  command = plan
+
+  variables {
+    variants = []
+  }
+
+  expect_failures = [var.variants]
+}
+
+run "rejects_chunk_of_no_records" {
+  command = plan
+
+  variables {
+    chunk_size = 0
+  }
+
+  expect_failures = [var.chunk_size]
+}
+
+run "rejects_chunk_that_is_too_large" {
+  command = plan
+
+  variables {
+    chunk_size = 10001
+  }
+
+  expect_failures = [var.chunk_size]
+}
+
+run "rejects_chunk_of_half_a_record" {
+  command = plan
+
+  variables {
+    chunk_size = 0.5 + 1
+  }
+
+  expect_failures = [var.chunk_size]
+}
+
+run "rejects_key_field_that_is_empty" {
+  command = plan
+
+  variables {
+    key_field = ""
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_key_field_that_is_too_long" {
+  command = plan
+
+  variables {
+    key_field = format("%0256d", 0)
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_key_field_too_long_in_bytes" {
+  command = plan
+
+  variables {
+    key_field = "${format("%0254d", 0)}ü"
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_key_field_that_items_have_already" {
+  command = plan
+
+  variables {
+    key_field = "batchId"
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_schema_that_is_not_there" {
+  command = plan
+
+  variables {
+    record_schema = "./tests/fixtures/nonesuch.schema.json"
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_schema_that_is_a_directory" {
+  command = plan
+
+  variables {
+    record_schema = "./tests/fixtures"
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_schema_that_is_empty_text" {
+  command = plan
+
+  variables {
+    record_schema = ""
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_schema_that_is_an_array" {
+  command = plan
+
+  variables {
+    record_schema = "./tests/fixtures/array.schema.json"
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_schema_that_is_not_json" {
+  command = plan
+
+  variables {
+    record_schema = "./tests/fixtures/broken.schema.json"
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_schema_that_is_too_large" {
+  command = plan
+
+  variables {
+    record_schema = "./tests/fixtures/too_large.schema.json"
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_package_that_is_not_there" {
+  command = plan
+
+  variables {
+    package = "./tests/fixtures/nonesuch.zip"
+  }
+
+  expect_failures = [var.package]
+}
+
+run "rejects_architecture_that_lambda_lacks" {
+  command = plan
+
+  variables {
+    architecture = "x86"
+  }
+
+  expect_failures = [var.architecture]
+}
+
+run "rejects_too_little_memory" {
+  command = plan
+
+  variables {
+    memory = { gather = 127 }
+  }
+
+  expect_failures = [var.memory]
+}
+
+run "rejects_too_much_memory" {
+  command = plan
+
+  variables {
+    memory = { process = 10241 }
+  }
+
+  expect_failures = [var.memory]
+}
+
+run "rejects_timeout_of_nothing" {
+  command = plan
+
+  variables {
+    timeout = { scatter = 0 }
+  }
+
+  expect_failures = [var.timeout]
+}
+
+run "rejects_timeout_over_15_minutes" {
+  command = plan
+
+  variables {
+    timeout = { gather = 901 }
+  }
+
+  expect_failures = [var.timeout]
+}
+
+run "rejects_concurrency_of_one" {
+  command = plan
+
+  variables {
+    concurrency = 1
+  }
+
+  expect_failures = [var.concurrency]
+}
+
+run "rejects_concurrency_over_1000" {
+  command = plan
+
+  variables {
+    concurrency = 1001
+  }
+
+  expect_failures = [var.concurrency]
+}
+
+run "rejects_batch_of_no_messages" {
+  command = plan
+
+  variables {
+    batch_size = 0
+  }
+
+  expect_failures = [var.batch_size]
+}
+
+run "rejects_batch_that_needs_a_window" {
+  command = plan
+
+  variables {
+    batch_size = 11
+  }
+
+  expect_failures = [var.batch_size]
+}
+
+run "rejects_retention_that_cloudwatch_lacks" {
+  command = plan
+
+  variables {
+    log_retention_days = 15
+  }
+
+  expect_failures = [var.log_retention_days]
+}
+
+run "rejects_log_level_that_is_empty" {
+  command = plan
+
+  variables {
+    log_level = ""
+  }
+
+  expect_failures = [var.log_level]
+}
+
+run "rejects_log_level_that_is_too_long" {
+  command = plan
+
+  variables {
+    log_level = format("%0101d", 0)
+  }
+
+  expect_failures = [var.log_level]
+}

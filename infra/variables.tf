@@ -1,0 +1,215 @@
+variable "scope" {
+  description = "What every resource name begins with, for example \"anna-\". Distinct for every deployment in an account, also across regions."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z0-9][a-z0-9-]*$", var.scope))
+    error_message = "scope may hold lower-case letters, digits and hyphens and begins with a letter or a digit, because it begins the names of S3 buckets. \"${var.scope}\" does not."
+  }
+
+  validation {
+    condition     = length(var.scope) <= local.scope_limit
+    error_message = "scope may be at most ${local.scope_limit} characters long with these variants (${join(", ", var.variants)}): S3 bucket names end at ${local.bucket_name_limit} characters, and the longest here is {scope}{variant}-output-{account id}. \"${var.scope}\" has ${length(var.scope)}."
+  }
+}
+
+variable "variants" {
+  description = "Variants to deploy, each a pipeline of its own."
+  type        = set(string)
+  default     = ["chunked"]
+  nullable    = false
+
+  validation {
+    condition     = length(var.variants) > 0
+    error_message = "variants is empty: name at least one of ${join(", ", local.known_variants)}."
+  }
+
+  validation {
+    condition     = length(setsubtract(var.variants, local.known_variants)) == 0
+    error_message = "variants names what does not exist: ${join(", ", setsubtract(var.variants, local.known_variants))}. There is ${join(", ", local.known_variants)}."
+  }
+}
+
+variable "region" {
+  description = "AWS region; null for the one of the environment (AWS_REGION) or the profile."
+  type        = string
+  default     = null
+}
+
+variable "chunk_size" {
+  description = "Most records in a chunk. A chunk is also cut at 1 MiB."
+  type        = number
+  default     = 500
+  nullable    = false
+
+  validation {
+    condition     = var.chunk_size >= 1 && var.chunk_size <= 10000 && floor(var.chunk_size) == var.chunk_size
+    error_message = "chunk_size is ${var.chunk_size}: give a whole number of records from 1 to 10000."
+  }
+}
+
+variable "key_field" {
+  description = "Field of a record that is the key of its item in the items table. Another field means another items table: the old one is replaced, which protect_data prevents."
+  type        = string
+  default     = "itemNo"
+  nullable    = false
+
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+  # Base64 makes 4 characters of 3 bytes: 340 of 255.
+  validation {
+    condition     = var.key_field != "" && length(base64encode(var.key_field)) <= 340
+    error_message = "key_field is the name of a DynamoDB key attribute: give it 1 to 255 bytes."
+  }
+
+  validation {
+    condition     = !contains(["batchId", "recordIndex", "updatedAt"], var.key_field)
+    error_message = "key_field cannot be ${var.key_field}: an item has a field of its own by that name. Call the record's field something else."
+  }
+}
+
+variable "record_schema" {
+  description = "Path of a file with the JSON Schema (draft 2020-12) of a record. Null for the one of the examples when key_field is \"itemNo\", otherwise for one that any JSON object satisfies."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.record_schema == null ? true : try(fileexists(var.record_schema), false)
+    error_message = "record_schema names no file: ${coalesce(var.record_schema, "(empty)")}. Give the path of a JSON Schema, as seen from the directory Terraform runs in."
+  }
+
+  validation {
+    # Says nothing about a file that is not there: the rule above does.
+    condition     = can(file(var.record_schema)) ? can(keys(jsondecode(file(var.record_schema)))) : true
+    error_message = "record_schema (${coalesce(var.record_schema, "(empty)")}) is not a JSON object. Give a JSON Schema such as {\"type\":\"object\",\"required\":[\"itemNo\"]}."
+  }
+
+  # The schema travels in the function's environment, which Lambda limits to 4 KB in all; a quarter is left for the rest:
+  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  validation {
+    condition     = can(file(var.record_schema)) ? length(base64gzip(file(var.record_schema))) <= 3000 : true
+    error_message = "record_schema (${coalesce(var.record_schema, "(empty)")}) takes ${try(length(base64gzip(file(var.record_schema))), 0)} characters when compressed and encoded; 3000 fit into a function's environment. Leave out descriptions, titles and examples, or move what is repeated into $defs."
+  }
+}
+
+variable "package" {
+  description = "Path of the zip that holds the executable `bootstrap`, built for `architecture`. A destroy reads no more than its name: any file will do."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = try(fileexists(var.package), false)
+    error_message = "package names no file: \"${var.package}\". Build the function's zip first and give its path as seen from the directory Terraform runs in."
+  }
+}
+
+variable "architecture" {
+  description = "Instruction set of the functions: x86_64 or arm64."
+  type        = string
+  default     = "x86_64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "architecture is \"${var.architecture}\": Lambda has x86_64 and arm64."
+  }
+}
+
+variable "memory" {
+  description = "Memory of each stage's function in MB. Lambda gives CPU in proportion, a whole one at 1769."
+  type = object({
+    scatter = optional(number, 512)
+    process = optional(number, 512)
+    gather  = optional(number, 512)
+  })
+  default  = {}
+  nullable = false
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  validation {
+    condition     = alltrue([for mb in values(var.memory) : mb >= 128 && mb <= 10240 && floor(mb) == mb])
+    error_message = "memory is ${jsonencode(var.memory)}: give each stage a whole number of MB from 128 to 10240."
+  }
+}
+
+variable "timeout" {
+  description = "Timeout of each stage's function in seconds. A message whose function died comes back after six times this."
+  type = object({
+    scatter = optional(number, 900)
+    process = optional(number, 120)
+    gather  = optional(number, 900)
+  })
+  default  = {}
+  nullable = false
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  validation {
+    condition     = alltrue([for seconds in values(var.timeout) : seconds >= 1 && seconds <= 900 && floor(seconds) == seconds])
+    error_message = "timeout is ${jsonencode(var.timeout)}: give each stage a whole number of seconds from 1 to 900."
+  }
+}
+
+variable "concurrency" {
+  description = "Most invocations of process at the same time, for each variant."
+  type        = number
+  default     = 50
+  nullable    = false
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+  validation {
+    condition     = var.concurrency >= 2 && var.concurrency <= 1000 && floor(var.concurrency) == var.concurrency
+    error_message = "concurrency is ${var.concurrency}: Lambda takes a whole number from 2 to 1000 as the maximum concurrency of a queue."
+  }
+}
+
+variable "batch_size" {
+  description = "Most chunk messages an invocation of process receives."
+  type        = number
+  default     = 1
+  nullable    = false
+
+  # More than 10 needs a batching window: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+  validation {
+    condition     = var.batch_size >= 1 && var.batch_size <= 10 && floor(var.batch_size) == var.batch_size
+    error_message = "batch_size is ${var.batch_size}: give a whole number of messages from 1 to 10."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days the functions' logs are kept."
+  type        = number
+  default     = 14
+  nullable    = false
+
+  # https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html
+  validation {
+    condition     = contains(local.log_retentions, var.log_retention_days)
+    error_message = "log_retention_days is ${var.log_retention_days}: CloudWatch Logs has ${join(", ", local.log_retentions)}."
+  }
+}
+
+variable "log_level" {
+  description = "What the functions log: a level (error, warn, info, debug, trace) or a filter such as \"info,fanfold=debug\"."
+  type        = string
+  default     = "info"
+  nullable    = false
+
+  validation {
+    condition     = var.log_level != "" && length(var.log_level) <= 100
+    error_message = "log_level takes 1 to 100 characters: it shares the 4 KB of a function's environment."
+  }
+}
+
+variable "protect_data" {
+  description = "Whether tables and filled buckets withstand a destroy, and tables can be restored to a point in time. To destroy a protected deployment with its data, first apply it with false."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "s3_path_style" {
+  description = "Whether the provider addresses buckets by path instead of host name, as emulators need."
+  type        = bool
+  default     = false
+  nullable    = false
+}

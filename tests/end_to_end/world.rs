@@ -1,0 +1,170 @@
+//! The deployment under test, and what a user can do with it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
+use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use aws_sdk_sqs::types::QueueAttributeName;
+use fanfold::blob::s3::S3Blob;
+use fanfold::blob::{Blob, read_all};
+use fanfold::channel::sqs::SqsChannel;
+use fanfold::items::dynamodb::DynamoItems;
+use fanfold::ledger::dynamodb::DynamoLedger;
+use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::summary::Summary;
+use fanfold::runtime::aws::Clients;
+use fanfold::runtime::deployment::{Deployment, Resources};
+use serde_json::json;
+
+const WIDTH: usize = 4;
+/// How long a batch may take before its test fails.
+const PATIENCE: u32 = 240;
+
+pub struct World {
+    pub input: S3Blob,
+    pub output: S3Blob,
+    pub scatter: SqsChannel,
+    pub process: SqsChannel,
+    pub process_dlq: SqsChannel,
+    pub items: DynamoItems,
+    pub ledger: DynamoLedger,
+    clients: Clients,
+    resources: Resources,
+    deployment: String,
+    binary: PathBuf,
+}
+
+/// What a command left.
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    folder: tempfile::TempDir,
+}
+
+impl Done {
+    pub fn summary(&self) -> Summary {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {} {}", self.stdout, self.stderr))
+    }
+
+    pub fn output(&self, name: &str) -> Option<String> {
+        std::fs::read_to_string(self.folder.path().join("out").join(name)).ok()
+    }
+}
+
+fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: these tests run as part of `make test`"))
+}
+
+impl World {
+    pub async fn open() -> Self {
+        let deployment = variable("FANFOLD_TEST_DEPLOYMENT");
+        let clients = Clients::of_emulator(&variable("FANFOLD_TEST_ENDPOINT")).await;
+        let resources = Deployment::read(deployment.as_ref()).unwrap().variant(None).unwrap().clone();
+        let bucket = |name: &str| S3Blob::new(clients.s3.clone(), name);
+        let queue = |url: &String| SqsChannel::new(clients.sqs.clone(), url);
+        Self {
+            input: bucket(&resources.input_bucket),
+            output: bucket(&resources.output_bucket),
+            scatter: queue(&resources.queues["scatter"]),
+            process: queue(&resources.queues["process"]),
+            process_dlq: queue(&resources.dead_letter_queues["process"]),
+            items: DynamoItems::new(clients.dynamodb.clone(), &resources.items_table, "itemNo", WIDTH),
+            ledger: DynamoLedger::new(clients.dynamodb.clone(), &resources.ledger_table),
+            binary: variable("FANFOLD_TEST_BIN").into(),
+            clients,
+            resources,
+            deployment,
+        }
+    }
+
+    /// Runs the command.
+    pub fn command(&self, arguments: &[&str]) -> Done {
+        self.command_in(tempfile::tempdir().unwrap(), arguments)
+    }
+
+    fn command_in(&self, folder: tempfile::TempDir, arguments: &[&str]) -> Done {
+        let mut command = Command::new(&self.binary);
+        command.args(arguments).env("FANFOLD_DEPLOYMENT", &self.deployment).current_dir(folder.path());
+        let done = command.output().unwrap();
+        Done {
+            code: done.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(done.stdout).unwrap(),
+            stderr: String::from_utf8(done.stderr).unwrap(),
+            folder,
+        }
+    }
+
+    /// Submits a file by the command and waits for its outputs.
+    pub fn submit(&self, name: &str, bytes: &[u8]) -> Done {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(name), bytes).unwrap();
+        self.command_in(folder, &["submit", name, "--json", "--output", "out"])
+    }
+
+    /// Uploads an object without the command and waits for its summary.
+    pub async fn upload(&self, key: &str, bytes: Vec<u8>) -> Summary {
+        let written = self.input.put(key, "text/csv", bytes.into()).await.unwrap();
+        let batch = BatchId::of(&self.resources.input_bucket, key, &Revision::Version(written.version.unwrap()));
+        for _ in 0..PATIENCE * 4 {
+            if let Some(text) = read_all(&self.output, &batch.output_key("summary.json")).await.unwrap() {
+                return serde_json::from_slice(&text).unwrap();
+            }
+            // S3 has nothing that a client could await for an object to appear.
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        panic!("no summary of {batch} within {PATIENCE} s")
+    }
+
+    /// The event that S3 sends for an upload.
+    pub fn event(&self, key: &str, version: &str) -> String {
+        let bucket = &self.resources.input_bucket;
+        json!({"Records": [{
+            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
+            "eventTime": "2026-01-02T03:04:05.678Z", "eventName": "ObjectCreated:Put",
+            "userIdentity": {"principalId": "A"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
+            "responseElements": {},
+            "s3": {"s3SchemaVersion": "1.0", "configurationId": "c",
+                "bucket": {"name": bucket, "ownerIdentity": {"principalId": "A"}, "arn": format!("arn:aws:s3:::{bucket}")},
+                "object": {"key": key, "size": 1, "eTag": "e", "versionId": version, "sequencer": "0A"}}
+        }]})
+        .to_string()
+    }
+
+    pub async fn new_bucket(&self, name: &str) -> S3Blob {
+        let s3 = &self.clients.s3;
+        s3.create_bucket().bucket(name).send().await.unwrap();
+        let versioned = VersioningConfiguration::builder().status(BucketVersioningStatus::Enabled).build();
+        s3.put_bucket_versioning().bucket(name).versioning_configuration(versioned).send().await.unwrap();
+        S3Blob::new(s3.clone(), name)
+    }
+
+    pub async fn new_queue(&self, name: &str, ordered: bool) -> SqsChannel {
+        let mut create = self.clients.sqs.create_queue().queue_name(name);
+        if ordered {
+            create = create.attributes(QueueAttributeName::FifoQueue, "true");
+        }
+        let url = create.send().await.unwrap().queue_url.unwrap();
+        SqsChannel::new(self.clients.sqs.clone(), url)
+    }
+
+    pub async fn new_items(&self, name: &str) -> DynamoItems {
+        self.new_table(name, "itemNo").await;
+        DynamoItems::new(self.clients.dynamodb.clone(), name, "itemNo", WIDTH)
+    }
+
+    pub async fn new_ledger(&self, name: &str) -> DynamoLedger {
+        self.new_table(name, "pk").await;
+        DynamoLedger::new(self.clients.dynamodb.clone(), name)
+    }
+
+    async fn new_table(&self, name: &str, key: &str) {
+        let attribute = AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
+        let schema = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
+        let create = self.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        let create = create.attribute_definitions(attribute.build().unwrap()).key_schema(schema.build().unwrap());
+        create.send().await.unwrap();
+    }
+}
