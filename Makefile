@@ -19,15 +19,15 @@ $(error ENV is "$(ENV)"; it can be local (MiniStack, no Docker), localstack (Loc
 endif
 
 # The user's name, as far as it can stand in the name of a bucket.
-ifndef SCOPE
-SCOPE := $(shell id -un 2>/dev/null | tr A-Z a-z | sed 's/[^a-z0-9]/-/g; s/^-*//' | cut -c1-20 | sed 's/-*$$//')
-SCOPE := $(or $(SCOPE),fanfold)-
+ifeq ($(SCOPE),)
+override SCOPE := $(shell id -un 2>/dev/null | tr A-Z a-z | sed 's/[^a-z0-9]/-/g; s/^-*//' | cut -c1-20 | sed 's/-*$$//')
+override SCOPE := $(or $(SCOPE),fanfold)-
 endif
 
 HOST      := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 HOST_ARCH := $(if $(filter aarch64-%,$(HOST)),arm64,x86_64)
-ifndef ARCH
-ARCH := $(if $(filter aws,$(ENV)),x86_64,$(HOST_ARCH))
+ifeq ($(ARCH),)
+override ARCH := $(if $(filter aws,$(ENV)),x86_64,$(HOST_ARCH))
 endif
 ifeq ($(filter x86_64 arm64,$(ARCH)),)
 $(error ARCH is "$(ARCH)"; Lambda has x86_64 and arm64)
@@ -44,8 +44,8 @@ ifeq ($(ENV),aws)
 STATE := infra/.state/aws/$(SCOPE)terraform.tfstate
 else
 # The port of the emulator that already runs, if one does.
-ifndef PORT
-PORT := $(or $(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(WORK)/emulator.json 2>/dev/null),4566)
+ifeq ($(PORT),)
+override PORT := $(or $(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(WORK)/emulator.json 2>/dev/null),4566)
 endif
 export AWS_ENDPOINT_URL := $(or $(ENDPOINT),http://127.0.0.1:$(PORT))
 # An emulator takes any credentials. Nothing of the user's own settings may reach it.
@@ -106,7 +106,7 @@ endif
 start: ## start the local AWS
 ifeq ($(ENV),aws)
 	@echo 'ENV=aws has nothing to start'
-else ifdef ENDPOINT
+else ifneq ($(ENDPOINT),)
 	@echo 'using the emulator at $(ENDPOINT)'
 else ifeq ($(ENV),localstack)
 	@$(need) docker

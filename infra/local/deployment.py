@@ -26,6 +26,9 @@ LOCK_FILE = INFRA / ".terraform.lock.hcl"
 MIRROR_PLACES = [("~/.terraform.d", 1), ("~/.local/share/terraform", 1), ("/usr/share", 2), ("/usr/local/share", 2),
                  ("/opt", 2), ("~", 1)]
 
+# The lines of Terraform's progress that are shown for an emulator: what took ten seconds or more.
+SLOW = r"complete after (\d+m|\d\d)"
+
 
 def setting(name):
     return os.environ.get(name, "").strip()
@@ -287,9 +290,11 @@ def apply(options):
     )
     if changes:
         # Most of the time is spent waiting for queues to settle, so many at once.
+        if options.emulator and not deployed:
+            print("takes about a minute, by the time Terraform gives new queues to settle", flush=True)
         terraform.stream(
             "apply", "-input=false", "-parallelism=30", f"-state={state}", str(plan),
-            variables=given, keep=r"complete after|^Apply complete" if options.emulator else None,
+            variables=given, keep=SLOW + r"|^Apply complete" if options.emulator else None,
         )
     write_output(options, deployed_in(state))
 
@@ -313,7 +318,7 @@ def destroy(options):
     elif not sys.stdin.isatty():
         raise Failure("a destroy in AWS asks first; without a terminal, say CONFIRM=yes")
     given = variables(options, deployed)
-    terraform.stream(*arguments, variables=given, keep=r"complete after|^Destroy complete" if options.emulator else None)
+    terraform.stream(*arguments, variables=given, keep=SLOW + r"|^Destroy complete" if options.emulator else None)
     state.unlink(missing_ok=True)
     Path(options.output).unlink(missing_ok=True)
 

@@ -17,7 +17,7 @@ const MAX_HEADER_BYTES: usize = 64 * 1024;
 
 /// Reads rows from pieces of a file.
 pub struct CsvRecords {
-    core: Reader,
+    core: Box<Reader>,
     row: Row,
     columns: Option<Vec<String>>,
     key_field: String,
@@ -41,7 +41,7 @@ impl CsvRecords {
     /// A reader of a file whose header must name `key_field`.
     pub fn new(key_field: &str) -> Self {
         Self {
-            core: Reader::new(),
+            core: Box::new(Reader::new()),
             row: Row {
                 bytes: vec![0; BYTES],
                 ends: vec![0; FIELDS],
