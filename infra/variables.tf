@@ -201,7 +201,7 @@ variable "log_level" {
 }
 
 variable "protect_data" {
-  description = "Whether tables and filled buckets withstand a destroy, and tables can be restored to a point in time. To destroy a protected deployment with its data, first apply it with false."
+  description = "Whether tables and filled buckets withstand a destroy, and tables can be restored to a point in time. A destroy stops at them, after the rest is gone; to destroy the data too, first apply with false."
   type        = bool
   default     = true
   nullable    = false

@@ -131,7 +131,8 @@ class Terraform:
         self.work = Path(work).resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         config = self.work / "terraform.rc"
-        config.write_text(cli_config())
+        text = cli_config()
+        config.write_text(text)
         self.environment = {
             **os.environ,
             "TF_CLI_CONFIG_FILE": str(config),
@@ -141,6 +142,11 @@ class Terraform:
             # There is no lock file in the repository: each platform makes its own.
             "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
         }
+        if "provider_installation" not in text and "plugin_cache_dir" not in text:
+            # One download for all work directories.
+            cache = self.work.parent / "terraform-plugins"
+            cache.mkdir(exist_ok=True)
+            self.environment.setdefault("TF_PLUGIN_CACHE_DIR", str(cache))
 
     def command(self, *arguments):
         return [setting("TERRAFORM") or "terraform", f"-chdir={INFRA}", *arguments]
@@ -148,13 +154,13 @@ class Terraform:
     def stream(self, *arguments, variables=None, keep=None, accept=(0,)):
         """Runs Terraform with its output on the terminal, or only the lines that `keep` matches."""
         environment = {**self.environment, **(variables or {})}
+        first, *rest = arguments
+        # Colours are for a terminal; elsewhere their codes would stand before what `keep` looks for.
+        plain = [] if keep is None and sys.stdout.isatty() else ["-no-color"]
+        command = self.command(first, *plain, *rest)
         if keep is None:
-            command = self.command(*arguments)
             code = subprocess.run(command, env=environment).returncode
         else:
-            # Without colours: their codes would stand before what `keep` looks for.
-            first, *rest = arguments
-            command = self.command(first, "-no-color", *rest)
             with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
                 for line in process.stdout:
                     if re.search(keep, line):
@@ -229,9 +235,10 @@ def refuse_other_region(deployed):
         )
 
 
-def buckets_in(state):
-    buckets = [r for r in read_state(state).get("resources", []) if r["type"] == "aws_s3_bucket"]
-    return [instance["attributes"]["bucket"] for bucket in buckets for instance in bucket["instances"]]
+def attributes_in(state, kind, name):
+    """An attribute of all resources of a kind."""
+    resources = [r for r in read_state(state).get("resources", []) if r["type"] == kind]
+    return [instance["attributes"].get(name) for resource in resources for instance in resource["instances"]]
 
 
 def status_of(url):
@@ -254,7 +261,7 @@ def meet_emulator(state):
     endpoint = setting("AWS_ENDPOINT_URL").rstrip("/")
     if status_of(endpoint) is None:
         raise Failure(f"nothing answers at {endpoint}: run `make start` first")
-    buckets = buckets_in(state)
+    buckets = attributes_in(state, "aws_s3_bucket", "bucket")
     if buckets and all(status_of(f"{endpoint}/{bucket}") == 404 for bucket in buckets):
         state.unlink()
 
@@ -307,9 +314,12 @@ def destroy(options):
     if not state.is_file():
         print(f"nothing is deployed as SCOPE={setting('SCOPE')}")
         return
-    terraform.init()
     deployed = deployed_in(state)
     refuse_other_region(deployed)
+    if any(attributes_in(state, "aws_dynamodb_table", "deletion_protection_enabled")):
+        # Terraform would remove all the rest before it fails at the tables.
+        raise Failure("the data is protected; to give it up, first run `make deploy` with PROTECT_DATA=false")
+    terraform.init()
     if not options.package or not Path(options.package).is_file():
         options.package = INFRA / "versions.tf"  # a destroy reads no more than its name
     arguments = ["destroy", "-input=false", "-parallelism=30", f"-state={state}"]
