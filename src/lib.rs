@@ -3,7 +3,7 @@
 //! A file of records is uploaded to S3, cut into chunks, processed in parallel by Lambda functions,
 //! and summed up exactly once. The layers, each of which may use only those before it:
 //! [`model`] (pure data and rules), [`codec`] (bytes to model and back), the stores
-//! ([`blob`], [`channel`], [`items`], [`ledger`]), the [`stage`]s, the [`variant`]s that put stages
+//! ([`blob`], [`channel`], [`items`], [`ledger`], [`tasks`]), the [`stage`]s, the [`variant`]s that put stages
 //! together, and the [`runtime`] that gives them AWS clients, events and a clock.
 
 #![forbid(unsafe_code)]
@@ -19,4 +19,5 @@ pub mod model;
 pub mod runtime;
 pub mod sdk;
 pub mod stage;
+pub mod tasks;
 pub mod variant;

@@ -13,9 +13,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("channel", &["model", "sdk"]),
     ("items", &["model", "sdk"]),
     ("ledger", &["model", "sdk"]),
-    ("stage", &["model", "codec", "blob", "channel", "items", "ledger"]),
+    ("tasks", &["model", "sdk"]),
+    ("stage", &["model", "codec", "blob", "channel", "items", "ledger", "tasks"]),
     ("variant", &["model", "stage"]),
-    ("runtime", &["model", "codec", "blob", "channel", "items", "ledger", "stage", "variant"]),
+    ("runtime", &["model", "codec", "sdk", "blob", "channel", "items", "ledger", "tasks", "stage", "variant"]),
     ("bin", &["runtime"]),
 ];
 

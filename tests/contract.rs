@@ -8,6 +8,7 @@ use fanfold::blob::memory::MemoryBlob;
 use fanfold::channel::memory::MemoryChannel;
 use fanfold::items::memory::MemoryItems;
 use fanfold::ledger::memory::MemoryLedger;
+use fanfold::tasks::memory::MemoryTasks;
 
 #[tokio::test]
 async fn memory_blob_keeps_the_contract() {
@@ -27,4 +28,9 @@ async fn memory_items_keep_the_contract() {
 #[tokio::test]
 async fn memory_ledger_keeps_the_contract() {
     suites::ledger::all(&MemoryLedger::new()).await;
+}
+
+#[tokio::test]
+async fn memory_tasks_keep_the_contract() {
+    suites::tasks::all(&MemoryTasks::new()).await;
 }

@@ -11,12 +11,50 @@ use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
 use fanfold::runtime::local::LocalPipeline;
 use fanfold::stage::Outcome;
+use fanfold::variant::{BUILT_IN, Pending, Variant};
 use serde_json::{Value, json};
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
 
-fn pipeline(chunk_size: usize) -> LocalPipeline {
-    LocalPipeline::new("chunked", ORDERS, "itemNo", chunk_size).unwrap()
+fn pipeline(variant: Variant, chunk_size: usize) -> LocalPipeline {
+    LocalPipeline::new(variant.name, ORDERS, "itemNo", chunk_size).unwrap()
+}
+
+/// How many chunks a variant makes.
+fn chunks(variant: Variant, records: usize, chunk_size: usize) -> usize {
+    records.div_ceil(variant.chunk_size(chunk_size))
+}
+
+/// Makes a test of each promise: it is kept by every variant.
+macro_rules! promises {
+    ($($name:ident),* $(,)?) => {
+        mod promise {
+            $(#[tokio::test]
+            async fn $name() {
+                for variant in super::BUILT_IN {
+                    println!("variant {}", variant.name);
+                    super::$name(*variant).await;
+                }
+            })*
+        }
+    };
+}
+
+promises! {
+    every_record_of_a_chunk_becomes_an_item,
+    an_emptied_pipeline_leaves_no_message_and_no_pending_object,
+    an_invalid_record_fails_alone_and_can_be_mended,
+    of_two_records_with_one_key_the_last_wins_and_both_succeed,
+    a_file_that_can_not_be_read_fails_as_a_whole_with_the_place,
+    a_file_that_breaks_midway_keeps_and_counts_what_came_before,
+    an_empty_file_succeeds_with_no_records,
+    a_key_may_hold_anything,
+    events_that_make_no_batch_are_discarded,
+    a_repeated_event_makes_one_batch_and_a_new_upload_another,
+    a_repeated_message_changes_nothing,
+    a_message_that_can_not_be_parsed_is_rejected_alone,
+    outputs_are_in_the_form_of_their_input,
+    a_crash_after_the_mark_is_made_good_by_the_redelivery,
 }
 
 async fn send(pipeline: &LocalPipeline, stage: usize, body: &str) {
@@ -47,12 +85,11 @@ fn counts(summary: &Summary) -> (u64, u64, u64) {
     (summary.records.total, summary.records.succeeded, summary.records.failed)
 }
 
-#[tokio::test]
-async fn every_record_of_a_chunk_becomes_an_item() {
-    let pipeline = pipeline(100);
+async fn every_record_of_a_chunk_becomes_an_item(variant: Variant) {
+    let pipeline = pipeline(variant, 100);
     let (batch, summary) = run(&pipeline, "orders.csv", csv(1_001)).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (1_001, 1_001, 0)));
-    assert_eq!((summary.chunks.total, summary.chunks.failed), (11, 0));
+    assert_eq!((summary.chunks.total as usize, summary.chunks.failed), (chunks(variant, 1_001, 100), 0));
     let items = pipeline.items.all();
     assert_eq!(items.len(), 1_001);
     for n in 0..1_001_u64 {
@@ -67,18 +104,17 @@ async fn every_record_of_a_chunk_becomes_an_item() {
     assert_eq!(output(&pipeline, &batch, "failed.csv"), None);
 }
 
-#[tokio::test]
-async fn an_emptied_pipeline_leaves_no_message_and_no_pending_object() {
-    let pipeline = pipeline(10);
+async fn an_emptied_pipeline_leaves_no_message_and_no_pending_object(variant: Variant) {
+    let pipeline = pipeline(variant, 10);
     run(&pipeline, "orders.csv", csv(95)).await;
     assert!(pipeline.queues.iter().all(|queue| queue.bodies().is_empty()));
     assert_eq!(pipeline.work.keys().iter().filter(|key| key.contains("/pending/")).count(), 0);
-    assert_eq!(pipeline.work.keys().iter().filter(|key| key.contains("/done/")).count(), 10);
+    let done = pipeline.work.keys().iter().filter(|key| key.contains("/done/")).count();
+    assert_eq!(done, if variant.pending == Pending::Bucket { chunks(variant, 95, 10) } else { 0 });
 }
 
-#[tokio::test]
-async fn an_invalid_record_fails_alone_and_can_be_mended() {
-    let pipeline = pipeline(3);
+async fn an_invalid_record_fails_alone_and_can_be_mended(variant: Variant) {
+    let pipeline = pipeline(variant, 3);
     let broken = include_str!("../examples/broken.csv");
     let (batch, summary) = run(&pipeline, "broken.csv", broken).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (8, 3, 5)));
@@ -105,9 +141,8 @@ async fn an_invalid_record_fails_alone_and_can_be_mended() {
     assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (5, 5, 0)));
 }
 
-#[tokio::test]
-async fn of_two_records_with_one_key_the_last_wins_and_both_succeed() {
-    let pipeline = pipeline(100);
+async fn of_two_records_with_one_key_the_last_wins_and_both_succeed(variant: Variant) {
+    let pipeline = pipeline(variant, 100);
     let (_, summary) = run(&pipeline, "x.csv", "itemNo,price\na,1\nb,2\na,3\n").await;
     assert_eq!(counts(&summary), (3, 3, 0));
     let items = pipeline.items.all();
@@ -115,8 +150,7 @@ async fn of_two_records_with_one_key_the_last_wins_and_both_succeed() {
     assert_eq!(items["a"].fields["price"], 3);
 }
 
-#[tokio::test]
-async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place() {
+async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place(variant: Variant) {
     let mut truncated = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     truncated.write_all(csv(10).as_bytes()).unwrap();
     let truncated = truncated.finish().unwrap();
@@ -129,7 +163,7 @@ async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place() {
         ("x.json", b"[1,2]".to_vec(), "BROKEN_JSON", "line 1, column 1"),
     ];
     for (key, body, code, place) in cases {
-        let pipeline = pipeline(5);
+        let pipeline = pipeline(variant, 5);
         let (_, summary) = run(&pipeline, key, body).await;
         let error = summary.error.unwrap();
         assert_eq!((summary.state, error.code.as_str()), (BatchState::Failed, code));
@@ -138,9 +172,8 @@ async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place() {
     }
 }
 
-#[tokio::test]
-async fn a_file_that_breaks_midway_keeps_and_counts_what_came_before() {
-    let pipeline = pipeline(500);
+async fn a_file_that_breaks_midway_keeps_and_counts_what_came_before(variant: Variant) {
+    let pipeline = pipeline(variant, 500);
     let mut body = csv(10_000).into_bytes();
     body.extend_from_slice(b"i10000,\xc3\x28\nnever,1\n");
     let (batch, summary) = run(&pipeline, "orders.csv", body).await;
@@ -150,21 +183,19 @@ async fn a_file_that_breaks_midway_keeps_and_counts_what_came_before() {
     assert_eq!(output(&pipeline, &batch, "results.csv").unwrap().lines().count(), 10_001);
 }
 
-#[tokio::test]
-async fn an_empty_file_succeeds_with_no_records() {
+async fn an_empty_file_succeeds_with_no_records(variant: Variant) {
     for (key, body) in
         [("x.csv", ""), ("x.csv", "itemNo,price\n"), ("x.json", "{\"records\":[]}"), ("x.json", ""), ("x.jsonl", "\n")]
     {
-        let (_, summary) = run(&pipeline(5), key, body).await;
+        let (_, summary) = run(&pipeline(variant, 5), key, body).await;
         assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (0, 0, 0)), "{key} {body:?}");
         assert_eq!(summary.chunks.total, 0);
     }
 }
 
-#[tokio::test]
-async fn a_key_may_hold_anything() {
+async fn a_key_may_hold_anything(variant: Variant) {
     for key in ["a b/c+d%20.csv", "ordner/für März.csv", "100%.csv", "../../x.csv", "a\u{7}b.csv"] {
-        let pipeline = pipeline(5);
+        let pipeline = pipeline(variant, 5);
         let (batch, summary) = run(&pipeline, key, csv(7)).await;
         assert_eq!((summary.state, summary.input.key.as_str()), (BatchState::Succeeded, key));
         let prefix = format!("{batch}/");
@@ -174,9 +205,8 @@ async fn a_key_may_hold_anything() {
     }
 }
 
-#[tokio::test]
-async fn events_that_make_no_batch_are_discarded() {
-    let pipeline = pipeline(5);
+async fn events_that_make_no_batch_are_discarded(variant: Variant) {
+    let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("gone.csv", csv(3));
     let gone = event.replace("\"versionId\":\"v1\"", "\"versionId\":\"v999\"");
     assert_ne!(gone, event);
@@ -192,9 +222,8 @@ async fn events_that_make_no_batch_are_discarded() {
     assert_eq!(pipeline.ledger.read(&batch).await.unwrap(), None);
 }
 
-#[tokio::test]
-async fn a_repeated_event_makes_one_batch_and_a_new_upload_another() {
-    let pipeline = pipeline(5);
+async fn a_repeated_event_makes_one_batch_and_a_new_upload_another(variant: Variant) {
+    let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("orders.csv", csv(12));
     for _ in 0..3 {
         send(&pipeline, 0, &event).await;
@@ -209,15 +238,14 @@ async fn a_repeated_event_makes_one_batch_and_a_new_upload_another() {
     assert_eq!(summary.state, BatchState::Succeeded);
 }
 
-#[tokio::test]
-async fn a_repeated_message_changes_nothing() {
-    let pipeline = pipeline(5);
+async fn a_repeated_message_changes_nothing(variant: Variant) {
+    let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("orders.csv", csv(12));
     send(&pipeline, 0, &event).await;
     let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
     assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));
     let checks = pipeline.queues[1].bodies();
-    assert_eq!(checks.len(), 3);
+    assert_eq!(checks.len(), chunks(variant, 12, 5));
     for _ in 0..3 {
         for body in &checks {
             send(&pipeline, 1, body).await;
@@ -230,9 +258,8 @@ async fn a_repeated_message_changes_nothing() {
     assert_eq!((closed.state, closed.gather_attempts), (BatchState::Succeeded, 1));
 }
 
-#[tokio::test]
-async fn a_message_that_can_not_be_parsed_is_rejected_alone() {
-    let pipeline = pipeline(5);
+async fn a_message_that_can_not_be_parsed_is_rejected_alone(variant: Variant) {
+    let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("orders.csv", csv(12));
     for body in ["", "{}", r#"{"v":2,"batchId":"orders-0123456789ab","chunk":0,"records":1}"#] {
         for stage in 0..3 {
@@ -249,9 +276,8 @@ async fn a_message_that_can_not_be_parsed_is_rejected_alone() {
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }
 
-#[tokio::test]
-async fn outputs_are_in_the_form_of_their_input() {
-    let pipeline = pipeline(2);
+async fn outputs_are_in_the_form_of_their_input(variant: Variant) {
+    let pipeline = pipeline(variant, 2);
     let records = r#"{"itemNo":"1","price":1.10},{"itemNo":"2","price":"x"},{"itemNo":"3","price":3}"#;
     let (batch, summary) = run(&pipeline, "x.json", format!("{{\"records\":[{records}]}}")).await;
     assert_eq!(counts(&summary), (3, 2, 1));
@@ -272,10 +298,9 @@ async fn outputs_are_in_the_form_of_their_input() {
     assert_eq!(output(&pipeline, &batch, "failed.jsonl").unwrap(), "{\"itemNo\":\"2\",\"price\":\"x\"}\n");
 }
 
-#[tokio::test]
-async fn a_crash_after_the_mark_is_made_good_by_the_redelivery() {
-    let pipeline = pipeline(5);
-    let (batch, event) = pipeline.upload("orders.csv", csv(5));
+async fn a_crash_after_the_mark_is_made_good_by_the_redelivery(variant: Variant) {
+    let pipeline = pipeline(variant, 5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(1));
     send(&pipeline, 0, &event).await;
     let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
     assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));

@@ -86,6 +86,14 @@ impl Blob for MemoryBlob {
         Ok(())
     }
 
+    async fn list(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        Ok(self.state(|state| {
+            let from = state.objects.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
+            let live = from.filter(|(_, versions)| versions.last().is_some_and(|version| version.1.is_some()));
+            live.map(|(key, _)| key.clone()).take(most).collect()
+        }))
+    }
+
     async fn begin_upload(&self, _key: &str, _content_type: &str) -> Result<UploadId> {
         Ok(self.state(|state| {
             state.next += 1;

@@ -53,6 +53,9 @@ pub trait Blob: Send + Sync + 'static {
     /// Deletes an object. Idempotent: a missing one is no error.
     fn delete(&self, key: &str) -> impl Future<Output = Result<()>> + Send;
 
+    /// Up to `most` (at most 1,000) keys that begin with `prefix`, in ascending order.
+    fn list(&self, prefix: &str, most: usize) -> impl Future<Output = Result<Vec<String>>> + Send;
+
     /// Begins an upload in parts. Nothing is seen under the key until it is completed.
     fn begin_upload(&self, key: &str, content_type: &str) -> impl Future<Output = Result<UploadId>> + Send;
 

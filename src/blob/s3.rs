@@ -71,6 +71,13 @@ impl Blob for S3Blob {
         Ok(())
     }
 
+    async fn list(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+        let most = i32::try_from(most).unwrap_or(i32::MAX);
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(most);
+        let page = request.send().await.map_err(|e| sdk::error("list", &self.place(prefix), e))?;
+        Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
+    }
+
     async fn begin_upload(&self, key: &str, content_type: &str) -> Result<UploadId> {
         let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key);
         let begun = request.content_type(content_type).send().await;

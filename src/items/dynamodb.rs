@@ -1,7 +1,6 @@
 //! An items table in DynamoDB.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
@@ -15,13 +14,7 @@ use crate::model::ids::BatchId;
 use crate::model::item::Item;
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
-
-/// Items of one request:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
-const BATCH_ITEMS: usize = 25;
-/// A request holds at most 16 MB, which 25 items of 400 KB never reach.
-const RETRIES: u32 = 8;
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
+use crate::sdk::batch_write::{BATCH_ITEMS, Written, batch_write};
 
 /// The items table.
 #[derive(Debug, Clone)]
@@ -38,34 +31,19 @@ impl DynamoItems {
         Self { client, table: table.into(), key_field: key_field.into(), width }
     }
 
-    /// Writes one batch. DynamoDB may leave some of it undone, which goes in again after a pause
-    /// that doubles; it refuses the batch as a whole if it refuses one item, which then is found
+    /// Writes one batch. DynamoDB refuses it as a whole if it refuses one item, which then is found
     /// by writing them one by one.
     async fn write_batch(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
-        let mut left: Vec<WriteRequest> = Vec::with_capacity(items.len());
+        let mut requests = Vec::with_capacity(items.len());
         for item in items {
             let put = PutRequest::builder().set_item(Some(self.attributes(item))).build();
             let put = put.map_err(|e| Error::internal("an item lacks its attributes").because(e))?;
-            left.push(WriteRequest::builder().put_request(put).build());
+            requests.push(WriteRequest::builder().put_request(put).build());
         }
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..RETRIES {
-            let request = self.client.batch_write_item().request_items(&self.table, left);
-            let written = match request.send().await {
-                Ok(written) => written,
-                Err(error) if error.code() == Some("ValidationException") => {
-                    return self.write_singly(first, items).await;
-                }
-                Err(error) => return Err(sdk::error("write to the table", &self.table, error)),
-            };
-            left = written.unprocessed_items.unwrap_or_default().remove(&self.table).unwrap_or_default();
-            if left.is_empty() {
-                return Ok(Vec::new());
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+        match batch_write(&self.client, &self.table, requests).await? {
+            Written::All => Ok(Vec::new()),
+            Written::Refused => self.write_singly(first, items).await,
         }
-        Err(Error::transient(format!("the table {} is too busy: {} items left", self.table, left.len())))
     }
 
     async fn write_singly(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {

@@ -24,7 +24,7 @@ pub enum Progress {
 /// Marks a chunk as done. The counts of a repeated mark are ignored.
 ///
 /// # Errors
-/// Those of the ledger.
+/// Those of the ledger; `Malformed` for a chunk that the tree can not count.
 pub async fn mark(
     ledger: &impl Ledger,
     batch: &BatchId,
@@ -32,7 +32,7 @@ pub async fn mark(
     tally: Tally,
     now: Timestamp,
 ) -> Result<Progress> {
-    let leaf = ledger.mark_leaf(batch, chunk, tally, now).await?;
+    let leaf = ledger.mark_leaf(batch, chunk.in_tree()?, tally, now).await?;
     settle(ledger, batch, chunk.leaf(), &leaf).await
 }
 

@@ -13,8 +13,9 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures::future::try_join_all;
 
-use self::attributes::{Attributes, batch_item, batch_key, batch_of, leaf_key, leaf_of};
-use super::{KEPT_SECONDS, Ledger, Opened, Taken};
+use self::attributes::{Attributes, batch_item, batch_key, batch_of, calls_key, calls_of, leaf_key, leaf_of};
+use super::{KEPT_SECONDS, Ledger, Opened, STAGES, Taken};
+use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Tally};
@@ -313,5 +314,40 @@ impl Ledger for DynamoLedger {
                 Err(Error::conflict("the batch was taken by another function meanwhile"))
             }
         }
+    }
+
+    async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, now: Timestamp) -> Result<()> {
+        let mut expression = "SET #expiresAt = :x ADD #messages :messages".to_owned();
+        let mut names = HashMap::from([
+            ("#expiresAt".to_owned(), "expiresAt".to_owned()),
+            ("#messages".to_owned(), "messages".to_owned()),
+        ]);
+        let mut values =
+            HashMap::from([(":x".to_owned(), expiry(now)), (":messages".to_owned(), number(calls.messages))]);
+        for (n, (name, count)) in calls.requests.iter().enumerate() {
+            expression.push_str(&format!(", #n{n} :n{n}"));
+            names.insert(format!("#n{n}"), name.clone());
+            values.insert(format!(":n{n}"), number(count));
+        }
+        let request = self.client.update_item().table_name(&self.table).update_expression(expression);
+        let request = request
+            .key("pk", AttributeValue::S(calls_key(batch, stage)))
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values));
+        request.send().await.map_err(|e| sdk::error("update the table", &self.table, e))?;
+        Ok(())
+    }
+
+    async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
+        let mut calls = Calls::default();
+        for stage in STAGES {
+            let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+            let request = request.key("pk", AttributeValue::S(calls_key(batch, stage)));
+            let found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+            if let Some(item) = found.item {
+                calls.0.insert(stage.to_owned(), calls_of(&item));
+            }
+        }
+        Ok(calls)
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Ledger, Opened, Taken};
+use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Tally};
@@ -18,6 +19,7 @@ pub struct MemoryLedger(Arc<Mutex<State>>);
 struct State {
     batches: BTreeMap<BatchId, (Batch, Option<String>)>,
     leaves: BTreeMap<(BatchId, u32), Leaf>,
+    calls: BTreeMap<BatchId, Calls>,
 }
 
 impl State {
@@ -143,5 +145,17 @@ impl Ledger for MemoryLedger {
             *held_by = None;
             Ok(())
         })
+    }
+
+    async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, _now: Timestamp) -> Result<()> {
+        self.state(|state| {
+            let batch = state.calls.entry(batch.clone()).or_default();
+            batch.0.entry(stage.to_owned()).or_default().add(calls);
+        });
+        Ok(())
+    }
+
+    async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
+        Ok(self.state(|state| state.calls.get(batch).cloned().unwrap_or_default()))
     }
 }

@@ -8,6 +8,7 @@ pub mod memory;
 use std::future::Future;
 use std::ops::Range;
 
+use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Tally};
@@ -36,7 +37,7 @@ pub enum Taken {
     Closed(Box<Batch>),
 }
 
-/// The ledger: each method but `read_leaves` is one request, and atomic. Reads see every write that
+/// The ledger: each method but `read_leaves` and `read_calls` is one request, and atomic. Reads see every write that
 /// came before them. A call that fails may have had its effect; every call may be repeated.
 pub trait Ledger: Send + Sync + 'static {
     /// Opens a batch, unless it is there already.
@@ -92,4 +93,20 @@ pub trait Ledger: Send + Sync + 'static {
         tally: Tally,
         finished_at: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Adds to the calls of a batch. The one method that counts twice if it is repeated: what it
+    /// keeps is for people, and nothing depends on it.
+    fn add_calls(
+        &self,
+        batch: &BatchId,
+        stage: &str,
+        calls: &StageCalls,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The calls of a batch by stage, as far as they were added.
+    fn read_calls(&self, batch: &BatchId) -> impl Future<Output = Result<Calls>> + Send;
 }
+
+/// The stages whose calls are kept.
+pub const STAGES: [&str; 3] = ["scatter", "process", "gather"];

@@ -9,8 +9,10 @@ use super::error::{Error, Result};
 pub const LEAF_SIZE: u32 = 256;
 /// Leaves that the root covers.
 pub const MAX_LEAVES: u32 = 256;
-/// Chunks that one batch can have.
-pub const MAX_CHUNKS: u32 = LEAF_SIZE * MAX_LEAVES;
+/// Chunks that the completion tree of one batch can count.
+pub const MAX_TREE_CHUNKS: u32 = LEAF_SIZE * MAX_LEAVES;
+/// Chunks that can be named: keys hold eight digits.
+pub const MAX_CHUNKS: u32 = 100_000_000;
 
 const STEM_LENGTH: usize = 80;
 
@@ -88,6 +90,11 @@ impl BatchId {
         &self.0
     }
 
+    /// Under which all pending chunks lie in the work bucket.
+    pub fn pending_prefix(&self) -> String {
+        format!("{}/pending/", self.0)
+    }
+
     /// Where the pending records of a chunk lie in the work bucket.
     pub fn pending_key(&self, chunk: ChunkIndex) -> String {
         format!("{}/pending/{:08}.jsonl", self.0, chunk.0)
@@ -142,12 +149,20 @@ fn stem(key: &str) -> String {
 pub struct ChunkIndex(u32);
 
 impl ChunkIndex {
-    /// Checks the index against what the completion tree can hold.
+    /// Checks the index against what a key can hold.
     ///
     /// # Errors
-    /// `Malformed` past [`MAX_CHUNKS`], saying how to get along with fewer.
+    /// `Malformed` past [`MAX_CHUNKS`].
     pub fn new(index: u32) -> Result<Self> {
-        if index < MAX_CHUNKS { Ok(Self(index)) } else { Err(Error::malformed(too_many_chunks())) }
+        if index < MAX_CHUNKS { Ok(Self(index)) } else { Err(Error::malformed(too_many_chunks(MAX_CHUNKS))) }
+    }
+
+    /// Checks the index against what the completion tree can count.
+    ///
+    /// # Errors
+    /// `Malformed` past [`MAX_TREE_CHUNKS`], saying how to get along with fewer.
+    pub fn in_tree(self) -> Result<Self> {
+        if self.0 < MAX_TREE_CHUNKS { Ok(self) } else { Err(Error::malformed(too_many_chunks(MAX_TREE_CHUNKS))) }
     }
 
     /// The index as a number.
@@ -162,10 +177,10 @@ impl ChunkIndex {
 }
 
 /// What to say about a file that makes more chunks than a batch can have.
-pub fn too_many_chunks() -> String {
+pub fn too_many_chunks(most: u32) -> String {
     format!(
-        "a batch has at most {MAX_CHUNKS} chunks and this file makes more; \
-         raise CHUNK_SIZE or split the file"
+        "a batch has at most {most} chunks here and this file makes more; \
+         raise CHUNK_SIZE, use the variant chunked, or split the file"
     )
 }
 
@@ -238,8 +253,8 @@ mod tests {
 
     #[test]
     fn chunk_65537_is_refused_with_a_way_out() {
-        assert_eq!(ChunkIndex::new(65_535).unwrap().leaf(), 255);
-        let refused = ChunkIndex::new(65_536).unwrap_err();
+        assert_eq!(ChunkIndex::new(65_535).unwrap().in_tree().unwrap().leaf(), 255);
+        let refused = ChunkIndex::new(65_536).unwrap().in_tree().unwrap_err();
         assert!(refused.to_string().contains("raise CHUNK_SIZE"));
     }
 }

@@ -112,7 +112,7 @@ mod tests {
             ("{}", "not one of fanfold's"),
             (r#"{"v":2,"batchId":"a-0123456789ab"}"#, "version 2"),
             (r#"{"v":1,"batchId":"../../x","chunk":1,"records":1,"layout":"csv"}"#, "not a batch id"),
-            (r#"{"v":1,"batchId":"a-0123456789ab","chunk":65536,"records":1,"layout":"csv"}"#, "65536"),
+            (r#"{"v":1,"batchId":"a-0123456789ab","chunk":100000000,"records":1,"layout":"csv"}"#, "100000000"),
         ] {
             let refused = ProcessMessage::parse(body).unwrap_err().to_string();
             assert!(refused.contains(reason), "{body}: {refused}");

@@ -1,5 +1,6 @@
 //! Names, records, messages and progress: pure data and rules, no I/O and no clock.
 
+pub mod calls;
 pub mod error;
 pub mod format;
 pub mod ids;

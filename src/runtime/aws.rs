@@ -11,7 +11,9 @@ use crate::channel::sqs::SqsChannel;
 use crate::items::dynamodb::DynamoItems;
 use crate::ledger::dynamodb::DynamoLedger;
 use crate::runtime::clock::SystemClock;
+use crate::sdk::calls::CountCalls;
 use crate::stage::Stores;
+use crate::tasks::dynamodb::DynamoTasks;
 
 /// Attempts of one call, with growing pauses between them.
 const ATTEMPTS: u32 = 6;
@@ -25,6 +27,7 @@ impl Stores for AwsStores {
     type Blob = S3Blob;
     type Channel = SqsChannel;
     type Items = DynamoItems;
+    type Tasks = DynamoTasks;
     type Ledger = DynamoLedger;
     type Clock = SystemClock;
 }
@@ -56,11 +59,13 @@ impl Clients {
     fn new(config: &SdkConfig) -> Self {
         // An emulator is reached by one host name, so that the bucket must stand in the path.
         let path_style = config.endpoint_url().is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).build();
+        let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).interceptor(CountCalls);
+        let sqs = aws_sdk_sqs::config::Builder::from(config).interceptor(CountCalls);
+        let dynamodb = aws_sdk_dynamodb::config::Builder::from(config).interceptor(CountCalls);
         Self {
-            s3: aws_sdk_s3::Client::from_conf(s3),
-            sqs: aws_sdk_sqs::Client::new(config),
-            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            s3: aws_sdk_s3::Client::from_conf(s3.build()),
+            sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
+            dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
         }
     }
 }

@@ -7,7 +7,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::model::error::{Error, Result};
 use crate::model::schema::RecordSchema;
-use crate::variant::Variant;
+use crate::variant::{Pending, Variant};
 
 /// A function's configuration.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub struct Config {
     pub ledger_table: String,
     /// The bucket of pending chunks and their results.
     pub work_bucket: String,
+    /// The table of pending records and their outcomes, if the variant keeps them there.
+    pub tasks_table: Option<String>,
     /// The queue that feeds this function.
     pub source_queue_url: String,
     /// What only this stage needs.
@@ -133,11 +135,13 @@ impl Config {
         let variant = reader.note(Variant::named(&name));
         let ledger_table = reader.text("LEDGER_TABLE");
         let work_bucket = reader.text("WORK_BUCKET");
+        let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
+        let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
         let source_queue_url = reader.text("SOURCE_QUEUE_URL");
         let stage = reader.stage(&handler);
         match (variant, stage) {
             (Some(variant), Some(stage)) if reader.problems.is_empty() => {
-                Ok(Self { variant, ledger_table, work_bucket, source_queue_url, stage })
+                Ok(Self { variant, ledger_table, work_bucket, tasks_table, source_queue_url, stage })
             }
             _ => Err(Error::config(format!("the function is set up wrongly: {}", reader.problems.join("; ")))),
         }
@@ -182,6 +186,7 @@ mod tests {
             ("KEY_FIELD", "id"),
             ("RECORD_SCHEMA", &schema),
             ("ITEMS_TABLE", "items"),
+            ("TASKS_TABLE", "tasks"),
             ("GATHER_QUEUE_URL", "http://g"),
         ])
         .unwrap();

@@ -30,6 +30,9 @@ pub struct Resources {
     pub items_table: String,
     /// The ledger table.
     pub ledger_table: String,
+    /// The tasks table, if the variant has one.
+    #[serde(default)]
+    pub tasks_table: Option<String>,
     /// The queues' URLs by stage.
     pub queues: BTreeMap<String, String>,
     /// The URLs of their dead-letter queues by stage.

@@ -1,5 +1,6 @@
 //! Lambda events to messages, outcomes to answers.
 
+use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -16,15 +17,19 @@ use crate::blob::s3::S3Blob;
 use crate::channel::sqs::SqsChannel;
 use crate::channel::{Channel, Delivery};
 use crate::items::dynamodb::DynamoItems;
+use crate::ledger::Ledger;
 use crate::ledger::dynamodb::DynamoLedger;
+use crate::model::calls::StageCalls;
+use crate::model::ids::BatchId;
 use crate::model::timestamp::Timestamp;
+use crate::sdk::calls;
 use crate::stage::gather::Gather;
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
-use crate::stage::{Outcome, Stage};
+use crate::stage::{Clock, Outcome, Stage};
+use crate::tasks::dynamodb::DynamoTasks;
+use crate::variant::Parts;
 
-/// Messages of one invocation that are worked on at once.
-const MESSAGES: usize = 4;
 /// The pause before a message that failed comes again doubles from here to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
@@ -34,77 +39,105 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// # Errors
 /// What the Lambda runtime can not recover from.
 pub async fn run(config: Config, clients: Clients) -> Result<(), lambda_runtime::Error> {
-    let width = config.variant.width;
+    let variant = config.variant;
     let bucket = |name: String| S3Blob::new(clients.s3.clone(), name);
     let queue = |url: String| SqsChannel::new(clients.sqs.clone(), url);
-    let ledger = DynamoLedger::new(clients.dynamodb.clone(), config.ledger_table);
-    let work = bucket(config.work_bucket);
     let source = queue(config.source_queue_url);
+    let ledger = DynamoLedger::new(clients.dynamodb.clone(), config.ledger_table);
+    let tasks = |table| DynamoTasks::new(clients.dynamodb.clone(), table, variant.width);
+    let parts = |gather: SqsChannel| Parts::<AwsStores> {
+        work: bucket(config.work_bucket),
+        tasks: config.tasks_table.map(tasks),
+        ledger: ledger.clone(),
+        gather,
+    };
+    let clock = SystemClock;
+    let server = Server { source: source.clone(), ledger: ledger.clone(), clock, messages: variant.messages() };
     match config.stage {
         StageConfig::Scatter { input_bucket, chunk_size, key_field, process_queue_url, gather_queue_url } => {
-            let stage: Scatter<AwsStores> = Scatter {
+            let stage = Scatter {
                 input: bucket(input_bucket.clone()),
                 input_bucket,
-                work,
                 process: queue(process_queue_url),
-                gather: queue(gather_queue_url),
-                ledger,
-                clock: SystemClock,
-                variant: config.variant.name.to_owned(),
+                batches: variant.batches(parts(queue(gather_queue_url)))?,
+                clock,
+                variant: variant.name.to_owned(),
                 key_field,
-                chunk_size,
-                width,
+                chunk_size: variant.chunk_size(chunk_size),
+                width: variant.width,
             };
-            serve(&stage, &source).await
+            server.serve(&stage).await
         }
         StageConfig::Process { items_table, key_field, schema, gather_queue_url } => {
-            let stage: Process<AwsStores> = Process {
-                work,
-                items: DynamoItems::new(clients.dynamodb.clone(), items_table, key_field, width),
-                gather: queue(gather_queue_url),
-                ledger,
-                clock: SystemClock,
+            let stage = Process {
+                items: DynamoItems::new(clients.dynamodb.clone(), items_table, key_field, variant.width),
+                batches: variant.batches(parts(queue(gather_queue_url)))?,
+                clock,
                 schema: *schema,
             };
-            serve(&stage, &source).await
+            server.serve(&stage).await
         }
         StageConfig::Gather { output_bucket } => {
-            let stage: Gather<AwsStores> =
-                Gather { work, output: bucket(output_bucket), ledger, clock: SystemClock, width };
-            serve(&stage, &source).await
+            let batches = variant.batches(parts(source))?;
+            server.serve(&Gather { batches, output: bucket(output_bucket), clock, width: variant.width }).await
         }
     }
 }
 
-async fn serve(stage: &impl Stage, source: &impl Channel) -> Result<(), lambda_runtime::Error> {
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let deadline = Timestamp(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
-        Ok::<_, lambda_runtime::Error>(answer(stage, source, event.payload, deadline).await)
-    }))
-    .await
+/// What every stage's invocations need.
+struct Server<C, L, K> {
+    source: C,
+    ledger: L,
+    clock: K,
+    messages: usize,
 }
 
-/// Works on the messages of one invocation and names those that must come again
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>).
-pub async fn answer(
-    stage: &impl Stage,
-    source: &impl Channel,
-    event: SqsEvent,
-    deadline: Timestamp,
-) -> SqsBatchResponse {
-    let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
-    let failed: Vec<Option<String>> = stream::iter(&deliveries)
-        .map(|delivery| async move {
-            let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
-            let ok = settle(stage, source, delivery, deadline).instrument(span).await;
-            (!ok).then(|| delivery.id.clone())
-        })
-        .buffer_unordered(MESSAGES)
-        .collect()
-        .await;
-    let mut response = SqsBatchResponse::default();
-    response.set_failures(failed.into_iter().flatten());
-    response
+impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
+    async fn serve<S: Stage>(&self, stage: &S) -> Result<(), lambda_runtime::Error> {
+        lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+            let deadline = Timestamp(i64::try_from(event.context.deadline).unwrap_or(i64::MAX));
+            Ok::<_, lambda_runtime::Error>(self.answer(stage, event.payload, deadline).await)
+        }))
+        .await
+    }
+
+    /// Works on the messages of one invocation and names those that must come again
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>).
+    async fn answer<S: Stage>(&self, stage: &S, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
+        let settled: Vec<_> = stream::iter(&deliveries)
+            .map(|delivery| async move {
+                let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
+                let work = settle(stage, &self.source, delivery, deadline).instrument(span);
+                let (done, requests) = calls::counted(work).await;
+                (delivery, done, requests)
+            })
+            .buffer_unordered(self.messages)
+            .collect()
+            .await;
+        let mut response = SqsBatchResponse::default();
+        let mut spent: BTreeMap<BatchId, StageCalls> = BTreeMap::new();
+        for (delivery, done, requests) in settled {
+            if !done {
+                response.add_failure(&delivery.id);
+            }
+            if let Some(batch) = stage.batch_of(&delivery.body) {
+                spent.entry(batch).or_default().add(&StageCalls { messages: 1, requests });
+            }
+        }
+        self.account(S::NAME, spent).await;
+        response
+    }
+
+    /// Adds what was asked of AWS to the batches' ledger, this request included.
+    async fn account(&self, stage: &str, spent: BTreeMap<BatchId, StageCalls>) {
+        for (batch, mut calls) in spent {
+            *calls.requests.entry("dynamodb.UpdateItem".to_owned()).or_default() += 1;
+            if let Err(error) = self.ledger.add_calls(&batch, stage, &calls, self.clock.now()).await {
+                tracing::warn!(batch_id = %batch, %error, "calls not accounted for");
+            }
+        }
+    }
 }
 
 /// Works on one message and says whether it may be deleted. A panic fails this message only.
@@ -154,12 +187,19 @@ fn delivery(message: SqsMessage) -> Delivery {
 mod tests {
     use super::*;
     use crate::channel::memory::MemoryChannel;
+    use crate::ledger::memory::MemoryLedger;
     use crate::model::error::Error;
 
     /// Does what the message's body says.
     struct Obedient;
 
     impl Stage for Obedient {
+        const NAME: &'static str = "process";
+
+        fn batch_of(&self, _body: &str) -> Option<BatchId> {
+            BatchId::parse("orders-0123456789ab").ok()
+        }
+
         async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
             match delivery.body.as_str() {
                 "done" => Outcome::Done,
@@ -180,10 +220,14 @@ mod tests {
             message.body = Some(body.to_owned());
             event.records.push(message);
         }
-        let response = answer(&Obedient, &MemoryChannel::new(), event, Timestamp(0)).await;
+        let (source, ledger) = (MemoryChannel::new(), MemoryLedger::new());
+        let server = Server { source, ledger: ledger.clone(), clock: SystemClock, messages: 2 };
+        let response = server.answer(&Obedient, event, Timestamp(0)).await;
         let mut failed: Vec<_> = response.batch_item_failures.iter().map(|f| f.item_identifier.as_str()).collect();
         failed.sort_unstable();
         assert_eq!(failed, ["id-panic", "id-reject", "id-retry"]);
+        let calls = ledger.read_calls(&BatchId::parse("orders-0123456789ab").unwrap()).await.unwrap();
+        assert_eq!(calls.0["process"].messages, 5);
     }
 
     #[test]

@@ -14,7 +14,8 @@ use crate::stage::gather::Gather;
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
 use crate::stage::{Clock, Outcome, Stage, Stores};
-use crate::variant::CONCURRENT;
+use crate::tasks::memory::MemoryTasks;
+use crate::variant::{Parts, Variant};
 
 /// The bucket that uploads go to.
 pub const INPUT: &str = "input";
@@ -27,6 +28,7 @@ impl Stores for MemoryStores {
     type Blob = MemoryBlob;
     type Channel = MemoryChannel;
     type Items = MemoryItems;
+    type Tasks = MemoryTasks;
     type Ledger = MemoryLedger;
     type Clock = SystemClock;
 }
@@ -51,43 +53,38 @@ pub struct LocalPipeline {
 }
 
 impl LocalPipeline {
-    /// A pipeline for records of a schema.
+    /// A pipeline of a variant for records of a schema.
     ///
     /// # Errors
-    /// `Config` for a bad schema.
+    /// `Config` for an unknown variant or a bad schema.
     pub fn new(variant: &str, schema: &str, key_field: &str, chunk_size: usize) -> Result<Self> {
+        let variant = Variant::named(variant)?;
         let [input, work, output] = [(); 3].map(|()| MemoryBlob::new());
         let queues = [(); 3].map(|()| MemoryChannel::new());
-        let (items, ledger) = (MemoryItems::new(), MemoryLedger::new());
+        let (items, tasks, ledger) = (MemoryItems::new(), MemoryTasks::new(), MemoryLedger::new());
+        let batches = || {
+            let (work, tasks) = (work.clone(), Some(tasks.clone()));
+            variant.batches(Parts { work, tasks, ledger: ledger.clone(), gather: queues[2].clone() })
+        };
         Ok(Self {
             scatter: Scatter {
                 input: input.clone(),
                 input_bucket: INPUT.to_owned(),
-                work: work.clone(),
                 process: queues[1].clone(),
-                gather: queues[2].clone(),
-                ledger: ledger.clone(),
+                batches: batches()?,
                 clock: SystemClock,
-                variant: variant.to_owned(),
+                variant: variant.name.to_owned(),
                 key_field: key_field.to_owned(),
-                chunk_size,
-                width: CONCURRENT,
+                chunk_size: variant.chunk_size(chunk_size),
+                width: variant.width,
             },
             process: Process {
-                work: work.clone(),
+                batches: batches()?,
                 items: items.clone(),
-                gather: queues[2].clone(),
-                ledger: ledger.clone(),
                 clock: SystemClock,
                 schema: RecordSchema::parse(schema, key_field)?,
             },
-            gather: Gather {
-                work: work.clone(),
-                output: output.clone(),
-                ledger: ledger.clone(),
-                clock: SystemClock,
-                width: CONCURRENT,
-            },
+            gather: Gather { batches: batches()?, output: output.clone(), clock: SystemClock, width: variant.width },
             input,
             work,
             output,

@@ -1,9 +1,9 @@
 //! The aggregator: merges the chunks' results into the outputs, writes the summary last, and
 //! closes the batch.
 
-use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use super::batches::{Batches, Condition};
 use super::{Clock, Outcome, Stage, Stores};
 use crate::blob::upload::Upload;
 use crate::blob::{Blob, read_all};
@@ -23,12 +23,10 @@ const SUMMARY: &str = "summary.json";
 
 /// The gather stage.
 pub struct Gather<S: Stores> {
-    /// Where the chunks' results are kept.
-    pub work: S::Blob,
+    /// Where the chunks' results are kept, and batch state.
+    pub batches: Batches<S>,
     /// Where outputs go.
     pub output: S::Blob,
-    /// Batch state.
-    pub ledger: S::Ledger,
     /// The time.
     pub clock: S::Clock,
     /// Results that are read ahead.
@@ -36,6 +34,12 @@ pub struct Gather<S: Stores> {
 }
 
 impl<S: Stores> Stage for Gather<S> {
+    const NAME: &'static str = "gather";
+
+    fn batch_of(&self, body: &str) -> Option<BatchId> {
+        GatherMessage::parse(body).ok().map(|message| message.batch_id)
+    }
+
     async fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> Outcome {
         self.take(delivery, deadline).await.into()
     }
@@ -44,15 +48,18 @@ impl<S: Stores> Stage for Gather<S> {
 impl<S: Stores> Gather<S> {
     async fn take(&self, delivery: &Delivery, deadline: Timestamp) -> Result<Outcome> {
         let id = GatherMessage::parse(&delivery.body)?.batch_id;
-        let Some(batch) = self.ledger.read(&id).await? else {
+        let Some(batch) = self.batches.ledger.read(&id).await? else {
             return Err(Error::malformed(format!("the ledger does not know batch {id}")));
         };
-        if !batch.is_complete() {
+        if batch.state.is_final() {
+            return Ok(Outcome::Done);
+        }
+        if !self.batches.is_complete(&batch).await? {
             // Whoever completes it will say so again.
             return Ok(Outcome::Discarded(format!("batch {id} is not complete")));
         }
         let owner = format!("{}#{}", delivery.id, delivery.attempt);
-        match self.ledger.take(&id, &owner, self.clock.now(), deadline).await? {
+        match self.batches.ledger.take(&id, &owner, self.clock.now(), deadline).await? {
             Taken::Closed(_) => Ok(Outcome::Done),
             Taken::Held(_) => Err(Error::transient(format!("batch {id} is being gathered by another function"))),
             Taken::Yes(batch) => {
@@ -64,21 +71,18 @@ impl<S: Stores> Gather<S> {
 
     async fn gather(&self, batch: Batch, owner: &str) -> Result<()> {
         let id = batch.opening.id.clone();
-        let (summary, tally) = match self.written_before(&batch).await? {
-            Some(summary) => {
-                let tally = self.tally(&id, &sealed(&batch)?).await?;
-                (summary, tally)
-            }
+        let summary = match self.written_before(&batch).await? {
+            Some(summary) => summary,
             None => self.write(&batch).await?,
         };
-        self.ledger.close(&id, owner, summary.state, tally, summary.finished_at).await?;
-        tracing::info!(
-            batch_id = %id,
-            state = summary.state.name(),
-            succeeded = tally.succeeded,
-            failed = tally.failed,
-            "batch closed"
-        );
+        let tally = Tally {
+            succeeded: summary.records.succeeded,
+            failed: summary.records.failed,
+            failed_chunks: summary.chunks.failed,
+        };
+        self.batches.ledger.close(&id, owner, summary.state, tally, summary.finished_at).await?;
+        let (state, records, failed) = (summary.state.name(), summary.records.total, tally.failed);
+        tracing::info!(batch_id = %id, state, records, failed, "batch closed");
         Ok(())
     }
 
@@ -91,19 +95,27 @@ impl<S: Stores> Gather<S> {
         Ok(summary.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
-    async fn write(&self, batch: &Batch) -> Result<(Summary, Tally)> {
+    async fn write(&self, batch: &Batch) -> Result<Summary> {
         let id = &batch.opening.id;
         let sealing = sealed(batch)?;
-        let tally = self.tally(id, &sealing).await?;
         let outputs = match InputFormat::of_key(&batch.opening.input.key) {
             Ok(format) if sealing.error.is_none() || sealing.records > 0 => {
-                self.write_outputs(id, &sealing, format.layout, tally).await?
+                self.write_outputs(id, &sealing, format.layout).await?
             }
             _ => Outputs::default(),
         };
-        let gather_started_at = batch.gather_started_at.unwrap_or(sealing.scattered_at);
-        let summary = Summary {
-            batch_id: id.clone(),
+        self.check(id, &sealing, outputs.tally).await?;
+        let summary = self.summary(batch, sealing, outputs);
+        let text = serde_json::to_vec_pretty(&summary)
+            .map_err(|e| Error::internal("the summary can not be written").because(e))?;
+        self.output.put(&id.output_key(SUMMARY), "application/json", text.into()).await?;
+        Ok(summary)
+    }
+
+    fn summary(&self, batch: &Batch, sealing: Sealing, outputs: Outputs) -> Summary {
+        let tally = outputs.tally;
+        Summary {
+            batch_id: batch.opening.id.clone(),
             variant: batch.opening.variant.clone(),
             state: final_state(tally.failed, sealing.error.as_ref()),
             input: batch.opening.input.clone(),
@@ -111,72 +123,66 @@ impl<S: Stores> Gather<S> {
             chunks: ChunkCounts { total: u64::from(sealing.chunks), failed: tally.failed_chunks },
             started_at: batch.opening.started_at,
             scattered_at: sealing.scattered_at,
-            gather_started_at,
+            gather_started_at: batch.gather_started_at.unwrap_or(sealing.scattered_at),
             finished_at: self.clock.now(),
             results: outputs.results.map(|key| OutputRef { key }),
             failed: outputs.failed.map(|key| OutputRef { key }),
             error: sealing.error,
             failures: outputs.failures,
-        };
-        let text = serde_json::to_vec_pretty(&summary)
-            .map_err(|e| Error::internal("the summary can not be written").because(e))?;
-        self.output.put(&id.output_key(SUMMARY), "application/json", text.into()).await?;
-        Ok((summary, tally))
-    }
-
-    /// The sum of all leaves, which must be the number of records that scatter counted.
-    async fn tally(&self, id: &BatchId, sealing: &Sealing) -> Result<Tally> {
-        let leaves = self.ledger.read_leaves(id, 0..sealing.leaves()).await?;
-        let tally = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
-        if tally.succeeded + tally.failed == sealing.records {
-            Ok(tally)
-        } else {
-            Err(Error::internal(format!(
-                "batch {id} has {} records, and its chunks account for {} succeeded and {} failed",
-                sealing.records, tally.succeeded, tally.failed
-            )))
         }
     }
 
-    async fn write_outputs(&self, id: &BatchId, sealing: &Sealing, layout: Layout, tally: Tally) -> Result<Outputs> {
+    /// The outcomes that were merged must be those that were counted, each record once.
+    async fn check(&self, id: &BatchId, sealing: &Sealing, merged: Tally) -> Result<()> {
+        let counted = match self.batches.condition {
+            Condition::Tree => {
+                let leaves = self.batches.ledger.read_leaves(id, 0..sealing.leaves()).await?;
+                leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally)
+            }
+            Condition::Listing => merged,
+        };
+        if (counted.succeeded, counted.failed) == (merged.succeeded, merged.failed)
+            && merged.succeeded + merged.failed == sealing.records
+        {
+            return Ok(());
+        }
+        Err(Error::internal(format!(
+            "batch {id} has {} records; {} succeeded and {} failed by their results, {} and {} by their counters",
+            sealing.records, merged.succeeded, merged.failed, counted.succeeded, counted.failed
+        )))
+    }
+
+    async fn write_outputs(&self, id: &BatchId, sealing: &Sealing, layout: Layout) -> Result<Outputs> {
         let columns = sealing.columns.as_deref().unwrap_or_default();
+        let mut outputs = Outputs::default();
         let mut results = Output::begin(&self.output, id, Kind::Results, layout, columns);
-        let mut failed = (tally.failed > 0).then(|| Output::begin(&self.output, id, Kind::Failed, layout, columns));
-        let mut failures = Vec::new();
+        let mut failed = None;
         let chunks = (0..sealing.chunks).map(|index| self.result_of(id, index));
         let mut chunks = std::pin::pin!(stream::iter(chunks).buffered(self.width));
-        let mut count = 0;
-        while let Some(lines) = chunks.try_next().await? {
-            for line in lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-                let outcome: record::Outcome = serde_json::from_slice(line)
-                    .map_err(|e| Error::internal("a chunk's result is not readable").because(e))?;
-                count += 1;
+        while let Some(outcomes) = chunks.try_next().await? {
+            for outcome in outcomes {
                 results.add(&outcome).await?;
                 if outcome.response.success {
+                    outputs.tally.succeeded += 1;
                     continue;
                 }
-                if let Some(failed) = &mut failed {
-                    failed.add(&outcome).await?;
-                }
-                if failures.len() < SHOWN_FAILURES {
-                    failures.push(Failure { index: outcome.index, message: outcome.response.message });
+                outputs.tally.failed += 1;
+                let begin = || Output::begin(&self.output, id, Kind::Failed, layout, columns);
+                failed.get_or_insert_with(begin).add(&outcome).await?;
+                if outputs.failures.len() < SHOWN_FAILURES {
+                    outputs.failures.push(Failure { index: outcome.index, message: outcome.response.message });
                 }
             }
         }
-        if count != sealing.records {
-            return Err(Error::internal(format!("batch {id} has results of {count} of {} records", sealing.records)));
+        if let Some(failed) = failed {
+            outputs.failed = Some(failed.end().await?);
         }
-        let failed = match failed {
-            Some(failed) => Some(failed.end().await?),
-            None => None,
-        };
-        Ok(Outputs { results: Some(results.end().await?), failed, failures })
+        outputs.results = Some(results.end().await?);
+        Ok(outputs)
     }
 
-    async fn result_of(&self, id: &BatchId, index: u32) -> Result<Bytes> {
-        let chunk = ChunkIndex::new(index)?;
-        let result = read_all(&self.work, &id.done_key(chunk)).await?;
-        result.ok_or_else(|| Error::internal(format!("chunk {chunk} of batch {id} is marked and has no result")))
+    async fn result_of(&self, id: &BatchId, index: u32) -> Result<Vec<record::Outcome>> {
+        self.batches.chunks.result(id, ChunkIndex::new(index)?).await
     }
 }
 
@@ -186,6 +192,7 @@ struct Outputs {
     results: Option<String>,
     failed: Option<String>,
     failures: Vec<Failure>,
+    tally: Tally,
 }
 
 /// One output file on its way.

@@ -1,6 +1,7 @@
 //! The stages of the pipeline: generic over the stores, without any type of the SDK or of Lambda.
 //! Stages meet only through [`crate::model::message`].
 
+pub mod batches;
 pub mod gather;
 pub mod process;
 pub mod scatter;
@@ -9,14 +10,13 @@ pub mod splitter;
 use std::future::Future;
 
 use crate::blob::Blob;
-use crate::channel::{Channel, Delivery, Outgoing};
+use crate::channel::{Channel, Delivery};
 use crate::items::Items;
 use crate::ledger::Ledger;
-use crate::ledger::completion::Progress;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::BatchId;
-use crate::model::message::{GatherMessage, to_body};
 use crate::model::timestamp::Timestamp;
+use crate::tasks::Tasks;
 
 /// Where the time comes from.
 pub trait Clock: Send + Sync + 'static {
@@ -32,6 +32,8 @@ pub trait Stores: Send + Sync + 'static {
     type Channel: Channel;
     /// The items table.
     type Items: Items;
+    /// The tasks table.
+    type Tasks: Tasks;
     /// The ledger.
     type Ledger: Ledger;
     /// The clock.
@@ -64,16 +66,12 @@ impl From<Result<Outcome>> for Outcome {
 /// A stage: works on one message at a time. Every stage may be given the same message again, at any
 /// time and concurrently with itself.
 pub trait Stage: Send + Sync + 'static {
+    /// The stage's name, which is its function's handler.
+    const NAME: &'static str;
+
+    /// The batch that a message is about, if it is about one.
+    fn batch_of(&self, body: &str) -> Option<BatchId>;
+
     /// Works on a message; whatever is taken for longer than a call is taken until `deadline`.
     fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> impl Future<Output = Outcome> + Send;
-}
-
-/// Tells gather that a batch is complete, if it is. Repeats are harmless.
-async fn announce(gather: &impl Channel, batch: &BatchId, progress: Progress) -> Result<()> {
-    if progress == Progress::Open {
-        return Ok(());
-    }
-    tracing::info!(batch_id = %batch, "batch complete");
-    let body = to_body(&GatherMessage::new(batch.clone()));
-    gather.send(vec![Outgoing::grouped(body, batch.as_str())]).await
 }

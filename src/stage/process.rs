@@ -7,33 +7,25 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-use futures::future::try_join;
-
-use super::{Clock, Outcome, Stage, Stores, announce};
-use crate::blob::{Blob, read_all};
+use super::batches::{Batches, Found};
+use super::{Clock, Outcome, Stage, Stores};
 use crate::channel::Delivery;
 use crate::items::Items;
-use crate::ledger::{Ledger, completion};
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::item::Item;
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Tally;
 use crate::model::record::{self, Entry};
-use crate::model::schema::RecordSchema;
+use crate::model::schema::{RecordSchema, Valid};
 use crate::model::timestamp::Timestamp;
 
 /// The process stage.
 pub struct Process<S: Stores> {
-    /// Where chunks wait and results are kept.
-    pub work: S::Blob,
+    /// Where chunks wait and results are kept, and batch state.
+    pub batches: Batches<S>,
     /// The items table.
     pub items: S::Items,
-    /// To gather.
-    pub gather: S::Channel,
-    /// Batch state.
-    pub ledger: S::Ledger,
     /// The time.
     pub clock: S::Clock,
     /// What a valid record is.
@@ -41,6 +33,12 @@ pub struct Process<S: Stores> {
 }
 
 impl<S: Stores> Stage for Process<S> {
+    const NAME: &'static str = "process";
+
+    fn batch_of(&self, body: &str) -> Option<BatchId> {
+        ProcessMessage::parse(body).ok().map(|message| message.batch_id)
+    }
+
     async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
         self.take(&delivery.body).await.into()
     }
@@ -50,34 +48,21 @@ impl<S: Stores> Process<S> {
     async fn take(&self, body: &str) -> Result<Outcome> {
         let message = ProcessMessage::parse(body)?;
         let (batch, chunk) = (&message.batch_id, message.chunk);
-        let pending_key = batch.pending_key(chunk);
-        let number = chunk.leaf();
-        let (mut leaves, pending) =
-            try_join(self.ledger.read_leaves(batch, number..number + 1), read_all(&self.work, &pending_key)).await?;
-        let leaf = leaves.pop().unwrap_or_default();
-        if leaf.holds(chunk) {
-            if pending.is_some() {
-                self.work.delete(&pending_key).await?;
+        let progress = match self.batches.find(batch, chunk).await? {
+            Found::Done(progress) => progress,
+            Found::Pending(entries) => {
+                let tally = self.work_on(&message, entries).await?;
+                let (succeeded, failed) = (tally.succeeded, tally.failed);
+                tracing::info!(batch_id = %batch, %chunk, succeeded, failed, "chunk written");
+                self.batches.finish(batch, chunk, tally, self.clock.now()).await?
             }
-            let progress = completion::settle(&self.ledger, batch, number, &leaf).await?;
-            announce(&self.gather, batch, progress).await?;
-            return Ok(Outcome::Done);
-        }
-        let Some(pending) = pending else {
-            // A concurrent delivery of the same chunk may have ended between the two reads.
-            return Err(Error::transient(format!("chunk {chunk} of batch {batch} is neither pending nor done")));
         };
-        let tally = self.work_on(&message, &pending).await?;
-        let progress = completion::mark(&self.ledger, batch, chunk, tally, self.clock.now()).await?;
-        self.work.delete(&pending_key).await?;
-        announce(&self.gather, batch, progress).await?;
-        tracing::info!(batch_id = %batch, %chunk, succeeded = tally.succeeded, failed = tally.failed, "chunk done");
+        self.batches.announce(batch, progress).await?;
         Ok(Outcome::Done)
     }
 
     /// Writes the items and the result of a chunk.
-    async fn work_on(&self, message: &ProcessMessage, pending: &Bytes) -> Result<Tally> {
-        let entries = entries_of(pending)?;
+    async fn work_on(&self, message: &ProcessMessage, entries: Vec<Entry>) -> Result<Tally> {
         if entries.len() != message.records as usize {
             return Err(Error::internal(format!(
                 "chunk {} holds {} records, and its message says {}",
@@ -100,9 +85,11 @@ impl<S: Stores> Process<S> {
         }
         let failed = plan.failures.iter().flatten().count() as u64;
         let succeeded = entries.len() as u64 - failed;
-        let lines = result_of(entries, plan.failures)?;
-        let key = message.batch_id.done_key(message.chunk);
-        self.work.put(&key, "application/jsonl", lines).await?;
+        let outcomes =
+            entries.into_iter().zip(plan.failures).map(|(entry, failure)| record::Outcome::of(entry, failure));
+        let outcomes: Vec<record::Outcome> = outcomes.collect();
+        let (batch, chunk) = (&message.batch_id, message.chunk);
+        self.batches.chunks.put_result(batch, chunk, &outcomes, self.clock.now()).await?;
         Ok(Tally { succeeded, failed, failed_chunks: 0 })
     }
 
@@ -144,22 +131,6 @@ struct Plan {
     failures: Vec<Option<String>>,
 }
 
-fn item_of(valid: crate::model::schema::Valid, batch: &BatchId, index: u64, updated_at: Timestamp) -> Item {
+fn item_of(valid: Valid, batch: &BatchId, index: u64, updated_at: Timestamp) -> Item {
     Item { key: valid.key, fields: valid.fields, batch: batch.clone(), index, updated_at }
-}
-
-fn entries_of(pending: &Bytes) -> Result<Vec<Entry>> {
-    let lines = pending.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let entries = lines.map(serde_json::from_slice).collect::<std::result::Result<_, _>>();
-    entries.map_err(|e| Error::internal("a pending chunk is not readable").because(e))
-}
-
-fn result_of(entries: Vec<Entry>, failures: Vec<Option<String>>) -> Result<Bytes> {
-    let mut lines = Vec::new();
-    for (entry, failure) in entries.into_iter().zip(failures) {
-        serde_json::to_writer(&mut lines, &record::Outcome::of(entry, failure))
-            .map_err(|e| Error::internal("an outcome can not be written").because(e))?;
-        lines.push(b'\n');
-    }
-    Ok(lines.into())
 }

@@ -3,12 +3,13 @@
 
 use futures::stream::{self, TryStreamExt};
 
+use super::batches::Batches;
 use super::splitter::{Chunk, Cut, End, Splitter};
-use super::{Clock, Outcome, Stage, Stores, announce};
+use super::{Clock, Outcome, Stage, Stores};
 use crate::blob::Blob;
 use crate::channel::{Channel, Delivery, Outgoing};
 use crate::codec::s3_event::{self, Created, Notice};
-use crate::ledger::completion::{self, Progress};
+use crate::ledger::completion::Progress;
 use crate::ledger::{Ledger, Opened};
 use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
@@ -27,14 +28,10 @@ pub struct Scatter<S: Stores> {
     pub input: S::Blob,
     /// The name of that bucket; events of another are refused.
     pub input_bucket: String,
-    /// Where chunks wait.
-    pub work: S::Blob,
     /// To the workers.
     pub process: S::Channel,
-    /// To gather.
-    pub gather: S::Channel,
-    /// Batch state.
-    pub ledger: S::Ledger,
+    /// Where chunks wait, and batch state.
+    pub batches: Batches<S>,
     /// The time.
     pub clock: S::Clock,
     /// The variant's name.
@@ -48,6 +45,15 @@ pub struct Scatter<S: Stores> {
 }
 
 impl<S: Stores> Stage for Scatter<S> {
+    const NAME: &'static str = "scatter";
+
+    fn batch_of(&self, body: &str) -> Option<BatchId> {
+        s3_event::parse(body).ok()?.iter().find_map(|notice| match notice {
+            Notice::Created(created) => Some(BatchId::of(&created.bucket, &created.key, &created.revision)),
+            Notice::Nothing(_) => None,
+        })
+    }
+
     async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
         self.take(&delivery.body).await.into()
     }
@@ -89,26 +95,31 @@ impl<S: Stores> Scatter<S> {
             },
             started_at,
         };
-        let progress = match self.ledger.open(&opening).await? {
-            Opened::Before(batch) if batch.state.is_final() => Progress::Open,
-            Opened::Before(batch) if batch.is_complete() => Progress::Complete,
-            Opened::Before(batch) if batch.sealing.is_some() => Progress::Open,
-            _ => {
+        let before = match self.batches.ledger.open(&opening).await? {
+            Opened::Before(batch) if batch.sealing.is_some() => Some(batch),
+            _ => None,
+        };
+        let progress = match before {
+            Some(batch) if batch.state.is_final() => Progress::Open,
+            Some(batch) if self.batches.is_complete(&batch).await? => Progress::Complete,
+            Some(_) => Progress::Open,
+            None => {
                 let end = match format {
                     Ok(format) => self.send(&id, format, body).await?,
                     Err(fault) => End::unreadable(fault),
                 };
                 tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
-                completion::seal(&self.ledger, &id, &self.sealing(end)).await?
+                self.batches.seal(&id, &self.sealing(end)).await?
             }
         };
-        announce(&self.gather, &id, progress).await?;
+        self.batches.announce(&id, progress).await?;
         Ok(None)
     }
 
     /// Writes each chunk and then sends its claim check. A repeat writes and sends the same again.
     async fn send(&self, id: &BatchId, format: InputFormat, body: crate::blob::Body) -> Result<End> {
-        let splitter = Splitter::new(body, format, &self.key_field, self.chunk_size);
+        let splitter =
+            Splitter::new(body, format, &self.key_field, self.chunk_size, self.batches.condition.most_chunks());
         let cuts = stream::try_unfold(splitter, |mut splitter| async move {
             Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
         });
@@ -136,9 +147,9 @@ impl<S: Stores> Scatter<S> {
     }
 
     async fn put(&self, id: &BatchId, format: InputFormat, chunk: Chunk) -> Result<ProcessMessage> {
-        let key = id.pending_key(chunk.index);
-        self.work.put(&key, "application/jsonl", chunk.lines).await?;
-        Ok(ProcessMessage::new(id.clone(), chunk.index, chunk.records, format.layout))
+        self.batches.chunks.put(id, chunk.index, &chunk.entries, self.clock.now()).await?;
+        let records = u32::try_from(chunk.entries.len()).map_err(|e| Error::internal("a chunk too long").because(e))?;
+        Ok(ProcessMessage::new(id.clone(), chunk.index, records, format.layout))
     }
 
     fn sealing(&self, end: End) -> Sealing {

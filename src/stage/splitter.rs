@@ -7,9 +7,9 @@ use futures::StreamExt;
 
 use crate::blob::Body;
 use crate::codec::Decoder;
-use crate::model::error::{Error, Result};
+use crate::model::error::Result;
 use crate::model::format::InputFormat;
-use crate::model::ids::{ChunkIndex, MAX_CHUNKS, too_many_chunks};
+use crate::model::ids::{ChunkIndex, too_many_chunks};
 use crate::model::record::Entry;
 use crate::model::summary::Fault;
 
@@ -32,10 +32,8 @@ pub enum Cut {
 pub struct Chunk {
     /// The chunk's place in the batch.
     pub index: ChunkIndex,
-    /// How many records it holds.
-    pub records: u32,
-    /// Its lines, as they will wait in the work bucket.
-    pub lines: Bytes,
+    /// Its records.
+    pub entries: Vec<Entry>,
 }
 
 /// What is known at the end of the input.
@@ -57,6 +55,7 @@ pub struct Splitter {
     piece: Bytes,
     decoder: Decoder,
     chunk_size: usize,
+    most_chunks: u32,
     decoded: Vec<Entry>,
     waiting: VecDeque<Entry>,
     weight: usize,
@@ -68,13 +67,15 @@ pub struct Splitter {
 }
 
 impl Splitter {
-    /// Cuts `body` into chunks of `chunk_size` records or [`CHUNK_BYTES`], whichever comes first.
-    pub fn new(body: Body, format: InputFormat, key_field: &str, chunk_size: usize) -> Self {
+    /// Cuts `body` into at most `most_chunks` chunks of `chunk_size` records or [`CHUNK_BYTES`],
+    /// whichever comes first.
+    pub fn new(body: Body, format: InputFormat, key_field: &str, chunk_size: usize, most_chunks: u32) -> Self {
         Self {
             body,
             piece: Bytes::new(),
             decoder: Decoder::new(format, key_field),
             chunk_size: chunk_size.max(1),
+            most_chunks,
             decoded: Vec::new(),
             waiting: VecDeque::new(),
             weight: 0,
@@ -95,11 +96,11 @@ impl Splitter {
             self.read().await?;
         }
         if !self.waiting.is_empty() {
-            if self.chunks < MAX_CHUNKS {
+            if self.chunks < self.most_chunks {
                 return self.cut().map(|chunk| Some(Cut::Chunk(chunk)));
             }
             self.waiting.clear();
-            self.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks()));
+            self.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks(self.most_chunks)));
         }
         if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
@@ -133,37 +134,35 @@ impl Splitter {
     }
 
     fn cut(&mut self) -> Result<Chunk> {
-        let mut lines = Vec::new();
-        let mut records = 0;
+        let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(entry) = self.waiting.front() {
-            let full = records as usize == self.chunk_size || lines.len() + entry.weight() > CHUNK_BYTES;
-            if full && records > 0 {
+            let weight = entry.weight();
+            let full = entries.len() == self.chunk_size || bytes + weight > CHUNK_BYTES;
+            if full && !entries.is_empty() {
                 break;
             }
-            self.weight -= entry.weight();
-            serde_json::to_writer(&mut lines, entry)
-                .map_err(|e| Error::internal("a record can not be written to its chunk").because(e))?;
-            lines.push(b'\n');
-            self.waiting.pop_front();
-            records += 1;
+            bytes += weight;
+            entries.extend(self.waiting.pop_front());
         }
+        self.weight -= bytes;
         let index = ChunkIndex::new(self.chunks)?;
         self.chunks += 1;
-        self.records += u64::from(records);
-        Ok(Chunk { index, records, lines: lines.into() })
+        self.records += entries.len() as u64;
+        Ok(Chunk { index, entries })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ids::MAX_TREE_CHUNKS;
     use futures::stream;
 
     async fn cuts(text: String, chunk_size: usize) -> (Vec<Chunk>, End) {
         let pieces: Vec<Result<Bytes>> =
             text.as_bytes().chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
         let format = InputFormat::of_key("f.csv").unwrap();
-        let mut splitter = Splitter::new(stream::iter(pieces).boxed(), format, "k", chunk_size);
+        let mut splitter = Splitter::new(stream::iter(pieces).boxed(), format, "k", chunk_size, MAX_TREE_CHUNKS);
         let mut chunks = Vec::new();
         loop {
             match splitter.next().await.unwrap().expect("an end comes first") {
@@ -184,9 +183,9 @@ mod tests {
     #[tokio::test]
     async fn chunks_are_cut_by_number_and_indexes_run_on() {
         let (chunks, end) = cuts(rows(0..1001, "x"), 500).await;
-        assert_eq!(chunks.iter().map(|c| c.records).collect::<Vec<_>>(), [500, 500, 1]);
+        assert_eq!(chunks.iter().map(|c| c.entries.len()).collect::<Vec<_>>(), [500, 500, 1]);
         assert_eq!((end.records, end.chunks), (1001, 3));
-        let first: Entry = serde_json::from_slice(chunks[2].lines.trim_ascii_end()).unwrap();
+        let first = &chunks[2].entries[0];
         assert_eq!(first.index, 1000);
         assert_eq!(first.record.get(), r#"{"k":"1000","a":"x"}"#);
     }
@@ -194,8 +193,8 @@ mod tests {
     #[tokio::test]
     async fn chunks_are_cut_by_size_too() {
         let (chunks, end) = cuts(rows(0..40, &"y".repeat(100 * 1024)), 500).await;
-        assert!(chunks.iter().all(|c| c.lines.len() <= CHUNK_BYTES + 4096), "{chunks:?}");
-        assert_eq!(chunks.iter().map(|c| c.records).sum::<u32>(), 40);
+        assert!(chunks.iter().all(|c| c.entries.iter().map(Entry::weight).sum::<usize>() <= CHUNK_BYTES));
+        assert_eq!(chunks.iter().map(|c| c.entries.len()).sum::<usize>(), 40);
         assert_eq!(end.chunks as usize, chunks.len());
         assert!(end.chunks >= 4);
     }
@@ -213,7 +212,7 @@ mod tests {
     #[tokio::test]
     async fn a_break_keeps_what_came_before_it() {
         let (chunks, end) = cuts(format!("{}x\n\"open", rows(0..7, "a")), 5).await;
-        assert_eq!(chunks.iter().map(|c| c.records).collect::<Vec<_>>(), [5, 3]);
+        assert_eq!(chunks.iter().map(|c| c.entries.len()).collect::<Vec<_>>(), [5, 3]);
         assert_eq!(end.fault.unwrap().code, "OPEN_QUOTE");
     }
 }

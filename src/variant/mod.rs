@@ -2,24 +2,94 @@
 //! what is not built in can not be named.
 
 use crate::model::error::{Error, Result};
+use crate::stage::Stores;
+use crate::stage::batches::{Batches, Chunks, Condition};
+
+/// Calls under way at once where a variant works concurrently.
+pub const CONCURRENT: usize = 16;
+/// One call after another.
+const SERIAL: usize = 1;
+
+/// What one message is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// One record.
+    Record,
+    /// A chunk of records.
+    Chunk,
+}
+
+/// Where pending records wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pending {
+    /// In the work bucket.
+    Bucket,
+    /// In the tasks table.
+    Table,
+}
 
 /// What a variant's pipeline is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Variant {
     /// The name, as in `VARIANT`.
     pub name: &'static str,
+    /// What one message is about.
+    pub unit: Unit,
+    /// Where pending records wait.
+    pub pending: Pending,
     /// How many calls to AWS one function has under way at most.
     pub width: usize,
+    /// How the end of a batch is noticed.
+    pub condition: Condition,
 }
-
-/// Calls under way at once where a variant works concurrently.
-pub const CONCURRENT: usize = 16;
 
 /// The variants of this build.
 pub const BUILT_IN: &[Variant] = &[
+    #[cfg(feature = "sync")]
+    Variant {
+        name: "sync",
+        unit: Unit::Record,
+        pending: Pending::Bucket,
+        width: SERIAL,
+        condition: Condition::Listing,
+    },
+    #[cfg(feature = "async")]
+    Variant {
+        name: "async",
+        unit: Unit::Record,
+        pending: Pending::Bucket,
+        width: CONCURRENT,
+        condition: Condition::Listing,
+    },
     #[cfg(feature = "chunked")]
-    Variant { name: "chunked", width: CONCURRENT },
+    Variant {
+        name: "chunked",
+        unit: Unit::Chunk,
+        pending: Pending::Bucket,
+        width: CONCURRENT,
+        condition: Condition::Tree,
+    },
+    #[cfg(feature = "dynamodb")]
+    Variant {
+        name: "dynamodb",
+        unit: Unit::Chunk,
+        pending: Pending::Table,
+        width: CONCURRENT,
+        condition: Condition::Tree,
+    },
 ];
+
+/// The stores that a variant may be put together from; it takes those it needs.
+pub struct Parts<S: Stores> {
+    /// The work bucket.
+    pub work: S::Blob,
+    /// The tasks table, where there is one.
+    pub tasks: Option<S::Tasks>,
+    /// Batch state.
+    pub ledger: S::Ledger,
+    /// To gather.
+    pub gather: S::Channel,
+}
 
 impl Variant {
     /// The variant of a name.
@@ -35,6 +105,35 @@ impl Variant {
             ))
         })
     }
+
+    /// Records in a chunk, of which a deployment wants at most `chunk_size`.
+    pub fn chunk_size(self, chunk_size: usize) -> usize {
+        match self.unit {
+            Unit::Record => 1,
+            Unit::Chunk => chunk_size,
+        }
+    }
+
+    /// Messages of one invocation that are worked on at once, so that `width` calls are under way.
+    pub fn messages(self) -> usize {
+        match self.unit {
+            Unit::Record => self.width,
+            Unit::Chunk => SERIAL,
+        }
+    }
+
+    /// Puts the shared part of the stages together.
+    ///
+    /// # Errors
+    /// `Config` if a part is missing.
+    pub fn batches<S: Stores>(self, parts: Parts<S>) -> Result<Batches<S>> {
+        let chunks = match self.pending {
+            Pending::Bucket => Chunks::Bucket(parts.work),
+            Pending::Table => Chunks::Table(parts.tasks.ok_or_else(|| Error::config("the variant needs TASKS_TABLE"))?),
+        };
+        let (ledger, gather, condition) = (parts.ledger, parts.gather, self.condition);
+        Ok(Batches { chunks, ledger, gather, condition })
+    }
 }
 
 #[cfg(test)]
@@ -47,6 +146,12 @@ mod tests {
             assert_eq!(&Variant::named(variant.name).unwrap(), variant);
         }
         let refused = Variant::named("serial").unwrap_err().to_string();
-        assert!(refused.contains("\"serial\" is not built in"), "{refused}");
+        assert!(refused.contains("\"serial\" is not built in; this build has: "), "{refused}");
+        assert!(BUILT_IN.iter().all(|variant| refused.contains(variant.name)), "{refused}");
+    }
+
+    #[test]
+    fn nothing_is_unbounded() {
+        assert!(BUILT_IN.iter().all(|variant| (1..=CONCURRENT).contains(&variant.width)));
     }
 }

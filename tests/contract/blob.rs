@@ -10,6 +10,7 @@ pub async fn all(blob: &impl Blob) {
     versions_stay_readable(blob).await;
     deleting_is_idempotent(blob).await;
     keys_may_hold_anything(blob).await;
+    a_listing_sees_every_write(blob).await;
     small_uploads_are_whole_and_large_ones_in_parts(blob).await;
     an_upload_given_up_leaves_nothing(blob).await;
 }
@@ -54,6 +55,19 @@ async fn keys_may_hold_anything(blob: &impl Blob) {
         blob.put(key, "text/plain", Bytes::from(key.to_owned())).await.unwrap();
         assert_eq!(read(blob, key).await.unwrap(), key);
     }
+}
+
+async fn a_listing_sees_every_write(blob: &impl Blob) {
+    assert_eq!(blob.list("list/", 5).await.unwrap(), Vec::<String>::new());
+    for key in ["list/b", "list/a", "listing", "list/c/d"] {
+        blob.put(key, "text/plain", Bytes::new()).await.unwrap();
+    }
+    assert_eq!(blob.list("list/", 5).await.unwrap(), ["list/a", "list/b", "list/c/d"]);
+    assert_eq!(blob.list("list/", 1).await.unwrap(), ["list/a"]);
+    for key in ["list/a", "list/b", "list/c/d"] {
+        blob.delete(key).await.unwrap();
+    }
+    assert_eq!(blob.list("list/", 5).await.unwrap(), Vec::<String>::new());
 }
 
 async fn small_uploads_are_whole_and_large_ones_in_parts(blob: &impl Blob) {

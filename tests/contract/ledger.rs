@@ -2,8 +2,9 @@
 
 use fanfold::ledger::completion::{self, Progress};
 use fanfold::ledger::{Ledger, Opened, Taken};
+use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::ErrorKind;
-use fanfold::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS};
+use fanfold::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
 use fanfold::model::progress::{BatchState, Opening, Sealing, Tally};
 use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
@@ -21,7 +22,8 @@ pub async fn all(ledger: &impl Ledger) {
     leaves_of_256_and_257_chunks_fill(ledger).await;
     a_second_seal_changes_nothing(ledger).await;
     a_batch_is_taken_by_one_and_closed_once(ledger).await;
-    chunk_65537_is_refused();
+    chunk_65537_is_refused(ledger).await;
+    calls_add_up(ledger).await;
 }
 
 fn id(name: &str) -> BatchId {
@@ -189,9 +191,27 @@ async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
     assert_eq!((closed.state, closed.finished_at, closed.tally), (end, Some(at(130)), Some(tally(1, 1))));
 }
 
-fn chunk_65537_is_refused() {
-    assert!(ChunkIndex::new(MAX_CHUNKS - 1).is_ok());
-    let refused = ChunkIndex::new(MAX_CHUNKS).unwrap_err();
+async fn chunk_65537_is_refused(ledger: &impl Ledger) {
+    let batch = open(ledger, "tree").await;
+    assert!(completion::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS - 1), tally(1, 0), NOW).await.is_ok());
+    let refused = completion::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS), tally(1, 0), NOW).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Malformed);
     assert!(refused.to_string().contains("65536 chunks"), "{refused}");
+}
+
+async fn calls_add_up(ledger: &impl Ledger) {
+    let batch = id("calls");
+    assert_eq!(ledger.read_calls(&batch).await.unwrap(), Calls::default());
+    let calls = |messages: u64, requests: &[(&str, u64)]| StageCalls {
+        messages,
+        requests: requests.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+    };
+    let more = calls(1, &[("s3.GetObject", 2), ("dynamodb.BatchWriteItem", 20)]);
+    ledger.add_calls(&batch, "process", &more, NOW).await.unwrap();
+    ledger.add_calls(&batch, "process", &calls(2, &[("s3.GetObject", 1)]), NOW).await.unwrap();
+    ledger.add_calls(&batch, "gather", &calls(1, &[("s3.PutObject", 1)]), NOW).await.unwrap();
+    let read = ledger.read_calls(&batch).await.unwrap();
+    assert_eq!(read.0["process"], calls(3, &[("s3.GetObject", 3), ("dynamodb.BatchWriteItem", 20)]));
+    assert_eq!(read.0["gather"], calls(1, &[("s3.PutObject", 1)]));
+    assert_eq!(read.0.len(), 2);
 }

@@ -8,3 +8,5 @@ pub mod channel;
 pub mod items;
 #[path = "ledger.rs"]
 pub mod ledger;
+#[path = "tasks.rs"]
+pub mod tasks;

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
+use crate::model::calls::StageCalls;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Tally};
@@ -22,6 +23,11 @@ pub fn batch_key(batch: &BatchId) -> String {
 /// The key of a leaf's item.
 pub fn leaf_key(batch: &BatchId, leaf: u32) -> String {
     format!("LEAF#{batch}#{leaf:05}")
+}
+
+/// The key of the item that counts a stage's calls.
+pub fn calls_key(batch: &BatchId, stage: &str) -> String {
+    format!("CALLS#{batch}#{stage}")
 }
 
 /// The item of a batch just opened. `open` puts it into the sparse index of open batches.
@@ -77,6 +83,15 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
 /// Reads a leaf's item.
 pub fn leaf_of(item: &Attributes) -> Leaf {
     Leaf { done: set(item, "done"), size: number(item, "size"), tally: tally(item) }
+}
+
+/// Reads an item of calls: the attributes with a dot in their names are requests.
+pub fn calls_of(item: &Attributes) -> StageCalls {
+    let names = item.keys().filter(|name| name.contains('.'));
+    StageCalls {
+        messages: count(item, "messages"),
+        requests: names.map(|name| (name.clone(), count(item, name))).collect(),
+    }
 }
 
 fn tally(item: &Attributes) -> Tally {

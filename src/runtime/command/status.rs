@@ -54,16 +54,15 @@ impl Status {
             println!("{status}");
             return Ok(ExitCode::SUCCESS);
         }
-        let unknown = || "?".to_owned();
         println!("batch    {id}");
         println!("state    {}", batch.state.name());
         println!(
             "records  {} ({} succeeded, {} failed)",
-            records.map_or_else(unknown, |n| n.to_string()),
+            watch::known(records),
             view.tally.succeeded,
             view.tally.failed
         );
-        println!("chunks   {} of {} done", view.chunks_done, view.chunks().map_or_else(unknown, |n| n.to_string()));
+        println!("chunks   {} of {} done", watch::known(view.chunks_done), watch::known(view.chunks()));
         println!("started  {}", batch.opening.started_at);
         if let Some(finished) = batch.finished_at {
             println!("finished {finished}");

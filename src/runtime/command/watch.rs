@@ -8,20 +8,24 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::Context;
 use crate::ledger::Ledger;
 use crate::ledger::dynamodb::DynamoLedger;
-use crate::model::error::Result;
-use crate::model::ids::{BatchId, LEAF_SIZE, MAX_LEAVES};
+use crate::model::error::{Error, Result};
+use crate::model::ids::{BatchId, MAX_LEAVES};
 use crate::model::progress::{Batch, Tally};
+use crate::stage::batches::Condition;
+use crate::variant::Variant;
 
 /// The ledger has no events that a client could await: it is asked, at first often, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// Leaves that are read at once.
+const GROUP: usize = 16;
 
 /// How far a batch is.
 pub struct View {
     /// The batch; none until scatter takes its event.
     pub batch: Option<Batch>,
-    /// Chunks that are done.
-    pub chunks_done: u64,
+    /// Chunks that are done, where the ledger knows.
+    pub chunks_done: Option<u64>,
     /// The counts of those.
     pub tally: Tally,
 }
@@ -31,29 +35,37 @@ pub struct View {
 /// # Errors
 /// Those of the ledger.
 pub async fn view(ledger: &impl Ledger, id: &BatchId) -> Result<View> {
-    let batch = ledger.read(id).await?;
-    let (mut chunks_done, mut tally) = (0, Tally::default());
-    let mut next = 0;
-    let leaves = match &batch {
-        None => 0,
-        Some(batch) => batch.sealing.as_ref().map_or(MAX_LEAVES, |sealing| sealing.leaves()),
+    let Some(batch) = ledger.read(id).await? else {
+        return Ok(View { batch: None, chunks_done: None, tally: Tally::default() });
     };
-    while next < leaves {
-        // While scatter runs nobody knows how many leaves there will be: an untouched group is the end.
-        let until = leaves.min(next + 16);
-        let group = ledger.read_leaves(id, next..until).await?;
-        let before = chunks_done;
-        for leaf in &group {
-            chunks_done += leaf.done.len() as u64;
-            tally = tally + leaf.tally;
+    let chunks = batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks));
+    let listed = Variant::named(&batch.opening.variant).is_ok_and(|v| v.condition == Condition::Listing);
+    let (chunks_done, tally) = match batch.tally {
+        Some(tally) => (chunks, tally),
+        None if listed => (None, Tally::default()),
+        None => {
+            let (done, tally) = sum(ledger, &batch).await?;
+            (Some(done), tally)
         }
-        if chunks_done == before && batch.as_ref().is_some_and(|batch| batch.sealing.is_none()) {
+    };
+    Ok(View { batch: Some(batch), chunks_done, tally })
+}
+
+/// What the leaves hold of a batch that is not closed. While scatter runs nobody knows how many
+/// leaves there will be: a group that nobody wrote to is the end.
+async fn sum(ledger: &impl Ledger, batch: &Batch) -> Result<(u64, Tally)> {
+    let leaves = batch.sealing.as_ref().map_or(MAX_LEAVES, |sealing| sealing.leaves());
+    let (mut done, mut tally) = (0, Tally::default());
+    for from in (0..leaves).step_by(GROUP) {
+        let group = ledger.read_leaves(&batch.opening.id, from..leaves.min(from + GROUP as u32)).await?;
+        let here: u64 = group.iter().map(|leaf| leaf.done.len() as u64).sum();
+        if here == 0 && batch.sealing.is_none() {
             break;
         }
-        next = until;
+        done += here;
+        tally = group.iter().fold(tally, |sum, leaf| sum + leaf.tally);
     }
-    debug_assert!(chunks_done <= u64::from(LEAF_SIZE * MAX_LEAVES));
-    Ok(View { batch, chunks_done, tally })
+    Ok((done, tally))
 }
 
 impl View {
@@ -69,9 +81,13 @@ impl View {
     }
 
     fn line(&self) -> String {
-        let of = self.chunks().map_or("?".to_owned(), |total| total.to_string());
-        format!("{} {}/{of} chunks", self.state().to_lowercase(), self.chunks_done)
+        format!("{} {}/{} chunks", self.state().to_lowercase(), known(self.chunks_done), known(self.chunks()))
     }
+}
+
+/// A count, as far as it is known.
+pub fn known(count: Option<u64>) -> String {
+    count.map_or_else(|| "?".to_owned(), |count| count.to_string())
 }
 
 /// Shows a batch's progress until it is closed: as a bar on a terminal, else as a line a change.
@@ -88,8 +104,9 @@ pub async fn until_closed(context: &Context, id: &BatchId) -> Result<()> {
         let view = view(&ledger, id).await?;
         let line = view.line();
         if terminal {
-            bar.set_length(view.chunks().unwrap_or(view.chunks_done));
-            bar.set_position(view.chunks_done);
+            let done = view.chunks_done.unwrap_or_default();
+            bar.set_length(view.chunks().unwrap_or(done));
+            bar.set_position(done);
             bar.set_message(view.state().to_lowercase());
         } else if line != shown {
             eprintln!("{line}");
@@ -105,8 +122,8 @@ pub async fn until_closed(context: &Context, id: &BatchId) -> Result<()> {
             interrupted = tokio::signal::ctrl_c() => {
                 bar.finish_and_clear();
                 eprintln!("the batch goes on; see `fanfold status {id}`");
-                return interrupted.map_err(|e| crate::model::error::Error::internal("no signals").because(e))
-                    .and(Err(crate::model::error::Error::transient("interrupted")));
+                return interrupted.map_err(|e| Error::internal("no signals").because(e))
+                    .and(Err(Error::transient("interrupted")));
             }
         }
     }

@@ -1,4 +1,8 @@
-//! What the AWS stores share: errors of the SDK, sorted by what the caller must do.
+//! What the AWS stores share: errors of the SDK, sorted by what the caller must do; batches of
+//! DynamoDB writes; and a count of every request.
+
+pub mod batch_write;
+pub mod calls;
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 

@@ -1,0 +1,60 @@
+//! Pending records and their outcomes as rows of a table: one row a record, together by chunk.
+
+pub mod dynamodb;
+pub mod memory;
+
+use std::future::Future;
+
+use crate::model::error::Result;
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::record::{Entry, Outcome, Response};
+use crate::model::timestamp::Timestamp;
+
+/// The most text that a row keeps of a record; the rest of its 400 KB is for what stands beside it.
+pub const MAX_ROW_BYTES: usize = 380 * 1024;
+
+/// A record and, once it was processed, what became of it.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// The record.
+    pub entry: Entry,
+    /// What became of it.
+    pub response: Option<Response>,
+}
+
+/// The tasks table. Failed calls were tried again already; they may have had their effect.
+pub trait Tasks: Send + Sync + 'static {
+    /// Writes the records of a chunk, each a row. Rows that are there stay as they are, whatever
+    /// they hold by now; so this may be repeated at any time with the same records.
+    fn create(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        entries: &[Entry],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// All rows of a chunk in the records' order; reads see every write that came before them.
+    fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> impl Future<Output = Result<Vec<Row>>> + Send;
+
+    /// Writes the outcomes of a chunk into its rows. Idempotent.
+    fn resolve(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        outcomes: &[Outcome],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A record as its row keeps it: one that is too large for a row fails instead.
+fn fitting(entry: &Entry) -> Entry {
+    if entry.weight() <= MAX_ROW_BYTES {
+        return entry.clone();
+    }
+    let fault = format!(
+        "the record is larger than {MAX_ROW_BYTES} bytes, which a row of the tasks table can not hold; \
+         use another variant"
+    );
+    Entry::faulty(entry.index, None, fault)
+}

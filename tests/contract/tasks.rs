@@ -1,0 +1,70 @@
+//! The contract of `Tasks`.
+
+use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::record::{Entry, Outcome};
+use fanfold::model::timestamp::Timestamp;
+use fanfold::tasks::{MAX_ROW_BYTES, Tasks};
+use serde_json::json;
+use serde_json::value::to_raw_value;
+
+const NOW: Timestamp = Timestamp(1_700_000_000_123);
+
+pub async fn all(tasks: &impl Tasks) {
+    rows_come_back_in_order(tasks).await;
+    a_repeat_never_takes_back_an_outcome(tasks).await;
+    a_record_too_large_for_a_row_fails(tasks).await;
+}
+
+fn batch(name: &str) -> BatchId {
+    BatchId::parse(&format!("{name}-0123456789ab")).unwrap()
+}
+
+fn entries(from: u64, count: u64) -> Vec<Entry> {
+    let record = |n: u64| to_raw_value(&json!({"itemNo": n.to_string(), "note": "für\n\"x\""})).unwrap();
+    (from..from + count).map(|n| Entry::decoded(n, record(n))).collect()
+}
+
+async fn rows_come_back_in_order(tasks: &impl Tasks) {
+    let (batch, first, second) = (batch("rows"), ChunkIndex::new(0).unwrap(), ChunkIndex::new(1).unwrap());
+    assert!(tasks.read(&batch, first).await.unwrap().is_empty());
+    let mut written = entries(95, 230);
+    written.push(Entry::faulty(325, Some("a,b,c"), "line 327: the row has 3 fields"));
+    tasks.create(&batch, first, &written, NOW).await.unwrap();
+    tasks.create(&batch, second, &entries(326, 1), NOW).await.unwrap();
+    let rows = tasks.read(&batch, first).await.unwrap();
+    assert_eq!(rows.len(), 231);
+    for (row, entry) in rows.iter().zip(&written) {
+        assert_eq!((row.entry.index, row.entry.record.get()), (entry.index, entry.record.get()));
+        assert_eq!((&row.entry.fault, &row.response), (&entry.fault, &None));
+    }
+    assert_eq!(tasks.read(&batch, second).await.unwrap().len(), 1);
+}
+
+async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
+    let (batch, chunk) = (batch("repeat"), ChunkIndex::new(7).unwrap());
+    tasks.create(&batch, chunk, &entries(0, 120), NOW).await.unwrap();
+    let outcome = |entry: Entry| {
+        let failure = (entry.index % 2 == 1).then(|| "odd".to_owned());
+        Outcome::of(entry, failure)
+    };
+    let outcomes: Vec<Outcome> = entries(0, 120).into_iter().map(outcome).collect();
+    for _ in 0..2 {
+        tasks.resolve(&batch, chunk, &outcomes, NOW).await.unwrap();
+        tasks.create(&batch, chunk, &entries(0, 120), NOW).await.unwrap();
+        let rows = tasks.read(&batch, chunk).await.unwrap();
+        assert_eq!(rows.len(), 120);
+        for (row, outcome) in rows.iter().zip(&outcomes) {
+            assert_eq!(row.response.as_ref(), Some(&outcome.response));
+            assert_eq!(row.entry.record.get(), outcome.request.get());
+        }
+    }
+}
+
+async fn a_record_too_large_for_a_row_fails(tasks: &impl Tasks) {
+    let (batch, chunk) = (batch("large"), ChunkIndex::new(0).unwrap());
+    let large = Entry::decoded(0, to_raw_value(&"x".repeat(MAX_ROW_BYTES)).unwrap());
+    tasks.create(&batch, chunk, &[large], NOW).await.unwrap();
+    let row = tasks.read(&batch, chunk).await.unwrap().remove(0);
+    assert_eq!(row.entry.record.get(), "null");
+    assert!(row.entry.fault.unwrap().contains("use another variant"));
+}
