@@ -12,6 +12,7 @@ use fanfold::items::Items;
 use fanfold::ledger::Ledger;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
+use fanfold::variant::BUILT_IN;
 use serde_json::{Value, json};
 
 use world::World;
@@ -45,6 +46,91 @@ async fn dynamodb_items_keep_the_contract() {
 #[tokio::test]
 async fn dynamodb_ledger_keeps_the_contract() {
     suites::ledger::all(&World::open().await.new_ledger("contract-ledger").await).await;
+}
+
+#[tokio::test]
+async fn dynamodb_tasks_keep_the_contract() {
+    suites::tasks::all(&World::open().await.new_tasks("contract-tasks").await).await;
+}
+
+/// What must be the same whatever the variant: a summary without names and times.
+fn comparable(summary: &Summary) -> Value {
+    let mut value = serde_json::to_value(summary).unwrap();
+    for own in ["batchId", "variant", "chunks", "startedAt", "scatteredAt", "gatherStartedAt", "finishedAt"] {
+        value.as_object_mut().unwrap().remove(own).expect(own);
+    }
+    for own in ["bucket", "versionId"] {
+        value["input"].as_object_mut().unwrap().remove(own).expect(own);
+    }
+    for output in ["results", "failed"] {
+        let key = value[output]["key"].as_str().map(|key| key.rsplit('/').next().unwrap().to_owned());
+        value[output] = json!(key);
+    }
+    value
+}
+
+/// A file of which every tenth record is invalid.
+fn with_failures(rows: usize) -> Vec<u8> {
+    let price = |n: usize| if n % 10 == 9 { "free".to_owned() } else { format!("{n}.5") };
+    let rows: String = (0..rows).map(|n| format!("equal{n},{},\"für, {n}\"\n", price(n))).collect();
+    format!("itemNo,price,note\n{rows}").into_bytes()
+}
+
+#[tokio::test]
+async fn the_variants_do_equal_work() {
+    for count in [0, 1, 101, 1_001] {
+        let file = with_failures(count);
+        let mut first: Option<(Value, String, Vec<Value>)> = None;
+        for variant in BUILT_IN {
+            let world = World::of(variant.name).await;
+            let done = world.submit("equal.csv", &file);
+            let failed = count / 10;
+            assert_eq!(done.code, if failed > 0 { 3 } else { 0 }, "{}: {}", variant.name, done.stderr);
+            let summary = done.summary();
+            assert_eq!(summary.records.total as usize, count, "{}", variant.name);
+            assert_eq!(summary.chunks.total as usize, count.div_ceil(variant.chunk_size(50)), "{}", variant.name);
+            let mut items = Vec::new();
+            for n in 0..count {
+                match world.items.read(&format!("equal{n}")).await.unwrap() {
+                    Some(item) => {
+                        assert_eq!((item.index as usize, &item.batch), (n, &summary.batch_id), "{}", variant.name);
+                        items.push(Value::Object(item.fields));
+                    }
+                    None => assert_eq!(n % 10, 9, "{} {n}", variant.name),
+                }
+            }
+            let outputs = [done.output("results.csv"), done.output("failed.csv")];
+            let outputs = outputs.map(Option::unwrap_or_default).concat();
+            let work = (comparable(&summary), outputs, items);
+            assert_eq!(&work, first.get_or_insert_with(|| work.clone()), "{} at {count}", variant.name);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_request_of_a_batch_is_counted() {
+    let world = World::open().await;
+    let summary = world.submit("calls.csv", &csv(120, "calls")).summary();
+    let chunks = summary.chunks.total;
+    let mut calls = Default::default();
+    for _ in 0..100 {
+        // The functions add their counts after their work, thus shortly after the summary.
+        calls = world.ledger.read_calls(&summary.batch_id).await.unwrap();
+        if calls.0.len() == 3 && calls.0["process"].messages >= chunks {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let count = |stage: &str, name: &str| calls.0[stage].requests.get(name).copied().unwrap_or_default();
+    assert_eq!(calls.0["process"].messages, chunks);
+    assert_eq!(count("scatter", "s3.GetObject"), 1);
+    assert_eq!(count("scatter", "s3.PutObject"), chunks);
+    assert_eq!(count("scatter", "sqs.SendMessageBatch"), 1);
+    assert_eq!(count("process", "dynamodb.BatchWriteItem"), 5, "120 items in chunks of 50: 2 + 2 + 1 requests");
+    assert_eq!(count("process", "s3.PutObject"), chunks);
+    assert_eq!(count("process", "s3.DeleteObject"), chunks);
+    assert_eq!(count("gather", "s3.GetObject"), chunks);
+    assert_eq!(count("gather", "s3.PutObject"), 2, "results and summary");
 }
 
 #[tokio::test]
@@ -215,19 +301,20 @@ async fn the_command_tells_how_far_a_batch_is() {
     let world = World::open().await;
     let summary = world.submit("status.csv", &csv(60, "status")).summary();
     let id = summary.batch_id.to_string();
-    let told = world.command(&["status", &id, "--json"]);
+    let told = world.command(&["status", &id, "--json", "--variant", "chunked"]);
     assert_eq!(told.code, 0, "{}", told.stderr);
     let status: Value = serde_json::from_str(&told.stdout).unwrap();
     assert_eq!(status["state"], "SUCCEEDED");
     assert_eq!(status["records"], json!({"total": 60, "succeeded": 60, "failed": 0}));
     assert_eq!(status["chunks"], json!({"total": 2, "done": 2, "failed": 0}));
-    assert!(world.command(&["status", &id]).stdout.contains("state    SUCCEEDED"));
+    assert!(world.command(&["status", &id, "--variant", "chunked"]).stdout.contains("state    SUCCEEDED"));
     for (arguments, code, words) in [
-        (&["status", "orders-0123456789ab"][..], 1, "does not know batch"),
-        (&["status", "no such id"], 2, "is not a batch id"),
-        (&["submit", "no/such/file.csv"], 2, "is not a file"),
+        (&["status", "orders-0123456789ab", "--variant", "chunked"][..], 1, "does not know batch"),
+        (&["status", "no such id", "--variant", "chunked"], 2, "is not a batch id"),
+        (&["submit", "no/such/file.csv", "--variant", "chunked"], 2, "is not a file"),
         (&["submit"], 2, "required"),
-        (&["status", &id, "--variant", "serial"], 1, "is not deployed; deployed are: chunked"),
+        (&["status", &id], 1, "name one with --variant; deployed are: async, chunked, dynamodb, sync"),
+        (&["status", &id, "--variant", "serial"], 1, "is not deployed; deployed are: async, chunked, dynamodb, sync"),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
         let told = world.command(arguments);

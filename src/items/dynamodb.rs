@@ -34,12 +34,7 @@ impl DynamoItems {
     /// Writes one batch. DynamoDB refuses it as a whole if it refuses one item, which then is found
     /// by writing them one by one.
     async fn write_batch(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
-        let mut requests = Vec::with_capacity(items.len());
-        for item in items {
-            let put = PutRequest::builder().set_item(Some(self.attributes(item))).build();
-            let put = put.map_err(|e| Error::internal("an item lacks its attributes").because(e))?;
-            requests.push(WriteRequest::builder().put_request(put).build());
-        }
+        let requests = put_requests(items, &self.key_field)?;
         match batch_write(&self.client, &self.table, requests).await? {
             Written::All => Ok(Vec::new()),
             Written::Refused => self.write_singly(first, items).await,
@@ -50,7 +45,7 @@ impl DynamoItems {
         let mut rejections = Vec::new();
         for (position, item) in items.iter().enumerate() {
             let request = self.client.put_item().table_name(&self.table);
-            match request.set_item(Some(self.attributes(item))).send().await {
+            match request.set_item(Some(attributes(item, &self.key_field))).send().await {
                 Ok(_) => {}
                 Err(error) if error.code() == Some("ValidationException") => rejections.push(Rejection {
                     position: first + position,
@@ -60,18 +55,6 @@ impl DynamoItems {
             }
         }
         Ok(rejections)
-    }
-
-    fn attributes(&self, item: &Item) -> HashMap<String, AttributeValue> {
-        let mut attributes: HashMap<String, AttributeValue> = HashMap::with_capacity(item.fields.len() + 3);
-        for (name, value) in &item.fields {
-            attributes.insert(name.clone(), to_attribute(value));
-        }
-        attributes.insert(self.key_field.clone(), AttributeValue::S(item.key.clone()));
-        attributes.insert("batchId".into(), AttributeValue::S(item.batch.to_string()));
-        attributes.insert("recordIndex".into(), AttributeValue::N(item.index.to_string()));
-        attributes.insert("updatedAt".into(), AttributeValue::N(item.updated_at.0.to_string()));
-        attributes
     }
 
     fn item(&self, key: &str, attributes: HashMap<String, AttributeValue>) -> Result<Item> {
@@ -107,6 +90,32 @@ impl Items for DynamoItems {
         let found = request.send().await.map_err(|e| sdk::error("read from the table", &self.table, e))?;
         found.item.map(|attributes| self.item(key, attributes)).transpose()
     }
+}
+
+/// The writes of a batch of items, as they go into a request.
+///
+/// # Errors
+/// `Internal` never, in practice.
+pub fn put_requests(items: &[Item], key_field: &str) -> Result<Vec<WriteRequest>> {
+    let mut requests = Vec::with_capacity(items.len());
+    for item in items {
+        let put = PutRequest::builder().set_item(Some(attributes(item, key_field))).build();
+        let put = put.map_err(|e| Error::internal("an item lacks its attributes").because(e))?;
+        requests.push(WriteRequest::builder().put_request(put).build());
+    }
+    Ok(requests)
+}
+
+fn attributes(item: &Item, key_field: &str) -> HashMap<String, AttributeValue> {
+    let mut attributes: HashMap<String, AttributeValue> = HashMap::with_capacity(item.fields.len() + 3);
+    for (name, value) in &item.fields {
+        attributes.insert(name.clone(), to_attribute(value));
+    }
+    attributes.insert(key_field.to_owned(), AttributeValue::S(item.key.clone()));
+    attributes.insert("batchId".into(), AttributeValue::S(item.batch.to_string()));
+    attributes.insert("recordIndex".into(), AttributeValue::N(item.index.to_string()));
+    attributes.insert("updatedAt".into(), AttributeValue::N(item.updated_at.0.to_string()));
+    attributes
 }
 
 fn to_attribute(value: &Value) -> AttributeValue {

@@ -16,6 +16,7 @@ use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::summary::Summary;
 use fanfold::runtime::aws::Clients;
 use fanfold::runtime::deployment::{Deployment, Resources};
+use fanfold::tasks::dynamodb::DynamoTasks;
 use serde_json::json;
 
 const WIDTH: usize = 4;
@@ -30,6 +31,7 @@ pub struct World {
     pub process_dlq: SqsChannel,
     pub items: DynamoItems,
     pub ledger: DynamoLedger,
+    variant: String,
     clients: Clients,
     resources: Resources,
     deployment: String,
@@ -59,10 +61,16 @@ fn variable(name: &str) -> String {
 }
 
 impl World {
+    /// The pipeline that most tests use.
     pub async fn open() -> Self {
+        Self::of("chunked").await
+    }
+
+    /// The pipeline of a variant.
+    pub async fn of(variant: &str) -> Self {
         let deployment = variable("FANFOLD_TEST_DEPLOYMENT");
         let clients = Clients::of_emulator(&variable("FANFOLD_TEST_ENDPOINT")).await;
-        let resources = Deployment::read(deployment.as_ref()).unwrap().variant(None).unwrap().clone();
+        let resources = Deployment::read(deployment.as_ref()).unwrap().variant(Some(variant)).unwrap().clone();
         let bucket = |name: &str| S3Blob::new(clients.s3.clone(), name);
         let queue = |url: &String| SqsChannel::new(clients.sqs.clone(), url);
         Self {
@@ -74,6 +82,7 @@ impl World {
             items: DynamoItems::new(clients.dynamodb.clone(), &resources.items_table, "itemNo", WIDTH),
             ledger: DynamoLedger::new(clients.dynamodb.clone(), &resources.ledger_table),
             binary: variable("FANFOLD_TEST_BIN").into(),
+            variant: variant.to_owned(),
             clients,
             resources,
             deployment,
@@ -101,7 +110,7 @@ impl World {
     pub fn submit(&self, name: &str, bytes: &[u8]) -> Done {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
-        self.command_in(folder, &["submit", name, "--json", "--output", "out"])
+        self.command_in(folder, &["submit", name, "--json", "--output", "out", "--variant", &self.variant])
     }
 
     /// Uploads an object without the command and waits for its summary.
@@ -151,20 +160,28 @@ impl World {
     }
 
     pub async fn new_items(&self, name: &str) -> DynamoItems {
-        self.new_table(name, "itemNo").await;
+        self.new_table(name, &[("itemNo", ScalarAttributeType::S)]).await;
         DynamoItems::new(self.clients.dynamodb.clone(), name, "itemNo", WIDTH)
     }
 
     pub async fn new_ledger(&self, name: &str) -> DynamoLedger {
-        self.new_table(name, "pk").await;
+        self.new_table(name, &[("pk", ScalarAttributeType::S)]).await;
         DynamoLedger::new(self.clients.dynamodb.clone(), name)
     }
 
-    async fn new_table(&self, name: &str, key: &str) {
-        let attribute = AttributeDefinition::builder().attribute_name(key).attribute_type(ScalarAttributeType::S);
-        let schema = KeySchemaElement::builder().attribute_name(key).key_type(KeyType::Hash);
+    pub async fn new_tasks(&self, name: &str) -> DynamoTasks {
+        self.new_table(name, &[("pk", ScalarAttributeType::S), ("record", ScalarAttributeType::N)]).await;
+        DynamoTasks::new(self.clients.dynamodb.clone(), name, WIDTH)
+    }
+
+    async fn new_table(&self, name: &str, keys: &[(&str, ScalarAttributeType)]) {
         let create = self.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-        let create = create.attribute_definitions(attribute.build().unwrap()).key_schema(schema.build().unwrap());
+        let roles = [KeyType::Hash, KeyType::Range];
+        let create = keys.iter().zip(roles).fold(create, |create, ((key, kind), role)| {
+            let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(kind.clone());
+            let schema = KeySchemaElement::builder().attribute_name(*key).key_type(role);
+            create.attribute_definitions(attribute.build().unwrap()).key_schema(schema.build().unwrap())
+        });
         create.send().await.unwrap();
     }
 }

@@ -1,0 +1,53 @@
+//! Merging the chunks' results into the outputs, without the stores.
+
+use std::hint::black_box;
+
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use fanfold::codec::outputs::{Kind, OutputEncoder};
+use fanfold::model::format::Layout;
+use fanfold::model::record::{Entry, Outcome};
+use serde_json::json;
+use serde_json::value::to_raw_value;
+
+const RECORDS: u64 = 10_000;
+
+/// The lines of the chunks' results, as gather reads them.
+fn results() -> String {
+    let line = |n: u64| {
+        let row = json!({"itemNo": format!("A-{n}"), "name": "Teekanne, weiß", "price": format!("{n}.50"), "note": ""});
+        let entry = Entry::decoded(n, to_raw_value(&row).expect("a row"));
+        let outcome = Outcome::of(entry, n.is_multiple_of(100).then(|| "price: too high".to_owned()));
+        serde_json::to_string(&outcome).expect("a line") + "\n"
+    };
+    (0..RECORDS).map(line).collect()
+}
+
+fn merge(lines: &str, layout: Layout) -> usize {
+    let columns = ["itemNo", "name", "price", "note"].map(str::to_owned);
+    let mut encoders = [Kind::Results, Kind::Failed].map(|kind| OutputEncoder::new(kind, layout, &columns));
+    let mut outputs = [Vec::new(), Vec::new()];
+    for line in lines.lines() {
+        let outcome: Outcome = serde_json::from_str(line).expect("an outcome");
+        for (encoder, output) in encoders.iter_mut().zip(&mut outputs) {
+            encoder.add(&outcome, output).expect("a readable outcome");
+        }
+    }
+    outputs.map(|output| output.len()).into_iter().sum()
+}
+
+fn benchmarks(criterion: &mut Criterion) {
+    let lines = results();
+    for (unit, throughput) in
+        [("bytes", Throughput::Bytes(lines.len() as u64)), ("records", Throughput::Elements(RECORDS))]
+    {
+        let mut group = criterion.benchmark_group(format!("merge {unit}"));
+        group.throughput(throughput);
+        for layout in [Layout::Csv, Layout::Json, Layout::Jsonl] {
+            group.bench_function(layout.extension(), |b| b.iter(|| merge(black_box(&lines), layout)));
+        }
+        group.finish();
+    }
+}
+
+criterion_group!(benches, benchmarks);
+criterion_main!(benches);
