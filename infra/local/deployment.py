@@ -7,10 +7,12 @@ Any other variable of infra/variables.tf can be set as TF_VAR_name.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 import urllib.error
@@ -124,6 +126,16 @@ def cli_config():
 # --- terraform -------------------------------------------------------------------------------------------------------
 
 
+@contextlib.contextmanager
+def left_to_the_child(number):
+    """Waits on when the user presses Ctrl-C: Terraform gets it too, and writes its state before it ends."""
+    before = signal.signal(number, lambda *_: None)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 class Terraform:
     """Terraform on infra/, with everything it writes in a work directory."""
 
@@ -158,14 +170,12 @@ class Terraform:
         # Colours are for a terminal; elsewhere their codes would stand before what `keep` looks for.
         plain = [] if keep is None and sys.stdout.isatty() else ["-no-color"]
         command = self.command(first, *plain, *rest)
-        if keep is None:
-            code = subprocess.run(command, env=environment).returncode
-        else:
-            with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-                for line in process.stdout:
-                    if re.search(keep, line):
-                        print(re.sub(r" \[id=.*\]$", "", line.rstrip()), flush=True)
-                code = process.wait()
+        with left_to_the_child(signal.SIGINT):
+            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE if keep else None, text=True)
+            for line in process.stdout or []:
+                if re.search(keep, line):
+                    print(re.sub(r" \[id=.*\]$", "", line.rstrip()), flush=True)
+            code = process.wait()
         if code not in accept:
             raise Failure(f"terraform {arguments[0]} failed")
         return code

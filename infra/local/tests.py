@@ -191,6 +191,13 @@ class StateTest(Scratch):
         self.meet({"in": 404})
         self.assertFalse(self.state.exists())
 
+    def test_a_protected_deployment_is_not_half_destroyed(self):
+        table = {"type": "aws_dynamodb_table", "instances": [{"attributes": {"deletion_protection_enabled": True}}]}
+        self.state.write_text(json.dumps({"version": 4, "resources": [table]}))
+        options = argparse.Namespace(work=self.scratch / "work", state=self.state, emulator=False, package=None)
+        with self.assertRaisesRegex(Failure, "protected; .* PROTECT_DATA=false"):
+            deployment.destroy(options)
+
     def test_an_emulator_that_does_not_answer_is_named(self):
         endpoint = f"http://127.0.0.1:{emulator.free_port()}"
         with mock.patch.dict(os.environ, AWS_ENDPOINT_URL=endpoint):
