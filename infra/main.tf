@@ -1,5 +1,8 @@
 locals {
-  known_variants = toset(["chunked"])
+  known_variants = toset(["sync", "async", "chunked", "dynamodb"])
+
+  # One record a message: an invocation takes as many as Lambda gives without a window.
+  single_record_variants = ["sync", "async"]
 
   # {scope}{variant}-output-{account id} is the name that comes nearest to its limit; 12 digits are an account id.
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html: 63 characters. Farther from theirs are
@@ -61,7 +64,7 @@ module "pipeline" {
   memory       = var.memory
   timeout      = var.timeout
   concurrency  = var.concurrency
-  batch_size   = var.batch_size
+  batch_size   = coalesce(var.batch_size, contains(local.single_record_variants, each.key) ? 10 : 1)
 
   chunk_size    = var.chunk_size
   key_field     = var.key_field

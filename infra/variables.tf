@@ -163,15 +163,14 @@ variable "concurrency" {
 }
 
 variable "batch_size" {
-  description = "Most chunk messages an invocation of process receives."
+  description = "Most messages an invocation of process receives; null for 10 where a message is one record (sync, async), else 1."
   type        = number
-  default     = 1
-  nullable    = false
+  default     = null
 
   # More than 10 needs a batching window: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   validation {
-    condition     = var.batch_size >= 1 && var.batch_size <= 10 && floor(var.batch_size) == var.batch_size
-    error_message = "batch_size is ${var.batch_size}: give a whole number of messages from 1 to 10."
+    condition     = var.batch_size == null ? true : var.batch_size >= 1 && var.batch_size <= 10 && floor(var.batch_size) == var.batch_size
+    error_message = "batch_size is ${coalesce(var.batch_size, 0)}: give a whole number of messages from 1 to 10."
   }
 }
 

@@ -160,6 +160,11 @@ run "tables" {
     ])
     error_message = "tables are paid for by request, and encrypted"
   }
+
+  assert {
+    condition     = length(aws_dynamodb_table.tasks) == 0
+    error_message = "chunked keeps nothing in a tasks table"
+  }
 }
 
 run "protected" {
@@ -391,6 +396,185 @@ run "roles" {
       "logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-chunked-gather:*",
     ])
     error_message = "gather may do what its stage does on its resources, and nothing else"
+  }
+}
+
+run "roles_of_a_variant_that_lists" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    name    = "anna-sync"
+    variant = "sync"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(module.function["scatter"].policy).Statement :
+      [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
+      ])) == toset([
+      "s3:GetObject arn:aws:s3:::anna-sync-input-123456789012/*",
+      "s3:GetObjectVersion arn:aws:s3:::anna-sync-input-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-sync-input-123456789012",
+      "sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-process",
+      "sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-gather.fifo",
+      "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "dynamodb:UpdateItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-scatter",
+      "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-scatter",
+      "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-sync-scatter",
+      "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-sync-scatter",
+      "logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-sync-scatter:*",
+      "logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-sync-scatter:*",
+      "s3:PutObject arn:aws:s3:::anna-sync-work-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-sync-work-123456789012",
+    ])
+    error_message = "scatter of sync may do what its stage does on its resources, and nothing else"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(module.function["process"].policy).Statement :
+      [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
+      ])) == toset([
+      "dynamodb:BatchWriteItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-items",
+      "dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-items",
+      "dynamodb:BatchGetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "dynamodb:UpdateItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-gather.fifo",
+      "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-process",
+      "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-process",
+      "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-sync-process",
+      "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-sync-process",
+      "logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-sync-process:*",
+      "logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-sync-process:*",
+      "s3:GetObject arn:aws:s3:::anna-sync-work-123456789012/*",
+      "s3:PutObject arn:aws:s3:::anna-sync-work-123456789012/*",
+      "s3:DeleteObject arn:aws:s3:::anna-sync-work-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-sync-work-123456789012",
+    ])
+    error_message = "process of sync may do what its stage does on its resources, and nothing else"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(module.function["gather"].policy).Statement :
+      [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
+      ])) == toset([
+      "s3:PutObject arn:aws:s3:::anna-sync-output-123456789012/*",
+      "s3:AbortMultipartUpload arn:aws:s3:::anna-sync-output-123456789012/*",
+      "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "dynamodb:BatchGetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "dynamodb:UpdateItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
+      "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-gather.fifo",
+      "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-sync-gather.fifo",
+      "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-sync-gather.fifo",
+      "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-sync-gather.fifo",
+      "logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-sync-gather:*",
+      "logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-sync-gather:*",
+      "s3:GetObject arn:aws:s3:::anna-sync-work-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-sync-work-123456789012",
+    ])
+    error_message = "gather of sync may do what its stage does on its resources, and nothing else"
+  }
+}
+
+run "roles_and_table_of_dynamodb" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    name    = "anna-dynamodb"
+    variant = "dynamodb"
+  }
+
+  assert {
+    condition = aws_dynamodb_table.tasks[0].name == "anna-dynamodb-tasks" && aws_dynamodb_table.tasks[0].hash_key == "pk" && aws_dynamodb_table.tasks[0].range_key == "record" && aws_dynamodb_table.tasks[0].attribute == toset([
+      { name = "pk", type = "S" }, { name = "record", type = "N" },
+    ])
+    error_message = "a task's key is its chunk and its record"
+  }
+
+  assert {
+    condition = (aws_dynamodb_table.tasks[0].billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.tasks[0].server_side_encryption[0].enabled
+      && aws_dynamodb_table.tasks[0].ttl[0].attribute_name == "expiresAt" && aws_dynamodb_table.tasks[0].ttl[0].enabled
+    && aws_dynamodb_table.tasks[0].deletion_protection_enabled)
+    error_message = "tasks are paid for by request, encrypted, protected, and forgotten when they expire"
+  }
+
+  assert {
+    condition     = alltrue([for function in module.function : function.settings.environment["TASKS_TABLE"] == "anna-dynamodb-tasks"])
+    error_message = "every function of dynamodb is told the tasks table"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(module.function["scatter"].policy).Statement :
+      [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
+      ])) == toset([
+      "s3:GetObject arn:aws:s3:::anna-dynamodb-input-123456789012/*",
+      "s3:GetObjectVersion arn:aws:s3:::anna-dynamodb-input-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-dynamodb-input-123456789012",
+      "sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-process",
+      "sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-gather.fifo",
+      "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "dynamodb:UpdateItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-scatter",
+      "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-scatter",
+      "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-scatter",
+      "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-scatter",
+      "logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-dynamodb-scatter:*",
+      "logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-dynamodb-scatter:*",
+      "dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-tasks",
+    ])
+    error_message = "scatter of dynamodb may do what its stage does on its resources, and nothing else"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(module.function["process"].policy).Statement :
+      [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
+      ])) == toset([
+      "dynamodb:BatchWriteItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-items",
+      "dynamodb:PutItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-items",
+      "dynamodb:BatchGetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "dynamodb:UpdateItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "sqs:SendMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-gather.fifo",
+      "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-process",
+      "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-process",
+      "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-process",
+      "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-process",
+      "logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-dynamodb-process:*",
+      "logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-dynamodb-process:*",
+      "dynamodb:Query arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-tasks",
+      "dynamodb:BatchWriteItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-tasks",
+    ])
+    error_message = "process of dynamodb may do what its stage does on its resources, and nothing else"
+  }
+
+  assert {
+    condition = toset(flatten([for statement in jsondecode(module.function["gather"].policy).Statement :
+      [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
+      ])) == toset([
+      "s3:PutObject arn:aws:s3:::anna-dynamodb-output-123456789012/*",
+      "s3:AbortMultipartUpload arn:aws:s3:::anna-dynamodb-output-123456789012/*",
+      "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "dynamodb:BatchGetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "dynamodb:UpdateItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
+      "sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-gather.fifo",
+      "sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-gather.fifo",
+      "sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-gather.fifo",
+      "sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-dynamodb-gather.fifo",
+      "logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-dynamodb-gather:*",
+      "logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-dynamodb-gather:*",
+      "dynamodb:Query arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-tasks",
+    ])
+    error_message = "gather of dynamodb may do what its stage does on its resources, and nothing else"
   }
 }
 

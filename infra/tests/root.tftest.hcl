@@ -56,7 +56,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.concurrency == 50 && var.batch_size == 1 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
+    condition     = var.concurrency == 50 && var.batch_size == null && module.pipeline["chunked"].settings["process"].batch_size == 1 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
     error_message = "by default, 50 chunks at a time, one an invocation, two weeks of logs at info"
   }
 
@@ -68,6 +68,29 @@ run "defaults" {
   assert {
     condition     = output.deployment.region == "eu-central-1" && output.deployment.key_field == "itemNo"
     error_message = "a client learns region and key field"
+  }
+}
+
+run "every_variant" {
+  command = plan
+
+  variables {
+    variants = ["sync", "async", "chunked", "dynamodb"]
+  }
+
+  assert {
+    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].batch_size } == { sync = 10, async = 10, chunked = 1, dynamodb = 1 }
+    error_message = "where a message is one record, an invocation takes ten"
+  }
+
+  assert {
+    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.deployment.tasks_table if pipeline.deployment.tasks_table != null } == { dynamodb = "anna-dynamodb-tasks" }
+    error_message = "only dynamodb keeps tasks in a table"
+  }
+
+  assert {
+    condition     = alltrue([for pipeline in module.pipeline : alltrue([for settings in pipeline.settings : settings.batch_size == 1 || settings.maximum_concurrency == 50])])
+    error_message = "only process takes several messages"
   }
 }
 
@@ -205,6 +228,7 @@ run "deployment" {
           output_bucket = "anna-chunked-output-123456789012"
           items_table   = "anna-chunked-items"
           ledger_table  = "anna-chunked-ledger"
+          tasks_table   = null
           queues = {
             scatter = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-scatter"
             process = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-process"

@@ -1,6 +1,10 @@
 locals {
+  # What a variant is made of, as far as it shows in resources: src/variant knows the rest.
+  in_tasks_table = var.variant == "dynamodb"
+  by_listing     = contains(["sync", "async"], var.variant)
+
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
-  table_names  = { for table in ["items", "ledger"] : table => "${var.name}-${table}" }
+  table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }
 
   # Computed, so that no policy waits for the resource it names.
   buckets = { for bucket, name in local.bucket_names : bucket => "arn:${var.account.partition}:s3:::${name}" }
@@ -194,6 +198,39 @@ resource "aws_dynamodb_table" "ledger" {
   }
 }
 
+resource "aws_dynamodb_table" "tasks" {
+  count = local.in_tasks_table ? 1 : 0
+
+  name                        = local.table_names["tasks"]
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "pk"
+  range_key                   = "record"
+  deletion_protection_enabled = var.protect_data
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "record"
+    type = "N"
+  }
+
+  ttl {
+    attribute_name = "expiresAt"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.protect_data
+  }
+
+  server_side_encryption {
+    enabled = true
+  }
+}
+
 # Queues
 
 module "queue" {
@@ -241,29 +278,48 @@ locals {
     }
   }
 
+  tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
+
   # Who reads a bucket may also list it, else S3 answers 403 instead of 404 for an object that is missing:
   # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
   permissions = {
     scatter = {
       ReadInput  = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
       ListInput  = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
-      WriteWork  = { actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] }
       KeepLedger = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn] }
     }
     process = {
-      KeepWork   = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
-      ListWork   = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       WriteItems = { actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = [local.tables["items"]] }
       MarkLedger = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn] }
     }
     gather = {
-      ReadWork    = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
-      ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       WriteOutput = { actions = ["s3:PutObject", "s3:AbortMultipartUpload"], resources = ["${local.buckets["output"]}/*"] }
       CloseLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
     }
+  }
+
+  # Where chunks wait and results are kept: in the work bucket or in the tasks table.
+  chunk_permissions = local.in_tasks_table ? {
+    # A transaction of puts needs the right to put:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    scatter = [{ sid = "WriteTasks", actions = ["dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
+    process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
+    gather  = [{ sid = "ReadTasks", actions = ["dynamodb:Query"], resources = [local.tables["tasks"]] }]
+    } : {
+    scatter = concat(
+      [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] }],
+      [for sid in ["ListWork"] : { sid = sid, actions = ["s3:ListBucket"], resources = [local.buckets["work"]] } if local.by_listing],
+    )
+    process = [
+      { sid = "KeepWork", actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+    ]
+    gather = [
+      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+    ]
   }
 }
 
@@ -283,9 +339,11 @@ module "function" {
   batch_size          = each.value.batch_size
   maximum_concurrency = each.value.concurrency
 
-  permissions = local.permissions[each.key]
+  permissions = merge(local.permissions[each.key], { for permission in local.chunk_permissions[each.key] :
+    permission.sid => { actions = permission.actions, resources = permission.resources }
+  })
 
-  environment = merge(local.environments[each.key], {
+  environment = merge(local.environments[each.key], local.tasks_environment, {
     VARIANT      = var.variant
     LEDGER_TABLE = aws_dynamodb_table.ledger.name
     WORK_BUCKET  = aws_s3_bucket.this["work"].bucket

@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "variant" {
-  description = "Variant of the pipeline, told to every function."
+  description = "Variant of the pipeline, told to every function: sync and async list what is pending, dynamodb keeps it in a table."
   type        = string
   nullable    = false
 }
@@ -47,7 +47,7 @@ variable "concurrency" {
 }
 
 variable "batch_size" {
-  description = "Most chunk messages an invocation of process receives."
+  description = "Most messages an invocation of process receives."
   type        = number
   nullable    = false
 }
