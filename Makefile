@@ -11,6 +11,9 @@ ENV       ?= local
 VARIANT   ?= chunked
 FILE      ?= examples/orders.csv
 MINUTES   ?= 60
+COUNTS    ?= 10 100 1000 10000
+REPEAT    ?= 3
+SEED      ?= 1
 PYTHON    ?= python3
 TERRAFORM ?= terraform
 
@@ -60,6 +63,17 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_DEFAULT_REGION AWS_SESSION_TOKEN
 STATE := $(WORK)/$(subst /,,$(subst :,-,$(patsubst http://%,%,$(AWS_ENDPOINT_URL))))/$(SCOPE)terraform.tfstate
 endif
 
+# What measurements were made of: the code, not what was measured with it; and the emulator.
+COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
+TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' infra/local/emulator.py)
+TARGET_localstack = LocalStack $(shell sed -n 's/.*localstack:\([0-9.]*\)$$/\1/p' docker-compose.yml)
+TARGET            = $(if $(ENDPOINT),$(ENDPOINT),$(TARGET_$(ENV)))
+
+comma := ,
+empty :=
+space := $(empty) $(empty)
+list   = $(subst $(space),$(comma),$(strip $(1)))
+
 need       := infra/local/need
 emulator    = $(PYTHON) infra/local/emulator.py
 deployment  = $(PYTHON) infra/local/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
@@ -70,11 +84,11 @@ export VARIANT VARIANTS
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help build package start stop deploy destroy upload demo test fmt lint logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark report test fmt lint logs clean
 .PHONY: input deployed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings, as in: make demo FILE=my.csv KEY_FIELD=id SCHEMA=my.schema.json OUTPUT=out' \
 	  '  ENV         local: MiniStack on this machine; localstack: LocalStack in Docker; aws: your account' \
@@ -83,6 +97,7 @@ help: ## this list
 	  '  KEY_FIELD   field that is the key of a record' \
 	  '  SCHEMA      JSON Schema of a record, a file' \
 	  '  CHUNK_SIZE  most records in a chunk' \
+	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
 	  '  PORT        of the local AWS (4566); ENDPOINT=http://host:port uses one that already runs' \
@@ -141,6 +156,17 @@ upload: input deployed build ## submit FILE and return at once
 demo: input build start deploy ## all of it: build, start, deploy, submit FILE, print the summary
 	@$(BIN)/fanfold submit "$$FILE" --variant '$(VARIANT)' --wait $(if $(OUTPUT),--output "$$OUTPUT")
 
+benchmark: VARIANTS := $(or $(VARIANTS),sync async chunked dynamodb)
+benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor beside them
+	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \
+	  --repeat '$(REPEAT)' --seed '$(SEED)' --env '$(ENV)' --scope '$(SCOPE)' --target '$(TARGET)' --commitish '$(COMMITISH)'
+
+report: ## draw docs/report.svg and .png and write docs/report.md from measurements.csv
+	@$(need) cargo
+	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	@$(BIN)/benchmark report
+
 logs: deployed ## what the functions logged in the last MINUTES (60)
 	@"$$($(emulator) python)" infra/local/logs.py $(WORK)/deployment.json --minutes '$(MINUTES)'
 
@@ -157,7 +183,7 @@ lint: ## check the format, run clippy
 	@$(need) cargo fmt clippy terraform
 	cargo fmt --all --check
 	$(TERRAFORM) fmt -check -recursive infra
-	cargo clippy $(CARGO_FLAGS) --all-targets -- -D warnings
+	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 clean: $(if $(filter localstack,$(ENV)),stop) ## end the local AWS and remove target/; what is deployed to AWS stays known
 	@for facts in target/*/emulator.json; do \

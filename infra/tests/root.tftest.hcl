@@ -221,6 +221,11 @@ run "deployment" {
     condition = output.deployment == {
       region    = "eu-central-1"
       key_field = "itemNo"
+      parameters = {
+        chunk_size  = 500
+        concurrency = 50
+        memory_mb   = 512
+      }
       variants = {
         chunked = {
           input_bucket  = "anna-chunked-input-123456789012"

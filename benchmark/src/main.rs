@@ -1,0 +1,39 @@
+//! Drives a deployment of fanfold with generated batches, keeps what it measured, draws the report.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![warn(missing_docs)]
+
+mod batch;
+mod calls;
+mod check;
+mod cli;
+mod drive;
+mod estimate;
+mod floor;
+mod measurements;
+mod plan;
+mod prices;
+mod progress;
+mod records;
+mod report;
+mod row;
+mod site;
+mod stopwatch;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fanfold::runtime::telemetry;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    telemetry::init_command();
+    match cli::Cli::parse().run().await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

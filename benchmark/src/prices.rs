@@ -1,0 +1,125 @@
+//! What requests cost: the list prices of one region at one date.
+//!
+//! Sources: <https://aws.amazon.com/s3/pricing/>, <https://aws.amazon.com/sqs/pricing/>,
+//! <https://aws.amazon.com/dynamodb/pricing/on-demand/>. Free tiers and discounts are left out.
+
+use std::collections::BTreeSet;
+
+use crate::calls::Requests;
+
+/// When the prices were looked up. DynamoDB's were halved on 2024-11-01 and hold since.
+pub const AS_OF: &str = "July 2025";
+/// The region they are of.
+pub const REGION: &str = "us-east-1";
+
+/// Dollars for a million of what is counted.
+const S3_WRITE: f64 = 5.00;
+const S3_READ: f64 = 0.40;
+const SQS: f64 = 0.40;
+const DYNAMODB_WRITE_UNIT: f64 = 0.625;
+const DYNAMODB_READ_UNIT: f64 = 0.125;
+
+/// Items of one `BatchWriteItem` at most.
+const BATCH_ITEMS: u64 = 25;
+
+/// The table as the report shows it: what, and dollars per million.
+pub const TABLE: [(&str, f64); 6] = [
+    ("S3 PUT, POST, LIST, a part of an upload", S3_WRITE),
+    ("S3 GET, HEAD", S3_READ),
+    ("S3 DELETE, abort of an upload", 0.0),
+    ("SQS request (FIFO queues: 0.50, counted as this)", SQS),
+    ("DynamoDB on-demand write unit", DYNAMODB_WRITE_UNIT),
+    ("DynamoDB on-demand read unit", DYNAMODB_READ_UNIT),
+];
+
+/// What a batch's requests cost.
+#[derive(Debug, Default, PartialEq)]
+pub struct Cost {
+    /// Dollars.
+    pub dollars: f64,
+    /// Operations that have no price here, so that nothing is taken for free unseen.
+    pub unpriced: BTreeSet<String>,
+}
+
+/// The cost of the requests of a batch of `count` records.
+pub fn cost(requests: &Requests, count: u64) -> Cost {
+    let mut cost = Cost::default();
+    for (operation, number) in requests.values().flatten() {
+        match price(operation, *number, count) {
+            Some(millionths) => cost.dollars += millionths / 1e6,
+            None => drop(cost.unpriced.insert(operation.clone())),
+        }
+    }
+    cost
+}
+
+/// Millionths of a dollar for so many requests of one stage. An item written is one unit, which holds
+/// up to 1 KB; a batch of them is full, except that no stage writes more items than there are records.
+/// A read is one unit, which holds up to 4 KB: reads of many items are counted too low.
+fn price(operation: &str, number: u64, count: u64) -> Option<f64> {
+    let (service, name) = operation.split_once('.')?;
+    let each = match (service, name) {
+        ("s3", "GetObject" | "HeadObject") => S3_READ,
+        ("s3", "DeleteObject" | "DeleteObjects" | "AbortMultipartUpload") => 0.0,
+        ("s3", "PutObject" | "CopyObject" | "ListObjects" | "ListObjectsV2") => S3_WRITE,
+        ("s3", "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => S3_WRITE,
+        ("sqs", _) => SQS,
+        ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem") => DYNAMODB_WRITE_UNIT,
+        ("dynamodb", "BatchWriteItem") => {
+            let items = (number * BATCH_ITEMS).min(count.max(number));
+            return Some(items as f64 * DYNAMODB_WRITE_UNIT);
+        }
+        ("dynamodb", "GetItem" | "BatchGetItem" | "Query" | "Scan") => DYNAMODB_READ_UNIT,
+        _ => return None,
+    };
+    Some(number as f64 * each)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn requests(stages: &[(&str, &[(&str, u64)])]) -> Requests {
+        let counts = |some: &[(&str, u64)]| some.iter().map(|(name, n)| ((*name).to_owned(), *n)).collect();
+        stages.iter().map(|(stage, some)| ((*stage).to_owned(), counts(some))).collect()
+    }
+
+    fn dollars(stages: &[(&str, &[(&str, u64)])], count: u64) -> f64 {
+        cost(&requests(stages), count).dollars
+    }
+
+    #[test]
+    fn each_operation_has_its_price() {
+        for (operation, each) in [
+            ("s3.PutObject", 5.0),
+            ("s3.UploadPart", 5.0),
+            ("s3.GetObject", 0.4),
+            ("s3.DeleteObject", 0.0),
+            ("sqs.SendMessageBatch", 0.4),
+            ("dynamodb.UpdateItem", 0.625),
+            ("dynamodb.GetItem", 0.125),
+        ] {
+            let dollars = dollars(&[("process", &[(operation, 1_000_000)])], 1);
+            assert!((dollars - each).abs() < 1e-9, "{operation}: {dollars}");
+        }
+    }
+
+    #[test]
+    fn a_batch_write_counts_its_items() {
+        let full = dollars(&[("process", &[("dynamodb.BatchWriteItem", 40_000)])], 1_000_000);
+        assert!((full - 0.625).abs() < 1e-9, "{full}");
+        // One record is one item, not 25; two stages may each write it.
+        let one = dollars(&[("process", &[("dynamodb.BatchWriteItem", 1)])], 1);
+        assert!((one - 0.625e-6).abs() < 1e-12, "{one}");
+        let both: &[(&str, &[(&str, u64)])] =
+            &[("scatter", &[("dynamodb.BatchWriteItem", 1)]), ("process", &[("dynamodb.BatchWriteItem", 1)])];
+        assert!((dollars(both, 1) - 2.0 * one).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_has_no_price_is_named() {
+        let cost = cost(&requests(&[("process", &[("dynamodb.TransactWriteItems", 3), ("s3.PutObject", 1)])]), 1);
+        assert_eq!(cost.unpriced, ["dynamodb.TransactWriteItems".to_owned()].into());
+        assert!((cost.dollars - 5e-6).abs() < 1e-12);
+    }
+}

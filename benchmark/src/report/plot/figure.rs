@@ -1,0 +1,244 @@
+//! The figure: batch duration over records, both logarithmic.
+
+use std::ops::RangeInclusive;
+
+use fanfold::model::error::Result;
+use plotters::prelude::DrawingBackend;
+use plotters::style::RGBColor;
+use plotters::style::text_anchor::HPos;
+
+use super::canvas::{At, Canvas, HEIGHT, Script, Shape, Stroke, WIDTH};
+use super::labels::{Wish, place};
+use crate::progress::grouped;
+use crate::report::group::{Group, Series};
+use crate::report::published;
+
+const LEFT: f64 = 86.0;
+const RIGHT: f64 = 234.0;
+const TOP: f64 = 88.0;
+const BOTTOM: f64 = 96.0;
+
+const INK: RGBColor = RGBColor(34, 34, 34);
+const GREY: RGBColor = RGBColor(110, 110, 110);
+const GRID: RGBColor = RGBColor(222, 222, 222);
+
+const LINE_HEIGHT: f64 = 19.0;
+/// Ends of lines that are nearer than this make their labels one column.
+const COLUMN: f64 = 60.0;
+/// From a line's end to its label.
+const GAP: f64 = 14.0;
+
+/// How a variant looks: the colours are those of Okabe and Ito, which colour-blind people tell apart;
+/// marker and dashes say the same without any.
+struct Look {
+    color: RGBColor,
+    shape: Shape,
+    dashes: &'static [f64],
+    width: f64,
+}
+
+fn look(variant: &str) -> Look {
+    let (color, shape, dashes, width): (_, _, &[f64], _) = match variant {
+        "sync" => (RGBColor(0, 114, 178), Shape::Square, &[], 2.2),
+        "async" => (RGBColor(230, 159, 0), Shape::Triangle, &[12.0, 4.0], 2.2),
+        "dynamodb" => (RGBColor(204, 121, 167), Shape::Diamond, &[12.0, 4.0, 3.0, 4.0], 2.2),
+        "chunked" => (RGBColor(0, 143, 105), Shape::Circle, &[], 3.4),
+        "floor" => (RGBColor(60, 60, 60), Shape::Cross, &[3.0, 4.0], 2.2),
+        _ => (RGBColor(213, 94, 0), Shape::Diamond, &[7.0, 3.0], 2.2),
+    };
+    Look { color, shape, dashes, width }
+}
+
+/// From records and seconds to places.
+struct Axes {
+    /// Decades, by their exponents.
+    x: RangeInclusive<i32>,
+    y: RangeInclusive<i32>,
+}
+
+impl Axes {
+    /// Whole decades around all that is shown.
+    fn around(points: &[(f64, f64)]) -> Self {
+        let decades = |values: &mut dyn Iterator<Item = f64>| {
+            let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
+            // The published counts are one above a power of ten, which is no reason for another decade.
+            let (low, high) = ((low.log10() + 1e-3).floor() as i32, (high.log10() - 1e-3).ceil() as i32);
+            low..=high.max(low + 1)
+        };
+        Self { x: decades(&mut points.iter().map(|p| p.0)), y: decades(&mut points.iter().map(|p| p.1)) }
+    }
+
+    fn at(&self, (records, seconds): (f64, f64)) -> At {
+        let part = |value: f64, decades: &RangeInclusive<i32>| {
+            (value.log10() - f64::from(*decades.start())) / f64::from(decades.end() - decades.start())
+        };
+        let (width, height) = (f64::from(WIDTH) - LEFT - RIGHT, f64::from(HEIGHT) - TOP - BOTTOM);
+        (LEFT + width * part(records, &self.x), TOP + height * (1.0 - part(seconds, &self.y)))
+    }
+
+    fn corner(&self) -> (f64, f64) {
+        (10f64.powi(*self.x.start()), 10f64.powi(*self.y.start()))
+    }
+
+    fn far_corner(&self) -> (f64, f64) {
+        (10f64.powi(*self.x.end()), 10f64.powi(*self.y.end()))
+    }
+}
+
+/// A label and the end of its line.
+struct Label {
+    text: String,
+    end: At,
+    color: RGBColor,
+    bold: bool,
+}
+
+/// Draws the figure of a group.
+///
+/// # Errors
+/// `Internal`, which only a defect can cause.
+pub fn draw<DB: DrawingBackend>(canvas: &Canvas<DB>, group: &Group) -> Result<()> {
+    let measured = group.series.iter().flat_map(|series| {
+        series.points.iter().flat_map(|point| [point.min(), point.max()].map(|seconds| (point.count as f64, seconds)))
+    });
+    let published = published::ALL.iter().flat_map(published::Published::line);
+    let axes = Axes::around(&measured.chain(published).collect::<Vec<_>>());
+    canvas.clear()?;
+    grid(canvas, &axes)?;
+    words(canvas, group)?;
+    let mut labels = Vec::new();
+    for published in &published::ALL {
+        labels.push(draw_published(canvas, &axes, published)?);
+    }
+    for series in &group.series {
+        band(canvas, &axes, series)?;
+    }
+    for series in &group.series {
+        labels.extend(draw_series(canvas, &axes, series)?);
+    }
+    write_labels(canvas, &labels)
+}
+
+fn script(color: RGBColor, size: f64, anchor: HPos) -> Script {
+    Script { color, size, bold: false, anchor, upward: false }
+}
+
+fn grid<DB: DrawingBackend>(canvas: &Canvas<DB>, axes: &Axes) -> Result<()> {
+    let ((left, low), (right, high)) = (axes.corner(), axes.far_corner());
+    let rule = |width| Stroke { color: GRID, alpha: 1.0, width, dashes: &[] };
+    for exponent in axes.x.clone() {
+        let value = 10f64.powi(exponent);
+        canvas.line(&[axes.at((value, low)), axes.at((value, high))], rule(1.0))?;
+        let (x, y) = axes.at((value, low));
+        canvas.text(&grouped(value as u64), (x, y + 18.0), script(INK, 17.0, HPos::Center))?;
+    }
+    for exponent in axes.y.clone() {
+        let value = 10f64.powi(exponent);
+        canvas.line(&[axes.at((left, value)), axes.at((right, value))], rule(1.0))?;
+        let text = if exponent < 0 { format!("{value}") } else { grouped(value as u64) };
+        let (x, y) = axes.at((left, value));
+        canvas.text(&text, (x - 10.0, y), script(INK, 17.0, HPos::Right))?;
+    }
+    let frame = [axes.at((left, high)), axes.at((left, low)), axes.at((right, low))];
+    canvas.line(&frame, Stroke { color: GREY, alpha: 1.0, width: 1.4, dashes: &[] })?;
+    let middle = axes.at(((left * right).sqrt(), (low * high).sqrt()));
+    canvas.text("records in the batch", (middle.0, f64::from(HEIGHT) - 54.0), script(INK, 18.0, HPos::Center))?;
+    let upward = Script { upward: true, ..script(INK, 18.0, HPos::Center) };
+    canvas.text("seconds", (22.0, middle.1), upward)
+}
+
+/// Title, place and legend.
+fn words<DB: DrawingBackend>(canvas: &Canvas<DB>, group: &Group) -> Result<()> {
+    let title = Script { bold: true, ..script(INK, 25.0, HPos::Left) };
+    canvas.text("From upload to summary: seconds by batch size and variant", (LEFT, 28.0), title)?;
+    let day = group.period.1.get(..10).unwrap_or_default();
+    let place = format!("fanfold {} on {}, {day}", group.commitish, group.target);
+    canvas.text(&place, (LEFT, 60.0), script(GREY, 18.0, HPos::Left))?;
+    let runs: Vec<usize> = group.series.iter().flat_map(|s| s.points.iter().map(|p| p.seconds.len())).collect();
+    let (least, most) = (runs.iter().min().unwrap_or(&0), runs.iter().max().unwrap_or(&0));
+    let runs = if least == most { format!("{most}") } else { format!("{least} to {most}") };
+    let legend = format!(
+        "Lines: medians of {runs} runs. Bands: fastest to slowest. Small points: single runs. \
+         floor: only writing the same items. Thin grey dashes: as published, other code on AWS in 2020."
+    );
+    canvas.text(&legend, (LEFT, f64::from(HEIGHT) - 20.0), script(GREY, 15.0, HPos::Left))
+}
+
+fn draw_published<DB: DrawingBackend>(
+    canvas: &Canvas<DB>,
+    axes: &Axes,
+    published: &published::Published,
+) -> Result<Label> {
+    let line: Vec<At> = published.line().into_iter().map(|point| axes.at(point)).collect();
+    canvas.line(&line, Stroke { color: GREY, alpha: 1.0, width: 1.2, dashes: &[5.0, 4.0] })?;
+    for (count, seconds) in published.figures {
+        canvas.marker(look(published.variant).shape, axes.at((*count as f64, *seconds)), 7.0, GREY, 1.0)?;
+    }
+    let end = line.last().copied().unwrap_or_default();
+    Ok(Label { text: format!("{}, {}", published.variant, published::LABEL), end, color: GREY, bold: false })
+}
+
+fn band<DB: DrawingBackend>(canvas: &Canvas<DB>, axes: &Axes, series: &Series) -> Result<()> {
+    if series.points.len() < 2 {
+        return Ok(());
+    }
+    let upper = series.points.iter().map(|point| axes.at((point.count as f64, point.max())));
+    let lower = series.points.iter().rev().map(|point| axes.at((point.count as f64, point.min())));
+    canvas.fill(&upper.chain(lower).collect::<Vec<_>>(), look(&series.variant).color, 0.16)
+}
+
+fn draw_series<DB: DrawingBackend>(canvas: &Canvas<DB>, axes: &Axes, series: &Series) -> Result<Option<Label>> {
+    let Look { color, shape, dashes, width } = look(&series.variant);
+    let medians: Vec<At> = series.points.iter().map(|p| axes.at((p.count as f64, p.median()))).collect();
+    canvas.line(&medians, Stroke { color, alpha: 1.0, width, dashes })?;
+    for point in &series.points {
+        for seconds in &point.seconds {
+            canvas.marker(shape, axes.at((point.count as f64, *seconds)), 5.0, color, 0.55)?;
+        }
+    }
+    for at in &medians {
+        canvas.marker(shape, *at, 11.0, color, 1.0)?;
+    }
+    let label = |end: &At| Label { text: series.variant.clone(), end: *end, color, bold: true };
+    Ok(medians.last().map(label))
+}
+
+fn write_labels<DB: DrawingBackend>(canvas: &Canvas<DB>, labels: &[Label]) -> Result<()> {
+    let wishes: Vec<Wish> = labels.iter().map(|label| Wish { x: label.end.0, y: label.end.1 }).collect();
+    for (label, y) in labels.iter().zip(place(&wishes, LINE_HEIGHT, COLUMN)) {
+        let (x, wish) = label.end;
+        if (y - wish).abs() > LINE_HEIGHT / 3.0 {
+            let lead = [(x + 5.0, wish), (x + GAP - 3.0, y)];
+            canvas.line(&lead, Stroke { color: label.color, alpha: 0.7, width: 1.0, dashes: &[] })?;
+        }
+        let size = if label.bold { 19.0 } else { 15.0 };
+        let script = Script { bold: label.bold, ..script(label.color, size, HPos::Left) };
+        canvas.fade(&label.text, (x + GAP, y), script)?;
+        canvas.text(&label.text, (x + GAP, y), script)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn axes_are_whole_decades_around_the_points() {
+        let axes = Axes::around(&[(10.0, 0.12), (1_000_001.0, 438.0)]);
+        assert_eq!((axes.x.clone(), axes.y.clone()), (1..=6, -1..=3));
+        assert_eq!(axes.at((10.0, 1000.0)), (LEFT, TOP));
+        let one = Axes::around(&[(10.0, 1.0)]);
+        assert_eq!((one.x, one.y), (1..=2, 0..=1));
+    }
+
+    #[test]
+    fn variants_differ_without_colour() {
+        let looks = ["sync", "async", "dynamodb", "chunked", "floor"].map(look);
+        for (at, one) in looks.iter().enumerate() {
+            for other in &looks[..at] {
+                assert!(one.shape != other.shape);
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Where a run takes place: the deployment, clients for it, and what every row says about it.
+
+use std::path::Path;
+
+use fanfold::blob::s3::S3Blob;
+use fanfold::items::dynamodb::DynamoItems;
+use fanfold::ledger::dynamodb::DynamoLedger;
+use fanfold::model::error::{Error, Result};
+use fanfold::runtime::aws::Clients;
+use fanfold::runtime::deployment::{Deployment, Resources};
+use serde::Deserialize;
+
+use crate::cli::Labels;
+use crate::plan::FLOOR;
+use crate::records::KEY_FIELD;
+
+/// Requests that a check has under way at once.
+const CHECK_WIDTH: usize = 16;
+
+/// What the deployment's file says beyond what the library needs.
+#[derive(Debug, Default, Deserialize)]
+pub struct Facts {
+    /// The region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The field that is the items' key.
+    #[serde(default)]
+    pub key_field: Option<String>,
+    /// How it was set up.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+/// How a deployment was set up.
+#[derive(Debug, Default, Deserialize)]
+pub struct Parameters {
+    /// Most records in a chunk.
+    #[serde(default)]
+    pub chunk_size: Option<u32>,
+    /// Most process functions at once.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
+    /// Memory of the process function.
+    #[serde(default)]
+    pub memory_mb: Option<u32>,
+}
+
+/// The place of a run.
+pub struct Site {
+    clients: Clients,
+    deployment: Deployment,
+    /// What every row says.
+    pub labels: Labels,
+}
+
+/// The stores of one variant.
+pub struct Pipeline {
+    /// Where uploads go.
+    pub input: S3Blob,
+    /// The name of that bucket.
+    pub input_bucket: String,
+    /// Where results come from.
+    pub output: S3Blob,
+    /// The items.
+    pub items: DynamoItems,
+    /// The batches.
+    pub ledger: DynamoLedger,
+}
+
+impl Site {
+    /// Opens the deployment that a file describes, for these variants.
+    ///
+    /// # Errors
+    /// `Config` if there is none, or not of a variant, or not one that can be measured.
+    pub async fn open(path: &Path, variants: &[String], mut labels: Labels) -> Result<Self> {
+        let deployment = Deployment::read(path)?;
+        for variant in variants.iter().filter(|variant| *variant != FLOOR) {
+            deployment.variant(Some(variant))?;
+        }
+        let facts = facts(path)?;
+        if let Some(key) = facts.key_field.as_deref().filter(|key| *key != KEY_FIELD) {
+            return Err(Error::config(format!(
+                "the deployment's key field is {key:?}, and the benchmark's records have {KEY_FIELD:?}: \
+                 deploy without KEY_FIELD"
+            )));
+        }
+        labels.complete(&facts, deployment.endpoint.is_some());
+        let clients = match &deployment.endpoint {
+            Some(endpoint) => Clients::of_emulator(endpoint).await,
+            None => Clients::from_env().await,
+        };
+        Ok(Self { clients, deployment, labels })
+    }
+
+    /// The stores of a variant.
+    ///
+    /// # Errors
+    /// `Config` if it is not deployed.
+    pub fn pipeline(&self, variant: &str) -> Result<Pipeline> {
+        let resources = self.deployment.variant(Some(variant))?;
+        let bucket = |name: &str| S3Blob::new(self.clients.s3.clone(), name);
+        Ok(Pipeline {
+            input: bucket(&resources.input_bucket),
+            input_bucket: resources.input_bucket.clone(),
+            output: bucket(&resources.output_bucket),
+            items: self.items(resources, CHECK_WIDTH),
+            ledger: DynamoLedger::new(self.clients.dynamodb.clone(), &resources.ledger_table),
+        })
+    }
+
+    /// The table that the floor writes to and its name: the one of `chunked`, else of the first
+    /// variant there is.
+    ///
+    /// # Errors
+    /// `Config` if no variant is deployed.
+    pub fn floor_items(&self, width: usize) -> Result<(DynamoItems, &str)> {
+        let variants = &self.deployment.variants;
+        let resources = variants.get("chunked").or_else(|| variants.values().next());
+        let resources = resources.ok_or_else(|| Error::config("no variant is deployed; run `make deploy`"))?;
+        Ok((self.items(resources, width), &resources.items_table))
+    }
+
+    fn items(&self, resources: &Resources, width: usize) -> DynamoItems {
+        DynamoItems::new(self.clients.dynamodb.clone(), &resources.items_table, KEY_FIELD, width)
+    }
+}
+
+fn facts(path: &Path) -> Result<Facts> {
+    let unreadable = || Error::config(format!("{} is not a deployment; run `make deploy` again", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|e| unreadable().because(e))?;
+    serde_json::from_str(&text).map_err(|e| unreadable().because(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn refusal(deployment: Option<&str>, variants: &[&str]) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deployment.json");
+        if let Some(text) = deployment {
+            std::fs::write(&path, text).unwrap();
+        }
+        let variants: Vec<String> = variants.iter().map(|name| (*name).to_owned()).collect();
+        match Site::open(&path, &variants, Labels::default()).await {
+            Ok(_) => String::new(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    const RESOURCES: &str = r#"{"input_bucket":"i","work_bucket":"w","output_bucket":"o","items_table":"it",
+        "ledger_table":"l","queues":{},"dead_letter_queues":{}}"#;
+
+    #[tokio::test]
+    async fn what_is_not_deployed_is_told_with_what_is() {
+        assert!(refusal(None, &["sync"]).await.contains("make deploy"));
+        assert!(refusal(Some("{"), &["sync"]).await.contains("make deploy"));
+        let deployed = format!(r#"{{"variants":{{"async":{RESOURCES},"chunked":{RESOURCES}}}}}"#);
+        let told = refusal(Some(&deployed), &["chunked", "serial"]).await;
+        assert!(told.contains("\"serial\" is not deployed; deployed are: async, chunked"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn another_key_field_is_refused() {
+        let deployed = format!(r#"{{"key_field":"zip","variants":{{"chunked":{RESOURCES}}}}}"#);
+        assert!(refusal(Some(&deployed), &["chunked"]).await.contains("deploy without KEY_FIELD"));
+    }
+}
