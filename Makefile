@@ -156,6 +156,8 @@ upload: input deployed build ## submit FILE and return at once
 demo: input build start deploy ## all of it: build, start, deploy, submit FILE, print the summary
 	@$(BIN)/fanfold submit "$$FILE" --variant '$(VARIANT)' --wait $(if $(OUTPUT),--output "$$OUTPUT")
 
+# What else is deployed stays.
+benchmark: export KEEP_VARIANTS := yes
 benchmark: VARIANTS := $(or $(VARIANTS),sync async chunked dynamodb)
 benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor beside them
 	cargo build $(CARGO_FLAGS) --package fanfold-benchmark

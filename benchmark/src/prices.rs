@@ -21,6 +21,9 @@ const DYNAMODB_READ_UNIT: f64 = 0.125;
 
 /// Items of one `BatchWriteItem` at most.
 const BATCH_ITEMS: u64 = 25;
+/// Rows of one `TransactWriteItems` at most, each of which costs two units.
+const TRANSACTION_ROWS: u64 = 100;
+const TRANSACTION: &str = "dynamodb.TransactWriteItems";
 
 /// The table as the report shows it: what, and dollars per million.
 pub const TABLE: [(&str, f64); 6] = [
@@ -44,8 +47,11 @@ pub struct Cost {
 /// The cost of the requests of a batch of `count` records.
 pub fn cost(requests: &Requests, count: u64) -> Cost {
     let mut cost = Cost::default();
+    // A variant that keeps its records in a table writes each outcome there beside the item.
+    let in_table = requests.values().any(|stage| stage.contains_key(TRANSACTION));
+    let writes = if in_table { 2 * count } else { count };
     for (operation, number) in requests.values().flatten() {
-        match price(operation, *number, count) {
+        match price(operation, *number, count, writes) {
             Some(millionths) => cost.dollars += millionths / 1e6,
             None => drop(cost.unpriced.insert(operation.clone())),
         }
@@ -54,9 +60,10 @@ pub fn cost(requests: &Requests, count: u64) -> Cost {
 }
 
 /// Millionths of a dollar for so many requests of one stage. An item written is one unit, which holds
-/// up to 1 KB; a batch of them is full, except that no stage writes more items than there are records.
+/// up to 1 KB, and two in a transaction; a batch of them is full, except that no stage writes more
+/// than `writes` items and no transactions more than a row for each of `count` records.
 /// A read is one unit, which holds up to 4 KB: reads of many items are counted too low.
-fn price(operation: &str, number: u64, count: u64) -> Option<f64> {
+fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f64> {
     let (service, name) = operation.split_once('.')?;
     let each = match (service, name) {
         ("s3", "GetObject" | "HeadObject") => S3_READ,
@@ -66,8 +73,12 @@ fn price(operation: &str, number: u64, count: u64) -> Option<f64> {
         ("sqs", _) => SQS,
         ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem") => DYNAMODB_WRITE_UNIT,
         ("dynamodb", "BatchWriteItem") => {
-            let items = (number * BATCH_ITEMS).min(count.max(number));
+            let items = (number * BATCH_ITEMS).min(writes.max(number));
             return Some(items as f64 * DYNAMODB_WRITE_UNIT);
+        }
+        ("dynamodb", "TransactWriteItems") => {
+            let rows = (number * TRANSACTION_ROWS).min(count.max(number));
+            return Some(2.0 * rows as f64 * DYNAMODB_WRITE_UNIT);
         }
         ("dynamodb", "GetItem" | "BatchGetItem" | "Query" | "Scan") => DYNAMODB_READ_UNIT,
         _ => return None,
@@ -117,9 +128,18 @@ mod tests {
     }
 
     #[test]
+    fn a_table_of_tasks_is_paid_for_too() {
+        // A row in a transaction (2 units), the item (1), the row with its outcome (1).
+        let scatter: &[(&str, u64)] = &[("dynamodb.TransactWriteItems", 10_000)];
+        let process: &[(&str, u64)] = &[("dynamodb.BatchWriteItem", 80_000)];
+        let all = dollars(&[("scatter", scatter), ("process", process)], 1_000_000);
+        assert!((all - 4.0 * 0.625).abs() < 1e-9, "{all}");
+    }
+
+    #[test]
     fn what_has_no_price_is_named() {
-        let cost = cost(&requests(&[("process", &[("dynamodb.TransactWriteItems", 3), ("s3.PutObject", 1)])]), 1);
-        assert_eq!(cost.unpriced, ["dynamodb.TransactWriteItems".to_owned()].into());
+        let cost = cost(&requests(&[("process", &[("dynamodb.ExecuteStatement", 3), ("s3.PutObject", 1)])]), 1);
+        assert_eq!(cost.unpriced, ["dynamodb.ExecuteStatement".to_owned()].into());
         assert!((cost.dollars - 5e-6).abs() < 1e-12);
     }
 }

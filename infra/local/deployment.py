@@ -217,11 +217,12 @@ def deployed_in(state):
 def variables(options, deployed):
     """The settings as Terraform's variables, those that were given."""
     given = {"scope": setting("SCOPE"), "package": str(Path(options.package).resolve()) if options.package else ""}
-    if setting("VARIANTS"):
-        given["variants"] = json.dumps(setting("VARIANTS").replace(",", " ").split())
-    elif setting("VARIANT"):
+    asked = set((setting("VARIANTS") or setting("VARIANT")).replace(",", " ").split())
+    if asked and (not setting("VARIANTS") or setting("KEEP_VARIANTS")):
         # What else is deployed stays.
-        given["variants"] = json.dumps(sorted({setting("VARIANT"), *(deployed or {}).get("variants", {})}))
+        asked |= set((deployed or {}).get("variants", {}))
+    if asked:
+        given["variants"] = json.dumps(sorted(asked))
     if setting("SCHEMA"):
         schema = Path(setting("SCHEMA")).resolve()
         if not schema.is_file():

@@ -158,6 +158,8 @@ class SettingsTest(Scratch):
         deployed = {"variants": {"sync": {}}}
         self.assertEqual(self.variables(deployed, VARIANT="chunked")["TF_VAR_variants"], '["chunked", "sync"]')
         self.assertEqual(self.variables(deployed, VARIANTS="a, b")["TF_VAR_variants"], '["a", "b"]')
+        kept = self.variables(deployed, VARIANTS="a b", KEEP_VARIANTS="yes")
+        self.assertEqual(kept["TF_VAR_variants"], '["a", "b", "sync"]')
 
     def test_only_an_emulators_data_is_unprotected(self):
         self.assertEqual(self.variables(emulator=True)["TF_VAR_protect_data"], "false")

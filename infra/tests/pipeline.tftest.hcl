@@ -383,6 +383,8 @@ run "roles" {
       ])) == toset([
       "s3:GetObject arn:aws:s3:::anna-chunked-work-123456789012/*",
       "s3:ListBucket arn:aws:s3:::anna-chunked-work-123456789012",
+      "s3:GetObject arn:aws:s3:::anna-chunked-output-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-chunked-output-123456789012",
       "s3:PutObject arn:aws:s3:::anna-chunked-output-123456789012/*",
       "s3:AbortMultipartUpload arn:aws:s3:::anna-chunked-output-123456789012/*",
       "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-ledger",
@@ -463,6 +465,8 @@ run "roles_of_a_variant_that_lists" {
     condition = toset(flatten([for statement in jsondecode(module.function["gather"].policy).Statement :
       [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
       ])) == toset([
+      "s3:GetObject arn:aws:s3:::anna-sync-output-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-sync-output-123456789012",
       "s3:PutObject arn:aws:s3:::anna-sync-output-123456789012/*",
       "s3:AbortMultipartUpload arn:aws:s3:::anna-sync-output-123456789012/*",
       "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sync-ledger",
@@ -478,6 +482,53 @@ run "roles_of_a_variant_that_lists" {
       "s3:ListBucket arn:aws:s3:::anna-sync-work-123456789012",
     ])
     error_message = "gather of sync may do what its stage does on its resources, and nothing else"
+  }
+}
+
+run "async_lists_too" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    name    = "anna-async"
+    variant = "async"
+  }
+
+  assert {
+    condition = { for stage, function in module.function : stage => toset(flatten([for statement in jsondecode(function.policy).Statement : [
+      for action in statement.Action : action if startswith(statement.Resource[0], "arn:aws:s3:::anna-async-work-")
+      ]])) } == {
+      scatter = toset(["s3:PutObject", "s3:ListBucket"])
+      process = toset(["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:ListBucket"])
+      gather  = toset(["s3:GetObject", "s3:ListBucket"])
+    }
+    error_message = "every stage of async may list the work bucket"
+  }
+
+  assert {
+    condition     = length(aws_dynamodb_table.tasks) == 0 && !anytrue([for function in module.function : contains(keys(function.settings.environment), "TASKS_TABLE")])
+    error_message = "async keeps nothing in a tasks table"
+  }
+}
+
+run "unprotected_dynamodb" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    variant      = "dynamodb"
+    protect_data = false
+  }
+
+  assert {
+    condition     = !aws_dynamodb_table.tasks[0].deletion_protection_enabled && !aws_dynamodb_table.tasks[0].point_in_time_recovery[0].enabled
+    error_message = "unprotected: the tasks table may be deleted and keeps no backups"
   }
 }
 
@@ -503,7 +554,7 @@ run "roles_and_table_of_dynamodb" {
   assert {
     condition = (aws_dynamodb_table.tasks[0].billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.tasks[0].server_side_encryption[0].enabled
       && aws_dynamodb_table.tasks[0].ttl[0].attribute_name == "expiresAt" && aws_dynamodb_table.tasks[0].ttl[0].enabled
-    && aws_dynamodb_table.tasks[0].deletion_protection_enabled)
+    && aws_dynamodb_table.tasks[0].deletion_protection_enabled && aws_dynamodb_table.tasks[0].point_in_time_recovery[0].enabled)
     error_message = "tasks are paid for by request, encrypted, protected, and forgotten when they expire"
   }
 
@@ -561,6 +612,8 @@ run "roles_and_table_of_dynamodb" {
     condition = toset(flatten([for statement in jsondecode(module.function["gather"].policy).Statement :
       [for pair in setproduct(statement.Action, statement.Resource) : "${pair[0]} ${pair[1]}"]
       ])) == toset([
+      "s3:GetObject arn:aws:s3:::anna-dynamodb-output-123456789012/*",
+      "s3:ListBucket arn:aws:s3:::anna-dynamodb-output-123456789012",
       "s3:PutObject arn:aws:s3:::anna-dynamodb-output-123456789012/*",
       "s3:AbortMultipartUpload arn:aws:s3:::anna-dynamodb-output-123456789012/*",
       "dynamodb:GetItem arn:aws:dynamodb:eu-central-1:123456789012:table/anna-dynamodb-ledger",
@@ -588,7 +641,8 @@ run "urls_and_longest_environments" {
   }
 
   variables {
-    name          = "a23456789-123456789-123456789-123456chunked"
+    name          = "a23456789-123456789-123456789-12345dynamodb"
+    variant       = "dynamodb" # it has the most to tell
     account       = { partition = "aws-cn", region = "cn-northwest-1", id = "123456789012" }
     chunk_size    = 10000
     key_field     = format("%0255d", 0)
@@ -598,32 +652,32 @@ run "urls_and_longest_environments" {
 
   override_resource {
     target = module.queue["scatter"].aws_sqs_queue.dead_letter
-    values = { url = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-scatter-dlq" }
+    values = { url = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-scatter-dlq" }
   }
 
   override_resource {
     target = module.queue["process"].aws_sqs_queue.dead_letter
-    values = { url = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-process-dlq" }
+    values = { url = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-process-dlq" }
   }
 
   override_resource {
     target = module.queue["gather"].aws_sqs_queue.dead_letter
-    values = { url = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-gather-dlq.fifo" }
+    values = { url = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-gather-dlq.fifo" }
   }
 
   assert {
     condition = { for stage, function in module.function : stage => { for name, value in function.settings.environment : name => value if endswith(name, "_URL") } } == {
       scatter = {
-        SOURCE_QUEUE_URL  = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-scatter"
-        PROCESS_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-process"
-        GATHER_QUEUE_URL  = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-gather.fifo"
+        SOURCE_QUEUE_URL  = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-scatter"
+        PROCESS_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-process"
+        GATHER_QUEUE_URL  = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-gather.fifo"
       }
       process = {
-        SOURCE_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-process"
-        GATHER_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-gather.fifo"
+        SOURCE_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-process"
+        GATHER_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-gather.fifo"
       }
       gather = {
-        SOURCE_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-123456chunked-gather.fifo"
+        SOURCE_QUEUE_URL = "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-gather.fifo"
       }
     }
     error_message = "every function is told the queues it works with"

@@ -94,6 +94,22 @@ run "every_variant" {
   }
 }
 
+run "every_variant_with_a_batch_size" {
+  command = plan
+
+  variables {
+    variants   = ["sync", "async", "chunked", "dynamodb"]
+    batch_size = 3
+  }
+
+  assert {
+    condition = { for variant, pipeline in module.pipeline : variant => { for stage, settings in pipeline.settings : stage => settings.batch_size } } == {
+      for variant in ["sync", "async", "chunked", "dynamodb"] : variant => { scatter = 1, process = 3, gather = 1 }
+    }
+    error_message = "a batch size that is given is that of process in every variant"
+  }
+}
+
 run "part_of_an_object" {
   command = plan
 

@@ -42,6 +42,50 @@ run "accepts_the_longest_scope" {
   }
 }
 
+run "accepts_the_longest_scope_of_the_shortest_variant" {
+  command = plan
+
+  variables {
+    scope    = "a23456789-123456789-123456789-123456789"
+    variants = ["sync"]
+  }
+
+  assert {
+    condition     = length(module.pipeline["sync"].deployment.output_bucket) == 63
+    error_message = "a shorter variant leaves the scope what it does not need"
+  }
+}
+
+run "accepts_the_longest_scope_of_all_variants" {
+  command = plan
+
+  variables {
+    scope    = "a23456789-123456789-123456789-12345"
+    variants = ["sync", "async", "chunked", "dynamodb"]
+  }
+
+  assert {
+    condition     = length(module.pipeline["dynamodb"].deployment.output_bucket) == 63
+    error_message = "the longest variant says how long the scope may be"
+  }
+
+  assert {
+    condition     = alltrue(flatten([for pipeline in module.pipeline : [for name in values(pipeline.deployment.functions) : length(name) <= 64]]))
+    error_message = "with the longest scope, names of functions and roles fit"
+  }
+}
+
+run "rejects_scope_too_long_for_one_of_the_variants" {
+  command = plan
+
+  variables {
+    scope    = "a23456789-123456789-123456789-123456"
+    variants = ["chunked", "dynamodb"]
+  }
+
+  expect_failures = [var.scope]
+}
+
 run "accepts_the_least" {
   command = plan
 

@@ -259,7 +259,7 @@ impl Ledger for DynamoLedger {
                 batch_key(batch),
                 "SET #state = :gathering, #owner = :owner, #leaseUntil = :until, \
                  #gatherStartedAt = if_not_exists(#gatherStartedAt, :now) ADD #gatherAttempts :one",
-                "#state = :processing OR (#state = :gathering AND #leaseUntil < :now)",
+                "#state = :processing OR (#state = :gathering AND (#leaseUntil < :now OR #owner = :owner))",
                 &["state", "owner", "leaseUntil", "gatherStartedAt", "gatherAttempts"],
             )
             .expression_attribute_values(":processing", text(BatchState::Processing.name()))

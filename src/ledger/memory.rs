@@ -106,7 +106,9 @@ impl Ledger for MemoryLedger {
             let (batch, held_by) = state.batch(batch)?;
             let free = match batch.state {
                 BatchState::Processing => true,
-                BatchState::Gathering => batch.lease_until.is_some_and(|lease| lease < now),
+                BatchState::Gathering => {
+                    batch.lease_until.is_some_and(|lease| lease < now) || held_by.as_deref() == Some(owner)
+                }
                 BatchState::Scattering => return Err(Error::internal("a batch was taken before it was sealed")),
                 _ => return Ok(Taken::Closed(Box::new(batch.clone()))),
             };

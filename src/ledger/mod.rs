@@ -74,7 +74,8 @@ pub trait Ledger: Send + Sync + 'static {
     /// batch after it. A batch sealed before keeps its first seal.
     fn seal(&self, batch: &BatchId, sealing: &Sealing) -> impl Future<Output = Result<Batch>> + Send;
 
-    /// Takes a sealed batch for `owner` until `until`, unless it is closed or another lease runs.
+    /// Takes a sealed batch for `owner` until `until`, unless it is closed or somebody else's lease
+    /// runs. Who holds it already may take it again.
     fn take(
         &self,
         batch: &BatchId,

@@ -57,9 +57,22 @@ pub struct Response {
     pub message: String,
 }
 
+/// The longest message of an outcome: a reason may quote a value, and a value can be long.
+pub const MAX_MESSAGE_BYTES: usize = 1000;
+
+/// A message cut to [`MAX_MESSAGE_BYTES`].
+pub fn cut(mut message: String) -> String {
+    if message.len() > MAX_MESSAGE_BYTES {
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES - '…'.len_utf8()));
+        message.push('…');
+    }
+    message
+}
+
 impl Outcome {
     /// The outcome of an entry; `failure` says why it was not stored.
     pub fn of(entry: Entry, failure: Option<String>) -> Self {
+        let failure = failure.map(cut);
         Self {
             index: entry.index,
             request: entry.record,
@@ -71,6 +84,16 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        assert_eq!(cut("short".into()), "short");
+        for long in ["x".repeat(5000), "ü".repeat(5000), format!("x{}", "漢".repeat(5000))] {
+            let message = cut(long);
+            assert!(message.len() <= MAX_MESSAGE_BYTES && message.len() > MAX_MESSAGE_BYTES - 8, "{}", message.len());
+            assert!(message.ends_with('…'));
+        }
+    }
 
     #[test]
     fn an_entry_survives_its_line() {

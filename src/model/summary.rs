@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ids::BatchId;
 use super::progress::BatchState;
+use super::record::cut;
 use super::timestamp::Timestamp;
 
 /// How many failed records the summary itself names.
@@ -21,7 +22,7 @@ pub struct Fault {
 impl Fault {
     /// A fault by its code and words.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into() }
+        Self { code: code.to_owned(), message: cut(message.into()) }
     }
 }
 

@@ -55,10 +55,16 @@ impl<S: Stores> Gather<S> {
             return Ok(Outcome::Done);
         }
         if !self.batches.is_complete(&batch).await? {
-            // Whoever completes it will say so again.
-            return Ok(Outcome::Discarded(format!("batch {id} is not complete")));
+            if batch.sealing.is_none() {
+                // Whoever completes it will say so.
+                return Ok(Outcome::Discarded(format!("batch {id} is not complete")));
+            }
+            // A repeated scatter may put back what a listing had found gone. This message must stay:
+            // for five minutes the queue drops another with the same deduplication id.
+            return Err(Error::transient(format!("batch {id} has pending chunks again")));
         }
-        let owner = format!("{}#{}", delivery.id, delivery.attempt);
+        // A message that failed comes again with the same id, and goes on with what it holds.
+        let owner = delivery.id.clone();
         match self.batches.ledger.take(&id, &owner, self.clock.now(), deadline).await? {
             Taken::Closed(_) => Ok(Outcome::Done),
             Taken::Held(_) => Err(Error::transient(format!("batch {id} is being gathered by another function"))),

@@ -15,8 +15,11 @@ use crate::model::summary::Fault;
 
 /// The size from which a chunk is full, whatever the number of its records.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
-/// What is decoded at a time; gzip may make a thousand times as much of it.
+/// What is decoded at a time.
 const PIECE: usize = 8 * 1024;
+/// The same of gzip, which may make a thousand times as much of it: records are cut into chunks
+/// between pieces only, and small ones take many times their text in memory.
+const PACKED_PIECE: usize = 512;
 
 /// What comes of the input: chunks, then one end.
 #[derive(Debug)]
@@ -53,6 +56,7 @@ pub struct End {
 pub struct Splitter {
     body: Body,
     piece: Bytes,
+    most: usize,
     decoder: Decoder,
     chunk_size: usize,
     most_chunks: u32,
@@ -73,6 +77,7 @@ impl Splitter {
         Self {
             body,
             piece: Bytes::new(),
+            most: if format.gzip { PACKED_PIECE } else { PIECE },
             decoder: Decoder::new(format, key_field),
             chunk_size: chunk_size.max(1),
             most_chunks,
@@ -117,7 +122,7 @@ impl Splitter {
         if self.piece.is_empty() {
             self.piece = self.body.next().await.transpose()?.unwrap_or_default();
         }
-        let piece = self.piece.split_to(PIECE.min(self.piece.len()));
+        let piece = self.piece.split_to(self.most.min(self.piece.len()));
         let decoded = if piece.is_empty() {
             self.at_end = true;
             self.decoder.finish(&mut self.decoded)

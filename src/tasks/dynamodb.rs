@@ -178,6 +178,8 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     let record = text("request").and_then(|record| RawValue::from_string(record).ok()).ok_or_else(corrupt)?;
     let (fault, message) = (text("fault"), text("message").unwrap_or_default());
     let success = item.get("success").and_then(|value| value.as_bool().ok().copied());
+    // A repeat finds the reason again, which may be that the record could not even be decoded.
+    let fault = fault.or_else(|| (success == Some(false)).then(|| message.clone()));
     let response = success.map(|success| Response { success, message });
     Ok(Row { entry: Entry { index, record, fault }, response })
 }

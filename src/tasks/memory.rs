@@ -44,7 +44,9 @@ impl Tasks for MemoryTasks {
     async fn resolve(&self, batch: &BatchId, chunk: ChunkIndex, outcomes: &[Outcome], _now: Timestamp) -> Result<()> {
         self.rows(batch, chunk, |rows| {
             for outcome in outcomes {
-                let entry = Entry::decoded(outcome.index, outcome.request.clone());
+                // A repeat finds the reason again, which may be that the record could not even be decoded.
+                let fault = (!outcome.response.success).then(|| outcome.response.message.clone());
+                let entry = Entry { index: outcome.index, record: outcome.request.clone(), fault };
                 rows.insert(outcome.index, Row { entry, response: Some(outcome.response.clone()) });
             }
         });

@@ -176,10 +176,14 @@ async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
     };
     assert_eq!((taken.state, taken.gather_started_at, taken.gather_attempts), (BatchState::Gathering, Some(at(0)), 1));
     assert!(matches!(ledger.take(&batch, "b", at(50), at(150)).await.unwrap(), Taken::Held(_)));
+    let Taken::Yes(again) = ledger.take(&batch, "a", at(60), at(100)).await.unwrap() else {
+        panic!("its owner takes it again")
+    };
+    assert_eq!((again.gather_started_at, again.gather_attempts), (Some(at(0)), 2));
     let Taken::Yes(taken) = ledger.take(&batch, "b", at(101), at(200)).await.unwrap() else {
         panic!("a lease that ran out is taken over")
     };
-    assert_eq!((taken.gather_started_at, taken.gather_attempts), (Some(at(0)), 2));
+    assert_eq!((taken.gather_started_at, taken.gather_attempts), (Some(at(0)), 3));
     let end = BatchState::PartiallyFailed;
     let late = ledger.close(&batch, "a", end, tally(1, 1), at(120)).await.unwrap_err();
     assert_eq!(late.kind, ErrorKind::Conflict);

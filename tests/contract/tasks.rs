@@ -55,6 +55,7 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
         assert_eq!(rows.len(), 120);
         for (row, outcome) in rows.iter().zip(&outcomes) {
             assert_eq!(row.response.as_ref(), Some(&outcome.response));
+            assert_eq!(row.entry.fault.as_deref(), (!outcome.response.success).then_some("odd"));
             assert_eq!(row.entry.record.get(), outcome.request.get());
         }
     }

@@ -295,7 +295,9 @@ locals {
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn] }
     }
     gather = {
-      WriteOutput = { actions = ["s3:PutObject", "s3:AbortMultipartUpload"], resources = ["${local.buckets["output"]}/*"] }
+      # It looks for a summary that an earlier attempt may have left.
+      WriteOutput = { actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], resources = ["${local.buckets["output"]}/*"] }
+      ListOutput  = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
       CloseLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
     }
   }
