@@ -3,7 +3,7 @@
 
 use std::io::Write;
 
-use fanfold::channel::{Channel, Outgoing};
+use fanfold::channel::{Channel, Delivery, Outgoing};
 use fanfold::ledger::Ledger;
 use fanfold::model::error::ErrorKind;
 use fanfold::model::ids::BatchId;
@@ -55,6 +55,7 @@ promises! {
     a_message_that_can_not_be_parsed_is_rejected_alone,
     outputs_are_in_the_form_of_their_input,
     a_crash_after_the_mark_is_made_good_by_the_redelivery,
+    a_gather_that_failed_goes_on_when_its_message_comes_again,
 }
 
 async fn send(pipeline: &LocalPipeline, stage: usize, body: &str) {
@@ -312,8 +313,30 @@ async fn a_crash_after_the_mark_is_made_good_by_the_redelivery(variant: Variant)
     assert!(pipeline.summary(&batch).is_none());
     let again = pipeline.handle(1, &check).await;
     assert!(matches!(again, Outcome::Done), "{again:?}");
-    let gather = fanfold::channel::Delivery { id: "g".into(), receipt: "r".into(), body: lost.body, attempt: 1 };
+    let gather = Delivery { id: "g".into(), receipt: "r".into(), body: lost.body, attempt: 1 };
     assert!(matches!(pipeline.handle(2, &gather).await, Outcome::Done));
+    assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
+}
+
+async fn a_gather_that_failed_goes_on_when_its_message_comes_again(variant: Variant) {
+    let pipeline = pipeline(variant, 5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(7));
+    send(&pipeline, 0, &event).await;
+    for stage in [0, 1] {
+        for _ in 0..10 {
+            for delivery in pipeline.queues[stage].receive(10).await.unwrap() {
+                assert!(matches!(pipeline.handle(stage, &delivery).await, Outcome::Done));
+            }
+        }
+    }
+    let first = pipeline.queues[2].receive(1).await.unwrap().remove(0);
+    let now = fanfold::model::timestamp::Timestamp(4_000_000_000_000);
+    // It took the batch for a long time, and died.
+    pipeline.ledger.take(&batch, &first.id, now, now.plus_seconds(3600)).await.unwrap();
+    let other = Delivery { id: "another".into(), ..first.clone() };
+    assert!(matches!(pipeline.handle(2, &other).await, Outcome::Retry(_)), "the lease holds for others");
+    let again = Delivery { attempt: 2, ..first };
+    assert!(matches!(pipeline.handle(2, &again).await, Outcome::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }
 
