@@ -1,0 +1,95 @@
+# The functions' zip, uploaded once for all of them. From a file, the provider would upload it for each function, one
+# after the other, because it reads one file into memory at a time.
+
+locals {
+  arn = "arn:${var.account.partition}:s3:::${var.bucket}"
+}
+
+resource "aws_s3_bucket" "this" {
+  #checkov:skip=CKV_AWS_18:who may deploy reads and writes this bucket, and CloudTrail logs access where an account wants that
+  #checkov:skip=CKV_AWS_21:Lambda keeps the code it runs; the zip is built anew from its sources
+  #checkov:skip=CKV_AWS_144:the zip is built anew from its sources
+  #checkov:skip=CKV2_AWS_62:nobody needs to know of a new zip but Lambda, which Terraform tells
+
+  bucket        = var.bucket
+  force_destroy = true
+}
+
+resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
+  bucket = aws_s3_bucket.this.bucket
+
+  rule {
+    apply_server_side_encryption_by_default {
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
+    }
+
+    bucket_key_enabled = var.kms_key_arn != null
+  }
+}
+
+# One after the other because S3 answers OperationAborted to changes of one bucket's access that overlap.
+
+resource "aws_s3_bucket_public_access_block" "this" {
+  bucket = aws_s3_bucket.this.bucket
+
+  block_public_acls       = true
+  block_public_policy     = true
+  ignore_public_acls      = true
+  restrict_public_buckets = true
+}
+
+resource "aws_s3_bucket_policy" "this" {
+  bucket = aws_s3_bucket_public_access_block.this.bucket
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "s3:*"
+      Resource  = [local.arn, "${local.arn}/*"]
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+
+resource "aws_s3_bucket_ownership_controls" "this" {
+  bucket = aws_s3_bucket_policy.this.bucket
+
+  rule {
+    object_ownership = "BucketOwnerEnforced"
+  }
+}
+
+resource "aws_s3_bucket_lifecycle_configuration" "this" {
+  bucket = aws_s3_bucket.this.bucket
+
+  rule {
+    id     = "abort-incomplete-uploads"
+    status = "Enabled"
+
+    filter {}
+
+    abort_incomplete_multipart_upload {
+      days_after_initiation = 7
+    }
+  }
+}
+
+resource "aws_s3_object" "this" {
+  #checkov:skip=CKV_AWS_186:it is encrypted as its bucket says, with the customer's key if there is one
+
+  bucket      = aws_s3_bucket_server_side_encryption_configuration.this.bucket
+  key         = "bootstrap.zip"
+  source      = var.file
+  source_hash = filesha256(var.file)
+
+  # Its bucket has the tags; those of an object are paid for.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
+}
