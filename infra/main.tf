@@ -7,7 +7,8 @@ locals {
   # {scope}{variant}-output-{account id} is the name that comes nearest to its limit; 12 digits are an account id.
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html: 63 characters. Farther from theirs are
   # {scope}{variant}-process, a function (64, https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html) and
-  # a role (64, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), and
+  # a role (64, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), {scope}{variant}-sweep, a
+  # rule (64, https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html), and
   # {scope}{variant}-gather-dlq.fifo, a queue (80,
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html).
   bucket_name_limit = 63
@@ -51,6 +52,15 @@ data "aws_partition" "current" {}
 
 data "aws_region" "current" {}
 
+module "package" {
+  source = "./modules/package"
+
+  bucket      = "${var.scope}package-${local.account.id}"
+  account     = local.account
+  file        = var.package
+  kms_key_arn = var.kms_key_arn
+}
+
 module "pipeline" {
   source   = "./modules/pipeline"
   for_each = var.variants
@@ -59,16 +69,26 @@ module "pipeline" {
   variant = each.key
   account = local.account
 
-  package      = var.package
+  package      = module.package.package
   architecture = var.architecture
   memory       = var.memory
   timeout      = var.timeout
   concurrency  = var.concurrency
   batch_size   = coalesce(var.batch_size, contains(local.single_record_variants, each.key) ? 10 : 1)
 
+  write_mode    = var.write_mode
   chunk_size    = var.chunk_size
   key_field     = var.key_field
   record_schema = base64gzip(local.record_schema)
+
+  stall_after   = var.stall_after
+  give_up_after = var.give_up_after
+  sweep_rate    = var.sweep_rate
+
+  alarms      = var.alarms
+  alarm_age   = var.alarm_age
+  alarm_email = var.alarm_email
+  kms_key_arn = var.kms_key_arn
 
   log_level          = var.log_level
   log_retention_days = var.log_retention_days

@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "What a client needs to know: region, key field, the parameters that measurements depend on, and for each variant its buckets, tables, queue URLs and functions."
+  description = "What a client needs to know: region, key field, the parameters that measurements depend on, and for each variant its buckets, tables, queue URLs, functions and alarm topic."
   value = {
     region    = local.account.region
     key_field = var.key_field

@@ -116,11 +116,13 @@ variable "architecture" {
 }
 
 variable "memory" {
-  description = "Memory of each stage's function in MB. Lambda gives CPU in proportion, a whole one at 1769."
+  description = "Memory of each function in MB. Lambda gives CPU in proportion, a whole one at 1769."
   type = object({
     scatter = optional(number, 512)
     process = optional(number, 512)
     gather  = optional(number, 512)
+    bury    = optional(number, 512)
+    sweep   = optional(number, 512)
   })
   default  = {}
   nullable = false
@@ -128,16 +130,18 @@ variable "memory" {
   # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
   validation {
     condition     = alltrue([for mb in values(var.memory) : mb >= 128 && mb <= 10240 && floor(mb) == mb])
-    error_message = "memory is ${jsonencode(var.memory)}: give each stage a whole number of MB from 128 to 10240."
+    error_message = "memory is ${jsonencode(var.memory)}: give each function a whole number of MB from 128 to 10240."
   }
 }
 
 variable "timeout" {
-  description = "Timeout of each stage's function in seconds. A message whose function died comes back after six times this."
+  description = "Timeout of each function in seconds. A message whose function died comes back after six times this."
   type = object({
     scatter = optional(number, 900)
     process = optional(number, 120)
     gather  = optional(number, 900)
+    bury    = optional(number, 120)
+    sweep   = optional(number, 300)
   })
   default  = {}
   nullable = false
@@ -145,7 +149,7 @@ variable "timeout" {
   # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
   validation {
     condition     = alltrue([for seconds in values(var.timeout) : seconds >= 1 && seconds <= 900 && floor(seconds) == seconds])
-    error_message = "timeout is ${jsonencode(var.timeout)}: give each stage a whole number of seconds from 1 to 900."
+    error_message = "timeout is ${jsonencode(var.timeout)}: give each function a whole number of seconds from 1 to 900."
   }
 }
 
@@ -171,6 +175,118 @@ variable "batch_size" {
   validation {
     condition     = var.batch_size == null ? true : var.batch_size >= 1 && var.batch_size <= 10 && floor(var.batch_size) == var.batch_size
     error_message = "batch_size is ${coalesce(var.batch_size, 0)}: give a whole number of messages from 1 to 10."
+  }
+}
+
+variable "write_mode" {
+  description = "How process writes items: \"batch\", many in one request and in no order between chunks, or \"ordered\"."
+  type        = string
+  default     = "batch"
+  nullable    = false
+
+  validation {
+    condition     = contains(["batch", "ordered"], var.write_mode)
+    error_message = "write_mode is \"${var.write_mode}\": say \"batch\" or \"ordered\"."
+  }
+}
+
+variable "stall_after" {
+  description = "Seconds after which an open batch that makes no progress counts as stalled and is helped on."
+  type        = number
+  default     = 900
+  nullable    = false
+
+  validation {
+    condition     = var.stall_after >= 60 && floor(var.stall_after) == var.stall_after
+    error_message = "stall_after is ${var.stall_after}: give a whole number of seconds, at least 60, and more than a batch that is well goes without progress."
+  }
+}
+
+variable "give_up_after" {
+  description = "Seconds after which a batch that was helped on in vain is given up, so that it ends."
+  type        = number
+  default     = 86400
+  nullable    = false
+
+  validation {
+    condition     = var.give_up_after > var.stall_after
+    error_message = "give_up_after is ${var.give_up_after}, stall_after ${var.stall_after}: give up later than a batch counts as stalled, so that there is time to send again what it lacks."
+  }
+
+  # As long as a dead-letter queue keeps a message.
+  validation {
+    condition     = var.give_up_after <= 14 * 24 * 60 * 60 && floor(var.give_up_after) == var.give_up_after
+    error_message = "give_up_after is ${var.give_up_after}: give a whole number of seconds, at most 1209600 (14 days), for so long a message that failed is kept."
+  }
+}
+
+variable "sweep_rate" {
+  description = "How often open batches are looked through for stalled ones, as EventBridge says it."
+  type        = string
+  default     = "rate(1 minute)"
+  nullable    = false
+
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-rate-expressions; an alarm
+  # looks at five invocations, and at a week at most:
+  # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
+  validation {
+    condition     = can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) minutes|([2-9]|1[0-9]|2[0-4]) hours)\\)$", var.sweep_rate))
+    error_message = "sweep_rate is \"${var.sweep_rate}\": give a rate of EventBridge from \"rate(1 minute)\" to \"rate(1 day)\", with the unit in the singular for 1 and in the plural for more, as in \"rate(5 minutes)\" or \"rate(1 hour)\"."
+  }
+}
+
+variable "alarms" {
+  description = "Whether there are alarms. An emulator has no metrics that could raise one; the topic is there in any case."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "alarm_age" {
+  description = "Seconds after which an alarm tells that a message waits too long in its queue."
+  type        = number
+  default     = 3600
+  nullable    = false
+
+  validation {
+    condition     = var.alarm_age >= 60 && var.alarm_age < 4 * 24 * 60 * 60 && floor(var.alarm_age) == var.alarm_age
+    error_message = "alarm_age is ${var.alarm_age}: give a whole number of seconds from 60 to 345599, for a queue drops a message after 4 days."
+  }
+}
+
+variable "alarm_email" {
+  description = "Address that alarms are sent to, once its owner has confirmed that; null to subscribe to the topic by other means."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alarm_email == null ? true : can(regex("^[^@\\s]+@[^@\\s]+$", var.alarm_email))
+    error_message = "alarm_email is \"${coalesce(var.alarm_email, "(empty)")}\": give an address such as \"oncall@example.com\", or leave it out."
+  }
+}
+
+variable "kms_key_arn" {
+  description = <<-EOT
+    ARN of a symmetric KMS key of this region that encrypts buckets, queues, tables, logs, the functions' environments
+    and the alarms' topic. Null for AWS's own keys, by which all of these but the topic are encrypted too.
+    Every function is allowed to use exactly this key. The key's policy must let the account's own policies allow that
+    (as the default one does), and it must allow what AWS's services do in their own name:
+    - s3.amazonaws.com: kms:GenerateDataKey and kms:Decrypt, or no upload reaches the scatter queue
+      (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html);
+    - cloudwatch.amazonaws.com: kms:GenerateDataKey* and kms:Decrypt, or no alarm reaches the topic
+      (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html);
+    - logs.{region}.amazonaws.com: kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*,
+      or no log group is made (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html).
+    Who deploys needs kms:DescribeKey and kms:CreateGrant on it, for the tables and the functions, and like everybody who
+    uploads files kms:GenerateDataKey and kms:Decrypt; who reads outputs needs kms:Decrypt.
+  EOT
+  type        = string
+  default     = null
+
+  # Policies name keys, not aliases.
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn is \"${coalesce(var.kms_key_arn, "(empty)")}\": give the ARN of a key, as in \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-…\"; an alias can not be named in a policy."
   }
 }
 

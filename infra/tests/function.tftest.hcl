@@ -1,19 +1,17 @@
 mock_provider "aws" {}
 
 variables {
-  name                = "anna-chunked-process"
-  account             = { partition = "aws", region = "eu-central-1", id = "123456789012" }
-  stage               = "process"
-  package             = "./versions.tf" # any file: the provider is a mock
-  architecture        = "arm64"
-  memory              = 256
-  timeout             = 120
-  environment         = { VARIANT = "chunked" }
-  permissions         = { Send = { actions = ["sqs:SendMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather.fifo"] } }
-  queue_arn           = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process"
-  batch_size          = 1
-  maximum_concurrency = 7
-  log_retention_days  = 14
+  name               = "anna-chunked-process"
+  account            = { partition = "aws", region = "eu-central-1", id = "123456789012" }
+  stage              = "process"
+  package            = { bucket = "anna-package-123456789012", key = "bootstrap.zip", hash = "aGFzaA==" }
+  architecture       = "arm64"
+  memory             = 256
+  timeout            = 120
+  environment        = { VARIANT = "chunked" }
+  permissions        = { Send = { actions = ["sqs:SendMessage"], resources = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather.fifo"] } }
+  triggers           = { queue = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process", batch_size = 1, maximum_concurrency = 7 } }
+  log_retention_days = 14
 }
 
 run "function" {
@@ -49,8 +47,8 @@ run "function" {
   }
 
   assert {
-    condition     = aws_lambda_function.this.source_code_hash == filebase64sha256(var.package)
-    error_message = "another package is another version of the code"
+    condition     = [aws_lambda_function.this.s3_bucket, aws_lambda_function.this.s3_key, aws_lambda_function.this.source_code_hash] == ["anna-package-123456789012", "bootstrap.zip", "aGFzaA=="]
+    error_message = "the code is the package in the bucket, and another package is another version of the code"
   }
 }
 
@@ -62,22 +60,22 @@ run "trigger" {
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.this.event_source_arn == var.queue_arn
+    condition     = aws_lambda_event_source_mapping.this["queue"].event_source_arn == "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process"
     error_message = "the function is fed by its queue"
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.this.function_response_types == toset(["ReportBatchItemFailures"])
+    condition     = aws_lambda_event_source_mapping.this["queue"].function_response_types == toset(["ReportBatchItemFailures"])
     error_message = "the function reports which messages of a batch failed"
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency == 7
+    condition     = aws_lambda_event_source_mapping.this["queue"].scaling_config[0].maximum_concurrency == 7
     error_message = "the mapping has the maximum concurrency given"
   }
 
   assert {
-    condition     = aws_lambda_event_source_mapping.this.batch_size == 1 && aws_lambda_event_source_mapping.this.maximum_batching_window_in_seconds == 0
+    condition     = aws_lambda_event_source_mapping.this["queue"].batch_size == 1 && aws_lambda_event_source_mapping.this["queue"].maximum_batching_window_in_seconds == 0
     error_message = "a message is handed on at once, in batches of the size given"
   }
 }
@@ -134,5 +132,76 @@ run "role" {
       "Allow logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-chunked-process:*",
     ])
     error_message = "the role may consume its queue, write its log, do what was given, and nothing else"
+  }
+}
+
+run "without_a_queue" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    triggers = {}
+  }
+
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.this) == 0 && !strcontains(aws_iam_role_policy.this.policy, "sqs:ReceiveMessage")
+    error_message = "a function without queues has no right to consume one"
+  }
+}
+
+run "with_several_queues" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    triggers = {
+      one = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:one", batch_size = 1, maximum_concurrency = 2 }
+      two = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:two", batch_size = 3, maximum_concurrency = 4 }
+    }
+  }
+
+  assert {
+    condition = { for name, trigger in output.settings.triggers : name => "${trigger.queue_arn} ${trigger.batch_size} ${trigger.maximum_concurrency}" } == {
+      one = "arn:aws:sqs:eu-central-1:123456789012:one 1 2"
+      two = "arn:aws:sqs:eu-central-1:123456789012:two 3 4"
+    }
+    error_message = "each queue has a mapping of its own"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Resource if statement.Sid == "Consume"] == [
+      ["arn:aws:sqs:eu-central-1:123456789012:one", "arn:aws:sqs:eu-central-1:123456789012:two"],
+    ]
+    error_message = "the role may consume each of its queues"
+  }
+}
+
+run "encrypted_with_a_key" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.kms_key_arn == var.kms_key_arn && aws_cloudwatch_log_group.this.kms_key_id == var.kms_key_arn
+    error_message = "the key encrypts environment and log"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : [statement.Action, statement.Resource] if statement.Sid == "UseKey"] == [
+      [["kms:Decrypt", "kms:GenerateDataKey"], ["arn:aws:kms:eu-central-1:123456789012:key/1234"]],
+    ]
+    error_message = "the role may use exactly this key"
   }
 }

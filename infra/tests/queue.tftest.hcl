@@ -4,6 +4,8 @@ variables {
   name             = "anna-chunked-process"
   account          = { partition = "aws", region = "eu-central-1", id = "123456789012" }
   function_timeout = 120
+
+  dead_letter_function_timeout = 30
 }
 
 run "standard" {
@@ -34,6 +36,11 @@ run "standard" {
   }
 
   assert {
+    condition     = aws_sqs_queue.dead_letter.visibility_timeout_seconds == 6 * var.dead_letter_function_timeout
+    error_message = "a dead message that is not worked on comes back after six times the timeout of its function"
+  }
+
+  assert {
     condition = jsondecode(aws_sqs_queue.this.redrive_policy) == {
       deadLetterTargetArn = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process-dlq"
       maxReceiveCount     = 5
@@ -55,7 +62,7 @@ run "standard" {
   }
 
   assert {
-    condition     = aws_sqs_queue.this.message_retention_seconds < 7 * 86400
+    condition     = aws_sqs_queue.this.message_retention_seconds + aws_sqs_queue.dead_letter.message_retention_seconds < 30 * 86400
     error_message = "no message outlives the chunk in the work bucket that it stands for"
   }
 
@@ -155,6 +162,23 @@ run "fed_by_a_bucket" {
   }
 }
 
+run "encrypted_with_a_key" {
+  command = plan
+
+  module {
+    source = "./modules/queue"
+  }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234"
+  }
+
+  assert {
+    condition     = alltrue([for queue in [aws_sqs_queue.this, aws_sqs_queue.dead_letter] : queue.kms_master_key_id == var.kms_key_arn])
+    error_message = "a key that is given encrypts both queues instead of SQS's own"
+  }
+}
+
 run "urls" {
   command = apply # a URL is known only then; nothing is created, the provider is a mock
 
@@ -170,6 +194,11 @@ run "urls" {
   override_resource {
     target = aws_sqs_queue.dead_letter
     values = { url = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-gather-dlq.fifo" }
+  }
+
+  assert {
+    condition     = try(jsondecode(aws_sqs_queue.dead_letter.redrive_policy).deadLetterTargetArn, null) == null
+    error_message = "a dead-letter queue has none of its own"
   }
 
   assert {

@@ -11,9 +11,21 @@ mock_provider "aws" {
     defaults = { name = "eu-central-1" }
   }
 
-  # The provider checks the form of a role that a function is given.
+  # The provider checks the form of ARNs that resources are given.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-central-1:123456789012:rule/mock" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:mock" }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:mock" }
   }
 }
 
@@ -40,7 +52,7 @@ run "defaults" {
       output_bucket = "anna-chunked-output-123456789012"
       items_table   = "anna-chunked-items"
       ledger_table  = "anna-chunked-ledger"
-      functions     = { scatter = "anna-chunked-scatter", process = "anna-chunked-process", gather = "anna-chunked-gather" }
+      functions     = { for function in ["scatter", "process", "gather", "bury", "sweep"] : function => "anna-chunked-${function}" }
     }
     error_message = "every name begins with scope and variant"
   }
@@ -51,12 +63,17 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.memory == { scatter = 512, process = 512, gather = 512 } && var.timeout == { scatter = 900, process = 120, gather = 900 }
-    error_message = "by default, 512 MB each, 15 minutes to scatter and to gather, 2 to process"
+    condition     = var.memory == { scatter = 512, process = 512, gather = 512, bury = 512, sweep = 512 } && var.timeout == { scatter = 900, process = 120, gather = 900, bury = 120, sweep = 300 }
+    error_message = "by default, 512 MB each, 15 minutes to scatter and to gather, 2 to process and to bury, 5 to sweep"
   }
 
   assert {
-    condition     = var.concurrency == 50 && var.batch_size == null && module.pipeline["chunked"].settings["process"].batch_size == 1 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
+    condition     = var.write_mode == "batch" && var.stall_after == 900 && var.give_up_after == 86400 && var.sweep_rate == "rate(1 minute)" && var.alarm_age == 3600 && var.alarm_email == null && var.kms_key_arn == null
+    error_message = "by default, items are written in batches, a batch stalls after 15 minutes and is given up after a day, sweep runs every minute, and a message may wait for an hour"
+  }
+
+  assert {
+    condition     = var.concurrency == 50 && var.batch_size == null && module.pipeline["chunked"].settings["process"].triggers["queue"].batch_size == 1 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
     error_message = "by default, 50 chunks at a time, one an invocation, two weeks of logs at info"
   }
 
@@ -79,7 +96,7 @@ run "every_variant" {
   }
 
   assert {
-    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].batch_size } == { sync = 10, async = 10, chunked = 1, dynamodb = 1 }
+    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 1, dynamodb = 1 }
     error_message = "where a message is one record, an invocation takes ten"
   }
 
@@ -89,7 +106,7 @@ run "every_variant" {
   }
 
   assert {
-    condition     = alltrue([for pipeline in module.pipeline : alltrue([for settings in pipeline.settings : settings.batch_size == 1 || settings.maximum_concurrency == 50])])
+    condition     = alltrue([for pipeline in module.pipeline : alltrue(flatten([for settings in pipeline.settings : [for trigger in settings.triggers : trigger.batch_size == 1 || trigger.maximum_concurrency == 50]]))])
     error_message = "only process takes several messages"
   }
 }
@@ -103,8 +120,8 @@ run "every_variant_with_a_batch_size" {
   }
 
   assert {
-    condition = { for variant, pipeline in module.pipeline : variant => { for stage, settings in pipeline.settings : stage => settings.batch_size } } == {
-      for variant in ["sync", "async", "chunked", "dynamodb"] : variant => { scatter = 1, process = 3, gather = 1 }
+    condition = { for variant, pipeline in module.pipeline : variant => { for function, settings in pipeline.settings : function => [for trigger in settings.triggers : trigger.batch_size] } } == {
+      for variant in ["sync", "async", "chunked", "dynamodb"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
     }
     error_message = "a batch size that is given is that of process in every variant"
   }
@@ -119,7 +136,7 @@ run "part_of_an_object" {
   }
 
   assert {
-    condition     = var.memory == { scatter = 512, process = 1024, gather = 512 } && var.timeout == { scatter = 900, process = 120, gather = 300 }
+    condition     = var.memory == { scatter = 512, process = 1024, gather = 512, bury = 512, sweep = 512 } && var.timeout == { scatter = 900, process = 120, gather = 300, bury = 120, sweep = 300 }
     error_message = "what an object leaves out has its default"
   }
 }
@@ -129,8 +146,12 @@ run "settings" {
 
   variables {
     architecture       = "arm64"
-    memory             = { scatter = 300, process = 400, gather = 500 }
-    timeout            = { scatter = 800, process = 100, gather = 700 }
+    memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+    timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+    write_mode         = "ordered"
+    stall_after        = 600
+    give_up_after      = 7200
+    sweep_rate         = "rate(5 minutes)"
     concurrency        = 20
     batch_size         = 3
     chunk_size         = 250
@@ -142,18 +163,27 @@ run "settings" {
 
   assert {
     condition = { for stage, settings in module.pipeline["chunked"].settings : stage => [
-      settings.architecture, settings.memory, settings.timeout, settings.batch_size, settings.log_retention_days,
+      settings.architecture, settings.memory, settings.timeout, settings.log_retention_days,
       ] } == {
-      scatter = ["arm64", 300, 800, 1, 30]
-      process = ["arm64", 400, 100, 3, 30]
-      gather  = ["arm64", 500, 700, 1, 30]
+      scatter = ["arm64", 300, 800, 30]
+      process = ["arm64", 400, 100, 30]
+      gather  = ["arm64", 500, 700, 30]
+      bury    = ["arm64", 600, 90, 30]
+      sweep   = ["arm64", 200, 60, 30]
     }
-    error_message = "architecture, memory, timeout, batch size and log retention reach the functions"
+    error_message = "architecture, memory, timeout and log retention reach the functions"
   }
 
   assert {
-    condition     = module.pipeline["chunked"].settings.process.maximum_concurrency == 20
-    error_message = "the concurrency reaches the trigger of process"
+    condition     = module.pipeline["chunked"].settings.process.triggers["queue"].maximum_concurrency == 20 && module.pipeline["chunked"].settings.process.triggers["queue"].batch_size == 3
+    error_message = "concurrency and batch size reach the trigger of process"
+  }
+
+  assert {
+    condition = [module.pipeline["chunked"].settings.process.environment["WRITE_MODE"]] == ["ordered"] && [for name in ["STALL_AFTER", "GIVE_UP_AFTER"] :
+      module.pipeline["chunked"].settings.sweep.environment[name]
+    ] == ["600", "7200"]
+    error_message = "the write mode reaches process, and when to help on and to give up reaches sweep"
   }
 
   assert {
@@ -219,6 +249,16 @@ run "deployment" {
   command = apply
 
   override_resource {
+    target = module.pipeline["chunked"].aws_sqs_queue.parked
+    values = { url = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-parked" }
+  }
+
+  override_resource {
+    target = module.pipeline["chunked"].module.alarms.aws_sns_topic.this
+    values = { arn = "arn:aws:sns:eu-central-1:123456789012:anna-chunked-alarms" }
+  }
+
+  override_resource {
     target = module.pipeline["chunked"].module.queue["scatter"].aws_sqs_queue.dead_letter
     values = { url = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-scatter-dlq" }
   }
@@ -260,10 +300,14 @@ run "deployment" {
             process = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-process-dlq"
             gather  = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-gather-dlq.fifo"
           }
+          parked_queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-parked"
+          alarm_topic  = "arn:aws:sns:eu-central-1:123456789012:anna-chunked-alarms"
           functions = {
             scatter = "anna-chunked-scatter"
             process = "anna-chunked-process"
             gather  = "anna-chunked-gather"
+            bury    = "anna-chunked-bury"
+            sweep   = "anna-chunked-sweep"
           }
         }
       }

@@ -93,8 +93,12 @@ run "accepts_the_least" {
     scope              = "7"
     chunk_size         = 1
     key_field          = "k"
-    memory             = { scatter = 128, process = 128, gather = 128 }
-    timeout            = { scatter = 1, process = 1, gather = 1 }
+    memory             = { scatter = 128, process = 128, gather = 128, bury = 128, sweep = 128 }
+    timeout            = { scatter = 1, process = 1, gather = 1, bury = 1, sweep = 1 }
+    stall_after        = 60
+    give_up_after      = 61
+    sweep_rate         = "rate(1 minute)"
+    alarm_age          = 60
     concurrency        = 2
     batch_size         = 1
     log_retention_days = 1
@@ -110,8 +114,15 @@ run "accepts_the_most" {
     key_field          = format("%0255d", 0)
     record_schema      = "./tests/fixtures/fits.schema.json"
     architecture       = "arm64"
-    memory             = { scatter = 10240, process = 10240, gather = 10240 }
-    timeout            = { scatter = 900, process = 900, gather = 900 }
+    memory             = { scatter = 10240, process = 10240, gather = 10240, bury = 10240, sweep = 10240 }
+    timeout            = { scatter = 900, process = 900, gather = 900, bury = 900, sweep = 900 }
+    write_mode         = "ordered"
+    stall_after        = 1209599
+    give_up_after      = 1209600
+    sweep_rate         = "rate(24 hours)"
+    alarm_age          = 345599
+    alarm_email        = "on.call+1@example.com"
+    kms_key_arn        = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd"
     concurrency        = 1000
     batch_size         = 10
     log_retention_days = 3653
@@ -327,124 +338,4 @@ run "rejects_package_that_is_not_there" {
   }
 
   expect_failures = [var.package]
-}
-
-run "rejects_architecture_that_lambda_lacks" {
-  command = plan
-
-  variables {
-    architecture = "x86"
-  }
-
-  expect_failures = [var.architecture]
-}
-
-run "rejects_too_little_memory" {
-  command = plan
-
-  variables {
-    memory = { gather = 127 }
-  }
-
-  expect_failures = [var.memory]
-}
-
-run "rejects_too_much_memory" {
-  command = plan
-
-  variables {
-    memory = { process = 10241 }
-  }
-
-  expect_failures = [var.memory]
-}
-
-run "rejects_timeout_of_nothing" {
-  command = plan
-
-  variables {
-    timeout = { scatter = 0 }
-  }
-
-  expect_failures = [var.timeout]
-}
-
-run "rejects_timeout_over_15_minutes" {
-  command = plan
-
-  variables {
-    timeout = { gather = 901 }
-  }
-
-  expect_failures = [var.timeout]
-}
-
-run "rejects_concurrency_of_one" {
-  command = plan
-
-  variables {
-    concurrency = 1
-  }
-
-  expect_failures = [var.concurrency]
-}
-
-run "rejects_concurrency_over_1000" {
-  command = plan
-
-  variables {
-    concurrency = 1001
-  }
-
-  expect_failures = [var.concurrency]
-}
-
-run "rejects_batch_of_no_messages" {
-  command = plan
-
-  variables {
-    batch_size = 0
-  }
-
-  expect_failures = [var.batch_size]
-}
-
-run "rejects_batch_that_needs_a_window" {
-  command = plan
-
-  variables {
-    batch_size = 11
-  }
-
-  expect_failures = [var.batch_size]
-}
-
-run "rejects_retention_that_cloudwatch_lacks" {
-  command = plan
-
-  variables {
-    log_retention_days = 15
-  }
-
-  expect_failures = [var.log_retention_days]
-}
-
-run "rejects_log_level_that_is_empty" {
-  command = plan
-
-  variables {
-    log_level = ""
-  }
-
-  expect_failures = [var.log_level]
-}
-
-run "rejects_log_level_that_is_too_long" {
-  command = plan
-
-  variables {
-    log_level = format("%0101d", 0)
-  }
-
-  expect_failures = [var.log_level]
 }

@@ -2,21 +2,27 @@ locals {
   log_group     = "/aws/lambda/${var.name}"
   log_group_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:${local.log_group}"
 
-  permissions = merge(var.permissions, {
+  permissions = merge(
+    var.permissions,
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions, and the change of
     # visibility by which a stage lets a message it cannot handle yet come back sooner.
-    Consume = {
+    { for id in ["Consume"] : id => {
       actions = [
         "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
       ]
-      resources = [var.queue_arn]
-    }
+      resources = [for trigger in var.triggers : trigger.queue_arn]
+    } if length(var.triggers) > 0 },
+    # What is encrypted with a customer's key is read and written by those who may use the key themselves.
+    { for id in ["UseKey"] : id => {
+      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      resources = [var.kms_key_arn]
+    } if var.kms_key_arn != null },
     # Not logs:CreateLogGroup: a group that Lambda made itself would keep its events for ever.
-    Log = {
+    { Log = {
       actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       resources = ["${local.log_group_arn}:*"]
-    }
-  })
+    } },
+  )
 }
 
 resource "aws_iam_role" "this" {
@@ -48,19 +54,29 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_338:logs are for finding faults of the last days; the ledger and the outputs tell what was done, and log_retention_days keeps logs for longer where that is wanted
+
   name              = local.log_group
   retention_in_days = var.log_retention_days
+  kms_key_id        = var.kms_key_arn
 }
 
 resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_50:the actions of X-Ray can not be limited to resources, which every right of these roles is; logs and the count of requests in the ledger tell what a function did
+  #checkov:skip=CKV_AWS_115:maximum_concurrency of the event source mappings is the limit; a reserved concurrency would take as much from the account's other functions
+  #checkov:skip=CKV_AWS_116:a message that fails goes to its queue's own dead-letter queue, and a sweep that fails is made good by the next
+  #checkov:skip=CKV_AWS_117:a function listens to nothing and calls AWS alone; a network of one's own would add endpoints to pay for and no boundary
+  #checkov:skip=CKV_AWS_272:who deploys builds the zip, and there is no second party whose signature Lambda could ask for
+
   function_name = var.name
   role          = aws_iam_role.this.arn
 
   runtime          = "provided.al2023"
   handler          = var.stage
   architectures    = [var.architecture]
-  filename         = var.package
-  source_code_hash = filebase64sha256(var.package)
+  s3_bucket        = var.package.bucket
+  s3_key           = var.package.key
+  source_code_hash = var.package.hash
 
   memory_size = var.memory
   timeout     = var.timeout
@@ -68,16 +84,19 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = var.environment
   }
+  kms_key_arn = var.kms_key_arn # of the environment
 
   # The first invocation would otherwise race to make the group, without retention.
   depends_on = [aws_cloudwatch_log_group.this]
 }
 
 resource "aws_lambda_event_source_mapping" "this" {
-  function_name    = aws_lambda_function.this.arn
-  event_source_arn = var.queue_arn
+  for_each = var.triggers
 
-  batch_size = var.batch_size
+  function_name    = aws_lambda_function.this.arn
+  event_source_arn = each.value.queue_arn
+
+  batch_size = each.value.batch_size
 
   # A window would only delay messages, and a FIFO queue cannot have one:
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
@@ -88,9 +107,15 @@ resource "aws_lambda_event_source_mapping" "this" {
 
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
   scaling_config {
-    maximum_concurrency = var.maximum_concurrency
+    maximum_concurrency = each.value.maximum_concurrency
   }
 
   # Lambda checks that the role may receive messages when the mapping is made.
   depends_on = [aws_iam_role_policy.this]
+}
+
+# A function had one queue before it could have several.
+moved {
+  from = aws_lambda_event_source_mapping.this
+  to   = aws_lambda_event_source_mapping.this["queue"]
 }

@@ -3,21 +3,29 @@ output "name" {
   value       = aws_lambda_function.this.function_name
 }
 
+output "arn" {
+  description = "ARN of the function."
+  value       = aws_lambda_function.this.arn
+}
+
 output "policy" {
   description = "Inline policy of the function's role, as JSON."
   value       = aws_iam_role_policy.this.policy
 }
 
 output "settings" {
-  description = "What the function runs with: handler, architecture, timeout, memory, environment, batch size, maximum concurrency and log retention."
+  description = "What the function runs with: handler, architecture, timeout, memory, environment, triggers and log retention."
   value = {
-    handler             = aws_lambda_function.this.handler
-    architecture        = one(aws_lambda_function.this.architectures)
-    timeout             = aws_lambda_function.this.timeout
-    memory              = aws_lambda_function.this.memory_size
-    environment         = aws_lambda_function.this.environment[0].variables
-    batch_size          = aws_lambda_event_source_mapping.this.batch_size
-    maximum_concurrency = aws_lambda_event_source_mapping.this.scaling_config[0].maximum_concurrency
-    log_retention_days  = aws_cloudwatch_log_group.this.retention_in_days
+    handler      = aws_lambda_function.this.handler
+    architecture = one(aws_lambda_function.this.architectures)
+    timeout      = aws_lambda_function.this.timeout
+    memory       = aws_lambda_function.this.memory_size
+    environment  = aws_lambda_function.this.environment[0].variables
+    triggers = { for name, trigger in aws_lambda_event_source_mapping.this : name => {
+      queue_arn           = trigger.event_source_arn
+      batch_size          = trigger.batch_size
+      maximum_concurrency = trigger.scaling_config[0].maximum_concurrency
+    } }
+    log_retention_days = aws_cloudwatch_log_group.this.retention_in_days
   }
 }

@@ -17,8 +17,8 @@ variable "stage" {
 }
 
 variable "package" {
-  description = "Path of the zip that holds the executable `bootstrap`."
-  type        = string
+  description = "The zip that holds the executable `bootstrap`: its bucket, its key, and the base64 of its SHA-256."
+  type        = object({ bucket = string, key = string, hash = string })
   nullable    = false
 }
 
@@ -47,27 +47,22 @@ variable "environment" {
 }
 
 variable "permissions" {
-  description = "What the stage may do, beyond consuming its queue and writing its log: actions on resources, by statement id."
+  description = "What the stage may do, beyond consuming its queues and writing its log: actions on resources, by statement id."
   type        = map(object({ actions = list(string), resources = list(string) }))
   nullable    = false
 }
 
-variable "queue_arn" {
-  description = "ARN of the queue that feeds the function."
+variable "triggers" {
+  description = "Queues that feed the function, by a name each: ARN, most messages an invocation receives, and most invocations the queue may cause at the same time."
+  type        = map(object({ queue_arn = string, batch_size = number, maximum_concurrency = number }))
+  default     = {}
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the key that encrypts log and environment, and that the function may use; null for AWS's own."
   type        = string
-  nullable    = false
-}
-
-variable "batch_size" {
-  description = "Most messages an invocation receives."
-  type        = number
-  nullable    = false
-}
-
-variable "maximum_concurrency" {
-  description = "Most invocations the queue may cause at the same time."
-  type        = number
-  nullable    = false
+  default     = null
 }
 
 variable "log_retention_days" {

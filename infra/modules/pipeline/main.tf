@@ -1,7 +1,6 @@
 locals {
   # What a variant is made of, as far as it shows in resources: src/variant knows the rest.
   in_tasks_table = var.variant == "dynamodb"
-  by_listing     = contains(["sync", "async"], var.variant)
 
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
   table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }
@@ -16,6 +15,11 @@ locals {
 # Buckets
 
 resource "aws_s3_bucket" "this" {
+  #checkov:skip=CKV_AWS_18:access is logged by CloudTrail's data events where an account wants that; a bucket of logs would need one of its own in turn
+  #checkov:skip=CKV_AWS_21:input and output are versioned; the work bucket holds what is written anew from the input
+  #checkov:skip=CKV_AWS_144:a batch that is lost with its region is processed again from the file that was uploaded
+  #checkov:skip=CKV2_AWS_62:the input bucket announces its objects; of the others' nobody needs to know
+
   for_each = local.bucket_names
 
   bucket        = each.value
@@ -39,8 +43,12 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 
   rule {
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
     }
+
+    # A key for a while of requests instead of one for each: it saves most of what the requests to KMS would cost.
+    bucket_key_enabled = var.kms_key_arn != null
   }
 }
 
@@ -113,8 +121,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
       filter {}
 
+      # As long as the ledger keeps a batch, whose failed records can be processed again as long.
       expiration {
-        days = 7
+        days = 30
       }
     }
   }
@@ -151,7 +160,8 @@ resource "aws_dynamodb_table" "items" {
   }
 
   server_side_encryption {
-    enabled = true
+    enabled     = true
+    kms_key_arn = var.kms_key_arn
   }
 }
 
@@ -194,7 +204,8 @@ resource "aws_dynamodb_table" "ledger" {
   }
 
   server_side_encryption {
-    enabled = true
+    enabled     = true
+    kms_key_arn = var.kms_key_arn
   }
 }
 
@@ -227,130 +238,78 @@ resource "aws_dynamodb_table" "tasks" {
   }
 
   server_side_encryption {
-    enabled = true
+    enabled     = true
+    kms_key_arn = var.kms_key_arn
   }
 }
 
 # Queues
 
+locals {
+  stages = toset(["scatter", "process", "gather"])
+
+  parked_name = "${var.name}-parked"
+  parked_arn  = "arn:${var.account.partition}:sqs:${var.account.region}:${var.account.id}:${local.parked_name}"
+}
+
 module "queue" {
   source   = "../queue"
-  for_each = var.timeout
+  for_each = local.stages
 
-  name             = "${var.name}-${each.key}"
-  account          = var.account
-  fifo             = each.key == "gather" # completion is announced more than once, and the queue drops the repeats
-  function_timeout = each.value
-  sending_bucket   = each.key == "scatter" ? local.buckets["input"] : null
+  name                         = "${var.name}-${each.key}"
+  account                      = var.account
+  fifo                         = each.key == "gather" # completion is announced more than once, and the queue drops the repeats
+  function_timeout             = var.timeout[each.key]
+  dead_letter_function_timeout = var.timeout.bury
+  sending_bucket               = each.key == "scatter" ? local.buckets["input"] : null
+  kms_key_arn                  = var.kms_key_arn
 }
 
-# Functions
+# Messages that nobody can work on, for people to read. Nothing consumes them.
+resource "aws_sqs_queue" "parked" {
+  name = local.parked_name
+
+  message_retention_seconds = 14 * 24 * 60 * 60 # the longest SQS offers
+
+  sqs_managed_sse_enabled = var.kms_key_arn == null ? true : null
+  kms_master_key_id       = var.kms_key_arn
+
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "TlsOnly"
+      Effect    = "Deny"
+      Principal = "*"
+      Action    = "sqs:*"
+      Resource  = local.parked_arn
+      Condition = { Bool = { "aws:SecureTransport" = "false" } }
+    }]
+  })
+}
+
+# Alarms
 
 locals {
-  triggers = {
-    scatter = { batch_size = 1, concurrency = 2 } # the least Lambda accepts
-    process = { batch_size = var.batch_size, concurrency = var.concurrency }
-    gather  = { batch_size = 1, concurrency = 10 } # batches that finish at the same time, each gathered by itself
-  }
-
-  # Environments need the queues' URLs only, permissions wait for the queues. They are apart, and module.queue is not
-  # indexed with each.key for the former, because who needs a part waits for the whole: so functions are made meanwhile.
-
-  environments = {
-    scatter = {
-      SOURCE_QUEUE_URL  = module.queue["scatter"].url
-      INPUT_BUCKET      = aws_s3_bucket.this["input"].bucket
-      CHUNK_SIZE        = var.chunk_size
-      KEY_FIELD         = var.key_field
-      PROCESS_QUEUE_URL = module.queue["process"].url
-      GATHER_QUEUE_URL  = module.queue["gather"].url
-    }
-    process = {
-      SOURCE_QUEUE_URL = module.queue["process"].url
-      KEY_FIELD        = var.key_field
-      RECORD_SCHEMA    = var.record_schema
-      ITEMS_TABLE      = aws_dynamodb_table.items.name
-      GATHER_QUEUE_URL = module.queue["gather"].url
-    }
-    gather = {
-      SOURCE_QUEUE_URL = module.queue["gather"].url
-      OUTPUT_BUCKET    = aws_s3_bucket.this["output"].bucket
-    }
-  }
-
-  tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
-
-  # Who reads a bucket may also list it, else S3 answers 403 instead of 404 for an object that is missing:
-  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-  permissions = {
-    scatter = {
-      ReadInput  = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
-      ListInput  = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
-      KeepLedger = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn] }
-    }
-    process = {
-      WriteItems = { actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = [local.tables["items"]] }
-      MarkLedger = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn] }
-    }
-    gather = {
-      # It looks for a summary that an earlier attempt may have left.
-      WriteOutput = { actions = ["s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload"], resources = ["${local.buckets["output"]}/*"] }
-      ListOutput  = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
-      CloseLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-    }
-  }
-
-  # Where chunks wait and results are kept: in the work bucket or in the tasks table.
-  chunk_permissions = local.in_tasks_table ? {
-    # A transaction of puts needs the right to put:
-    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
-    scatter = [{ sid = "WriteTasks", actions = ["dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
-    process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
-    gather  = [{ sid = "ReadTasks", actions = ["dynamodb:Query"], resources = [local.tables["tasks"]] }]
-    } : {
-    scatter = concat(
-      [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] }],
-      [for sid in ["ListWork"] : { sid = sid, actions = ["s3:ListBucket"], resources = [local.buckets["work"]] } if local.by_listing],
-    )
-    process = [
-      { sid = "KeepWork", actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] },
-      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
-    ]
-    gather = [
-      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
-      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
-    ]
-  }
+  # "rate(5 minutes)" is 300 seconds.
+  sweep_rate   = regex("^rate\\(([0-9]+) (minute|hour|day)s?\\)$", var.sweep_rate)
+  sweep_period = local.sweep_rate[0] * { minute = 60, hour = 60 * 60, day = 24 * 60 * 60 }[local.sweep_rate[1]]
 }
 
-module "function" {
-  source   = "../function"
-  for_each = local.triggers
+module "alarms" {
+  source = "../alarms"
 
-  name         = "${var.name}-${each.key}"
-  account      = var.account
-  stage        = each.key
-  package      = var.package
-  architecture = var.architecture
-  memory       = var.memory[each.key]
-  timeout      = var.timeout[each.key]
+  name        = var.name
+  account     = var.account
+  enabled     = var.alarms
+  kms_key_arn = var.kms_key_arn
+  email       = var.alarm_email
 
-  queue_arn           = module.queue[each.key].arn
-  batch_size          = each.value.batch_size
-  maximum_concurrency = each.value.concurrency
-
-  permissions = merge(local.permissions[each.key], { for permission in local.chunk_permissions[each.key] :
-    permission.sid => { actions = permission.actions, resources = permission.resources }
-  })
-
-  environment = merge(local.environments[each.key], local.tasks_environment, {
-    VARIANT      = var.variant
-    LEDGER_TABLE = aws_dynamodb_table.ledger.name
-    WORK_BUCKET  = aws_s3_bucket.this["work"].bucket
-    RUST_LOG     = var.log_level
-  })
-
-  log_retention_days = var.log_retention_days
+  queues             = { for stage, queue in module.queue : stage => queue.names.queue }
+  dead_letter_queues = { for stage, queue in module.queue : stage => queue.names.dead_letter }
+  parked_queue       = local.parked_name
+  bury_function      = local.function_names["bury"]
+  sweep_function     = local.function_names["sweep"]
+  sweep_period       = local.sweep_period
+  age                = var.alarm_age
 }

@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, and the URLs of its queues and dead-letter queues."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, and the topic of its alarms."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -9,13 +9,30 @@ output "deployment" {
     tasks_table        = one(aws_dynamodb_table.tasks[*].name)
     queues             = { for stage, queue in module.queue : stage => queue.url }
     dead_letter_queues = { for stage, queue in module.queue : stage => queue.dead_letter_url }
+    parked_queue       = aws_sqs_queue.parked.url
+    alarm_topic        = module.alarms.topic_arn
     functions          = { for stage, function in module.function : stage => function.name }
   }
 }
 
 output "settings" {
-  description = "What each stage's function runs with."
+  description = "What each function runs with."
   value       = { for stage, function in module.function : stage => function.settings }
+}
+
+output "policies" {
+  description = "Policy of each function's role, as JSON."
+  value       = { for stage, function in module.function : stage => function.policy }
+}
+
+output "resource_policies" {
+  description = "Policy of each bucket, queue and dead-letter queue and of the alarms' topic, as JSON."
+  value = merge(
+    { for bucket, resource in aws_s3_bucket_policy.this : bucket => resource.policy },
+    { for stage, queue in module.queue : stage => queue.policy },
+    { for stage, queue in module.queue : "${stage}-dlq" => queue.dead_letter_policy },
+    { parked = aws_sqs_queue.parked.policy, alarms = module.alarms.topic_policy },
+  )
 }
 
 output "protected" {

@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "variant" {
-  description = "Variant of the pipeline, told to every function: sync and async list what is pending, dynamodb keeps it in a table."
+  description = "Variant of the pipeline, told to every function: dynamodb keeps what is pending in a table, the others in the work bucket."
   type        = string
   nullable    = false
 }
@@ -17,8 +17,8 @@ variable "account" {
 }
 
 variable "package" {
-  description = "Path of the zip that holds the executable `bootstrap`, the same for all functions."
-  type        = string
+  description = "The zip that holds the executable `bootstrap`, the same for all functions: its bucket, its key, and the base64 of its SHA-256."
+  type        = object({ bucket = string, key = string, hash = string })
   nullable    = false
 }
 
@@ -29,14 +29,14 @@ variable "architecture" {
 }
 
 variable "memory" {
-  description = "Memory of each stage's function in MB."
-  type        = object({ scatter = number, process = number, gather = number })
+  description = "Memory of each function in MB."
+  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number })
   nullable    = false
 }
 
 variable "timeout" {
-  description = "Timeout of each stage's function in seconds."
-  type        = object({ scatter = number, process = number, gather = number })
+  description = "Timeout of each function in seconds."
+  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number })
   nullable    = false
 }
 
@@ -50,6 +50,54 @@ variable "batch_size" {
   description = "Most messages an invocation of process receives."
   type        = number
   nullable    = false
+}
+
+variable "write_mode" {
+  description = "How process writes items: batch or ordered."
+  type        = string
+  nullable    = false
+}
+
+variable "stall_after" {
+  description = "Seconds without progress after which sweep takes a batch for stalled."
+  type        = number
+  nullable    = false
+}
+
+variable "give_up_after" {
+  description = "Seconds without progress after which sweep gives a batch up."
+  type        = number
+  nullable    = false
+}
+
+variable "sweep_rate" {
+  description = "How often sweep looks for stalled batches, as EventBridge says it: \"rate(1 minute)\"."
+  type        = string
+  nullable    = false
+}
+
+variable "alarms" {
+  description = "Whether there are alarms."
+  type        = bool
+  nullable    = false
+}
+
+variable "alarm_age" {
+  description = "Seconds after which a message waits too long in its queue."
+  type        = number
+  nullable    = false
+}
+
+variable "alarm_email" {
+  description = "Address that is told of alarms; null for none."
+  type        = string
+  default     = null
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the key that encrypts all that the pipeline stores; null for AWS's own keys."
+  type        = string
+  default     = null
 }
 
 variable "chunk_size" {

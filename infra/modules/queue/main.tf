@@ -11,6 +11,9 @@ locals {
 
   day = 24 * 60 * 60
 
+  # A customer's key, or else SQS's own; one excludes the other.
+  own_encryption = var.kms_key_arn == null ? true : null
+
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html
   tls_only = { for arn in [local.arn, local.dead_letter_arn] : arn => {
     Sid       = "TlsOnly"
@@ -47,10 +50,11 @@ resource "aws_sqs_queue" "this" {
     maxReceiveCount     = 5
   })
 
-  # Less than the work bucket keeps the chunks that the messages stand for.
+  # With the 14 days of the dead-letter queue, less than the work bucket keeps the chunks that the messages stand for.
   message_retention_seconds = 4 * local.day
 
-  sqs_managed_sse_enabled = true
+  sqs_managed_sse_enabled = local.own_encryption
+  kms_master_key_id       = var.kms_key_arn
 
   policy = jsonencode({
     Version   = "2012-10-17"
@@ -65,6 +69,10 @@ resource "aws_sqs_queue" "dead_letter" {
   name       = local.dead_letter_name
   fifo_queue = var.fifo # a FIFO queue's dead-letter queue has to be FIFO too
 
+  # As above, for the function that works on what is dead. There is no redrive policy: what that function can not work on
+  # comes back to it until it expires.
+  visibility_timeout_seconds = 6 * var.dead_letter_function_timeout
+
   # The longest SQS offers. In a standard queue a message that is moved keeps the time it was first sent, so this has to
   # exceed what the queue itself keeps: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
   message_retention_seconds = 14 * local.day
@@ -74,7 +82,8 @@ resource "aws_sqs_queue" "dead_letter" {
     sourceQueueArns   = [local.arn]
   })
 
-  sqs_managed_sse_enabled = true
+  sqs_managed_sse_enabled = local.own_encryption
+  kms_master_key_id       = var.kms_key_arn
 
   policy = jsonencode({
     Version   = "2012-10-17"

@@ -23,6 +23,18 @@ variable "function_timeout" {
   nullable    = false
 }
 
+variable "dead_letter_function_timeout" {
+  description = "Timeout, in seconds, of the function that consumes the dead-letter queue. Its visibility timeout is six times this."
+  type        = number
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "ARN of the key that encrypts both queues; null for SQS's own."
+  type        = string
+  default     = null
+}
+
 variable "sending_bucket" {
   description = "ARN of a bucket of this account whose event notifications the queue accepts; null for none."
   type        = string

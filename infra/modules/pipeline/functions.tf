@@ -1,0 +1,163 @@
+locals {
+  functions      = toset(["scatter", "process", "gather", "bury", "sweep"])
+  function_names = { for function in local.functions : function => "${var.name}-${function}" }
+
+  # What feeds a function: a stage its own queue, bury the dead-letter queues, and sweep a schedule.
+  triggers = {
+    scatter = { queue = { queue_arn = module.queue["scatter"].arn, batch_size = 1, maximum_concurrency = 2 } } # the least Lambda accepts
+    process = { queue = { queue_arn = module.queue["process"].arn, batch_size = var.batch_size, maximum_concurrency = var.concurrency } }
+    # Batches that finish at the same time, each gathered by itself.
+    gather = { queue = { queue_arn = module.queue["gather"].arn, batch_size = 1, maximum_concurrency = 10 } }
+    bury = { for stage, concurrency in { scatter = 2, process = 10, gather = 2 } : stage => {
+      queue_arn = module.queue[stage].dead_letter_arn, batch_size = 1, maximum_concurrency = concurrency
+    } }
+    sweep = {}
+  }
+
+  # Environments need the queues' URLs only, permissions and triggers wait for the queues. They are apart, and
+  # module.queue is not indexed with each.key for the former, because who needs a part waits for the whole: so functions
+  # are made meanwhile.
+
+  environments = {
+    scatter = {
+      SOURCE_QUEUE_URL  = module.queue["scatter"].url
+      INPUT_BUCKET      = aws_s3_bucket.this["input"].bucket
+      CHUNK_SIZE        = var.chunk_size
+      KEY_FIELD         = var.key_field
+      PROCESS_QUEUE_URL = module.queue["process"].url
+      GATHER_QUEUE_URL  = module.queue["gather"].url
+    }
+    process = {
+      SOURCE_QUEUE_URL = module.queue["process"].url
+      KEY_FIELD        = var.key_field
+      RECORD_SCHEMA    = var.record_schema
+      WRITE_MODE       = var.write_mode
+      ITEMS_TABLE      = aws_dynamodb_table.items.name
+      GATHER_QUEUE_URL = module.queue["gather"].url
+    }
+    gather = {
+      SOURCE_QUEUE_URL = module.queue["gather"].url
+      OUTPUT_BUCKET    = aws_s3_bucket.this["output"].bucket
+    }
+    bury = merge(local.stage_queues_environment, {
+      INPUT_BUCKET     = aws_s3_bucket.this["input"].bucket
+      PARKED_QUEUE_URL = aws_sqs_queue.parked.url
+    })
+    sweep = merge(local.stage_queues_environment, {
+      INPUT_BUCKET  = aws_s3_bucket.this["input"].bucket
+      OUTPUT_BUCKET = aws_s3_bucket.this["output"].bucket
+      STALL_AFTER   = var.stall_after
+      GIVE_UP_AFTER = var.give_up_after
+    })
+  }
+
+  stage_queues_environment = {
+    SCATTER_QUEUE_URL = module.queue["scatter"].url
+    PROCESS_QUEUE_URL = module.queue["process"].url
+    GATHER_QUEUE_URL  = module.queue["gather"].url
+  }
+
+  tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
+
+  # What each function may do, by statement id. Every action here can be limited to resources, and is.
+  #
+  # Who reads a bucket may also list it, else S3 answers 403 instead of 404 for an object that is missing:
+  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  permissions = {
+    scatter = {
+      ReadInput = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
+      ListInput = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
+      # Failed records are taken from the results and put back.
+      RedriveWork = { actions = ["s3:GetObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
+      ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
+      KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+      Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn] }
+    }
+    process = {
+      WriteItems = { actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = [local.tables["items"]] }
+      MarkLedger = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn] }
+    }
+    gather = {
+      # It looks for a summary that an earlier attempt may have left.
+      WriteOutput = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], resources = ["${local.buckets["output"]}/*"] }
+      ListOutput  = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
+      CloseLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+    }
+    bury = {
+      KeepWork   = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
+      ListWork   = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
+      KeepLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn, local.parked_arn] }
+    }
+    sweep = {
+      FindBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
+      KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+      KeepWork    = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
+      ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
+      WriteOutput = { actions = ["s3:GetObject", "s3:PutObject"], resources = ["${local.buckets["output"]}/*"] }
+      ListOutput  = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
+      Send        = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
+    }
+  }
+
+  # Where chunks wait and results are kept: in the work bucket or in the tasks table.
+  chunk_permissions = local.in_tasks_table ? {
+    # A transaction of puts needs the right to put:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+    scatter = [{ sid = "WriteTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
+    process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
+    gather  = [{ sid = "ReadTasks", actions = ["dynamodb:Query"], resources = [local.tables["tasks"]] }]
+    bury    = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
+    sweep   = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
+    } : {
+    scatter = [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] }]
+    process = [
+      { sid = "KeepWork", actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+    ]
+    gather = [
+      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+    ]
+    bury  = []
+    sweep = []
+  }
+}
+
+module "function" {
+  source   = "../function"
+  for_each = local.functions
+
+  name         = local.function_names[each.key]
+  account      = var.account
+  stage        = each.key
+  package      = var.package
+  architecture = var.architecture
+  memory       = var.memory[each.key]
+  timeout      = var.timeout[each.key]
+
+  triggers = local.triggers[each.key]
+
+  permissions = merge(local.permissions[each.key], { for permission in local.chunk_permissions[each.key] :
+    permission.sid => { actions = permission.actions, resources = permission.resources }
+  })
+
+  environment = merge(local.environments[each.key], local.tasks_environment, {
+    VARIANT      = var.variant
+    LEDGER_TABLE = aws_dynamodb_table.ledger.name
+    WORK_BUCKET  = aws_s3_bucket.this["work"].bucket
+    RUST_LOG     = var.log_level
+  })
+
+  kms_key_arn        = var.kms_key_arn
+  log_retention_days = var.log_retention_days
+}
+
+module "schedule" {
+  source = "../schedule"
+
+  function_name = module.function["sweep"].name
+  function_arn  = module.function["sweep"].arn
+  rate          = var.sweep_rate
+}
