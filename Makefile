@@ -79,8 +79,8 @@ emulator    = $(PYTHON) infra/local/emulator.py
 deployment  = $(PYTHON) infra/local/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
-export ARCH CHUNK_SIZE CONFIRM FILE KEY_FIELD OUTPUT PORT PROTECT_DATA PYTHON SCHEMA SCOPE TERRAFORM TF_MIRROR
-export VARIANT VARIANTS
+export ALARM_EMAIL ARCH CHUNK_SIZE CONFIRM FILE GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN OUTPUT PORT PROTECT_DATA PYTHON
+export SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANT VARIANTS WRITE_MODE
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -97,6 +97,9 @@ help: ## this list
 	  '  KEY_FIELD   field that is the key of a record' \
 	  '  SCHEMA      JSON Schema of a record, a file' \
 	  '  CHUNK_SIZE  most records in a chunk' \
+  '  WRITE_MODE  how items are written: batch or ordered' \
+  '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
+  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \

@@ -2,7 +2,8 @@
 """Applies and destroys a deployment with Terraform, and writes down what was deployed for the command.
 
 Settings come from the environment, as the Makefile exports them: SCOPE, VARIANT, VARIANTS, KEY_FIELD, SCHEMA,
-CHUNK_SIZE, ARCH, PROTECT_DATA, TF_MIRROR. One that is unset or empty keeps the default that infra/variables.tf gives.
+CHUNK_SIZE, WRITE_MODE, STALL_AFTER, GIVE_UP_AFTER, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR. One that is
+unset or empty keeps the default that infra/variables.tf gives.
 Any other variable of infra/variables.tf can be set as TF_VAR_name.
 """
 
@@ -30,6 +31,19 @@ MIRROR_PLACES = [("~/.terraform.d", 1), ("~/.local/share/terraform", 1), ("/usr/
 
 # The lines of Terraform's progress that are shown for an emulator: what took ten seconds or more.
 SLOW = r"complete after (\d+m|\d\d)"
+
+# Settings that are Terraform's variables as they are.
+PLAIN_SETTINGS = {
+    "ALARM_EMAIL": "alarm_email",
+    "ARCH": "architecture",
+    "CHUNK_SIZE": "chunk_size",
+    "GIVE_UP_AFTER": "give_up_after",
+    "KEY_FIELD": "key_field",
+    "KMS_KEY_ARN": "kms_key_arn",
+    "PROTECT_DATA": "protect_data",
+    "STALL_AFTER": "stall_after",
+    "WRITE_MODE": "write_mode",
+}
 
 
 def setting(name):
@@ -228,12 +242,12 @@ def variables(options, deployed):
         if not schema.is_file():
             raise Failure(f"SCHEMA={setting('SCHEMA')} names no file")
         given["record_schema"] = str(schema)
-    for name, variable in (("KEY_FIELD", "key_field"), ("CHUNK_SIZE", "chunk_size"), ("ARCH", "architecture"),
-                           ("PROTECT_DATA", "protect_data")):
+    for name, variable in PLAIN_SETTINGS.items():
         given[variable] = setting(name)
     if options.emulator:
         given["protect_data"] = "false"
         given["s3_path_style"] = "true"
+        given["alarms"] = "false"
     return {f"TF_VAR_{name}": value for name, value in given.items() if value}
 
 

@@ -144,11 +144,21 @@ class SettingsTest(Scratch):
 
     def test_settings_become_variables(self):
         schema = self.file("my.schema.json", "{}")
-        given = self.variables(KEY_FIELD="zip_code", CHUNK_SIZE="7", SCHEMA=os.path.relpath(schema), ARCH="arm64")
+        given = self.variables(KEY_FIELD="zip_code", CHUNK_SIZE="7", SCHEMA=os.path.relpath(schema), ARCH="arm64",
+                               WRITE_MODE="ordered", STALL_AFTER="60", GIVE_UP_AFTER="3600", KMS_KEY_ARN="arn:aws:kms:…",
+                               ALARM_EMAIL="a@example.com")
         self.assertEqual(given, {
             "TF_VAR_key_field": "zip_code", "TF_VAR_chunk_size": "7",
             "TF_VAR_record_schema": str(schema), "TF_VAR_architecture": "arm64",
+            "TF_VAR_write_mode": "ordered", "TF_VAR_stall_after": "60", "TF_VAR_give_up_after": "3600",
+            "TF_VAR_kms_key_arn": "arn:aws:kms:…", "TF_VAR_alarm_email": "a@example.com",
         })
+
+    def test_every_setting_is_a_variable_that_the_makefile_hands_on(self):
+        declared = re.findall(r'^variable "(\w+)"', (ROOT / "infra/variables.tf").read_text(), re.M)
+        self.assertLessEqual(set(deployment.PLAIN_SETTINGS.values()), set(declared))
+        exported = " ".join(re.findall(r"^export ([A-Z_ ]+)$", (ROOT / "Makefile").read_text(), re.M)).split()
+        self.assertLessEqual(set(deployment.PLAIN_SETTINGS), set(exported))
 
     def test_a_schema_that_is_not_there_is_named(self):
         with self.assertRaisesRegex(Failure, "SCHEMA=none.json names no file"):
@@ -164,6 +174,10 @@ class SettingsTest(Scratch):
     def test_only_an_emulators_data_is_unprotected(self):
         self.assertEqual(self.variables(emulator=True)["TF_VAR_protect_data"], "false")
         self.assertNotIn("TF_VAR_protect_data", self.variables())
+
+    def test_only_an_emulator_goes_without_alarms(self):
+        self.assertEqual(self.variables(emulator=True)["TF_VAR_alarms"], "false")
+        self.assertNotIn("TF_VAR_alarms", self.variables())
 
     def test_another_region_is_refused(self):
         with mock.patch.dict(os.environ, {"AWS_REGION": "eu-west-1", "SCOPE": "a-"}):
@@ -258,7 +272,8 @@ class ComposeTest(unittest.TestCase):
     def test_can_run_functions(self):
         self.assertIn("/var/run/docker.sock:/var/run/docker.sock", self.service["volumes"])
         services = set(self.service["environment"]["SERVICES"].split(","))
-        self.assertLessEqual({"dynamodb", "iam", "lambda", "logs", "s3", "sqs", "sts"}, services)
+        used = {"cloudwatch", "dynamodb", "events", "iam", "kms", "lambda", "logs", "s3", "sns", "sqs", "sts"}
+        self.assertLessEqual(used, services)
 
     def test_start_waits_for_health(self):
         self.assertEqual(self.service["healthcheck"]["test"][0], "CMD")
