@@ -84,7 +84,7 @@ export SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANT VARIANTS WRITE_MODE
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark report test fmt lint logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark report test fmt lint audit logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -100,6 +100,7 @@ help: ## this list
   '  WRITE_MODE  how items are written: batch or ordered' \
   '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
   '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
+  '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
@@ -189,6 +190,10 @@ lint: ## check the format, run clippy
 	cargo fmt --all --check
 	$(TERRAFORM) fmt -check -recursive infra
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+
+audit: ## check the infrastructure with checkov, and licences and sources of dependencies with cargo-deny
+	@$(need) cargo python
+	@$(PYTHON) infra/local/audit.py infra crates $(if $(filter yes,$(ADVISORIES)),--advisories)
 
 clean: $(if $(filter localstack,$(ENV)),stop) ## end the local AWS and remove target/; what is deployed to AWS stays known
 	@for facts in target/*/emulator.json; do \

@@ -4,6 +4,7 @@ Run with the Python that `emulator.py python` prints: MiniStack brings the YAML 
 """
 
 import argparse
+import contextlib
 import io
 import json
 import os
@@ -21,6 +22,7 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import audit
 import deployment
 import emulator
 import glibc
@@ -244,6 +246,37 @@ class PackageTest(Scratch):
             glibc.newest_glibc(b"#!/bin/sh\n")
 
 
+class AuditTest(Scratch):
+    OPTIONS = argparse.Namespace(target=ROOT / "target", advisories=False)
+
+    def checkov(self, output, status=0):
+        done = subprocess.CompletedProcess([], status, stdout=output, stderr="")
+        with mock.patch.object(audit, "python_with"), mock.patch.object(audit.subprocess, "run", return_value=done):
+            with contextlib.redirect_stdout(io.StringIO()) as printed:
+                audit.check_infra(self.OPTIONS)
+        return printed.getvalue()
+
+    def test_skips_are_counted(self):
+        printed = self.checkov("terraform scan results:\n\nPassed checks: 9, Failed checks: 0, Skipped checks: 2\n")
+        self.assertEqual(printed, "checkov: 9 checks passed, 2 skipped with a reason\n")
+
+    def test_what_checkov_could_not_read_is_not_passed(self):
+        for output in ("", "Passed checks: 0, Failed checks: 0, Skipped checks: 0\n",
+                       "Passed checks: 9, Failed checks: 0, Skipped checks: 2, Parsing errors: 1\n"):
+            with self.assertRaisesRegex(Failure, "objects to infra"):
+                self.checkov(output)
+
+    def test_what_checkov_objects_to_is_shown(self):
+        with self.assertRaisesRegex(Failure, "FAILED for resource(.|\n)*justify it within the resource"):
+            self.checkov("FAILED for resource: a\nPassed checks: 9, Failed checks: 1, Skipped checks: 2\n", status=1)
+
+    def test_every_skip_has_a_reason(self):
+        skips = [line for file in (ROOT / "infra").rglob("*.tf") for line in file.read_text().splitlines() if "checkov:skip" in line]
+        self.assertTrue(skips)
+        for skip in skips:
+            self.assertRegex(skip, r"^  #checkov:skip=CKV2?_AWS_\d+:\w.{20,}$")
+
+
 class ComposeTest(unittest.TestCase):
     """docker-compose.yml has what functions in LocalStack need. Docker itself is not needed to check that."""
 
@@ -290,7 +323,7 @@ class MakefileTest(Scratch):
 
     def test_prints_its_goals(self):
         printed = self.make().stdout
-        for goal in "build package start stop deploy destroy upload demo test fmt lint logs clean".split():
+        for goal in "build package start stop deploy destroy upload demo test fmt lint audit logs clean".split():
             self.assertRegex(printed, rf"make {goal} +\w")
 
     def test_an_unknown_environment_is_refused(self):

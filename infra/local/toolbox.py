@@ -1,4 +1,7 @@
-"""Python programs from PyPI, each pinned, in a virtual environment of their own under the build directory."""
+"""Programs from PyPI and crates.io, each pinned, under the build directory.
+
+One from PyPI has a virtual environment of its own.
+"""
 
 import contextlib
 import fcntl
@@ -61,7 +64,30 @@ def _holds(python, package, version):
         return False
 
 
-def _checked(command, complaint):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def cargo_tool(crate, version, directory):
+    """The executable that a crate of the same name installs, in that version, built if it is not there."""
+    directory = Path(directory).resolve()
+    tool = directory / "bin" / crate
+    with locked(directory.with_suffix(".lock")):
+        if _version_of(tool) != f"{crate} {version}":
+            print(f"building {crate} {version} into {os.path.relpath(directory)}", file=sys.stderr)
+            build = directory / "build"
+            # Without optimisation: it compiles in a third of the time, and such a tool has little to do.
+            command = ["cargo", "install", "--locked", "--debug", "--force", "--quiet", "--root", str(directory)]
+            environment = {**os.environ, "CARGO_TARGET_DIR": str(build), "CARGO_PROFILE_DEV_DEBUG": "0"}
+            _checked([*command, "--version", version, crate], f"cannot build {crate} {version} from crates.io", environment)
+            shutil.rmtree(build, ignore_errors=True)
+    return tool
+
+
+def _version_of(tool):
+    try:
+        return subprocess.run([str(tool), "--version"], capture_output=True, text=True).stdout.strip()
+    except OSError:
+        return None
+
+
+def _checked(command, complaint, environment=None):
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise Failure(f"{complaint}:\n{done.stdout.strip()}")

@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Checks what a review would look for: the infrastructure with checkov, the dependencies with cargo-deny.
+
+    infra    infra/ keeps checkov's rules, or says in place why not
+    crates   licences, bans and sources are those that deny.toml allows; with --advisories, none is known to be vulnerable,
+             for which the list of advisories is fetched
+
+Neither needs a deployment or an account. Each tool is pinned here and installed under target/ when it is first used.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+from pathlib import Path
+
+from toolbox import Failure, cargo_tool, python_with, run
+
+CHECKOV = "3.3.30"
+CARGO_DENY = "0.20.2"
+
+INFRA = Path(__file__).resolve().parent.parent
+ROOT = INFRA.parent
+
+
+def check_infra(options):
+    python = python_with("checkov", CHECKOV, options.target / "checkov")
+    command = [str(python), "-m", "checkov.main", "--directory", str(INFRA), "--framework", "terraform",
+               "--skip-download", "--quiet", "--compact"]
+    # Its services can be asked for more by variables of the caller's.
+    own = {name: value for name, value in os.environ.items() if not name.startswith(("BC_", "CKV_", "PRISMA_"))}
+    done = subprocess.run(command, cwd=ROOT, env={**own, "LOG_LEVEL": "ERROR"}, capture_output=True, text=True)
+    summary = re.search(r"^Passed checks: (\d+), Failed checks: (\d+), Skipped checks: (\d+)(.*)$", done.stdout, re.M)
+    # It counts a file that it can not read, and passes.
+    if done.returncode != 0 or not summary or summary.group(1) == "0" or summary.group(4):
+        raise Failure(
+            f"checkov {CHECKOV} objects to infra/:\n{(done.stdout + done.stderr).strip()}\n"
+            "Mend it, or justify it within the resource: #checkov:skip=ID:reason"
+        )
+    print(f"checkov: {summary.group(1)} checks passed, {summary.group(3)} skipped with a reason")
+
+
+def check_crates(options):
+    tool = cargo_tool("cargo-deny", CARGO_DENY, options.target / "tools")
+    checks = ["licenses", "bans", "sources"] + (["advisories"] if options.advisories else [])
+    command = [str(tool), "--locked", "--workspace", "check", "--hide-inclusion-graph", *checks]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode != 0:
+        raise Failure(f"cargo-deny {CARGO_DENY} objects to the dependencies:\n{done.stdout.strip()}")
+    twice = re.findall(r"duplicate entries for crate '([^']+)'", done.stdout)
+    print(f"cargo-deny: {done.stdout.strip().splitlines()[-1]}" + (f"; in two versions: {', '.join(twice)}" if twice else ""))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["infra", "crates"], nargs="+")
+    parser.add_argument("--target", type=Path, default=ROOT / "target", help="directory for the tools")
+    parser.add_argument("--advisories", action="store_true", help="fetch the list of known vulnerabilities, and check it")
+    options = parser.parse_args()
+    for what in options.what:
+        {"infra": check_infra, "crates": check_crates}[what](options)
+
+
+if __name__ == "__main__":
+    run(main)
