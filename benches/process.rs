@@ -23,7 +23,14 @@ fn entry(n: u64) -> Entry {
 fn item(schema: &RecordSchema, entry: &Entry, batch: &BatchId) -> Item {
     let valid = schema.check(entry, Layout::Csv).expect("a valid row");
     let (key, fields) = (valid.key, valid.fields);
-    Item { key, fields, batch: batch.clone(), index: entry.index, updated_at: Timestamp(1_700_000_000_000) }
+    Item {
+        key,
+        fields,
+        batch: batch.clone(),
+        index: entry.index,
+        updated_at: Timestamp(1_700_000_000_000),
+        sequence: Timestamp(0),
+    }
 }
 
 fn benchmarks(criterion: &mut Criterion) {

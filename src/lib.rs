@@ -13,6 +13,7 @@
 pub mod blob;
 pub mod channel;
 pub mod codec;
+pub mod faults;
 pub mod items;
 pub mod ledger;
 pub mod model;

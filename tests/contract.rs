@@ -6,6 +6,7 @@ mod suites;
 
 use fanfold::blob::memory::MemoryBlob;
 use fanfold::channel::memory::MemoryChannel;
+use fanfold::items::WriteMode;
 use fanfold::items::memory::MemoryItems;
 use fanfold::ledger::memory::MemoryLedger;
 use fanfold::tasks::memory::MemoryTasks;
@@ -23,6 +24,9 @@ async fn memory_channel_keeps_the_contract() {
 #[tokio::test]
 async fn memory_items_keep_the_contract() {
     suites::items::all(&MemoryItems::new()).await;
+    let ordered = MemoryItems::in_mode(WriteMode::Ordered);
+    suites::items::all(&ordered).await;
+    suites::items::ordered(&ordered).await;
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! The deployed pipeline: real functions, queues, buckets and tables on a local AWS. `make test`
 //! starts one, deploys to it and names it here by three variables.
 
+#[path = "end_to_end/faults.rs"]
+mod faults;
 #[path = "contract/suites.rs"]
 mod suites;
 #[path = "end_to_end/world.rs"]
@@ -8,7 +10,7 @@ mod world;
 
 use fanfold::blob::{Blob, read_all};
 use fanfold::channel::{Channel, Outgoing};
-use fanfold::items::Items;
+use fanfold::items::{Items, WriteMode};
 use fanfold::ledger::Ledger;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
@@ -41,6 +43,9 @@ async fn sqs_keeps_the_contract() {
 #[tokio::test]
 async fn dynamodb_items_keep_the_contract() {
     suites::items::all(&World::open().await.new_items("contract-items").await).await;
+    let ordered = World::open().await.new_items("contract-ordered").await.in_mode(WriteMode::Ordered);
+    suites::items::all(&ordered).await;
+    suites::items::ordered(&ordered).await;
 }
 
 #[tokio::test]
@@ -279,20 +284,20 @@ async fn a_repeated_event_changes_nothing_and_a_new_upload_is_a_new_batch() {
 }
 
 #[tokio::test]
-async fn a_poisonous_message_ends_in_the_dead_letter_queue_alone() {
+async fn a_message_that_nobody_can_work_on_is_parked_alone() {
     let world = World::open().await;
     let poison = json!({"v": 99, "poison": true}).to_string();
     world.process.send(vec![Outgoing::new(poison.clone())]).await.unwrap();
     let beside = world.upload("beside.csv", csv(120, "beside")).await;
     assert_eq!(beside.state, BatchState::Succeeded);
-    let mut buried = Vec::new();
+    let mut parked = Vec::new();
     for _ in 0..90 {
-        buried.extend(world.process_dlq.receive(10).await.unwrap());
-        if !buried.is_empty() {
+        parked.extend(world.parked.receive(10).await.unwrap());
+        if !parked.is_empty() {
             break;
         }
     }
-    let bodies: Vec<&str> = buried.iter().map(|delivery| delivery.body.as_str()).collect();
+    let bodies: Vec<&str> = parked.iter().map(|delivery| delivery.body.as_str()).collect();
     assert_eq!(bodies, [poison.as_str()]);
 }
 

@@ -9,6 +9,7 @@ use fanfold::model::error::ErrorKind;
 use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
+use fanfold::model::timestamp::Timestamp;
 use fanfold::runtime::local::LocalPipeline;
 use fanfold::stage::Outcome;
 use fanfold::variant::{BUILT_IN, Pending, Variant};
@@ -332,10 +333,15 @@ async fn a_gather_that_failed_goes_on_when_its_message_comes_again(variant: Vari
     let first = pipeline.queues[2].receive(1).await.unwrap().remove(0);
     let now = fanfold::model::timestamp::Timestamp(4_000_000_000_000);
     // It took the batch for a long time, and died.
-    pipeline.ledger.take(&batch, &first.id, now, now.plus_seconds(3600)).await.unwrap();
-    let other = Delivery { id: "another".into(), ..first.clone() };
-    assert!(matches!(pipeline.handle(2, &other).await, Outcome::Retry(_)), "the lease holds for others");
-    let again = Delivery { attempt: 2, ..first };
+    let lease = now.plus_seconds(3600);
+    pipeline.ledger.take(&batch, &first.receipt, now, lease).await.unwrap();
+    let again = Delivery { attempt: 2, receipt: "another arrival".into(), ..first.clone() };
+    match pipeline.handle(2, &again).await {
+        Outcome::Later(at, _) => assert!(at > lease, "the message comes again when the lease is over"),
+        other => panic!("the lease holds for every other arrival: {other:?}"),
+    }
+    // One that could say so before it failed lets go.
+    pipeline.ledger.let_go(&batch, &first.receipt, Timestamp(1)).await.unwrap();
     assert!(matches!(pipeline.handle(2, &again).await, Outcome::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }

@@ -248,7 +248,7 @@ mod tests {
         let item = |index| {
             let record = all.get(index);
             let (key, fields) = (record.item_no.clone(), record.fields());
-            Item { key, fields, batch: batch.clone(), index, updated_at: Timestamp(1) }
+            Item { key, fields, batch: batch.clone(), index, updated_at: Timestamp(1), sequence: Timestamp(1) }
         };
         let whole: Vec<Item> = (0..40).map(item).collect();
         let table = MemoryItems::new();

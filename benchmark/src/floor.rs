@@ -70,7 +70,7 @@ async fn write(
 
 fn item(batch: &BatchId, records: &Records, index: u64, updated_at: Timestamp) -> Item {
     let record = records.get(index);
-    Item { fields: record.fields(), key: record.item_no, batch: batch.clone(), index, updated_at }
+    Item { fields: record.fields(), key: record.item_no, batch: batch.clone(), index, updated_at, sequence: updated_at }
 }
 
 #[cfg(test)]

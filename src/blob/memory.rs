@@ -55,6 +55,11 @@ impl MemoryBlob {
         })
     }
 
+    /// How often a key was written or deleted.
+    pub fn versions(&self, key: &str) -> usize {
+        self.state(|state| state.objects.get(key).map_or(0, Vec::len))
+    }
+
     fn state<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -77,6 +82,16 @@ impl Blob for MemoryBlob {
         Ok(Written { version })
     }
 
+    async fn put_new(&self, key: &str, _content_type: &str, body: Bytes) -> Result<bool> {
+        Ok(self.state(|state| {
+            let there = state.objects.get(key).and_then(|versions| versions.last()).is_some_and(|v| v.1.is_some());
+            if !there {
+                state.write(key, Some(body));
+            }
+            !there
+        }))
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         self.state(|state| {
             if state.objects.contains_key(key) {
@@ -86,9 +101,10 @@ impl Blob for MemoryBlob {
         Ok(())
     }
 
-    async fn list(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+    async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>> {
         Ok(self.state(|state| {
             let from = state.objects.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
+            let from = from.filter(|(key, _)| after.is_none_or(|after| key.as_str() > after));
             let live = from.filter(|(_, versions)| versions.last().is_some_and(|version| version.1.is_some()));
             live.map(|(key, _)| key.clone()).take(most).collect()
         }))

@@ -1,5 +1,6 @@
 //! Objects in one bucket.
 
+pub mod faulty;
 pub mod memory;
 pub mod s3;
 pub mod upload;
@@ -15,6 +16,10 @@ use crate::model::error::Result;
 /// least 5 MiB a part and at most 10,000 parts:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 pub const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// Keys of one listing:
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
+const PAGE: usize = 1000;
 
 /// The bytes of an object as they arrive.
 pub type Body = BoxStream<'static, Result<Bytes>>;
@@ -50,11 +55,16 @@ pub trait Blob: Send + Sync + 'static {
     /// Writes an object whole, replacing what is there. Idempotent.
     fn put(&self, key: &str, content_type: &str, body: Bytes) -> impl Future<Output = Result<Written>> + Send;
 
+    /// Writes an object unless there is one under the key, and says whether it did. Of several writers
+    /// exactly one does; one whose call failed may have been it.
+    fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> impl Future<Output = Result<bool>> + Send;
+
     /// Deletes an object. Idempotent: a missing one is no error.
     fn delete(&self, key: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Up to `most` (at most 1,000) keys that begin with `prefix`, in ascending order.
-    fn list(&self, prefix: &str, most: usize) -> impl Future<Output = Result<Vec<String>>> + Send;
+    /// Up to `most` (at most 1,000) keys that begin with `prefix`, in ascending order, those after
+    /// `after` if that is given.
+    fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> impl Future<Output = Result<Vec<String>>> + Send;
 
     /// Begins an upload in parts. Nothing is seen under the key until it is completed.
     fn begin_upload(&self, key: &str, content_type: &str) -> impl Future<Output = Result<UploadId>> + Send;
@@ -78,6 +88,21 @@ pub trait Blob: Send + Sync + 'static {
 
     /// Gives an upload up and frees its parts. Idempotent.
     fn abort_upload(&self, key: &str, upload: &UploadId) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// All keys that begin with `prefix`, in ascending order.
+///
+/// # Errors
+/// As [`Blob::list`].
+pub async fn list_all(blob: &impl Blob, prefix: &str) -> Result<Vec<String>> {
+    let mut keys: Vec<String> = Vec::new();
+    loop {
+        let page = blob.list(prefix, keys.last().map(String::as_str), PAGE).await?;
+        if page.is_empty() {
+            return Ok(keys);
+        }
+        keys.extend(page);
+    }
 }
 
 /// Reads an object to its end, for objects known to be small. `None` if there is none.

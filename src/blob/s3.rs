@@ -65,15 +65,28 @@ impl Blob for S3Blob {
         Ok(Written { version })
     }
 
+    /// By a conditional write, which S3 gives to one of several writers:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>. Who meets
+    /// another under way is answered with a conflict, and tries again.
+    async fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> Result<bool> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*");
+        match request.content_type(content_type).body(ByteStream::from(body)).send().await {
+            Ok(_) => Ok(true),
+            Err(error) if error.code() == Some("PreconditionFailed") => Ok(false),
+            Err(error) => Err(sdk::error("write", &self.place(key), error)),
+        }
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         let request = self.client.delete_object().bucket(&self.bucket).key(key);
         request.send().await.map_err(|e| sdk::error("delete", &self.place(key), e))?;
         Ok(())
     }
 
-    async fn list(&self, prefix: &str, most: usize) -> Result<Vec<String>> {
+    async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>> {
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(most);
+        let request = request.set_start_after(after.map(str::to_owned));
         let page = request.send().await.map_err(|e| sdk::error("list", &self.place(prefix), e))?;
         Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }

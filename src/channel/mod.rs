@@ -1,5 +1,6 @@
 //! Message channels: at least once, in no order; with a group, in order within it.
 
+pub mod faulty;
 pub mod memory;
 pub mod sqs;
 

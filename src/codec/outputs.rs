@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::csv::row_text;
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
+use crate::model::ids::BatchId;
 use crate::model::record::Outcome;
 
 /// Which of the two files.
@@ -15,6 +16,17 @@ pub enum Kind {
     Results,
     /// The failed records as they came.
     Failed,
+}
+
+impl Kind {
+    /// Where the file of a batch lies in the output bucket.
+    pub fn key(self, batch: &BatchId, layout: Layout) -> String {
+        let name = match self {
+            Self::Results => "results",
+            Self::Failed => "failed",
+        };
+        batch.output_key(&format!("{name}.{}", layout.extension()))
+    }
 }
 
 /// Encodes one output file, outcome by outcome.

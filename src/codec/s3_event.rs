@@ -1,10 +1,14 @@
 //! S3 event notifications, as they arrive in a queue's message.
 
 use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use crate::model::error::{Error, Result};
-use crate::model::ids::Revision;
+use crate::model::format::InputFormat;
+use crate::model::ids::{BatchId, Revision};
+use crate::model::progress::Opening;
+use crate::model::summary::InputRef;
+use crate::model::timestamp::Timestamp;
 
 /// What a notification says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +30,42 @@ pub struct Created {
     pub revision: Revision,
     /// The object's size.
     pub bytes: u64,
+}
+
+impl Created {
+    /// The batch that the upload makes.
+    pub fn batch(&self) -> BatchId {
+        BatchId::of(&self.bucket, &self.key, &self.revision)
+    }
+
+    /// What the batch is opened with.
+    pub fn opening(&self, variant: &str, now: Timestamp) -> Opening {
+        let format = InputFormat::of_key(&self.key).ok();
+        let input = InputRef {
+            bucket: self.bucket.clone(),
+            key: self.key.clone(),
+            version_id: self.revision.version().map(str::to_owned),
+            bytes: self.bytes,
+            format: format.as_ref().map(InputFormat::to_string),
+        };
+        Opening { id: self.batch(), variant: variant.to_owned(), input, started_at: now, sequence: now }
+    }
+}
+
+/// An event as S3 would send it, for an upload whose event was lost. None of an upload without a
+/// version: what told it from others was in the event.
+pub fn event_of(input: &InputRef) -> Option<String> {
+    let version = input.version_id.as_ref()?;
+    let key = utf8_percent_encode(&input.key, NON_ALPHANUMERIC).to_string().replace("%20", "+");
+    let event = serde_json::json!({"Records": [{
+        "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "", "eventTime": "1970-01-01T00:00:00.000Z",
+        "eventName": "ObjectCreated:Put", "userIdentity": {}, "requestParameters": {}, "responseElements": {},
+        "s3": {
+            "bucket": {"name": input.bucket, "ownerIdentity": {}},
+            "object": {"key": key, "size": input.bytes, "versionId": version}
+        }
+    }]});
+    Some(event.to_string())
 }
 
 /// Reads a message's body. Its form:
@@ -123,6 +163,19 @@ mod tests {
         let notices = parse(&event("ObjectCreated:Put", "k.csv", 1, "")).unwrap();
         let Notice::Created(created) = &notices[0] else { panic!("{notices:?}") };
         assert_eq!(created.revision, Revision::Etag { etag: "e".into(), sequencer: "0A".into() });
+    }
+
+    #[test]
+    fn a_lost_event_is_written_again() {
+        let mut body = event("ObjectCreated:Put", "a+b%2Bc%25/f%C3%BCr.csv", 12, r#","versionId":"v1""#);
+        for _ in 0..2 {
+            let notices = parse(&body).unwrap();
+            let Notice::Created(created) = &notices[0] else { panic!("{notices:?}") };
+            assert_eq!((created.key.as_str(), created.bytes), ("a b+c%/für.csv", 12));
+            let input = created.opening("chunked", Timestamp(1)).input;
+            assert_eq!(created.batch(), BatchId::of("in", "a b+c%/für.csv", &Revision::Version("v1".into())));
+            body = event_of(&input).unwrap();
+        }
     }
 
     #[test]

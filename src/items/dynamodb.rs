@@ -8,10 +8,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Number, Value};
 
-use super::{Items, Rejection};
+use super::{Items, Rejection, WriteMode};
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
-use crate::model::item::Item;
+use crate::model::item::{Item, ORDER};
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
 use crate::sdk::batch_write::{BATCH_ITEMS, Written, batch_write};
@@ -23,12 +23,40 @@ pub struct DynamoItems {
     table: String,
     key_field: String,
     width: usize,
+    mode: WriteMode,
 }
 
 impl DynamoItems {
     /// A table by its name, whose key attribute is `key_field`; up to `width` requests at once.
     pub fn new(client: Client, table: impl Into<String>, key_field: impl Into<String>, width: usize) -> Self {
-        Self { client, table: table.into(), key_field: key_field.into(), width }
+        Self { client, table: table.into(), key_field: key_field.into(), width, mode: WriteMode::Batch }
+    }
+
+    /// The same table, written in a mode.
+    pub fn in_mode(mut self, mode: WriteMode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Writes an item unless a newer one is there. The condition and the write are one:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
+    async fn write_ordered(&self, position: usize, item: &Item) -> Result<Option<Rejection>> {
+        let mut fields = attributes(item, &self.key_field);
+        fields.insert(ORDER.to_owned(), AttributeValue::S(item.order()));
+        let request = self.client.put_item().table_name(&self.table).set_item(Some(fields));
+        let request = request
+            .condition_expression("attribute_not_exists(#order) OR #order <= :order")
+            .expression_attribute_names("#order", ORDER)
+            .expression_attribute_values(":order", AttributeValue::S(item.order()));
+        match request.send().await {
+            Ok(_) => Ok(None),
+            Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(None),
+            Err(error) if error.code() == Some("ValidationException") => {
+                let reason = error.message().unwrap_or("DynamoDB refuses the item").to_owned();
+                Ok(Some(Rejection { position, reason }))
+            }
+            Err(error) => Err(sdk::error("write to the table", &self.table, error)),
+        }
     }
 
     /// Writes one batch. DynamoDB refuses it as a whole if it refuses one item, which then is found
@@ -62,6 +90,8 @@ impl DynamoItems {
             attributes.into_iter().map(|(name, value)| (name, from_attribute(value))).collect();
         let mut own = |name: &str| fields.remove(name).ok_or_else(|| Error::internal(format!("{key} has no {name}")));
         let number = |value: Value| value.to_string().parse::<i64>().unwrap_or_default();
+        let order = own(ORDER).unwrap_or_default();
+        let sequence = order.as_str().and_then(|order| order.split('#').next()?.parse().ok()).unwrap_or_default();
         let batch = own("batchId")?;
         let index = number(own("recordIndex")?);
         let updated_at = Timestamp(number(own("updatedAt")?));
@@ -71,12 +101,19 @@ impl DynamoItems {
             batch: BatchId::parse(batch.as_str().unwrap_or_default())?,
             index: index as u64,
             updated_at,
+            sequence: Timestamp(sequence),
         })
     }
 }
 
 impl Items for DynamoItems {
     async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+        if self.mode == WriteMode::Ordered {
+            let writes = items.iter().enumerate().map(|(position, item)| self.write_ordered(position, item));
+            let rejections: Vec<Option<Rejection>> =
+                stream::iter(writes.collect::<Vec<_>>()).buffered(self.width).try_collect().await?;
+            return Ok(rejections.into_iter().flatten().collect());
+        }
         let batches = items.chunks(BATCH_ITEMS).enumerate();
         let writes = batches.map(|(n, batch)| self.write_batch(n * BATCH_ITEMS, batch));
         let rejections: Vec<Vec<Rejection>> =

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Items, Rejection};
+use super::{Items, Rejection, WriteMode};
 use crate::model::error::{Error, Result};
 use crate::model::item::Item;
 
 /// An items table in memory; clones share their items.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryItems(Arc<Mutex<BTreeMap<String, Item>>>);
+pub struct MemoryItems {
+    items: Arc<Mutex<BTreeMap<String, Item>>>,
+    mode: WriteMode,
+}
 
 impl MemoryItems {
     /// An empty table.
@@ -17,26 +20,34 @@ impl MemoryItems {
         Self::default()
     }
 
+    /// An empty table that is written in a mode.
+    pub fn in_mode(mode: WriteMode) -> Self {
+        Self { mode, ..Self::default() }
+    }
+
     /// All items by their keys.
     pub fn all(&self) -> BTreeMap<String, Item> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.items.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Items for MemoryItems {
     async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
-        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut table = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = std::collections::BTreeSet::new();
         if items.iter().any(|item| !keys.insert(&item.key)) {
             return Err(Error::internal("two items of one write have the same key"));
         }
         for item in items {
-            table.insert(item.key.clone(), item.clone());
+            let newer = table.get(&item.key).is_some_and(|kept| kept.order() > item.order());
+            if self.mode == WriteMode::Batch || !newer {
+                table.insert(item.key.clone(), item.clone());
+            }
         }
         Ok(Vec::new())
     }
 
     async fn read(&self, key: &str) -> Result<Option<Item>> {
-        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
+        Ok(self.items.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned())
     }
 }

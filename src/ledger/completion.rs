@@ -41,7 +41,7 @@ pub async fn mark(
 /// # Errors
 /// Those of the ledger.
 pub async fn settle(ledger: &impl Ledger, batch: &BatchId, number: u32, leaf: &Leaf) -> Result<Progress> {
-    if !leaf.is_full() {
+    if !leaf.is_full(number) {
         return Ok(Progress::Open);
     }
     let batch = ledger.mark_root(batch, number).await?;

@@ -13,12 +13,15 @@ use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use futures::future::try_join_all;
 
-use self::attributes::{Attributes, batch_item, batch_key, batch_of, calls_key, calls_of, leaf_key, leaf_of};
-use super::{KEPT_SECONDS, Ledger, Opened, STAGES, Taken};
+use self::attributes::{
+    Attributes, OPEN, batch_item, batch_key, batch_of, calls_key, calls_of, failure_key, failure_of, leaf_key, leaf_of,
+    open_batch_of,
+};
+use super::{KEPT_SECONDS, LastFailure, Ledger, OpenBatch, Opened, Part, STAGES, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
 
@@ -26,6 +29,7 @@ use crate::sdk;
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const BATCH_KEYS: usize = 100;
 const RETRIES: u32 = 6;
+const OPEN_PAGE: i32 = 100;
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// The ledger table.
@@ -89,8 +93,8 @@ impl DynamoLedger {
         }
     }
 
-    async fn read_batch_of_leaves(&self, mut keys: Vec<String>) -> Result<HashMap<String, Leaf>> {
-        let mut leaves = HashMap::new();
+    async fn read_items(&self, mut keys: Vec<String>) -> Result<HashMap<String, Attributes>> {
+        let mut items = HashMap::new();
         let mut pause = FIRST_PAUSE;
         for _ in 0..RETRIES {
             let mut wanted = KeysAndAttributes::builder().consistent_read(true);
@@ -102,7 +106,7 @@ impl DynamoLedger {
             let mut found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
             for item in found.responses.as_mut().and_then(|r| r.remove(&self.table)).unwrap_or_default() {
                 if let Some(AttributeValue::S(key)) = item.get("pk") {
-                    leaves.insert(key.clone(), leaf_of(&item));
+                    items.insert(key.clone(), item);
                 }
             }
             let left = found.unprocessed_keys.as_mut().and_then(|left| left.remove(&self.table));
@@ -112,7 +116,7 @@ impl DynamoLedger {
                 _ => None,
             }));
             if keys.is_empty() {
-                return Ok(leaves);
+                return Ok(items);
             }
             tokio::time::sleep(pause).await;
             pause *= 2;
@@ -172,12 +176,19 @@ impl Ledger for DynamoLedger {
         found.item.map(|item| batch_of(&item)).transpose()
     }
 
+    async fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<(Option<Batch>, Leaf)> {
+        let (batch_key, leaf_key) = (batch_key(batch), leaf_key(batch, chunk.leaf()));
+        let found = self.read_items(vec![batch_key.clone(), leaf_key.clone()]).await?;
+        let leaf = found.get(&leaf_key).map(leaf_of).unwrap_or_default();
+        Ok((found.get(&batch_key).map(batch_of).transpose()?, leaf))
+    }
+
     async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
         let keys: Vec<String> = leaves.map(|number| leaf_key(batch, number)).collect();
         // At most 256 leaves, thus three requests.
-        let reads = keys.chunks(BATCH_KEYS).map(|keys| self.read_batch_of_leaves(keys.to_vec()));
-        let mut found: HashMap<String, Leaf> = try_join_all(reads).await?.into_iter().flatten().collect();
-        Ok(keys.iter().map(|key| found.remove(key).unwrap_or_default()).collect())
+        let reads = keys.chunks(BATCH_KEYS).map(|keys| self.read_items(keys.to_vec()));
+        let found: HashMap<String, Attributes> = try_join_all(reads).await?.into_iter().flatten().collect();
+        Ok(keys.iter().map(|key| found.get(key).map(leaf_of).unwrap_or_default()).collect())
     }
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
@@ -244,7 +255,7 @@ impl Ledger for DynamoLedger {
             )
             .expression_attribute_values(":processing", text(BatchState::Processing.name()))
             .expression_attribute_values(":scattering", text(BatchState::Scattering.name()))
-            .expression_attribute_values(":records", number(sealing.records))
+            .expression_attribute_values(":records", sealing.records.map_or(AttributeValue::Null(true), number))
             .expression_attribute_values(":chunks", number(sealing.chunks))
             .expression_attribute_values(":columns", json(columns))
             .expression_attribute_values(":error", json(error))
@@ -281,6 +292,21 @@ impl Ledger for DynamoLedger {
         }
     }
 
+    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+        let update = self
+            .update(
+                batch_key(batch),
+                "SET #leaseUntil = :now REMOVE #owner",
+                "#state = :gathering AND #owner = :owner",
+                &["state", "owner", "leaseUntil"],
+            )
+            .expression_attribute_values(":gathering", text(BatchState::Gathering.name()))
+            .expression_attribute_values(":owner", text(owner))
+            .expression_attribute_values(":now", number(now.0 - 1));
+        self.send(update).await?;
+        Ok(())
+    }
+
     async fn close(
         &self,
         batch: &BatchId,
@@ -314,6 +340,78 @@ impl Ledger for DynamoLedger {
                 Err(Error::conflict("the batch was taken by another function meanwhile"))
             }
         }
+    }
+
+    async fn stop(&self, batch: &BatchId, stop: &Stop) -> Result<Batch> {
+        let json = serde_json::to_string(stop).map_err(|e| Error::internal("a stop is not writable").because(e))?;
+        let update = self
+            .update(
+                batch_key(batch),
+                "SET #stop = :stop",
+                "(#state = :scattering OR #state = :processing) AND attribute_not_exists(#stop)",
+                &["state", "stop"],
+            )
+            .expression_attribute_values(":scattering", text(BatchState::Scattering.name()))
+            .expression_attribute_values(":processing", text(BatchState::Processing.name()))
+            .expression_attribute_values(":stop", AttributeValue::S(json));
+        batch_of(&self.send(update).await?.either().ok_or_else(|| unknown(batch))?)
+    }
+
+    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+        let update = self
+            .update(
+                batch_key(batch),
+                "SET #seen = :seen, #seenAt = :at",
+                "attribute_exists(#open)",
+                &["seen", "seenAt", "open"],
+            )
+            .expression_attribute_values(":seen", text(&seen.mark))
+            .expression_attribute_values(":at", number(seen.at.0));
+        self.send(update).await?;
+        Ok(())
+    }
+
+    /// By the sparse index, which DynamoDB brings up to date a moment later:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html>
+    async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
+        let after = after.map(|batch| {
+            HashMap::from([
+                ("pk".to_owned(), AttributeValue::S(batch_key(&batch.id))),
+                ("open".to_owned(), text(OPEN)),
+                ("startedAt".to_owned(), number(batch.started_at.0)),
+            ])
+        });
+        let request = self.client.query().table_name(&self.table).index_name("open-batches");
+        let request = request
+            .key_condition_expression("#open = :open")
+            .expression_attribute_names("#open", "open")
+            .expression_attribute_values(":open", text(OPEN))
+            .limit(OPEN_PAGE)
+            .set_exclusive_start_key(after);
+        let page = request.send().await.map_err(|e| sdk::error("read the index of", &self.table, e))?;
+        page.items.unwrap_or_default().iter().map(open_batch_of).collect()
+    }
+
+    async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
+        let request = self.client.update_item().table_name(&self.table);
+        let request = request
+            .key("pk", AttributeValue::S(failure_key(batch, part)))
+            .update_expression("SET #message = :message, #attempt = :attempt, #expiresAt = :x")
+            .expression_attribute_names("#message", "message")
+            .expression_attribute_names("#attempt", "attempt")
+            .expression_attribute_names("#expiresAt", "expiresAt")
+            .expression_attribute_values(":message", text(&failure.message))
+            .expression_attribute_values(":attempt", number(failure.attempt))
+            .expression_attribute_values(":x", expiry(now));
+        request.send().await.map_err(|e| sdk::error("update the table", &self.table, e))?;
+        Ok(())
+    }
+
+    async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let request = request.key("pk", AttributeValue::S(failure_key(batch, part)));
+        let found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+        Ok(found.item.as_ref().map(failure_of))
     }
 
     async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, now: Timestamp) -> Result<()> {

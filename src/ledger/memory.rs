@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Ledger, Opened, Taken};
+use super::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
 use crate::model::timestamp::Timestamp;
 
 /// A ledger in memory; clones share their batches.
@@ -20,6 +20,7 @@ struct State {
     batches: BTreeMap<BatchId, (Batch, Option<String>)>,
     leaves: BTreeMap<(BatchId, u32), Leaf>,
     calls: BTreeMap<BatchId, Calls>,
+    failures: BTreeMap<(BatchId, Part), LastFailure>,
 }
 
 impl State {
@@ -57,6 +58,13 @@ impl Ledger for MemoryLedger {
 
     async fn read(&self, batch: &BatchId) -> Result<Option<Batch>> {
         Ok(self.state(|state| state.batches.get(batch).map(|(batch, _)| batch.clone())))
+    }
+
+    async fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<(Option<Batch>, Leaf)> {
+        Ok(self.state(|state| {
+            let leaf = state.leaf(batch, chunk.leaf()).clone();
+            (state.batches.get(batch).map(|(batch, _)| batch.clone()), leaf)
+        }))
     }
 
     async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
@@ -124,6 +132,17 @@ impl Ledger for MemoryLedger {
         })
     }
 
+    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+        self.state(|state| {
+            let (batch, held_by) = state.batch(batch)?;
+            if batch.state == BatchState::Gathering && held_by.as_deref() == Some(owner) {
+                batch.lease_until = Some(Timestamp(now.0 - 1));
+                *held_by = None;
+            }
+            Ok(())
+        })
+    }
+
     async fn close(
         &self,
         batch: &BatchId,
@@ -147,6 +166,47 @@ impl Ledger for MemoryLedger {
             *held_by = None;
             Ok(())
         })
+    }
+
+    async fn stop(&self, batch: &BatchId, stop: &Stop) -> Result<Batch> {
+        self.state(|state| {
+            let (batch, _) = state.batch(batch)?;
+            if matches!(batch.state, BatchState::Scattering | BatchState::Processing) {
+                batch.stop.get_or_insert_with(|| stop.clone());
+            }
+            Ok(batch.clone())
+        })
+    }
+
+    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+        self.state(|state| {
+            let (batch, _) = state.batch(batch)?;
+            if !batch.state.is_final() {
+                batch.seen = Some(seen.clone());
+            }
+            Ok(())
+        })
+    }
+
+    async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
+        Ok(self.state(|state| {
+            let open = state.batches.values().filter(|(batch, _)| !batch.state.is_final());
+            let mut open: Vec<OpenBatch> = open
+                .map(|(batch, _)| OpenBatch { id: batch.opening.id.clone(), started_at: batch.opening.started_at })
+                .collect();
+            open.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
+            open.retain(|batch| after.is_none_or(|a| (batch.started_at, &batch.id) > (a.started_at, &a.id)));
+            open
+        }))
+    }
+
+    async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, _now: Timestamp) -> Result<()> {
+        self.state(|state| state.failures.insert((batch.clone(), part), failure.clone()));
+        Ok(())
+    }
+
+    async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
+        Ok(self.state(|state| state.failures.get(&(batch.clone(), part)).cloned()))
     }
 
     async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, _now: Timestamp) -> Result<()> {

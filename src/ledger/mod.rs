@@ -3,6 +3,7 @@
 
 pub mod completion;
 pub mod dynamodb;
+pub mod faulty;
 pub mod memory;
 
 use std::future::Future;
@@ -11,7 +12,7 @@ use std::ops::Range;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use crate::model::timestamp::Timestamp;
 
 /// How long the ledger keeps a batch.
@@ -37,14 +38,46 @@ pub enum Taken {
     Closed(Box<Batch>),
 }
 
-/// The ledger: each method but `read_leaves` and `read_calls` is one request, and atomic. Reads see every write that
-/// came before them. A call that fails may have had its effect; every call may be repeated.
+/// A batch that is not closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBatch {
+    /// The batch.
+    pub id: BatchId,
+    /// When its scatter began.
+    pub started_at: Timestamp,
+}
+
+/// What a failure was about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    /// The input as a whole.
+    Scatter,
+    /// One chunk.
+    Chunk(ChunkIndex),
+    /// The outputs.
+    Gather,
+}
+
+/// Why something could not be done the last time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastFailure {
+    /// How often it had been tried.
+    pub attempt: u32,
+    /// What was said.
+    pub message: String,
+}
+
+/// The ledger: each method but `read_leaves`, `read_calls` and `open_batches` is one request, and atomic. Reads see
+/// every write that came before them. A call that fails may have had its effect; every call may be repeated.
 pub trait Ledger: Send + Sync + 'static {
     /// Opens a batch, unless it is there already.
     fn open(&self, opening: &Opening) -> impl Future<Output = Result<Opened>> + Send;
 
     /// A batch as it stands.
     fn read(&self, batch: &BatchId) -> impl Future<Output = Result<Option<Batch>>> + Send;
+
+    /// A batch and the leaf of one of its chunks as they stand, each for itself.
+    fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> impl Future<Output = Result<(Option<Batch>, Leaf)>> + Send;
 
     /// The leaves of a range as they stand; one that nobody wrote yet is empty.
     fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> impl Future<Output = Result<Vec<Leaf>>> + Send;
@@ -84,6 +117,10 @@ pub trait Ledger: Send + Sync + 'static {
         until: Timestamp,
     ) -> impl Future<Output = Result<Taken>> + Send;
 
+    /// Ends the lease of `owner`, so that another may take the batch at once. No error if it is
+    /// somebody else's by now.
+    fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
+
     /// Closes a batch that `owner` has taken. `Conflict` if it is somebody else's by now; no error
     /// if it is closed already.
     fn close(
@@ -94,6 +131,29 @@ pub trait Ledger: Send + Sync + 'static {
         tally: Tally,
         finished_at: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Decides that a batch is to end early, unless that is decided or its outputs are being written,
+    /// and returns the batch after it.
+    fn stop(&self, batch: &BatchId, stop: &Stop) -> impl Future<Output = Result<Batch>> + Send;
+
+    /// Notes what sweep saw of a batch that is not closed.
+    fn see(&self, batch: &BatchId, seen: &Seen) -> impl Future<Output = Result<()>> + Send;
+
+    /// A page of the batches that are not closed, the oldest first, from the one after `after`; empty
+    /// at the end. The one read that may lag behind.
+    fn open_batches(&self, after: Option<&OpenBatch>) -> impl Future<Output = Result<Vec<OpenBatch>>> + Send;
+
+    /// Keeps why something could not be done; only the last time is kept.
+    fn note_failure(
+        &self,
+        batch: &BatchId,
+        part: Part,
+        failure: &LastFailure,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Why something could not be done the last time, if it is known.
+    fn last_failure(&self, batch: &BatchId, part: Part) -> impl Future<Output = Result<Option<LastFailure>>> + Send;
 
     /// Adds to the calls of a batch. The one method that counts twice if it is repeated: what it
     /// keeps is for people, and nothing depends on it.
@@ -110,4 +170,4 @@ pub trait Ledger: Send + Sync + 'static {
 }
 
 /// The stages whose calls are kept.
-pub const STAGES: [&str; 3] = ["scatter", "process", "gather"];
+pub const STAGES: [&str; 4] = ["scatter", "process", "gather", "bury"];

@@ -14,9 +14,14 @@ pub const MAX_TREE_CHUNKS: u32 = LEAF_SIZE * MAX_LEAVES;
 /// Chunks that can be named: keys hold eight digits.
 pub const MAX_CHUNKS: u32 = 100_000_000;
 
-const STEM_LENGTH: usize = 80;
+/// How often a batch can be redriven.
+pub const MAX_GENERATION: u32 = 999;
 
-/// The name of a batch: `{stem}-{12 hex digits}`, the same for every delivery of the same event.
+const STEM_LENGTH: usize = 80;
+const GENERATION: &str = ".r";
+
+/// The name of a batch: `{stem}-{12 hex digits}`, the same for every delivery of the same event. A
+/// batch that is redriven is worked on under the same name followed by `.r` and the generation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BatchId(String);
@@ -71,8 +76,9 @@ impl BatchId {
     /// # Errors
     /// `Malformed` if it can not be a batch's name.
     pub fn parse(text: &str) -> Result<Self> {
-        let fits = text.len() <= STEM_LENGTH + 13
-            && text.rsplit_once('-').is_some_and(|(stem, hex)| {
+        let (name, _) = parted(text);
+        let fits = name.len() <= STEM_LENGTH + 13
+            && name.rsplit_once('-').is_some_and(|(stem, hex)| {
                 !stem.is_empty()
                     && stem.chars().all(allowed)
                     && hex.len() == 12
@@ -90,6 +96,17 @@ impl BatchId {
         &self.0
     }
 
+    /// How often the batch was redriven before it bore this name.
+    pub fn generation(&self) -> u32 {
+        parted(&self.0).1
+    }
+
+    /// The batch's name in another generation; that of generation 0 is the one that users know.
+    pub fn in_generation(&self, generation: u32) -> Self {
+        let (name, _) = parted(&self.0);
+        Self(if generation == 0 { name.to_owned() } else { format!("{name}{GENERATION}{generation}") })
+    }
+
     /// Under which all pending chunks lie in the work bucket.
     pub fn pending_prefix(&self) -> String {
         format!("{}/pending/", self.0)
@@ -100,14 +117,34 @@ impl BatchId {
         format!("{}/pending/{:08}.jsonl", self.0, chunk.0)
     }
 
+    /// Under which all outcomes lie in the work bucket.
+    pub fn done_prefix(&self) -> String {
+        format!("{}/done/", self.0)
+    }
+
     /// Where the outcomes of a chunk lie in the work bucket.
     pub fn done_key(&self, chunk: ChunkIndex) -> String {
         format!("{}/done/{:08}.jsonl", self.0, chunk.0)
     }
 
-    /// Where an output of the batch lies in the output bucket.
+    /// The chunk whose pending records lie under a key.
+    pub fn chunk_of_pending(&self, key: &str) -> Option<ChunkIndex> {
+        self.chunk_of(key, "pending")
+    }
+
+    /// The chunk whose outcomes lie under a key.
+    pub fn chunk_of_done(&self, key: &str) -> Option<ChunkIndex> {
+        self.chunk_of(key, "done")
+    }
+
+    fn chunk_of(&self, key: &str, folder: &str) -> Option<ChunkIndex> {
+        let name = key.strip_prefix(&self.0)?.strip_prefix('/')?.strip_prefix(folder)?.strip_prefix('/')?;
+        ChunkIndex::new(name.strip_suffix(".jsonl")?.parse().ok()?).ok()
+    }
+
+    /// Where an output of the batch lies in the output bucket: all generations write the same objects.
     pub fn output_key(&self, name: &str) -> String {
-        format!("{}/{name}", self.0)
+        format!("{}/{name}", parted(&self.0).0)
     }
 }
 
@@ -128,6 +165,15 @@ impl From<BatchId> for String {
     fn from(id: BatchId) -> Self {
         id.0
     }
+}
+
+/// A name without its generation, and the generation.
+fn parted(text: &str) -> (&str, u32) {
+    let split = text.rsplit_once(GENERATION).and_then(|(name, digits)| {
+        let plain = !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit());
+        Some((name, digits.parse().ok().filter(|n| plain && (1..=MAX_GENERATION).contains(n))?))
+    });
+    split.unwrap_or((text, 0))
 }
 
 fn allowed(c: char) -> bool {
@@ -242,6 +288,25 @@ mod tests {
         let long = BatchId::of("b", &"x".repeat(1024), &version("1"));
         assert_eq!(long.as_str().len(), 93);
         assert_eq!(BatchId::parse(long.as_str()).unwrap(), long);
+    }
+
+    #[test]
+    fn a_generation_is_part_of_the_name_and_not_of_the_outputs() {
+        let first = BatchId::parse("a.r1-0123456789ab").unwrap();
+        assert_eq!((first.generation(), &first.in_generation(0)), (0, &first));
+        let second = first.in_generation(2);
+        assert_eq!((second.as_str(), second.generation()), ("a.r1-0123456789ab.r2", 2));
+        assert_eq!(BatchId::parse(second.as_str()).unwrap(), second);
+        assert_eq!((second.in_generation(3).generation(), second.in_generation(0)), (3, first.clone()));
+        assert_eq!(second.output_key("summary.json"), first.output_key("summary.json"));
+        let chunk = ChunkIndex::new(7).unwrap();
+        assert_ne!(second.pending_key(chunk), first.pending_key(chunk));
+        assert_eq!(second.chunk_of_pending(&second.pending_key(chunk)), Some(chunk));
+        assert_eq!(first.chunk_of_done(&first.done_key(chunk)), Some(chunk));
+        assert_eq!(first.chunk_of_done(&second.done_key(chunk)), None);
+        for text in ["a-0123456789ab.r0", "a-0123456789ab.r01", "a-0123456789ab.r1000", "a-0123456789ab.r", "a.r1"] {
+            assert!(BatchId::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -6,7 +6,9 @@ use super::ids::BatchId;
 use super::timestamp::Timestamp;
 
 /// The attributes that fanfold adds to each item; a record can not have fields of these names.
-pub const OWN_ATTRIBUTES: [&str; 3] = ["batchId", "recordIndex", "updatedAt"];
+pub const OWN_ATTRIBUTES: [&str; 4] = ["batchId", "recordIndex", "updatedAt", ORDER];
+/// The attribute by which ordered writes compare items.
+pub const ORDER: &str = "fanfoldOrder";
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -14,8 +16,8 @@ const MAX_KEY_BYTES: usize = 2048;
 const MAX_DEPTH: usize = 32;
 const MAX_DIGITS: usize = 38;
 const EXPONENTS: std::ops::RangeInclusive<i64> = -130..=125;
-// What `batchId`, `recordIndex` and `updatedAt` take: their names, a batch id, two numbers.
-const OWN_BYTES: usize = 27 + 93 + 2 * 12;
+// What these attributes take: their names, a batch id, two numbers, and the order with a batch id.
+const OWN_BYTES: usize = 39 + 98 + 2 * 12 + 120;
 
 /// One item: a record under its key.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,15 @@ pub struct Item {
     pub index: u64,
     /// When it was written.
     pub updated_at: Timestamp,
+    /// What orders its batch among all.
+    pub sequence: Timestamp,
+}
+
+impl Item {
+    /// What ordered writes compare, as text: first the batch, then the record.
+    pub fn order(&self) -> String {
+        format!("{:013}#{}#{:012}", self.sequence.0.max(0), self.batch.in_generation(0), self.index)
+    }
 }
 
 /// The key of a record: its text, or the digits of a number, so that the table's key is always a

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::error::{Error, Result};
 use super::format::Layout;
 use super::ids::{BatchId, ChunkIndex};
+use super::timestamp::Timestamp;
 
 /// The version of all messages that this build writes and reads.
 pub const VERSION: u32 = 1;
@@ -22,6 +23,17 @@ pub struct ProcessMessage {
     pub records: u32,
     /// How the input lay: a CSV row's values are converted by the schema's types.
     pub layout: Layout,
+    /// What orders the batch among all, for writes that keep an order.
+    #[serde(default)]
+    pub sequence: i64,
+}
+
+/// The order to process again what failed of a batch; it comes by scatter's queue.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RedriveMessage {
+    v: u32,
+    /// The generation to make.
+    pub redrive: BatchId,
 }
 
 /// The news that every chunk of a batch is done.
@@ -35,8 +47,8 @@ pub struct GatherMessage {
 
 impl ProcessMessage {
     /// A claim check in the current version.
-    pub fn new(batch_id: BatchId, chunk: ChunkIndex, records: u32, layout: Layout) -> Self {
-        Self { v: VERSION, batch_id, chunk, records, layout }
+    pub fn new(batch_id: BatchId, chunk: ChunkIndex, records: u32, layout: Layout, sequence: Timestamp) -> Self {
+        Self { v: VERSION, batch_id, chunk, records, layout, sequence: sequence.0 }
     }
 
     /// Reads a message's body.
@@ -52,6 +64,21 @@ impl GatherMessage {
     /// A message in the current version.
     pub fn new(batch_id: BatchId) -> Self {
         Self { v: VERSION, batch_id }
+    }
+
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// `Malformed` if it is not one, or of another version.
+    pub fn parse(body: &str) -> Result<Self> {
+        parse(body)
+    }
+}
+
+impl RedriveMessage {
+    /// A message in the current version.
+    pub fn new(redrive: BatchId) -> Self {
+        Self { v: VERSION, redrive }
     }
 
     /// Reads a message's body.
@@ -96,13 +123,19 @@ mod tests {
     #[test]
     fn messages_keep_their_published_form() {
         let id = BatchId::parse("orders-0123456789ab").unwrap();
-        let message = ProcessMessage::new(id.clone(), ChunkIndex::new(3).unwrap(), 500, Layout::Csv);
+        let message = ProcessMessage::new(id.clone(), ChunkIndex::new(3).unwrap(), 500, Layout::Csv, Timestamp(7));
         let body = to_body(&message);
-        assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab","chunk":3,"records":500,"layout":"csv"}"#);
+        assert_eq!(
+            body,
+            r#"{"v":1,"batchId":"orders-0123456789ab","chunk":3,"records":500,"layout":"csv","sequence":7}"#
+        );
         assert_eq!(ProcessMessage::parse(&body).unwrap(), message);
         let body = to_body(&GatherMessage::new(id.clone()));
         assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab"}"#);
         assert_eq!(GatherMessage::parse(&body).unwrap().batch_id, id);
+        let body = to_body(&RedriveMessage::new(id.in_generation(1)));
+        assert_eq!(body, r#"{"v":1,"redrive":"orders-0123456789ab.r1"}"#);
+        assert_eq!(RedriveMessage::parse(&body).unwrap().redrive, id.in_generation(1));
     }
 
     #[test]

@@ -45,9 +45,11 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// Whether every chunk of the leaf is done.
-    pub fn is_full(&self) -> bool {
-        self.done.len() as u64 == u64::from(self.size.unwrap_or(LEAF_SIZE))
+    /// Whether every chunk of the leaf, which is the `number`th of its batch, is done. Marks past its
+    /// size, as a scatter may cause that goes on after its batch was sealed by force, do not count.
+    pub fn is_full(&self, number: u32) -> bool {
+        let (first, size) = (number * LEAF_SIZE, self.size.unwrap_or(LEAF_SIZE));
+        self.done.range(first..first + size).count() as u64 == u64::from(size)
     }
 
     /// Whether a chunk is done.
@@ -122,13 +124,15 @@ pub struct Opening {
     pub input: InputRef,
     /// When scatter began.
     pub started_at: Timestamp,
+    /// What orders the batch among all: when its first generation began.
+    pub sequence: Timestamp,
 }
 
 /// What scatter knows at its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealing {
-    /// Records in all chunks.
-    pub records: u64,
+    /// Records in all chunks; nobody counted them if scatter did not come to the end of its work.
+    pub records: Option<u64>,
     /// Chunks sent.
     pub chunks: u32,
     /// The columns of a CSV file.
@@ -152,6 +156,26 @@ impl Sealing {
     }
 }
 
+/// The decision to end a batch before all of its records are processed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stop {
+    /// The state that the batch is to end in.
+    pub state: BatchState,
+    /// Why.
+    pub fault: Fault,
+    /// When it was decided.
+    pub at: Timestamp,
+}
+
+/// What sweep saw of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// How far the batch was, in a form that changes with every progress.
+    pub mark: String,
+    /// When that was seen first, or when sweep last mended the batch.
+    pub at: Timestamp,
+}
+
 /// A batch as the ledger has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -173,6 +197,10 @@ pub struct Batch {
     pub finished_at: Option<Timestamp>,
     /// The counts it was closed with.
     pub tally: Option<Tally>,
+    /// Whether and why it is to end early.
+    pub stop: Option<Stop>,
+    /// What sweep saw last.
+    pub seen: Option<Seen>,
 }
 
 impl Batch {
@@ -188,7 +216,16 @@ impl Batch {
             lease_until: None,
             finished_at: None,
             tally: None,
+            stop: None,
+            seen: None,
         }
+    }
+
+    /// Whether its failed records are known, so that they can be processed again: its input was read
+    /// to the end.
+    pub fn is_redrivable(&self) -> bool {
+        let whole = |sealing: &Sealing| sealing.records.is_some() && sealing.error.is_none();
+        self.sealing.as_ref().is_some_and(whole)
     }
 
     /// Whether the batch is sealed and each of its leaves is full.
@@ -213,8 +250,19 @@ mod tests {
     }
 
     #[test]
+    fn a_leaf_is_full_when_its_own_chunks_are_done() {
+        let leaf = |done: std::ops::Range<u32>, size| Leaf { done: done.collect(), size, ..Leaf::default() };
+        assert!(leaf(0..256, None).is_full(0) && !leaf(0..255, None).is_full(0));
+        assert!(leaf(256..259, Some(3)).is_full(1) && !leaf(256..258, Some(3)).is_full(1));
+        assert!(leaf(256..262, Some(3)).is_full(1), "marks past the size are no obstacle");
+        assert!(!leaf(257..262, Some(3)).is_full(1), "and do not stand for those that are missing");
+        assert!(leaf(0..0, Some(0)).is_full(0));
+    }
+
+    #[test]
     fn leaves_follow_from_chunks() {
-        let sealing = |chunks| Sealing { records: 0, chunks, columns: None, error: None, scattered_at: Timestamp(0) };
+        let sealing =
+            |chunks| Sealing { records: Some(0), chunks, columns: None, error: None, scattered_at: Timestamp(0) };
         for (chunks, last) in
             [(0, None), (1, Some((0, 1))), (256, Some((0, 256))), (257, Some((1, 1))), (65_536, Some((255, 256)))]
         {

@@ -81,6 +81,15 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// The record as it was before it was processed; what could not be decoded keeps its reason.
+    pub fn into_entry(self) -> Entry {
+        let decoded = !self.request.get().starts_with('"') && self.request.get() != "null";
+        let fault = (!decoded && !self.response.success).then_some(self.response.message);
+        Entry { index: self.index, record: self.request, fault }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

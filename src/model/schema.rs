@@ -1,5 +1,7 @@
 //! What a valid record is: a JSON Schema (draft 2020-12) and the field that is the key.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 
 use super::error::{Error, Result};
@@ -20,9 +22,9 @@ pub struct Valid {
 }
 
 /// A compiled record schema.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RecordSchema {
-    validator: jsonschema::Validator,
+    validator: Arc<jsonschema::Validator>,
     key_field: String,
     cells: Map<String, Value>,
 }
@@ -39,7 +41,7 @@ impl RecordSchema {
             Error::config(format!("the record schema is not a JSON Schema of draft 2020-12; mend SCHEMA: {e}"))
         })?;
         let cells = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
-        Ok(Self { validator, key_field: key_field.to_owned(), cells })
+        Ok(Self { validator: Arc::new(validator), key_field: key_field.to_owned(), cells })
     }
 
     /// Decides whether a record may be stored.

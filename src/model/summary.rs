@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::BatchId;
-use super::progress::BatchState;
+use super::progress::{Batch, BatchState};
 use super::record::cut;
 use super::timestamp::Timestamp;
 
@@ -48,6 +48,9 @@ pub struct InputRef {
 pub struct Summary {
     /// The batch.
     pub batch_id: BatchId,
+    /// How often the batch was redriven.
+    #[serde(default)]
+    pub generation: u32,
     /// The variant that worked on it.
     pub variant: String,
     /// How it ended.
@@ -56,7 +59,7 @@ pub struct Summary {
     pub input: InputRef,
     /// Counts of records.
     pub records: RecordCounts,
-    /// Counts of chunks.
+    /// Counts of the chunks of this generation.
     pub chunks: ChunkCounts,
     /// When scatter began.
     pub started_at: Timestamp,
@@ -110,6 +113,30 @@ pub struct Failure {
     pub index: u64,
     /// Why.
     pub message: String,
+}
+
+impl Summary {
+    /// A summary of what is known of a batch before its outcomes are.
+    pub fn begun(batch: &Batch, finished_at: Timestamp) -> Self {
+        let scattered_at = batch.sealing.as_ref().map_or(finished_at, |sealing| sealing.scattered_at);
+        Self {
+            batch_id: batch.opening.id.in_generation(0),
+            generation: batch.opening.id.generation(),
+            variant: batch.opening.variant.clone(),
+            state: batch.state,
+            input: batch.opening.input.clone(),
+            records: RecordCounts { total: 0, succeeded: 0, failed: 0 },
+            chunks: ChunkCounts { total: 0, failed: 0 },
+            started_at: batch.opening.started_at,
+            scattered_at,
+            gather_started_at: batch.gather_started_at.unwrap_or(scattered_at),
+            finished_at,
+            results: None,
+            failed: None,
+            error: None,
+            failures: Vec::new(),
+        }
+    }
 }
 
 /// How a batch with these counts ends.

@@ -5,6 +5,7 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+use crate::items::WriteMode;
 use crate::model::error::{Error, Result};
 use crate::model::schema::RecordSchema;
 use crate::variant::{Pending, Variant};
@@ -20,8 +21,8 @@ pub struct Config {
     pub work_bucket: String,
     /// The table of pending records and their outcomes, if the variant keeps them there.
     pub tasks_table: Option<String>,
-    /// The queue that feeds this function.
-    pub source_queue_url: String,
+    /// The queue that feeds this function, if it is one.
+    pub source_queue_url: Option<String>,
     /// What only this stage needs.
     pub stage: StageConfig,
 }
@@ -50,6 +51,8 @@ pub enum StageConfig {
         key_field: String,
         /// What a valid record is.
         schema: Box<RecordSchema>,
+        /// Who wins where several records have one key.
+        write_mode: WriteMode,
         /// Gather's queue.
         gather_queue_url: String,
     },
@@ -57,7 +60,40 @@ pub enum StageConfig {
     Gather {
         /// The bucket of outputs.
         output_bucket: String,
+        /// Its own queue.
+        gather_queue_url: String,
     },
+    /// Of bury.
+    Bury {
+        /// The bucket of uploads.
+        input_bucket: String,
+        /// Gather's queue.
+        gather_queue_url: String,
+        /// The queue of messages that nobody can work on.
+        parked_queue_url: String,
+    },
+    /// Of sweep.
+    Sweep {
+        /// The queues of the stages.
+        queues: Box<Queues>,
+        /// The bucket of outputs.
+        output_bucket: String,
+        /// Seconds without progress after which a batch is mended.
+        stall_after: i64,
+        /// Seconds after which a batch is ended as it is.
+        give_up_after: i64,
+    },
+}
+
+/// The queues' URLs.
+#[derive(Debug)]
+pub struct Queues {
+    /// Scatter's.
+    pub scatter: String,
+    /// The workers'.
+    pub process: String,
+    /// Gather's.
+    pub gather: String,
 }
 
 /// Reads variables and remembers what is wrong with them.
@@ -88,6 +124,10 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
+    fn seconds(&mut self, name: &str) -> i64 {
+        i64::try_from(self.size(name)).unwrap_or(i64::MAX / 1000)
+    }
+
     fn note<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.problems.push(error.to_string())).ok()
     }
@@ -106,16 +146,38 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let packed = self.text("RECORD_SCHEMA");
                 let schema = unpack(&packed).and_then(|text| RecordSchema::parse(&text, &key_field));
                 let (items_table, gather_queue_url) = (self.text("ITEMS_TABLE"), self.text("GATHER_QUEUE_URL"));
+                let mode = (self.lookup)("WRITE_MODE");
+                let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
+                let (schema, write_mode) = (self.note(schema), self.note(write_mode));
                 Some(StageConfig::Process {
                     items_table,
                     key_field,
-                    schema: Box::new(self.note(schema)?),
+                    schema: Box::new(schema?),
+                    write_mode: write_mode?,
                     gather_queue_url,
                 })
             }
-            "gather" => Some(StageConfig::Gather { output_bucket: self.text("OUTPUT_BUCKET") }),
+            "gather" => Some(StageConfig::Gather {
+                output_bucket: self.text("OUTPUT_BUCKET"),
+                gather_queue_url: self.text("SOURCE_QUEUE_URL"),
+            }),
+            "bury" => Some(StageConfig::Bury {
+                input_bucket: self.text("INPUT_BUCKET"),
+                gather_queue_url: self.text("GATHER_QUEUE_URL"),
+                parked_queue_url: self.text("PARKED_QUEUE_URL"),
+            }),
+            "sweep" => Some(StageConfig::Sweep {
+                queues: Box::new(Queues {
+                    scatter: self.text("SCATTER_QUEUE_URL"),
+                    process: self.text("PROCESS_QUEUE_URL"),
+                    gather: self.text("GATHER_QUEUE_URL"),
+                }),
+                output_bucket: self.text("OUTPUT_BUCKET"),
+                stall_after: self.seconds("STALL_AFTER"),
+                give_up_after: self.seconds("GIVE_UP_AFTER"),
+            }),
             other => {
-                let stages = "scatter, process, gather";
+                let stages = "scatter, process, gather, bury, sweep";
                 self.problems.push(format!("the handler {other:?} is no stage; it must be one of: {stages}"));
                 None
             }
@@ -137,7 +199,8 @@ impl Config {
         let work_bucket = reader.text("WORK_BUCKET");
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
-        let source_queue_url = reader.text("SOURCE_QUEUE_URL");
+        let several = matches!(handler.as_str(), "bury" | "sweep");
+        let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
         let stage = reader.stage(&handler);
         match (variant, stage) {
             (Some(variant), Some(stage)) if reader.problems.is_empty() => {
@@ -209,7 +272,7 @@ mod tests {
             assert!(told.contains(part), "{told}");
         }
         let told = read(&[("_HANDLER", "shuffle")]).unwrap_err().to_string();
-        assert!(told.contains("must be one of: scatter, process, gather"), "{told}");
+        assert!(told.contains("must be one of: scatter, process, gather, bury, sweep"), "{told}");
     }
 
     #[test]

@@ -37,6 +37,9 @@ pub struct Resources {
     pub queues: BTreeMap<String, String>,
     /// The URLs of their dead-letter queues by stage.
     pub dead_letter_queues: BTreeMap<String, String>,
+    /// The URL of the queue of messages that nobody can work on.
+    #[serde(default)]
+    pub parked_queue: Option<String>,
 }
 
 impl Deployment {

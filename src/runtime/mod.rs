@@ -8,4 +8,5 @@ pub mod config;
 pub mod deployment;
 pub mod lambda;
 pub mod local;
+pub mod server;
 pub mod telemetry;

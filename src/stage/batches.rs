@@ -1,28 +1,22 @@
-//! What the stages share of a batch: where its chunks wait, where their results are kept, and how
-//! its end is noticed. Here is where variants differ.
+//! What the stages share of a batch: how a chunk is found, finished or buried, and how the end of
+//! the batch is noticed. Here is where variants differ.
+
+use std::collections::BTreeSet;
 
 use futures::future::try_join;
 
 use super::Stores;
-use crate::blob::{Blob, read_all};
+use super::chunks::{Chunks, Kept};
 use crate::channel::{Channel, Outgoing};
 use crate::ledger::Ledger;
 use crate::ledger::completion::{self, Progress};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS, MAX_TREE_CHUNKS};
 use crate::model::message::{GatherMessage, to_body};
-use crate::model::progress::{Batch, BatchState, Sealing, Tally};
-use crate::model::record::{Entry, Outcome};
+use crate::model::progress::{Batch, BatchState, Leaf, Sealing, Stop, Tally};
+use crate::model::record::Entry;
+use crate::model::summary::Fault;
 use crate::model::timestamp::Timestamp;
-use crate::tasks::Tasks;
-
-/// Where chunks wait and results are kept.
-pub enum Chunks<S: Stores> {
-    /// In the work bucket, an object a chunk.
-    Bucket(S::Blob),
-    /// In the tasks table, a row a record.
-    Table(S::Tasks),
-}
 
 /// How the end of a batch is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +41,12 @@ impl Condition {
 pub enum Found {
     /// The records wait.
     Pending(Vec<Entry>),
+    /// The records wait, and are not to be processed any more.
+    Stopped(Vec<Entry>, Box<Stop>),
     /// The chunk was done before.
     Done(Progress),
+    /// The batch does not count this chunk; the reason is for the log.
+    Stray(&'static str),
 }
 
 /// Chunks, ledger and the way to gather.
@@ -63,139 +61,80 @@ pub struct Batches<S: Stores> {
     pub condition: Condition,
 }
 
-impl<S: Stores> Chunks<S> {
-    /// Keeps the records of a chunk until they are processed. A repeat never takes back a result.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn put(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
-        match self {
-            Self::Bucket(work) => {
-                let lines = lines_of(entries)?;
-                work.put(&batch.pending_key(chunk), "application/jsonl", lines.into()).await?;
-                Ok(())
-            }
-            Self::Table(tasks) => tasks.create(batch, chunk, entries, now).await,
-        }
-    }
-
-    /// The records of a chunk; none if they were discarded.
-    async fn pending(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Vec<Entry>>> {
-        match self {
-            Self::Bucket(work) => {
-                let lines = read_all(work, &batch.pending_key(chunk)).await?;
-                lines.map(|lines| parse_lines(&lines)).transpose()
-            }
-            Self::Table(tasks) => {
-                let rows = tasks.read(batch, chunk).await?;
-                Ok((!rows.is_empty()).then(|| rows.into_iter().map(|row| row.entry).collect()))
-            }
-        }
-    }
-
-    /// Keeps the outcomes of a chunk.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub async fn put_result(
-        &self,
-        batch: &BatchId,
-        chunk: ChunkIndex,
-        outcomes: &[Outcome],
-        now: Timestamp,
-    ) -> Result<()> {
-        match self {
-            Self::Bucket(work) => {
-                let lines = lines_of(outcomes)?;
-                work.put(&batch.done_key(chunk), "application/jsonl", lines.into()).await?;
-                Ok(())
-            }
-            Self::Table(tasks) => tasks.resolve(batch, chunk, outcomes, now).await,
-        }
-    }
-
-    /// The outcomes of a chunk that is done.
-    ///
-    /// # Errors
-    /// Those of the store; `Internal` if an outcome is missing.
-    pub async fn result(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Vec<Outcome>> {
-        let missing = || Error::internal(format!("chunk {chunk} of batch {batch} is done and lacks its result"));
-        match self {
-            Self::Bucket(work) => {
-                let lines = read_all(work, &batch.done_key(chunk)).await?;
-                parse_lines(&lines.ok_or_else(missing)?)
-            }
-            Self::Table(tasks) => {
-                let rows = tasks.read(batch, chunk).await?.into_iter();
-                let outcomes = rows.map(|row| {
-                    let (index, request) = (row.entry.index, row.entry.record);
-                    row.response.map(|response| Outcome { index, request, response })
-                });
-                outcomes.collect::<Option<_>>().ok_or_else(missing)
-            }
-        }
-    }
-
-    /// Deletes the records of a chunk that is done. Rows of the tasks table stay until they expire:
-    /// they hold the result too.
-    async fn discard(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<()> {
-        match self {
-            Self::Bucket(work) => work.delete(&batch.pending_key(chunk)).await,
-            Self::Table(_) => Ok(()),
-        }
-    }
-
-    async fn any_pending(&self, batch: &BatchId) -> Result<bool> {
-        match self {
-            Self::Bucket(work) => Ok(!work.list(&batch.pending_prefix(), 1).await?.is_empty()),
-            Self::Table(_) => Err(Error::internal("the tasks table can not say what is pending")),
-        }
-    }
-}
-
 impl<S: Stores> Batches<S> {
     /// What there is to do for a chunk.
     ///
     /// # Errors
     /// Those of the stores; `Transient` if the chunk is neither pending nor done, as it may seem
     /// while another worker ends it.
-    pub async fn find(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Found> {
-        let neither = || Error::transient(format!("chunk {chunk} of batch {batch} is neither pending nor done"));
+    pub async fn find(&self, id: &BatchId, chunk: ChunkIndex) -> Result<Found> {
         if self.condition == Condition::Listing {
-            return match self.chunks.pending(batch, chunk).await? {
+            return match self.chunks.pending(id, chunk).await? {
                 Some(entries) => Ok(Found::Pending(entries)),
-                None => self.by_listing(batch).await.map(Found::Done),
+                None => self.by_listing(id).await.map(Found::Done),
             };
         }
-        let number = chunk.leaf();
-        let leaves = self.ledger.read_leaves(batch, number..number + 1);
-        let (mut leaves, pending) = try_join(leaves, self.chunks.pending(batch, chunk)).await?;
-        let leaf = leaves.pop().unwrap_or_default();
-        if !leaf.holds(chunk) {
-            return pending.map(Found::Pending).ok_or_else(neither);
+        let ((batch, leaf), pending) = try_join(self.ledger.look(id, chunk), self.chunks.pending(id, chunk)).await?;
+        let batch = batch.ok_or_else(|| Error::malformed(format!("the ledger does not know batch {id}")))?;
+        if leaf.holds(chunk) {
+            if pending.is_some() {
+                self.chunks.discard(id, chunk).await?;
+            }
+            return completion::settle(&self.ledger, id, chunk.leaf(), &leaf).await.map(Found::Done);
         }
-        if pending.is_some() {
-            self.chunks.discard(batch, chunk).await?;
+        if is_stray(&batch, chunk) {
+            self.chunks.discard(id, chunk).await?;
+            return Ok(Found::Stray("the batch ended without this chunk"));
         }
-        completion::settle(&self.ledger, batch, number, &leaf).await.map(Found::Done)
+        match (pending, batch.stop) {
+            (Some(entries), Some(stop)) => Ok(Found::Stopped(entries, Box::new(stop))),
+            (Some(entries), None) => Ok(Found::Pending(entries)),
+            (None, _) => Err(Error::transient(format!("chunk {chunk} of batch {id} is neither pending nor done"))),
+        }
     }
 
-    /// Notes that a chunk's items and result are written.
+    /// Notes that a chunk's items and outcomes are written.
     ///
     /// # Errors
     /// Those of the stores.
     pub async fn finish(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Progress> {
+        let progress = self.note(batch, chunk, tally, now).await?;
+        self.chunks.discard(batch, chunk).await?;
         match self.condition {
-            Condition::Tree => {
-                let progress = completion::mark(&self.ledger, batch, chunk, tally, now).await?;
-                self.chunks.discard(batch, chunk).await?;
-                Ok(progress)
-            }
-            Condition::Listing => {
-                self.chunks.discard(batch, chunk).await?;
-                self.by_listing(batch).await
-            }
+            Condition::Tree => Ok(progress),
+            Condition::Listing => self.by_listing(batch).await,
         }
+    }
+
+    /// Marks a chunk in the tree, if there is one.
+    async fn note(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Progress> {
+        match self.condition {
+            Condition::Tree => completion::mark(&self.ledger, batch, chunk, tally, now).await,
+            Condition::Listing => Ok(Progress::Open),
+        }
+    }
+
+    /// Ends a chunk that can not or must not be processed: all of its records fail for `reason`,
+    /// unless the outcomes were decided before. A chunk whose records are gone ends without any,
+    /// which shows in the batch's total.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn bury(&self, id: &BatchId, chunk: ChunkIndex, reason: &str, now: Timestamp) -> Result<Progress> {
+        let entries = match self.chunks.pending(id, chunk).await {
+            Ok(Some(entries)) => entries,
+            // Who ends a chunk decides it before discarding its records.
+            Ok(None) if self.condition == Condition::Listing => return self.by_listing(id).await,
+            Ok(None) => Vec::new(),
+            Err(error) if error.kind == ErrorKind::Internal => {
+                tracing::error!(batch_id = %id, %chunk, %error, "records lost");
+                Vec::new()
+            }
+            Err(error) => return Err(error),
+        };
+        let tally = self.chunks.decide(id, chunk, Kept::buried(entries, reason), reason, now).await?;
+        tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
+        self.finish(id, chunk, tally, now).await
     }
 
     /// Seals a batch after its last message was sent.
@@ -212,15 +151,44 @@ impl<S: Stores> Batches<S> {
         }
     }
 
+    /// Seals a batch whose scatter will not come to the end of its work, with the chunks it put.
+    /// Those between them that it did not come to count as buried without records: not before the
+    /// seal, since until then the scatter may still come to them.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn seal_by_force(&self, id: &BatchId, fault: Fault, now: Timestamp) -> Result<Progress> {
+        let known = self.chunks.known(id).await?;
+        let chunks = known.last().map_or(0, |last| last.get() + 1);
+        let reason = fault.message.clone();
+        let sealing = Sealing { records: None, chunks, columns: None, error: Some(fault), scattered_at: now };
+        let mut progress = self.seal(id, &sealing).await?;
+        if self.condition == Condition::Tree {
+            for index in 0..chunks {
+                let chunk = ChunkIndex::new(index)?;
+                if !known.contains(&chunk) {
+                    progress = self.bury(id, chunk, &reason, now).await?;
+                }
+            }
+        }
+        match self.ledger.read(id).await? {
+            Some(sealed) => Ok(self.resume(&sealed).await?.0),
+            None => Ok(progress),
+        }
+    }
+
     /// Whether a batch that was opened is complete by now.
     ///
     /// # Errors
     /// Those of the stores.
     pub async fn is_complete(&self, batch: &Batch) -> Result<bool> {
-        match self.condition {
-            Condition::Tree => Ok(batch.is_complete()),
-            Condition::Listing if batch.sealing.is_none() => Ok(false),
-            Condition::Listing => Ok(!self.chunks.any_pending(&batch.opening.id).await?),
+        match (self.condition, &batch.sealing) {
+            (Condition::Tree, _) => Ok(batch.is_complete()),
+            (Condition::Listing, None) => Ok(false),
+            (Condition::Listing, Some(sealing)) => {
+                let first = self.chunks.first_pending(&batch.opening.id).await?;
+                Ok(first.is_none_or(|chunk| chunk.get() >= sealing.chunks))
+            }
         }
     }
 
@@ -237,12 +205,74 @@ impl<S: Stores> Batches<S> {
         self.gather.send(vec![Outgoing::grouped(body, batch.as_str())]).await
     }
 
+    /// The leaves of a batch that is sealed.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub async fn leaves(&self, batch: &Batch) -> Result<Vec<Leaf>> {
+        let leaves = batch.sealing.as_ref().map_or(0, Sealing::leaves);
+        self.ledger.read_leaves(&batch.opening.id, 0..leaves).await
+    }
+
+    /// The chunks of a sealed batch that are not done. Full leaves that nobody brought to the root
+    /// are brought there on the way, and so the batch may turn out to be complete.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn missing(&self, batch: &Batch) -> Result<(Vec<ChunkIndex>, Progress)> {
+        let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
+        if self.condition == Condition::Listing {
+            let mut pending = self.chunks.all_pending(&batch.opening.id).await?;
+            pending.retain(|chunk| chunk.get() < chunks);
+            let complete = pending.is_empty() && batch.sealing.is_some();
+            return Ok((pending, if complete { Progress::Complete } else { Progress::Open }));
+        }
+        let leaves = self.leaves(batch).await?;
+        let mut progress = if batch.is_complete() { Progress::Complete } else { Progress::Open };
+        for (number, leaf) in (0..).zip(&leaves) {
+            if !batch.root.contains(&i64::from(number)) {
+                progress = completion::settle(&self.ledger, &batch.opening.id, number, leaf).await?;
+            }
+        }
+        let done: BTreeSet<u32> = leaves.into_iter().flat_map(|leaf| leaf.done).collect();
+        let missing = (0..chunks).filter(|chunk| !done.contains(chunk));
+        Ok((missing.map(ChunkIndex::new).collect::<Result<_>>()?, progress))
+    }
+
+    /// What a repeated scatter has left to do for a batch that is sealed: its end may have to be
+    /// announced, and chunks to be sent again.
+    ///
+    /// A scatter that is repeated may put back what waited of chunks that are done. If it died there,
+    /// nobody else would ever look at them: where a mark tells that they are done they are deleted,
+    /// else they have to be processed once more.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn resume(&self, batch: &Batch) -> Result<(Progress, Vec<ChunkIndex>)> {
+        let id = &batch.opening.id;
+        let mut waiting = Vec::new();
+        for chunk in self.chunks.all_pending(id).await? {
+            let done = match self.condition {
+                _ if is_stray(batch, chunk) => true,
+                Condition::Tree => self.ledger.look(id, chunk).await?.1.holds(chunk),
+                Condition::Listing => false,
+            };
+            if done {
+                self.chunks.discard(id, chunk).await?;
+            } else if self.condition == Condition::Listing {
+                waiting.push(chunk);
+            }
+        }
+        let complete = !batch.state.is_final() && self.is_complete(batch).await?;
+        Ok((if complete { Progress::Complete } else { Progress::Open }, waiting))
+    }
+
     /// First the listing, then the seal: whichever of worker and scatter comes last sees both.
-    async fn by_listing(&self, batch: &BatchId) -> Result<Progress> {
-        if self.chunks.any_pending(batch).await? {
+    async fn by_listing(&self, id: &BatchId) -> Result<Progress> {
+        if self.chunks.first_pending(id).await?.is_some() {
             return Ok(Progress::Open);
         }
-        let state = self.ledger.read(batch).await?.map(|batch| batch.state);
+        let state = self.ledger.read(id).await?.map(|batch| batch.state);
         Ok(match state {
             Some(BatchState::Processing | BatchState::Gathering) => Progress::Complete,
             _ => Progress::Open,
@@ -250,18 +280,8 @@ impl<S: Stores> Batches<S> {
     }
 }
 
-fn lines_of<T: serde::Serialize>(values: &[T]) -> Result<Vec<u8>> {
-    let mut lines = Vec::new();
-    for value in values {
-        serde_json::to_writer(&mut lines, value)
-            .map_err(|e| Error::internal("a record can not be written to its chunk").because(e))?;
-        lines.push(b'\n');
-    }
-    Ok(lines)
-}
-
-fn parse_lines<T: serde::de::DeserializeOwned>(lines: &[u8]) -> Result<Vec<T>> {
-    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-    let values = lines.map(serde_json::from_slice).collect::<std::result::Result<_, _>>();
-    values.map_err(|e| Error::internal("a chunk is not readable").because(e))
+/// Whether a batch has ended, or been sealed, without a chunk that is not done.
+fn is_stray(batch: &Batch, chunk: ChunkIndex) -> bool {
+    let past = batch.sealing.as_ref().is_some_and(|sealing| chunk.get() >= sealing.chunks);
+    past || batch.state.is_final()
 }

@@ -1,25 +1,30 @@
 //! The aggregator: merges the chunks' results into the outputs, writes the summary last, and
 //! closes the batch.
 
-use futures::stream::{self, StreamExt, TryStreamExt};
+use serde_json::{Map, Value};
 
 use super::batches::{Batches, Condition};
-use super::{Clock, Outcome, Stage, Stores};
+use super::outcomes::Outcomes;
+use super::{Clock, Outcome, Stage, Stores, Subject};
 use crate::blob::upload::Upload;
 use crate::blob::{Blob, read_all};
 use crate::channel::Delivery;
 use crate::codec::outputs::{Kind, OutputEncoder};
-use crate::ledger::{Ledger, Taken};
+use crate::ledger::{Ledger, Part, Taken};
 use crate::model::error::{Error, Result};
 use crate::model::format::{InputFormat, Layout};
-use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
 use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::record;
-use crate::model::summary::{ChunkCounts, Failure, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, final_state};
+use crate::model::summary::{
+    ChunkCounts, Failure, Fault, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, final_state,
+};
 use crate::model::timestamp::Timestamp;
 
 const SUMMARY: &str = "summary.json";
+/// Seconds that a lease outlasts the function that took it, since no two clocks agree.
+const CLOCKS_APART: i64 = 10;
 
 /// The gather stage.
 pub struct Gather<S: Stores> {
@@ -36,8 +41,9 @@ pub struct Gather<S: Stores> {
 impl<S: Stores> Stage for Gather<S> {
     const NAME: &'static str = "gather";
 
-    fn batch_of(&self, body: &str) -> Option<BatchId> {
-        GatherMessage::parse(body).ok().map(|message| message.batch_id)
+    fn subject(&self, body: &str) -> Option<Subject> {
+        let message = GatherMessage::parse(body).ok()?;
+        Some(Subject { batch: message.batch_id, part: Part::Gather })
     }
 
     async fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> Outcome {
@@ -63,15 +69,26 @@ impl<S: Stores> Gather<S> {
             // for five minutes the queue drops another with the same deduplication id.
             return Err(Error::transient(format!("batch {id} has pending chunks again")));
         }
-        // A message that failed comes again with the same id, and goes on with what it holds.
-        let owner = delivery.id.clone();
-        match self.batches.ledger.take(&id, &owner, self.clock.now(), deadline).await? {
+        // Each arrival for itself: a message may come again while its first arrival is worked on.
+        let owner = delivery.receipt.as_str();
+        let until = deadline.plus_seconds(CLOCKS_APART);
+        match self.batches.ledger.take(&id, owner, self.clock.now(), until).await? {
             Taken::Closed(_) => Ok(Outcome::Done),
-            Taken::Held(_) => Err(Error::transient(format!("batch {id} is being gathered by another function"))),
-            Taken::Yes(batch) => {
-                self.gather(*batch, &owner).await?;
-                Ok(Outcome::Done)
+            Taken::Held(batch) => {
+                let error = Error::transient(format!("batch {id} is being gathered by another function"));
+                // If that one dies, its lease has to end first: coming sooner would use up the message.
+                Ok(Outcome::Later(batch.lease_until.map_or(self.clock.now(), |lease| lease.plus_seconds(1)), error))
             }
+            Taken::Yes(batch) => match self.gather(*batch, owner).await {
+                Ok(()) => Ok(Outcome::Done),
+                Err(error) => {
+                    // The lease ends by itself too, later.
+                    if let Err(error) = self.batches.ledger.let_go(&id, owner, self.clock.now()).await {
+                        tracing::warn!(batch_id = %id, %error, "batch not let go");
+                    }
+                    Err(error)
+                }
+            },
         }
     }
 
@@ -97,81 +114,103 @@ impl<S: Stores> Gather<S> {
         if batch.gather_attempts < 2 {
             return Ok(None);
         }
-        let summary = read_all(&self.output, &batch.opening.id.output_key(SUMMARY)).await?;
-        Ok(summary.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+        let id = &batch.opening.id;
+        let summary = read_all(&self.output, &id.output_key(SUMMARY)).await?;
+        let summary = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Ok(summary.filter(|summary: &Summary| summary.generation == id.generation()))
     }
 
     async fn write(&self, batch: &Batch) -> Result<Summary> {
         let id = &batch.opening.id;
         let sealing = sealed(batch)?;
         let outputs = match InputFormat::of_key(&batch.opening.input.key) {
-            Ok(format) if sealing.error.is_none() || sealing.records > 0 => {
-                self.write_outputs(id, &sealing, format.layout).await?
+            Ok(format) if sealing.error.is_none() || sealing.chunks > 0 => {
+                self.write_outputs(batch, &sealing, format.layout).await?
             }
             _ => Outputs::default(),
         };
-        self.check(id, &sealing, outputs.tally).await?;
-        let summary = self.summary(batch, sealing, outputs);
-        let text = serde_json::to_vec_pretty(&summary)
-            .map_err(|e| Error::internal("the summary can not be written").because(e))?;
-        self.output.put(&id.output_key(SUMMARY), "application/json", text.into()).await?;
+        let lost = self.check(batch, &sealing, outputs.own).await?;
+        if outputs.failed.is_none() && (batch.gather_attempts > 1 || id.generation() > 0) {
+            self.forget_failed(batch).await?;
+        }
+        let summary = self.summary(batch, sealing, outputs, lost);
+        put_summary(&self.output, &summary).await?;
         Ok(summary)
     }
 
-    fn summary(&self, batch: &Batch, sealing: Sealing, outputs: Outputs) -> Summary {
+    /// Takes back the failed records of an earlier attempt or generation.
+    async fn forget_failed(&self, batch: &Batch) -> Result<()> {
+        let Ok(format) = InputFormat::of_key(&batch.opening.input.key) else {
+            return Ok(());
+        };
+        self.output.delete(&Kind::Failed.key(&batch.opening.id, format.layout)).await
+    }
+
+    fn summary(&self, batch: &Batch, sealing: Sealing, outputs: Outputs, lost: Option<Fault>) -> Summary {
         let tally = outputs.tally;
+        let stop = batch.stop.clone();
+        let state = stop.as_ref().map(|stop| stop.state);
+        let error = stop.map(|stop| stop.fault).or(sealing.error).or(lost);
         Summary {
-            batch_id: batch.opening.id.clone(),
-            variant: batch.opening.variant.clone(),
-            state: final_state(tally.failed, sealing.error.as_ref()),
-            input: batch.opening.input.clone(),
-            records: RecordCounts { total: sealing.records, succeeded: tally.succeeded, failed: tally.failed },
-            chunks: ChunkCounts { total: u64::from(sealing.chunks), failed: tally.failed_chunks },
-            started_at: batch.opening.started_at,
-            scattered_at: sealing.scattered_at,
-            gather_started_at: batch.gather_started_at.unwrap_or(sealing.scattered_at),
-            finished_at: self.clock.now(),
+            state: state.unwrap_or_else(|| final_state(tally.failed, error.as_ref())),
+            records: RecordCounts {
+                total: tally.succeeded + tally.failed,
+                succeeded: tally.succeeded,
+                failed: tally.failed,
+            },
+            chunks: ChunkCounts { total: u64::from(sealing.chunks), failed: outputs.own.failed_chunks },
             results: outputs.results.map(|key| OutputRef { key }),
             failed: outputs.failed.map(|key| OutputRef { key }),
-            error: sealing.error,
+            error,
             failures: outputs.failures,
+            ..Summary::begun(batch, self.clock.now())
         }
     }
 
-    /// The outcomes that were merged must be those that were counted, each record once.
-    async fn check(&self, id: &BatchId, sealing: &Sealing, merged: Tally) -> Result<()> {
+    /// The outcomes that were merged must be those that were counted, and each record must have one:
+    /// else there is a fault to tell. Of a batch that was sealed by force nobody knows the records.
+    async fn check(&self, batch: &Batch, sealing: &Sealing, merged: Tally) -> Result<Option<Fault>> {
+        let Some(records) = sealing.records else {
+            return Ok(None);
+        };
         let counted = match self.batches.condition {
             Condition::Tree => {
-                let leaves = self.batches.ledger.read_leaves(id, 0..sealing.leaves()).await?;
+                let leaves = self.batches.leaves(batch).await?;
                 leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally)
             }
             Condition::Listing => merged,
         };
-        if (counted.succeeded, counted.failed) == (merged.succeeded, merged.failed)
-            && merged.succeeded + merged.failed == sealing.records
-        {
-            return Ok(());
+        if counted != merged {
+            return Err(Error::internal(format!(
+                "of batch {} {} records succeeded and {} failed by their results, {} and {} by their counters",
+                batch.opening.id, merged.succeeded, merged.failed, counted.succeeded, counted.failed
+            )));
         }
-        Err(Error::internal(format!(
-            "batch {id} has {} records; {} succeeded and {} failed by their results, {} and {} by their counters",
-            sealing.records, merged.succeeded, merged.failed, counted.succeeded, counted.failed
-        )))
+        let told = merged.succeeded + merged.failed;
+        let lost = || {
+            let message = format!(
+                "the file has {records} records and {told} have an outcome: chunks that waited were deleted from the                  work bucket; upload the file again"
+            );
+            Fault::new("LOST_RECORDS", message)
+        };
+        Ok((told != records).then(lost))
     }
 
-    async fn write_outputs(&self, id: &BatchId, sealing: &Sealing, layout: Layout) -> Result<Outputs> {
-        let columns = sealing.columns.as_deref().unwrap_or_default();
+    async fn write_outputs(&self, batch: &Batch, sealing: &Sealing, layout: Layout) -> Result<Outputs> {
+        let id = &batch.opening.id;
+        let mut outcomes = Outcomes::of(&self.batches, batch, self.width).await?;
+        let mut next = outcomes.next().await?;
+        let columns = sealing.columns.clone();
+        let columns = columns.unwrap_or_else(|| next.as_ref().map(columns_of).unwrap_or_default());
+        let columns: &[String] = if layout == Layout::Csv { &columns } else { &[] };
         let mut outputs = Outputs::default();
         let mut results = Output::begin(&self.output, id, Kind::Results, layout, columns);
         let mut failed = None;
-        let chunks = (0..sealing.chunks).map(|index| self.result_of(id, index));
-        let mut chunks = std::pin::pin!(stream::iter(chunks).buffered(self.width));
-        while let Some(outcomes) = chunks.try_next().await? {
-            for outcome in outcomes {
-                results.add(&outcome).await?;
-                if outcome.response.success {
-                    outputs.tally.succeeded += 1;
-                    continue;
-                }
+        while let Some(outcome) = next {
+            results.add(&outcome).await?;
+            if outcome.response.success {
+                outputs.tally.succeeded += 1;
+            } else {
                 outputs.tally.failed += 1;
                 let begin = || Output::begin(&self.output, id, Kind::Failed, layout, columns);
                 failed.get_or_insert_with(begin).add(&outcome).await?;
@@ -179,17 +218,32 @@ impl<S: Stores> Gather<S> {
                     outputs.failures.push(Failure { index: outcome.index, message: outcome.response.message });
                 }
             }
+            next = outcomes.next().await?;
         }
+        outputs.own = outcomes.own_tally();
         if let Some(failed) = failed {
             outputs.failed = Some(failed.end().await?);
         }
         outputs.results = Some(results.end().await?);
         Ok(outputs)
     }
+}
 
-    async fn result_of(&self, id: &BatchId, index: u32) -> Result<Vec<record::Outcome>> {
-        self.batches.chunks.result(id, ChunkIndex::new(index)?).await
-    }
+/// The columns of a CSV file whose scatter did not live to tell them.
+fn columns_of(outcome: &record::Outcome) -> Vec<String> {
+    let row: Option<Map<String, Value>> = serde_json::from_str(outcome.request.get()).ok();
+    row.map(|row| row.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
+}
+
+/// Writes a batch's summary, which has to come last of its outputs.
+///
+/// # Errors
+/// Those of the bucket.
+pub async fn put_summary(output: &impl Blob, summary: &Summary) -> Result<()> {
+    let text =
+        serde_json::to_vec_pretty(summary).map_err(|e| Error::internal("the summary can not be written").because(e))?;
+    output.put(&summary.batch_id.output_key(SUMMARY), "application/json", text.into()).await?;
+    Ok(())
 }
 
 /// What was written beside the summary.
@@ -198,7 +252,10 @@ struct Outputs {
     results: Option<String>,
     failed: Option<String>,
     failures: Vec<Failure>,
+    /// Of all records.
     tally: Tally,
+    /// Of those of the last generation.
+    own: Tally,
 }
 
 /// One output file on its way.
@@ -210,11 +267,7 @@ struct Output<'a, B: Blob> {
 
 impl<'a, B: Blob> Output<'a, B> {
     fn begin(blob: &'a B, id: &BatchId, kind: Kind, layout: Layout, columns: &[String]) -> Self {
-        let name = match kind {
-            Kind::Results => "results",
-            Kind::Failed => "failed",
-        };
-        let key = id.output_key(&format!("{name}.{}", layout.extension()));
+        let key = kind.key(id, layout);
         let encoder = OutputEncoder::new(kind, layout, columns);
         let mut upload = Upload::new(blob, key.clone(), layout.content_type());
         encoder.begin(upload.buffer());

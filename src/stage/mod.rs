@@ -2,19 +2,26 @@
 //! Stages meet only through [`crate::model::message`].
 
 pub mod batches;
+pub mod bury;
+pub mod chunks;
 pub mod gather;
+pub mod outcomes;
 pub mod process;
 pub mod scatter;
 pub mod splitter;
+pub mod sweep;
 
 use std::future::Future;
 
 use crate::blob::Blob;
 use crate::channel::{Channel, Delivery};
 use crate::items::Items;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Part};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::ids::BatchId;
+use crate::model::format::InputFormat;
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::message::ProcessMessage;
+use crate::model::progress::Opening;
 use crate::model::timestamp::Timestamp;
 use crate::tasks::Tasks;
 
@@ -51,6 +58,8 @@ pub enum Outcome {
     Rejected(Error),
     /// It could not be worked on now, and must come again.
     Retry(Error),
+    /// It can not be worked on before this moment, and must come again then.
+    Later(Timestamp, Error),
 }
 
 impl From<Result<Outcome>> for Outcome {
@@ -63,14 +72,34 @@ impl From<Result<Outcome>> for Outcome {
     }
 }
 
+/// What a message is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// The batch.
+    pub batch: BatchId,
+    /// Which part of it.
+    pub part: Part,
+}
+
+/// The message that asks for a chunk to be processed.
+///
+/// # Errors
+/// `Internal` if the chunk, or the name of its input, is none that scatter would make.
+fn claim_check(opening: &Opening, chunk: ChunkIndex, records: usize) -> Result<ProcessMessage> {
+    let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
+    let format = InputFormat::of_key(&opening.input.key);
+    let format = format.map_err(|fault| Error::internal(format!("a chunk of no format: {}", fault.message)))?;
+    Ok(ProcessMessage::new(opening.id.clone(), chunk, records, format.layout, opening.sequence))
+}
+
 /// A stage: works on one message at a time. Every stage may be given the same message again, at any
 /// time and concurrently with itself.
 pub trait Stage: Send + Sync + 'static {
     /// The stage's name, which is its function's handler.
     const NAME: &'static str;
 
-    /// The batch that a message is about, if it is about one.
-    fn batch_of(&self, body: &str) -> Option<BatchId>;
+    /// What a message is about, if it is about a batch.
+    fn subject(&self, body: &str) -> Option<Subject>;
 
     /// Works on a message; whatever is taken for longer than a call is taken until `deadline`.
     fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> impl Future<Output = Outcome> + Send;

@@ -8,11 +8,12 @@
 use std::collections::HashMap;
 
 use super::batches::{Batches, Found};
-use super::{Clock, Outcome, Stage, Stores};
+use super::chunks::Kept;
+use super::{Clock, Outcome, Stage, Stores, Subject};
 use crate::channel::Delivery;
 use crate::items::Items;
+use crate::ledger::Part;
 use crate::model::error::{Error, Result};
-use crate::model::ids::BatchId;
 use crate::model::item::Item;
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Tally;
@@ -35,8 +36,9 @@ pub struct Process<S: Stores> {
 impl<S: Stores> Stage for Process<S> {
     const NAME: &'static str = "process";
 
-    fn batch_of(&self, body: &str) -> Option<BatchId> {
-        ProcessMessage::parse(body).ok().map(|message| message.batch_id)
+    fn subject(&self, body: &str) -> Option<Subject> {
+        let message = ProcessMessage::parse(body).ok()?;
+        Some(Subject { batch: message.batch_id, part: Part::Chunk(message.chunk) })
     }
 
     async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
@@ -49,7 +51,9 @@ impl<S: Stores> Process<S> {
         let message = ProcessMessage::parse(body)?;
         let (batch, chunk) = (&message.batch_id, message.chunk);
         let progress = match self.batches.find(batch, chunk).await? {
+            Found::Stray(reason) => return Ok(Outcome::Discarded(reason.to_owned())),
             Found::Done(progress) => progress,
+            Found::Stopped(_, stop) => self.batches.bury(batch, chunk, &stop.fault.message, self.clock.now()).await?,
             Found::Pending(entries) => {
                 let tally = self.work_on(&message, entries).await?;
                 let (succeeded, failed) = (tally.succeeded, tally.failed);
@@ -83,14 +87,11 @@ impl<S: Stores> Process<S> {
                 }
             }
         }
-        let failed = plan.failures.iter().flatten().count() as u64;
-        let succeeded = entries.len() as u64 - failed;
         let outcomes =
             entries.into_iter().zip(plan.failures).map(|(entry, failure)| record::Outcome::of(entry, failure));
-        let outcomes: Vec<record::Outcome> = outcomes.collect();
+        let decision = Kept::worked(outcomes.collect());
         let (batch, chunk) = (&message.batch_id, message.chunk);
-        self.batches.chunks.put_result(batch, chunk, &outcomes, self.clock.now()).await?;
-        Ok(Tally { succeeded, failed, failed_chunks: 0 })
+        self.batches.chunks.decide(batch, chunk, decision, "", self.clock.now()).await
     }
 
     /// Decides for each record whether it becomes an item. Of records with the same key the last
@@ -110,7 +111,7 @@ impl<S: Stores> Process<S> {
             };
             plan.keys.push(Some(valid.key.clone()));
             plan.failures.push(None);
-            let item = item_of(valid, &message.batch_id, entry.index, updated_at);
+            let item = item_of(valid, message, entry.index, updated_at);
             match places.get(&item.key) {
                 Some(&place) => plan.items[place] = item,
                 None => {
@@ -131,6 +132,9 @@ struct Plan {
     failures: Vec<Option<String>>,
 }
 
-fn item_of(valid: Valid, batch: &BatchId, index: u64, updated_at: Timestamp) -> Item {
-    Item { key: valid.key, fields: valid.fields, batch: batch.clone(), index, updated_at }
+fn item_of(valid: Valid, message: &ProcessMessage, index: u64, updated_at: Timestamp) -> Item {
+    let sequence = Timestamp(message.sequence);
+    // Users know the batch by the name of its first generation.
+    let batch = message.batch_id.in_generation(0);
+    Item { key: valid.key, fields: valid.fields, batch, index, updated_at, sequence }
 }

@@ -1,23 +1,26 @@
 //! The splitter: cuts an uploaded file into chunks, sends a claim check for each, and seals the
 //! batch when the last one is sent.
 
-use futures::stream::{self, TryStreamExt};
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::batches::Batches;
-use super::splitter::{Chunk, Cut, End, Splitter};
-use super::{Clock, Outcome, Stage, Stores};
+use super::outcomes::Outcomes;
+use super::splitter::{Chunk, Cut, End, Redrive, Splitter};
+use super::{Clock, Outcome, Stage, Stores, Subject, claim_check};
 use crate::blob::Blob;
 use crate::channel::{Channel, Delivery, Outgoing};
 use crate::codec::s3_event::{self, Created, Notice};
-use crate::ledger::completion::Progress;
-use crate::ledger::{Ledger, Opened};
+use crate::ledger::{Ledger, Opened, Part};
 use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
-use crate::model::ids::BatchId;
-use crate::model::message::{ProcessMessage, to_body};
-use crate::model::progress::{Opening, Sealing};
-use crate::model::summary::{Fault, InputRef};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::message::{ProcessMessage, RedriveMessage, to_body};
+use crate::model::progress::{Batch, Opening, Sealing};
+use crate::model::summary::Fault;
 use crate::model::timestamp::Timestamp;
+
+/// What a batch is made of, chunk by chunk.
+type Cuts<'a> = BoxStream<'a, Result<Cut>>;
 
 /// Claim checks that go out in one request.
 const MESSAGES: usize = 10;
@@ -47,11 +50,15 @@ pub struct Scatter<S: Stores> {
 impl<S: Stores> Stage for Scatter<S> {
     const NAME: &'static str = "scatter";
 
-    fn batch_of(&self, body: &str) -> Option<BatchId> {
-        s3_event::parse(body).ok()?.iter().find_map(|notice| match notice {
-            Notice::Created(created) => Some(BatchId::of(&created.bucket, &created.key, &created.revision)),
-            Notice::Nothing(_) => None,
-        })
+    fn subject(&self, body: &str) -> Option<Subject> {
+        let redrive = RedriveMessage::parse(body).ok().map(|message| message.redrive);
+        let batch = redrive.or_else(|| {
+            s3_event::parse(body).ok()?.into_iter().find_map(|notice| match notice {
+                Notice::Created(created) => Some(created.batch()),
+                Notice::Nothing(_) => None,
+            })
+        });
+        batch.map(|batch| Subject { batch, part: Part::Scatter })
     }
 
     async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
@@ -61,72 +68,103 @@ impl<S: Stores> Stage for Scatter<S> {
 
 impl<S: Stores> Scatter<S> {
     async fn take(&self, body: &str) -> Result<Outcome> {
+        if let Ok(message) = RedriveMessage::parse(body) {
+            return self.redrive(&message.redrive).await;
+        }
         let mut discarded = None;
         for notice in s3_event::parse(body)? {
             discarded = match notice {
                 Notice::Nothing(reason) => Some(reason),
-                Notice::Created(created) => self.scatter(created).await?,
+                Notice::Created(created) => self.scatter(&created).await?,
             };
         }
         Ok(discarded.map_or(Outcome::Done, Outcome::Discarded))
     }
 
     /// Scatters one upload, or says why there is nothing to do.
-    async fn scatter(&self, created: Created) -> Result<Option<String>> {
+    async fn scatter(&self, created: &Created) -> Result<Option<String>> {
         if created.bucket != self.input_bucket {
             return Err(Error::malformed(format!("the event is of another bucket: {}", created.bucket)));
         }
-        let started_at = self.clock.now();
-        let id = BatchId::of(&created.bucket, &created.key, &created.revision);
-        let version = created.revision.version();
-        let Some(body) = self.input.get(&created.key, version).await? else {
+        let opening = created.opening(&self.variant, self.clock.now());
+        let Some(body) = self.input.get(&created.key, created.revision.version()).await? else {
             return Ok(Some("the object is gone".to_owned()));
         };
-        let format = InputFormat::of_key(&created.key);
-        let opening = Opening {
-            id: id.clone(),
-            variant: self.variant.clone(),
-            input: InputRef {
-                version_id: version.map(str::to_owned),
-                bucket: created.bucket,
-                key: created.key,
-                bytes: created.bytes,
-                format: format.as_ref().ok().map(InputFormat::to_string),
-            },
-            started_at,
-        };
-        let before = match self.batches.ledger.open(&opening).await? {
-            Opened::Before(batch) if batch.sealing.is_some() => Some(batch),
-            _ => None,
-        };
-        let progress = match before {
-            Some(batch) if batch.state.is_final() => Progress::Open,
-            Some(batch) if self.batches.is_complete(&batch).await? => Progress::Complete,
-            Some(_) => Progress::Open,
-            None => {
-                let end = match format {
-                    Ok(format) => self.send(&id, format, body).await?,
-                    Err(fault) => End::unreadable(fault),
-                };
-                tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
-                self.batches.seal(&id, &self.sealing(end)).await?
+        let cuts = match InputFormat::of_key(&created.key) {
+            Ok(format) => {
+                let most = self.batches.condition.most_chunks();
+                let splitter = Splitter::new(body, format, &self.key_field, self.chunk_size, most);
+                stream::try_unfold(splitter, |mut splitter| async move {
+                    Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
+                })
+                .boxed()
             }
+            Err(fault) => stream::iter([Ok(Cut::End(End::unreadable(fault)))]).boxed(),
         };
-        self.batches.announce(&id, progress).await?;
+        self.run(&opening, cuts).await?;
         Ok(None)
     }
 
+    /// Scatters what failed in the generations before this one, or says why there is nothing to do.
+    async fn redrive(&self, id: &BatchId) -> Result<Outcome> {
+        let Some(before) = id.generation().checked_sub(1) else {
+            return Err(Error::malformed(format!("{id} names no generation that a redrive could make")));
+        };
+        let first = self.batches.ledger.read(&id.in_generation(0)).await?.filter(Batch::is_redrivable);
+        let before = self.batches.ledger.read(&id.in_generation(before)).await?;
+        let (Some(first), Some(before)) = (first, before.filter(|batch| batch.state.is_final())) else {
+            return Ok(Outcome::Discarded(format!("the generation before {id} is not one that can be redriven")));
+        };
+        let opening = Opening { id: id.clone(), started_at: self.clock.now(), ..first.opening };
+        let outcomes = Outcomes::of(&self.batches, &before, self.width).await?;
+        let columns = first.sealing.and_then(|sealing| sealing.columns);
+        let cuts = Redrive::new(outcomes, self.chunk_size, self.batches.condition.most_chunks(), columns);
+        let cuts =
+            stream::try_unfold(
+                cuts,
+                |mut cuts| async move { Ok::<_, Error>(cuts.next().await?.map(|cut| (cut, cuts))) },
+            );
+        self.run(&opening, cuts.boxed()).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Opens a batch, sends its chunks, and seals it; as far as that was not done before.
+    async fn run(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<()> {
+        let id = &opening.id;
+        let opened = match self.batches.ledger.open(opening).await? {
+            Opened::New => Batch::opened(opening.clone()),
+            Opened::Before(batch) => *batch,
+        };
+        let progress = if opened.sealing.is_some() {
+            let (progress, waiting) = self.batches.resume(&opened).await?;
+            for chunks in waiting.chunks(MESSAGES) {
+                self.send_again(&opened.opening, chunks).await?;
+            }
+            progress
+        } else {
+            let end = self.send(&opened.opening, cuts).await?;
+            tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
+            self.batches.seal(id, &self.sealing(end)).await?
+        };
+        self.batches.announce(id, progress).await
+    }
+
+    async fn send_again(&self, opening: &Opening, chunks: &[ChunkIndex]) -> Result<()> {
+        let mut messages = Vec::new();
+        for &chunk in chunks {
+            if let Some(entries) = self.batches.chunks.pending(&opening.id, chunk).await? {
+                messages.push(Outgoing::new(to_body(&claim_check(opening, chunk, entries.len())?)));
+            }
+        }
+        if messages.is_empty() { Ok(()) } else { self.process.send(messages).await }
+    }
+
     /// Writes each chunk and then sends its claim check. A repeat writes and sends the same again.
-    async fn send(&self, id: &BatchId, format: InputFormat, body: crate::blob::Body) -> Result<End> {
-        let splitter =
-            Splitter::new(body, format, &self.key_field, self.chunk_size, self.batches.condition.most_chunks());
-        let cuts = stream::try_unfold(splitter, |mut splitter| async move {
-            Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
-        });
+    async fn send(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<End> {
         let mut end = None;
         let sent = cuts.map_ok(|cut| async move {
             match cut {
-                Cut::Chunk(chunk) => self.put(id, format, chunk).await.map(Ok),
+                Cut::Chunk(chunk) => self.put(opening, chunk).await.map(Ok),
                 Cut::End(end) => Ok(Err(end)),
             }
         });
@@ -146,15 +184,14 @@ impl<S: Stores> Scatter<S> {
         end.ok_or_else(|| Error::internal("the input had no end"))
     }
 
-    async fn put(&self, id: &BatchId, format: InputFormat, chunk: Chunk) -> Result<ProcessMessage> {
-        self.batches.chunks.put(id, chunk.index, &chunk.entries, self.clock.now()).await?;
-        let records = u32::try_from(chunk.entries.len()).map_err(|e| Error::internal("a chunk too long").because(e))?;
-        Ok(ProcessMessage::new(id.clone(), chunk.index, records, format.layout))
+    async fn put(&self, opening: &Opening, chunk: Chunk) -> Result<ProcessMessage> {
+        self.batches.chunks.put(&opening.id, chunk.index, &chunk.entries, self.clock.now()).await?;
+        claim_check(opening, chunk.index, chunk.entries.len())
     }
 
     fn sealing(&self, end: End) -> Sealing {
         Sealing {
-            records: end.records,
+            records: Some(end.records),
             chunks: end.chunks,
             columns: end.columns,
             error: end.fault,

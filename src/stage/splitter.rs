@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use futures::StreamExt;
 
+use super::outcomes::Outcomes;
 use crate::blob::Body;
 use crate::codec::Decoder;
 use crate::model::error::Result;
@@ -119,8 +120,12 @@ impl Splitter {
     }
 
     async fn read(&mut self) -> Result<()> {
-        if self.piece.is_empty() {
-            self.piece = self.body.next().await.transpose()?.unwrap_or_default();
+        // A stream may hold empty pieces before its end.
+        while self.piece.is_empty() {
+            match self.body.next().await.transpose()? {
+                Some(piece) => self.piece = piece,
+                None => break,
+            }
         }
         let piece = self.piece.split_to(self.most.min(self.piece.len()));
         let decoded = if piece.is_empty() {
@@ -157,6 +162,62 @@ impl Splitter {
     }
 }
 
+/// Cuts what failed before into chunks again.
+pub struct Redrive<'a> {
+    outcomes: Outcomes<'a>,
+    next: Option<Entry>,
+    chunk_size: usize,
+    most_chunks: u32,
+    end: Option<End>,
+}
+
+impl<'a> Redrive<'a> {
+    /// Cuts the failed ones of `outcomes`, like a [`Splitter`]; `columns` are those of the input.
+    pub fn new(outcomes: Outcomes<'a>, chunk_size: usize, most_chunks: u32, columns: Option<Vec<String>>) -> Self {
+        let end = Some(End { records: 0, chunks: 0, columns, fault: None });
+        Self { outcomes, next: None, chunk_size: chunk_size.max(1), most_chunks, end }
+    }
+
+    /// The next cut; none after the end.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn next(&mut self) -> Result<Option<Cut>> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while let Some(entry) = self.failed().await? {
+            let full = entries.len() == self.chunk_size || bytes + entry.weight() > CHUNK_BYTES;
+            if full && !entries.is_empty() {
+                self.next = Some(entry);
+                break;
+            }
+            bytes += entry.weight();
+            entries.push(entry);
+        }
+        let Some(end) = &mut self.end else {
+            return Ok(None);
+        };
+        if entries.is_empty() || end.chunks == self.most_chunks {
+            return Ok(self.end.take().map(Cut::End));
+        }
+        let index = ChunkIndex::new(end.chunks)?;
+        end.chunks += 1;
+        end.records += entries.len() as u64;
+        Ok(Some(Cut::Chunk(Chunk { index, entries })))
+    }
+
+    async fn failed(&mut self) -> Result<Option<Entry>> {
+        if let Some(entry) = self.next.take() {
+            return Ok(Some(entry));
+        }
+        while let Some(outcome) = self.outcomes.next().await? {
+            if !outcome.response.success {
+                return Ok(Some(outcome.into_entry()));
+            }
+        }
+        Ok(None)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,8 +225,8 @@ mod tests {
     use futures::stream;
 
     async fn cuts(text: String, chunk_size: usize) -> (Vec<Chunk>, End) {
-        let pieces: Vec<Result<Bytes>> =
-            text.as_bytes().chunks(1000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+        let piece = |piece| [Ok(Bytes::new()), Ok(Bytes::copy_from_slice(piece)), Ok(Bytes::new())];
+        let pieces: Vec<Result<Bytes>> = text.as_bytes().chunks(1000).flat_map(piece).collect();
         let format = InputFormat::of_key("f.csv").unwrap();
         let mut splitter = Splitter::new(stream::iter(pieces).boxed(), format, "k", chunk_size, MAX_TREE_CHUNKS);
         let mut chunks = Vec::new();

@@ -4,12 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::types::{AttributeValue, Put, PutRequest, TransactWriteItem, WriteRequest};
+use aws_sdk_dynamodb::types::{
+    AttributeValue, Put, PutRequest, ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
+};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
-use super::{Row, Tasks, fitting};
+use super::{Row, Rows, Tasks, Verdict, fitting};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome, Response};
@@ -24,6 +27,10 @@ const GROUP_BYTES: usize = 2 * 1024 * 1024;
 const ROUNDS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const KEPT_SECONDS: i64 = 30 * 24 * 3600;
+/// Where a chunk's verdict lies: before its records, whose numbers begin with 0.
+const VERDICT_ROW: &str = "-1";
+const WORKED: &str = "WORKED";
+const BURIED: &str = "BURIED";
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -82,8 +89,8 @@ impl Tasks for DynamoTasks {
         Ok(())
     }
 
-    async fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Vec<Row>> {
-        let mut rows = Vec::new();
+    async fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Rows> {
+        let mut chunk_rows = Rows::default();
         let mut next = None;
         loop {
             let request = self.client.query().table_name(&self.table).consistent_read(true);
@@ -93,13 +100,36 @@ impl Tasks for DynamoTasks {
                 .set_exclusive_start_key(next);
             let page = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
             for item in page.items.unwrap_or_default() {
-                rows.push(row_of(item)?);
+                match verdict_of(&item) {
+                    Some(verdict) => chunk_rows.verdict = Some(verdict),
+                    None => chunk_rows.rows.push(row_of(item)?),
+                }
             }
             next = page.last_evaluated_key.filter(|key| !key.is_empty());
             if next.is_none() {
-                return Ok(rows);
+                return Ok(chunk_rows);
             }
         }
+    }
+
+    /// By a conditional write of a row of its own, which DynamoDB gives to one of several writers.
+    async fn settle(&self, batch: &BatchId, chunk: ChunkIndex, verdict: Verdict, now: Timestamp) -> Result<Verdict> {
+        let request = self.client.put_item().table_name(&self.table);
+        let request = request
+            .set_item(Some(verdict_row(batch, chunk, &verdict, now)))
+            .condition_expression("attribute_not_exists(pk)")
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        let Err(error) = request.send().await else {
+            return Ok(verdict);
+        };
+        if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) {
+            return Err(sdk::error("write to the table", &self.table, error));
+        }
+        let kept = match error.into_service_error() {
+            PutItemError::ConditionalCheckFailedException(refused) => refused.item.as_ref().and_then(verdict_of),
+            _ => None,
+        };
+        kept.ok_or_else(|| Error::internal("a row of the tasks table is not readable"))
     }
 
     async fn resolve(&self, batch: &BatchId, chunk: ChunkIndex, outcomes: &[Outcome], now: Timestamp) -> Result<()> {
@@ -144,12 +174,11 @@ fn key(batch: &BatchId, chunk: ChunkIndex) -> String {
 }
 
 fn row(batch: &BatchId, chunk: ChunkIndex, index: u64, request: &RawValue, now: Timestamp) -> Attributes {
-    let expires = now.plus_seconds(KEPT_SECONDS).epoch_seconds();
     HashMap::from([
         ("pk".to_owned(), AttributeValue::S(key(batch, chunk))),
         ("record".to_owned(), AttributeValue::N(index.to_string())),
         ("request".to_owned(), AttributeValue::S(request.get().to_owned())),
-        ("expiresAt".to_owned(), AttributeValue::N(expires.to_string())),
+        ("expiresAt".to_owned(), AttributeValue::N(expiry(now))),
     ])
 }
 
@@ -166,6 +195,32 @@ fn resolved_row(batch: &BatchId, chunk: ChunkIndex, outcome: &Outcome, now: Time
     attributes.insert("success".to_owned(), AttributeValue::Bool(outcome.response.success));
     attributes.insert("message".to_owned(), AttributeValue::S(outcome.response.message.clone()));
     attributes
+}
+
+fn verdict_row(batch: &BatchId, chunk: ChunkIndex, verdict: &Verdict, now: Timestamp) -> Attributes {
+    let (name, reason) = match verdict {
+        Verdict::Worked => (WORKED, ""),
+        Verdict::Buried(reason) => (BURIED, reason.as_str()),
+    };
+    HashMap::from([
+        ("pk".to_owned(), AttributeValue::S(key(batch, chunk))),
+        ("record".to_owned(), AttributeValue::N(VERDICT_ROW.to_owned())),
+        ("verdict".to_owned(), AttributeValue::S(name.to_owned())),
+        ("message".to_owned(), AttributeValue::S(reason.to_owned())),
+        ("expiresAt".to_owned(), AttributeValue::N(expiry(now))),
+    ])
+}
+
+fn verdict_of(item: &Attributes) -> Option<Verdict> {
+    let text = |name: &str| item.get(name)?.as_s().ok();
+    match text("verdict")?.as_str() {
+        WORKED => Some(Verdict::Worked),
+        _ => Some(Verdict::Buried(text("message").cloned().unwrap_or_default())),
+    }
+}
+
+fn expiry(now: Timestamp) -> String {
+    now.plus_seconds(KEPT_SECONDS).epoch_seconds().to_string()
 }
 
 fn row_of(mut item: Attributes) -> Result<Row> {

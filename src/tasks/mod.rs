@@ -1,6 +1,7 @@
 //! Pending records and their outcomes as rows of a table: one row a record, together by chunk.
 
 pub mod dynamodb;
+pub mod faulty;
 pub mod memory;
 
 use std::future::Future;
@@ -22,6 +23,24 @@ pub struct Row {
     pub response: Option<Response>,
 }
 
+/// What decides the outcomes of a chunk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The responses in its rows.
+    Worked,
+    /// It could not be processed, for this reason; what its rows say does not count.
+    Buried(String),
+}
+
+/// A chunk as the table has it.
+#[derive(Debug, Clone, Default)]
+pub struct Rows {
+    /// Its records in their order.
+    pub rows: Vec<Row>,
+    /// What decides their outcomes, once somebody has settled it.
+    pub verdict: Option<Verdict>,
+}
+
 /// The tasks table. Failed calls were tried again already; they may have had their effect.
 pub trait Tasks: Send + Sync + 'static {
     /// Writes the records of a chunk, each a row. Rows that are there stay as they are, whatever
@@ -35,7 +54,17 @@ pub trait Tasks: Send + Sync + 'static {
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// All rows of a chunk in the records' order; reads see every write that came before them.
-    fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> impl Future<Output = Result<Vec<Row>>> + Send;
+    fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> impl Future<Output = Result<Rows>> + Send;
+
+    /// Settles what decides the outcomes of a chunk, unless that is settled, and says what does.
+    /// Idempotent: the first verdict stays.
+    fn settle(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        verdict: Verdict,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Verdict>> + Send;
 
     /// Writes the outcomes of a chunk into its rows. Idempotent.
     fn resolve(

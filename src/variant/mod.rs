@@ -3,10 +3,11 @@
 
 use crate::model::error::{Error, Result};
 use crate::stage::Stores;
-use crate::stage::batches::{Batches, Chunks, Condition};
+use crate::stage::batches::{Batches, Condition};
+use crate::stage::chunks::{Chunks, MOST_AT_ONCE};
 
 /// Calls under way at once where a variant works concurrently.
-pub const CONCURRENT: usize = 16;
+pub const CONCURRENT: usize = MOST_AT_ONCE as usize;
 /// One call after another.
 const SERIAL: usize = 1;
 

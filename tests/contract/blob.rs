@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use fanfold::blob::upload::Upload;
-use fanfold::blob::{Blob, PART_BYTES, read_all};
+use fanfold::blob::{Blob, PART_BYTES, list_all, read_all};
 use futures::TryStreamExt;
+use futures::stream::{FuturesUnordered, StreamExt};
 
 pub async fn all(blob: &impl Blob) {
     what_is_put_is_read(blob).await;
@@ -11,6 +12,7 @@ pub async fn all(blob: &impl Blob) {
     deleting_is_idempotent(blob).await;
     keys_may_hold_anything(blob).await;
     a_listing_sees_every_write(blob).await;
+    of_several_writers_of_a_new_object_one_wins(blob).await;
     small_uploads_are_whole_and_large_ones_in_parts(blob).await;
     an_upload_given_up_leaves_nothing(blob).await;
 }
@@ -58,16 +60,38 @@ async fn keys_may_hold_anything(blob: &impl Blob) {
 }
 
 async fn a_listing_sees_every_write(blob: &impl Blob) {
-    assert_eq!(blob.list("list/", 5).await.unwrap(), Vec::<String>::new());
+    assert_eq!(blob.list("list/", None, 5).await.unwrap(), Vec::<String>::new());
     for key in ["list/b", "list/a", "listing", "list/c/d"] {
         blob.put(key, "text/plain", Bytes::new()).await.unwrap();
     }
-    assert_eq!(blob.list("list/", 5).await.unwrap(), ["list/a", "list/b", "list/c/d"]);
-    assert_eq!(blob.list("list/", 1).await.unwrap(), ["list/a"]);
+    assert_eq!(blob.list("list/", None, 5).await.unwrap(), ["list/a", "list/b", "list/c/d"]);
+    assert_eq!(blob.list("list/", None, 1).await.unwrap(), ["list/a"]);
+    assert_eq!(blob.list("list/", Some("list/a"), 1).await.unwrap(), ["list/b"]);
+    assert_eq!(blob.list("list/", Some("list/c/d"), 5).await.unwrap(), Vec::<String>::new());
+    assert_eq!(list_all(blob, "list/").await.unwrap(), ["list/a", "list/b", "list/c/d"]);
     for key in ["list/a", "list/b", "list/c/d"] {
         blob.delete(key).await.unwrap();
     }
-    assert_eq!(blob.list("list/", 5).await.unwrap(), Vec::<String>::new());
+    assert_eq!(blob.list("list/", None, 5).await.unwrap(), Vec::<String>::new());
+}
+
+async fn of_several_writers_of_a_new_object_one_wins(blob: &impl Blob) {
+    let write = |n: u8| async move {
+        let text = Bytes::from(vec![n; 3]);
+        match blob.put_new("new/one", "text/plain", text.clone()).await {
+            Ok(won) => won.then_some(text),
+            // Who meets another under way may be told to try again.
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let wins: Vec<Option<Bytes>> = (0..4).map(write).collect::<FuturesUnordered<_>>().collect().await;
+    let wins: Vec<Bytes> = wins.into_iter().flatten().collect();
+    assert_eq!(wins.len(), 1);
+    assert_eq!(read(blob, "new/one").await.as_ref(), wins.first());
+    blob.delete("new/one").await.unwrap();
+    assert!(blob.put_new("new/one", "text/plain", Bytes::from_static(b"again")).await.unwrap());
+    assert!(!blob.put_new("new/one", "text/plain", Bytes::from_static(b"late")).await.unwrap());
+    assert_eq!(read(blob, "new/one").await.unwrap(), "again");
 }
 
 async fn small_uploads_are_whole_and_large_ones_in_parts(blob: &impl Blob) {

@@ -20,7 +20,35 @@ fn item(key: &str, index: u64, mut fields: Value) -> Item {
         batch: BatchId::parse("orders-0123456789ab").unwrap(),
         index,
         updated_at: Timestamp(1_700_000_000_123),
+        sequence: Timestamp(1_700_000_000_000),
     }
+}
+
+/// What a table in ordered mode promises beyond that.
+pub async fn ordered(items: &impl Items) {
+    let of = |batch: &str, sequence: i64, index: u64| Item {
+        batch: BatchId::parse(&format!("{batch}-0123456789ab")).unwrap(),
+        sequence: Timestamp(sequence),
+        ..item("order", index, json!({"by": format!("{batch}{index}")}))
+    };
+    let writes = [
+        (of("b", 200, 7), "b7"),
+        (of("b", 200, 3), "b7"),
+        (of("a", 100, 9), "b7"),
+        (of("b", 200, 7), "b7"),
+        (of("b", 200, 8), "b8"),
+        (of("c", 200, 0), "c0"),
+        (of("d", 1_000, 0), "d0"),
+    ];
+    for (write, kept) in writes {
+        let beside = item(&format!("beside {}", write.batch), 1, json!({}));
+        assert!(items.write(&[write.clone(), beside.clone()]).await.unwrap().is_empty());
+        let read = items.read("order").await.unwrap().unwrap();
+        assert_eq!(read.fields["by"], json!(kept), "after {:?}", write.order());
+        assert_eq!(items.read(&beside.key).await.unwrap().unwrap().index, 1);
+    }
+    let read = items.read("order").await.unwrap().unwrap();
+    assert_eq!((read.sequence, read.fields.len()), (Timestamp(1_000), 2), "the order is no field");
 }
 
 async fn every_field_comes_back(items: &impl Items) {

@@ -1,11 +1,11 @@
 //! The contract of `Ledger`, and completion on top of it.
 
 use fanfold::ledger::completion::{self, Progress};
-use fanfold::ledger::{Ledger, Opened, Taken};
+use fanfold::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::ErrorKind;
 use fanfold::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
-use fanfold::model::progress::{BatchState, Opening, Sealing, Tally};
+use fanfold::model::progress::{BatchState, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
 use futures::stream::{self, StreamExt};
@@ -24,6 +24,11 @@ pub async fn all(ledger: &impl Ledger) {
     a_batch_is_taken_by_one_and_closed_once(ledger).await;
     chunk_65537_is_refused(ledger).await;
     calls_add_up(ledger).await;
+    a_look_sees_the_batch_and_the_leaf(ledger).await;
+    who_lets_go_can_be_followed_at_once(ledger).await;
+    a_stop_is_decided_once_and_not_too_late(ledger).await;
+    open_batches_are_listed_until_they_are_closed(ledger).await;
+    the_last_failure_of_a_part_is_kept(ledger).await;
 }
 
 fn id(name: &str) -> BatchId {
@@ -40,7 +45,7 @@ fn tally(succeeded: u64, failed: u64) -> Tally {
 
 fn sealing(chunks: u32) -> Sealing {
     Sealing {
-        records: u64::from(chunks) * 3,
+        records: Some(u64::from(chunks) * 3),
         chunks,
         columns: Some(vec!["k".into(), "a b".into()]),
         error: None,
@@ -60,6 +65,7 @@ fn opening(name: &str) -> Opening {
             format: Some("csv".into()),
         },
         started_at: NOW,
+        sequence: Timestamp(NOW.0 - 1),
     }
 }
 
@@ -86,7 +92,8 @@ async fn a_batch_is_opened_once(ledger: &impl Ledger) {
 
 async fn an_empty_batch_completes_by_its_seal(ledger: &impl Ledger) {
     let batch = open(ledger, "empty").await;
-    let sealed = Sealing { error: Some(Fault::new("NOT_UTF8", "line 1")), columns: None, ..sealing(0) };
+    let fault = Fault::new("NOT_UTF8", "line 1");
+    let sealed = Sealing { error: Some(fault), columns: None, records: None, ..sealing(0) };
     assert_eq!(completion::seal(ledger, &batch, &sealed).await.unwrap(), Progress::Complete);
     let read = ledger.read(&batch).await.unwrap().unwrap();
     assert_eq!((read.sealing.as_ref(), read.state), (Some(&sealed), BatchState::Processing));
@@ -134,7 +141,7 @@ async fn a_full_leaf_seen_again_marks_the_root(ledger: &impl Ledger) {
     let batch = open(ledger, "crash").await;
     assert_eq!(completion::seal(ledger, &batch, &sealing(1)).await.unwrap(), Progress::Open);
     let leaf = ledger.mark_leaf(&batch, chunk(0), tally(3, 0), NOW).await.unwrap();
-    assert!(leaf.is_full() && leaf.holds(chunk(0)));
+    assert!(leaf.is_full(0) && leaf.holds(chunk(0)));
     assert!(!ledger.read(&batch).await.unwrap().unwrap().is_complete());
     let read = ledger.read_leaves(&batch, 0..1).await.unwrap().remove(0);
     assert_eq!(completion::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
@@ -218,4 +225,93 @@ async fn calls_add_up(ledger: &impl Ledger) {
     assert_eq!(read.0["process"], calls(3, &[("s3.GetObject", 3), ("dynamodb.BatchWriteItem", 20)]));
     assert_eq!(read.0["gather"], calls(1, &[("s3.PutObject", 1)]));
     assert_eq!(read.0.len(), 2);
+}
+
+async fn a_look_sees_the_batch_and_the_leaf(ledger: &impl Ledger) {
+    assert_eq!(ledger.look(&id("look"), chunk(300)).await.unwrap(), (None, Default::default()));
+    let batch = open(ledger, "look").await;
+    let leaf = ledger.mark_leaf(&batch, chunk(300), tally(2, 1), NOW).await.unwrap();
+    let read = ledger.read(&batch).await.unwrap();
+    assert_eq!(ledger.look(&batch, chunk(301)).await.unwrap(), (read, leaf));
+}
+
+async fn who_lets_go_can_be_followed_at_once(ledger: &impl Ledger) {
+    let batch = open(ledger, "let-go").await;
+    completion::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
+    let at = |ms: i64| Timestamp(NOW.0 + ms);
+    assert!(matches!(ledger.take(&batch, "a", at(0), at(100)).await.unwrap(), Taken::Yes(_)));
+    ledger.let_go(&batch, "b", at(10)).await.unwrap();
+    assert!(matches!(ledger.take(&batch, "b", at(10), at(110)).await.unwrap(), Taken::Held(_)), "not b's");
+    ledger.let_go(&batch, "a", at(20)).await.unwrap();
+    assert!(matches!(ledger.take(&batch, "b", at(20), at(120)).await.unwrap(), Taken::Yes(_)));
+    let late = ledger.close(&batch, "a", BatchState::Succeeded, tally(0, 0), at(30)).await.unwrap_err();
+    assert_eq!(late.kind, ErrorKind::Conflict);
+    ledger.close(&batch, "b", BatchState::Succeeded, tally(0, 0), at(30)).await.unwrap();
+    ledger.let_go(&batch, "b", at(40)).await.unwrap();
+    assert!(matches!(ledger.take(&batch, "c", at(500), at(600)).await.unwrap(), Taken::Closed(_)));
+}
+
+async fn a_stop_is_decided_once_and_not_too_late(ledger: &impl Ledger) {
+    let batch = open(ledger, "stop").await;
+    let stop = |code: &str| Stop { state: BatchState::Cancelled, fault: Fault::new(code, "für x"), at: NOW };
+    assert_eq!(ledger.stop(&batch, &stop("FIRST")).await.unwrap().stop, Some(stop("FIRST")));
+    assert_eq!(ledger.stop(&batch, &stop("SECOND")).await.unwrap().stop, Some(stop("FIRST")));
+    assert_eq!(ledger.read(&batch).await.unwrap().unwrap().stop, Some(stop("FIRST")));
+    let batch = open(ledger, "stop-late").await;
+    completion::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
+    ledger.take(&batch, "a", NOW, Timestamp(NOW.0 + 100)).await.unwrap();
+    assert_eq!(ledger.stop(&batch, &stop("LATE")).await.unwrap().stop, None);
+    ledger.close(&batch, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
+    let after = ledger.stop(&batch, &stop("LATER")).await.unwrap();
+    assert_eq!((after.stop, after.state), (None, BatchState::Succeeded));
+}
+
+async fn all_open(ledger: &impl Ledger) -> Vec<OpenBatch> {
+    let mut open: Vec<OpenBatch> = Vec::new();
+    loop {
+        let page = ledger.open_batches(open.last()).await.unwrap();
+        if page.is_empty() {
+            return open;
+        }
+        open.extend(page);
+    }
+}
+
+async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
+    // More than one page holds, begun at different times.
+    for n in 0..130 {
+        let opening = Opening { started_at: Timestamp(NOW.0 - 1_000 + n), ..opening(&format!("page{n}")) };
+        assert_eq!(ledger.open(&opening).await.unwrap(), Opened::New);
+    }
+    let open = all_open(ledger).await;
+    assert!(open.windows(2).all(|pair| pair[0].started_at <= pair[1].started_at), "the oldest first");
+    let pages = |open: &[OpenBatch]| open.iter().filter(|batch| batch.id.as_str().starts_with("page")).count();
+    assert_eq!(pages(&open), 130);
+    let (batch, closed) = (id("page7"), id("page8"));
+    let seen = Seen { mark: "PROCESSING 3".to_owned(), at: NOW };
+    for id in [&batch, &closed] {
+        ledger.see(id, &seen).await.unwrap();
+        assert_eq!(ledger.read(id).await.unwrap().unwrap().seen, Some(seen.clone()));
+    }
+    completion::seal(ledger, &closed, &sealing(0)).await.map(|_| ()).unwrap();
+    ledger.take(&closed, "a", NOW, NOW).await.unwrap();
+    ledger.close(&closed, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
+    ledger.see(&closed, &Seen { mark: "late".to_owned(), at: NOW }).await.unwrap();
+    assert_eq!(ledger.read(&closed).await.unwrap().unwrap().seen, Some(seen));
+    let open = all_open(ledger).await;
+    assert!(open.iter().any(|open| open.id == batch) && open.iter().all(|open| open.id != closed));
+}
+
+async fn the_last_failure_of_a_part_is_kept(ledger: &impl Ledger) {
+    let batch = id("failure");
+    let failure = |attempt: u32| LastFailure { attempt, message: format!("für {attempt}") };
+    let parts = [Part::Scatter, Part::Gather, Part::Chunk(chunk(0)), Part::Chunk(chunk(1))];
+    for (part, attempt) in parts.into_iter().zip(1..) {
+        assert_eq!(ledger.last_failure(&batch, part).await.unwrap(), None);
+        ledger.note_failure(&batch, part, &failure(attempt), NOW).await.unwrap();
+    }
+    ledger.note_failure(&batch, Part::Gather, &failure(9), NOW).await.unwrap();
+    for (part, attempt) in parts.into_iter().zip([1, 9, 3, 4]) {
+        assert_eq!(ledger.last_failure(&batch, part).await.unwrap(), Some(failure(attempt)));
+    }
 }

@@ -3,7 +3,7 @@
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::tasks::{MAX_ROW_BYTES, Tasks};
+use fanfold::tasks::{MAX_ROW_BYTES, Tasks, Verdict};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -13,6 +13,7 @@ pub async fn all(tasks: &impl Tasks) {
     rows_come_back_in_order(tasks).await;
     a_repeat_never_takes_back_an_outcome(tasks).await;
     a_record_too_large_for_a_row_fails(tasks).await;
+    the_first_verdict_stays(tasks).await;
 }
 
 fn batch(name: &str) -> BatchId {
@@ -26,18 +27,20 @@ fn entries(from: u64, count: u64) -> Vec<Entry> {
 
 async fn rows_come_back_in_order(tasks: &impl Tasks) {
     let (batch, first, second) = (batch("rows"), ChunkIndex::new(0).unwrap(), ChunkIndex::new(1).unwrap());
-    assert!(tasks.read(&batch, first).await.unwrap().is_empty());
+    assert!(tasks.read(&batch, first).await.unwrap().rows.is_empty());
     let mut written = entries(95, 230);
     written.push(Entry::faulty(325, Some("a,b,c"), "line 327: the row has 3 fields"));
     tasks.create(&batch, first, &written, NOW).await.unwrap();
     tasks.create(&batch, second, &entries(326, 1), NOW).await.unwrap();
-    let rows = tasks.read(&batch, first).await.unwrap();
+    let found = tasks.read(&batch, first).await.unwrap();
+    assert_eq!(found.verdict, None);
+    let rows = found.rows;
     assert_eq!(rows.len(), 231);
     for (row, entry) in rows.iter().zip(&written) {
         assert_eq!((row.entry.index, row.entry.record.get()), (entry.index, entry.record.get()));
         assert_eq!((&row.entry.fault, &row.response), (&entry.fault, &None));
     }
-    assert_eq!(tasks.read(&batch, second).await.unwrap().len(), 1);
+    assert_eq!(tasks.read(&batch, second).await.unwrap().rows.len(), 1);
 }
 
 async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
@@ -51,7 +54,7 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
     for _ in 0..2 {
         tasks.resolve(&batch, chunk, &outcomes, NOW).await.unwrap();
         tasks.create(&batch, chunk, &entries(0, 120), NOW).await.unwrap();
-        let rows = tasks.read(&batch, chunk).await.unwrap();
+        let rows = tasks.read(&batch, chunk).await.unwrap().rows;
         assert_eq!(rows.len(), 120);
         for (row, outcome) in rows.iter().zip(&outcomes) {
             assert_eq!(row.response.as_ref(), Some(&outcome.response));
@@ -65,7 +68,22 @@ async fn a_record_too_large_for_a_row_fails(tasks: &impl Tasks) {
     let (batch, chunk) = (batch("large"), ChunkIndex::new(0).unwrap());
     let large = Entry::decoded(0, to_raw_value(&"x".repeat(MAX_ROW_BYTES)).unwrap());
     tasks.create(&batch, chunk, &[large], NOW).await.unwrap();
-    let row = tasks.read(&batch, chunk).await.unwrap().remove(0);
+    let row = tasks.read(&batch, chunk).await.unwrap().rows.remove(0);
     assert_eq!(row.entry.record.get(), "null");
     assert!(row.entry.fault.unwrap().contains("use another variant"));
+}
+
+async fn the_first_verdict_stays(tasks: &impl Tasks) {
+    let (batch, chunk) = (batch("verdict"), ChunkIndex::new(3).unwrap());
+    tasks.create(&batch, chunk, &entries(0, 2), NOW).await.unwrap();
+    let buried = Verdict::Buried("for a reason".to_owned());
+    for late in [buried.clone(), Verdict::Worked, Verdict::Buried("another".to_owned())] {
+        assert_eq!(tasks.settle(&batch, chunk, late, NOW).await.unwrap(), buried);
+    }
+    let found = tasks.read(&batch, chunk).await.unwrap();
+    assert_eq!((found.verdict, found.rows.len()), (Some(buried), 2));
+    let other = ChunkIndex::new(4).unwrap();
+    for late in [Verdict::Worked, Verdict::Buried("late".to_owned())] {
+        assert_eq!(tasks.settle(&batch, other, late, NOW).await.unwrap(), Verdict::Worked);
+    }
 }

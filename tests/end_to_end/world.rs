@@ -4,8 +4,11 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
-use aws_sdk_s3::types::{BucketVersioningStatus, VersioningConfiguration};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
+    ScalarAttributeType,
+};
+use aws_sdk_s3::types::{BucketVersioningStatus, StorageClass, VersioningConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use fanfold::blob::s3::S3Blob;
 use fanfold::blob::{Blob, read_all};
@@ -21,14 +24,15 @@ use serde_json::json;
 
 const WIDTH: usize = 4;
 /// How long a batch may take before its test fails.
-const PATIENCE: u32 = 240;
+const PATIENCE: u32 = 420;
 
 pub struct World {
     pub input: S3Blob,
+    pub work: S3Blob,
     pub output: S3Blob,
     pub scatter: SqsChannel,
     pub process: SqsChannel,
-    pub process_dlq: SqsChannel,
+    pub parked: SqsChannel,
     pub items: DynamoItems,
     pub ledger: DynamoLedger,
     variant: String,
@@ -75,10 +79,11 @@ impl World {
         let queue = |url: &String| SqsChannel::new(clients.sqs.clone(), url);
         Self {
             input: bucket(&resources.input_bucket),
+            work: bucket(&resources.work_bucket),
             output: bucket(&resources.output_bucket),
             scatter: queue(&resources.queues["scatter"]),
             process: queue(&resources.queues["process"]),
-            process_dlq: queue(&resources.dead_letter_queues["process"]),
+            parked: queue(resources.parked_queue.as_ref().expect("a deployment with a parked queue")),
             items: DynamoItems::new(clients.dynamodb.clone(), &resources.items_table, "itemNo", WIDTH),
             ledger: DynamoLedger::new(clients.dynamodb.clone(), &resources.ledger_table),
             binary: variable("FANFOLD_TEST_BIN").into(),
@@ -116,7 +121,23 @@ impl World {
     /// Uploads an object without the command and waits for its summary.
     pub async fn upload(&self, key: &str, bytes: Vec<u8>) -> Summary {
         let written = self.input.put(key, "text/csv", bytes.into()).await.unwrap();
-        let batch = BatchId::of(&self.resources.input_bucket, key, &Revision::Version(written.version.unwrap()));
+        self.summary(&self.batch(key, &written.version.unwrap())).await
+    }
+
+    /// Uploads an object that can not be read without being restored, and tells its version.
+    pub async fn archive(&self, key: &str, bytes: Vec<u8>) -> String {
+        let put = self.clients.s3.put_object().bucket(&self.resources.input_bucket).key(key);
+        let put = put.storage_class(StorageClass::Glacier).body(bytes.into()).send().await.unwrap();
+        put.version_id.unwrap()
+    }
+
+    /// The batch that an upload makes.
+    pub fn batch(&self, key: &str, version: &str) -> BatchId {
+        BatchId::of(&self.resources.input_bucket, key, &Revision::Version(version.to_owned()))
+    }
+
+    /// Waits for the summary of a batch.
+    pub async fn summary(&self, batch: &BatchId) -> Summary {
         for _ in 0..PATIENCE * 4 {
             if let Some(text) = read_all(&self.output, &batch.output_key("summary.json")).await.unwrap() {
                 return serde_json::from_slice(&text).unwrap();
@@ -165,7 +186,18 @@ impl World {
     }
 
     pub async fn new_ledger(&self, name: &str) -> DynamoLedger {
-        self.new_table(name, &[("pk", ScalarAttributeType::S)]).await;
+        let open = GlobalSecondaryIndex::builder()
+            .index_name("open-batches")
+            .key_schema(key("open", KeyType::Hash))
+            .key_schema(key("startedAt", KeyType::Range))
+            .projection(Projection::builder().projection_type(ProjectionType::All).build());
+        let create = self.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+        let create = create.key_schema(key("pk", KeyType::Hash)).global_secondary_indexes(open.build().unwrap());
+        let create =
+            [("pk", ScalarAttributeType::S), ("open", ScalarAttributeType::S), ("startedAt", ScalarAttributeType::N)]
+                .into_iter()
+                .fold(create, |create, (name, kind)| create.attribute_definitions(attribute(name, kind)));
+        create.send().await.unwrap();
         DynamoLedger::new(self.clients.dynamodb.clone(), name)
     }
 
@@ -177,11 +209,17 @@ impl World {
     async fn new_table(&self, name: &str, keys: &[(&str, ScalarAttributeType)]) {
         let create = self.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
         let roles = [KeyType::Hash, KeyType::Range];
-        let create = keys.iter().zip(roles).fold(create, |create, ((key, kind), role)| {
-            let attribute = AttributeDefinition::builder().attribute_name(*key).attribute_type(kind.clone());
-            let schema = KeySchemaElement::builder().attribute_name(*key).key_type(role);
-            create.attribute_definitions(attribute.build().unwrap()).key_schema(schema.build().unwrap())
+        let create = keys.iter().zip(roles).fold(create, |create, ((name, kind), role)| {
+            create.attribute_definitions(attribute(name, kind.clone())).key_schema(self::key(name, role))
         });
         create.send().await.unwrap();
     }
+}
+
+fn attribute(name: &str, kind: ScalarAttributeType) -> AttributeDefinition {
+    AttributeDefinition::builder().attribute_name(name).attribute_type(kind).build().unwrap()
+}
+
+fn key(name: &str, role: KeyType) -> KeySchemaElement {
+    KeySchemaElement::builder().attribute_name(name).key_type(role).build().unwrap()
 }

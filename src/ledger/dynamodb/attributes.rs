@@ -5,10 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
+use crate::ledger::{LastFailure, OpenBatch, Part};
 use crate::model::calls::StageCalls;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Tally};
 use crate::model::summary::InputRef;
 use crate::model::timestamp::Timestamp;
 
@@ -23,6 +24,18 @@ pub fn batch_key(batch: &BatchId) -> String {
 /// The key of a leaf's item.
 pub fn leaf_key(batch: &BatchId, leaf: u32) -> String {
     format!("LEAF#{batch}#{leaf:05}")
+}
+
+/// What a batch that is not closed carries as `open`.
+pub const OPEN: &str = "1";
+
+/// The key of the item that keeps why something could not be done.
+pub fn failure_key(batch: &BatchId, part: Part) -> String {
+    match part {
+        Part::Scatter => format!("FAILURE#{batch}#scatter"),
+        Part::Chunk(chunk) => format!("FAILURE#{batch}#{:08}", chunk.get()),
+        Part::Gather => format!("FAILURE#{batch}#gather"),
+    }
 }
 
 /// The key of the item that counts a stage's calls.
@@ -40,7 +53,8 @@ pub fn batch_item(opening: &Opening) -> Attributes {
         ("variant", AttributeValue::S(opening.variant.clone())),
         ("input", AttributeValue::S(input)),
         ("startedAt", AttributeValue::N(opening.started_at.0.to_string())),
-        ("open", AttributeValue::S("1".to_owned())),
+        ("sequence", AttributeValue::N(opening.sequence.0.to_string())),
+        ("open", AttributeValue::S(OPEN.to_owned())),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
@@ -50,17 +64,19 @@ pub fn batch_item(opening: &Opening) -> Attributes {
 /// Reads a batch's item.
 pub fn batch_of(item: &Attributes) -> Result<Batch> {
     let needed = |name: &str| text(item, name).ok_or_else(|| corrupt(name));
+    let started_at = Timestamp(number(item, "startedAt").ok_or_else(|| corrupt("startedAt"))?);
     let opening = Opening {
         id: BatchId::parse(needed("batchId")?)?,
         variant: needed("variant")?.to_owned(),
         input: json::<InputRef>(item, "input")?.ok_or_else(|| corrupt("input"))?,
-        started_at: Timestamp(number(item, "startedAt").ok_or_else(|| corrupt("startedAt"))?),
+        started_at,
+        sequence: number(item, "sequence").map_or(started_at, Timestamp),
     };
     let state = BatchState::of_name(needed("state")?).ok_or_else(|| corrupt("state"))?;
     let sealing = match number::<u32>(item, "chunks") {
         None => None,
         Some(chunks) => Some(Sealing {
-            records: count(item, "records"),
+            records: number(item, "records"),
             chunks,
             columns: json(item, "columns")?,
             error: json(item, "error")?,
@@ -77,7 +93,26 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         lease_until: number(item, "leaseUntil").map(Timestamp),
         finished_at: number(item, "finishedAt").map(Timestamp),
         tally: item.contains_key("succeeded").then(|| tally(item)),
+        stop: json(item, "stop")?,
+        seen: text(item, "seen")
+            .map(|mark| Seen { mark: mark.to_owned(), at: Timestamp(number(item, "seenAt").unwrap_or_default()) }),
     })
+}
+
+/// Reads an item of the index of open batches.
+pub fn open_batch_of(item: &Attributes) -> Result<OpenBatch> {
+    Ok(OpenBatch {
+        id: BatchId::parse(text(item, "batchId").ok_or_else(|| corrupt("batchId"))?)?,
+        started_at: Timestamp(number(item, "startedAt").ok_or_else(|| corrupt("startedAt"))?),
+    })
+}
+
+/// Reads an item that keeps a failure.
+pub fn failure_of(item: &Attributes) -> LastFailure {
+    LastFailure {
+        attempt: number(item, "attempt").unwrap_or_default(),
+        message: text(item, "message").unwrap_or_default().to_owned(),
+    }
 }
 
 /// Reads a leaf's item.

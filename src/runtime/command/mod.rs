@@ -1,5 +1,8 @@
 //! The `fanfold` command: the control bus of a deployment.
 
+mod cancel;
+mod ending;
+mod redrive;
 mod report;
 mod status;
 mod submit;
@@ -12,8 +15,11 @@ use clap::{Args, Parser, Subcommand};
 
 use super::aws::Clients;
 use super::deployment::{Deployment, Resources};
-use crate::model::error::Result;
-use crate::model::progress::BatchState;
+use crate::ledger::Ledger;
+use crate::ledger::dynamodb::DynamoLedger;
+use crate::model::error::{Error, Result};
+use crate::model::ids::BatchId;
+use crate::model::progress::{self, BatchState};
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]
@@ -32,6 +38,10 @@ enum Command {
     Submit(submit::Submit),
     /// Show how far a batch is.
     Status(status::Status),
+    /// Process again the failed records of a batch that is closed; its outputs are written anew.
+    Redrive(redrive::Redrive),
+    /// End a batch before its end: chunks that wait are skipped, and what was done stays.
+    Cancel(cancel::Cancel),
 }
 
 /// Options that commands share.
@@ -45,10 +55,63 @@ struct Common {
     json: bool,
 }
 
+/// The batch that a command is about, and what is to be shown of its end.
+#[derive(Debug, Args)]
+struct Batch {
+    /// The batch's id, as `fanfold submit` printed it.
+    batch_id: String,
+    /// Wait for the summary and print it.
+    #[arg(long)]
+    wait: bool,
+    /// Wait, and download summary, results and failed records into this folder.
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    common: Common,
+}
+
+impl Batch {
+    fn waits(&self) -> bool {
+        self.wait || self.output.is_some()
+    }
+
+    async fn latest(&self, context: &Context) -> Result<std::result::Result<progress::Batch, ExitCode>> {
+        latest(context, &self.batch_id).await
+    }
+}
+
+/// The latest generation of the batch that somebody named, or the exit status for a name that is none.
+async fn latest(context: &Context, name: &str) -> Result<std::result::Result<progress::Batch, ExitCode>> {
+    let id = match BatchId::parse(name) {
+        Ok(id) => id,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return Ok(Err(ExitCode::from(2)));
+        }
+    };
+    let ledger = context.ledger();
+    let Some(mut batch) = ledger.read(&id).await? else {
+        return Err(Error::malformed(format!(
+            "the ledger does not know batch {id}: it was not scattered yet, ended over 30 days ago, \
+             or belongs to another variant"
+        )));
+    };
+    while let Some(later) = ledger.read(&id.in_generation(batch.opening.id.generation() + 1)).await? {
+        batch = later;
+    }
+    Ok(Ok(batch))
+}
+
 /// What a command works with.
 struct Context {
     clients: Clients,
     resources: Resources,
+}
+
+impl Context {
+    fn ledger(&self) -> DynamoLedger {
+        DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table)
+    }
 }
 
 /// Runs a command to its exit status: 0 for success, 2 for wrong usage, 3 for a batch that failed in
@@ -66,6 +129,14 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
         Command::Status(status) => {
             let context = context(&deployment, status.common.variant.as_deref()).await?;
             status.run(&context).await
+        }
+        Command::Redrive(redrive) => {
+            let context = context(&deployment, redrive.batch.common.variant.as_deref()).await?;
+            redrive.run(&context).await
+        }
+        Command::Cancel(cancel) => {
+            let context = context(&deployment, cancel.batch.common.variant.as_deref()).await?;
+            cancel.run(&context).await
         }
     }
 }

@@ -5,10 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use super::{Common, Context, watch};
-use crate::ledger::dynamodb::DynamoLedger;
+use super::{Common, Context, latest, watch};
 use crate::model::error::{Error, Result};
-use crate::model::ids::BatchId;
 
 /// Show how far a batch is.
 #[derive(Debug, Args)]
@@ -21,24 +19,20 @@ pub struct Status {
 
 impl Status {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
-        let id = match BatchId::parse(&self.batch_id) {
-            Ok(id) => id,
-            Err(error) => {
-                eprintln!("error: {error}");
-                return Ok(ExitCode::from(2));
-            }
+        let batch = match latest(context, &self.batch_id).await? {
+            Ok(batch) => batch,
+            Err(code) => return Ok(code),
         };
-        let ledger = DynamoLedger::new(context.clients.dynamodb.clone(), &context.resources.ledger_table);
-        let view = watch::view(&ledger, &id).await?;
+        let id = batch.opening.id.in_generation(0);
+        let view = watch::view_of(&context.ledger(), batch).await?;
         let Some(batch) = &view.batch else {
-            return Err(Error::malformed(format!(
-                "the ledger does not know batch {id}: it was not scattered yet, ended over 30 days ago, \
-                 or belongs to another variant"
-            )));
+            return Err(Error::internal("a batch without itself"));
         };
-        let records = batch.sealing.as_ref().map(|sealing| sealing.records);
+        let records = batch.sealing.as_ref().and_then(|sealing| sealing.records);
+        let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
         let status = json!({
             "batchId": id,
+            "generation": batch.opening.id.generation(),
             "variant": batch.opening.variant,
             "state": batch.state,
             "input": batch.opening.input,
@@ -48,13 +42,16 @@ impl Status {
             "scatteredAt": batch.sealing.as_ref().map(|sealing| sealing.scattered_at),
             "gatherStartedAt": batch.gather_started_at,
             "finishedAt": batch.finished_at,
-            "error": batch.sealing.as_ref().and_then(|sealing| sealing.error.as_ref()),
+            "error": stopped.or_else(|| batch.sealing.as_ref().and_then(|sealing| sealing.error.as_ref())),
         });
         if self.common.json {
             println!("{status}");
             return Ok(ExitCode::SUCCESS);
         }
         println!("batch    {id}");
+        if batch.opening.id.generation() > 0 {
+            println!("redriven {} times; what follows is of the last time", batch.opening.id.generation());
+        }
         println!("state    {}", batch.state.name());
         println!(
             "records  {} ({} succeeded, {} failed)",
@@ -63,6 +60,9 @@ impl Status {
             view.tally.failed
         );
         println!("chunks   {} of {} done", watch::known(view.chunks_done), watch::known(view.chunks()));
+        if let Some(fault) = stopped {
+            println!("stopped  {}: {}", fault.code, fault.message);
+        }
         println!("started  {}", batch.opening.started_at);
         if let Some(finished) = batch.finished_at {
             println!("finished {finished}");

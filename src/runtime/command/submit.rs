@@ -1,22 +1,19 @@
 //! `fanfold submit`: upload a file, and if asked to, stay until its summary is there.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use futures::TryStreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::fs::File;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 
-use super::{Common, Context, exit_code, report, watch};
+use super::{Common, Context, ending};
 use crate::blob::s3::S3Blob;
 use crate::blob::upload::Upload;
-use crate::blob::{Blob, read_all};
 use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, Revision};
-use crate::model::summary::Summary;
 
 const PIECE: usize = 1024 * 1024;
 
@@ -57,18 +54,7 @@ impl Submit {
             return Ok(ExitCode::SUCCESS);
         }
         eprintln!("batch {batch}");
-        watch::until_closed(context, &batch).await?;
-        let output = S3Blob::new(context.clients.s3.clone(), &context.resources.output_bucket);
-        let summary = read_summary(&output, &batch).await?;
-        if self.common.json {
-            println!("{}", report::json(&summary)?);
-        } else {
-            print!("{}", report::summary(&summary, &context.resources));
-        }
-        if let Some(folder) = &self.output {
-            download(&output, &summary, folder).await?;
-        }
-        Ok(exit_code(summary.state))
+        ending::show(context, &batch, self.common.json, self.output.as_deref()).await
     }
 
     /// The key to upload under, or what is wrong with the file's name.
@@ -114,29 +100,4 @@ impl Submit {
 fn bytes_bar(length: u64) -> ProgressBar {
     let style = ProgressStyle::with_template("upload  {bar:40} {bytes}/{total_bytes} {eta}");
     ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
-}
-
-async fn read_summary(output: &S3Blob, batch: &BatchId) -> Result<Summary> {
-    let text = read_all(output, &batch.output_key("summary.json")).await?;
-    let text = text.ok_or_else(|| Error::internal(format!("batch {batch} is closed and has no summary")))?;
-    serde_json::from_slice(&text).map_err(|e| Error::internal("the summary is not readable").because(e))
-}
-
-/// Copies the outputs into a folder, under their own names.
-async fn download(output: &S3Blob, summary: &Summary, folder: &Path) -> Result<()> {
-    let cannot = |e| Error::config(format!("could not write to {}", folder.display())).because(e);
-    tokio::fs::create_dir_all(folder).await.map_err(cannot)?;
-    let keys = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten().map(|output| &output.key);
-    for key in keys.chain([&summary.batch_id.output_key("summary.json")]) {
-        let path = folder.join(key.rsplit('/').next().unwrap_or(key));
-        let body = output.get(key, None).await?;
-        let mut body = body.ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
-        let mut file = File::create(&path).await.map_err(cannot)?;
-        while let Some(piece) = body.try_next().await? {
-            file.write_all(&piece).await.map_err(cannot)?;
-        }
-        file.flush().await.map_err(cannot)?;
-        eprintln!("wrote {}", path.display());
-    }
-    Ok(())
 }

@@ -7,7 +7,6 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
 use crate::ledger::Ledger;
-use crate::ledger::dynamodb::DynamoLedger;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, MAX_LEAVES};
 use crate::model::progress::{Batch, Tally};
@@ -35,9 +34,17 @@ pub struct View {
 /// # Errors
 /// Those of the ledger.
 pub async fn view(ledger: &impl Ledger, id: &BatchId) -> Result<View> {
-    let Some(batch) = ledger.read(id).await? else {
-        return Ok(View { batch: None, chunks_done: None, tally: Tally::default() });
-    };
+    match ledger.read(id).await? {
+        Some(batch) => view_of(ledger, batch).await,
+        None => Ok(View { batch: None, chunks_done: None, tally: Tally::default() }),
+    }
+}
+
+/// Reads how far a batch is of which the ledger told already.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn view_of(ledger: &impl Ledger, batch: Batch) -> Result<View> {
     let chunks = batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks));
     let listed = Variant::named(&batch.opening.variant).is_ok_and(|v| v.condition == Condition::Listing);
     let (chunks_done, tally) = match batch.tally {
@@ -95,7 +102,7 @@ pub fn known(count: Option<u64>) -> String {
 /// # Errors
 /// Those of the ledger.
 pub async fn until_closed(context: &Context, id: &BatchId) -> Result<()> {
-    let ledger = DynamoLedger::new(context.clients.dynamodb.clone(), &context.resources.ledger_table);
+    let ledger = context.ledger();
     let terminal = std::io::stderr().is_terminal();
     let style = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len} chunks {elapsed}");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -1,0 +1,60 @@
+//! A bucket that fails on purpose.
+
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+
+use super::{Blob, Body, Part, UploadId, Written};
+use crate::faults::{Faults, Faulty, fault};
+use crate::model::error::Result;
+
+impl<B: Blob, F: Faults> Blob for Faulty<B, F> {
+    async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
+        let Some(body) = self.call("blob.get", self.store.get(key, version)).await? else {
+            return Ok(None);
+        };
+        let faults = self.faults.clone();
+        let pieces = body.flat_map(move |piece| {
+            let pieces = match piece {
+                Ok(piece) => match faults.midway("blob.body", piece.len()) {
+                    Some(lost) => vec![Ok(piece.slice(..lost)), Err(fault("blob.body"))],
+                    None => vec![Ok(piece)],
+                },
+                Err(error) => vec![Err(error)],
+            };
+            stream::iter(pieces)
+        });
+        Ok(Some(pieces.boxed()))
+    }
+
+    async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
+        self.call("blob.put", self.store.put(key, content_type, body)).await
+    }
+
+    async fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> Result<bool> {
+        self.call("blob.put_new", self.store.put_new(key, content_type, body)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.call("blob.delete", self.store.delete(key)).await
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>> {
+        self.call("blob.list", self.store.list(prefix, after, most)).await
+    }
+
+    async fn begin_upload(&self, key: &str, content_type: &str) -> Result<UploadId> {
+        self.call("blob.begin_upload", self.store.begin_upload(key, content_type)).await
+    }
+
+    async fn put_part(&self, key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
+        self.call("blob.put_part", self.store.put_part(key, upload, number, body)).await
+    }
+
+    async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
+        self.call("blob.complete_upload", self.store.complete_upload(key, upload, parts)).await
+    }
+
+    async fn abort_upload(&self, key: &str, upload: &UploadId) -> Result<()> {
+        self.call("blob.abort_upload", self.store.abort_upload(key, upload)).await
+    }
+}

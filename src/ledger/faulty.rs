@@ -1,0 +1,92 @@
+//! A ledger that fails on purpose.
+
+use std::ops::Range;
+
+use super::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
+use crate::faults::{Faults, Faulty};
+use crate::model::calls::{Calls, StageCalls};
+use crate::model::error::Result;
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::timestamp::Timestamp;
+
+impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
+    async fn open(&self, opening: &Opening) -> Result<Opened> {
+        self.call("ledger.open", self.store.open(opening)).await
+    }
+
+    async fn read(&self, batch: &BatchId) -> Result<Option<Batch>> {
+        self.call("ledger.read", self.store.read(batch)).await
+    }
+
+    async fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<(Option<Batch>, Leaf)> {
+        self.call("ledger.look", self.store.look(batch, chunk)).await
+    }
+
+    async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
+        self.call("ledger.read_leaves", self.store.read_leaves(batch, leaves)).await
+    }
+
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+        self.call("ledger.mark_leaf", self.store.mark_leaf(batch, chunk, tally, now)).await
+    }
+
+    async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
+        self.call("ledger.size_leaf", self.store.size_leaf(batch, leaf, size, now)).await
+    }
+
+    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+        self.call("ledger.mark_root", self.store.mark_root(batch, leaf)).await
+    }
+
+    async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
+        self.call("ledger.seal", self.store.seal(batch, sealing)).await
+    }
+
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+        self.call("ledger.take", self.store.take(batch, owner, now, until)).await
+    }
+
+    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+        self.call("ledger.let_go", self.store.let_go(batch, owner, now)).await
+    }
+
+    async fn close(
+        &self,
+        batch: &BatchId,
+        owner: &str,
+        state: BatchState,
+        tally: Tally,
+        finished_at: Timestamp,
+    ) -> Result<()> {
+        self.call("ledger.close", self.store.close(batch, owner, state, tally, finished_at)).await
+    }
+
+    async fn stop(&self, batch: &BatchId, stop: &Stop) -> Result<Batch> {
+        self.call("ledger.stop", self.store.stop(batch, stop)).await
+    }
+
+    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+        self.call("ledger.see", self.store.see(batch, seen)).await
+    }
+
+    async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
+        self.call("ledger.open_batches", self.store.open_batches(after)).await
+    }
+
+    async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
+        self.call("ledger.note_failure", self.store.note_failure(batch, part, failure, now)).await
+    }
+
+    async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
+        self.call("ledger.last_failure", self.store.last_failure(batch, part)).await
+    }
+
+    async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, now: Timestamp) -> Result<()> {
+        self.call("ledger.add_calls", self.store.add_calls(batch, stage, calls, now)).await
+    }
+
+    async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
+        self.call("ledger.read_calls", self.store.read_calls(batch)).await
+    }
+}

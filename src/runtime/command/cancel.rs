@@ -1,0 +1,47 @@
+//! `fanfold cancel`: end a batch before its end.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Batch as BatchArgument, Context, ending};
+use crate::ledger::Ledger;
+use crate::model::error::{Error, Result};
+use crate::model::progress::{BatchState, Stop};
+use crate::model::summary::Fault;
+use crate::runtime::clock::SystemClock;
+use crate::stage::Clock;
+
+/// End a batch before its end: chunks that wait are skipped, and what was done stays.
+#[derive(Debug, Args)]
+pub struct Cancel {
+    #[command(flatten)]
+    pub(super) batch: BatchArgument,
+}
+
+impl Cancel {
+    pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
+        let batch = match self.batch.latest(context).await? {
+            Ok(batch) => batch,
+            Err(code) => return Ok(code),
+        };
+        let (id, ledger) = (&batch.opening.id, context.ledger());
+        let refuse = |state: BatchState| {
+            Err(Error::conflict(format!("batch {id} is {}: there is nothing left to cancel", state.name())))
+        };
+        if batch.state.is_final() {
+            return refuse(batch.state);
+        }
+        let fault = Fault::new("CANCELLED", "the batch was cancelled before this record was processed");
+        let stop = Stop { state: BatchState::Cancelled, fault, at: SystemClock.now() };
+        let after = ledger.stop(id, &stop).await?;
+        if after.stop.is_none() {
+            return refuse(after.state);
+        }
+        eprintln!("batch {id} will end with what was done, within a minute or two");
+        if !self.batch.waits() {
+            return Ok(ExitCode::SUCCESS);
+        }
+        ending::show(context, id, self.batch.common.json, self.batch.output.as_deref()).await
+    }
+}

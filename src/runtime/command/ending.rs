@@ -1,0 +1,59 @@
+//! The end of a batch: waiting for it, and what it left.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use futures::TryStreamExt;
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::{Context, exit_code, report, watch};
+use crate::blob::s3::S3Blob;
+use crate::blob::{Blob, read_all};
+use crate::model::error::{Error, Result};
+use crate::model::ids::BatchId;
+use crate::model::summary::Summary;
+
+/// Waits until a batch is closed, prints its summary, and downloads its outputs if a folder is given.
+///
+/// # Errors
+/// Those of the stores and of the folder.
+pub async fn show(context: &Context, batch: &BatchId, json: bool, folder: Option<&Path>) -> Result<ExitCode> {
+    watch::until_closed(context, batch).await?;
+    let output = S3Blob::new(context.clients.s3.clone(), &context.resources.output_bucket);
+    let summary = read_summary(&output, batch).await?;
+    if json {
+        println!("{}", report::json(&summary)?);
+    } else {
+        print!("{}", report::summary(&summary, &context.resources));
+    }
+    if let Some(folder) = folder {
+        download(&output, &summary, folder).await?;
+    }
+    Ok(exit_code(summary.state))
+}
+
+async fn read_summary(output: &S3Blob, batch: &BatchId) -> Result<Summary> {
+    let text = read_all(output, &batch.output_key("summary.json")).await?;
+    let text = text.ok_or_else(|| Error::internal(format!("batch {batch} is closed and has no summary")))?;
+    serde_json::from_slice(&text).map_err(|e| Error::internal("the summary is not readable").because(e))
+}
+
+/// Copies the outputs into a folder, under their own names.
+async fn download(output: &S3Blob, summary: &Summary, folder: &Path) -> Result<()> {
+    let cannot = |e| Error::config(format!("could not write to {}", folder.display())).because(e);
+    tokio::fs::create_dir_all(folder).await.map_err(cannot)?;
+    let keys = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten().map(|output| &output.key);
+    for key in keys.chain([&summary.batch_id.output_key("summary.json")]) {
+        let path = folder.join(key.rsplit('/').next().unwrap_or(key));
+        let body = output.get(key, None).await?;
+        let mut body = body.ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
+        let mut file = File::create(&path).await.map_err(cannot)?;
+        while let Some(piece) = body.try_next().await? {
+            file.write_all(&piece).await.map_err(cannot)?;
+        }
+        file.flush().await.map_err(cannot)?;
+        eprintln!("wrote {}", path.display());
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! `fanfold redrive`: process again what failed of a batch.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::{Batch as BatchArgument, Context, ending};
+use crate::channel::sqs::SqsChannel;
+use crate::channel::{Channel, Outgoing};
+use crate::ledger::Ledger;
+use crate::model::error::{Error, Result};
+use crate::model::ids::MAX_GENERATION;
+use crate::model::message::{RedriveMessage, to_body};
+
+/// Process again the failed records of a batch that is closed; its outputs are written anew.
+#[derive(Debug, Args)]
+pub struct Redrive {
+    #[command(flatten)]
+    pub(super) batch: BatchArgument,
+}
+
+impl Redrive {
+    pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
+        let batch = match self.batch.latest(context).await? {
+            Ok(batch) => batch,
+            Err(code) => return Ok(code),
+        };
+        let (id, ledger) = (&batch.opening.id, context.ledger());
+        let refuse = |reason: &str| Err(Error::conflict(format!("batch {id} can not be redriven: {reason}")));
+        if !batch.state.is_final() {
+            return refuse("it is not closed; see `fanfold status`");
+        }
+        let first = ledger.read(&id.in_generation(0)).await?;
+        if !first.is_some_and(|first| first.is_redrivable()) {
+            return refuse("its file was not read to the end; mend the file and submit it again");
+        }
+        if batch.tally.is_some_and(|tally| tally.failed == 0) {
+            return refuse("none of its records failed");
+        }
+        if id.generation() == MAX_GENERATION {
+            return refuse("it was redriven as often as is possible; submit its failed records as a new file");
+        }
+        let next = id.in_generation(id.generation() + 1);
+        let queue = context.resources.queues.get("scatter");
+        let queue =
+            queue.ok_or_else(|| Error::config("the deployment names no scatter queue; run `make deploy` again"))?;
+        let scatter = SqsChannel::new(context.clients.sqs.clone(), queue);
+        scatter.send(vec![Outgoing::new(to_body(&RedriveMessage::new(next.clone())))]).await?;
+        if !self.batch.waits() {
+            println!("{next}");
+            return Ok(ExitCode::SUCCESS);
+        }
+        eprintln!("batch {next}");
+        ending::show(context, &next, self.batch.common.json, self.batch.output.as_deref()).await
+    }
+}

@@ -1,0 +1,280 @@
+//! One invocation's messages to their stage, outcomes to answers.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::time::Duration;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::FutureExt;
+use futures::stream::{self, StreamExt};
+use lambda_runtime::{LambdaEvent, service_fn};
+use tracing::Instrument;
+
+use crate::channel::{Channel, Delivery};
+use crate::ledger::{LastFailure, Ledger};
+use crate::model::calls::StageCalls;
+use crate::model::error::Error;
+use crate::model::ids::BatchId;
+use crate::model::record::cut;
+use crate::model::timestamp::Timestamp;
+use crate::sdk::calls;
+use crate::stage::{Clock, Outcome, Stage};
+
+/// The pause before a message that failed comes again doubles from here to there.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+/// What is kept of an invocation's time to give its answer.
+const LONGEST_ANSWER: Duration = Duration::from_secs(3);
+
+/// What every stage's invocations need.
+pub struct Server<C, L, K> {
+    /// The channel that the messages come from; none if there are several.
+    pub source: Option<C>,
+    /// Where failures and calls are noted.
+    pub ledger: L,
+    /// The time.
+    pub clock: K,
+    /// Messages that are worked on at once.
+    pub messages: usize,
+}
+
+impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
+    /// Serves invocations until Lambda ends the process.
+    ///
+    /// # Errors
+    /// What the Lambda runtime can not recover from.
+    pub async fn serve<S: Stage>(&self, stage: &S) -> Result<(), lambda_runtime::Error> {
+        lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+            Ok::<_, lambda_runtime::Error>(self.answer(stage, event.payload, deadline(&event.context)).await)
+        }))
+        .await
+    }
+
+    /// Works on the messages of one invocation and names those that must come again
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>). None is begun
+    /// in the last quarter of the time, and what is under way is given up shortly before its end: it
+    /// may be cut off between any two calls, and comes again.
+    async fn answer<S: Stage>(&self, stage: &S, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+        let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
+        let whole = left_until(self.clock.now(), deadline);
+        let settled: Vec<_> = stream::iter(&deliveries)
+            .map(|delivery| async move {
+                let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
+                let work = self.settle(stage, delivery, deadline, whole).instrument(span);
+                let (done, requests) = calls::counted(work).await;
+                (delivery, done, requests)
+            })
+            .buffer_unordered(self.messages)
+            .collect()
+            .await;
+        let mut response = SqsBatchResponse::default();
+        let mut spent: BTreeMap<BatchId, StageCalls> = BTreeMap::new();
+        for (delivery, done, requests) in settled {
+            if !done {
+                response.add_failure(&delivery.id);
+            }
+            if let Some(subject) = stage.subject(&delivery.body) {
+                spent.entry(subject.batch).or_default().add(&StageCalls { messages: 1, requests });
+            }
+        }
+        self.account(S::NAME, spent).await;
+        response
+    }
+
+    /// Adds what was asked of AWS to the batches' ledger, this request included.
+    async fn account(&self, stage: &str, spent: BTreeMap<BatchId, StageCalls>) {
+        for (batch, mut calls) in spent {
+            *calls.requests.entry("dynamodb.UpdateItem".to_owned()).or_default() += 1;
+            if let Err(error) = self.ledger.add_calls(&batch, stage, &calls, self.clock.now()).await {
+                tracing::warn!(batch_id = %batch, %error, "calls not accounted for");
+            }
+        }
+    }
+
+    /// Works on one message and says whether it may be deleted. A panic fails this message only.
+    async fn settle(&self, stage: &impl Stage, delivery: &Delivery, deadline: Timestamp, whole: Duration) -> bool {
+        let left = left_until(self.clock.now(), deadline);
+        if left < whole / 4 {
+            tracing::info!("message not begun: no time left");
+            self.release(delivery, Duration::ZERO).await;
+            return false;
+        }
+        let work = AssertUnwindSafe(stage.handle(delivery, deadline)).catch_unwind();
+        let (failure, pause) = match tokio::time::timeout(left - LONGEST_ANSWER.min(left / 10), work).await {
+            Ok(Ok(Outcome::Done)) => return true,
+            Ok(Ok(Outcome::Discarded(reason))) => {
+                tracing::info!(%reason, "message discarded");
+                return true;
+            }
+            Ok(Ok(Outcome::Rejected(error))) => {
+                tracing::error!(%error, "message rejected");
+                // Without a pause it reaches the dead-letter queue within seconds.
+                (error, Duration::ZERO)
+            }
+            Ok(Ok(Outcome::Retry(error))) => {
+                tracing::warn!(kind = ?error.kind, %error, "message will come again");
+                (error, pause(delivery.attempt))
+            }
+            Ok(Ok(Outcome::Later(at, error))) => {
+                tracing::info!(%error, %at, "message will come again later");
+                (error, left_until(self.clock.now(), at))
+            }
+            Ok(Err(_)) => {
+                tracing::error!("stage panicked");
+                (Error::internal(format!("{} panicked", stage_name(stage))), pause(delivery.attempt))
+            }
+            Err(_) => {
+                tracing::warn!("message given up: no time left");
+                let reason = format!("{} ran out of its function's time", stage_name(stage));
+                (Error::transient(reason), pause(delivery.attempt))
+            }
+        };
+        self.note(stage, delivery, &failure).await;
+        self.release(delivery, pause).await;
+        false
+    }
+
+    /// Keeps why a message failed, for whoever will have to bury it.
+    async fn note(&self, stage: &impl Stage, delivery: &Delivery, error: &Error) {
+        let Some(subject) = stage.subject(&delivery.body) else {
+            return;
+        };
+        let failure = LastFailure { attempt: delivery.attempt, message: cut(error.to_string()) };
+        let noted = self.ledger.note_failure(&subject.batch, subject.part, &failure, self.clock.now()).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "failure not noted");
+        }
+    }
+
+    async fn release(&self, delivery: &Delivery, pause: Duration) {
+        let Some(source) = &self.source else {
+            return;
+        };
+        if let Err(error) = source.release(&delivery.receipt, pause).await {
+            // It comes again all the same, when its visibility timeout ends.
+            tracing::warn!(%error, "message not released");
+        }
+    }
+}
+
+/// When Lambda will end an invocation.
+pub fn deadline(context: &lambda_runtime::Context) -> Timestamp {
+    Timestamp(i64::try_from(context.deadline).unwrap_or(i64::MAX))
+}
+
+fn left_until(now: Timestamp, deadline: Timestamp) -> Duration {
+    Duration::from_millis(deadline.0.saturating_sub(now.0).max(0).unsigned_abs())
+}
+
+fn stage_name<S: Stage>(_stage: &S) -> &'static str {
+    S::NAME
+}
+
+fn pause(attempt: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+}
+
+fn delivery(message: SqsMessage) -> Delivery {
+    let attempt = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    Delivery {
+        id: message.message_id.unwrap_or_default(),
+        receipt: message.receipt_handle.unwrap_or_default(),
+        body: message.body.unwrap_or_default(),
+        attempt: attempt.unwrap_or(1),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::channel::memory::MemoryChannel;
+    use crate::ledger::Part;
+    use crate::ledger::memory::MemoryLedger;
+    use crate::runtime::clock::SystemClock;
+    use crate::stage::Subject;
+
+    /// Does what the message's body says.
+    struct Obedient;
+
+    impl Stage for Obedient {
+        const NAME: &'static str = "process";
+
+        fn subject(&self, _body: &str) -> Option<Subject> {
+            Some(Subject { batch: batch(), part: Part::Scatter })
+        }
+
+        async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
+            match delivery.body.as_str() {
+                "done" => Outcome::Done,
+                "discard" => Outcome::Discarded("nothing to do".into()),
+                "reject" => Outcome::Rejected(Error::malformed("not ours")),
+                "retry" => Outcome::Retry(Error::transient("later")),
+                "hang" => std::future::pending().await,
+                other => panic!("{other}"),
+            }
+        }
+    }
+
+    fn batch() -> BatchId {
+        BatchId::parse("orders-0123456789ab").unwrap()
+    }
+
+    fn event(bodies: &[&str]) -> SqsEvent {
+        let mut event = SqsEvent::default();
+        for body in bodies {
+            let mut message = SqsMessage::default();
+            message.message_id = Some(format!("id-{body}"));
+            message.body = Some((*body).to_owned());
+            event.records.push(message);
+        }
+        event
+    }
+
+    /// What the answer names when the invocation has so many milliseconds.
+    async fn answer(bodies: &[&str], ledger: &MemoryLedger, milliseconds: i64, messages: usize) -> Vec<String> {
+        let source = Some(MemoryChannel::new());
+        let server = Server { source, ledger: ledger.clone(), clock: SystemClock, messages };
+        let deadline = Timestamp(SystemClock.now().0 + milliseconds);
+        let response = server.answer(&Obedient, event(bodies), deadline).await;
+        let mut failed: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
+        failed.sort_unstable();
+        failed
+    }
+
+    #[tokio::test]
+    async fn only_what_failed_comes_again_and_a_panic_is_one_of_them() {
+        let ledger = MemoryLedger::new();
+        let failed = answer(&["done", "reject", "discard", "panic", "retry"], &ledger, 60_000, 2).await;
+        assert_eq!(failed, ["id-panic", "id-reject", "id-retry"]);
+        assert_eq!(ledger.read_calls(&batch()).await.unwrap().0["process"].messages, 5);
+    }
+
+    #[tokio::test]
+    async fn the_last_failure_is_kept_for_whoever_buries_the_message() {
+        let ledger = MemoryLedger::new();
+        for (body, message) in [("retry", "later"), ("panic", "process panicked")] {
+            answer(&[body], &ledger, 60_000, 1).await;
+            let last = ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
+            assert_eq!((last.attempt, last.message.as_str()), (1, message));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_worker_stops_before_its_deadline_and_returns_what_it_did_not_do() {
+        let ledger = MemoryLedger::new();
+        // The second message would begin when the time of the first is over.
+        let failed = answer(&["hang", "done"], &ledger, 400, 1).await;
+        assert_eq!(failed, ["id-done", "id-hang"]);
+        let last = ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
+        assert_eq!(last.message, "process ran out of its function's time");
+        // Beside each other the second has the time it needs.
+        assert_eq!(answer(&["hang", "done"], &ledger, 400, 2).await, ["id-hang"]);
+    }
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        assert_eq!(pause(1), Duration::from_secs(5));
+        assert_eq!(pause(3), Duration::from_secs(20));
+        assert_eq!(pause(100), LONGEST_PAUSE);
+    }
+}

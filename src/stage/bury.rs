@@ -1,0 +1,178 @@
+//! The end of what keeps failing: consumes the dead-letter channels, so that a batch ends although
+//! a part of it can not be done. A chunk is buried: its records fail with the reason. A scatter
+//! ends its batch as failed. What nobody can work on is parked for people to look at, which raises
+//! an alarm; a gather message is parked too, and sweep takes its batch up again.
+
+use super::batches::{Batches, Found};
+use super::{Clock, Outcome, Stage, Stores, Subject};
+use crate::channel::{Channel, Delivery, Outgoing};
+use crate::codec::s3_event::{self, Created, Notice};
+use crate::ledger::completion::Progress;
+use crate::ledger::{Ledger, Part};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::ids::BatchId;
+use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
+use crate::model::progress::Batch;
+use crate::model::summary::Fault;
+use crate::model::timestamp::Timestamp;
+
+/// The bury stage.
+pub struct Bury<S: Stores> {
+    /// Where chunks wait and outcomes are kept, and batch state.
+    pub batches: Batches<S>,
+    /// The name of the bucket that inputs are uploaded to; events of another are parked.
+    pub input_bucket: String,
+    /// Where messages go that nobody can work on.
+    pub parked: S::Channel,
+    /// The time.
+    pub clock: S::Clock,
+    /// The variant's name.
+    pub variant: String,
+}
+
+/// What a dead letter asked for.
+enum Letter {
+    Chunk(ProcessMessage),
+    Scatter(Vec<Created>),
+    Redrive(BatchId),
+    Gather(BatchId),
+}
+
+impl Letter {
+    fn parse(body: &str) -> Option<Self> {
+        let created = |notice| match notice {
+            Notice::Created(created) => Some(created),
+            Notice::Nothing(_) => None,
+        };
+        let scatter = || s3_event::parse(body).ok();
+        None.or_else(|| ProcessMessage::parse(body).ok().map(Self::Chunk))
+            .or_else(|| GatherMessage::parse(body).ok().map(|message| Self::Gather(message.batch_id)))
+            .or_else(|| RedriveMessage::parse(body).ok().map(|message| Self::Redrive(message.redrive)))
+            .or_else(|| scatter().map(|notices| Self::Scatter(notices.into_iter().filter_map(created).collect())))
+    }
+}
+
+impl<S: Stores> Stage for Bury<S> {
+    const NAME: &'static str = "bury";
+
+    fn subject(&self, body: &str) -> Option<Subject> {
+        Some(match Letter::parse(body)? {
+            Letter::Chunk(message) => Subject { batch: message.batch_id, part: Part::Chunk(message.chunk) },
+            Letter::Gather(batch) => Subject { batch, part: Part::Gather },
+            Letter::Redrive(batch) => Subject { batch, part: Part::Scatter },
+            Letter::Scatter(created) => {
+                let created = created.first()?;
+                Subject { batch: created.batch(), part: Part::Scatter }
+            }
+        })
+    }
+
+    async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
+        let done = match Letter::parse(&delivery.body) {
+            Some(Letter::Chunk(message)) => self.bury_chunk(&message, delivery.attempt).await,
+            Some(Letter::Scatter(uploads)) => self.bury_scatter(uploads, delivery.attempt).await,
+            Some(Letter::Redrive(batch)) => self.bury_redrive(&batch, delivery.attempt).await,
+            Some(Letter::Gather(batch)) => self.bury_gather(&batch).await,
+            None => Err(Error::malformed("the message is of no form that fanfold knows")),
+        };
+        match done {
+            Ok(outcome) => outcome,
+            Err(error) if error.kind == ErrorKind::Malformed => {
+                self.park(&delivery.body, &error.to_string()).await.into()
+            }
+            Err(error) => Outcome::Retry(error),
+        }
+    }
+}
+
+impl<S: Stores> Bury<S> {
+    async fn bury_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Outcome> {
+        let (id, chunk) = (&message.batch_id, message.chunk);
+        let progress = match self.batches.find(id, chunk).await {
+            Ok(Found::Done(progress)) => progress,
+            Ok(Found::Stray(reason)) => return Ok(Outcome::Discarded(reason.to_owned())),
+            Ok(Found::Pending(_) | Found::Stopped(..)) => self.end_chunk(message, attempt).await?,
+            // Neither pending nor done, or not readable: if that stays so, its records are gone.
+            Err(error) if matches!(error.kind, ErrorKind::Transient | ErrorKind::Internal) => {
+                self.end_chunk(message, attempt).await?
+            }
+            Err(error) => return Err(error),
+        };
+        self.batches.announce(id, progress).await?;
+        Ok(Outcome::Done)
+    }
+
+    async fn end_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Progress> {
+        let (id, chunk) = (&message.batch_id, message.chunk);
+        let reason = self.reason(id, Part::Chunk(chunk), "the chunk could not be processed", attempt).await?;
+        self.batches.bury(id, chunk, &reason, self.clock.now()).await
+    }
+
+    async fn bury_scatter(&self, uploads: Vec<Created>, attempt: u32) -> Result<Outcome> {
+        for created in uploads {
+            if created.bucket != self.input_bucket {
+                return Err(Error::malformed(format!("the event is of another bucket: {}", created.bucket)));
+            }
+            let id = created.batch();
+            let batch = match self.batches.ledger.read(&id).await? {
+                Some(batch) => batch,
+                None => {
+                    let opening = created.opening(&self.variant, self.clock.now());
+                    self.batches.ledger.open(&opening).await?;
+                    Batch::opened(opening)
+                }
+            };
+            self.end_scatter(&batch, attempt).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn bury_redrive(&self, id: &BatchId, attempt: u32) -> Result<Outcome> {
+        let batch = self.batches.ledger.read(id).await?;
+        let batch = batch.ok_or_else(|| Error::malformed(format!("the redrive {id} never began")))?;
+        self.end_scatter(&batch, attempt).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// Ends a batch whose input could not be cut: what was cut of it goes on, sweep sees to it.
+    async fn end_scatter(&self, batch: &Batch, attempt: u32) -> Result<()> {
+        let id = &batch.opening.id;
+        let progress = match &batch.sealing {
+            Some(_) => self.batches.resume(batch).await?.0,
+            None => {
+                let reason = self.reason(id, Part::Scatter, "the file could not be scattered", attempt).await?;
+                tracing::error!(batch_id = %id, %reason, "batch sealed by force");
+                self.batches.seal_by_force(id, Fault::new("SCATTER_FAILED", reason), self.clock.now()).await?
+            }
+        };
+        self.batches.announce(id, progress).await
+    }
+
+    async fn bury_gather(&self, id: &BatchId) -> Result<Outcome> {
+        match self.batches.ledger.read(id).await? {
+            Some(batch) if batch.state.is_final() => Ok(Outcome::Discarded("the batch is closed".to_owned())),
+            _ => {
+                let reason = self.reason(id, Part::Gather, "the outputs could not be written", 0).await?;
+                Err(Error::malformed(reason))
+            }
+        }
+    }
+
+    /// Keeps a message for people.
+    async fn park(&self, body: &str, reason: &str) -> Result<Outcome> {
+        tracing::error!(%reason, "message parked");
+        self.parked.send(vec![Outgoing::new(body.to_owned())]).await?;
+        Ok(Outcome::Done)
+    }
+
+    /// What could not be done, how often it was tried and what was said the last time.
+    async fn reason(&self, batch: &BatchId, part: Part, what: &str, received: u32) -> Result<String> {
+        let last = self.batches.ledger.last_failure(batch, part).await?;
+        let attempts = last.as_ref().map_or(0, |last| last.attempt).max(received.saturating_sub(1));
+        let said = match last {
+            Some(last) => format!("the last error: {}", last.message),
+            None => "its function ended without an answer each time".to_owned(),
+        };
+        Ok(format!("{what}: received {attempts} times; {said}"))
+    }
+}

@@ -1,0 +1,277 @@
+//! Where the records of chunks wait, and where their outcomes are kept: the work bucket or the
+//! tasks table.
+//!
+//! The outcomes of a chunk are decided once, by whoever keeps them first: a worker that processed
+//! it, or whoever buried it because nobody could. Everybody else learns what was decided, so that
+//! counters and outcomes can not differ.
+
+use std::collections::BTreeSet;
+
+use super::Stores;
+use crate::blob::{Blob, list_all, read_all};
+use crate::model::error::{Error, Result};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::Tally;
+use crate::model::record::{Entry, Outcome, Response, cut};
+use crate::model::timestamp::Timestamp;
+use crate::tasks::{Row, Tasks, Verdict};
+
+/// Chunks that scatter writes at once at most; so many in a row may be missing of what it wrote
+/// before it died.
+pub const MOST_AT_ONCE: u32 = 16;
+
+/// The first line of a chunk's outcomes if it was buried.
+const BURIED: &[u8] = b"{\"buried\":true}\n";
+const JSON_LINES: &str = "application/jsonl";
+
+/// Where chunks wait and outcomes are kept.
+pub enum Chunks<S: Stores> {
+    /// In the work bucket, an object a chunk.
+    Bucket(S::Blob),
+    /// In the tasks table, a row a record.
+    Table(S::Tasks),
+}
+
+/// What was decided about a chunk.
+#[derive(Debug, Clone, Default)]
+pub struct Kept {
+    /// The outcomes of its records.
+    pub outcomes: Vec<Outcome>,
+    /// Whether it was buried.
+    pub buried: bool,
+}
+
+impl Kept {
+    /// The outcomes of a chunk that was processed.
+    pub fn worked(outcomes: Vec<Outcome>) -> Self {
+        Self { outcomes, buried: false }
+    }
+
+    /// The outcomes of a chunk that could not be processed. A record that could not even be decoded
+    /// keeps its own reason.
+    pub fn buried(entries: Vec<Entry>, reason: &str) -> Self {
+        let outcomes = entries.into_iter().map(|mut entry| {
+            let fault = entry.fault.take().unwrap_or_else(|| reason.to_owned());
+            Outcome::of(entry, Some(fault))
+        });
+        Self { outcomes: outcomes.collect(), buried: true }
+    }
+
+    /// What is counted of it.
+    pub fn tally(&self) -> Tally {
+        let succeeded = self.outcomes.iter().filter(|outcome| outcome.response.success).count() as u64;
+        let failed = self.outcomes.len() as u64 - succeeded;
+        Tally { succeeded, failed, failed_chunks: u64::from(self.buried) }
+    }
+}
+
+impl<S: Stores> Chunks<S> {
+    /// Keeps the records of a chunk until they are processed. A repeat never takes back an outcome.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn put(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
+        match self {
+            Self::Bucket(work) => {
+                let lines = lines_of(entries)?;
+                work.put(&batch.pending_key(chunk), JSON_LINES, lines.into()).await?;
+                Ok(())
+            }
+            Self::Table(tasks) => tasks.create(batch, chunk, entries, now).await,
+        }
+    }
+
+    /// The records of a chunk; none if they were discarded or never put.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn pending(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Vec<Entry>>> {
+        match self {
+            Self::Bucket(work) => {
+                let lines = read_all(work, &batch.pending_key(chunk)).await?;
+                lines.map(|lines| parse_lines(&lines)).transpose()
+            }
+            Self::Table(tasks) => {
+                let rows = tasks.read(batch, chunk).await?.rows;
+                Ok((!rows.is_empty()).then(|| rows.into_iter().map(unanswered).collect()))
+            }
+        }
+    }
+
+    /// Decides the outcomes of a chunk, unless that was done, and says what is counted of them.
+    /// `reason` is why, if the chunk is buried.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn decide(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        decision: Kept,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Tally> {
+        let kept = match self {
+            Self::Bucket(work) => {
+                let mut lines = if decision.buried { BURIED.to_vec() } else { Vec::new() };
+                lines.extend(lines_of(&decision.outcomes)?);
+                if work.put_new(&batch.done_key(chunk), JSON_LINES, lines.into()).await? {
+                    return Ok(decision.tally());
+                }
+                true
+            }
+            Self::Table(tasks) => {
+                let verdict = if decision.buried {
+                    Verdict::Buried(cut(reason.to_owned()))
+                } else {
+                    tasks.resolve(batch, chunk, &decision.outcomes, now).await?;
+                    Verdict::Worked
+                };
+                tasks.settle(batch, chunk, verdict.clone(), now).await? != verdict
+            }
+        };
+        if !kept {
+            return Ok(decision.tally());
+        }
+        let kept = self.outcomes(batch, chunk).await?;
+        kept.map(|kept| kept.tally()).ok_or_else(|| missing(batch, chunk))
+    }
+
+    /// What was decided about a chunk, if anything was.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn outcomes(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Kept>> {
+        match self {
+            Self::Bucket(work) => {
+                let Some(lines) = read_all(work, &batch.done_key(chunk)).await? else {
+                    return Ok(None);
+                };
+                let buried = lines.starts_with(BURIED);
+                let outcomes = parse_lines(if buried { &lines[BURIED.len()..] } else { &lines })?;
+                Ok(Some(Kept { outcomes, buried }))
+            }
+            Self::Table(tasks) => {
+                let found = tasks.read(batch, chunk).await?;
+                match found.verdict {
+                    None => Ok(None),
+                    Some(Verdict::Buried(reason)) => {
+                        Ok(Some(Kept::buried(found.rows.into_iter().map(unanswered).collect(), &reason)))
+                    }
+                    Some(Verdict::Worked) => {
+                        let outcomes: Option<_> = found.rows.into_iter().map(answered).collect();
+                        Ok(outcomes.map(Kept::worked))
+                    }
+                }
+            }
+        }
+    }
+
+    /// Deletes the records of a chunk that is done. Rows of the tasks table stay until they expire:
+    /// they hold the outcomes too.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn discard(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<()> {
+        match self {
+            Self::Bucket(work) => work.delete(&batch.pending_key(chunk)).await,
+            Self::Table(_) => Ok(()),
+        }
+    }
+
+    /// The first chunk whose records wait in the work bucket.
+    ///
+    /// # Errors
+    /// Those of the store; `Internal` for the tasks table, which does not tell.
+    pub async fn first_pending(&self, batch: &BatchId) -> Result<Option<ChunkIndex>> {
+        match self {
+            Self::Bucket(work) => {
+                let keys = work.list(&batch.pending_prefix(), None, 1).await?;
+                Ok(keys.first().and_then(|key| batch.chunk_of_pending(key)))
+            }
+            Self::Table(_) => Err(Error::internal("the tasks table can not say what is pending")),
+        }
+    }
+
+    /// All chunks whose records wait in the work bucket; none for the tasks table, which keeps them.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn all_pending(&self, batch: &BatchId) -> Result<Vec<ChunkIndex>> {
+        match self {
+            Self::Bucket(work) => {
+                let keys = list_all(work, &batch.pending_prefix()).await?;
+                Ok(keys.iter().filter_map(|key| batch.chunk_of_pending(key)).collect())
+            }
+            Self::Table(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// All chunks that were ever put, as far as it shows.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub async fn known(&self, batch: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
+        match self {
+            Self::Bucket(work) => {
+                // A chunk moves from the one to the other, thus never is in neither.
+                let mut known: BTreeSet<ChunkIndex> = self.all_pending(batch).await?.into_iter().collect();
+                let done = list_all(work, &batch.done_prefix()).await?;
+                known.extend(done.iter().filter_map(|key| batch.chunk_of_done(key)));
+                Ok(known)
+            }
+            Self::Table(tasks) => {
+                let (mut known, mut index, mut missed) = (BTreeSet::new(), 0, 0);
+                while missed < MOST_AT_ONCE {
+                    let Ok(chunk) = ChunkIndex::new(index) else {
+                        break;
+                    };
+                    let found = tasks.read(batch, chunk).await?;
+                    if found.rows.is_empty() && found.verdict.is_none() {
+                        missed += 1;
+                    } else {
+                        missed = 0;
+                        known.insert(chunk);
+                    }
+                    index += 1;
+                }
+                Ok(known)
+            }
+        }
+    }
+}
+
+fn missing(batch: &BatchId, chunk: ChunkIndex) -> Error {
+    Error::internal(format!("chunk {chunk} of batch {batch} is done and lacks its result"))
+}
+
+fn answered(row: Row) -> Option<Outcome> {
+    let (index, request) = (row.entry.index, row.entry.record);
+    row.response.map(|response: Response| Outcome { index, request, response })
+}
+
+/// A row as it was put.
+fn unanswered(row: Row) -> Entry {
+    let (index, request) = (row.entry.index, row.entry.record);
+    match row.response {
+        Some(response) => Outcome { index, request, response }.into_entry(),
+        None => Entry { index, record: request, fault: row.entry.fault },
+    }
+}
+
+fn lines_of<T: serde::Serialize>(values: &[T]) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    for value in values {
+        serde_json::to_writer(&mut lines, value)
+            .map_err(|e| Error::internal("a record can not be written to its chunk").because(e))?;
+        lines.push(b'\n');
+    }
+    Ok(lines)
+}
+
+fn parse_lines<T: serde::de::DeserializeOwned>(lines: &[u8]) -> Result<Vec<T>> {
+    let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let values = lines.map(serde_json::from_slice).collect::<std::result::Result<_, _>>();
+    // Where, and not what: what is said of a record may quote it, and this will be logged.
+    values.map_err(|e: serde_json::Error| Error::internal(format!("a chunk is not readable: {:?}", e.classify())))
+}

@@ -1,0 +1,250 @@
+//! The one stage that no message wakes: it looks at every open batch each minute, and mends those
+//! that stand still. What was lost is sent again, what is over is ended. All of it may be repeated,
+//! and done by two at once.
+
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::batches::Batches;
+use super::gather::put_summary;
+use super::{Clock, Stores, claim_check};
+use crate::channel::{Channel, Outgoing};
+use crate::codec::s3_event;
+use crate::ledger::completion::Progress;
+use crate::ledger::{Ledger, Taken};
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::message::{RedriveMessage, to_body};
+use crate::model::progress::{Batch, BatchState, Seen, Stop, Tally};
+use crate::model::summary::{ChunkCounts, Fault, RecordCounts, Summary};
+use crate::model::timestamp::Timestamp;
+
+/// Chunks that are sent again before the time is looked at.
+const GROUP: usize = 100;
+/// What the end of a batch takes at most, so that it is not begun later than that before the
+/// deadline.
+const RESERVE_SECONDS: i64 = 5;
+const OWNER: &str = "sweep";
+const GAVE_UP: &str = "GAVE_UP";
+
+/// The sweep stage.
+pub struct Sweep<S: Stores> {
+    /// Where chunks wait and outcomes are kept, and batch state.
+    pub batches: Batches<S>,
+    /// To scatter.
+    pub scatter: S::Channel,
+    /// To the workers.
+    pub process: S::Channel,
+    /// Where outputs go.
+    pub output: S::Blob,
+    /// The time.
+    pub clock: S::Clock,
+    /// Seconds without progress after which a batch is mended.
+    pub stall_after: i64,
+    /// Seconds after which a batch is ended as it is.
+    pub give_up_after: i64,
+    /// Calls under way at once.
+    pub width: usize,
+}
+
+impl<S: Stores> Sweep<S> {
+    /// Looks at every open batch, as far as the time until `deadline` allows. One that can not be
+    /// mended does not keep it from the others.
+    ///
+    /// # Errors
+    /// The last one, after all batches were looked at.
+    pub async fn run(&self, deadline: Timestamp) -> Result<()> {
+        let until = deadline.plus_seconds(-RESERVE_SECONDS);
+        let (mut last, mut after) = (Ok(()), None);
+        loop {
+            let page = self.batches.ledger.open_batches(after.as_ref()).await?;
+            for open in &page {
+                if self.clock.now() >= until {
+                    tracing::warn!("no time left, the next sweep goes on");
+                    return last;
+                }
+                if let Err(error) = self.look_after(&open.id, until).await {
+                    tracing::error!(batch_id = %open.id, %error, "batch not looked after");
+                    last = Err(error);
+                }
+            }
+            after = page.into_iter().last();
+            if after.is_none() {
+                return last;
+            }
+        }
+    }
+
+    async fn look_after(&self, id: &BatchId, until: Timestamp) -> Result<()> {
+        let Some(mut batch) = self.batches.ledger.read(id).await? else {
+            return Ok(());
+        };
+        if batch.state.is_final() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        if is_over(batch.opening.started_at, self.give_up_after, now) && batch.stop.is_none() {
+            let hours = (now.0 - batch.opening.started_at.0) / 3_600_000;
+            let fault = Fault::new(GAVE_UP, format!("the batch did not end within {hours} hours; what was done stays"));
+            batch = self.batches.ledger.stop(id, &Stop { state: BatchState::Failed, fault, at: now }).await?;
+        }
+        let stands_still = self.stands_still(&batch, now).await?;
+        match batch.state {
+            BatchState::Gathering if batch.lease_until.is_some_and(|lease| lease >= now) => Ok(()),
+            _ if self.is_hopeless(&batch, now) => self.close(&batch, now, until).await,
+            BatchState::Scattering => self.mend_scatter(&batch, stands_still, now).await,
+            BatchState::Processing => self.mend_process(&batch, stands_still, until).await,
+            _ if stands_still => self.batches.announce(id, Progress::Complete).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the batch is as it was when sweep saw it long ago. What sweep sees is noted; a batch
+    /// that stands still gets another such time after it was mended.
+    async fn stands_still(&self, batch: &Batch, now: Timestamp) -> Result<bool> {
+        let mark = self.mark(batch).await?;
+        let same = batch.seen.as_ref().filter(|seen| seen.mark == mark);
+        let stands_still = same.is_some_and(|seen| is_over(seen.at, self.stall_after, now));
+        if same.is_none() || stands_still {
+            self.batches.ledger.see(&batch.opening.id, &Seen { mark, at: now }).await?;
+        }
+        Ok(stands_still)
+    }
+
+    /// What changes whenever the batch gets on.
+    async fn mark(&self, batch: &Batch) -> Result<String> {
+        let id = &batch.opening.id;
+        let done = match batch.state {
+            BatchState::Gathering => 0,
+            BatchState::Processing => {
+                let (missing, _) = self.batches.missing(batch).await?;
+                missing.len()
+            }
+            _ => match self.batches.chunks.first_pending(id).await {
+                Ok(first) => first.map_or(0, |chunk| chunk.get() as usize + 1),
+                Err(_) => self.batches.ledger.read_leaves(id, 0..1).await?.iter().map(|leaf| leaf.done.len()).sum(),
+            },
+        };
+        let stopped = if batch.stop.is_some() { " stopped" } else { "" };
+        Ok(format!("{} {done} {}{stopped}", batch.state.name(), batch.gather_attempts))
+    }
+
+    /// A batch that has not come so far that its chunks were all sent.
+    async fn mend_scatter(&self, batch: &Batch, stands_still: bool, now: Timestamp) -> Result<()> {
+        let id = &batch.opening.id;
+        if !stands_still {
+            return Ok(());
+        }
+        if let Some(stop) = &batch.stop {
+            let progress = self.batches.seal_by_force(id, stop.fault.clone(), now).await?;
+            return self.batches.announce(id, progress).await;
+        }
+        tracing::warn!(batch_id = %id, "scatter is asked again");
+        let message = match id.generation() {
+            0 => s3_event::event_of(&batch.opening.input),
+            _ => Some(to_body(&RedriveMessage::new(id.clone()))),
+        };
+        match message {
+            Some(message) => self.scatter.send(vec![Outgoing::new(message)]).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A batch that waits for chunks: those that are missing are sent again, or buried if it stops.
+    async fn mend_process(&self, batch: &Batch, stands_still: bool, until: Timestamp) -> Result<()> {
+        if batch.stop.is_none() && !stands_still {
+            return Ok(());
+        }
+        let id = &batch.opening.id;
+        let (missing, mut progress) = self.batches.missing(batch).await?;
+        tracing::warn!(batch_id = %id, missing = missing.len(), stopped = batch.stop.is_some(), "batch mended");
+        for group in missing.chunks(GROUP) {
+            if self.clock.now() >= until {
+                break;
+            }
+            progress = match &batch.stop {
+                Some(stop) => self.bury(id, group, &stop.fault.message).await?,
+                None => self.send_again(batch, group).await?,
+            };
+        }
+        self.batches.announce(id, progress).await
+    }
+
+    async fn bury(&self, id: &BatchId, chunks: &[ChunkIndex], reason: &str) -> Result<Progress> {
+        let now = self.clock.now();
+        let buried = stream::iter(chunks.to_vec()).map(|chunk| self.batches.bury(id, chunk, reason, now));
+        let progress: Vec<Progress> = buried.buffer_unordered(self.width).try_collect().await?;
+        Ok(latest(progress))
+    }
+
+    async fn send_again(&self, batch: &Batch, chunks: &[ChunkIndex]) -> Result<Progress> {
+        let id = &batch.opening.id;
+        let found = stream::iter(chunks.to_vec()).map(|chunk| async move {
+            let pending = match self.batches.chunks.pending(id, chunk).await {
+                Err(error) if error.kind == ErrorKind::Internal => None,
+                pending => pending?,
+            };
+            match pending {
+                Some(entries) => Ok((Some(claim_check(&batch.opening, chunk, entries.len())?), Progress::Open)),
+                // Ended meanwhile, or lost: burying tells.
+                None => {
+                    let progress = self.batches.bury(id, chunk, "its records are gone", self.clock.now()).await?;
+                    Ok::<_, Error>((None, progress))
+                }
+            }
+        });
+        let found: Vec<_> = found.buffer_unordered(self.width).try_collect().await?;
+        let (messages, progress): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        let messages: Vec<Outgoing> =
+            messages.into_iter().flatten().map(|message| Outgoing::new(to_body(&message))).collect();
+        if !messages.is_empty() {
+            self.process.send(messages).await?;
+        }
+        Ok(latest(progress))
+    }
+
+    /// Whether even the outputs of what was done can not be written.
+    fn is_hopeless(&self, batch: &Batch, now: Timestamp) -> bool {
+        let given_up = batch.stop.as_ref().filter(|stop| stop.fault.code == GAVE_UP);
+        let gathering = batch.state == BatchState::Gathering;
+        let sealed = batch.sealing.is_some();
+        sealed
+            && (given_up.is_some_and(|stop| is_over(stop.at, self.stall_after, now))
+                || (gathering && is_over(batch.opening.started_at, self.give_up_after + self.stall_after, now)))
+    }
+
+    /// Ends a batch with a summary alone.
+    async fn close(&self, batch: &Batch, now: Timestamp, until: Timestamp) -> Result<()> {
+        let id = &batch.opening.id;
+        let owner = format!("{OWNER}-{}", now.0);
+        let Taken::Yes(batch) = self.batches.ledger.take(id, &owner, now, until).await? else {
+            return Ok(());
+        };
+        let leaves = self.batches.leaves(&batch).await?;
+        let tally = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
+        let message = "the outputs could not be written; the counters are of what was done";
+        let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
+        let summary = Summary {
+            state: BatchState::Failed,
+            records: RecordCounts {
+                total: tally.succeeded + tally.failed,
+                succeeded: tally.succeeded,
+                failed: tally.failed,
+            },
+            chunks: ChunkCounts { total: u64::from(chunks), failed: tally.failed_chunks },
+            error: Some(Fault::new(GAVE_UP, message)),
+            ..Summary::begun(&batch, now)
+        };
+        put_summary(&self.output, &summary).await?;
+        tracing::error!(batch_id = %id, "batch closed without its outputs");
+        self.batches.ledger.close(id, &owner, summary.state, tally, now).await
+    }
+}
+
+fn latest(progress: Vec<Progress>) -> Progress {
+    let complete = progress.contains(&Progress::Complete);
+    if complete { Progress::Complete } else { Progress::Open }
+}
+
+fn is_over(since: Timestamp, seconds: i64, now: Timestamp) -> bool {
+    since.plus_seconds(seconds) <= now
+}

@@ -1,0 +1,364 @@
+//! What must hold, at each step or at the end, by name.
+
+use std::fmt;
+
+use fanfold::blob::memory::MemoryBlob;
+use fanfold::ledger::Ledger;
+use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::progress::{Batch, BatchState, Tally};
+use fanfold::model::summary::Summary;
+use fanfold::runtime::local::MemoryStores;
+use fanfold::stage::chunks::{Chunks, Kept};
+use fanfold::variant::Pending;
+use futures::FutureExt;
+use serde_json::Value;
+
+use super::plan::{File, Form, Record};
+use super::world::{PARKED, State};
+use fanfold::items::WriteMode;
+
+pub const ENDS: &str = "I1 every batch reaches a final state";
+pub const EQUALS: &str = "I2 results, failed, summary and items equal those of the reference model";
+pub const FLUSHED: &str = "I3 no batch is announced before its items are written";
+pub const STAYS: &str = "I4 outputs do not change once the batch is closed";
+pub const ONCE: &str = "I5 every record has exactly one outcome";
+pub const COUNTS: &str = "I6 counters equal the sums of the outcomes";
+pub const EMPTY: &str = "I7 an emptied system holds no message and no pending object";
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Broken {
+    pub invariant: &'static str,
+    pub why: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.invariant, self.why)
+    }
+}
+
+/// What the output bucket says of one record.
+struct Line {
+    record: Record,
+    success: bool,
+    message: String,
+}
+
+macro_rules! hold {
+    ($invariant:expr, $condition:expr, $($why:tt)+) => {
+        if !$condition {
+            return Err(Broken { invariant: $invariant, why: format!($($why)+) });
+        }
+    };
+}
+
+fn ledger(state: &State, id: &BatchId) -> Option<Batch> {
+    state.data.ledger.read(id).now_or_never()?.ok()?
+}
+
+fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
+    let chunks: Chunks<MemoryStores> = match state.plan.variant.pending {
+        Pending::Bucket => Chunks::Bucket(state.data.work.clone()),
+        Pending::Table => Chunks::Table(state.data.tasks.clone()),
+    };
+    chunks.outcomes(id, ChunkIndex::new(chunk).ok()?).now_or_never()?.ok()?
+}
+
+/// The generation of a batch that was begun last.
+fn latest(state: &State, id: &BatchId) -> Option<Batch> {
+    (0..).map_while(|generation| ledger(state, &id.in_generation(generation))).last()
+}
+
+/// All generations of all batches.
+pub fn generations(state: &State) -> impl Iterator<Item = Batch> {
+    state.batches.iter().flat_map(|id| (0..).map_while(|generation| ledger(state, &id.in_generation(generation))))
+}
+
+fn versions(output: &MemoryBlob, id: &BatchId) -> Vec<usize> {
+    let names = ["results.csv", "failed.csv", "results.json", "failed.json", "results.jsonl", "failed.jsonl"];
+    let names = names.into_iter().chain(["summary.json"]);
+    names.map(|name| output.versions(&id.output_key(name))).collect()
+}
+
+pub fn at_announcement(state: &mut State, id: &BatchId) {
+    if let Err(broken) = flushed(state, id) {
+        state.breaks(broken);
+    }
+}
+
+fn flushed(state: &State, id: &BatchId) -> Result<(), Broken> {
+    let sealing = ledger(state, id).and_then(|batch| batch.sealing);
+    hold!(FLUSHED, sealing.is_some(), "{id} is not sealed");
+    let gaps = sealing.as_ref().is_some_and(|sealing| sealing.records.is_none());
+    let items = state.data.items.all();
+    for chunk in 0..sealing.map_or(0, |sealing| sealing.chunks) {
+        let kept = kept(state, id, chunk);
+        // A scatter that died may not have come to every chunk.
+        hold!(FLUSHED, kept.is_some() || gaps, "{id} has no outcomes of chunk {chunk}");
+        for outcome in kept.unwrap_or_default().outcomes.iter().filter(|outcome| outcome.response.success) {
+            let record: Value = serde_json::from_str(outcome.request.get()).unwrap_or_default();
+            let key = record["itemNo"].as_str().unwrap_or_default();
+            hold!(FLUSHED, items.contains_key(key), "{id} lacks the item {key} of chunk {chunk}");
+        }
+    }
+    Ok(())
+}
+
+/// Called before a batch is taken: what the generation before it wrote, or its own closing, stays.
+pub fn outputs_stayed(state: &mut State, id: &BatchId) {
+    let untouched = ledger(state, id).is_some_and(|batch| batch.gather_attempts == 0 || batch.state.is_final());
+    if untouched {
+        check_outputs(state, id);
+    }
+}
+
+fn check_outputs(state: &mut State, id: &BatchId) {
+    let first = id.in_generation(0);
+    let now = versions(&state.data.output, &first);
+    if let Some((generation, then)) = state.closed.get(&first)
+        && *then != now
+    {
+        let why = format!("generation {generation} of {first} was closed with {then:?}, and has {now:?}");
+        state.breaks(Broken { invariant: STAYS, why });
+    }
+}
+
+pub fn at_closing(state: &mut State, batch: &Batch) {
+    let id = &batch.opening.id;
+    let first = id.in_generation(0);
+    let now = versions(&state.data.output, &first);
+    state.closed.insert(first, (id.generation(), now));
+}
+
+pub fn at_the_end(state: &mut State) {
+    // A gather message that failed too often is sweep's to make good.
+    if !state.plan.sweep && !state.queues[PARKED].messages.is_empty() {
+        return;
+    }
+    for id in state.batches.clone() {
+        check_outputs(state, &id);
+    }
+    let checked = (0..state.batches.len()).try_for_each(|number| batch_ended(state, number));
+    if let Err(broken) = checked.and_then(|()| items_are_right(state)).and_then(|()| emptied(state)) {
+        state.breaks(broken);
+    }
+}
+
+/// Whether anything happened to a batch that redeliveries alone do not make good.
+fn is_hurt(state: &State, id: &BatchId) -> bool {
+    let odd = |batch: &Batch| {
+        let forced = batch.sealing.as_ref().is_none_or(|sealing| sealing.records.is_none());
+        forced || batch.stop.is_some() || batch.tally.is_some_and(|tally| tally.failed_chunks > 0)
+    };
+    state.hurt.contains(id)
+        || (0..).map_while(|generation| ledger(state, &id.in_generation(generation))).any(|batch| odd(&batch))
+}
+
+fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
+    let (id, file) = (&state.batches[number], &state.plan.files[number]);
+    let batch = latest(state, id);
+    hold!(ENDS, batch.is_some(), "the ledger does not know {id}");
+    let Some(batch) = batch else { return Ok(()) };
+    hold!(ENDS, batch.state.is_final(), "{} is {}", batch.opening.id, batch.state.name());
+    let hurt = is_hurt(state, id);
+    let any_hurt = state.batches.iter().any(|id| is_hurt(state, id));
+    hold!(ENDS, any_hurt || state.queues[PARKED].messages.is_empty(), "a message was parked for no reason");
+    let summary = state.data.output.read(&id.output_key("summary.json"));
+    let summary: Option<Summary> = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    hold!(EQUALS, summary.is_some(), "{id} has no summary");
+    let Some(summary) = summary else { return Ok(()) };
+    hold!(EQUALS, summary.generation == batch.opening.id.generation(), "{id} has the summary of another generation");
+    hold!(EQUALS, summary.state == batch.state, "the summary of {id} tells another state");
+    let lines = match &summary.results {
+        Some(results) => lines_of(state, &results.key, file.form)?,
+        None => {
+            let nothing = summary.error.is_some() && (summary.chunks.total == 0 || hurt);
+            hold!(EQUALS, nothing, "{id} has no results");
+            return Ok(());
+        }
+    };
+    outcomes_are_right(id, file, &summary, &lines, hurt)?;
+    failed_is_right(state, id, file, &summary, &lines)?;
+    let succeeded = lines.iter().filter(|line| line.success).count() as u64;
+    let counted = (summary.records.succeeded, summary.records.failed, summary.records.total);
+    let told = (succeeded, lines.len() as u64 - succeeded, lines.len() as u64);
+    hold!(COUNTS, counted == told, "{id} counts {counted:?} and has {told:?}");
+    counters_are_right(state, &batch)?;
+    stored(state, number, &lines, hurt)
+}
+
+fn outcomes_are_right(id: &BatchId, file: &File, summary: &Summary, lines: &[Line], hurt: bool) -> Result<(), Broken> {
+    let indexes: Vec<usize> = lines.iter().filter_map(|line| index_of(&line.record)).collect();
+    hold!(ONCE, indexes.len() == lines.len(), "{id} has outcomes of records that are not in the file");
+    hold!(ONCE, indexes.windows(2).all(|pair| pair[0] < pair[1]), "{id} has outcomes in another order: {indexes:?}");
+    let whole = indexes.len() == file.records.len();
+    let partial = hurt && summary.error.is_some();
+    hold!(ONCE, whole || partial, "{id} has {} outcomes of {} records", indexes.len(), file.records.len());
+    for (line, index) in lines.iter().zip(indexes) {
+        let Some(record) = file.records.get(index) else {
+            return Err(Broken { invariant: ONCE, why: format!("{id} has an outcome of record {index}") });
+        };
+        hold!(EQUALS, line.record == *record, "{id} gives record {index} as {:?}", line.record);
+        hold!(EQUALS, !line.success || record.is_valid(), "{id} takes the invalid record {index}");
+        let explained = hurt && !line.message.is_empty();
+        let right = line.success == record.is_valid() || explained;
+        hold!(EQUALS, right, "{id} fails the valid record {index}: {}", line.message);
+    }
+    let failed = lines.iter().any(|line| !line.success);
+    let expected = match (file.broken, failed) {
+        (true, _) => BatchState::Failed,
+        (false, true) => BatchState::PartiallyFailed,
+        (false, false) => BatchState::Succeeded,
+    };
+    let other = hurt && matches!(summary.state, BatchState::Failed | BatchState::Cancelled) && summary.error.is_some();
+    hold!(EQUALS, summary.state == expected || other, "{id} is {} and not {}", summary.state.name(), expected.name());
+    Ok(())
+}
+
+fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, lines: &[Line]) -> Result<(), Broken> {
+    let expected: Vec<&Record> = lines.iter().filter(|line| !line.success).map(|line| &line.record).collect();
+    let there = state.data.output.read(&id.output_key(&format!("failed.{}", extension(file.form))));
+    hold!(EQUALS, there.is_some() != expected.is_empty(), "{id} has, or lacks, the file of failed records");
+    hold!(EQUALS, summary.failed.is_some() != expected.is_empty(), "the summary of {id} names another file");
+    let Some(bytes) = there else { return Ok(()) };
+    let found = failed_records(&bytes, file.form);
+    hold!(EQUALS, found.iter().eq(expected), "{id} has other failed records than failed");
+    Ok(())
+}
+
+/// The counters of the last generation against the outcomes of its own chunks.
+fn counters_are_right(state: &State, batch: &Batch) -> Result<(), Broken> {
+    let id = &batch.opening.id;
+    let Some(sealing) = &batch.sealing else { return Ok(()) };
+    let kept = (0..sealing.chunks).filter_map(|chunk| kept(state, id, chunk));
+    let outcomes = kept.fold(Tally::default(), |sum, kept| sum + kept.tally());
+    let leaves = state.data.ledger.read_leaves(id, 0..sealing.leaves()).now_or_never();
+    let leaves = leaves.and_then(Result::ok).unwrap_or_default();
+    let counted = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
+    let tree = state.plan.variant.condition == fanfold::stage::batches::Condition::Tree;
+    // Marks of chunks that came after a seal by force lie in the leaves and count nothing.
+    let forced = sealing.records.is_none();
+    hold!(COUNTS, !tree || forced || counted == outcomes, "{id} counts {counted:?} and has {outcomes:?}");
+    Ok(())
+}
+
+/// The items of the records that succeeded.
+fn stored(state: &State, number: usize, lines: &[Line], hurt: bool) -> Result<(), Broken> {
+    let (id, file) = (&state.batches[number], &state.plan.files[number]);
+    let items = state.data.items.all();
+    let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
+    let sequence = ledger(state, id).map(|batch| batch.opening.sequence);
+    for line in lines.iter().filter(|line| line.success) {
+        let (key, index) = (&line.record.key, index_of(&line.record).unwrap_or_default());
+        let item = items.get(key);
+        hold!(EQUALS, item.is_some(), "{id} lacks the item {key} of record {index}");
+        let Some(item) = item else { continue };
+        let own = item.batch == *id;
+        let later = |later: &(usize, &Record)| {
+            later.0 > index && later.0 / chunk_size == index / chunk_size && later.1.key == *key && later.1.is_valid()
+        };
+        let replaced = file.records.iter().enumerate().any(|record| later(&record));
+        let stale = !hurt && own && replaced && item.index == index as u64;
+        hold!(EQUALS, !stale, "{id} keeps record {index}, which a later one of its chunk replaces");
+        if let (WriteMode::Ordered, Some(sequence)) = (state.plan.mode, sequence) {
+            let mine = fanfold::model::item::Item { batch: id.clone(), index: index as u64, sequence, ..item.clone() };
+            hold!(EQUALS, item.order() >= mine.order(), "the item {key} went back behind record {index} of {id}");
+        }
+    }
+    Ok(())
+}
+
+/// Every item is a valid record of a file.
+fn items_are_right(state: &State) -> Result<(), Broken> {
+    for (key, item) in state.data.items.all() {
+        let file = state.batches.iter().position(|id| *id == item.batch).map(|number| &state.plan.files[number]);
+        let record = file.and_then(|file| file.records.get(item.index as usize));
+        let right = record.is_some_and(|record| {
+            let price = item.fields.get("price").map(Value::to_string);
+            record.is_valid() && record.key == key && price.as_deref() == Some(&record.price)
+        });
+        hold!(EQUALS, right, "the item {key} is no record that was uploaded: {item:?}");
+    }
+    Ok(())
+}
+
+fn emptied(state: &State) -> Result<(), Broken> {
+    for (number, queue) in state.queues[..PARKED].iter().enumerate() {
+        let bodies: Vec<&str> = queue.messages.iter().map(|message| message.body.as_str()).collect();
+        hold!(EMPTY, bodies.is_empty(), "queue {number} holds {bodies:?}");
+    }
+    let pending: Vec<String> = state.data.work.keys().into_iter().filter(|key| key.contains("/pending/")).collect();
+    hold!(EMPTY, pending.is_empty(), "the work bucket holds {pending:?}");
+    Ok(())
+}
+
+fn index_of(record: &Record) -> Option<usize> {
+    record.note.split_once('n')?.1.parse().ok()
+}
+
+fn extension(form: Form) -> &'static str {
+    match form {
+        Form::Csv => "csv",
+        Form::Json => "json",
+        Form::Jsonl => "jsonl",
+    }
+}
+
+fn lines_of(state: &State, key: &str, form: Form) -> Result<Vec<Line>, Broken> {
+    let bytes = state.data.output.read(key);
+    hold!(EQUALS, bytes.is_some(), "{key} is not there");
+    let bytes = bytes.unwrap_or_default();
+    let line = |outcome: &Value| Line {
+        record: record_of(&outcome["request"]),
+        success: outcome["response"]["success"] == true,
+        message: outcome["response"]["message"].as_str().unwrap_or_default().to_owned(),
+    };
+    let lines = match form {
+        Form::Csv => rows(&bytes)
+            .into_iter()
+            .map(|row| Line { record: record_of_row(&row), success: row[3] == "true", message: row[4].clone() })
+            .collect(),
+        Form::Json | Form::Jsonl => values(&bytes, form).iter().map(line).collect(),
+    };
+    Ok(lines)
+}
+
+fn failed_records(bytes: &[u8], form: Form) -> Vec<Record> {
+    match form {
+        Form::Csv => rows(bytes).iter().map(|row| record_of_row(row)).collect(),
+        Form::Json | Form::Jsonl => values(bytes, form).iter().map(record_of).collect(),
+    }
+}
+
+fn rows(bytes: &[u8]) -> Vec<Vec<String>> {
+    let mut reader = csv::Reader::from_reader(bytes);
+    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+}
+
+fn values(bytes: &[u8], form: Form) -> Vec<Value> {
+    match form {
+        Form::Json => {
+            let document: Value =
+                serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(bytes)));
+            document["records"].as_array().unwrap().clone()
+        }
+        _ => bytes
+            .split(|b| *b == b'\n')
+            .filter(|l| !l.is_empty())
+            .map(|l| serde_json::from_slice(l).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(bytes))))
+            .collect(),
+    }
+}
+
+fn record_of_row(row: &[String]) -> Record {
+    Record { key: row[0].clone(), price: row[1].clone(), note: row[2].clone() }
+}
+
+fn record_of(value: &Value) -> Record {
+    let text = |name: &str| match &value[name] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    Record { key: text("itemNo"), price: text("price"), note: text("note") }
+}

@@ -1,0 +1,232 @@
+//! What a seed decides: the files, how they are cut, and what goes wrong.
+
+use fanfold::items::WriteMode;
+use fanfold::stage::batches::Condition;
+use fanfold::variant::{BUILT_IN, Variant};
+use fastrand::Rng;
+
+/// A record as the reference model knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub key: String,
+    pub price: String,
+    pub note: String,
+}
+
+impl Record {
+    /// The reference model: what becomes of a record if nothing goes wrong.
+    pub fn is_valid(&self) -> bool {
+        self.price.parse::<f64>().is_ok()
+    }
+}
+
+/// How a file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    Csv,
+    Json,
+    Jsonl,
+}
+
+/// A file of records.
+#[derive(Debug, Clone)]
+pub struct File {
+    pub key: String,
+    pub form: Form,
+    pub records: Vec<Record>,
+    /// Whether it can not be read to its end.
+    pub broken: bool,
+    /// When it is uploaded, in milliseconds.
+    pub at: i64,
+    /// How often its event comes.
+    pub events: u32,
+    /// When somebody cancels its batch.
+    pub cancelled_at: Option<i64>,
+    /// A chunk that can not be processed.
+    pub poison: Option<u32>,
+}
+
+impl File {
+    pub fn bytes(&self) -> Vec<u8> {
+        let json = |r: &Record| {
+            let price = if r.is_valid() { r.price.clone() } else { format!("\"{}\"", r.price) };
+            format!(r#"{{"itemNo":"{}","price":{price},"note":"{}"}}"#, r.key, r.note)
+        };
+        let lines = |f: &dyn Fn(&Record) -> String| self.records.iter().map(|r| f(r) + "\n").collect::<String>();
+        let mut bytes = match self.form {
+            Form::Csv => {
+                format!("itemNo,price,note\n{}", lines(&|r| format!("{},{},{}", r.key, r.price, r.note))).into_bytes()
+            }
+            Form::Jsonl => lines(&json).into_bytes(),
+            Form::Json => {
+                let all: Vec<String> = self.records.iter().map(json).collect();
+                format!(r#"{{"records":[{}"#, all.join(",")).into_bytes()
+            }
+        };
+        match (self.form, self.broken) {
+            (Form::Json, false) => bytes.extend_from_slice(b"]}"),
+            (Form::Csv | Form::Jsonl, true) => bytes.extend_from_slice(b"\xff\xfe\n"),
+            _ => {}
+        }
+        bytes
+    }
+}
+
+/// How likely what goes wrong is, in parts of ten thousand of all calls.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Chaos {
+    /// A call fails before its effect.
+    pub before: u32,
+    /// A call fails after its effect.
+    pub after: u32,
+    /// A call on several things reaches some of them.
+    pub midway: u32,
+    /// The function dies at a call.
+    pub death: u32,
+    /// A call takes so long that the function may run out of time.
+    pub slow: u32,
+    /// A message arrives while it is being worked on.
+    pub twice: u32,
+    /// A message that was worked on arrives again.
+    pub unacknowledged: u32,
+    /// Nothing goes wrong after so many faults.
+    pub most: u32,
+}
+
+/// Everything that a seed decides before the simulation begins.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub variant: Variant,
+    pub chunk_size: usize,
+    pub mode: WriteMode,
+    pub files: Vec<File>,
+    pub chaos: Chaos,
+    /// Whether sweep runs. Without it every batch has to end by redeliveries alone.
+    pub sweep: bool,
+    /// How often what failed is redriven.
+    pub redrives: u32,
+    /// A call that fails whoever makes it, for so many milliseconds.
+    pub outage: Option<(&'static str, i64)>,
+}
+
+/// Calls that an outage may take.
+const CALLS: [&str; 8] = [
+    "blob.put",
+    "blob.put_new",
+    "blob.get",
+    "items.write",
+    "channel.send",
+    "ledger.mark_leaf",
+    "ledger.seal",
+    "ledger.take",
+];
+
+impl Plan {
+    pub fn of(seed: u64) -> Self {
+        let mut rng = Rng::with_seed(seed);
+        let variant = BUILT_IN[rng.usize(..BUILT_IN.len())];
+        Self::with(seed, variant, &mut rng)
+    }
+
+    /// A batch of three chunks, with nothing that goes wrong by chance and without sweep.
+    pub fn small(variant: Variant) -> Self {
+        let mut plan = Self::with(7, variant, &mut Rng::with_seed(7));
+        let chunk_size = 3;
+        let many = 2 * variant.chunk_size(chunk_size) + 1;
+        let record = |n: usize| Record {
+            key: format!("k{n}"),
+            price: if n == 1 { "free".to_owned() } else { format!("{n}.5") },
+            note: format!("f0n{n}"),
+        };
+        let file = File {
+            key: "small.csv".to_owned(),
+            form: Form::Csv,
+            records: (0..many).map(record).collect(),
+            broken: false,
+            at: 0,
+            events: 1,
+            cancelled_at: None,
+            poison: None,
+        };
+        plan.files = vec![file];
+        Self { chunk_size, chaos: Chaos::default(), sweep: false, redrives: 0, outage: None, ..plan }
+    }
+
+    fn with(seed: u64, variant: Variant, rng: &mut Rng) -> Self {
+        // A few faults must never need sweep, nor exhaust a message; a storm may.
+        let storm = rng.u32(..3) == 0;
+        let mut files: Vec<File> = (0..1 + rng.usize(..2)).map(|n| file(rng, n, storm)).collect();
+        // Some batches fill more than one leaf of the completion tree.
+        let large = rng.u32(..300) == 0 && variant.condition == Condition::Tree;
+        if large {
+            files[0].records = records(rng, 0, 257 + rng.clone().usize(..60));
+        }
+        let chaos = if storm {
+            let level = [20, 100, 400][rng.usize(..3)];
+            Chaos {
+                before: rng.u32(..level),
+                after: rng.u32(..level),
+                midway: rng.u32(..level),
+                death: rng.u32(..level),
+                slow: rng.u32(..level / 4),
+                twice: rng.u32(..1000),
+                unacknowledged: rng.u32(..1000),
+                most: 1 + rng.u32(..200),
+            }
+        } else {
+            Chaos {
+                before: 100,
+                after: 100,
+                midway: 100,
+                death: 150,
+                slow: 10,
+                twice: 600,
+                unacknowledged: 300,
+                most: rng.u32(..5),
+            }
+        };
+        Self {
+            seed,
+            variant,
+            chunk_size: if large { 1 } else { 1 + rng.usize(..6) },
+            mode: if rng.bool() { WriteMode::Batch } else { WriteMode::Ordered },
+            files,
+            chaos,
+            sweep: storm,
+            redrives: if storm { rng.u32(..3) } else { 0 },
+            outage: (storm && rng.u32(..20) == 0).then(|| {
+                let hours = [1, 3, 30][rng.usize(..3)];
+                (CALLS[rng.usize(..CALLS.len())], hours * 3_600_000)
+            }),
+        }
+    }
+}
+
+fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
+    let form = [Form::Csv, Form::Json, Form::Jsonl][rng.usize(..3)];
+    let extension = ["csv", "json", "jsonl"][form as usize];
+    let many = [0, 1, rng.usize(..8), rng.usize(..30)][rng.usize(..4)];
+    let minutes = |rng: &mut Rng, most: i64| rng.i64(0..most * 60_000);
+    File {
+        key: format!("file {number}.{extension}"),
+        form,
+        records: records(rng, number, many),
+        broken: rng.u32(..20) == 0,
+        at: (1 + minutes(rng, 1)) * number as i64,
+        events: 1 + u32::from(rng.u32(..4) == 0),
+        cancelled_at: (storm && rng.u32(..10) == 0).then(|| rng.i64(0..2_000)),
+        poison: (storm && rng.u32(..5) == 0).then(|| rng.u32(..3)),
+    }
+}
+
+fn records(rng: &mut Rng, file: usize, many: usize) -> Vec<Record> {
+    // Few keys, so that some records share one, in the file and between files.
+    let keys = (many as u32 * 3).max(1);
+    let record = |n: usize| Record {
+        key: format!("k{}", rng.u32(..keys)),
+        price: if rng.u32(..10) == 0 { "free".to_owned() } else { format!("{n}.5") },
+        note: format!("f{file}n{n}"),
+    };
+    (0..many).map(record).collect()
+}

@@ -1,0 +1,64 @@
+//! A queue as SQS has it: at least once, in no order, with a visibility timeout and a count of
+//! receives; a FIFO one delivers a group's messages one at a time and drops repeats.
+
+use std::collections::BTreeMap;
+
+/// Milliseconds in which a FIFO queue drops a message with the same deduplication id:
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html>
+const DEDUPLICATION: i64 = 300_000;
+
+#[derive(Debug, Clone)]
+pub struct Message {
+    pub id: u64,
+    pub body: String,
+    pub group: Option<String>,
+    pub visible_at: i64,
+    pub receives: u32,
+}
+
+#[derive(Debug, Default)]
+pub struct Queue {
+    pub messages: Vec<Message>,
+    seen: BTreeMap<String, i64>,
+    next: u64,
+}
+
+impl Queue {
+    /// Takes a message in, and says whether it did.
+    pub fn send(&mut self, body: String, group: Option<String>, now: i64, delay: i64) -> bool {
+        if let Some(group) = &group {
+            if self.seen.get(group).is_some_and(|at| now - at < DEDUPLICATION) {
+                return false;
+            }
+            self.seen.insert(group.clone(), now);
+        }
+        self.next += 1;
+        let visible_at = now + delay;
+        self.messages.push(Message { id: self.next, body, group, visible_at, receives: 0 });
+        true
+    }
+
+    /// Takes over a message that another queue gave up.
+    pub fn bury(&mut self, message: Message, now: i64) {
+        self.next += 1;
+        self.messages.push(Message { id: self.next, visible_at: now, ..message });
+    }
+
+    /// The messages that can be delivered.
+    pub fn visible(&self, now: i64) -> Vec<usize> {
+        let free = |at: usize| {
+            let message = &self.messages[at];
+            let before = self.messages[..at].iter().any(|m| m.group.is_some() && m.group == message.group);
+            message.visible_at <= now && !before
+        };
+        (0..self.messages.len()).filter(|at| free(*at)).collect()
+    }
+
+    pub fn get(&mut self, id: u64) -> Option<&mut Message> {
+        self.messages.iter_mut().find(|message| message.id == id)
+    }
+
+    pub fn delete(&mut self, id: u64) {
+        self.messages.retain(|message| message.id != id);
+    }
+}
