@@ -73,7 +73,9 @@ impl CsvRecords {
             let piece = match (self.row.start, blank) {
                 (None, 0) => {
                     self.row.start = Some((self.core.line(), self.offset));
-                    bytes
+                    // The engine leaves out a byte order mark that it is given at once. The file's
+                    // own is gone already, and how pieces are cut must not matter.
+                    if self.offset == 0 { &bytes[..1] } else { bytes }
                 }
                 (None, blank) => &bytes[..blank],
                 (Some(_), _) => bytes,

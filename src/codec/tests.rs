@@ -81,6 +81,15 @@ fn csv_that_can_not_be_used_says_where() {
 }
 
 #[test]
+fn only_the_first_byte_order_mark_is_left_out() {
+    let two = "\u{feff}\u{feff}";
+    assert_eq!(fault("f.csv", format!("{two}k,a\n1,2\n").as_bytes()).1.code, "NO_HEADER");
+    assert_eq!(fault("f.csv", two.as_bytes()).1.code, "NO_HEADER");
+    assert_eq!(fault("f.json", format!("{two}{{}}").as_bytes()).1.code, "BROKEN_JSON");
+    assert_eq!(records("f.csv", b"\n\xef\xbb\xbfx,k\n1,2\n"), ["0 {\"\u{feff}x\":\"1\",\"k\":\"2\"} -"]);
+}
+
+#[test]
 fn empty_files_have_no_records() {
     for name in ["f.csv", "f.json", "f.jsonl", "f.csv.gz", "f.json.gz"] {
         assert!(records(name, b"").is_empty(), "{name}");
