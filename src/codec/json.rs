@@ -121,6 +121,9 @@ impl JsonRecords {
             (At::ElementOrEnd | At::AfterElement, b']') => At::AfterMember,
             (At::AfterElement, b',') => At::Element,
             (At::KeyOrEnd | At::Key, b'"') => self.begin(At::Key, byte),
+            (at @ (At::MemberValue | At::ElementOrEnd | At::Element), b',' | b':' | b']' | b'}') => {
+                return Err(self.unexpected(at, byte));
+            }
             (At::MemberValue, _) => self.begin(At::MemberValue, byte),
             (At::ElementOrEnd | At::Element, _) => self.begin(At::Element, byte),
             (at, _) => return Err(self.unexpected(at, byte)),

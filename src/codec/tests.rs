@@ -132,6 +132,9 @@ fn broken_json_says_line_and_column() {
         ("{\"records\":[1,]}", "BROKEN_JSON", "line 1, column 15"),
         ("{\"records\":[],\"records\":[]}", "BROKEN_JSON", "line 1, column 15"),
         ("{\"a\":tru,\"records\":[]}", "BROKEN_JSON", "line 1, column 8"),
+        ("{\"a\":}", "BROKEN_JSON", "line 1, column 6: a value is missing"),
+        ("{\"records\":[,", "BROKEN_JSON", "line 1, column 13: a value is missing"),
+        ("{\"records\":[1,]", "BROKEN_JSON", "line 1, column 15: a value is missing"),
         ("{\"rows\":[]}", "NO_RECORDS", "the document has no member"),
     ] {
         let (_, fault) = fault("f.json", text.as_bytes());
