@@ -23,15 +23,20 @@ impl Default for Gunzip {
 }
 
 impl Gunzip {
-    /// Unpacks the next bytes and hands on what they make.
+    /// Unpacks the next bytes and hands on what they make, up to where they are damaged.
     ///
     /// # Errors
     /// A fault if they are no gzip, or the first of `sink`.
     pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
         for piece in bytes.chunks(PIECE) {
             self.any = true;
-            self.inner.write_all(piece).map_err(broken)?;
+            let written = self.inner.write_all(piece);
+            if written.is_err() {
+                // Brings out what was unpacked before the damage; that it fails too is no news.
+                let _ = self.inner.try_finish();
+            }
             self.drain(&mut sink)?;
+            written.map_err(broken)?;
         }
         Ok(())
     }

@@ -174,6 +174,21 @@ fn gzip_is_unpacked_and_its_damage_noticed() {
 }
 
 #[test]
+fn records_before_damaged_gzip_are_kept_whatever_the_pieces() {
+    let plain: String = (0..60).map(|n| format!("{n},{}\n", n * 7919)).collect();
+    let mut packed = gzip(b"k,a\n1,2\n");
+    packed.extend(gzip(plain.as_bytes()));
+    let mut followed = packed.clone();
+    followed.extend(b"no more gzip");
+    let checksum = packed.len() - 8;
+    packed[checksum] ^= 1;
+    for damaged in [packed, followed] {
+        let (before, broken) = fault("f.csv.gz", &damaged);
+        assert_eq!((before.len(), broken.code.as_str()), (61, "BROKEN_GZIP"));
+    }
+}
+
+#[test]
 fn a_record_past_the_limit_fails_with_its_place() {
     let huge = "x".repeat(crate::model::record::MAX_RECORD_BYTES + 10);
     let csv = format!("k,a\n1,2\n2,{huge}\n3,4\n");
