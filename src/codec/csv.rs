@@ -6,7 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
 
 use super::{not_utf8, too_large};
-use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use crate::model::record::{Entry, MAX_RECORD_BYTES, fits};
 use crate::model::summary::Fault;
 
 const FIELDS: usize = 64;
@@ -131,7 +131,12 @@ impl CsvRecords {
                 Entry::faulty(self.next, None, too_large(place))
             } else {
                 let cells = self.row.cells().ok_or_else(|| not_utf8(place))?;
-                entry(self.next, line, columns, &cells)
+                let record = Object(columns, &cells);
+                if cells.len() == columns.len() && !fits(&record, self.row.byte_count) {
+                    Entry::faulty(self.next, None, too_large(place))
+                } else {
+                    entry(self.next, line, record)
+                }
             });
             self.next += 1;
         } else {
@@ -211,12 +216,13 @@ fn header(cells: &[&str], key_field: &str, oversize: bool) -> Result<Vec<String>
     Ok(cells.iter().map(|cell| (*cell).to_owned()).collect())
 }
 
-fn entry(index: u64, line: u64, columns: &[String], cells: &[&str]) -> Entry {
+fn entry(index: u64, line: u64, record: Object) -> Entry {
+    let Object(columns, cells) = record;
     if cells.len() != columns.len() {
         let fault = format!("line {line}: the row has {} fields, and the header has {}", cells.len(), columns.len());
         return Entry::faulty(index, Some(&row_text(cells)), fault);
     }
-    match to_raw_value(&Object(columns, cells)) {
+    match to_raw_value(&record) {
         Ok(record) => Entry::decoded(index, record),
         Err(error) => Entry::faulty(index, Some(&row_text(cells)), format!("line {line}: {error}")),
     }

@@ -206,6 +206,20 @@ fn a_record_past_the_limit_fails_with_its_place() {
     }
 }
 
+#[test]
+fn a_csv_row_is_as_large_as_its_json() {
+    let mut text = b"k,a\n1,".to_vec();
+    text.resize(2 * 1024 * 1024, 1);
+    text.extend(b"\n2,");
+    text.resize(4 * 1024 * 1024, b'x');
+    text.extend(b"\n3\n");
+    let (entries, result) = decode("f.csv", &text, 64 * 1024);
+    result.unwrap();
+    assert_eq!(entries[0].record.get(), "null");
+    assert!(entries[0].fault.as_deref().is_some_and(|fault| fault.starts_with("line 2") && fault.contains("larger")));
+    assert!(entries[1].fault.is_none() && entries.len() == 3);
+}
+
 proptest! {
     #[test]
     fn csv_agrees_with_the_csv_crate(

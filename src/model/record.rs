@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// The largest record that is taken in; a larger one fails, with its place, in constant memory.
+/// The largest record that is taken in, as JSON; a larger one fails, with its place, in constant
+/// memory.
 pub const MAX_RECORD_BYTES: usize = 6 * 1024 * 1024;
 
 /// A record as scatter hands it on: one line of a pending chunk.
@@ -25,9 +26,9 @@ impl Entry {
         Self { index, record, fault: None }
     }
 
-    /// A line that is no record; `text` is kept so that it can be mended.
+    /// A line that is no record; `text` is kept so that it can be mended, if that is not too large.
     pub fn faulty(index: u64, text: Option<&str>, fault: impl Into<String>) -> Self {
-        let record = text.and_then(|text| to_raw_value(text).ok());
+        let record = text.filter(|text| fits(text, text.len())).and_then(|text| to_raw_value(text).ok());
         Self { index, record: record.unwrap_or_else(|| RawValue::NULL.to_owned()), fault: Some(fault.into()) }
     }
 
@@ -35,6 +36,22 @@ impl Entry {
     pub fn weight(&self) -> usize {
         self.record.get().len() + self.fault.as_ref().map_or(0, String::len) + 32
     }
+}
+
+/// Whether the JSON of a value whose texts have so many bytes is no larger than a record may be:
+/// what has one byte may take six, as `\u0001` does. Large values are measured before they are made.
+pub fn fits(value: &impl Serialize, text_bytes: usize) -> bool {
+    struct Room(usize);
+    impl std::io::Write for Room {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::FileTooLarge)?;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    text_bytes <= MAX_RECORD_BYTES / 8 || serde_json::to_writer(Room(MAX_RECORD_BYTES), value).is_ok()
 }
 
 /// What became of one record: one line of a chunk's result, and of `results.jsonl`.
@@ -101,6 +118,16 @@ mod tests {
             let message = cut(long);
             assert!(message.len() <= MAX_MESSAGE_BYTES && message.len() > MAX_MESSAGE_BYTES - 8, "{}", message.len());
             assert!(message.ends_with('…'));
+        }
+    }
+
+    #[test]
+    fn text_is_kept_unless_its_json_is_too_large() {
+        for (character, kept) in [("x", true), ("\"", true), ("\u{1}", false)] {
+            let text = character.repeat(MAX_RECORD_BYTES / 2 - 1);
+            let entry = Entry::faulty(0, Some(&text), "line 1");
+            assert_eq!(entry.record.get() != "null", kept, "{character:?}");
+            assert_eq!(entry.fault.as_deref(), Some("line 1"));
         }
     }
 
