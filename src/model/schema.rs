@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::error::{Error, Result};
@@ -11,6 +13,8 @@ use super::record::Entry;
 
 /// How many of a record's violations its message names.
 const SHOWN: usize = 3;
+/// How deep values are read; more than an item can hold, so that its own rule tells of most.
+const MAX_DEPTH: usize = 64;
 
 /// A record that may be stored.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,8 +56,7 @@ impl RecordSchema {
         if let Some(fault) = &entry.fault {
             return Err(fault.clone());
         }
-        let mut fields: Map<String, Value> =
-            serde_json::from_str(entry.record.get()).map_err(|e| format!("the record can not be read: {e}"))?;
+        let mut fields = members(entry.record.get(), 0).map_err(|e| format!("the record can not be read: {e}"))?;
         if layout == Layout::Csv {
             fields = self.convert(fields);
         }
@@ -105,7 +108,7 @@ fn convert_cell(rule: &Value, text: String) -> Option<Value> {
     if text.is_empty() {
         return allows("null").then_some(Value::Null);
     }
-    let parsed: Option<Value> = serde_json::from_str(&text).ok();
+    let parsed = serde_json::from_str::<&RawValue>(&text).ok().and_then(|raw| nested(raw.get(), 1).ok());
     let fits = match &parsed {
         Some(Value::Number(_)) => allows("number") || allows("integer"),
         Some(Value::Bool(_)) => allows("boolean"),
@@ -114,6 +117,55 @@ fn convert_cell(rule: &Value, text: String) -> Option<Value> {
         _ => false,
     };
     Some(parsed.filter(|_| fits).unwrap_or(Value::String(text)))
+}
+
+/// The fields of a record. serde_json's own `Value` takes an object whose first member has one of
+/// two private names for a number, or for more JSON in a string, in which depth is counted anew: a
+/// record could change on its way, or overflow the stack. So objects are read member by member.
+fn members(text: &str, depth: usize) -> serde_json::Result<Map<String, Value>> {
+    let Members(members) = serde_json::from_str(text)?;
+    members.into_iter().map(|(name, raw)| Ok((name, nested(raw.get(), depth + 1)?))).collect()
+}
+
+fn nested(text: &str, depth: usize) -> serde_json::Result<Value> {
+    if depth > MAX_DEPTH {
+        return Err(de::Error::custom(format!("values are nested deeper than {MAX_DEPTH} levels")));
+    }
+    if text.starts_with('{') {
+        members(text, depth).map(Value::Object)
+    } else if text.starts_with('[') {
+        let elements: Vec<&RawValue> = serde_json::from_str(text)?;
+        elements
+            .into_iter()
+            .map(|raw| nested(raw.get(), depth + 1))
+            .collect::<serde_json::Result<_>>()
+            .map(Value::Array)
+    } else {
+        serde_json::from_str(text)
+    }
+}
+
+/// The members of an object in their order.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
 }
 
 #[cfg(test)]
@@ -156,6 +208,36 @@ mod tests {
         let row = json!({"itemNo":"1","n":"","b":"true","o":"","l":"[1]","t":"3"});
         let fields = check(schema, row, Layout::Csv).unwrap().fields;
         assert_eq!(Value::Object(fields), json!({"itemNo":"1","n":null,"b":true,"l":[1],"t":"3"}));
+    }
+
+    #[test]
+    fn names_that_mean_something_to_serde_json_mean_nothing_here() {
+        for inner in [r#"{"$serde_json::private::Number":"12"}"#, r#"{"$serde_json::private::RawValue":"[1]"}"#] {
+            let row = format!(r#"{{"itemNo":"1","a":{inner},"b":[{inner}]}}"#);
+            let entry = Entry::decoded(0, serde_json::value::RawValue::from_string(row.clone()).unwrap());
+            let valid = RecordSchema::parse("{}", "itemNo").unwrap().check(&entry, Layout::Json).unwrap();
+            assert_eq!(serde_json::to_string(&valid.fields).unwrap(), row);
+            let schema = r#"{"properties":{"o":{"type":"object"}}}"#;
+            let valid = check(schema, json!({"itemNo":"1","o":inner}), Layout::Csv).unwrap();
+            assert_eq!(valid.fields["o"].to_string(), inner);
+        }
+    }
+
+    #[test]
+    fn depth_is_counted_through_everything() {
+        let mut text = "1".to_owned();
+        for _ in 0..200 {
+            let inner = format!("{}{text}{}", "[".repeat(120), "]".repeat(120));
+            let escaped = inner.replace('\\', "\\u005c").replace('"', "\\u0022");
+            text = format!(r#"{{"$serde_json::private::RawValue":"{escaped}"}}"#);
+        }
+        for value in [text, format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000))] {
+            let record = RawValue::from_string(format!(r#"{{"itemNo":"1","l":[{value}],"o":{value}}}"#)).unwrap();
+            let checked = RecordSchema::parse("{}", "itemNo").unwrap().check(&Entry::decoded(0, record), Layout::Json);
+            // What is in a string stays in it, and is too much for an item.
+            let refused = checked.unwrap_err();
+            assert!(refused.contains("409600") || refused.contains("nested deeper"), "{refused}");
+        }
     }
 
     #[test]
