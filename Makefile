@@ -14,6 +14,8 @@ MINUTES   ?= 60
 COUNTS    ?= 10 100 1000 10000
 REPEAT    ?= 3
 SEED      ?= 1
+SECONDS   ?= 60
+TARGETS   ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 PYTHON    ?= python3
 TERRAFORM ?= terraform
 
@@ -84,7 +86,11 @@ export SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANT VARIANTS WRITE_MODE
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark report test fmt lint audit logs clean
+# The one that is installed, and what its sanitizers need of a stable compiler.
+CARGO_FUZZ := 0.13.2
+fuzzer     := RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz
+
+.PHONY: help build package start stop deploy destroy upload demo benchmark report test fuzz fmt lint audit logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -104,6 +110,7 @@ help: ## this list
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
+	  '  TARGETS     what to fuzz, of: $(TARGETS)' \
 	  '  PORT        of the local AWS (4566); ENDPOINT=http://host:port uses one that already runs' \
 	  '  ARCH        x86_64 or arm64, of the functions' \
 	  '  TF_MIRROR   directory that holds Terraform providers'
@@ -179,6 +186,18 @@ logs: deployed ## what the functions logged in the last MINUTES (60)
 test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python
 	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' infra/local/test
+
+fuzz: ## try the decoders on made-up files, for SECONDS (60) each of TARGETS
+	@$(need) cargo
+	@if [ "$$($(fuzzer) --version 2>/dev/null)" != 'cargo-fuzz $(CARGO_FUZZ)' ]; then \
+	  cargo install cargo-fuzz --locked --version $(CARGO_FUZZ) --root target/tools; \
+	fi
+	@for target in $(TARGETS); do \
+	  mkdir -p "target/fuzz/corpus/$$target"; \
+	  $(fuzzer) run --fuzz-dir fuzz --target $(HOST) --target-dir target/fuzz --features libfuzzer "$$target" \
+	    "target/fuzz/corpus/$$target" "fuzz/corpus/$$target" -- \
+	    -max_total_time=$(SECONDS) -print_final_stats=1; \
+	done
 
 fmt: ## format Rust and Terraform
 	@$(need) cargo fmt terraform

@@ -1,0 +1,128 @@
+//! Runs a decoder as scatter does, and watches how much it holds.
+
+use crate::codec::Decoder;
+use crate::cut::Cut;
+use crate::memory;
+use crate::model::format::{InputFormat, Layout};
+use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use crate::model::summary::Fault;
+
+/// The key field of all files here.
+pub const KEY_FIELD: &str = "k";
+
+/// What a decoder holds before it has read anything, and for a fault's words.
+pub const FIXED: usize = 96 * 1024;
+/// What each byte of a record that is being read may take: its text, which grows by doubling, and
+/// serde_json's notes on open brackets.
+pub const PER_BYTE: usize = 4;
+/// What each field of a CSV row may take, and how many are told apart: where it ends and, when the
+/// row is complete, its text's place, in lists that grow by doubling.
+pub const PER_FIELD: usize = 48;
+const MAX_FIELDS: usize = 64 * 1024;
+/// What each byte of an entry may take while it is made: the entry, and a text twice as long.
+pub const PER_ENTRY: usize = 3;
+/// What a byte of gzip may become.
+const INFLATED: usize = 1032;
+/// What gzip is unpacked in.
+const PACKED_PIECE: usize = 8 * 1024;
+
+/// A file as a decoder read it.
+#[derive(Debug, Default)]
+pub struct Decoded {
+    /// Its records.
+    pub entries: Vec<Entry>,
+    /// What ended it early.
+    pub fault: Option<Fault>,
+    /// The header of a CSV file.
+    pub columns: Option<Vec<String>>,
+}
+
+impl Decoded {
+    /// All of it as text, to be compared.
+    pub fn shown(&self) -> String {
+        let mut text = format!("{:?}\n{:?}\n", self.columns, self.fault);
+        for entry in &self.entries {
+            let fault = entry.fault.as_deref().unwrap_or("-");
+            text.push_str(&format!("{} {} {fault}\n", entry.index, entry.record.get()));
+        }
+        text
+    }
+}
+
+/// The most that a decoder may hold while it takes a piece, when it has read `read` bytes with it
+/// and made `entries` of it.
+pub fn most(format: InputFormat, read: usize, piece: usize, entries: &[Entry]) -> usize {
+    let made: usize = entries.iter().map(size).sum();
+    let (text, unpacked) = if format.gzip {
+        (read.saturating_mul(INFLATED), 64 * 1024 + PER_ENTRY * INFLATED * piece.min(PACKED_PIECE))
+    } else {
+        (read, 0)
+    };
+    let fields = if format.layout == Layout::Csv { text.min(MAX_FIELDS) } else { 0 };
+    FIXED + unpacked + PER_BYTE * text.min(MAX_RECORD_BYTES) + PER_FIELD * fields + PER_ENTRY * made
+}
+
+fn size(entry: &Entry) -> usize {
+    size_of::<Entry>() + entry.record.get().len() + entry.fault.as_ref().map_or(0, String::len)
+}
+
+/// How a decoder came to its end.
+pub struct End {
+    /// What ended it early.
+    pub fault: Option<Fault>,
+    /// The header of a CSV file.
+    pub columns: Option<Vec<String>>,
+    /// The most bytes that it held.
+    pub peak: usize,
+}
+
+/// Decodes a file that comes in pieces. As in scatter, the entries of a piece go before the next
+/// piece comes; `sink` sees them.
+///
+/// # Panics
+/// If the decoder held more than [`most`].
+pub fn decode_pieces<P: AsRef<[u8]>>(
+    format: InputFormat,
+    mut pieces: impl Iterator<Item = P>,
+    mut sink: impl FnMut(&[Entry]),
+) -> End {
+    let base = memory::live();
+    let mut decoder = Decoder::new(format, KEY_FIELD);
+    let (mut read, mut peak) = (0, 0);
+    loop {
+        let mut entries = Vec::new();
+        let piece = memory::uncounted(|| pieces.next());
+        let bytes = piece.as_ref().map(AsRef::as_ref);
+        let last = bytes.is_none();
+        memory::reset_peak();
+        let result = match bytes {
+            Some(bytes) => decoder.push(bytes, &mut entries),
+            None => decoder.finish(&mut entries),
+        };
+        let held = usize::try_from(memory::peak() - base).unwrap_or(0);
+        memory::uncounted(|| {
+            let bytes = bytes.unwrap_or_default().len();
+            read += bytes;
+            let most = most(format, read, bytes, &entries);
+            let count = entries.len();
+            assert!(held <= most, "{held} bytes held, at most {most} allowed: {count} entries after {read} bytes");
+            sink(&entries);
+        });
+        drop(entries);
+        memory::uncounted(|| drop(piece));
+        peak = peak.max(held);
+        if last || result.is_err() {
+            return End { fault: result.err(), columns: decoder.columns().map(<[String]>::to_vec), peak };
+        }
+    }
+}
+
+/// Decodes a file that is cut into pieces.
+///
+/// # Panics
+/// As [`decode_pieces`].
+pub fn decode(format: InputFormat, bytes: &[u8], cut: Cut) -> Decoded {
+    let mut all = Vec::new();
+    let end = decode_pieces(format, cut.pieces(bytes), |entries| all.extend_from_slice(entries));
+    Decoded { entries: all, fault: end.fault, columns: end.columns }
+}

@@ -1,0 +1,23 @@
+//! What reads bytes that strangers wrote, against anything they may write.
+//!
+//! The two layers without I/O are included as they are, so that fuzzing builds in a minute. A
+//! target is a function over bytes that panics when a promise does not hold; libFuzzer calls it
+//! through `fuzz_targets/`, the replay of the corpus through `tests/corpus.rs`.
+//!
+//! **Memory.** A decoder never holds more than [`decode::most`] says: [`decode::FIXED`] bytes, and
+//! [`decode::PER_BYTE`] times what it has read, at most that many times the largest record; and
+//! while it makes entries, [`decode::PER_ENTRY`] times what they take.
+
+#[path = "../../src/codec/mod.rs"]
+pub mod codec;
+#[path = "../../src/model/mod.rs"]
+pub mod model;
+
+pub mod cut;
+pub mod decode;
+pub mod events;
+pub mod memory;
+pub mod reference;
+pub mod targets;
+
+pub use targets::{TARGETS, csv, gzip, json, jsonl, message, record, s3_event};

@@ -1,0 +1,155 @@
+//! Files that were made to fill the memory, in the pieces that scatter reads.
+
+use std::io::Write;
+
+use fanfold_fuzz::decode::{End, decode_pieces};
+use fanfold_fuzz::model::format::InputFormat;
+use fanfold_fuzz::model::record::MAX_RECORD_BYTES;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+// As in stage/splitter.rs.
+const PIECE: usize = 8 * 1024;
+const PACKED_PIECE: usize = 512;
+
+/// What no decoder of plain text ever takes.
+const MOST: usize = 28 * 1024 * 1024;
+
+const HUGE: usize = 64 * 1024 * 1024;
+/// Enough to show that more of the same takes no more.
+const MANY: usize = 4 * 1024 * 1024;
+
+/// `head`, then `filler` over and over for `bytes`, then `tail`.
+fn pieces(head: &str, filler: &str, bytes: usize, tail: &str) -> impl Iterator<Item = Vec<u8>> {
+    let block = filler.repeat((PIECE / filler.len()).max(1)).into_bytes();
+    let count = bytes / block.len();
+    std::iter::once(head.as_bytes().to_vec())
+        .chain(std::iter::repeat_n(block, count))
+        .chain(std::iter::once(tail.as_bytes().to_vec()))
+}
+
+/// The number of records, the largest one's size, the faults, and the end.
+fn read(name: &str, pieces: impl Iterator<Item = Vec<u8>>) -> (usize, usize, Vec<String>, End) {
+    let (mut count, mut largest, mut faults) = (0, 0, Vec::new());
+    let end = decode_pieces(InputFormat::of_key(name).unwrap(), pieces, |entries| {
+        count += entries.len();
+        for entry in entries {
+            largest = largest.max(entry.record.get().len());
+            faults.extend(entry.fault.clone().filter(|_| faults.len() < 3));
+        }
+    });
+    assert!(name.ends_with(".gz") || end.peak <= MOST, "{} bytes held", end.peak);
+    assert!(largest <= MAX_RECORD_BYTES);
+    println!("{name}: {count} records, the largest of {largest}, peak {} KiB", end.peak / 1024);
+    (count, largest, faults, end)
+}
+
+fn packed(pieces: impl Iterator<Item = Vec<u8>>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    pieces.for_each(|piece| encoder.write_all(&piece).unwrap());
+    encoder.finish().unwrap()
+}
+
+fn in_pieces(bytes: &[u8], size: usize) -> impl Iterator<Item = Vec<u8>> {
+    bytes.chunks(size).map(<[u8]>::to_vec)
+}
+
+/// Beginnings and ends of files whose second of three records goes on between them.
+const RECORDS: [(&str, &str, &str); 5] = [
+    ("f.csv", "k,a\n1,2\n2,", "\n3,4\n"),
+    ("f.csv", "k,a\n1,2\n2,\"", "\"\n3,4\n"),
+    ("f.json", "{\"records\":[{\"k\":1},{\"k\":\"", "\"},{\"k\":3}]}"),
+    ("f.json", "{\"x\":1,\"records\":[{\"k\":1},{\"k\":[0", "]},{\"k\":3}],\"y\":2}"),
+    ("f.jsonl", "{\"k\":1}\n{\"k\":\"", "\"}\n{\"k\":3}\n"),
+];
+
+#[test]
+fn a_record_of_64_mib_is_left_out() {
+    for (name, head, tail) in RECORDS {
+        let filler = if head.ends_with('0') { ",0" } else { "x" };
+        let (count, largest, faults, end) = read(name, pieces(head, filler, HUGE, tail));
+        assert_eq!((count, end.fault), (3, None), "{name}");
+        assert!(largest < 100 && faults.len() == 1 && faults[0].contains("larger than"), "{name}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_record_just_below_the_limit_takes_no_more_whatever_it_is_made_of() {
+    for (name, head, tail) in RECORDS {
+        let fillers: &[&str] = match (name, head.ends_with('0')) {
+            ("f.json", true) => &[",0", "\n", " ", ",\n0", ",[]", ",{}"],
+            _ => &["x", "\u{1}", "\\\\", "漢", ",", "\u{b}"],
+        };
+        for filler in fillers {
+            print!("{filler:?} ");
+            let (count, _, _, end) = read(name, pieces(head, filler, MAX_RECORD_BYTES - PIECE, tail));
+            assert!(count == 3 || end.fault.is_some(), "{name} of {filler:?}: {count} records");
+        }
+    }
+}
+
+#[test]
+fn brackets_may_be_nested_to_any_depth() {
+    let half = MAX_RECORD_BYTES / 2 - PIECE;
+    for (name, head, tail) in [("f.json", "{\"records\":[{\"k\":", "}]}"), ("f.jsonl", "{\"k\":", "}")] {
+        for size in [half, HUGE / 2] {
+            let nested = pieces(head, "[", size, "").chain(pieces("", "]", size, tail));
+            let (count, _, faults, end) = read(name, nested);
+            assert_eq!((count, end.fault), (1, None));
+            assert_eq!(faults.is_empty(), size == half);
+        }
+    }
+}
+
+#[test]
+fn what_never_ends_is_refused() {
+    for (name, head, filler, code) in [
+        ("f.csv", "k", "x", "HEADER_TOO_LARGE"),
+        ("f.csv", "k", ",", "HEADER_TOO_LARGE"),
+        ("f.csv", "k,a\n1,\"", "\"\"", "OPEN_QUOTE"),
+        ("f.json", "{\"", "x", "TRUNCATED_JSON"),
+        ("f.json", "{\"x\":[", "[", "TRUNCATED_JSON"),
+        ("f.json", "{\"records\":[", "{", "TRUNCATED_JSON"),
+        ("f.csv.gz", "", "x", "BROKEN_GZIP"),
+    ] {
+        let (_, _, _, end) = read(name, pieces(head, filler, HUGE, ""));
+        assert_eq!(end.fault.unwrap().code, code, "{name} of {filler}");
+    }
+}
+
+#[test]
+fn many_small_records_are_no_more_than_one_piece_of_them() {
+    for (name, head, filler, tail) in [
+        ("f.csv", "k\n", "1\n", ""),
+        ("f.csv", "k\n", ",\n", ""),
+        ("f.json", "{\"records\":[{}", ",{}", "]}"),
+        ("f.json", "{\"records\":[0", ",0", "]}"),
+        ("f.json", "{\"x\":0", ",\"x\":0", ",\"records\":[]}"),
+        ("f.jsonl", "", "{}\n", ""),
+        ("f.jsonl", "", "x\n", ""),
+        ("f.jsonl", "", "\n", ""),
+    ] {
+        let (_, _, _, end) = read(name, pieces(head, filler, MANY, tail));
+        assert_eq!(end.fault, None);
+        assert!(end.peak < 4 * 1024 * 1024);
+    }
+}
+
+#[test]
+fn gzip_bombs_go_off_in_small_parts() {
+    for (name, head, filler, tail) in [
+        ("f.csv.gz", "k\n", "1\n", ""),
+        ("f.csv.gz", "k\n", "\0", "\n"),
+        ("f.json.gz", "{\"records\":[0", ",0", "]}"),
+        ("f.json.gz", "{\"records\":[{}", "\n", "]}"),
+        ("f.jsonl.gz", "", "x\n", ""),
+        ("f.jsonl.gz", "", "{}\n", ""),
+        ("f.jsonl.gz", "\"", "\u{1}", "\""),
+    ] {
+        let bomb = packed(pieces(head, filler, MANY, tail));
+        for piece in [PACKED_PIECE, PIECE] {
+            let (_, _, _, end) = read(name, in_pieces(&bomb, piece));
+            assert_eq!(end.fault, None);
+        }
+    }
+}
