@@ -88,9 +88,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 # The one that is installed, and what its sanitizers need of a stable compiler.
 CARGO_FUZZ := 0.13.2
+TARPAULIN  := 0.37.5
 fuzzer     := RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark report test fuzz fmt lint audit logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark report test soak coverage fuzz fmt lint audit logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -198,6 +199,21 @@ fuzz: ## try the decoders on made-up files, for SECONDS (60) each of TARGETS
 	    "target/fuzz/corpus/$$target" "fuzz/corpus/$$target" -- \
 	    -max_total_time=$(SECONDS) -print_final_stats=1; \
 	done
+
+soak: ## simulate SEEDS (1000000) more seeds than the tests do, from FIRST_SEED (10000) on
+	@$(need) cargo
+	FANFOLD_SEEDS='$(or $(SEEDS),1000000)' FANFOLD_FIRST_SEED='$(or $(FIRST_SEED),10000)' \
+	  cargo test $(CARGO_FLAGS) --test simulation -- --nocapture every_batch
+
+# Its own profile of flags, thus its own folder: minutes the first time.
+coverage: ## lines of the stages and of the ledger's rules that the simulation alone reaches: at least 95 %
+	@$(need) cargo
+	@if [ ! -x target/tools/bin/cargo-tarpaulin ]; then \
+	  cargo install cargo-tarpaulin --locked --version $(TARPAULIN) --root target/tools --target-dir target/tools/build; fi
+	FANFOLD_SEEDS=3000 target/tools/bin/cargo-tarpaulin tarpaulin --engine llvm --test simulation --locked --skip-clean \
+	  --target-dir target/coverage --output-dir target/coverage --out Stdout --out Html --fail-under 95 --ignore-tests \
+	  --include-files 'src/stage/*' --include-files src/ledger/completion.rs --include-files src/ledger/memory.rs \
+	  --include-files src/model/progress.rs
 
 fmt: ## format Rust and Terraform
 	@$(need) cargo fmt terraform
