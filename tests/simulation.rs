@@ -153,16 +153,17 @@ fn a_seed_gives_the_same_run_every_time() {
 fn a_function_may_die_before_and_after_every_call() {
     let schema = schema();
     let mut points = BTreeMap::new();
-    for variant in BUILT_IN {
-        let plan = Plan::small(*variant);
+    let plans = [("", Plan::small as fn(_) -> Plan), (" poisoned", Plan::poisoned), (" cancelled", Plan::cancelled)];
+    for (name, plan) in BUILT_IN.iter().flat_map(|v| plans.map(|(name, plan)| (format!("{}{name}", v.name), plan(*v))))
+    {
         let many = World::run(&plan, &schema, Options::default()).points;
         for point in 1..=many {
             let state = World::run(&plan, &schema, Options { crash: Some(point), traced: true, ..Options::default() });
             if let Some(broken) = state.broken {
-                panic!("{} that dies at {point} breaks {broken}\n{}", variant.name, state.trace.join("\n"));
+                panic!("{name} that dies at {point} breaks {broken}\n{}", state.trace.join("\n"));
             }
         }
-        points.insert(variant.name, many);
+        points.insert(name, many);
     }
     println!("crash points: {points:?}");
 }

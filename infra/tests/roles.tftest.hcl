@@ -93,7 +93,7 @@ run "chunks_in_the_work_bucket" {
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
-        "process gather.fifo parked: sqs:SendMessage",
+        "gather.fifo parked: sqs:SendMessage",
         "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -102,8 +102,7 @@ run "chunks_in_the_work_bucket" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:GetObject s3:PutObject",
-        "output-123456789012: s3:ListBucket",
+        "output-123456789012/*: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -162,7 +161,7 @@ run "records_in_the_work_bucket" {
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
-        "process gather.fifo parked: sqs:SendMessage",
+        "gather.fifo parked: sqs:SendMessage",
         "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -171,8 +170,7 @@ run "records_in_the_work_bucket" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:GetObject s3:PutObject",
-        "output-123456789012: s3:ListBucket",
+        "output-123456789012/*: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -231,7 +229,7 @@ run "async_like_sync" {
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
-        "process gather.fifo parked: sqs:SendMessage",
+        "gather.fifo parked: sqs:SendMessage",
         "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -240,8 +238,7 @@ run "async_like_sync" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:GetObject s3:PutObject",
-        "output-123456789012: s3:ListBucket",
+        "output-123456789012/*: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -282,7 +279,7 @@ run "chunks_in_the_tasks_table" {
         "items: dynamodb:BatchWriteItem dynamodb:PutItem",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "gather.fifo: sqs:SendMessage",
-        "tasks: dynamodb:BatchWriteItem dynamodb:Query",
+        "tasks: dynamodb:BatchWriteItem dynamodb:PutItem dynamodb:Query",
         "process: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "process:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -298,8 +295,8 @@ run "chunks_in_the_tasks_table" {
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
-        "process gather.fifo parked: sqs:SendMessage",
-        "tasks: dynamodb:BatchWriteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem",
+        "gather.fifo parked: sqs:SendMessage",
+        "tasks: dynamodb:PutItem dynamodb:Query",
         "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -308,10 +305,9 @@ run "chunks_in_the_tasks_table" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:GetObject s3:PutObject",
-        "output-123456789012: s3:ListBucket",
+        "output-123456789012/*: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
-        "tasks: dynamodb:BatchWriteItem dynamodb:PutItem dynamodb:Query dynamodb:UpdateItem",
+        "tasks: dynamodb:PutItem dynamodb:Query",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
     }

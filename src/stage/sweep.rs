@@ -166,7 +166,9 @@ impl<S: Stores> Sweep<S> {
                 None => self.send_again(batch, group).await?,
             };
         }
-        self.batches.announce(id, progress).await
+        // Whoever died between a chunk's mark and its records may have been the last one to come.
+        let (resumed, _) = self.batches.resume(batch).await?;
+        self.batches.announce(id, latest(vec![progress, resumed])).await
     }
 
     async fn bury(&self, id: &BatchId, chunks: &[ChunkIndex], reason: &str) -> Result<Progress> {

@@ -153,6 +153,20 @@ impl Plan {
         Self { chunk_size, chaos: Chaos::default(), sweep: false, redrives: 0, outage: None, ..plan }
     }
 
+    /// The same with a chunk that can not be processed: bury and sweep have to end the batch.
+    pub fn poisoned(variant: Variant) -> Self {
+        let mut plan = Self { sweep: true, ..Self::small(variant) };
+        plan.files[0].poison = Some(1);
+        plan
+    }
+
+    /// The same, cancelled before any chunk is processed.
+    pub fn cancelled(variant: Variant) -> Self {
+        let mut plan = Self { sweep: true, ..Self::small(variant) };
+        plan.files[0].cancelled_at = Some(300);
+        plan
+    }
+
     fn with(seed: u64, variant: Variant, rng: &mut Rng) -> Self {
         // A few faults must never need sweep, nor exhaust a message; a storm may.
         let storm = rng.u32(..3) == 0;

@@ -88,15 +88,14 @@ locals {
       KeepWork   = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
       ListWork   = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn, local.parked_arn] }
+      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, local.parked_arn] }
     }
     sweep = {
       FindBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
       KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       KeepWork    = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
-      WriteOutput = { actions = ["s3:GetObject", "s3:PutObject"], resources = ["${local.buckets["output"]}/*"] }
-      ListOutput  = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
+      WriteOutput = { actions = ["s3:PutObject"], resources = ["${local.buckets["output"]}/*"] }
       Send        = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
     }
   }
@@ -106,10 +105,10 @@ locals {
     # A transaction of puts needs the right to put:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     scatter = [{ sid = "WriteTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
-    process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
+    process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
     gather  = [{ sid = "ReadTasks", actions = ["dynamodb:Query"], resources = [local.tables["tasks"]] }]
-    bury    = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
-    sweep   = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
+    bury    = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
+    sweep   = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     } : {
     scatter = [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] }]
     process = [
