@@ -163,7 +163,11 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     hold!(ENDS, batch.state.is_final(), "{} is {}", batch.opening.id, batch.state.name());
     let hurt = is_hurt(state, id);
     let any_hurt = state.batches.iter().any(|id| is_hurt(state, id));
-    hold!(ENDS, any_hurt || state.queues[PARKED].messages.is_empty(), "a message was parked for no reason");
+    hold!(
+        ENDS,
+        any_hurt || state.plan.strangers || state.queues[PARKED].messages.is_empty(),
+        "a message was parked for no reason"
+    );
     let summary = state.data.output.read(&id.output_key("summary.json"));
     let summary: Option<Summary> = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
     hold!(EQUALS, summary.is_some(), "{id} has no summary");
@@ -178,7 +182,8 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
             return Ok(());
         }
     };
-    outcomes_are_right(id, file, &summary, &lines, hurt)?;
+    let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
+    outcomes_are_right(id, file, chunk_size, &summary, &lines, hurt)?;
     failed_is_right(state, id, file, &summary, &lines)?;
     let succeeded = lines.iter().filter(|line| line.success).count() as u64;
     let counted = (summary.records.succeeded, summary.records.failed, summary.records.total);
@@ -188,7 +193,14 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     stored(state, number, &lines, hurt)
 }
 
-fn outcomes_are_right(id: &BatchId, file: &File, summary: &Summary, lines: &[Line], hurt: bool) -> Result<(), Broken> {
+fn outcomes_are_right(
+    id: &BatchId,
+    file: &File,
+    chunk_size: usize,
+    summary: &Summary,
+    lines: &[Line],
+    hurt: bool,
+) -> Result<(), Broken> {
     let indexes: Vec<usize> = lines.iter().filter_map(|line| index_of(&line.record)).collect();
     hold!(ONCE, indexes.len() == lines.len(), "{id} has outcomes of records that are not in the file");
     hold!(ONCE, indexes.windows(2).all(|pair| pair[0] < pair[1]), "{id} has outcomes in another order: {indexes:?}");
@@ -200,9 +212,9 @@ fn outcomes_are_right(id: &BatchId, file: &File, summary: &Summary, lines: &[Lin
             return Err(Broken { invariant: ONCE, why: format!("{id} has an outcome of record {index}") });
         };
         hold!(EQUALS, line.record == *record, "{id} gives record {index} as {:?}", line.record);
-        hold!(EQUALS, !line.success || record.is_valid(), "{id} takes the invalid record {index}");
+        hold!(EQUALS, !line.success || record.is_number(), "{id} takes the invalid record {index}");
         let explained = hurt && !line.message.is_empty();
-        let right = line.success == record.is_valid() || explained;
+        let right = line.success == file.succeeds(index, chunk_size) || explained;
         hold!(EQUALS, right, "{id} fails the valid record {index}: {}", line.message);
     }
     let failed = lines.iter().any(|line| !line.success);

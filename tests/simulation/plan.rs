@@ -5,6 +5,9 @@ use fanfold::stage::batches::Condition;
 use fanfold::variant::{BUILT_IN, Variant};
 use fastrand::Rng;
 
+/// The price of a record whose item the table refuses.
+pub const REFUSED: &str = "13.5";
+
 /// A record as the reference model knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -16,6 +19,10 @@ pub struct Record {
 impl Record {
     /// The reference model: what becomes of a record if nothing goes wrong.
     pub fn is_valid(&self) -> bool {
+        self.is_number() && self.price != REFUSED
+    }
+
+    pub fn is_number(&self) -> bool {
         self.price.parse::<f64>().is_ok()
     }
 }
@@ -49,7 +56,7 @@ pub struct File {
 impl File {
     pub fn bytes(&self) -> Vec<u8> {
         let json = |r: &Record| {
-            let price = if r.is_valid() { r.price.clone() } else { format!("\"{}\"", r.price) };
+            let price = if r.is_number() { r.price.clone() } else { format!("\"{}\"", r.price) };
             format!(r#"{{"itemNo":"{}","price":{price},"note":"{}"}}"#, r.key, r.note)
         };
         let lines = |f: &dyn Fn(&Record) -> String| self.records.iter().map(|r| f(r) + "\n").collect::<String>();
@@ -69,6 +76,20 @@ impl File {
             _ => {}
         }
         bytes
+    }
+}
+
+impl File {
+    /// What becomes of a record if nothing goes wrong: of the records of a chunk with one key the last
+    /// one is written, and if the table refuses that, none of them is.
+    pub fn succeeds(&self, index: usize, chunk_size: usize) -> bool {
+        let Some(record) = self.records.get(index) else {
+            return false;
+        };
+        let chunk = index / chunk_size * chunk_size;
+        let chunk = &self.records[chunk..self.records.len().min(chunk + chunk_size)];
+        let last = chunk.iter().rfind(|other| other.key == record.key && other.is_number());
+        record.is_number() && last.is_some_and(Record::is_valid)
     }
 }
 
@@ -106,6 +127,8 @@ pub struct Plan {
     pub sweep: bool,
     /// How often what failed is redriven.
     pub redrives: u32,
+    /// Whether messages come that are none of fanfold's, or of batches that nobody knows.
+    pub strangers: bool,
     /// A call that fails whoever makes it, for so many milliseconds.
     pub outage: Option<(&'static str, i64)>,
 }
@@ -150,7 +173,7 @@ impl Plan {
             poison: None,
         };
         plan.files = vec![file];
-        Self { chunk_size, chaos: Chaos::default(), sweep: false, redrives: 0, outage: None, ..plan }
+        Self { chunk_size, chaos: Chaos::default(), sweep: false, redrives: 0, strangers: false, outage: None, ..plan }
     }
 
     /// The same with a chunk that can not be processed: bury and sweep have to end the batch.
@@ -209,6 +232,7 @@ impl Plan {
             chaos,
             sweep: storm,
             redrives: if storm { rng.u32(..3) } else { 0 },
+            strangers: storm && rng.u32(..10) == 0,
             outage: (storm && rng.u32(..20) == 0).then(|| {
                 let hours = [1, 3, 30][rng.usize(..3)];
                 (CALLS[rng.usize(..CALLS.len())], hours * 3_600_000)

@@ -22,6 +22,7 @@ use fanfold::stage::{Clock, Stores};
 use fanfold::tasks::memory::MemoryTasks;
 
 use super::mutation::{Late, Mutation};
+use super::plan::REFUSED;
 use super::world::{GATHER, Hand, PROCESS};
 
 /// The stores as one invocation sees them.
@@ -100,11 +101,15 @@ impl Channel for SimChannel {
 
 impl Items for Watched<MemoryItems> {
     async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+        let refused = |item: &Item| item.fields.get("price").is_some_and(|price| price.to_string() == REFUSED);
+        let taken: Vec<Item> = items.iter().filter(|item| !refused(item)).cloned().collect();
         if self.hand.has(Mutation::MarkBeforeTheItems) {
-            self.hand.put_off([Late::Items(items.to_vec())]);
-            return Ok(Vec::new());
+            self.hand.put_off([Late::Items(taken)]);
+        } else {
+            self.store.write(&taken).await?;
         }
-        self.store.write(items).await
+        let refused = items.iter().enumerate().filter(|(_, item)| refused(item));
+        Ok(refused.map(|(position, _)| Rejection { position, reason: "the table refuses it".to_owned() }).collect())
     }
 
     async fn read(&self, key: &str) -> Result<Option<Item>> {

@@ -15,8 +15,10 @@ use fanfold::items::Items;
 use fanfold::items::memory::MemoryItems;
 use fanfold::ledger::memory::MemoryLedger;
 use fanfold::ledger::{LastFailure, Ledger};
+use fanfold::model::calls::StageCalls;
 use fanfold::model::error::Result;
-use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::format::Layout;
+use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
 use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, BatchState, Stop, Tally};
 use fanfold::model::schema::RecordSchema;
@@ -27,7 +29,7 @@ use fanfold::stage::gather::Gather;
 use fanfold::stage::process::Process;
 use fanfold::stage::scatter::Scatter;
 use fanfold::stage::sweep::Sweep;
-use fanfold::stage::{Outcome, Stage};
+use fanfold::stage::{Outcome, Stage, Subject};
 use fanfold::tasks::memory::MemoryTasks;
 use fanfold::variant::Parts;
 use fastrand::Rng;
@@ -320,9 +322,34 @@ impl State {
     }
 }
 
+/// Messages that no batch of this deployment comes of.
+fn strangers() -> Vec<(usize, String)> {
+    let id = BatchId::parse("stranger-0123456789ab").unwrap();
+    let input = InputRef {
+        bucket: "another".to_owned(),
+        key: "x.csv".to_owned(),
+        version_id: Some("v".to_owned()),
+        bytes: 1,
+        format: None,
+    };
+    let event = event_of(&input).unwrap();
+    let chunk = ChunkIndex::new(0).unwrap();
+    vec![
+        (SCATTER, "{}".to_owned()),
+        (SCATTER, event.replace("Created", "Removed")),
+        (SCATTER, event.replace("another", INPUT)),
+        (SCATTER, event),
+        (SCATTER, to_body(&RedriveMessage::new(id.clone()))),
+        (SCATTER, to_body(&RedriveMessage::new(id.in_generation(1)))),
+        (PROCESS, "{}".to_owned()),
+        (PROCESS, to_body(&ProcessMessage::new(id.clone(), chunk, 1, Layout::Csv, Timestamp(0)))),
+        (GATHER, to_body(&GatherMessage::new(id))),
+    ]
+}
+
 /// What a function came to.
 enum Ended {
-    Message(Outcome),
+    Message(Outcome, Option<Subject>),
     Sweep(Result<()>),
 }
 
@@ -392,6 +419,11 @@ impl World {
         if state.plan.sweep {
             state.after(SWEEP_SECONDS * 1000, Event::Sweep);
         }
+        if state.plan.strangers {
+            for (queue, body) in strangers() {
+                state.send(queue, Outgoing { body, group: Some("stranger".to_owned()).filter(|_| queue == GATHER) });
+            }
+        }
     }
 
     fn go(&mut self) {
@@ -453,8 +485,8 @@ impl World {
         drop(task.future);
         let mut state = self.state.lock().unwrap();
         state.flush(id);
-        let outcome = match ended {
-            Ended::Message(outcome) => outcome,
+        let (outcome, subject) = match ended {
+            Ended::Message(outcome, subject) => (outcome, subject),
             Ended::Sweep(result) => {
                 state.tell(|| format!("sweep {id} ends: {result:?}"));
                 return;
@@ -488,13 +520,13 @@ impl World {
             return;
         };
         kept.visible_at = now + pause;
-        let (body, attempt) = (kept.body.clone(), kept.receives);
-        if let Outcome::Rejected(error) | Outcome::Retry(error) = &outcome
-            && let Some(subject) = subject_of(queue, &body)
-        {
+        let attempt = kept.receives;
+        if let (Outcome::Rejected(error) | Outcome::Retry(error), Some(subject)) = (&outcome, subject) {
             let failure = LastFailure { attempt, message: error.to_string() };
-            let ledger = state.data.ledger.clone();
-            ledger.note_failure(&subject.0, subject.1, &failure, Timestamp(now)).now_or_never();
+            let (ledger, calls) = (state.data.ledger.clone(), StageCalls { messages: 1, ..StageCalls::default() });
+            ledger.note_failure(&subject.batch, subject.part, &failure, Timestamp(now)).now_or_never();
+            ledger.add_calls(&subject.batch, "process", &calls, Timestamp(now)).now_or_never();
+            ledger.read_calls(&subject.batch).now_or_never();
         }
         state.poll_later(queue, now + pause);
     }
@@ -718,7 +750,9 @@ impl World {
                     chunk_size: plan.variant.chunk_size(plan.chunk_size),
                     width: stores.width,
                 };
-                Box::pin(async move { Ended::Message(stage.handle(&delivery, deadline).await) })
+                Box::pin(async move {
+                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
+                })
             }
             PROCESS => {
                 let items = Watched { store: stores.data.items.clone(), hand: hand.clone() };
@@ -728,12 +762,16 @@ impl World {
                     clock,
                     schema: self.schema.clone(),
                 };
-                Box::pin(async move { Ended::Message(stage.handle(&delivery, deadline).await) })
+                Box::pin(async move {
+                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
+                })
             }
             GATHER => {
                 let output = stores.blob(|data| &data.output);
                 let stage = Gather::<SimStores> { batches, output, clock, width: stores.width };
-                Box::pin(async move { Ended::Message(stage.handle(&delivery, deadline).await) })
+                Box::pin(async move {
+                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
+                })
             }
             _ => {
                 let stage = Bury::<SimStores> {
@@ -743,7 +781,9 @@ impl World {
                     clock,
                     variant: plan.variant.name.to_owned(),
                 };
-                Box::pin(async move { Ended::Message(stage.handle(&delivery, deadline).await) })
+                Box::pin(async move {
+                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
+                })
             }
         }
     }
