@@ -21,6 +21,8 @@ use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{Clock, Stores};
 use fanfold::tasks::memory::MemoryTasks;
 
+use serde_json::Value;
+
 use super::mutation::{Late, Mutation};
 use super::plan::REFUSED;
 use super::world::{GATHER, Hand, PROCESS};
@@ -101,7 +103,8 @@ impl Channel for SimChannel {
 
 impl Items for Watched<MemoryItems> {
     async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
-        let refused = |item: &Item| item.fields.get("price").is_some_and(|price| price.to_string() == REFUSED);
+        let price = |item: &Item| item.fields.get("price").and_then(Value::as_number).map(ToString::to_string);
+        let refused = |item: &Item| price(item).as_deref() == Some(REFUSED);
         let taken: Vec<Item> = items.iter().filter(|item| !refused(item)).cloned().collect();
         if self.hand.has(Mutation::MarkBeforeTheItems) {
             self.hand.put_off([Late::Items(taken)]);
