@@ -7,6 +7,7 @@ pub mod ids;
 pub mod item;
 pub mod message;
 pub mod progress;
+pub mod range;
 pub mod record;
 pub mod schema;
 pub mod summary;

@@ -1,0 +1,39 @@
+//! Chunks that were never copied: ranges of the input object.
+
+use serde::{Deserialize, Serialize};
+
+/// The records of a chunk where they lie: a range of the input's bytes, and the place of its first
+/// record, which its outcome and what is said of it need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Range {
+    /// The first byte, from 0, of the object as it is stored.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+    /// The index of the first record, from 0.
+    pub first: u64,
+    /// The line on which the first record begins, from 1.
+    pub line: u64,
+    /// The column at which it begins, from 1, in bytes. Only a JSON document has more than one record
+    /// on a line.
+    #[serde(default = "first_column", skip_serializing_if = "is_first_column")]
+    pub column: u64,
+}
+
+/// A range that becomes a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// Where its records lie.
+    #[serde(flatten)]
+    pub range: Range,
+    /// How many they are.
+    pub records: u32,
+}
+
+fn first_column() -> u64 {
+    1
+}
+
+fn is_first_column(column: &u64) -> bool {
+    *column == 1
+}
