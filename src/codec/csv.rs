@@ -6,6 +6,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
 
 use super::{not_utf8, too_large};
+use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES, fits};
 use crate::model::summary::Fault;
 
@@ -15,15 +16,21 @@ const MAX_FIELDS: usize = 64 * 1024;
 // The ledger keeps the header in the batch's item, which holds 400 KB.
 const MAX_HEADER_BYTES: usize = 64 * 1024;
 
-/// Reads rows from pieces of a file.
+/// Reads records from pieces of a file.
 pub struct CsvRecords {
-    core: Box<Reader>,
-    row: Row,
+    rows: Rows,
     columns: Option<Vec<String>>,
     key_field: String,
     next: u64,
-    /// Bytes taken so far, for places in messages.
+}
+
+/// Puts rows together from pieces of a file.
+pub(super) struct Rows {
+    core: Box<Reader>,
+    row: Row,
+    /// The byte of the file that comes next, for places in messages.
     offset: u64,
+    fresh: bool,
 }
 
 /// The row that is being read.
@@ -32,7 +39,7 @@ struct Row {
     ends: Vec<usize>,
     byte_count: usize,
     field_count: usize,
-    /// Whether any byte of the row was seen, and where it began.
+    /// Whether any byte of the row was seen, and where it began: line and byte.
     start: Option<(u64, u64)>,
     oversize: bool,
 }
@@ -40,20 +47,16 @@ struct Row {
 impl CsvRecords {
     /// A reader of a file whose header must name `key_field`.
     pub fn new(key_field: &str) -> Self {
+        Self { rows: Rows::new(1, 0), columns: None, key_field: key_field.to_owned(), next: 0 }
+    }
+
+    /// A reader of some rows of a file with these columns.
+    pub fn part(columns: &[String], range: &Range) -> Self {
         Self {
-            core: Box::new(Reader::new()),
-            row: Row {
-                bytes: vec![0; BYTES],
-                ends: vec![0; FIELDS],
-                byte_count: 0,
-                field_count: 0,
-                start: None,
-                oversize: false,
-            },
-            columns: None,
-            key_field: key_field.to_owned(),
-            next: 0,
-            offset: 0,
+            rows: Rows::new(range.line, range.offset),
+            columns: Some(columns.to_vec()),
+            key_field: String::new(),
+            next: range.first,
         }
     }
 
@@ -62,28 +65,35 @@ impl CsvRecords {
         self.columns.as_deref()
     }
 
+    pub(super) fn rows(&mut self) -> &mut Rows {
+        &mut self.rows
+    }
+
     /// Reads the next piece.
     ///
     /// # Errors
     /// A fault with line and byte if the text is not UTF-8 or the header can not be used.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         while !bytes.is_empty() {
-            // Line ends between rows go in by themselves, so that a row's first line is known.
-            let blank = bytes.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-            let piece = match (self.row.start, blank) {
-                (None, 0) => {
-                    self.row.start = Some((self.core.line(), self.offset));
-                    // The engine leaves out a byte order mark that it is given at once. The file's
-                    // own is gone already, and how pieces are cut must not matter.
-                    if self.offset == 0 { &bytes[..1] } else { bytes }
-                }
-                (None, blank) => &bytes[..blank],
-                (Some(_), _) => bytes,
-            };
-            let taken = self.read(piece, out)?;
+            let (taken, complete) = self.rows.read(bytes);
             bytes = &bytes[taken..];
+            if complete {
+                self.complete(out)?;
+            }
         }
         Ok(())
+    }
+
+    /// Reads the next piece as far as the header goes; says how much of it that is.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_header(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        let (taken, complete) = self.rows.read(bytes);
+        if complete {
+            self.complete(&mut Vec::new())?;
+        }
+        Ok(taken)
     }
 
     /// Reads the last row, which need not end with a line end.
@@ -91,48 +101,20 @@ impl CsvRecords {
     /// # Errors
     /// A fault if a quote is still open.
     pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
-        let Some((line, byte)) = self.row.start else {
-            return Ok(());
-        };
-        // A line end ends the row, unless it stands inside quotes.
-        while self.row.start.is_some() {
-            let taken = self.read(b"\n", out)?;
-            if taken == 1 && self.row.start.is_some() {
-                let message =
-                    format!("line {line}, byte {byte}: a quote in this row is not closed before the file ends");
-                return Err(Fault::new("OPEN_QUOTE", message));
-            }
-        }
-        Ok(())
-    }
-
-    /// One step of the engine; says how many bytes it took.
-    fn read(&mut self, piece: &[u8], out: &mut Vec<Entry>) -> Result<usize, Fault> {
-        let row = &mut self.row;
-        let (result, taken, wrote, ended) =
-            self.core.read_record(piece, &mut row.bytes[row.byte_count..], &mut row.ends[row.field_count..]);
-        self.offset += taken as u64;
-        row.byte_count += wrote;
-        row.field_count += ended;
-        match result {
-            ReadRecordResult::InputEmpty | ReadRecordResult::End => {}
-            ReadRecordResult::OutputFull => row.more_bytes(),
-            ReadRecordResult::OutputEndsFull => row.more_fields(),
-            ReadRecordResult::Record => self.complete(out)?,
-        }
-        Ok(taken)
+        if self.rows.finish()? { self.complete(out) } else { Ok(()) }
     }
 
     fn complete(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
-        let (line, byte) = self.row.start.unwrap_or((self.core.line(), self.offset));
+        let Rows { row, .. } = &mut self.rows;
+        let (line, byte) = row.place();
         let place = format_args!("line {line}, byte {byte}");
         if let Some(columns) = &self.columns {
-            out.push(if self.row.oversize {
+            out.push(if row.oversize {
                 Entry::faulty(self.next, None, too_large(place))
             } else {
-                let cells = self.row.cells().ok_or_else(|| not_utf8(place))?;
+                let cells = row.cells()?;
                 let record = Object(columns, &cells);
-                if cells.len() == columns.len() && !fits(&record, self.row.byte_count) {
+                if cells.len() == columns.len() && !fits(&record, row.byte_count) {
                     Entry::faulty(self.next, None, too_large(place))
                 } else {
                     entry(self.next, line, record)
@@ -140,11 +122,113 @@ impl CsvRecords {
             });
             self.next += 1;
         } else {
-            let cells = self.row.cells().ok_or_else(|| not_utf8(place))?;
-            self.columns = Some(header(&cells, &self.key_field, self.row.oversize)?);
+            self.columns = Some(header(&row.cells()?, &self.key_field, row.oversize)?);
         }
+        row.clear();
+        Ok(())
+    }
+}
+
+impl Rows {
+    fn new(line: u64, offset: u64) -> Self {
+        let mut core = Box::new(Reader::new());
+        core.set_line(line);
+        let row = Row {
+            bytes: vec![0; BYTES],
+            ends: vec![0; FIELDS],
+            byte_count: 0,
+            field_count: 0,
+            start: None,
+            oversize: false,
+        };
+        Self { core, row, offset, fresh: true }
+    }
+
+    /// Goes to another place, where a row begins.
+    pub fn seek(&mut self, line: u64, offset: u64) {
+        self.core.set_line(line);
+        self.offset = offset;
+    }
+
+    /// The place of the next byte: its line and which byte of the file it is.
+    pub fn place(&self) -> (u64, u64) {
+        (self.core.line(), self.offset)
+    }
+
+    /// Reads to the end of a row or of the piece; says how many bytes it took, and whether the row
+    /// is complete.
+    pub fn read(&mut self, bytes: &[u8]) -> (usize, bool) {
+        let mut all = 0;
+        while all < bytes.len() {
+            let rest = &bytes[all..];
+            // Line ends between rows go in by themselves, so that a row's first line is known.
+            let blank = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
+            let piece = match (self.row.start, blank) {
+                (None, 0) => {
+                    self.row.start = Some(self.place());
+                    // The engine leaves out a byte order mark that it is given at once. The file's
+                    // own is gone already, and how pieces are cut must not matter.
+                    if self.fresh { &rest[..1] } else { rest }
+                }
+                (None, blank) => &rest[..blank],
+                (Some(_), _) => rest,
+            };
+            let (taken, complete) = self.step(piece);
+            all += taken;
+            if complete {
+                return (all, true);
+            }
+        }
+        (all, false)
+    }
+
+    /// Ends the last row, if there is one.
+    ///
+    /// # Errors
+    /// A fault if a quote is still open.
+    pub fn finish(&mut self) -> Result<bool, Fault> {
+        let Some((line, byte)) = self.row.start else {
+            return Ok(false);
+        };
+        // A line end ends the row, unless it stands inside quotes.
+        loop {
+            match self.step(b"\n") {
+                (_, true) => return Ok(true),
+                (0, false) => {}
+                _ => {
+                    let message =
+                        format!("line {line}, byte {byte}: a quote in this row is not closed before the file ends");
+                    return Err(Fault::new("OPEN_QUOTE", message));
+                }
+            }
+        }
+    }
+
+    /// Lets go of a row that is complete.
+    ///
+    /// # Errors
+    /// A fault if the row is not UTF-8, as far as it is kept.
+    pub fn skip(&mut self) -> Result<(), Fault> {
+        self.row.cells()?;
         self.row.clear();
         Ok(())
+    }
+
+    /// One step of the engine; says how many bytes it took, and whether a row is complete.
+    fn step(&mut self, piece: &[u8]) -> (usize, bool) {
+        let row = &mut self.row;
+        let (result, taken, wrote, ended) =
+            self.core.read_record(piece, &mut row.bytes[row.byte_count..], &mut row.ends[row.field_count..]);
+        self.fresh = false;
+        self.offset += taken as u64;
+        row.byte_count += wrote;
+        row.field_count += ended;
+        match result {
+            ReadRecordResult::InputEmpty | ReadRecordResult::End | ReadRecordResult::Record => {}
+            ReadRecordResult::OutputFull => row.more_bytes(),
+            ReadRecordResult::OutputEndsFull => row.more_fields(),
+        }
+        (taken, result == ReadRecordResult::Record)
     }
 }
 
@@ -175,16 +259,24 @@ impl Row {
         }
     }
 
-    /// The fields as text, unless one of them is not UTF-8. Of a row too large, nothing.
-    fn cells(&self) -> Option<Vec<&str>> {
+    fn place(&self) -> (u64, u64) {
+        self.start.unwrap_or_default()
+    }
+
+    /// The fields as text. Of a row too large, nothing.
+    fn cells(&self) -> Result<Vec<&str>, Fault> {
         if self.oversize {
-            return Some(Vec::new());
+            return Ok(Vec::new());
         }
         let mut from = 0;
         self.ends[..self.field_count]
             .iter()
-            .map(|&end| std::str::from_utf8(&self.bytes[std::mem::replace(&mut from, end)..end]).ok())
-            .collect()
+            .map(|&end| std::str::from_utf8(&self.bytes[std::mem::replace(&mut from, end)..end]))
+            .collect::<Result<_, _>>()
+            .map_err(|_| {
+                let (line, byte) = self.place();
+                not_utf8(format_args!("line {line}, byte {byte}"))
+            })
     }
 }
 

@@ -1,16 +1,17 @@
-//! The JSON document `{"records":[{…},…]}`, read element by element. The scanner finds where each
+//! The JSON document `{"records":[{…},…]}`, read element by element. The machine here finds where each
 //! value ends, serde_json says whether it is one; other members are checked and skipped.
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{not_utf8, reason, too_large};
+use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES};
 use crate::model::summary::Fault;
 
 const MEMBER: &str = "records";
 
-/// Where the scanner stands in the document.
+/// Where the machine stands in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Start,
@@ -26,11 +27,12 @@ enum At {
     End,
 }
 
-/// A line and a column, both from 1, the column in bytes.
+/// A line and a column, both from 1, the column in bytes; and which byte of the file that is, from 0.
 #[derive(Debug, Clone, Copy)]
-struct Position {
-    line: u64,
-    column: u64,
+pub(super) struct Position {
+    pub line: u64,
+    pub column: u64,
+    pub offset: u64,
 }
 
 impl std::fmt::Display for Position {
@@ -39,37 +41,83 @@ impl std::fmt::Display for Position {
     }
 }
 
-/// Reads elements from pieces of a document.
+/// Reads records from pieces of a document.
+#[derive(Default)]
 pub struct JsonRecords {
-    at: At,
-    position: Position,
-    value: Option<Scan>,
-    records_next: bool,
-    seen_records: bool,
+    document: Document,
     next: u64,
 }
 
-impl Default for JsonRecords {
-    fn default() -> Self {
-        Self {
-            at: At::Start,
-            position: Position { line: 1, column: 1 },
-            value: None,
-            records_next: false,
-            seen_records: false,
-            next: 0,
-        }
-    }
-}
-
 impl JsonRecords {
+    /// A reader of some elements of a document.
+    pub fn part(range: &Range) -> Self {
+        let position = Position { line: range.line, column: range.column, offset: range.offset };
+        Self { document: Document { at: At::Element, part: true, position, ..Document::default() }, next: range.first }
+    }
+
     /// Reads the next piece.
     ///
     /// # Errors
     /// A fault with line and column where the document stops being one.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
+        self.document.push(bytes, |element, _| {
+            out.push(element.entry(self.next)?);
+            self.next += 1;
+            Ok(())
+        })
+    }
+
+    /// Says that the document ends here. A file of nothing but white space has no records.
+    ///
+    /// # Errors
+    /// A fault if the document is not complete or has no `records`.
+    pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
+        if self.document.part {
+            // A number at the end has nothing after it that would end it.
+            self.push(b" ", out)?;
+        }
+        self.document.finish()
+    }
+}
+
+/// A document that is being read, whatever is done with its elements.
+pub(super) struct Document {
+    at: At,
+    position: Position,
+    value: Option<Value>,
+    records_next: bool,
+    seen_records: bool,
+    /// Whether there are only elements, and nothing around them.
+    part: bool,
+}
+
+impl Default for Document {
+    fn default() -> Self {
+        Self {
+            at: At::Start,
+            position: Position { line: 1, column: 1, offset: 0 },
+            value: None,
+            records_next: false,
+            seen_records: false,
+            part: false,
+        }
+    }
+}
+
+impl Document {
+    /// Says that so many bytes stand before the document and have no column.
+    pub fn skip(&mut self, bytes: usize) {
+        self.position.offset += bytes as u64;
+    }
+
+    /// Reads the next piece. `sink` gets each complete element, and the place of the byte after it.
+    ///
+    /// # Errors
+    /// A fault with line and column where the document stops being one, and those of `sink`.
+    pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&Value, u64) -> Result<(), Fault>) -> Result<(), Fault> {
         for &byte in bytes {
-            self.step(byte, out)?;
+            self.step(byte, &mut sink)?;
+            self.position.offset += 1;
             if byte == b'\n' {
                 self.position.line += 1;
                 self.position.column = 1;
@@ -87,6 +135,7 @@ impl JsonRecords {
     pub fn finish(&mut self) -> Result<(), Fault> {
         match self.at {
             At::Start => Ok(()),
+            At::AfterElement if self.part => Ok(()),
             At::End if self.seen_records => Ok(()),
             At::End => Err(Fault::new(
                 "NO_RECORDS",
@@ -99,13 +148,13 @@ impl JsonRecords {
         }
     }
 
-    fn step(&mut self, byte: u8, out: &mut Vec<Entry>) -> Result<(), Fault> {
-        if let Some(scan) = &mut self.value {
-            match scan.step(byte) {
+    fn step(&mut self, byte: u8, sink: &mut impl FnMut(&Value, u64) -> Result<(), Fault>) -> Result<(), Fault> {
+        if let Some(value) = &mut self.value {
+            match value.step(byte) {
                 Step::Inside => return Ok(()),
-                Step::Last => return self.complete(out),
+                Step::Last => return self.complete(self.position.offset + 1, sink),
                 // A number ends at the first byte that is not its own: that byte is still to be read.
-                Step::Past => self.complete(out)?,
+                Step::Past => self.complete(self.position.offset, sink)?,
             }
         }
         if matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
@@ -132,32 +181,31 @@ impl JsonRecords {
     }
 
     fn begin(&mut self, at: At, byte: u8) -> At {
-        self.value = Some(Scan::new(byte, self.position));
+        self.value = Some(Value::new(byte, self.position));
         at
     }
 
-    fn complete(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
-        let Some(scan) = self.value.take() else {
+    fn complete(&mut self, end: u64, sink: &mut impl FnMut(&Value, u64) -> Result<(), Fault>) -> Result<(), Fault> {
+        let Some(value) = self.value.take() else {
             return Ok(());
         };
         self.at = match self.at {
             At::Key => {
-                let key: String = scan.parse()?;
+                let key: String = value.parse()?;
                 self.records_next = key == MEMBER;
                 if self.records_next && std::mem::replace(&mut self.seen_records, true) {
-                    let message = format!("{}: the document has a second member {MEMBER:?}", scan.start);
+                    let message = format!("{}: the document has a second member {MEMBER:?}", value.start);
                     return Err(Fault::new("BROKEN_JSON", message));
                 }
                 At::Colon
             }
             At::Element => {
-                out.push(scan.entry(self.next)?);
-                self.next += 1;
+                sink(&value, end)?;
                 At::AfterElement
             }
             _ => {
-                if !scan.oversize {
-                    scan.parse::<IgnoredAny>()?;
+                if !value.oversize {
+                    value.parse::<IgnoredAny>()?;
                 }
                 At::AfterMember
             }
@@ -190,7 +238,7 @@ enum Step {
 }
 
 /// A value that is being read.
-struct Scan {
+pub(super) struct Value {
     start: Position,
     text: Vec<u8>,
     oversize: bool,
@@ -207,7 +255,7 @@ enum Kind {
     Bare,
 }
 
-impl Scan {
+impl Value {
     fn new(first: u8, start: Position) -> Self {
         let kind = match first {
             b'{' | b'[' => Kind::Nested,
@@ -272,12 +320,29 @@ impl Scan {
         if self.oversize {
             return Ok(Entry::faulty(index, None, too_large(place)));
         }
-        let record = one_line(self.parse::<&RawValue>()?);
+        let record = one_line(self.raw()?);
         Ok(if self.text[0] == b'{' {
             Entry::decoded(index, record)
         } else {
             Entry { index, record, fault: Some(format!("{place}: the element is not an object")) }
         })
+    }
+
+    /// Where the value begins.
+    pub fn start(&self) -> Position {
+        self.start
+    }
+
+    /// Says whether an element is one: what [`entry`](Self::entry) would say, and makes no entry.
+    ///
+    /// # Errors
+    /// A fault where it stops being JSON; of an element too large to be kept, none.
+    pub fn check(&self) -> Result<(), Fault> {
+        if self.oversize { Ok(()) } else { self.raw().map(drop) }
+    }
+
+    fn raw(&self) -> Result<&RawValue, Fault> {
+        self.parse()
     }
 
     fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Fault> {

@@ -4,6 +4,7 @@ use serde_json::value::RawValue;
 
 use super::lines::Lines;
 use super::{not_utf8, reason, too_large};
+use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES};
 use crate::model::summary::Fault;
 
@@ -26,6 +27,12 @@ impl Default for JsonlRecords {
 }
 
 impl JsonlRecords {
+    /// A reader of some lines of a file.
+    pub fn part(range: &Range) -> Self {
+        let place = Place { next: range.first, line: range.line.saturating_sub(1) };
+        Self { lines: Lines::new(MAX_RECORD_BYTES), place }
+    }
+
     /// Reads the next piece.
     ///
     /// # Errors
@@ -50,10 +57,9 @@ impl Place {
         let entry = match line {
             None => Entry::faulty(self.next, None, too_large(place)),
             Some(bytes) => {
-                let text = std::str::from_utf8(bytes).map_err(|_| not_utf8(place))?.trim();
-                if text.is_empty() {
+                let Some(text) = text(bytes, self.line)? else {
                     return Ok(());
-                }
+                };
                 match serde_json::from_str::<&RawValue>(text) {
                     Ok(record) if text.starts_with('{') => Entry::decoded(self.next, record.to_owned()),
                     Ok(_) => Entry::faulty(self.next, Some(text), format!("{place}: the line is not a JSON object")),
@@ -69,4 +75,13 @@ impl Place {
         out.push(entry);
         Ok(())
     }
+}
+
+/// A line's text without white space around it; none if it is blank.
+///
+/// # Errors
+/// A fault with the line's number if it is not UTF-8.
+pub(super) fn text(line: &[u8], number: u64) -> Result<Option<&str>, Fault> {
+    let text = std::str::from_utf8(line).map_err(|_| not_utf8(format_args!("line {number}")))?.trim();
+    Ok(Some(text).filter(|text| !text.is_empty()))
 }

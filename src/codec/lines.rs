@@ -18,7 +18,7 @@ impl Lines {
     /// # Errors
     /// The first error of `sink`.
     pub fn push<E>(&mut self, mut bytes: &[u8], mut sink: impl FnMut(Option<&[u8]>) -> Result<(), E>) -> Result<(), E> {
-        while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
             let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
             bytes = rest;
             if self.partial.is_empty() && !self.dropped && line.len() <= self.limit {

@@ -8,12 +8,49 @@ pub mod jsonl;
 pub mod lines;
 pub mod outputs;
 pub mod s3_event;
+pub mod scan;
 
 use crate::model::format::{InputFormat, Layout};
+use crate::model::range::Range;
 use crate::model::record::Entry;
 use crate::model::summary::Fault;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Leaves out a byte order mark at the beginning of a file, which may come in pieces as everything
+/// else.
+#[derive(Default)]
+struct Mark {
+    matched: usize,
+    past: bool,
+}
+
+impl Mark {
+    /// What there is to read when the next piece comes: what was held back, and the rest.
+    fn strip<'a>(&mut self, bytes: &'a [u8]) -> (&'static [u8], &'a [u8]) {
+        if self.past {
+            return (&[], bytes);
+        }
+        let same = BYTE_ORDER_MARK[self.matched..].iter().zip(bytes).take_while(|(a, b)| a == b).count();
+        self.matched += same;
+        let rest = &bytes[same..];
+        self.past = self.found() || !rest.is_empty();
+        (if self.past { self.held() } else { &[] }, rest)
+    }
+
+    /// What there is to read when no piece comes any more.
+    fn finish(&mut self) -> &'static [u8] {
+        if std::mem::replace(&mut self.past, true) { &[] } else { self.held() }
+    }
+
+    fn held(&self) -> &'static [u8] {
+        if self.found() { &[] } else { &BYTE_ORDER_MARK[..self.matched] }
+    }
+
+    fn found(&self) -> bool {
+        self.matched == BYTE_ORDER_MARK.len()
+    }
+}
 
 /// A decoder of one layout.
 enum Records {
@@ -27,7 +64,7 @@ enum Records {
 pub struct Decoder {
     records: Records,
     gunzip: Option<gzip::Gunzip>,
-    head: Option<Vec<u8>>,
+    mark: Mark,
 }
 
 impl Decoder {
@@ -40,7 +77,22 @@ impl Decoder {
                 Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::default()),
             },
             gunzip: format.gzip.then(gzip::Gunzip::default),
-            head: Some(Vec::new()),
+            mark: Mark::default(),
+        }
+    }
+
+    /// A decoder of some records of an uncompressed file, which [`scan::Scanner`] has found: of the bytes
+    /// of `range` it makes the entries that a decoder of the whole file makes of them. `columns` are
+    /// those of a CSV file.
+    pub fn part(layout: Layout, columns: &[String], range: &Range) -> Self {
+        Self {
+            records: match layout {
+                Layout::Csv => Records::Csv(csv::CsvRecords::part(columns, range)),
+                Layout::Json => Records::Json(json::JsonRecords::part(range)),
+                Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::part(range)),
+            },
+            gunzip: None,
+            mark: Mark { matched: 0, past: true },
         }
     }
 
@@ -65,12 +117,11 @@ impl Decoder {
         if let Some(gunzip) = self.gunzip.take() {
             gunzip.finish(|plain| self.push_plain(plain, out))?;
         }
-        if let Some(head) = self.head.take() {
-            self.push_records(&head, out)?;
-        }
+        let held = self.mark.finish();
+        self.push_records(held, out)?;
         match &mut self.records {
             Records::Csv(records) => records.finish(out),
-            Records::Json(records) => records.finish(),
+            Records::Json(records) => records.finish(out),
             Records::Jsonl(records) => records.finish(out),
         }
     }
@@ -83,18 +134,16 @@ impl Decoder {
         }
     }
 
-    /// Leaves out a byte order mark, which may come in pieces as everything else.
     fn push_plain(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
-        let Some(mut head) = self.head.take() else {
+        if self.mark.past {
             return self.push_records(bytes, out);
-        };
-        head.extend_from_slice(bytes);
-        if head.len() < BYTE_ORDER_MARK.len() && BYTE_ORDER_MARK.starts_with(&head) {
-            self.head = Some(head);
-            return Ok(());
         }
-        let body = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&head);
-        self.push_records(body, out)
+        let (held, rest) = self.mark.strip(bytes);
+        if let (true, Records::Csv(records)) = (self.mark.found(), &mut self.records) {
+            records.rows().seek(1, BYTE_ORDER_MARK.len() as u64);
+        }
+        self.push_records(held, out)?;
+        self.push_records(rest, out)
     }
 
     fn push_records(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {

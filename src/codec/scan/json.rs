@@ -1,0 +1,31 @@
+//! A JSON document: the decoder's own machine, which makes no entries here.
+
+use super::{Chunks, Place};
+use crate::codec::json::Document;
+use crate::model::range::Claim;
+use crate::model::summary::Fault;
+
+/// Finds elements.
+#[derive(Default)]
+pub struct JsonScan {
+    document: Document,
+}
+
+impl JsonScan {
+    pub fn skip(&mut self, bytes: usize) {
+        self.document.skip(bytes);
+    }
+
+    pub fn push(&mut self, bytes: &[u8], chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {
+        self.document.push(bytes, |element, end| {
+            element.check()?;
+            let start = element.start();
+            chunks.add(end, || Place { offset: start.offset, line: start.line, column: start.column }, out);
+            Ok(())
+        })
+    }
+
+    pub fn finish(&mut self) -> Result<(), Fault> {
+        self.document.finish()
+    }
+}

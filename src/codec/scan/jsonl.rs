@@ -1,0 +1,68 @@
+//! JSON Lines: every line that is not blank is a record.
+
+use memchr::memchr;
+
+use super::rows::{Reading, Row};
+use crate::codec::jsonl::text;
+use crate::codec::lines::Lines;
+use crate::model::record::MAX_RECORD_BYTES;
+use crate::model::summary::Fault;
+
+/// A line that is read as the decoder reads it.
+pub struct JsonLine {
+    lines: Lines,
+    number: u64,
+}
+
+impl Default for JsonLine {
+    fn default() -> Self {
+        Self { lines: Lines::new(MAX_RECORD_BYTES), number: 1 }
+    }
+}
+
+impl Row for JsonLine {
+    fn separates(byte: u8) -> bool {
+        byte == b'\n'
+    }
+
+    #[inline]
+    fn end(piece: &[u8], start: usize) -> Option<usize> {
+        memchr(b'\n', &piece[start..]).map(|length| start + length)
+    }
+
+    fn is_plain(first: u8) -> bool {
+        first.is_ascii_graphic()
+    }
+
+    fn begin(&mut self, line: u64, _: u64) {
+        self.number = line;
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<(usize, Reading), Fault> {
+        let taken = Self::end(bytes, 0).map_or(bytes.len(), |end| end + 1);
+        let (number, mut reading) = (self.number, Reading::Open);
+        self.lines.push(&bytes[..taken], |line| {
+            reading = read(line, number)?;
+            Ok(())
+        })?;
+        Ok((taken, reading))
+    }
+
+    fn finish(&mut self) -> Result<Reading, Fault> {
+        let (number, mut reading) = (self.number, Reading::Blank);
+        self.lines.finish(|line| {
+            reading = read(line, number)?;
+            Ok(())
+        })?;
+        Ok(reading)
+    }
+}
+
+/// A line too large to be kept is a record, whatever is in it.
+fn read(line: Option<&[u8]>, number: u64) -> Result<Reading, Fault> {
+    let blank = match line {
+        Some(line) => text(line, number)?.is_none(),
+        None => false,
+    };
+    Ok(if blank { Reading::Blank } else { Reading::Record })
+}

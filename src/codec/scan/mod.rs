@@ -1,0 +1,177 @@
+//! Finds chunks of an uncompressed input file without making records of it. What [`Decoder::part`]
+//! makes of all chunks is what a [`Decoder`] makes of the whole file.
+//!
+//! [`Decoder`]: super::Decoder
+//! [`Decoder::part`]: super::Decoder::part
+
+mod csv;
+mod json;
+mod jsonl;
+mod rows;
+
+use super::Mark;
+use crate::model::format::Layout;
+use crate::model::range::{Claim, Range};
+use crate::model::summary::Fault;
+
+/// Finds the ranges of a file's chunks. Feed it with [`push`](Self::push), then
+/// [`finish`](Self::finish) it. After a fault it is spent.
+///
+/// Ranges ascend and do not overlap. One begins with the first byte of its first record and ends
+/// with the last byte of its last one; what stands between records belongs to no range.
+pub struct Scanner {
+    layout: Scan,
+    mark: Mark,
+    chunks: Chunks,
+}
+
+enum Scan {
+    Csv(csv::CsvScan),
+    Json(json::JsonScan),
+    Jsonl(rows::Rows<jsonl::JsonLine>),
+}
+
+impl Scanner {
+    /// A scanner of a file of this layout; of CSV, one whose header must name `key_field`. A chunk
+    /// is complete when it holds `chunk_size` records, or when with the next one it would hold more
+    /// than `chunk_bytes`; a record that is larger than that is a chunk of its own.
+    pub fn new(layout: Layout, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {
+        Self {
+            layout: match layout {
+                Layout::Csv => Scan::Csv(csv::CsvScan::new(key_field)),
+                Layout::Json => Scan::Json(json::JsonScan::default()),
+                Layout::Jsonl => Scan::Jsonl(rows::Rows::new(jsonl::JsonLine::default())),
+            },
+            mark: Mark::default(),
+            chunks: Chunks::new(chunk_size, chunk_bytes),
+        }
+    }
+
+    /// Takes the next piece of the file and appends the chunks that it completes to `out`.
+    ///
+    /// # Errors
+    /// The fault that a decoder finds in the file; the chunks of the records before it are in `out`.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Claim>) -> Result<(), Fault> {
+        let past = self.mark.past;
+        let (held, rest) = self.mark.strip(bytes);
+        if !past && self.mark.found() {
+            self.skip_mark();
+        }
+        let pushed = self.scan(held, out).and_then(|()| self.scan(rest, out));
+        self.ended(pushed, out)
+    }
+
+    /// Says that the file ends here, and appends the last chunk.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), for a file that ends too early.
+    pub fn finish(&mut self, out: &mut Vec<Claim>) -> Result<(), Fault> {
+        let held = self.mark.finish();
+        let finished = self.scan(held, out).and_then(|()| match &mut self.layout {
+            Scan::Csv(scan) => scan.finish(&mut self.chunks, out),
+            Scan::Json(scan) => scan.finish(),
+            Scan::Jsonl(rows) => rows.finish(&mut self.chunks, out),
+        });
+        self.chunks.close(out);
+        finished
+    }
+
+    /// The columns of a CSV file, once its header is read.
+    pub fn columns(&self) -> Option<&[String]> {
+        match &self.layout {
+            Scan::Csv(scan) => scan.columns(),
+            Scan::Json(_) | Scan::Jsonl(_) => None,
+        }
+    }
+
+    /// How many bytes of a CSV file tell its columns, a byte order mark and all line ends before the
+    /// header included; no record begins in them. 0 until they are known, and of other layouts.
+    pub fn header(&self) -> u64 {
+        match &self.layout {
+            Scan::Csv(scan) => scan.header(),
+            Scan::Json(_) | Scan::Jsonl(_) => 0,
+        }
+    }
+
+    fn scan(&mut self, bytes: &[u8], out: &mut Vec<Claim>) -> Result<(), Fault> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        match &mut self.layout {
+            Scan::Csv(scan) => scan.push(bytes, &mut self.chunks, out),
+            Scan::Json(scan) => scan.push(bytes, &mut self.chunks, out),
+            Scan::Jsonl(rows) => rows.push(bytes, &mut self.chunks, out),
+        }
+    }
+
+    fn ended(&mut self, result: Result<(), Fault>, out: &mut Vec<Claim>) -> Result<(), Fault> {
+        if result.is_err() {
+            self.chunks.close(out);
+        }
+        result
+    }
+
+    fn skip_mark(&mut self) {
+        let mark = super::BYTE_ORDER_MARK.len();
+        match &mut self.layout {
+            Scan::Csv(scan) => scan.skip(mark),
+            Scan::Json(scan) => scan.skip(mark),
+            Scan::Jsonl(rows) => rows.seek(1, mark as u64),
+        }
+    }
+}
+
+/// Where a record begins.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    offset: u64,
+    line: u64,
+    column: u64,
+}
+
+/// Puts records together to chunks.
+struct Chunks {
+    size: u32,
+    bytes: u64,
+    open: Option<Claim>,
+    next: u64,
+}
+
+impl Chunks {
+    fn new(size: usize, bytes: usize) -> Self {
+        Self { size: u32::try_from(size.max(1)).unwrap_or(u32::MAX), bytes: bytes as u64, open: None, next: 0 }
+    }
+
+    /// Adds the record that ends before `end`. Only of a chunk's first record the place is asked.
+    #[inline]
+    fn add(&mut self, end: u64, place: impl FnOnce() -> Place, out: &mut Vec<Claim>) {
+        if let Some(claim) = &mut self.open {
+            let length = end - claim.range.offset;
+            if length <= self.bytes {
+                claim.range.length = length;
+                claim.records += 1;
+                if claim.records >= self.size || length == self.bytes {
+                    self.close(out);
+                }
+                return;
+            }
+        }
+        self.close(out);
+        let Place { offset, line, column } = place();
+        self.open =
+            Some(Claim { range: Range { offset, length: end - offset, first: self.next, line, column }, records: 1 });
+        if self.size == 1 || end - offset >= self.bytes {
+            self.close(out);
+        }
+    }
+
+    fn close(&mut self, out: &mut Vec<Claim>) {
+        if let Some(claim) = self.open.take() {
+            self.next += u64::from(claim.records);
+            out.push(claim);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,184 @@
+//! Rows of text. Those that lie in one piece, which are nearly all, are only looked at for their
+//! ends; the others, and those that may not be what they seem, are read as a decoder reads them.
+
+use super::{Chunks, Place};
+use crate::model::range::Claim;
+use crate::model::summary::Fault;
+
+/// What is validated at a time: little enough to stay in the cache for the search of line ends.
+const BLOCK: usize = 32 * 1024;
+
+/// What a layout knows of its rows.
+pub trait Row {
+    /// Whether this byte stands between rows.
+    fn separates(byte: u8) -> bool;
+
+    /// Where the line end stands that ends the row at `start`, if the row ends in this piece.
+    fn end(piece: &[u8], start: usize) -> Option<usize>;
+
+    /// Whether a row of UTF-8 text that begins with this byte is a record whatever follows.
+    fn is_plain(first: u8) -> bool;
+
+    /// Begins to read a row.
+    fn begin(&mut self, line: u64, offset: u64);
+
+    /// Reads the row to its line end, or all of the piece; says how many bytes that is.
+    fn read(&mut self, bytes: &[u8]) -> Result<(usize, Reading), Fault>;
+
+    /// Reads the end of the row that ends with the file.
+    fn finish(&mut self) -> Result<Reading, Fault>;
+}
+
+/// What a row turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// There is more of it to come.
+    Open,
+    /// Nothing.
+    Blank,
+    /// A record.
+    Record,
+}
+
+/// Finds the rows of a file.
+pub struct Rows<R> {
+    row: R,
+    /// The place of the next byte.
+    offset: u64,
+    line: u64,
+    /// Where the row began whose end has not come yet.
+    open: Option<Place>,
+}
+
+impl<R: Row> Rows<R> {
+    pub fn new(row: R) -> Self {
+        Self { row, offset: 0, line: 1, open: None }
+    }
+
+    pub fn row(&self) -> &R {
+        &self.row
+    }
+
+    pub fn row_mut(&mut self) -> &mut R {
+        &mut self.row
+    }
+
+    /// Goes to the place of the next byte.
+    pub fn seek(&mut self, line: u64, offset: u64) {
+        (self.line, self.offset) = (line, offset);
+    }
+
+    pub fn push(&mut self, bytes: &[u8], chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {
+        let mut piece = Piece { bytes, offset: self.offset, line: self.line, counted: 0, valid: 0 };
+        let begun = self.go_on(&mut piece, chunks, out)?;
+        if let Some(at) = begun {
+            self.find(&mut piece, at, chunks, out)?;
+        }
+        let end = piece.place(bytes.len());
+        (self.offset, self.line) = (end.offset, end.line);
+        Ok(())
+    }
+
+    pub fn finish(&mut self, chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {
+        if let Some(start) = self.open.take()
+            && self.row.finish()? == Reading::Record
+        {
+            chunks.add(self.offset, || start, out);
+        }
+        Ok(())
+    }
+
+    /// Reads on in the row that an earlier piece began; says where the next one may begin.
+    fn go_on(&mut self, piece: &mut Piece, chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<Option<usize>, Fault> {
+        let Some(start) = self.open else {
+            return Ok(Some(0));
+        };
+        let (taken, reading) = self.row.read(piece.bytes)?;
+        if reading == Reading::Open {
+            return Ok(None);
+        }
+        if reading == Reading::Record {
+            chunks.add(piece.offset + taken as u64 - 1, || start, out);
+        }
+        self.open = None;
+        piece.valid = taken;
+        Ok(Some(taken))
+    }
+
+    /// Finds the rows that begin in the piece.
+    fn find(
+        &mut self,
+        piece: &mut Piece,
+        mut at: usize,
+        chunks: &mut Chunks,
+        out: &mut Vec<Claim>,
+    ) -> Result<(), Fault> {
+        let bytes = piece.bytes;
+        loop {
+            while at < bytes.len() && R::separates(bytes[at]) {
+                at += 1;
+            }
+            if at == bytes.len() {
+                return Ok(());
+            }
+            let Some(end) = R::end(bytes, at) else {
+                let start = piece.place(at);
+                self.row.begin(start.line, start.offset);
+                self.row.read(&bytes[at..])?;
+                self.open = Some(start);
+                return Ok(());
+            };
+            let record = if piece.is_text(end) && R::is_plain(bytes[at]) {
+                true
+            } else {
+                let start = piece.place(at);
+                self.row.begin(start.line, start.offset);
+                piece.valid = piece.valid.max(end);
+                self.row.read(&bytes[at..=end])?.1 == Reading::Record
+            };
+            if record {
+                chunks.add(piece.offset + end as u64, || piece.place(at), out);
+            }
+            at = end;
+        }
+    }
+}
+
+/// A piece of the file, and what is known of it.
+struct Piece<'a> {
+    bytes: &'a [u8],
+    offset: u64,
+    /// The line of the byte `counted`.
+    line: u64,
+    counted: usize,
+    /// Before this byte every row is UTF-8, or need not be.
+    valid: usize,
+}
+
+impl Piece<'_> {
+    /// The place of a byte that is not before the one that was asked last.
+    fn place(&mut self, at: usize) -> Place {
+        self.line += memchr::memchr_iter(b'\n', &self.bytes[self.counted..at]).count() as u64;
+        self.counted = at;
+        Place { offset: self.offset + at as u64, line: self.line, column: 1 }
+    }
+
+    /// Whether all is UTF-8 up to the line end `end`.
+    #[inline]
+    fn is_text(&mut self, end: usize) -> bool {
+        self.valid >= end || self.validate(end)
+    }
+
+    fn validate(&mut self, end: usize) -> bool {
+        while self.valid < end {
+            let block = &self.bytes[self.valid..self.bytes.len().min(self.valid + BLOCK)];
+            self.valid += match std::str::from_utf8(block) {
+                Ok(text) => text.len(),
+                Err(error) if error.valid_up_to() == 0 => return false,
+                // The block may only end within a character.
+                Err(error) => error.valid_up_to(),
+            };
+        }
+        true
+    }
+}

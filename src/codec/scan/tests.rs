@@ -1,0 +1,296 @@
+//! The scanner against the decoder.
+
+mod properties;
+
+use std::collections::HashSet;
+
+use super::Scanner;
+use crate::codec::Decoder;
+use crate::model::format::{InputFormat, Layout};
+use crate::model::range::{Claim, Range};
+use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use crate::model::summary::Fault;
+
+const MARK: &[u8] = "\u{feff}".as_bytes();
+
+#[derive(Debug, PartialEq)]
+struct Scanned {
+    claims: Vec<Claim>,
+    end: Result<(), Fault>,
+    columns: Vec<String>,
+    header: u64,
+}
+
+fn scan<'a>(
+    layout: Layout,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+    chunk_size: usize,
+    chunk_bytes: usize,
+) -> Scanned {
+    let mut scanner = Scanner::new(layout, "k", chunk_size, chunk_bytes);
+    let mut claims = Vec::new();
+    let pushed = pieces.into_iter().try_for_each(|piece| scanner.push(piece, &mut claims));
+    let end = pushed.and_then(|()| scanner.finish(&mut claims));
+    Scanned { claims, end, columns: scanner.columns().unwrap_or_default().to_vec(), header: scanner.header() }
+}
+
+fn decode<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Result<(), Fault>) {
+    let mut entries = Vec::new();
+    let pushed = pieces.into_iter().try_for_each(|piece| decoder.push(piece, &mut entries));
+    let end = pushed.and_then(|()| decoder.finish(&mut entries));
+    let shown = |e: &Entry| format!("{} {} {}", e.index, e.record.get(), e.fault.as_deref().unwrap_or("-"));
+    (entries.iter().map(shown).collect(), end)
+}
+
+fn whole(layout: Layout, bytes: &[u8]) -> (Vec<String>, Result<(), Fault>) {
+    decode(Decoder::new(InputFormat { layout, gzip: false }, "k"), [bytes])
+}
+
+fn within<'a>(bytes: &'a [u8], range: &Range) -> &'a [u8] {
+    let start = usize::try_from(range.offset).unwrap();
+    &bytes[start..start + usize::try_from(range.length).unwrap()]
+}
+
+/// What is decoded of the claims, each in pieces of its own.
+fn parts<'a, P: IntoIterator<Item = &'a [u8]>>(
+    layout: Layout,
+    bytes: &'a [u8],
+    scanned: &Scanned,
+    cut: impl Fn(&'a [u8]) -> P,
+) -> Vec<String> {
+    let mut all = Vec::new();
+    for claim in &scanned.claims {
+        let decoder = Decoder::part(layout, &scanned.columns, &claim.range);
+        let (entries, end) = decode(decoder, cut(within(bytes, &claim.range)));
+        assert_eq!(end, Ok(()), "{claim:?}");
+        assert_eq!(entries.len(), claim.records as usize, "{claim:?}");
+        all.extend(entries);
+    }
+    all
+}
+
+/// The chunks that follow from where the records lie, each of which is a chunk in `single`.
+fn chunks_of(single: &[Claim], chunk_size: usize, chunk_bytes: usize) -> Vec<Claim> {
+    let mut chunks: Vec<Claim> = Vec::new();
+    for claim in single {
+        assert_eq!(claim.records, 1);
+        if let Some(last) = chunks.last_mut() {
+            let length = claim.range.offset + claim.range.length - last.range.offset;
+            if (last.records as usize) < chunk_size && length <= chunk_bytes as u64 {
+                last.range.length = length;
+                last.records += 1;
+                continue;
+            }
+        }
+        chunks.push(*claim);
+    }
+    chunks
+}
+
+fn cut(bytes: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
+    let mut rest = bytes;
+    let mut pieces = Vec::new();
+    for size in sizes.iter().cycle() {
+        if rest.is_empty() {
+            break;
+        }
+        let (piece, after) = rest.split_at((*size).min(rest.len()));
+        pieces.push(piece.to_vec());
+        rest = after;
+    }
+    pieces
+}
+
+/// Sees that the scanner of this file says what the decoder says.
+fn agrees(layout: Layout, bytes: &[u8], sizes: &[usize], chunk_size: usize, chunk_bytes: usize) -> Scanned {
+    let (entries, end) = whole(layout, bytes);
+    let pieces = cut(bytes, sizes);
+    let scanned = scan(layout, pieces.iter().map(Vec::as_slice), chunk_size, chunk_bytes);
+    assert_eq!(scanned.end, end);
+    assert_eq!(parts(layout, bytes, &scanned, |range| [range]), entries);
+    for size in sizes {
+        assert_eq!(parts(layout, bytes, &scanned, |range| range.chunks(*size)), entries);
+    }
+    let single = scan(layout, [bytes], 1, 1);
+    assert_eq!(scanned.claims, chunks_of(&single.claims, chunk_size, chunk_bytes));
+    assert_eq!((&scanned.columns, scanned.header), (&single.columns, single.header));
+    let mut before = scanned.header;
+    for claim in &scanned.claims {
+        assert!(claim.range.offset >= before && claim.range.length > 0);
+        before = claim.range.offset + claim.range.length;
+    }
+    assert!(before <= bytes.len() as u64);
+    scanned
+}
+
+/// Every size of chunks and pieces, and every cut into two.
+fn exhaust(layout: Layout, bytes: &[u8], records: usize) {
+    let (entries, end) = whole(layout, bytes);
+    assert_eq!((entries.len(), &end), (records, &Ok(())));
+    let single = scan(layout, [bytes], 1, 1);
+    let mut seen = HashSet::new();
+    for chunk_size in 1..=records {
+        for chunk_bytes in 1..=bytes.len() {
+            let expected = chunks_of(&single.claims, chunk_size, chunk_bytes);
+            for at in 1..=bytes.len() {
+                let even = scan(layout, bytes.chunks(at), chunk_size, chunk_bytes);
+                assert_eq!((&even.claims, &even.end), (&expected, &end), "pieces of {at}");
+                let (head, tail) = bytes.split_at(at);
+                let two = scan(layout, [head, tail], chunk_size, chunk_bytes);
+                assert_eq!((&two.claims, &two.end), (&expected, &end), "cut at {at}");
+            }
+            for claim in &expected {
+                let range = within(bytes, &claim.range);
+                if !seen.insert((claim.range.offset, claim.range.length)) {
+                    continue;
+                }
+                let part = |pieces: &[&[u8]]| {
+                    let decoder = Decoder::part(layout, &single.columns, &claim.range);
+                    decode(decoder, pieces.iter().copied())
+                };
+                let first = usize::try_from(claim.range.first).unwrap();
+                let want = (entries[first..first + claim.records as usize].to_vec(), Ok(()));
+                for at in 1..=range.len() {
+                    assert_eq!(part(&range.chunks(at).collect::<Vec<_>>()), want, "{claim:?} in pieces of {at}");
+                    let (head, tail) = range.split_at(at);
+                    assert_eq!(part(&[head, tail]), want, "{claim:?} cut at {at}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn csv_is_cut_alike_whatever_the_sizes() {
+    let text = "\u{feff}\nk,n\r\n1,\"a\r\n\"\"b\"\"\n\"\r\n\r\n2,ü\"\n\"\"\"\",x\r3\n\n\"4\"5\"\",\",\n\"\r\n6,7";
+    exhaust(Layout::Csv, text.as_bytes(), 6);
+}
+
+#[test]
+fn json_is_cut_alike_whatever_the_sizes() {
+    let text = "\u{feff}{\"a\":[1],\n\"records\" : [{\"k\":\"]ü\\\"\"},\n -1.5 ,\r\n [{}\n],\"x\",{} , 7\n],\"b\":0}\n";
+    exhaust(Layout::Json, text.as_bytes(), 6);
+}
+
+#[test]
+fn json_lines_are_cut_alike_whatever_the_sizes() {
+    let text = "\u{feff}\u{feff}{}\r\n\n \u{2003}\n{\"k\":\"ü\"}\n \t[1]\r\r\n\u{a0}{\"k\":2}\u{85}\n\u{feff}\nx\n\n{}";
+    exhaust(Layout::Jsonl, text.as_bytes(), 7);
+}
+
+#[test]
+fn a_range_spans_its_records_and_knows_the_place_of_the_first() {
+    let text = b"\xef\xbb\xbfk,n\r\n1,\"a\nb\"\r\n2,c\r\n\r\n3,d\r\n4,e";
+    let scanned = agrees(Layout::Csv, text, &[5], 2, 100);
+    let range = |offset, length, first, line, column| Range { offset, length, first, line, column };
+    assert_eq!(
+        scanned.claims,
+        [Claim { range: range(8, 12, 0, 2, 1), records: 2 }, Claim { range: range(24, 8, 2, 6, 1), records: 2 }]
+    );
+    assert_eq!((scanned.header, scanned.columns), (7, vec!["k".to_owned(), "n".to_owned()]));
+    let text = b"{\"records\":[\n{\"k\":1} , 2,\n  3 ]}";
+    let scanned = agrees(Layout::Json, text, &[3], 1, 100);
+    assert_eq!(
+        scanned.claims.iter().map(|claim| claim.range).collect::<Vec<_>>(),
+        [range(13, 7, 0, 2, 1), range(23, 1, 1, 2, 11), range(28, 1, 2, 3, 3)]
+    );
+}
+
+#[test]
+fn a_record_larger_than_a_chunk_is_one_of_its_own() {
+    let text = b"k\n1\n22222222\n3\n4\n";
+    let scanned = agrees(Layout::Csv, text, &[4], 10, 4);
+    let lengths = scanned.claims.iter().map(|claim| (claim.range.length, claim.records));
+    assert_eq!(lengths.collect::<Vec<_>>(), [(1, 1), (8, 1), (3, 2)]);
+}
+
+#[test]
+fn what_stands_before_a_break_is_claimed() {
+    for (layout, text, code, records) in [
+        (Layout::Csv, &b"k,a\n1,2\n3,4\n5,\xff\n6,7\n"[..], "NOT_UTF8", 2),
+        (Layout::Csv, b"k,a\n1,2\n3,4\n5,\xff", "NOT_UTF8", 2),
+        (Layout::Csv, b"k,a\n1,2\n3,\"\xff\n6,7\n", "OPEN_QUOTE", 1),
+        (Layout::Csv, b"k,\xff\n1,2\n", "NOT_UTF8", 0),
+        (Layout::Csv, b"k,k\n1,2\n", "DUPLICATE_COLUMN", 0),
+        (Layout::Csv, b"a,b", "NO_HEADER", 0),
+        (Layout::Csv, b"\"k\n", "OPEN_QUOTE", 0),
+        (Layout::Jsonl, b"{}\n\nx\n\xff\n{}\n", "NOT_UTF8", 2),
+        (Layout::Jsonl, b"{}\n\nx\n \xff", "NOT_UTF8", 2),
+        (Layout::Json, b"{\"records\":[{},1,{\"k\":tru},{}]}", "BROKEN_JSON", 2),
+        (Layout::Json, b"{\"records\":[{},1,\"\xff\"]}", "NOT_UTF8", 2),
+        (Layout::Json, b"{\"records\":[{},1", "TRUNCATED_JSON", 1),
+        (Layout::Json, b"{\"records\":[{},1]}x", "BROKEN_JSON", 2),
+        (Layout::Json, b"{\"a\":1}", "NO_RECORDS", 0),
+    ] {
+        for size in 1..=text.len() {
+            for chunk_size in 1..4 {
+                let scanned = agrees(layout, text, &[size], chunk_size, 1000);
+                assert_eq!(scanned.end.unwrap_err().code, code);
+                assert_eq!(scanned.claims.iter().map(|claim| claim.records).sum::<u32>(), records);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_character_may_be_parted_by_quotes_that_are_left_out() {
+    // Both bytes of an ü, a quote between them: the file is not UTF-8, the cell is.
+    let text = b"k,a\n1,\"\xc3\"\xbc\n2,\"\xc3\"\xbc\n3,\xff\n";
+    for size in 1..=text.len() {
+        let scanned = agrees(Layout::Csv, text, &[size], 10, 1000);
+        assert_eq!(scanned.end.unwrap_err().message.split(':').next(), Some("line 4, byte 18"));
+        assert_eq!(scanned.claims[0].records, 2);
+    }
+}
+
+#[test]
+fn a_byte_place_counts_the_byte_order_mark() {
+    let fault = scan(Layout::Csv, [&b"\xef\xbb\xbfk,a\n1,\xff\n"[..]], 10, 1000).end.unwrap_err();
+    assert!(fault.message.starts_with("line 2, byte 7:"), "{}", fault.message);
+    assert_eq!(whole(Layout::Csv, b"\xef\xbb\xbfk,a\n1,\xff\n").1, Err(fault));
+    let (_, end) = whole(Layout::Csv, b"\xef\xbb\xbf\"k,a\n");
+    assert!(end.unwrap_err().message.starts_with("line 1, byte 3:"));
+}
+
+/// Rows at the limit, in which text that is no text tells whether they were looked into.
+#[test]
+fn rows_too_large_to_be_kept_are_records_whatever_is_in_them() {
+    let mut csv: Vec<Vec<u8>> = Vec::new();
+    let (mut json, mut jsonl) = (csv.clone(), csv.clone());
+    for bytes in [MAX_RECORD_BYTES - 1, MAX_RECORD_BYTES, MAX_RECORD_BYTES + 1] {
+        let filler = vec![b'x'; bytes];
+        csv.push([b"2,".as_slice(), &filler[2..], b"\xff"].concat());
+        csv.push([b"2,\"".as_slice(), &b"\"\"".repeat(bytes - 3), b"\n\xff\""].concat());
+        json.push([b"{\"k\":\"\xff".as_slice(), &filler[9..], b"\"}"].concat());
+        jsonl.push([b" ".repeat(bytes - 1), b"\xff".to_vec()].concat());
+        jsonl.push(b" ".repeat(bytes));
+    }
+    for fields in [65_536, 65_537] {
+        csv.push([b",".repeat(fields - 1).as_slice(), b"\xff"].concat());
+    }
+    for (layout, rows, head, tail) in [
+        (Layout::Csv, &csv, "k,a\n1,2\n", "\n3,4\n"),
+        (Layout::Csv, &csv, "k,a\n1,2\n", ""),
+        (Layout::Jsonl, &jsonl, "{}\n", "\n{}\n"),
+        (Layout::Json, &json, "{\"records\":[{},", ",{}]}"),
+    ] {
+        let mut ends = HashSet::new();
+        for row in rows {
+            let text = [head.as_bytes(), row, tail.as_bytes()].concat();
+            let large = agrees(layout, &text, &[64 * 1024], 2, 1024 * 1024);
+            assert_eq!(agrees(layout, &text, &[usize::MAX], 2, 1024 * 1024), large);
+            ends.insert(large.end.is_ok());
+        }
+        assert_eq!(ends.len(), 2, "{layout:?}: rows on both sides of the limit");
+    }
+}
+
+#[test]
+fn long_files_are_cut_alike_in_large_pieces() {
+    let rows: String = (0..20_000).map(|n| format!("{n},\"ü{}\"\"\n\",weiß\r\n", "é".repeat(n % 40))).collect();
+    let text = format!("k,a,b\r\n{rows}");
+    for piece in [100, 4096, 32 * 1024 - 1, 1_000_000] {
+        let scanned = agrees(Layout::Csv, text.as_bytes(), &[piece], 500, 64 * 1024);
+        assert!(scanned.end.is_ok() && scanned.claims.len() >= 40);
+    }
+}
