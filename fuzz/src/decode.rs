@@ -83,11 +83,24 @@ pub struct End {
 /// If the decoder held more than [`most`].
 pub fn decode_pieces<P: AsRef<[u8]>>(
     format: InputFormat,
+    pieces: impl Iterator<Item = P>,
+    sink: impl FnMut(&[Entry]),
+) -> End {
+    decode_with(|| Decoder::new(format, KEY_FIELD), format, pieces, sink)
+}
+
+/// As [`decode_pieces`], by a decoder of a file's part too.
+///
+/// # Panics
+/// As [`decode_pieces`].
+pub fn decode_with<P: AsRef<[u8]>>(
+    make: impl FnOnce() -> Decoder,
+    format: InputFormat,
     mut pieces: impl Iterator<Item = P>,
     mut sink: impl FnMut(&[Entry]),
 ) -> End {
     let base = memory::live();
-    let mut decoder = Decoder::new(format, KEY_FIELD);
+    let mut decoder = make();
     let (mut read, mut peak) = (0, 0);
     loop {
         let mut entries = Vec::new();

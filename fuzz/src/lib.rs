@@ -17,7 +17,8 @@ pub mod cut;
 pub mod decode;
 pub mod events;
 pub mod memory;
+pub mod ranges;
 pub mod reference;
 pub mod targets;
 
-pub use targets::{TARGETS, csv, gzip, json, jsonl, message, record, s3_event};
+pub use targets::{TARGETS, csv, gzip, json, jsonl, message, ranges, record, s3_event};

@@ -17,16 +17,18 @@ use crate::model::record::{Entry, Outcome};
 use crate::reference::{self, Reading, Told};
 
 pub use crate::events::{message, record, s3_event};
+pub use crate::ranges::ranges;
 
 /// A target by its name, which is that of its corpus too.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("csv", csv),
     ("json", json),
     ("jsonl", jsonl),
     ("gzip", gzip),
+    ("ranges", ranges),
     ("s3_event", s3_event),
     ("message", message),
     ("record", record),

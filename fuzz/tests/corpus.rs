@@ -90,6 +90,11 @@ fn gzip() {
 }
 
 #[test]
+fn ranges() {
+    replay("ranges");
+}
+
+#[test]
 fn s3_event() {
     replay("s3_event");
 }

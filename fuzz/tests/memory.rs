@@ -2,9 +2,12 @@
 
 use std::io::Write;
 
-use fanfold_fuzz::decode::{End, decode_pieces};
+use fanfold_fuzz::codec::Decoder;
+use fanfold_fuzz::decode::{End, decode_pieces, decode_with};
 use fanfold_fuzz::model::format::InputFormat;
+use fanfold_fuzz::model::range::Range;
 use fanfold_fuzz::model::record::MAX_RECORD_BYTES;
+use fanfold_fuzz::ranges::scan;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
@@ -70,6 +73,36 @@ fn a_record_of_64_mib_is_left_out() {
         let (count, largest, faults, end) = read(name, pieces(head, filler, HUGE, tail));
         assert_eq!((count, end.fault), (3, None), "{name}");
         assert!(largest < 100 && faults.len() == 1 && faults[0].contains("larger than"), "{name}: {faults:?}");
+    }
+}
+
+#[test]
+fn a_record_of_64_mib_is_found_without_being_kept() {
+    for (name, head, tail) in RECORDS {
+        let filler = if head.ends_with('0') { ",0" } else { "x" };
+        let layout = InputFormat::of_key(name).unwrap().layout;
+        let scanned = scan(layout, pieces(head, filler, HUGE, tail), 1, 1024 * 1024);
+        assert_eq!((scanned.claims.len(), scanned.fault), (3, None), "{name}");
+        assert!(scanned.claims[1].range.length as usize >= HUGE, "{name}");
+    }
+}
+
+#[test]
+fn a_range_of_64_mib_is_left_out() {
+    for (name, head, tail) in
+        [("f.csv", "2,", ""), ("f.csv", "2,\"", "\""), ("f.json", "[0", "]"), ("f.jsonl", "\"", "\"")]
+    {
+        let filler = if head.ends_with('0') { ",0" } else { "x" };
+        let (format, columns) = (InputFormat::of_key(name).unwrap(), ["k".to_owned(), "a".to_owned()]);
+        let range = Range { offset: 700, length: HUGE as u64, first: 5, line: 7, column: 9 };
+        let mut entries = Vec::new();
+        let decoder = || Decoder::part(format.layout, &columns, &range);
+        let end =
+            decode_with(decoder, format, pieces(head, filler, HUGE, tail), |made| entries.extend_from_slice(made));
+        assert!(end.fault.is_none() && end.peak <= MOST, "{} bytes held", end.peak);
+        let [entry] = &entries[..] else { panic!("{} records", entries.len()) };
+        let fault = entry.fault.as_deref().unwrap();
+        assert!(entry.index == 5 && fault.starts_with("line 7") && fault.contains("larger than"), "{name}: {fault}");
     }
 }
 
