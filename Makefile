@@ -82,7 +82,7 @@ deployment  = $(PYTHON) infra/local/deployment.py $(1) --work $(WORK) --state '$
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
 export ALARM_EMAIL ARCH CHUNK_SIZE CONFIRM FILE GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN OUTPUT PORT PROTECT_DATA PYTHON
-export SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANT VARIANTS WRITE_MODE
+export RESULTS SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANT VARIANTS WRITE_MODE
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -105,6 +105,7 @@ help: ## this list
 	  '  SCHEMA      JSON Schema of a record, a file' \
 	  '  CHUNK_SIZE  most records in a chunk' \
   '  WRITE_MODE  how items are written: batch or ordered' \
+  '  RESULTS     outcomes that are written out: all, failed, or none but the summary' \
   '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
   '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
   '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
@@ -170,7 +171,7 @@ demo: input build start deploy ## all of it: build, start, deploy, submit FILE, 
 
 # What else is deployed stays.
 benchmark: export KEEP_VARIANTS := yes
-benchmark: VARIANTS := $(or $(VARIANTS),sync async chunked dynamodb)
+benchmark: VARIANTS := $(or $(VARIANTS),sync async chunked dynamodb ranged)
 benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor beside them
 	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
 	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \

@@ -35,6 +35,15 @@ fn merge(lines: &str, layout: Layout) -> usize {
     outputs.map(|output| output.len()).into_iter().sum()
 }
 
+fn copy(lines: &str) -> usize {
+    let mut output = Vec::new();
+    for line in lines.lines() {
+        output.extend_from_slice(line.as_bytes());
+        output.push(b'\n');
+    }
+    output.len()
+}
+
 fn benchmarks(criterion: &mut Criterion) {
     let lines = results();
     for (unit, throughput) in
@@ -42,6 +51,8 @@ fn benchmarks(criterion: &mut Criterion) {
     {
         let mut group = criterion.benchmark_group(format!("merge {unit}"));
         group.throughput(throughput);
+        // The least that could be done: the same bytes, line by line, into another buffer.
+        group.bench_function("plain copy", |b| b.iter(|| copy(black_box(&lines))));
         for layout in [Layout::Csv, Layout::Json, Layout::Jsonl] {
             group.bench_function(layout.extension(), |b| b.iter(|| merge(black_box(&lines), layout)));
         }

@@ -1,7 +1,8 @@
 locals {
-  known_variants = toset(["sync", "async", "chunked", "dynamodb"])
+  known_variants = toset(["sync", "async", "chunked", "dynamodb", "ranged"])
 
-  # One record a message: an invocation takes as many as Lambda gives without a window.
+  # One record a message: an invocation takes as many as Lambda gives without a window. Of chunks it takes four, which are
+  # worked on together: one look at the ledger serves them all, and writes of items fill their requests.
   single_record_variants = ["sync", "async"]
 
   # {scope}{variant}-output-{account id} is the name that comes nearest to its limit; 12 digits are an account id.
@@ -74,9 +75,10 @@ module "pipeline" {
   memory       = var.memory
   timeout      = var.timeout
   concurrency  = var.concurrency
-  batch_size   = coalesce(var.batch_size, contains(local.single_record_variants, each.key) ? 10 : 1)
+  batch_size   = coalesce(var.batch_size, contains(local.single_record_variants, each.key) ? 10 : 4)
 
   write_mode    = var.write_mode
+  results       = var.results
   chunk_size    = var.chunk_size
   key_field     = var.key_field
   record_schema = base64gzip(local.record_schema)

@@ -116,7 +116,7 @@ variable "architecture" {
 }
 
 variable "memory" {
-  description = "Memory of each function in MB. Lambda gives CPU in proportion, a whole one at 1769."
+  description = "Memory of each function in MB. Lambda gives CPU in proportion, a whole one at 1769. In process's, up to batch_size chunks lie at once, each cut at 1 MiB of text."
   type = object({
     scatter = optional(number, 512)
     process = optional(number, 512)
@@ -167,7 +167,7 @@ variable "concurrency" {
 }
 
 variable "batch_size" {
-  description = "Most messages an invocation of process receives; null for 10 where a message is one record (sync, async), else 1."
+  description = "Most messages an invocation of process receives; null for 10 where a message is one record (sync, async), else for 4. Chunks of one batch are worked on together."
   type        = number
   default     = null
 
@@ -187,6 +187,18 @@ variable "write_mode" {
   validation {
     condition     = contains(["batch", "ordered"], var.write_mode)
     error_message = "write_mode is \"${var.write_mode}\": say \"batch\" or \"ordered\"."
+  }
+}
+
+variable "results" {
+  description = "Which outcomes gather writes: \"all\", those of every record to results.* and the failed ones to failed.*; \"failed\", no more than failed.*; or \"none\", the summary only."
+  type        = string
+  default     = "all"
+  nullable    = false
+
+  validation {
+    condition     = contains(["all", "failed", "none"], var.results)
+    error_message = "results is \"${var.results}\": say \"all\", \"failed\" or \"none\"."
   }
 }
 

@@ -243,7 +243,12 @@ async fn keys_of_every_kind_work_and_an_upload_needs_no_command() {
 
 #[tokio::test]
 async fn many_chunks_fill_several_leaves_and_large_outputs_go_up_in_parts() {
-    let world = World::open().await;
+    for variant in ["chunked", "ranged"] {
+        fill_leaves(&World::of(variant).await).await;
+    }
+}
+
+async fn fill_leaves(world: &World) {
     let filler = "many".repeat(160);
     let body = csv(13_001, &filler);
     let done = world.submit("many.csv", &body);
@@ -318,8 +323,8 @@ async fn the_command_tells_how_far_a_batch_is() {
         (&["status", "no such id", "--variant", "chunked"], 2, "is not a batch id"),
         (&["submit", "no/such/file.csv", "--variant", "chunked"], 2, "is not a file"),
         (&["submit"], 2, "required"),
-        (&["status", &id], 1, "name one with --variant; deployed are: async, chunked, dynamodb, sync"),
-        (&["status", &id, "--variant", "serial"], 1, "is not deployed; deployed are: async, chunked, dynamodb, sync"),
+        (&["status", &id], 1, "name one with --variant; deployed are: async, chunked, dynamodb, ranged, sync"),
+        (&["status", &id, "--variant", "serial"], 1, "is not deployed; deployed are: async, chunked"),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
         let told = world.command(arguments);

@@ -353,12 +353,14 @@ fn every_promise_names_a_test_that_exists() {
     let mut code = String::new();
     for file in [
         "tests/semantics.rs",
+        "tests/ranged.rs",
         "tests/simulation.rs",
         "tests/contract.rs",
         "tests/contract/ledger.rs",
         "tests/end_to_end.rs",
         "tests/end_to_end/faults.rs",
         "src/codec/tests.rs",
+        "src/codec/scan/tests.rs",
         "src/runtime/server.rs",
     ] {
         code.push_str(&std::fs::read_to_string(root.join(file)).unwrap());

@@ -7,6 +7,8 @@
 
 #[path = "simulation/clockwork.rs"]
 mod clockwork;
+#[path = "simulation/functions.rs"]
+mod functions;
 #[path = "simulation/invariant.rs"]
 mod invariant;
 #[path = "simulation/mutation.rs"]

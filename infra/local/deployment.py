@@ -2,8 +2,8 @@
 """Applies and destroys a deployment with Terraform, and writes down what was deployed for the command.
 
 Settings come from the environment, as the Makefile exports them: SCOPE, VARIANT, VARIANTS, KEY_FIELD, SCHEMA,
-CHUNK_SIZE, WRITE_MODE, STALL_AFTER, GIVE_UP_AFTER, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR. One that is
-unset or empty keeps the default that infra/variables.tf gives.
+CHUNK_SIZE, WRITE_MODE, RESULTS, STALL_AFTER, GIVE_UP_AFTER, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR. One
+that is unset or empty keeps the default that infra/variables.tf gives.
 Any other variable of infra/variables.tf can be set as TF_VAR_name.
 """
 
@@ -42,6 +42,7 @@ PLAIN_SETTINGS = {
     "KEY_FIELD": "key_field",
     "KMS_KEY_ARN": "kms_key_arn",
     "PROTECT_DATA": "protect_data",
+    "RESULTS": "results",
     "STALL_AFTER": "stall_after",
     "WRITE_MODE": "write_mode",
 }

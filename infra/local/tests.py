@@ -147,12 +147,13 @@ class SettingsTest(Scratch):
     def test_settings_become_variables(self):
         schema = self.file("my.schema.json", "{}")
         given = self.variables(KEY_FIELD="zip_code", CHUNK_SIZE="7", SCHEMA=os.path.relpath(schema), ARCH="arm64",
-                               WRITE_MODE="ordered", STALL_AFTER="60", GIVE_UP_AFTER="3600", KMS_KEY_ARN="arn:aws:kms:…",
-                               ALARM_EMAIL="a@example.com")
+                               WRITE_MODE="ordered", RESULTS="failed", STALL_AFTER="60", GIVE_UP_AFTER="3600",
+                               KMS_KEY_ARN="arn:aws:kms:…", ALARM_EMAIL="a@example.com")
         self.assertEqual(given, {
             "TF_VAR_key_field": "zip_code", "TF_VAR_chunk_size": "7",
             "TF_VAR_record_schema": str(schema), "TF_VAR_architecture": "arm64",
-            "TF_VAR_write_mode": "ordered", "TF_VAR_stall_after": "60", "TF_VAR_give_up_after": "3600",
+            "TF_VAR_write_mode": "ordered", "TF_VAR_results": "failed",
+            "TF_VAR_stall_after": "60", "TF_VAR_give_up_after": "3600",
             "TF_VAR_kms_key_arn": "arn:aws:kms:…", "TF_VAR_alarm_email": "a@example.com",
         })
 
@@ -161,6 +162,15 @@ class SettingsTest(Scratch):
         self.assertLessEqual(set(deployment.PLAIN_SETTINGS.values()), set(declared))
         exported = " ".join(re.findall(r"^export ([A-Z_ ]+)$", (ROOT / "Makefile").read_text(), re.M)).split()
         self.assertLessEqual(set(deployment.PLAIN_SETTINGS), set(exported))
+
+    def test_every_variant_is_built_deployed_measured_and_tested(self):
+        known = re.search(r"known_variants = toset\(\[(.+)\]\)", (ROOT / "infra/main.tf").read_text()).group(1)
+        listed = " ".join(re.findall(r'"(\w+)"', known))
+        self.assertIn(f"default = [{known}]\n", (ROOT / "Cargo.toml").read_text())
+        self.assertIn(f"benchmark: VARIANTS := $(or $(VARIANTS),{listed})\n", (ROOT / "Makefile").read_text())
+        tested = (ROOT / "infra/local/test").read_text()
+        self.assertIn(f"export VARIANTS='{listed}'\n", tested)
+        self.assertIn(f"for variant in {listed}; do\n", tested)
 
     def test_a_schema_that_is_not_there_is_named(self):
         with self.assertRaisesRegex(Failure, "SCHEMA=none.json names no file"):

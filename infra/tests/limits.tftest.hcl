@@ -149,6 +149,16 @@ run "rejects_write_mode_that_does_not_exist" {
   expect_failures = [var.write_mode]
 }
 
+run "rejects_results_that_do_not_exist" {
+  command = plan
+
+  variables {
+    results = "succeeded"
+  }
+
+  expect_failures = [var.results]
+}
+
 run "rejects_stall_within_a_minute" {
   command = plan
 

@@ -28,6 +28,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
   sweep_rate         = "rate(5 minutes)"
@@ -357,9 +358,9 @@ run "environments" {
   assert {
     condition = { for function, made in module.function : function => join(" ", keys(made.settings.environment)) } == {
       scatter = "CHUNK_SIZE GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE PROCESS_QUEUE_URL RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
-      process = "GATHER_QUEUE_URL ITEMS_TABLE KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
-      gather  = "LEDGER_TABLE OUTPUT_BUCKET RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
-      bury    = "GATHER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE PARKED_QUEUE_URL PROCESS_QUEUE_URL RUST_LOG SCATTER_QUEUE_URL VARIANT WORK_BUCKET"
+      process = "GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
+      gather  = "INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET RESULTS RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
+      bury    = "GATHER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE PARKED_QUEUE_URL RUST_LOG VARIANT WORK_BUCKET"
       sweep   = "GATHER_QUEUE_URL GIVE_UP_AFTER INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET PROCESS_QUEUE_URL RUST_LOG SCATTER_QUEUE_URL STALL_AFTER VARIANT WORK_BUCKET"
     }
     error_message = "every function is told what it needs and nothing else"
@@ -379,6 +380,7 @@ run "environments" {
       KEY_FIELD     = "zip_code"
       RECORD_SCHEMA = "c2NoZW1h"
       WRITE_MODE    = "ordered"
+      RESULTS       = "failed"
       STALL_AFTER   = "600"
       GIVE_UP_AFTER = "7200"
     } : name => value if contains(keys(made.settings.environment), name) }])
@@ -482,7 +484,7 @@ run "urls_and_longest_environments" {
       scatter = { SOURCE_QUEUE_URL = "scatter", PROCESS_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo" }
       process = { SOURCE_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo" }
       gather  = { SOURCE_QUEUE_URL = "gather.fifo" }
-      bury    = { SCATTER_QUEUE_URL = "scatter", PROCESS_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo", PARKED_QUEUE_URL = "parked" }
+      bury    = { GATHER_QUEUE_URL = "gather.fifo", PARKED_QUEUE_URL = "parked" }
       sweep   = { SCATTER_QUEUE_URL = "scatter", PROCESS_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo" }
     }
     error_message = "every function is told the queues it works with"

@@ -30,6 +30,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
   sweep_rate         = "rate(5 minutes)"
@@ -312,5 +313,81 @@ run "chunks_in_the_tasks_table" {
       ])
     }
     error_message = "every function of dynamodb may do what it does on its resources, and nothing else"
+  }
+}
+
+run "chunks_in_the_input" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    name    = "anna-ranged"
+    variant = "ranged"
+  }
+
+  # What begins the names is left out.
+  assert {
+    condition = { for function, made in module.function : function => toset([for statement in jsondecode(made.policy).Statement :
+      "${join(" ", [for resource in statement.Resource : split("anna-ranged-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
+      ]) } == {
+      scatter = toset([
+        "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
+        "input-123456789012: s3:ListBucket",
+        "work-123456789012/*: s3:DeleteObject s3:GetObject",
+        "work-123456789012: s3:ListBucket",
+        "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "process gather.fifo: sqs:SendMessage",
+        "work-123456789012/*: s3:PutObject",
+        "scatter: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "scatter:*: logs:CreateLogStream logs:PutLogEvents",
+      ])
+      process = toset([
+        "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
+        "input-123456789012: s3:ListBucket",
+        "items: dynamodb:BatchWriteItem dynamodb:PutItem",
+        "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
+        "gather.fifo: sqs:SendMessage",
+        "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012: s3:ListBucket",
+        "process: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "process:*: logs:CreateLogStream logs:PutLogEvents",
+      ])
+      gather = toset([
+        "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
+        "input-123456789012: s3:ListBucket",
+        "output-123456789012/*: s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject",
+        "output-123456789012: s3:ListBucket",
+        "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
+        "work-123456789012/*: s3:GetObject",
+        "work-123456789012: s3:ListBucket",
+        "gather.fifo: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather:*: logs:CreateLogStream logs:PutLogEvents",
+      ])
+      bury = toset([
+        "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
+        "input-123456789012: s3:ListBucket",
+        "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012: s3:ListBucket",
+        "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
+        "gather.fifo parked: sqs:SendMessage",
+        "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "bury:*: logs:CreateLogStream logs:PutLogEvents",
+      ])
+      sweep = toset([
+        "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
+        "input-123456789012: s3:ListBucket",
+        "ledger/index/open-batches: dynamodb:Query",
+        "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
+        "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012: s3:ListBucket",
+        "output-123456789012/*: s3:PutObject",
+        "gather.fifo process scatter: sqs:SendMessage",
+        "sweep:*: logs:CreateLogStream logs:PutLogEvents",
+      ])
+    }
+    error_message = "every function of ranged may do what it does on its resources, and nothing else"
   }
 }

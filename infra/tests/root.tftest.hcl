@@ -68,13 +68,13 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.write_mode == "batch" && var.stall_after == 900 && var.give_up_after == 86400 && var.sweep_rate == "rate(1 minute)" && var.alarm_age == 3600 && var.alarm_email == null && var.kms_key_arn == null
-    error_message = "by default, items are written in batches, a batch stalls after 15 minutes and is given up after a day, sweep runs every minute, and a message may wait for an hour"
+    condition     = var.write_mode == "batch" && var.results == "all" && var.stall_after == 900 && var.give_up_after == 86400 && var.sweep_rate == "rate(1 minute)" && var.alarm_age == 3600 && var.alarm_email == null && var.kms_key_arn == null
+    error_message = "by default, items are written in batches, all outcomes are written, a batch stalls after 15 minutes and is given up after a day, sweep runs every minute, and a message may wait for an hour"
   }
 
   assert {
-    condition     = var.concurrency == 50 && var.batch_size == null && module.pipeline["chunked"].settings["process"].triggers["queue"].batch_size == 1 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
-    error_message = "by default, 50 chunks at a time, one an invocation, two weeks of logs at info"
+    condition     = var.concurrency == 50 && var.batch_size == null && module.pipeline["chunked"].settings["process"].triggers["queue"].batch_size == 4 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
+    error_message = "by default, 50 invocations of process at a time, of four chunks each, two weeks of logs at info"
   }
 
   assert {
@@ -92,12 +92,12 @@ run "every_variant" {
   command = plan
 
   variables {
-    variants = ["sync", "async", "chunked", "dynamodb"]
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged"]
   }
 
   assert {
-    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 1, dynamodb = 1 }
-    error_message = "where a message is one record, an invocation takes ten"
+    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 4, dynamodb = 4, ranged = 4 }
+    error_message = "an invocation takes ten messages where one is a record, and four where one is a chunk"
   }
 
   assert {
@@ -115,13 +115,13 @@ run "every_variant_with_a_batch_size" {
   command = plan
 
   variables {
-    variants   = ["sync", "async", "chunked", "dynamodb"]
+    variants   = ["sync", "async", "chunked", "dynamodb", "ranged"]
     batch_size = 3
   }
 
   assert {
     condition = { for variant, pipeline in module.pipeline : variant => { for function, settings in pipeline.settings : function => [for trigger in settings.triggers : trigger.batch_size] } } == {
-      for variant in ["sync", "async", "chunked", "dynamodb"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
+      for variant in ["sync", "async", "chunked", "dynamodb", "ranged"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
     }
     error_message = "a batch size that is given is that of process in every variant"
   }
@@ -149,6 +149,7 @@ run "settings" {
     memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
     timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
     write_mode         = "ordered"
+    results            = "failed"
     stall_after        = 600
     give_up_after      = 7200
     sweep_rate         = "rate(5 minutes)"
@@ -180,10 +181,10 @@ run "settings" {
   }
 
   assert {
-    condition = [module.pipeline["chunked"].settings.process.environment["WRITE_MODE"]] == ["ordered"] && [for name in ["STALL_AFTER", "GIVE_UP_AFTER"] :
+    condition = module.pipeline["chunked"].settings.process.environment["WRITE_MODE"] == "ordered" && module.pipeline["chunked"].settings.gather.environment["RESULTS"] == "failed" && [for name in ["STALL_AFTER", "GIVE_UP_AFTER"] :
       module.pipeline["chunked"].settings.sweep.environment[name]
     ] == ["600", "7200"]
-    error_message = "the write mode reaches process, and when to help on and to give up reaches sweep"
+    error_message = "the write mode reaches process, which outcomes to write reaches gather, and when to help on and to give up reaches sweep"
   }
 
   assert {

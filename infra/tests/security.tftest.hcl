@@ -35,7 +35,7 @@ variables {
   scope   = "anna-"
   package = "./versions.tf" # any file: the provider is a mock
 
-  variants = ["sync", "async", "chunked", "dynamodb"]
+  variants = ["sync", "async", "chunked", "dynamodb", "ranged"]
 }
 
 run "rights" {

@@ -61,7 +61,7 @@ run "accepts_the_longest_scope_of_all_variants" {
 
   variables {
     scope    = "a23456789-123456789-123456789-12345"
-    variants = ["sync", "async", "chunked", "dynamodb"]
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged"]
   }
 
   assert {
@@ -95,6 +95,7 @@ run "accepts_the_least" {
     key_field          = "k"
     memory             = { scatter = 128, process = 128, gather = 128, bury = 128, sweep = 128 }
     timeout            = { scatter = 1, process = 1, gather = 1, bury = 1, sweep = 1 }
+    results            = "none"
     stall_after        = 60
     give_up_after      = 61
     sweep_rate         = "rate(1 minute)"
@@ -117,6 +118,7 @@ run "accepts_the_most" {
     memory             = { scatter = 10240, process = 10240, gather = 10240, bury = 10240, sweep = 10240 }
     timeout            = { scatter = 900, process = 900, gather = 900, bury = 900, sweep = 900 }
     write_mode         = "ordered"
+    results            = "failed"
     stall_after        = 1209599
     give_up_after      = 1209600
     sweep_rate         = "rate(24 hours)"

@@ -1,29 +1,23 @@
 //! A bucket that fails on purpose.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use super::{Blob, Body, Part, UploadId, Written};
+use super::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use crate::faults::{Faults, Faulty, fault};
 use crate::model::error::Result;
 
 impl<B: Blob, F: Faults> Blob for Faulty<B, F> {
     async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
-        let Some(body) = self.call("blob.get", self.store.get(key, version)).await? else {
-            return Ok(None);
-        };
-        let faults = self.faults.clone();
-        let pieces = body.flat_map(move |piece| {
-            let pieces = match piece {
-                Ok(piece) => match faults.midway("blob.body", piece.len()) {
-                    Some(lost) => vec![Ok(piece.slice(..lost)), Err(fault("blob.body"))],
-                    None => vec![Ok(piece)],
-                },
-                Err(error) => vec![Err(error)],
-            };
-            stream::iter(pieces)
-        });
-        Ok(Some(pieces.boxed()))
+        let body = self.call("blob.get", self.store.get(key, version)).await?;
+        Ok(body.map(|body| breaking(body, self.faults.clone())))
+    }
+
+    async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
+        let section = self.call("blob.get_range", self.store.get_range(key, pin, range)).await?;
+        Ok(section.map(|Section { body, size }| Section { body: breaking(body, self.faults.clone()), size }))
     }
 
     async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
@@ -57,4 +51,19 @@ impl<B: Blob, F: Faults> Blob for Faulty<B, F> {
     async fn abort_upload(&self, key: &str, upload: &UploadId) -> Result<()> {
         self.call("blob.abort_upload", self.store.abort_upload(key, upload)).await
     }
+}
+
+/// A body whose connection may be lost.
+fn breaking(body: Body, faults: impl Faults) -> Body {
+    let pieces = body.flat_map(move |piece| {
+        let pieces = match piece {
+            Ok(piece) => match faults.midway("blob.body", piece.len()) {
+                Some(lost) => vec![Ok(piece.slice(..lost)), Err(fault("blob.body"))],
+                None => vec![Ok(piece)],
+            },
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(pieces)
+    });
+    pieces.boxed()
 }

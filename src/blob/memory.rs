@@ -1,12 +1,15 @@
 //! A bucket in memory, versioned.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use super::{Blob, Body, Part, UploadId, Written};
+use sha2::{Digest, Sha256};
+
+use super::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use crate::model::error::{Error, Result};
 
 /// A bucket in memory; clones share their objects.
@@ -22,6 +25,14 @@ struct State {
 }
 
 impl State {
+    fn find(&self, key: &str, version: Option<&str>) -> Option<Bytes> {
+        let versions = self.objects.get(key)?;
+        match version {
+            Some(wanted) => versions.iter().find(|(id, _)| id == wanted)?.1.clone(),
+            None => versions.last()?.1.clone(),
+        }
+    }
+
     fn write(&mut self, key: &str, body: Option<Bytes>) -> String {
         self.next += 1;
         let version = format!("v{}", self.next);
@@ -65,16 +76,29 @@ impl MemoryBlob {
     }
 }
 
+/// The entity tag of an object.
+pub fn tag(body: &[u8]) -> String {
+    Sha256::digest(body)[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Blob for MemoryBlob {
     async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
-        let found = self.state(|state| {
-            let versions = state.objects.get(key)?;
-            match version {
-                Some(wanted) => versions.iter().find(|(id, _)| id == wanted)?.1.clone(),
-                None => versions.last()?.1.clone(),
-            }
-        });
+        let found = self.state(|state| state.find(key, version));
         Ok(found.map(|body| stream::iter([Ok(body)]).boxed()))
+    }
+
+    async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
+        let version = if let Pin::Version(version) = pin { Some(version.as_str()) } else { None };
+        let Some(body) = self.state(|state| state.find(key, version)) else {
+            return Ok(None);
+        };
+        if matches!(pin, Pin::Tag(wanted) if *wanted != tag(&body)) {
+            return Err(Error::conflict(format!("{key} was overwritten")));
+        }
+        let size = body.len();
+        let within = |place: u64| usize::try_from(place).map_or(size, |place| place.min(size));
+        let piece = body.slice(within(range.start)..within(range.end));
+        Ok(Some(Section { body: stream::iter([Ok(piece)]).boxed(), size: size as u64 }))
     }
 
     async fn put(&self, key: &str, _content_type: &str, body: Bytes) -> Result<Written> {

@@ -3,14 +3,17 @@
 pub mod faulty;
 pub mod memory;
 pub mod s3;
+pub mod sections;
 pub mod upload;
 
 use std::future::Future;
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::model::error::Result;
+use crate::model::summary::InputRef;
 
 /// The size from which an output is uploaded in parts, and of each part but the last. S3 wants at
 /// least 5 MiB a part and at most 10,000 parts:
@@ -44,6 +47,36 @@ pub struct Written {
     pub version: Option<String>,
 }
 
+/// Which of the objects that were written under a key is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Pin {
+    /// The newest.
+    Newest,
+    /// A version, of a bucket that keeps them.
+    Version(String),
+    /// The newest, if it has this entity tag.
+    Tag(String),
+}
+
+impl Pin {
+    /// The upload that a batch is made from.
+    pub fn of(input: &InputRef) -> Self {
+        match (&input.version_id, &input.e_tag) {
+            (Some(version), _) => Self::Version(version.clone()),
+            (None, Some(tag)) => Self::Tag(tag.clone()),
+            (None, None) => Self::Newest,
+        }
+    }
+}
+
+/// A part of an object.
+pub struct Section {
+    /// Its bytes.
+    pub body: Body,
+    /// How many the object has as a whole.
+    pub size: u64,
+}
+
 /// One bucket. Reads see every write that came before them
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>). Failed
 /// calls were tried again already, except inside a body's stream; they may have had their effect.
@@ -51,6 +84,16 @@ pub trait Blob: Send + Sync + 'static {
     /// Opens an object, or the version of it that is named. `None` if there is none. The body
     /// fails with `Transient` if the connection breaks; nobody tries that again.
     fn get(&self, key: &str, version: Option<&str>) -> impl Future<Output = Result<Option<Body>>> + Send;
+
+    /// Opens a part of an object: as much of `range`, which is not empty, as the object has. `None` if
+    /// there is no such object, `Conflict` if it has another entity tag than the one that is meant.
+    /// The body is as that of [`get`](Self::get).
+    fn get_range(
+        &self,
+        key: &str,
+        pin: &Pin,
+        range: Range<u64>,
+    ) -> impl Future<Output = Result<Option<Section>>> + Send;
 
     /// Writes an object whole, replacing what is there. Idempotent.
     fn put(&self, key: &str, content_type: &str, body: Bytes) -> impl Future<Output = Result<Written>> + Send;

@@ -320,6 +320,13 @@ fn entry(index: u64, line: u64, record: Object) -> Entry {
     }
 }
 
+/// The columns that the head of a file names, a byte order mark left out.
+pub fn columns_of(head: &[u8]) -> Option<Vec<String>> {
+    let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(head);
+    let row = reader.records().next()?.ok()?;
+    Some(row.iter().map(str::to_owned).collect())
+}
+
 /// A row as CSV text, without its line end.
 pub fn row_text<T: AsRef<[u8]>>(cells: &[T]) -> String {
     let mut writer = ::csv::Writer::from_writer(Vec::new());

@@ -45,10 +45,12 @@ impl Created {
             bucket: self.bucket.clone(),
             key: self.key.clone(),
             version_id: self.revision.version().map(str::to_owned),
+            e_tag: self.revision.tag().map(str::to_owned),
             bytes: self.bytes,
             format: format.as_ref().map(InputFormat::to_string),
         };
-        Opening { id: self.batch(), variant: variant.to_owned(), input, started_at: now, sequence: now }
+        let (id, variant) = (self.batch(), variant.to_owned());
+        Opening { id, variant, input, ranged: false, chunk_size: 0, started_at: now, sequence: now }
     }
 }
 

@@ -4,7 +4,7 @@
 
 mod attributes;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -14,14 +14,15 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Re
 use futures::future::try_join_all;
 
 use self::attributes::{
-    Attributes, OPEN, batch_item, batch_key, batch_of, calls_key, calls_of, failure_key, failure_of, leaf_key, leaf_of,
-    open_batch_of,
+    Attributes, OPEN, batch_item, batch_key, batch_of, calls_key, calls_of, claims_key, claims_of, failure_key,
+    failure_of, leaf_key, leaf_of, open_batch_of,
 };
-use super::{KEPT_SECONDS, LastFailure, Ledger, OpenBatch, Opened, Part, STAGES, Taken};
+use super::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
+use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
 
@@ -176,11 +177,12 @@ impl Ledger for DynamoLedger {
         found.item.map(|item| batch_of(&item)).transpose()
     }
 
-    async fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<(Option<Batch>, Leaf)> {
-        let (batch_key, leaf_key) = (batch_key(batch), leaf_key(batch, chunk.leaf()));
-        let found = self.read_items(vec![batch_key.clone(), leaf_key.clone()]).await?;
-        let leaf = found.get(&leaf_key).map(leaf_of).unwrap_or_default();
-        Ok((found.get(&batch_key).map(batch_of).transpose()?, leaf))
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+        let batch_key = batch_key(batch);
+        let keys = leaves.iter().map(|number| leaf_key(batch, *number));
+        let found = self.read_items(keys.chain([batch_key.clone()]).collect()).await?;
+        let leaf = |number: &u32| Some((*number, leaf_of(found.get(&leaf_key(batch, *number))?)));
+        Ok((found.get(&batch_key).map(batch_of).transpose()?, leaves.iter().filter_map(leaf).collect()))
     }
 
     async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
@@ -192,13 +194,16 @@ impl Ledger for DynamoLedger {
     }
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+        let mut expression =
+            "ADD #done :chunks, #doneCount :one, #succeeded :s, #failed :f, #failedChunks :c".to_owned();
+        let mut names = vec!["done", "doneCount", "succeeded", "failed", "failedChunks", "expiresAt"];
+        if !tally.is_clean() {
+            expression.push_str(", #excepted :chunks");
+            names.push("excepted");
+        }
+        expression.push_str(" SET #expiresAt = :x");
         let update = self
-            .update(
-                leaf_key(batch, chunk.leaf()),
-                "ADD #done :chunks, #doneCount :one, #succeeded :s, #failed :f, #failedChunks :c SET #expiresAt = :x",
-                "NOT contains(#done, :chunk)",
-                &["done", "doneCount", "succeeded", "failed", "failedChunks", "expiresAt"],
-            )
+            .update(leaf_key(batch, chunk.leaf()), &expression, "NOT contains(#done, :chunk)", &names)
             .expression_attribute_values(":chunks", set_of(chunk))
             .expression_attribute_values(":chunk", number(chunk))
             .expression_attribute_values(":one", number(1))
@@ -208,6 +213,29 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":x", expiry(now));
         let leaf = self.send(update).await?.either();
         Ok(leaf_of(&leaf.unwrap_or_default()))
+    }
+
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        let json = serde_json::to_string(claims).map_err(|e| Error::internal("claims are not writable").because(e))?;
+        let request = self.client.put_item().table_name(&self.table);
+        let request = request
+            .item("pk", AttributeValue::S(claims_key(batch, group)))
+            .item("claims", AttributeValue::S(json))
+            .item("expiresAt", expiry(now));
+        request.send().await.map_err(|e| sdk::error("write to the table", &self.table, e))?;
+        Ok(())
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        let keys: Vec<String> = groups.map(|group| claims_key(batch, group)).collect();
+        let mut claims = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH_KEYS) {
+            let found = self.read_items(keys.to_vec()).await?;
+            for key in keys {
+                claims.push(found.get(key).map(claims_of).transpose()?.unwrap_or_default());
+            }
+        }
+        Ok(claims)
     }
 
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {

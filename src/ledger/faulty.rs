@@ -1,13 +1,15 @@
 //! A ledger that fails on purpose.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
+use super::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use crate::faults::{Faults, Faulty};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 
 impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
@@ -19,8 +21,8 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
         self.call("ledger.read", self.store.read(batch)).await
     }
 
-    async fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<(Option<Batch>, Leaf)> {
-        self.call("ledger.look", self.store.look(batch, chunk)).await
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+        self.call("ledger.look", self.store.look(batch, leaves)).await
     }
 
     async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
@@ -29,6 +31,14 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
         self.call("ledger.mark_leaf", self.store.mark_leaf(batch, chunk, tally, now)).await
+    }
+
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        self.call("ledger.put_claims", self.store.put_claims(batch, group, claims, now)).await
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        self.call("ledger.read_claims", self.store.read_claims(batch, groups)).await
     }
 
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {

@@ -1,14 +1,15 @@
 //! A ledger in memory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
+use super::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
+use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 
 /// A ledger in memory; clones share their batches.
@@ -19,6 +20,7 @@ pub struct MemoryLedger(Arc<Mutex<State>>);
 struct State {
     batches: BTreeMap<BatchId, (Batch, Option<String>)>,
     leaves: BTreeMap<(BatchId, u32), Leaf>,
+    claims: BTreeMap<(BatchId, u32), Vec<Claim>>,
     calls: BTreeMap<BatchId, Calls>,
     failures: BTreeMap<(BatchId, Part), LastFailure>,
 }
@@ -60,10 +62,10 @@ impl Ledger for MemoryLedger {
         Ok(self.state(|state| state.batches.get(batch).map(|(batch, _)| batch.clone())))
     }
 
-    async fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<(Option<Batch>, Leaf)> {
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
         Ok(self.state(|state| {
-            let leaf = state.leaf(batch, chunk.leaf()).clone();
-            (state.batches.get(batch).map(|(batch, _)| batch.clone()), leaf)
+            let leaves = leaves.iter().map(|number| (*number, state.leaf(batch, *number).clone())).collect();
+            (state.batches.get(batch).map(|(batch, _)| batch.clone()), leaves)
         }))
     }
 
@@ -76,8 +78,22 @@ impl Ledger for MemoryLedger {
             let leaf = state.leaf(batch, chunk.leaf());
             if leaf.done.insert(chunk.get()) {
                 leaf.tally = leaf.tally + tally;
+                if !tally.is_clean() {
+                    leaf.excepted.insert(chunk.get());
+                }
             }
             leaf.clone()
+        }))
+    }
+
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], _now: Timestamp) -> Result<()> {
+        self.state(|state| state.claims.insert((batch.clone(), group), claims.to_vec()));
+        Ok(())
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        Ok(self.state(|state| {
+            groups.map(|group| state.claims.get(&(batch.clone(), group)).cloned().unwrap_or_default()).collect()
         }))
     }
 

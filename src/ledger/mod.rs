@@ -6,6 +6,7 @@ pub mod dynamodb;
 pub mod faulty;
 pub mod memory;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::ops::Range;
 
@@ -13,10 +14,14 @@ use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 
 /// How long the ledger keeps a batch.
 pub const KEPT_SECONDS: i64 = 30 * 24 * 3600;
+
+/// Claims that are kept together.
+pub const CLAIMS: u32 = 10;
 
 /// What came of opening a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +42,9 @@ pub enum Taken {
     /// It was closed before.
     Closed(Box<Batch>),
 }
+
+/// A batch, if it is known, and leaves of it by their numbers.
+pub type Looked = (Option<Batch>, BTreeMap<u32, Leaf>);
 
 /// A batch that is not closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +75,7 @@ pub struct LastFailure {
     pub message: String,
 }
 
-/// The ledger: each method but `read_leaves`, `read_calls` and `open_batches` is one request, and atomic. Reads see
+/// The ledger: each method but `read_leaves`, `read_claims`, `read_calls` and `open_batches` is one request, and atomic. Reads see
 /// every write that came before them. A call that fails may have had its effect; every call may be repeated.
 pub trait Ledger: Send + Sync + 'static {
     /// Opens a batch, unless it is there already.
@@ -76,8 +84,9 @@ pub trait Ledger: Send + Sync + 'static {
     /// A batch as it stands.
     fn read(&self, batch: &BatchId) -> impl Future<Output = Result<Option<Batch>>> + Send;
 
-    /// A batch and the leaf of one of its chunks as they stand, each for itself.
-    fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> impl Future<Output = Result<(Option<Batch>, Leaf)>> + Send;
+    /// A batch and some of its leaves, at most 50, as they stand, each for itself; a leaf that nobody
+    /// wrote yet is missing.
+    fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> impl Future<Output = Result<Looked>> + Send;
 
     /// The leaves of a range as they stand; one that nobody wrote yet is empty.
     fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> impl Future<Output = Result<Vec<Leaf>>> + Send;
@@ -90,6 +99,18 @@ pub trait Ledger: Send + Sync + 'static {
         tally: Tally,
         now: Timestamp,
     ) -> impl Future<Output = Result<Leaf>> + Send;
+
+    /// Keeps where the chunks from `CLAIMS * group` on lie, up to [`CLAIMS`] of them. Idempotent.
+    fn put_claims(
+        &self,
+        batch: &BatchId,
+        group: u32,
+        claims: &[Claim],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The claims of a range of groups as they stand; a group that nobody wrote yet is empty.
+    fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> impl Future<Output = Result<Vec<Vec<Claim>>>> + Send;
 
     /// Says how many chunks a leaf covers, and returns the leaf after it.
     fn size_leaf(

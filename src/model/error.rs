@@ -61,6 +61,11 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
+    /// The same once more, for another who waited for the same.
+    pub fn again(&self) -> Self {
+        Self::new(self.kind, self.to_string())
+    }
+
     /// Adds the error that caused this one.
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());

@@ -48,6 +48,14 @@ impl Revision {
             Self::Etag { .. } => None,
         }
     }
+
+    /// The entity tag, if there is no version id.
+    pub fn tag(&self) -> Option<&str> {
+        match self {
+            Self::Etag { etag, .. } if !etag.is_empty() => Some(etag),
+            _ => None,
+        }
+    }
 }
 
 impl BatchId {

@@ -5,12 +5,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use super::error::{Error, Result};
 use super::format::Layout;
 use super::ids::{BatchId, ChunkIndex};
+use super::range::{Claim, Range};
 use super::timestamp::Timestamp;
 
 /// The version of all messages that this build writes and reads.
 pub const VERSION: u32 = 1;
 
-/// A claim check on a chunk whose records wait in the work bucket.
+/// A claim check on a chunk whose records wait in the work bucket, or in the input itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessMessage {
@@ -26,6 +27,9 @@ pub struct ProcessMessage {
     /// What orders the batch among all, for writes that keep an order.
     #[serde(default)]
     pub sequence: i64,
+    /// Where the records lie in the input, if they were not copied.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range>,
 }
 
 /// The order to process again what failed of a batch; it comes by scatter's queue.
@@ -48,7 +52,18 @@ pub struct GatherMessage {
 impl ProcessMessage {
     /// A claim check in the current version.
     pub fn new(batch_id: BatchId, chunk: ChunkIndex, records: u32, layout: Layout, sequence: Timestamp) -> Self {
-        Self { v: VERSION, batch_id, chunk, records, layout, sequence: sequence.0 }
+        Self { v: VERSION, batch_id, chunk, records, layout, sequence: sequence.0, range: None }
+    }
+
+    /// The same for records that were not copied.
+    pub fn of_range(mut self, range: Range) -> Self {
+        self.range = Some(range);
+        self
+    }
+
+    /// What it claims, if that is a range of the input.
+    pub fn claim(&self) -> Option<Claim> {
+        self.range.map(|range| Claim { range, records: self.records })
     }
 
     /// Reads a message's body.

@@ -22,6 +22,13 @@ pub struct Tally {
     pub failed_chunks: u64,
 }
 
+impl Tally {
+    /// Whether nothing failed.
+    pub fn is_clean(&self) -> bool {
+        self.failed == 0 && self.failed_chunks == 0
+    }
+}
+
 impl std::ops::Add for Tally {
     type Output = Self;
     fn add(self, other: Self) -> Self {
@@ -38,6 +45,8 @@ impl std::ops::Add for Tally {
 pub struct Leaf {
     /// The chunks that are done, by their index in the batch.
     pub done: BTreeSet<u32>,
+    /// Those of them in which a record failed.
+    pub excepted: BTreeSet<u32>,
     /// How many chunks the leaf covers, once scatter has said so; until then [`LEAF_SIZE`].
     pub size: Option<u32>,
     /// The sum of the outcomes of the chunks that are done.
@@ -122,6 +131,10 @@ pub struct Opening {
     pub variant: String,
     /// Its input.
     pub input: InputRef,
+    /// Whether its chunks are ranges of the input, and not copies of its records.
+    pub ranged: bool,
+    /// Records in a chunk; 0 if that was not kept.
+    pub chunk_size: u32,
     /// When scatter began.
     pub started_at: Timestamp,
     /// What orders the batch among all: when its first generation began.

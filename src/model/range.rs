@@ -18,6 +18,16 @@ pub struct Range {
     /// on a line.
     #[serde(default = "first_column", skip_serializing_if = "is_first_column")]
     pub column: u64,
+    /// How many bytes at the start of a CSV file hold its columns; 0 of other files.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub header: u64,
+}
+
+impl Range {
+    /// The bytes.
+    pub fn bytes(&self) -> std::ops::Range<u64> {
+        self.offset..self.offset + self.length
+    }
 }
 
 /// A range that becomes a chunk.
@@ -32,6 +42,10 @@ pub struct Claim {
 
 fn first_column() -> u64 {
     1
+}
+
+fn is_zero(bytes: &u64) -> bool {
+    *bytes == 0
 }
 
 fn is_first_column(column: &u64) -> bool {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ids::BatchId;
-use super::progress::{Batch, BatchState};
+use super::progress::{Batch, BatchState, Opening};
 use super::record::cut;
 use super::timestamp::Timestamp;
 
@@ -36,6 +36,9 @@ pub struct InputRef {
     pub key: String,
     /// The object's version, if the bucket keeps versions.
     pub version_id: Option<String>,
+    /// The object's entity tag, if the bucket keeps no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e_tag: Option<String>,
     /// The object's size.
     pub bytes: u64,
     /// The format, such as `csv` or `jsonl.gz`; none if the extension is not known.
@@ -53,6 +56,9 @@ pub struct Summary {
     pub generation: u32,
     /// The variant that worked on it.
     pub variant: String,
+    /// The variant whose way it took instead: `ranged` can not read ranges of a gzipped file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<String>,
     /// How it ended.
     pub state: BatchState,
     /// What it was made from.
@@ -123,6 +129,7 @@ impl Summary {
             batch_id: batch.opening.id.in_generation(0),
             generation: batch.opening.id.generation(),
             variant: batch.opening.variant.clone(),
+            fallback: fallback(&batch.opening).map(str::to_owned),
             state: batch.state,
             input: batch.opening.input.clone(),
             records: RecordCounts { total: 0, succeeded: 0, failed: 0 },
@@ -137,6 +144,11 @@ impl Summary {
             failures: Vec::new(),
         }
     }
+}
+
+fn fallback(opening: &Opening) -> Option<&'static str> {
+    let gzipped = opening.input.format.as_ref().is_some_and(|format| format.ends_with(".gz"));
+    (opening.variant == "ranged" && gzipped).then_some("chunked")
 }
 
 /// How a batch with these counts ends.

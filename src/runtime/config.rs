@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use crate::items::WriteMode;
 use crate::model::error::{Error, Result};
 use crate::model::schema::RecordSchema;
+use crate::stage::gather::Results;
 use crate::variant::{Pending, Variant};
 
 /// A function's configuration.
@@ -17,6 +18,8 @@ pub struct Config {
     pub variant: Variant,
     /// The ledger table.
     pub ledger_table: String,
+    /// The bucket of uploads.
+    pub input_bucket: String,
     /// The bucket of pending chunks and their results.
     pub work_bucket: String,
     /// The table of pending records and their outcomes, if the variant keeps them there.
@@ -32,8 +35,6 @@ pub struct Config {
 pub enum StageConfig {
     /// Of scatter.
     Scatter {
-        /// The bucket of uploads.
-        input_bucket: String,
         /// Records in a chunk.
         chunk_size: usize,
         /// The field that is the items' key.
@@ -60,13 +61,13 @@ pub enum StageConfig {
     Gather {
         /// The bucket of outputs.
         output_bucket: String,
+        /// Which outcomes are written out.
+        results: Results,
         /// Its own queue.
         gather_queue_url: String,
     },
     /// Of bury.
     Bury {
-        /// The bucket of uploads.
-        input_bucket: String,
         /// Gather's queue.
         gather_queue_url: String,
         /// The queue of messages that nobody can work on.
@@ -135,7 +136,6 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn stage(&mut self, handler: &str) -> Option<StageConfig> {
         match handler {
             "scatter" => Some(StageConfig::Scatter {
-                input_bucket: self.text("INPUT_BUCKET"),
                 chunk_size: self.size("CHUNK_SIZE"),
                 key_field: self.text("KEY_FIELD"),
                 process_queue_url: self.text("PROCESS_QUEUE_URL"),
@@ -157,12 +157,14 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                     gather_queue_url,
                 })
             }
-            "gather" => Some(StageConfig::Gather {
-                output_bucket: self.text("OUTPUT_BUCKET"),
-                gather_queue_url: self.text("SOURCE_QUEUE_URL"),
-            }),
+            "gather" => {
+                let output_bucket = self.text("OUTPUT_BUCKET");
+                let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));
+                let results = self.note(results);
+                let gather_queue_url = self.text("SOURCE_QUEUE_URL");
+                Some(StageConfig::Gather { output_bucket, results: results?, gather_queue_url })
+            }
             "bury" => Some(StageConfig::Bury {
-                input_bucket: self.text("INPUT_BUCKET"),
                 gather_queue_url: self.text("GATHER_QUEUE_URL"),
                 parked_queue_url: self.text("PARKED_QUEUE_URL"),
             }),
@@ -196,6 +198,7 @@ impl Config {
         let name = reader.text("VARIANT");
         let variant = reader.note(Variant::named(&name));
         let ledger_table = reader.text("LEDGER_TABLE");
+        let input_bucket = reader.text("INPUT_BUCKET");
         let work_bucket = reader.text("WORK_BUCKET");
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
@@ -204,7 +207,7 @@ impl Config {
         let stage = reader.stage(&handler);
         match (variant, stage) {
             (Some(variant), Some(stage)) if reader.problems.is_empty() => {
-                Ok(Self { variant, ledger_table, work_bucket, tasks_table, source_queue_url, stage })
+                Ok(Self { variant, ledger_table, input_bucket, work_bucket, tasks_table, source_queue_url, stage })
             }
             _ => Err(Error::config(format!("the function is set up wrongly: {}", reader.problems.join("; ")))),
         }
@@ -244,6 +247,7 @@ mod tests {
             ("_HANDLER", "process"),
             ("VARIANT", crate::variant::BUILT_IN[0].name),
             ("LEDGER_TABLE", "ledger"),
+            ("INPUT_BUCKET", "input"),
             ("WORK_BUCKET", "work"),
             ("SOURCE_QUEUE_URL", "http://q"),
             ("KEY_FIELD", "id"),

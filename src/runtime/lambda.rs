@@ -1,16 +1,23 @@
 //! The functions: each stage with its stores in AWS.
 
+use std::time::Duration;
+
+use futures::future::{join, join_all};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use tokio::time::timeout;
 
 use super::aws::{AwsStores, Clients};
 use super::clock::SystemClock;
 use super::config::{Config, StageConfig};
 use super::server::{Server, deadline};
+use crate::blob::Blob;
 use crate::blob::s3::S3Blob;
 use crate::channel::sqs::SqsChannel;
 use crate::items::dynamodb::DynamoItems;
+use crate::ledger::Ledger;
 use crate::ledger::dynamodb::DynamoLedger;
+use crate::model::ids::BatchId;
 use crate::stage::bury::Bury;
 use crate::stage::gather::Gather;
 use crate::stage::process::Process;
@@ -18,6 +25,23 @@ use crate::stage::scatter::Scatter;
 use crate::stage::sweep::Sweep;
 use crate::tasks::dynamodb::DynamoTasks;
 use crate::variant::Parts;
+
+/// How long a function may take at its start to open the connections that its first message needs.
+const WARM_UP: Duration = Duration::from_secs(1);
+/// Connections to DynamoDB that are opened so.
+const CONNECTIONS: usize = 4;
+
+/// Opens connections before the first message comes, while Lambda gives a function that starts more
+/// than its share of a processor
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>). What is asked for is
+/// nothing, and if it fails the first message will tell.
+async fn warm_up(ledger: &DynamoLedger, bucket: &S3Blob) {
+    let Ok(nobody) = BatchId::parse("warm-up-000000000000") else {
+        return;
+    };
+    let reads = join_all((0..CONNECTIONS).map(|_| ledger.read(&nobody)));
+    let _ = timeout(WARM_UP, join(reads, bucket.get("warm-up", None))).await;
+}
 
 /// Serves the invocations of the stage that `config` names, until Lambda ends the process.
 ///
@@ -28,21 +52,23 @@ pub async fn run(config: Config, clients: Clients) -> Result<(), lambda_runtime:
     let bucket = |name: String| S3Blob::new(clients.s3.clone(), name);
     let queue = |url: String| SqsChannel::new(clients.sqs.clone(), url);
     let source = config.source_queue_url.map(queue);
+    let work_bucket = config.work_bucket;
     let ledger = DynamoLedger::new(clients.dynamodb.clone(), config.ledger_table);
     let tasks = |table| DynamoTasks::new(clients.dynamodb.clone(), table, variant.width);
     let parts = |gather: SqsChannel| Parts::<AwsStores> {
-        work: bucket(config.work_bucket),
+        input: bucket(config.input_bucket.clone()),
+        work: bucket(work_bucket.clone()),
         tasks: config.tasks_table.map(tasks),
         ledger: ledger.clone(),
         gather,
     };
     let clock = SystemClock;
-    let server = Server { source: source.clone(), ledger: ledger.clone(), clock, messages: variant.messages() };
+    let server = Server { source: source.clone(), ledger: ledger.clone(), clock };
     match config.stage {
-        StageConfig::Scatter { input_bucket, chunk_size, key_field, process_queue_url, gather_queue_url } => {
+        StageConfig::Scatter { chunk_size, key_field, process_queue_url, gather_queue_url } => {
             let stage = Scatter {
-                input: bucket(input_bucket.clone()),
-                input_bucket,
+                input: bucket(config.input_bucket.clone()),
+                input_bucket: config.input_bucket.clone(),
                 process: queue(process_queue_url),
                 batches: variant.batches(parts(queue(gather_queue_url)))?,
                 clock,
@@ -50,27 +76,31 @@ pub async fn run(config: Config, clients: Clients) -> Result<(), lambda_runtime:
                 key_field,
                 chunk_size: variant.chunk_size(chunk_size),
                 width: variant.width,
+                ranged: variant.ranged(),
             };
             server.serve(&stage).await
         }
         StageConfig::Process { items_table, key_field, schema, write_mode, gather_queue_url } => {
+            warm_up(&ledger, &bucket(if variant.ranged() { &config.input_bucket } else { &work_bucket }.clone())).await;
             let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field, variant.width);
             let stage = Process {
                 items: items.in_mode(write_mode),
                 batches: variant.batches(parts(queue(gather_queue_url)))?,
                 clock,
                 schema: *schema,
+                width: variant.width,
             };
             server.serve(&stage).await
         }
-        StageConfig::Gather { output_bucket, gather_queue_url } => {
+        StageConfig::Gather { output_bucket, results, gather_queue_url } => {
             let batches = variant.batches(parts(queue(gather_queue_url)))?;
-            server.serve(&Gather { batches, output: bucket(output_bucket), clock, width: variant.width }).await
+            let (output, width) = (bucket(output_bucket), variant.width);
+            server.serve(&Gather { batches, output, clock, width, results }).await
         }
-        StageConfig::Bury { input_bucket, gather_queue_url, parked_queue_url } => {
+        StageConfig::Bury { gather_queue_url, parked_queue_url } => {
             let stage = Bury {
                 batches: variant.batches(parts(queue(gather_queue_url)))?,
-                input_bucket,
+                input_bucket: config.input_bucket.clone(),
                 parked: queue(parked_queue_url),
                 clock,
                 variant: variant.name.to_owned(),

@@ -10,7 +10,7 @@ use crate::model::ids::{BatchId, Revision};
 use crate::model::schema::RecordSchema;
 use crate::model::summary::Summary;
 use crate::runtime::clock::SystemClock;
-use crate::stage::gather::Gather;
+use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
 use crate::stage::{Clock, Outcome, Stage, Stores};
@@ -63,8 +63,8 @@ impl LocalPipeline {
         let queues = [(); 3].map(|()| MemoryChannel::new());
         let (items, tasks, ledger) = (MemoryItems::new(), MemoryTasks::new(), MemoryLedger::new());
         let batches = || {
-            let (work, tasks) = (work.clone(), Some(tasks.clone()));
-            variant.batches(Parts { work, tasks, ledger: ledger.clone(), gather: queues[2].clone() })
+            let (input, work, tasks) = (input.clone(), work.clone(), Some(tasks.clone()));
+            variant.batches(Parts { input, work, tasks, ledger: ledger.clone(), gather: queues[2].clone() })
         };
         Ok(Self {
             scatter: Scatter {
@@ -77,14 +77,22 @@ impl LocalPipeline {
                 key_field: key_field.to_owned(),
                 chunk_size: variant.chunk_size(chunk_size),
                 width: variant.width,
+                ranged: variant.ranged(),
             },
             process: Process {
                 batches: batches()?,
                 items: items.clone(),
                 clock: SystemClock,
                 schema: RecordSchema::parse(schema, key_field)?,
+                width: variant.width,
             },
-            gather: Gather { batches: batches()?, output: output.clone(), clock: SystemClock, width: variant.width },
+            gather: Gather {
+                batches: batches()?,
+                output: output.clone(),
+                clock: SystemClock,
+                width: variant.width,
+                results: Results::All,
+            },
             input,
             work,
             output,
@@ -92,6 +100,11 @@ impl LocalPipeline {
             ledger,
             queues,
         })
+    }
+
+    /// Chooses which outcomes are written out.
+    pub fn set_results(&mut self, results: Results) {
+        self.gather.results = results;
     }
 
     /// Uploads a file and returns the batch that it will be, and the event that S3 would send.

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt;
-use futures::stream::{self, StreamExt};
 use lambda_runtime::{LambdaEvent, service_fn};
 use tracing::Instrument;
 
@@ -18,7 +17,7 @@ use crate::model::ids::BatchId;
 use crate::model::record::cut;
 use crate::model::timestamp::Timestamp;
 use crate::sdk::calls;
-use crate::stage::{Clock, Outcome, Stage};
+use crate::stage::{self, Clock, Outcome, Stage};
 
 /// The pause before a message that failed comes again doubles from here to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -34,8 +33,6 @@ pub struct Server<C, L, K> {
     pub ledger: L,
     /// The time.
     pub clock: K,
-    /// Messages that are worked on at once.
-    pub messages: usize,
 }
 
 impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
@@ -45,7 +42,9 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
     /// What the Lambda runtime can not recover from.
     pub async fn serve<S: Stage>(&self, stage: &S) -> Result<(), lambda_runtime::Error> {
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-            Ok::<_, lambda_runtime::Error>(self.answer(stage, event.payload, deadline(&event.context)).await)
+            // In a box of its own, for the compiler's sake.
+            let answer = Box::pin(self.answer(stage, event.payload, deadline(&event.context)));
+            Ok::<_, lambda_runtime::Error>(answer.await)
         }))
         .await
     }
@@ -57,24 +56,17 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
     async fn answer<S: Stage>(&self, stage: &S, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
         let whole = left_until(self.clock.now(), deadline);
-        let settled: Vec<_> = stream::iter(&deliveries)
-            .map(|delivery| async move {
-                let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
-                let work = self.settle(stage, delivery, deadline, whole).instrument(span);
-                let (done, requests) = calls::counted(work).await;
-                (delivery, done, requests)
-            })
-            .buffer_unordered(self.messages)
-            .collect()
-            .await;
         let mut response = SqsBatchResponse::default();
         let mut spent: BTreeMap<BatchId, StageCalls> = BTreeMap::new();
-        for (delivery, done, requests) in settled {
-            if !done {
+        for pack in stage::packs(stage, &deliveries) {
+            let (done, requests) = calls::counted(self.settle(stage, &pack, deadline, whole)).await;
+            for (delivery, _) in pack.iter().zip(&done).filter(|(_, done)| !**done) {
                 response.add_failure(&delivery.id);
             }
-            if let Some(subject) = stage.subject(&delivery.body) {
-                spent.entry(subject.batch).or_default().add(&StageCalls { messages: 1, requests });
+            // A pack is of one batch.
+            if let Some(subject) = pack.first().and_then(|first| stage.subject(&first.body)) {
+                let messages = pack.len() as u64;
+                spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests });
             }
         }
         self.account(S::NAME, spent).await;
@@ -91,42 +83,59 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
         }
     }
 
-    /// Works on one message and says whether it may be deleted. A panic fails this message only.
-    async fn settle(&self, stage: &impl Stage, delivery: &Delivery, deadline: Timestamp, whole: Duration) -> bool {
+    /// Works on a pack of messages and says which may be deleted. A panic fails this pack only.
+    async fn settle<S: Stage>(&self, stage: &S, pack: &[&Delivery], deadline: Timestamp, whole: Duration) -> Vec<bool> {
         let left = left_until(self.clock.now(), deadline);
         if left < whole / 4 {
-            tracing::info!("message not begun: no time left");
-            self.release(delivery, Duration::ZERO).await;
-            return false;
+            tracing::info!(messages = pack.len(), "messages not begun: no time left");
+            for delivery in pack {
+                self.release(delivery, Duration::ZERO).await;
+            }
+            return vec![false; pack.len()];
         }
-        let work = AssertUnwindSafe(stage.handle(delivery, deadline)).catch_unwind();
-        let (failure, pause) = match tokio::time::timeout(left - LONGEST_ANSWER.min(left / 10), work).await {
-            Ok(Ok(Outcome::Done)) => return true,
-            Ok(Ok(Outcome::Discarded(reason))) => {
+        let first = pack.first().map_or("", |delivery| delivery.id.as_str());
+        let span = tracing::info_span!("messages", first, count = pack.len());
+        let work = AssertUnwindSafe(stage.handle_pack(pack, deadline).instrument(span)).catch_unwind();
+        let outcomes = match tokio::time::timeout(left - LONGEST_ANSWER.min(left / 10), work).await {
+            Ok(Ok(outcomes)) => outcomes,
+            Ok(Err(_)) => {
+                tracing::error!("stage panicked");
+                let panicked = || Outcome::Retry(Error::internal(format!("{} panicked", S::NAME)));
+                pack.iter().map(|_| panicked()).collect()
+            }
+            Err(_) => {
+                let late = || Outcome::Retry(Error::transient(format!("{} ran out of its function's time", S::NAME)));
+                pack.iter().map(|_| late()).collect()
+            }
+        };
+        let mut done = Vec::with_capacity(pack.len());
+        for (delivery, outcome) in pack.iter().zip(outcomes) {
+            let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
+            done.push(self.conclude(stage, delivery, outcome).instrument(span).await);
+        }
+        done
+    }
+
+    /// Says whether a message may be deleted; if not, sees to it that it comes again when it should.
+    async fn conclude(&self, stage: &impl Stage, delivery: &Delivery, outcome: Outcome) -> bool {
+        let (failure, pause) = match outcome {
+            Outcome::Done => return true,
+            Outcome::Discarded(reason) => {
                 tracing::info!(%reason, "message discarded");
                 return true;
             }
-            Ok(Ok(Outcome::Rejected(error))) => {
+            Outcome::Rejected(error) => {
                 tracing::error!(%error, "message rejected");
                 // Without a pause it reaches the dead-letter queue within seconds.
                 (error, Duration::ZERO)
             }
-            Ok(Ok(Outcome::Retry(error))) => {
+            Outcome::Retry(error) => {
                 tracing::warn!(kind = ?error.kind, %error, "message will come again");
                 (error, pause(delivery.attempt))
             }
-            Ok(Ok(Outcome::Later(at, error))) => {
+            Outcome::Later(at, error) => {
                 tracing::info!(%error, %at, "message will come again later");
                 (error, left_until(self.clock.now(), at))
-            }
-            Ok(Err(_)) => {
-                tracing::error!("stage panicked");
-                (Error::internal(format!("{} panicked", stage_name(stage))), pause(delivery.attempt))
-            }
-            Err(_) => {
-                tracing::warn!("message given up: no time left");
-                let reason = format!("{} ran out of its function's time", stage_name(stage));
-                (Error::transient(reason), pause(delivery.attempt))
             }
         };
         self.note(stage, delivery, &failure).await;
@@ -164,10 +173,6 @@ pub fn deadline(context: &lambda_runtime::Context) -> Timestamp {
 
 fn left_until(now: Timestamp, deadline: Timestamp) -> Duration {
     Duration::from_millis(deadline.0.saturating_sub(now.0).max(0).unsigned_abs())
-}
-
-fn stage_name<S: Stage>(_stage: &S) -> &'static str {
-    S::NAME
 }
 
 fn pause(attempt: u32) -> Duration {
@@ -231,9 +236,9 @@ mod tests {
     }
 
     /// What the answer names when the invocation has so many milliseconds.
-    async fn answer(bodies: &[&str], ledger: &MemoryLedger, milliseconds: i64, messages: usize) -> Vec<String> {
+    async fn answer(bodies: &[&str], ledger: &MemoryLedger, milliseconds: i64) -> Vec<String> {
         let source = Some(MemoryChannel::new());
-        let server = Server { source, ledger: ledger.clone(), clock: SystemClock, messages };
+        let server = Server { source, ledger: ledger.clone(), clock: SystemClock };
         let deadline = Timestamp(SystemClock.now().0 + milliseconds);
         let response = server.answer(&Obedient, event(bodies), deadline).await;
         let mut failed: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
@@ -244,7 +249,7 @@ mod tests {
     #[tokio::test]
     async fn only_what_failed_comes_again_and_a_panic_is_one_of_them() {
         let ledger = MemoryLedger::new();
-        let failed = answer(&["done", "reject", "discard", "panic", "retry"], &ledger, 60_000, 2).await;
+        let failed = answer(&["done", "reject", "discard", "panic", "retry"], &ledger, 60_000).await;
         assert_eq!(failed, ["id-panic", "id-reject", "id-retry"]);
         assert_eq!(ledger.read_calls(&batch()).await.unwrap().0["process"].messages, 5);
     }
@@ -253,7 +258,7 @@ mod tests {
     async fn the_last_failure_is_kept_for_whoever_buries_the_message() {
         let ledger = MemoryLedger::new();
         for (body, message) in [("retry", "later"), ("panic", "process panicked")] {
-            answer(&[body], &ledger, 60_000, 1).await;
+            answer(&[body], &ledger, 60_000).await;
             let last = ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
             assert_eq!((last.attempt, last.message.as_str()), (1, message));
         }
@@ -263,12 +268,12 @@ mod tests {
     async fn a_worker_stops_before_its_deadline_and_returns_what_it_did_not_do() {
         let ledger = MemoryLedger::new();
         // The second message would begin when the time of the first is over.
-        let failed = answer(&["hang", "done"], &ledger, 400, 1).await;
+        let failed = answer(&["hang", "done"], &ledger, 400).await;
         assert_eq!(failed, ["id-done", "id-hang"]);
         let last = ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
         assert_eq!(last.message, "process ran out of its function's time");
-        // Beside each other the second has the time it needs.
-        assert_eq!(answer(&["hang", "done"], &ledger, 400, 2).await, ["id-hang"]);
+        // The other way round only the one that hangs comes again.
+        assert_eq!(answer(&["done", "hang"], &ledger, 400).await, ["id-hang"]);
     }
 
     #[test]

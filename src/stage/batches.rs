@@ -3,17 +3,19 @@
 
 use std::collections::BTreeSet;
 
-use futures::future::try_join;
+use futures::future::join;
 
-use super::Stores;
 use super::chunks::{Chunks, Kept};
+use super::ranges::{Ranges, Read, Records};
+use super::{Stores, bounded};
 use crate::channel::{Channel, Outgoing};
-use crate::ledger::Ledger;
 use crate::ledger::completion::{self, Progress};
+use crate::ledger::{CLAIMS, Ledger};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS, MAX_TREE_CHUNKS};
-use crate::model::message::{GatherMessage, to_body};
+use crate::model::message::{GatherMessage, ProcessMessage, to_body};
 use crate::model::progress::{Batch, BatchState, Leaf, Sealing, Stop, Tally};
+use crate::model::range::Claim;
 use crate::model::record::Entry;
 use crate::model::summary::Fault;
 use crate::model::timestamp::Timestamp;
@@ -42,11 +44,20 @@ pub enum Found {
     /// The records wait.
     Pending(Vec<Entry>),
     /// The records wait, and are not to be processed any more.
-    Stopped(Vec<Entry>, Box<Stop>),
+    Stopped(Box<Stop>),
+    /// The records are not what they were, for this reason, and never will be.
+    Gone(String),
     /// The chunk was done before.
     Done(Progress),
     /// The batch does not count this chunk; the reason is for the log.
     Stray(&'static str),
+}
+
+/// What could be read of a chunk's records.
+enum Waiting {
+    Yes(Vec<Entry>),
+    No,
+    Gone(String),
 }
 
 /// Chunks, ledger and the way to gather.
@@ -62,44 +73,214 @@ pub struct Batches<S: Stores> {
 }
 
 impl<S: Stores> Batches<S> {
-    /// What there is to do for a chunk.
+    /// What there is to do for chunks of one batch, in their order. Up to `width` of them are read at
+    /// once.
+    pub async fn find(&self, messages: &[&ProcessMessage], width: usize) -> Vec<Result<Found>> {
+        let Some(id) = messages.first().map(|message| &message.batch_id) else {
+            return Vec::new();
+        };
+        if self.condition == Condition::Listing {
+            let found = messages.iter().map(|message| self.find_by_listing(id, message.chunk));
+            return bounded(found.collect(), width).await;
+        }
+        let leaves = messages.iter().map(|message| message.chunk.leaf()).collect();
+        let look = self.ledger.look(id, &leaves);
+        let (looked, read) = match self.needs_input(messages) {
+            // Where the input lies has to be asked, but once a batch.
+            Some(input) => {
+                let looked = look.await;
+                if let Ok((Some(batch), _)) = &looked {
+                    input.learn(&batch.opening);
+                }
+                (looked, self.read_all(messages, width).await)
+            }
+            None => join(look, self.read_all(messages, width)).await,
+        };
+        let judged = messages.iter().zip(read).map(|(message, read)| async {
+            let (batch, leaves) = looked.as_ref().map_err(Error::again)?;
+            let batch = batch.as_ref().ok_or_else(|| unknown(id))?;
+            let leaf = leaves.get(&message.chunk.leaf()).cloned().unwrap_or_default();
+            self.judge(batch, &leaf, message, read).await
+        });
+        bounded(judged.collect(), width).await
+    }
+
+    /// What there is to do for one chunk.
     ///
     /// # Errors
     /// Those of the stores; `Transient` if the chunk is neither pending nor done, as it may seem
     /// while another worker ends it.
-    pub async fn find(&self, id: &BatchId, chunk: ChunkIndex) -> Result<Found> {
-        if self.condition == Condition::Listing {
-            return match self.chunks.pending(id, chunk).await? {
-                Some(entries) => Ok(Found::Pending(entries)),
-                None => self.by_listing(id).await.map(Found::Done),
-            };
-        }
-        let ((batch, leaf), pending) = try_join(self.ledger.look(id, chunk), self.chunks.pending(id, chunk)).await?;
-        let batch = batch.ok_or_else(|| Error::malformed(format!("the ledger does not know batch {id}")))?;
-        if leaf.holds(chunk) {
-            if pending.is_some() {
-                self.chunks.discard(id, chunk).await?;
-            }
-            return completion::settle(&self.ledger, id, chunk.leaf(), &leaf).await.map(Found::Done);
-        }
-        if is_stray(&batch, chunk) {
-            self.chunks.discard(id, chunk).await?;
-            return Ok(Found::Stray("the batch ended without this chunk"));
-        }
-        match (pending, batch.stop) {
-            (Some(entries), Some(stop)) => Ok(Found::Stopped(entries, Box::new(stop))),
-            (Some(entries), None) => Ok(Found::Pending(entries)),
-            (None, _) => Err(Error::transient(format!("chunk {chunk} of batch {id} is neither pending nor done"))),
+    pub async fn find_one(&self, message: &ProcessMessage) -> Result<Found> {
+        let found = self.find(&[message], 1).await.pop();
+        found.unwrap_or_else(|| Err(Error::internal("nothing was looked for")))
+    }
+
+    async fn find_by_listing(&self, id: &BatchId, chunk: ChunkIndex) -> Result<Found> {
+        match self.chunks.pending(id, chunk).await? {
+            Some(entries) => Ok(Found::Pending(entries)),
+            None => self.by_listing(id).await.map(Found::Done),
         }
     }
 
-    /// Notes that a chunk's items and outcomes are written.
+    /// The input, if ranges of it are to be read, and where it lies is not known yet.
+    fn needs_input(&self, messages: &[&ProcessMessage]) -> Option<&Ranges<S::Blob>> {
+        let message = messages.iter().find(|message| message.range.is_some())?;
+        self.chunks.input().ok().filter(|input| input.known(&message.batch_id).is_none())
+    }
+
+    async fn read_all(&self, messages: &[&ProcessMessage], width: usize) -> Vec<Result<Waiting>> {
+        let read = messages.iter().map(|message| async move {
+            let Some(claim) = message.claim() else {
+                let entries = self.chunks.pending(&message.batch_id, message.chunk).await?;
+                return Ok(entries.map_or(Waiting::No, Waiting::Yes));
+            };
+            let input = self.chunks.input()?;
+            let Some(known) = input.known(&message.batch_id) else {
+                return Ok(Waiting::No);
+            };
+            Ok(match input.read(&message.batch_id, &known, &claim).await? {
+                Read::Records(entries) => Waiting::Yes(entries),
+                Read::Gone(reason) => Waiting::Gone(reason),
+            })
+        });
+        bounded(read.collect(), width).await
+    }
+
+    async fn judge(
+        &self,
+        batch: &Batch,
+        leaf: &Leaf,
+        message: &ProcessMessage,
+        read: Result<Waiting>,
+    ) -> Result<Found> {
+        let (id, chunk) = (&message.batch_id, message.chunk);
+        let copied = message.range.is_none();
+        if leaf.holds(chunk) {
+            // What can not be read now may be there all the same.
+            if copied && !matches!(read, Ok(Waiting::No)) {
+                self.chunks.discard(id, chunk).await?;
+            }
+            return completion::settle(&self.ledger, id, chunk.leaf(), leaf).await.map(Found::Done);
+        }
+        if is_stray(batch, chunk) {
+            if copied {
+                self.chunks.discard(id, chunk).await?;
+            }
+            return Ok(Found::Stray("the batch ended without this chunk"));
+        }
+        match (read?, &batch.stop) {
+            (Waiting::No, _) => {
+                Err(Error::transient(format!("chunk {chunk} of batch {id} is neither pending nor done")))
+            }
+            (_, Some(stop)) => Ok(Found::Stopped(Box::new(stop.clone()))),
+            (Waiting::Yes(entries), None) => Ok(Found::Pending(entries)),
+            (Waiting::Gone(reason), None) => Ok(Found::Gone(reason)),
+        }
+    }
+
+    /// The records of a chunk that is to be ended; none if they are gone. `claim` is of one that is a
+    /// range of the input.
+    async fn last_seen(&self, id: &BatchId, chunk: ChunkIndex, claim: Option<&Claim>) -> Result<Option<Vec<Entry>>> {
+        let Some(claim) = claim else {
+            return self.chunks.pending(id, chunk).await;
+        };
+        let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
+        match self.chunks.input()?.read(id, &batch.opening.input, claim).await? {
+            Read::Records(entries) => Ok(Some(entries)),
+            Read::Gone(_) => Ok(None),
+        }
+    }
+
+    /// Where chunks of a batch lie whose chunks are ranges of the input.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub async fn claims(&self, id: &BatchId, chunks: &[ChunkIndex]) -> Result<Vec<(ChunkIndex, Option<Claim>)>> {
+        let mut claims = Vec::with_capacity(chunks.len());
+        let mut held: Option<(u32, Vec<Claim>)> = None;
+        for &chunk in chunks {
+            let (group, place) = (chunk.get() / CLAIMS, (chunk.get() % CLAIMS) as usize);
+            let group = match held.take().filter(|(number, _)| *number == group) {
+                Some(held) => held,
+                None => (group, self.ledger.read_claims(id, group..group + 1).await?.concat()),
+            };
+            claims.push((chunk, group.1.get(place).copied()));
+            held = Some(group);
+        }
+        Ok(claims)
+    }
+
+    /// A batch that must be known.
+    ///
+    /// # Errors
+    /// Those of the ledger; `Internal` if it is not.
+    pub async fn known_batch(&self, id: &BatchId) -> Result<Batch> {
+        let unknown = || Error::internal(format!("the ledger does not know batch {id}"));
+        self.ledger.read(id).await?.ok_or_else(unknown)
+    }
+
+    /// The records of a sealed batch whose chunks are ranges, as far as those reach; `None` if the
+    /// input is not what it was.
     ///
     /// # Errors
     /// Those of the stores.
-    pub async fn finish(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Progress> {
+    pub async fn records(&self, batch: &Batch, width: usize) -> Result<Option<Records<'_>>> {
+        let id = &batch.opening.id;
+        let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
+        let Some(last) = chunks.checked_sub(1) else {
+            return Ok(Some(Records::none()));
+        };
+        let ends = [ChunkIndex::new(0)?, ChunkIndex::new(last)?];
+        let claims = self.claims(id, &ends).await?;
+        match (claims[0].1, claims[1].1) {
+            (Some(first), Some(last)) => {
+                let end = last.range.first + u64::from(last.records);
+                self.chunks.input()?.all(batch, &first.range, end, width).await
+            }
+            _ => Err(Error::internal(format!("nobody knows where the chunks of batch {id} lie"))),
+        }
+    }
+
+    /// The chunks that a scatter came to, as far as it shows.
+    async fn known(&self, id: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
+        let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
+        if !batch.opening.ranged {
+            return self.chunks.known(id).await;
+        }
+        const PAGE: u32 = 100;
+        let (mut known, mut from) = (BTreeSet::new(), 0);
+        loop {
+            let page = self.ledger.read_claims(id, from..from + PAGE).await?;
+            // Groups are kept beside each other, so that one may lack that comes before another.
+            if page.iter().all(Vec::is_empty) {
+                return Ok(known);
+            }
+            for (group, claims) in (from..).zip(&page) {
+                for place in 0..claims.len() as u32 {
+                    known.insert(ChunkIndex::new(group * CLAIMS + place)?);
+                }
+            }
+            from += PAGE;
+        }
+    }
+
+    /// Notes that a chunk's items and outcomes are written; `copied` says whether its records wait in
+    /// a store of their own.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn finish(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        tally: Tally,
+        copied: bool,
+        now: Timestamp,
+    ) -> Result<Progress> {
         let progress = self.note(batch, chunk, tally, now).await?;
-        self.chunks.discard(batch, chunk).await?;
+        if copied {
+            self.chunks.discard(batch, chunk).await?;
+        }
         match self.condition {
             Condition::Tree => Ok(progress),
             Condition::Listing => self.by_listing(batch).await,
@@ -115,13 +296,20 @@ impl<S: Stores> Batches<S> {
     }
 
     /// Ends a chunk that can not or must not be processed: all of its records fail for `reason`,
-    /// unless the outcomes were decided before. A chunk whose records are gone ends without any,
+    /// unless the outcomes were decided before. `claim` is of a chunk that is a range of the input. A chunk whose records are gone ends without any,
     /// which shows in the batch's total.
     ///
     /// # Errors
     /// Those of the stores.
-    pub async fn bury(&self, id: &BatchId, chunk: ChunkIndex, reason: &str, now: Timestamp) -> Result<Progress> {
-        let entries = match self.chunks.pending(id, chunk).await {
+    pub async fn bury(
+        &self,
+        id: &BatchId,
+        chunk: ChunkIndex,
+        claim: Option<&Claim>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Progress> {
+        let entries = match self.last_seen(id, chunk, claim).await {
             Ok(Some(entries)) => entries,
             // Who ends a chunk decides it before discarding its records.
             Ok(None) if self.condition == Condition::Listing => return self.by_listing(id).await,
@@ -134,7 +322,7 @@ impl<S: Stores> Batches<S> {
         };
         let tally = self.chunks.decide(id, chunk, Kept::buried(entries, reason), reason, now).await?;
         tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
-        self.finish(id, chunk, tally, now).await
+        self.finish(id, chunk, tally, claim.is_none(), now).await
     }
 
     /// Seals a batch after its last message was sent.
@@ -158,7 +346,7 @@ impl<S: Stores> Batches<S> {
     /// # Errors
     /// Those of the stores.
     pub async fn seal_by_force(&self, id: &BatchId, fault: Fault, now: Timestamp) -> Result<Progress> {
-        let known = self.chunks.known(id).await?;
+        let known = self.known(id).await?;
         let chunks = known.last().map_or(0, |last| last.get() + 1);
         let reason = fault.message.clone();
         let sealing = Sealing { records: None, chunks, columns: None, error: Some(fault), scattered_at: now };
@@ -167,7 +355,7 @@ impl<S: Stores> Batches<S> {
             for index in 0..chunks {
                 let chunk = ChunkIndex::new(index)?;
                 if !known.contains(&chunk) {
-                    progress = self.bury(id, chunk, &reason, now).await?;
+                    progress = self.bury(id, chunk, None, &reason, now).await?;
                 }
             }
         }
@@ -214,6 +402,11 @@ impl<S: Stores> Batches<S> {
         self.ledger.read_leaves(&batch.opening.id, 0..leaves).await
     }
 
+    async fn leaf(&self, id: &BatchId, chunk: ChunkIndex) -> Result<Leaf> {
+        let leaves = self.ledger.read_leaves(id, chunk.leaf()..chunk.leaf() + 1).await?;
+        Ok(leaves.into_iter().next().unwrap_or_default())
+    }
+
     /// The chunks of a sealed batch that are not done. Full leaves that nobody brought to the root
     /// are brought there on the way, and so the batch may turn out to be complete.
     ///
@@ -251,10 +444,11 @@ impl<S: Stores> Batches<S> {
     pub async fn resume(&self, batch: &Batch) -> Result<(Progress, Vec<ChunkIndex>)> {
         let id = &batch.opening.id;
         let mut waiting = Vec::new();
-        for chunk in self.chunks.all_pending(id).await? {
+        let pending = if batch.opening.ranged { Vec::new() } else { self.chunks.all_pending(id).await? };
+        for chunk in pending {
             let done = match self.condition {
                 _ if is_stray(batch, chunk) => true,
-                Condition::Tree => self.ledger.look(id, chunk).await?.1.holds(chunk),
+                Condition::Tree => self.leaf(id, chunk).await?.holds(chunk),
                 Condition::Listing => false,
             };
             if done {
@@ -278,6 +472,10 @@ impl<S: Stores> Batches<S> {
             _ => Progress::Open,
         })
     }
+}
+
+fn unknown(batch: &BatchId) -> Error {
+    Error::malformed(format!("the ledger does not know batch {batch}"))
 }
 
 /// Whether a batch has ended, or been sealed, without a chunk that is not done.

@@ -87,11 +87,11 @@ impl<S: Stores> Stage for Bury<S> {
 
 impl<S: Stores> Bury<S> {
     async fn bury_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Outcome> {
-        let (id, chunk) = (&message.batch_id, message.chunk);
-        let progress = match self.batches.find(id, chunk).await {
+        let id = &message.batch_id;
+        let progress = match self.batches.find_one(message).await {
             Ok(Found::Done(progress)) => progress,
             Ok(Found::Stray(reason)) => return Ok(Outcome::Discarded(reason.to_owned())),
-            Ok(Found::Pending(_) | Found::Stopped(..)) => self.end_chunk(message, attempt).await?,
+            Ok(Found::Pending(_) | Found::Stopped(_) | Found::Gone(_)) => self.end_chunk(message, attempt).await?,
             // Neither pending nor done, or not readable: if that stays so, its records are gone.
             Err(error) if matches!(error.kind, ErrorKind::Transient | ErrorKind::Internal) => {
                 self.end_chunk(message, attempt).await?
@@ -105,7 +105,7 @@ impl<S: Stores> Bury<S> {
     async fn end_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Progress> {
         let (id, chunk) = (&message.batch_id, message.chunk);
         let reason = self.reason(id, Part::Chunk(chunk), "the chunk could not be processed", attempt).await?;
-        self.batches.bury(id, chunk, &reason, self.clock.now()).await
+        self.batches.bury(id, chunk, message.claim().as_ref(), &reason, self.clock.now()).await
     }
 
     async fn bury_scatter(&self, uploads: Vec<Created>, attempt: u32) -> Result<Outcome> {

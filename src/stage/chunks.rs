@@ -1,5 +1,6 @@
 //! Where the records of chunks wait, and where their outcomes are kept: the work bucket or the
-//! tasks table.
+//! tasks table. Or the records are not kept at all, since they lie in the input, and of their
+//! outcomes only the failures are.
 //!
 //! The outcomes of a chunk are decided once, by whoever keeps them first: a worker that processed
 //! it, or whoever buried it because nobody could. Everybody else learns what was decided, so that
@@ -8,6 +9,7 @@
 use std::collections::BTreeSet;
 
 use super::Stores;
+use super::ranges::Ranges;
 use crate::blob::{Blob, list_all, read_all};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -22,12 +24,20 @@ pub const MOST_AT_ONCE: u32 = 16;
 
 /// The first line of a chunk's outcomes if it was buried.
 const BURIED: &[u8] = b"{\"buried\":true}\n";
+/// How the first line begins if only the failures follow.
+const EXCEPTED: &[u8] = b"{\"succeeded\":";
 const JSON_LINES: &str = "application/jsonl";
 
 /// Where chunks wait and outcomes are kept.
 pub enum Chunks<S: Stores> {
-    /// In the work bucket, an object a chunk.
-    Bucket(S::Blob),
+    /// In the work bucket, an object a chunk; but where a chunk is a range of the input, its records
+    /// stay there.
+    Bucket {
+        /// The work bucket.
+        work: S::Blob,
+        /// The input, of a variant that reads ranges of it.
+        input: Option<Ranges<S::Blob>>,
+    },
     /// In the tasks table, a row a record.
     Table(S::Tasks),
 }
@@ -35,16 +45,25 @@ pub enum Chunks<S: Stores> {
 /// What was decided about a chunk.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
-    /// The outcomes of its records.
+    /// The outcomes of its records; only of those that failed, if the others are counted.
     pub outcomes: Vec<Outcome>,
     /// Whether it was buried.
     pub buried: bool,
+    /// How many more records succeeded, if they are not named.
+    pub succeeded: Option<u64>,
 }
 
 impl Kept {
     /// The outcomes of a chunk that was processed.
     pub fn worked(outcomes: Vec<Outcome>) -> Self {
-        Self { outcomes, buried: false }
+        Self { outcomes, buried: false, succeeded: None }
+    }
+
+    /// The same by exception: only what failed is named.
+    pub fn excepted(mut outcomes: Vec<Outcome>) -> Self {
+        let all = outcomes.len();
+        outcomes.retain(|outcome| !outcome.response.success);
+        Self { succeeded: Some((all - outcomes.len()) as u64), outcomes, buried: false }
     }
 
     /// The outcomes of a chunk that could not be processed. A record that could not even be decoded
@@ -54,25 +73,45 @@ impl Kept {
             let fault = entry.fault.take().unwrap_or_else(|| reason.to_owned());
             Outcome::of(entry, Some(fault))
         });
-        Self { outcomes: outcomes.collect(), buried: true }
+        Self { outcomes: outcomes.collect(), buried: true, succeeded: None }
     }
 
     /// What is counted of it.
     pub fn tally(&self) -> Tally {
         let succeeded = self.outcomes.iter().filter(|outcome| outcome.response.success).count() as u64;
         let failed = self.outcomes.len() as u64 - succeeded;
-        Tally { succeeded, failed, failed_chunks: u64::from(self.buried) }
+        Tally {
+            succeeded: succeeded + self.succeeded.unwrap_or_default(),
+            failed,
+            failed_chunks: u64::from(self.buried),
+        }
+    }
+
+    /// Whether there is nothing to keep that the count alone does not say.
+    fn is_counted(&self) -> bool {
+        self.succeeded.is_some() && self.outcomes.is_empty() && !self.buried
     }
 }
 
 impl<S: Stores> Chunks<S> {
+    /// The input, of a variant that reads ranges of it.
+    ///
+    /// # Errors
+    /// `Config` of another.
+    pub fn input(&self) -> Result<&Ranges<S::Blob>> {
+        match self {
+            Self::Bucket { input: Some(input), .. } => Ok(input),
+            _ => Err(Error::config("the message is of another variant; deploy all functions with one VARIANT")),
+        }
+    }
+
     /// Keeps the records of a chunk until they are processed. A repeat never takes back an outcome.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn put(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
         match self {
-            Self::Bucket(work) => {
+            Self::Bucket { work, .. } => {
                 let lines = lines_of(entries)?;
                 work.put(&batch.pending_key(chunk), JSON_LINES, lines.into()).await?;
                 Ok(())
@@ -87,7 +126,7 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn pending(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Vec<Entry>>> {
         match self {
-            Self::Bucket(work) => {
+            Self::Bucket { work, .. } => {
                 let lines = read_all(work, &batch.pending_key(chunk)).await?;
                 lines.map(|lines| parse_lines(&lines)).transpose()
             }
@@ -112,8 +151,14 @@ impl<S: Stores> Chunks<S> {
         now: Timestamp,
     ) -> Result<Tally> {
         let kept = match self {
-            Self::Bucket(work) => {
-                let mut lines = if decision.buried { BURIED.to_vec() } else { Vec::new() };
+            // The mark decides then: only of a chunk that is marked with failures are outcomes read.
+            Self::Bucket { .. } if decision.is_counted() => false,
+            Self::Bucket { work, .. } => {
+                let mut lines = match decision.succeeded {
+                    _ if decision.buried => BURIED.to_vec(),
+                    Some(succeeded) => [EXCEPTED, format!("{succeeded}}}\n").as_bytes()].concat(),
+                    None => Vec::new(),
+                };
                 lines.extend(lines_of(&decision.outcomes)?);
                 if work.put_new(&batch.done_key(chunk), JSON_LINES, lines.into()).await? {
                     return Ok(decision.tally());
@@ -143,13 +188,9 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn outcomes(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Kept>> {
         match self {
-            Self::Bucket(work) => {
-                let Some(lines) = read_all(work, &batch.done_key(chunk)).await? else {
-                    return Ok(None);
-                };
-                let buried = lines.starts_with(BURIED);
-                let outcomes = parse_lines(if buried { &lines[BURIED.len()..] } else { &lines })?;
-                Ok(Some(Kept { outcomes, buried }))
+            Self::Bucket { work, .. } => {
+                let lines = read_all(work, &batch.done_key(chunk)).await?;
+                lines.map(|lines| parse_kept(&lines)).transpose()
             }
             Self::Table(tasks) => {
                 let found = tasks.read(batch, chunk).await?;
@@ -174,7 +215,7 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn discard(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<()> {
         match self {
-            Self::Bucket(work) => work.delete(&batch.pending_key(chunk)).await,
+            Self::Bucket { work, .. } => work.delete(&batch.pending_key(chunk)).await,
             Self::Table(_) => Ok(()),
         }
     }
@@ -185,7 +226,7 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store; `Internal` for the tasks table, which does not tell.
     pub async fn first_pending(&self, batch: &BatchId) -> Result<Option<ChunkIndex>> {
         match self {
-            Self::Bucket(work) => {
+            Self::Bucket { work, .. } => {
                 let keys = work.list(&batch.pending_prefix(), None, 1).await?;
                 Ok(keys.first().and_then(|key| batch.chunk_of_pending(key)))
             }
@@ -199,7 +240,7 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn all_pending(&self, batch: &BatchId) -> Result<Vec<ChunkIndex>> {
         match self {
-            Self::Bucket(work) => {
+            Self::Bucket { work, .. } => {
                 let keys = list_all(work, &batch.pending_prefix()).await?;
                 Ok(keys.iter().filter_map(|key| batch.chunk_of_pending(key)).collect())
             }
@@ -213,7 +254,7 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn known(&self, batch: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
         match self {
-            Self::Bucket(work) => {
+            Self::Bucket { work, .. } => {
                 // A chunk moves from the one to the other, thus never is in neither.
                 let mut known: BTreeSet<ChunkIndex> = self.all_pending(batch).await?.into_iter().collect();
                 let done = list_all(work, &batch.done_prefix()).await?;
@@ -243,6 +284,20 @@ impl<S: Stores> Chunks<S> {
 
 fn missing(batch: &BatchId, chunk: ChunkIndex) -> Error {
     Error::internal(format!("chunk {chunk} of batch {batch} is done and lacks its result"))
+}
+
+/// Reads what was kept of a chunk in the work bucket.
+fn parse_kept(lines: &[u8]) -> Result<Kept> {
+    if let Some(outcomes) = lines.strip_prefix(BURIED) {
+        return Ok(Kept { outcomes: parse_lines(outcomes)?, buried: true, succeeded: None });
+    }
+    let Some(counted) = lines.strip_prefix(EXCEPTED) else {
+        return parse_lines(lines).map(Kept::worked);
+    };
+    let end = counted.iter().position(|byte| *byte == b'\n').unwrap_or(counted.len());
+    let count = std::str::from_utf8(&counted[..end]).ok().and_then(|count| count.strip_suffix('}')?.parse().ok());
+    let succeeded = count.ok_or_else(|| Error::internal("a chunk's outcomes have no count"))?;
+    Ok(Kept { outcomes: parse_lines(&counted[end..])?, buried: false, succeeded: Some(succeeded) })
 }
 
 fn answered(row: Row) -> Option<Outcome> {

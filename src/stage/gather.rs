@@ -26,6 +26,33 @@ const SUMMARY: &str = "summary.json";
 /// Seconds that a lease outlasts the function that took it, since no two clocks agree.
 const CLOCKS_APART: i64 = 10;
 
+/// Which outcomes are written out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Results {
+    /// Of every record, and what failed once more by itself.
+    #[default]
+    All,
+    /// What failed.
+    Failed,
+    /// Only the summary is written.
+    None,
+}
+
+impl Results {
+    /// The choice of a name, as in `RESULTS`.
+    ///
+    /// # Errors
+    /// `Config` with the names there are.
+    pub fn named(name: &str) -> Result<Self> {
+        match name {
+            "all" => Ok(Self::All),
+            "failed" => Ok(Self::Failed),
+            "none" => Ok(Self::None),
+            _ => Err(Error::config(format!("RESULTS is {name:?}; it can be all, failed or none"))),
+        }
+    }
+}
+
 /// The gather stage.
 pub struct Gather<S: Stores> {
     /// Where the chunks' results are kept, and batch state.
@@ -36,6 +63,8 @@ pub struct Gather<S: Stores> {
     pub clock: S::Clock,
     /// Results that are read ahead.
     pub width: usize,
+    /// Which outcomes are written out.
+    pub results: Results,
 }
 
 impl<S: Stores> Stage for Gather<S> {
@@ -123,27 +152,33 @@ impl<S: Stores> Gather<S> {
     async fn write(&self, batch: &Batch) -> Result<Summary> {
         let id = &batch.opening.id;
         let sealing = sealed(batch)?;
+        let counted = self.counted(batch).await?;
         let outputs = match InputFormat::of_key(&batch.opening.input.key) {
             Ok(format) if sealing.error.is_none() || sealing.chunks > 0 => {
-                self.write_outputs(batch, &sealing, format.layout).await?
+                self.write_outputs(batch, &sealing, format.layout, counted).await?
             }
             _ => Outputs::default(),
         };
-        let lost = self.check(batch, &sealing, outputs.own).await?;
-        if outputs.failed.is_none() && (batch.gather_attempts > 1 || id.generation() > 0) {
-            self.forget_failed(batch).await?;
+        let lost = check(batch, &sealing, counted, &outputs)?;
+        if batch.gather_attempts > 1 || id.generation() > 0 {
+            self.forget(batch, &outputs).await?;
         }
         let summary = self.summary(batch, sealing, outputs, lost);
         put_summary(&self.output, &summary).await?;
         Ok(summary)
     }
 
-    /// Takes back the failed records of an earlier attempt or generation.
-    async fn forget_failed(&self, batch: &Batch) -> Result<()> {
+    /// Takes back what an earlier attempt or generation wrote and this one did not.
+    async fn forget(&self, batch: &Batch, outputs: &Outputs) -> Result<()> {
         let Ok(format) = InputFormat::of_key(&batch.opening.input.key) else {
             return Ok(());
         };
-        self.output.delete(&Kind::Failed.key(&batch.opening.id, format.layout)).await
+        for (kind, written) in [(Kind::Results, &outputs.results), (Kind::Failed, &outputs.failed)] {
+            if written.is_none() {
+                self.output.delete(&kind.key(&batch.opening.id, format.layout)).await?;
+            }
+        }
+        Ok(())
     }
 
     fn summary(&self, batch: &Batch, sealing: Sealing, outputs: Outputs, lost: Option<Fault>) -> Summary {
@@ -167,66 +202,126 @@ impl<S: Stores> Gather<S> {
         }
     }
 
-    /// The outcomes that were merged must be those that were counted, and each record must have one:
-    /// else there is a fault to tell. Of a batch that was sealed by force nobody knows the records.
-    async fn check(&self, batch: &Batch, sealing: &Sealing, merged: Tally) -> Result<Option<Fault>> {
-        let Some(records) = sealing.records else {
+    /// What the leaves of a batch count, if it has any.
+    async fn counted(&self, batch: &Batch) -> Result<Option<Tally>> {
+        if self.batches.condition == Condition::Listing {
             return Ok(None);
-        };
-        let counted = match self.batches.condition {
-            Condition::Tree => {
-                let leaves = self.batches.leaves(batch).await?;
-                leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally)
-            }
-            Condition::Listing => merged,
-        };
-        if counted != merged {
-            return Err(Error::internal(format!(
-                "of batch {} {} records succeeded and {} failed by their results, {} and {} by their counters",
-                batch.opening.id, merged.succeeded, merged.failed, counted.succeeded, counted.failed
-            )));
         }
-        let told = merged.succeeded + merged.failed;
-        let lost = || {
-            let message = format!(
-                "the file has {records} records and {told} have an outcome: chunks that waited were deleted from the                  work bucket; upload the file again"
-            );
-            Fault::new("LOST_RECORDS", message)
-        };
-        Ok((told != records).then(lost))
+        let leaves = self.batches.leaves(batch).await?;
+        Ok(Some(leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally)))
     }
 
-    async fn write_outputs(&self, batch: &Batch, sealing: &Sealing, layout: Layout) -> Result<Outputs> {
+    async fn write_outputs(
+        &self,
+        batch: &Batch,
+        sealing: &Sealing,
+        layout: Layout,
+        counted: Option<Tally>,
+    ) -> Result<Outputs> {
+        let all = match self.results {
+            Results::All => Outcomes::all(&self.batches, batch, self.width).await?,
+            Results::Failed | Results::None => None,
+        };
+        let mut outputs = Outputs { gone: self.results == Results::All && all.is_none(), ..Outputs::default() };
+        let whole = all.is_some();
+        let mut outcomes = match all {
+            Some(outcomes) => outcomes,
+            None => Outcomes::failed(&self.batches, batch, self.width).await?,
+        };
+        self.encode(batch, sealing, layout, whole, &mut outcomes, &mut outputs).await?;
+        outputs.own = outcomes.own_tally();
+        if let Some(counted) = counted.filter(|_| !whole) {
+            let first = batch.opening.id.in_generation(0);
+            let told = match batch.opening.id.generation() {
+                // What succeeded was counted without being read.
+                0 => {
+                    outputs.own.succeeded = counted.succeeded;
+                    Some(counted)
+                }
+                _ => self.counted(&self.batches.known_batch(&first).await?).await?,
+            };
+            let told = told.unwrap_or_default();
+            outputs.tally.succeeded = (told.succeeded + told.failed).saturating_sub(outputs.tally.failed);
+        }
+        Ok(outputs)
+    }
+
+    /// Writes outcomes as they come; `whole` says whether all come, or only what failed for certain.
+    async fn encode(
+        &self,
+        batch: &Batch,
+        sealing: &Sealing,
+        layout: Layout,
+        whole: bool,
+        outcomes: &mut Outcomes<'_>,
+        outputs: &mut Outputs,
+    ) -> Result<()> {
         let id = &batch.opening.id;
-        let mut outcomes = Outcomes::of(&self.batches, batch, self.width).await?;
         let mut next = outcomes.next().await?;
         let columns = sealing.columns.clone();
         let columns = columns.unwrap_or_else(|| next.as_ref().map(columns_of).unwrap_or_default());
         let columns: &[String] = if layout == Layout::Csv { &columns } else { &[] };
-        let mut outputs = Outputs::default();
-        let mut results = Output::begin(&self.output, id, Kind::Results, layout, columns);
+        let begin = |kind| Output::begin(&self.output, id, kind, layout, columns);
+        let mut results = whole.then(|| begin(Kind::Results));
         let mut failed = None;
         while let Some(outcome) = next {
-            results.add(&outcome).await?;
+            if let Some(results) = &mut results {
+                results.add(&outcome).await?;
+            }
             if outcome.response.success {
                 outputs.tally.succeeded += 1;
             } else {
                 outputs.tally.failed += 1;
-                let begin = || Output::begin(&self.output, id, Kind::Failed, layout, columns);
-                failed.get_or_insert_with(begin).add(&outcome).await?;
+                if self.results != Results::None {
+                    failed.get_or_insert_with(|| begin(Kind::Failed)).add(&outcome).await?;
+                }
                 if outputs.failures.len() < SHOWN_FAILURES {
                     outputs.failures.push(Failure { index: outcome.index, message: outcome.response.message });
                 }
             }
             next = outcomes.next().await?;
         }
-        outputs.own = outcomes.own_tally();
         if let Some(failed) = failed {
             outputs.failed = Some(failed.end().await?);
         }
-        outputs.results = Some(results.end().await?);
-        Ok(outputs)
+        if let Some(results) = results {
+            outputs.results = Some(results.end().await?);
+        }
+        Ok(())
     }
+}
+
+/// The outcomes that were merged must be those that were counted, and each record must have one: else
+/// there is a fault to tell. Of a batch that was sealed by force nobody knows the records.
+fn check(batch: &Batch, sealing: &Sealing, counted: Option<Tally>, outputs: &Outputs) -> Result<Option<Fault>> {
+    let Some(records) = sealing.records else {
+        return Ok(None);
+    };
+    let merged = outputs.own;
+    let counted = counted.unwrap_or(merged);
+    if counted != merged {
+        return Err(Error::internal(format!(
+            "of batch {} {} records succeeded and {} failed by their results, {} and {} by their counters",
+            batch.opening.id, merged.succeeded, merged.failed, counted.succeeded, counted.failed
+        )));
+    }
+    let told = merged.succeeded + merged.failed;
+    if told != records {
+        let why = if batch.opening.ranged {
+            "the input was overwritten or deleted before its batch had ended"
+        } else {
+            "chunks that waited were deleted from the work bucket"
+        };
+        let message =
+            format!("the file has {records} records and {told} have an outcome: {why}; upload the file again");
+        return Ok(Some(Fault::new("LOST_RECORDS", message)));
+    }
+    let changed = || {
+        let message = "the input was overwritten or deleted before its batch had ended, so that its records can not \
+                       be repeated in the results; all of them were processed";
+        Fault::new("INPUT_CHANGED", message)
+    };
+    Ok(outputs.gone.then(changed))
 }
 
 /// The columns of a CSV file whose scatter did not live to tell them.
@@ -252,6 +347,8 @@ struct Outputs {
     results: Option<String>,
     failed: Option<String>,
     failures: Vec<Failure>,
+    /// Whether results were wanted and can not be, since the input is not what it was.
+    gone: bool,
     /// Of all records.
     tally: Tally,
     /// Of those of the last generation.

@@ -7,21 +7,24 @@ pub mod chunks;
 pub mod gather;
 pub mod outcomes;
 pub mod process;
+pub mod ranges;
 pub mod scatter;
 pub mod splitter;
 pub mod sweep;
 
 use std::future::Future;
 
+use futures::stream::{self, StreamExt};
+
 use crate::blob::Blob;
 use crate::channel::{Channel, Delivery};
 use crate::items::Items;
 use crate::ledger::{Ledger, Part};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Opening;
+use crate::model::range::Range;
 use crate::model::timestamp::Timestamp;
 use crate::tasks::Tasks;
 
@@ -85,11 +88,20 @@ pub struct Subject {
 ///
 /// # Errors
 /// `Internal` if the chunk, or the name of its input, is none that scatter would make.
-fn claim_check(opening: &Opening, chunk: ChunkIndex, records: usize) -> Result<ProcessMessage> {
+fn claim_check(opening: &Opening, chunk: ChunkIndex, records: usize, range: Option<Range>) -> Result<ProcessMessage> {
     let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
-    let format = InputFormat::of_key(&opening.input.key);
-    let format = format.map_err(|fault| Error::internal(format!("a chunk of no format: {}", fault.message)))?;
-    Ok(ProcessMessage::new(opening.id.clone(), chunk, records, format.layout, opening.sequence))
+    let layout = ranges::format_of(&opening.input)?.layout;
+    let message = ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence);
+    Ok(match range {
+        Some(range) => message.of_range(range),
+        None => message,
+    })
+}
+
+/// What futures come to, in their order; `width` of them are under way at once. They come as a list,
+/// since an iterator that borrows keeps the whole from being `Send`.
+async fn bounded<F: Future>(futures: Vec<F>, width: usize) -> Vec<F::Output> {
+    stream::iter(futures).buffered(width.max(1)).collect().await
 }
 
 /// A stage: works on one message at a time. Every stage may be given the same message again, at any
@@ -101,6 +113,36 @@ pub trait Stage: Send + Sync + 'static {
     /// What a message is about, if it is about a batch.
     fn subject(&self, body: &str) -> Option<Subject>;
 
+    /// Splits messages into packs that are best worked on together; each for itself, as a rule.
+    fn packs<'a>(&self, deliveries: &[&'a Delivery]) -> Vec<Vec<&'a Delivery>> {
+        deliveries.iter().map(|delivery| vec![*delivery]).collect()
+    }
+
+    /// Works on the messages of a pack, and says in their order what became of them.
+    fn handle_pack(&self, pack: &[&Delivery], deadline: Timestamp) -> impl Future<Output = Vec<Outcome>> + Send {
+        async move {
+            let mut outcomes = Vec::with_capacity(pack.len());
+            for delivery in pack {
+                outcomes.push(self.handle(delivery, deadline).await);
+            }
+            outcomes
+        }
+    }
+
     /// Works on a message; whatever is taken for longer than a call is taken until `deadline`.
     fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> impl Future<Output = Outcome> + Send;
+}
+
+/// What is worked on together. A message that came before may be what ended its function: it comes
+/// by itself and after those that did not. As those behind it would never be reached, the order is
+/// turned round each time.
+pub fn packs<'a, S: Stage>(stage: &S, deliveries: &'a [Delivery]) -> Vec<Vec<&'a Delivery>> {
+    let (first, mut again): (Vec<&Delivery>, Vec<&Delivery>) =
+        deliveries.iter().partition(|delivery| delivery.attempt <= 1);
+    if again.iter().any(|delivery| delivery.attempt % 2 == 0) {
+        again.reverse();
+    }
+    let mut packs = stage.packs(&first);
+    packs.extend(again.into_iter().map(|delivery| vec![delivery]));
+    packs
 }

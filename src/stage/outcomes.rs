@@ -1,18 +1,18 @@
-//! The outcomes of all records of a batch in input order. A batch that was redriven has several
-//! generations, each with the records that had failed before it: the latest outcome counts.
+//! The outcomes of a batch in input order. A batch that was redriven has several generations: of
+//! each record the latest outcome counts.
 
 use std::collections::VecDeque;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::Stores;
-use super::batches::Batches;
+use super::batches::{Batches, Condition};
 use super::chunks::Kept;
-use crate::ledger::Ledger;
+use super::ranges::Records;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, Tally};
-use crate::model::record::Outcome;
+use crate::model::progress::{Batch, Leaf, Tally};
+use crate::model::record::{Entry, Outcome};
 
 /// Outcomes as they come.
 pub struct Outcomes<'a> {
@@ -22,39 +22,79 @@ pub struct Outcomes<'a> {
 
 /// The outcomes of one generation, in input order.
 struct Lane<'a> {
-    chunks: BoxStream<'a, Result<Kept>>,
+    groups: BoxStream<'a, Result<Group>>,
     waiting: VecDeque<Outcome>,
     tally: Tally,
 }
 
-impl Lane<'_> {
+/// Outcomes that come together.
+#[derive(Default)]
+struct Group {
+    outcomes: Vec<Outcome>,
+    /// What they count, and what is counted with them and not named.
+    tally: Tally,
+}
+
+impl From<Kept> for Group {
+    fn from(kept: Kept) -> Self {
+        Self { tally: kept.tally(), outcomes: kept.outcomes }
+    }
+}
+
+impl<'a> Lane<'a> {
+    fn new(groups: BoxStream<'a, Result<Group>>) -> Self {
+        Self { groups, waiting: VecDeque::new(), tally: Tally::default() }
+    }
+
     async fn fill(&mut self) -> Result<()> {
         while self.waiting.is_empty() {
-            let Some(kept) = self.chunks.try_next().await? else {
+            let Some(group) = self.groups.try_next().await? else {
                 break;
             };
-            self.tally = self.tally + kept.tally();
-            self.waiting.extend(kept.outcomes);
+            self.tally = self.tally + group.tally;
+            self.waiting.extend(group.outcomes);
         }
         Ok(())
     }
 }
 
 impl<'a> Outcomes<'a> {
-    /// The outcomes of a batch that is sealed and of all generations before it; up to `width`
-    /// chunks of each are read ahead.
+    /// All outcomes of a batch that is sealed and of all generations before it; up to `width` chunks
+    /// of each are read ahead. `None` if they can not be told, since the input is not what it was.
     ///
     /// # Errors
-    /// Those of the ledger; `Internal` if an earlier generation is not known.
-    pub async fn of<S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Self> {
-        let id = &batch.opening.id;
+    /// Those of the stores; `Internal` if an earlier generation is not known.
+    pub async fn all<S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Option<Self>> {
         let mut lanes = Vec::new();
-        for generation in 0..id.generation() {
-            let earlier = id.in_generation(generation);
-            let unknown = || Error::internal(format!("the ledger does not know batch {earlier}"));
-            lanes.push(lane(batches, &batches.ledger.read(&earlier).await?.ok_or_else(unknown)?, width));
+        for batch in generations(batches, batch).await? {
+            let kept = kept_of(batches, &batch, width).await?;
+            if !batch.opening.ranged {
+                lanes.push(Lane::new(kept.map_ok(Group::from).boxed()));
+            } else if let Some(records) = batches.records(&batch, width).await? {
+                lanes.push(Lane::new(beside(records, kept)));
+            } else {
+                return Ok(None);
+            }
         }
-        lanes.push(lane(batches, batch, width));
+        Ok(Some(Self { lanes }))
+    }
+
+    /// The outcomes of the records that failed, and of some others. The same without reading what
+    /// succeeded, as far as it is known where that is.
+    ///
+    /// # Errors
+    /// Those of the stores; `Internal` if an earlier generation is not known.
+    pub async fn failed<S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Self> {
+        let mut lanes = Vec::new();
+        for batch in generations(batches, batch).await? {
+            let first = batch.opening.id.generation() == 0;
+            let kept = match batches.condition {
+                // Of a later generation a success counts, since it takes a failure back.
+                Condition::Tree if first => exceptions(batches, &batch, batches.leaves(&batch).await?, width),
+                _ => kept_of(batches, &batch, width).await?,
+            };
+            lanes.push(Lane::new(kept.map_ok(Group::from).boxed()));
+        }
         Ok(Self { lanes })
     }
 
@@ -85,12 +125,44 @@ impl<'a> Outcomes<'a> {
     }
 }
 
-fn lane<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Lane<'a> {
+/// A batch and the generations before it, the oldest first.
+async fn generations<S: Stores>(batches: &Batches<S>, batch: &Batch) -> Result<Vec<Batch>> {
+    let id = &batch.opening.id;
+    let mut all = Vec::new();
+    for generation in 0..id.generation() {
+        all.push(batches.known_batch(&id.in_generation(generation)).await?);
+    }
+    all.push(batch.clone());
+    Ok(all)
+}
+
+type KeptChunks<'a> = BoxStream<'a, Result<Kept>>;
+
+/// What was kept of the chunks of a batch, in their order: of all of them, or of one whose chunks are
+/// ranges of those in which a record failed.
+async fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<KeptChunks<'a>> {
+    if batch.opening.ranged {
+        return Ok(exceptions(batches, batch, batches.leaves(batch).await?, width));
+    }
     let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
+    Ok(kept(batches, batch, (0..chunks).collect(), width))
+}
+
+fn exceptions<'a, S: Stores>(
+    batches: &'a Batches<S>,
+    batch: &Batch,
+    leaves: Vec<Leaf>,
+    width: usize,
+) -> KeptChunks<'a> {
+    let chunks = leaves.into_iter().flat_map(|leaf| leaf.excepted).collect();
+    kept(batches, batch, chunks, width)
+}
+
+fn kept<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, chunks: Vec<u32>, width: usize) -> KeptChunks<'a> {
     // A scatter that died may not have come to every chunk.
     let gaps = batch.sealing.as_ref().is_some_and(|sealing| sealing.records.is_none());
     let id: BatchId = batch.opening.id.clone();
-    let results = (0..chunks).map(move |index| {
+    let results = chunks.into_iter().map(move |index| {
         let id = id.clone();
         async move {
             let chunk = ChunkIndex::new(index)?;
@@ -101,5 +173,58 @@ fn lane<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> 
             }
         }
     });
-    Lane { chunks: stream::iter(results).buffered(width).boxed(), waiting: VecDeque::new(), tally: Tally::default() }
+    stream::iter(results).buffered(width).boxed()
+}
+
+/// The records of an input, and beside them what is known of those that failed.
+struct Beside<'a> {
+    records: Records<'a>,
+    exceptions: KeptChunks<'a>,
+    waiting: VecDeque<Outcome>,
+}
+
+fn beside<'a>(records: Records<'a>, exceptions: KeptChunks<'a>) -> BoxStream<'a, Result<Group>> {
+    let beside = Beside { records, exceptions, waiting: VecDeque::new() };
+    stream::try_unfold(beside, |mut beside| async move { Ok(beside.next().await?.map(|group| (group, beside))) })
+        .boxed()
+}
+
+impl Beside<'_> {
+    async fn next(&mut self) -> Result<Option<Group>> {
+        let Some(entries) = self.records.next().await? else {
+            return Ok(None);
+        };
+        let mut group = Group { outcomes: Vec::with_capacity(entries.len()), tally: Tally::default() };
+        for entry in entries {
+            self.fill(&mut group.tally).await?;
+            let outcome = match self.waiting.front() {
+                Some(failure) if failure.index == entry.index => self.waiting.pop_front(),
+                _ => None,
+            };
+            group.outcomes.push(outcome.unwrap_or_else(|| succeeded(entry)));
+        }
+        group.tally = group.outcomes.iter().fold(group.tally, |tally, outcome| {
+            let succeeded = u64::from(outcome.response.success);
+            tally + Tally { succeeded, failed: 1 - succeeded, failed_chunks: 0 }
+        });
+        Ok(Some(group))
+    }
+
+    /// Gets the next failure, and counts the chunks that failed as a whole.
+    async fn fill(&mut self, tally: &mut Tally) -> Result<()> {
+        while self.waiting.is_empty() {
+            let Some(kept) = self.exceptions.try_next().await? else {
+                break;
+            };
+            tally.failed_chunks += u64::from(kept.buried);
+            self.waiting.extend(kept.outcomes);
+        }
+        Ok(())
+    }
+}
+
+/// What could not be decoded can not have succeeded: it is for the counters to tell.
+fn succeeded(mut entry: Entry) -> Outcome {
+    let fault = entry.fault.take();
+    Outcome::of(entry, fault)
 }

@@ -1,17 +1,18 @@
 //! The splitter: cuts an uploaded file into chunks, sends a claim check for each, and seals the
 //! batch when the last one is sent.
 
+use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::batches::Batches;
 use super::outcomes::Outcomes;
-use super::splitter::{Chunk, Cut, End, Redrive, Splitter};
+use super::splitter::{Chunk, Cut, End, RangeSplitter, Redrive, Splitter};
 use super::{Clock, Outcome, Stage, Stores, Subject, claim_check};
-use crate::blob::Blob;
+use crate::blob::{Pin, sections};
 use crate::channel::{Channel, Delivery, Outgoing};
 use crate::codec::s3_event::{self, Created, Notice};
-use crate::ledger::{Ledger, Opened, Part};
-use crate::model::error::{Error, Result};
+use crate::ledger::{CLAIMS, Ledger, Opened, Part};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{ProcessMessage, RedriveMessage, to_body};
@@ -23,7 +24,7 @@ use crate::model::timestamp::Timestamp;
 type Cuts<'a> = BoxStream<'a, Result<Cut>>;
 
 /// Claim checks that go out in one request.
-const MESSAGES: usize = 10;
+const MESSAGES: usize = CLAIMS as usize;
 
 /// The scatter stage.
 pub struct Scatter<S: Stores> {
@@ -45,6 +46,8 @@ pub struct Scatter<S: Stores> {
     pub chunk_size: usize,
     /// Chunks that are written at once.
     pub width: usize,
+    /// Whether chunks are ranges of the input, where it can be read in ranges.
+    pub ranged: bool,
 }
 
 impl<S: Stores> Stage for Scatter<S> {
@@ -86,23 +89,47 @@ impl<S: Stores> Scatter<S> {
         if created.bucket != self.input_bucket {
             return Err(Error::malformed(format!("the event is of another bucket: {}", created.bucket)));
         }
-        let opening = created.opening(&self.variant, self.clock.now());
-        let Some(body) = self.input.get(&created.key, created.revision.version()).await? else {
-            return Ok(Some("the object is gone".to_owned()));
+        let format = InputFormat::of_key(&created.key);
+        let opening = Opening {
+            ranged: self.ranged && format.as_ref().is_ok_and(|format| !format.gzip),
+            chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
+            ..created.opening(&self.variant, self.clock.now())
         };
-        let cuts = match InputFormat::of_key(&created.key) {
-            Ok(format) => {
-                let most = self.batches.condition.most_chunks();
-                let splitter = Splitter::new(body, format, &self.key_field, self.chunk_size, most);
-                stream::try_unfold(splitter, |mut splitter| async move {
-                    Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
-                })
-                .boxed()
-            }
+        let body = sections::read(&self.input, created.key.clone(), Pin::of(&opening.input), 0, self.width).await;
+        let body = match body {
+            Ok(Some(body)) => body,
+            Ok(None) => return Ok(Some("the object is gone".to_owned())),
+            Err(error) if error.kind == ErrorKind::Conflict => return Ok(Some(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let batch = self.open(&opening).await?;
+        if batch.sealing.is_some() {
+            return self.resume(&batch).await.map(|()| None);
+        }
+        let cuts = match format {
+            Ok(format) => self.cuts(&batch.opening, format, body),
             Err(fault) => stream::iter([Ok(Cut::End(End::unreadable(fault)))]).boxed(),
         };
-        self.run(&opening, cuts).await?;
+        self.run(&batch.opening, cuts).await?;
         Ok(None)
+    }
+
+    /// The chunks of an input; as they were begun, if a scatter with other settings died over them.
+    fn cuts<'a>(&self, opening: &Opening, format: InputFormat, body: BoxStream<'a, Result<Bytes>>) -> Cuts<'a> {
+        let most = self.batches.condition.most_chunks();
+        let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
+        if opening.ranged {
+            let splitter = RangeSplitter::new(body, format.layout, &self.key_field, chunk_size, most);
+            let next = |mut splitter: RangeSplitter<'a>| async move {
+                Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
+            };
+            return stream::try_unfold(splitter, next).boxed();
+        }
+        let splitter = Splitter::new(body, format, &self.key_field, chunk_size, most);
+        let next = |mut splitter: Splitter<'a>| async move {
+            Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
+        };
+        stream::try_unfold(splitter, next).boxed()
     }
 
     /// Scatters what failed in the generations before this one, or says why there is nothing to do.
@@ -115,45 +142,93 @@ impl<S: Stores> Scatter<S> {
         let (Some(first), Some(before)) = (first, before.filter(|batch| batch.state.is_final())) else {
             return Ok(Outcome::Discarded(format!("the generation before {id} is not one that can be redriven")));
         };
-        let opening = Opening { id: id.clone(), started_at: self.clock.now(), ..first.opening };
-        let outcomes = Outcomes::of(&self.batches, &before, self.width).await?;
+        let opening = Opening {
+            id: id.clone(),
+            started_at: self.clock.now(),
+            // What failed lies scattered over the input: it is copied.
+            ranged: false,
+            chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
+            ..first.opening
+        };
+        let batch = self.open(&opening).await?;
+        if batch.sealing.is_some() {
+            return self.resume(&batch).await.map(|()| Outcome::Done);
+        }
+        let outcomes = Outcomes::failed(&self.batches, &before, self.width).await?;
         let columns = first.sealing.and_then(|sealing| sealing.columns);
-        let cuts = Redrive::new(outcomes, self.chunk_size, self.batches.condition.most_chunks(), columns);
+        let chunk_size = batch.opening.chunk_size as usize;
+        let cuts = Redrive::new(outcomes, chunk_size, self.batches.condition.most_chunks(), columns);
         let cuts =
             stream::try_unfold(
                 cuts,
                 |mut cuts| async move { Ok::<_, Error>(cuts.next().await?.map(|cut| (cut, cuts))) },
             );
-        self.run(&opening, cuts.boxed()).await?;
+        self.run(&batch.opening, cuts.boxed()).await?;
         Ok(Outcome::Done)
     }
 
-    /// Opens a batch, sends its chunks, and seals it; as far as that was not done before.
-    async fn run(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<()> {
-        let id = &opening.id;
-        let opened = match self.batches.ledger.open(opening).await? {
+    async fn open(&self, opening: &Opening) -> Result<Batch> {
+        Ok(match self.batches.ledger.open(opening).await? {
             Opened::New => Batch::opened(opening.clone()),
             Opened::Before(batch) => *batch,
-        };
-        let progress = if opened.sealing.is_some() {
-            let (progress, waiting) = self.batches.resume(&opened).await?;
-            for chunks in waiting.chunks(MESSAGES) {
-                self.send_again(&opened.opening, chunks).await?;
-            }
-            progress
-        } else {
-            let end = self.send(&opened.opening, cuts).await?;
-            tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
-            self.batches.seal(id, &self.sealing(end)).await?
-        };
+        })
+    }
+
+    /// Does what an earlier scatter, which sealed the batch, may have left undone.
+    async fn resume(&self, batch: &Batch) -> Result<()> {
+        let (progress, waiting) = self.batches.resume(batch).await?;
+        for chunks in waiting.chunks(MESSAGES) {
+            self.send_again(&batch.opening, chunks).await?;
+        }
+        self.batches.announce(&batch.opening.id, progress).await
+    }
+
+    /// Sends the chunks of a batch, and seals it.
+    async fn run(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<()> {
+        let id = &opening.id;
+        let end =
+            if opening.ranged { self.send_claims(opening, cuts).await? } else { self.send(opening, cuts).await? };
+        tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
+        let progress = self.batches.seal(id, &self.sealing(end)).await?;
         self.batches.announce(id, progress).await
+    }
+
+    /// Keeps where chunks lie, some at a time, and then sends their claim checks. A repeat writes and
+    /// sends the same again.
+    async fn send_claims(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<End> {
+        let groups = cuts.try_chunks(MESSAGES).map_err(|error| error.1);
+        let sent = groups.map_ok(|group| self.send_group(opening, group)).try_buffer_unordered(self.width);
+        let ends: Vec<Option<End>> = sent.try_collect().await?;
+        ends.into_iter().flatten().next().ok_or_else(|| Error::internal("the input had no end"))
+    }
+
+    async fn send_group(&self, opening: &Opening, group: Vec<Cut>) -> Result<Option<End>> {
+        let (mut claims, mut messages, mut first, mut end) = (Vec::new(), Vec::new(), None, None);
+        for cut in group {
+            match cut {
+                Cut::Claim(chunk, claim) => {
+                    first.get_or_insert(chunk);
+                    let check = claim_check(opening, chunk, claim.records as usize, Some(claim.range))?;
+                    messages.push(Outgoing::new(to_body(&check)));
+                    claims.push(claim);
+                }
+                Cut::Chunk(_) => return Err(Error::internal("a copied chunk among ranges")),
+                Cut::End(last) => end = Some(last),
+            }
+        }
+        if let Some(first) = first {
+            let group = first.get() / CLAIMS;
+            self.batches.ledger.put_claims(&opening.id, group, &claims, self.clock.now()).await?;
+            self.process.send(messages).await?;
+        }
+        Ok(end)
     }
 
     async fn send_again(&self, opening: &Opening, chunks: &[ChunkIndex]) -> Result<()> {
         let mut messages = Vec::new();
         for &chunk in chunks {
             if let Some(entries) = self.batches.chunks.pending(&opening.id, chunk).await? {
-                messages.push(Outgoing::new(to_body(&claim_check(opening, chunk, entries.len())?)));
+                messages.push(Outgoing::new(to_body(&claim_check(opening, chunk, entries.len(), None)?)));
             }
         }
         if messages.is_empty() { Ok(()) } else { self.process.send(messages).await }
@@ -165,6 +240,7 @@ impl<S: Stores> Scatter<S> {
         let sent = cuts.map_ok(|cut| async move {
             match cut {
                 Cut::Chunk(chunk) => self.put(opening, chunk).await.map(Ok),
+                Cut::Claim(..) => Err(Error::internal("a range among copied chunks")),
                 Cut::End(end) => Ok(Err(end)),
             }
         });
@@ -186,7 +262,7 @@ impl<S: Stores> Scatter<S> {
 
     async fn put(&self, opening: &Opening, chunk: Chunk) -> Result<ProcessMessage> {
         self.batches.chunks.put(&opening.id, chunk.index, &chunk.entries, self.clock.now()).await?;
-        claim_check(opening, chunk.index, chunk.entries.len())
+        claim_check(opening, chunk.index, chunk.entries.len(), None)
     }
 
     fn sealing(&self, end: End) -> Sealing {

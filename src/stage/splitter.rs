@@ -3,21 +3,22 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::stream::{BoxStream, StreamExt};
 
 use super::outcomes::Outcomes;
-use crate::blob::Body;
 use crate::codec::Decoder;
+use crate::codec::scan::Scanner;
 use crate::model::error::Result;
-use crate::model::format::InputFormat;
+use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::{ChunkIndex, too_many_chunks};
+use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
 use crate::model::summary::Fault;
 
 /// The size from which a chunk is full, whatever the number of its records.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
 /// What is decoded at a time.
-const PIECE: usize = 8 * 1024;
+pub const PIECE: usize = 8 * 1024;
 /// The same of gzip, which may make a thousand times as much of it: records are cut into chunks
 /// between pieces only, and small ones take many times their text in memory.
 const PACKED_PIECE: usize = 512;
@@ -27,6 +28,8 @@ const PACKED_PIECE: usize = 512;
 pub enum Cut {
     /// The next chunk.
     Chunk(Chunk),
+    /// The next chunk, of records that stay where they are.
+    Claim(ChunkIndex, Claim),
     /// There are no more.
     End(End),
 }
@@ -54,8 +57,8 @@ pub struct End {
 }
 
 /// Cuts one input.
-pub struct Splitter {
-    body: Body,
+pub struct Splitter<'a> {
+    body: BoxStream<'a, Result<Bytes>>,
     piece: Bytes,
     most: usize,
     decoder: Decoder,
@@ -71,10 +74,16 @@ pub struct Splitter {
     finished: bool,
 }
 
-impl Splitter {
+impl<'a> Splitter<'a> {
     /// Cuts `body` into at most `most_chunks` chunks of `chunk_size` records or [`CHUNK_BYTES`],
     /// whichever comes first.
-    pub fn new(body: Body, format: InputFormat, key_field: &str, chunk_size: usize, most_chunks: u32) -> Self {
+    pub fn new(
+        body: BoxStream<'a, Result<Bytes>>,
+        format: InputFormat,
+        key_field: &str,
+        chunk_size: usize,
+        most_chunks: u32,
+    ) -> Self {
         Self {
             body,
             piece: Bytes::new(),
@@ -162,6 +171,70 @@ impl Splitter {
     }
 }
 
+/// Finds the chunks of an input that is not gzipped, and makes no copy of them.
+pub struct RangeSplitter<'a> {
+    body: BoxStream<'a, Result<Bytes>>,
+    scanner: Scanner,
+    found: VecDeque<Claim>,
+    most_chunks: u32,
+    at_end: bool,
+    end: Option<End>,
+}
+
+impl<'a> RangeSplitter<'a> {
+    /// Finds the chunks in `body`, like a [`Splitter`].
+    pub fn new(
+        body: BoxStream<'a, Result<Bytes>>,
+        layout: Layout,
+        key_field: &str,
+        chunk_size: usize,
+        most_chunks: u32,
+    ) -> Self {
+        let scanner = Scanner::new(layout, key_field, chunk_size.max(1), CHUNK_BYTES);
+        let end = Some(End { records: 0, chunks: 0, columns: None, fault: None });
+        Self { body, scanner, found: VecDeque::new(), most_chunks, at_end: false, end }
+    }
+
+    /// The next cut; none after the end.
+    ///
+    /// # Errors
+    /// Those of the stream.
+    pub async fn next(&mut self) -> Result<Option<Cut>> {
+        while self.found.is_empty() && !self.at_end {
+            let mut found = Vec::new();
+            let scanned = match self.body.next().await.transpose()? {
+                Some(piece) => self.scanner.push(&piece, &mut found),
+                None => {
+                    self.at_end = true;
+                    self.scanner.finish(&mut found)
+                }
+            };
+            let header = self.scanner.header();
+            self.found.extend(found.into_iter().map(|claim| Claim { range: Range { header, ..claim.range }, ..claim }));
+            if let (Err(fault), Some(end)) = (scanned, &mut self.end) {
+                self.at_end = true;
+                end.fault = Some(fault);
+            }
+        }
+        let Some(end) = &mut self.end else {
+            return Ok(None);
+        };
+        if let Some(claim) = self.found.pop_front() {
+            if end.chunks < self.most_chunks {
+                let index = ChunkIndex::new(end.chunks)?;
+                end.chunks += 1;
+                end.records += u64::from(claim.records);
+                return Ok(Some(Cut::Claim(index, claim)));
+            }
+            self.at_end = true;
+            self.found.clear();
+            end.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks(self.most_chunks)));
+        }
+        end.columns = self.scanner.columns().map(<[String]>::to_vec);
+        Ok(self.end.take().map(Cut::End))
+    }
+}
+
 /// Cuts what failed before into chunks again.
 pub struct Redrive<'a> {
     outcomes: Outcomes<'a>,
@@ -233,6 +306,7 @@ mod tests {
         loop {
             match splitter.next().await.unwrap().expect("an end comes first") {
                 Cut::Chunk(chunk) => chunks.push(chunk),
+                Cut::Claim(index, claim) => panic!("{index} {claim:?} is no copy"),
                 Cut::End(end) => {
                     assert!(splitter.next().await.unwrap().is_none());
                     return (chunks, end);

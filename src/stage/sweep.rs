@@ -15,6 +15,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{RedriveMessage, to_body};
 use crate::model::progress::{Batch, BatchState, Seen, Stop, Tally};
+use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, Fault, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
 
@@ -120,8 +121,8 @@ impl<S: Stores> Sweep<S> {
                 missing.len()
             }
             _ => match self.batches.chunks.first_pending(id).await {
-                Ok(first) => first.map_or(0, |chunk| chunk.get() as usize + 1),
-                Err(_) => self.batches.ledger.read_leaves(id, 0..1).await?.iter().map(|leaf| leaf.done.len()).sum(),
+                Ok(first) if !batch.opening.ranged => first.map_or(0, |chunk| chunk.get() as usize + 1),
+                _ => self.batches.ledger.read_leaves(id, 0..1).await?.iter().map(|leaf| leaf.done.len()).sum(),
             },
         };
         let stopped = if batch.stop.is_some() { " stopped" } else { "" };
@@ -162,7 +163,7 @@ impl<S: Stores> Sweep<S> {
                 break;
             }
             progress = match &batch.stop {
-                Some(stop) => self.bury(id, group, &stop.fault.message).await?,
+                Some(stop) => self.bury(batch, group, &stop.fault.message).await?,
                 None => self.send_again(batch, group).await?,
             };
         }
@@ -171,25 +172,40 @@ impl<S: Stores> Sweep<S> {
         self.batches.announce(id, latest(vec![progress, resumed])).await
     }
 
-    async fn bury(&self, id: &BatchId, chunks: &[ChunkIndex], reason: &str) -> Result<Progress> {
-        let now = self.clock.now();
-        let buried = stream::iter(chunks.to_vec()).map(|chunk| self.batches.bury(id, chunk, reason, now));
+    async fn bury(&self, batch: &Batch, chunks: &[ChunkIndex], reason: &str) -> Result<Progress> {
+        let (id, now) = (&batch.opening.id, self.clock.now());
+        let buried = stream::iter(self.claims(batch, chunks).await?)
+            .map(|(chunk, claim)| async move { self.batches.bury(id, chunk, claim.as_ref(), reason, now).await });
         let progress: Vec<Progress> = buried.buffer_unordered(self.width).try_collect().await?;
         Ok(latest(progress))
     }
 
+    /// Chunks with their claims, if they are ranges of the input.
+    async fn claims(&self, batch: &Batch, chunks: &[ChunkIndex]) -> Result<Vec<(ChunkIndex, Option<Claim>)>> {
+        if batch.opening.ranged {
+            return self.batches.claims(&batch.opening.id, chunks).await;
+        }
+        Ok(chunks.iter().map(|chunk| (*chunk, None)).collect())
+    }
+
     async fn send_again(&self, batch: &Batch, chunks: &[ChunkIndex]) -> Result<Progress> {
         let id = &batch.opening.id;
-        let found = stream::iter(chunks.to_vec()).map(|chunk| async move {
-            let pending = match self.batches.chunks.pending(id, chunk).await {
-                Err(error) if error.kind == ErrorKind::Internal => None,
-                pending => pending?,
+        let found = stream::iter(self.claims(batch, chunks).await?).map(|(chunk, claim)| async move {
+            let waiting = match claim {
+                Some(claim) => Some(claim.records as usize),
+                None => match self.batches.chunks.pending(id, chunk).await {
+                    Err(error) if error.kind == ErrorKind::Internal => None,
+                    pending => pending?.map(|entries| entries.len()),
+                },
             };
-            match pending {
-                Some(entries) => Ok((Some(claim_check(&batch.opening, chunk, entries.len())?), Progress::Open)),
+            match waiting {
+                Some(records) => {
+                    let message = claim_check(&batch.opening, chunk, records, claim.map(|claim| claim.range))?;
+                    Ok((Some(message), Progress::Open))
+                }
                 // Ended meanwhile, or lost: burying tells.
                 None => {
-                    let progress = self.batches.bury(id, chunk, "its records are gone", self.clock.now()).await?;
+                    let progress = self.batches.bury(id, chunk, None, "its records are gone", self.clock.now()).await?;
                     Ok::<_, Error>((None, progress))
                 }
             }

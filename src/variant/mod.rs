@@ -5,6 +5,7 @@ use crate::model::error::{Error, Result};
 use crate::stage::Stores;
 use crate::stage::batches::{Batches, Condition};
 use crate::stage::chunks::{Chunks, MOST_AT_ONCE};
+use crate::stage::ranges::Ranges;
 
 /// Calls under way at once where a variant works concurrently.
 pub const CONCURRENT: usize = MOST_AT_ONCE as usize;
@@ -27,6 +28,8 @@ pub enum Pending {
     Bucket,
     /// In the tasks table.
     Table,
+    /// In the input itself.
+    Input,
 }
 
 /// What a variant's pipeline is made of.
@@ -78,10 +81,20 @@ pub const BUILT_IN: &[Variant] = &[
         width: CONCURRENT,
         condition: Condition::Tree,
     },
+    #[cfg(feature = "ranged")]
+    Variant {
+        name: "ranged",
+        unit: Unit::Chunk,
+        pending: Pending::Input,
+        width: CONCURRENT,
+        condition: Condition::Tree,
+    },
 ];
 
 /// The stores that a variant may be put together from; it takes those it needs.
 pub struct Parts<S: Stores> {
+    /// The bucket of uploads.
+    pub input: S::Blob,
     /// The work bucket.
     pub work: S::Blob,
     /// The tasks table, where there is one.
@@ -115,12 +128,9 @@ impl Variant {
         }
     }
 
-    /// Messages of one invocation that are worked on at once, so that `width` calls are under way.
-    pub fn messages(self) -> usize {
-        match self.unit {
-            Unit::Record => self.width,
-            Unit::Chunk => SERIAL,
-        }
+    /// Whether chunks are ranges of the input, where it can be read in ranges.
+    pub fn ranged(self) -> bool {
+        self.pending == Pending::Input
     }
 
     /// Puts the shared part of the stages together.
@@ -129,7 +139,8 @@ impl Variant {
     /// `Config` if a part is missing.
     pub fn batches<S: Stores>(self, parts: Parts<S>) -> Result<Batches<S>> {
         let chunks = match self.pending {
-            Pending::Bucket => Chunks::Bucket(parts.work),
+            Pending::Bucket => Chunks::Bucket { work: parts.work, input: None },
+            Pending::Input => Chunks::Bucket { work: parts.work, input: Some(Ranges::new(parts.input)) },
             Pending::Table => Chunks::Table(parts.tasks.ok_or_else(|| Error::config("the variant needs TASKS_TABLE"))?),
         };
         let (ledger, gather, condition) = (parts.ledger, parts.gather, self.condition);

@@ -2,13 +2,16 @@
 
 use bytes::Bytes;
 use fanfold::blob::upload::Upload;
-use fanfold::blob::{Blob, PART_BYTES, list_all, read_all};
+use fanfold::blob::{Blob, PART_BYTES, Pin, Section, list_all, read_all, sections};
+use fanfold::model::error::ErrorKind;
 use futures::TryStreamExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 
 pub async fn all(blob: &impl Blob) {
     what_is_put_is_read(blob).await;
     versions_stay_readable(blob).await;
+    ranges_are_read_of_what_is_meant(blob).await;
+    sections_are_read_in_order(blob).await;
     deleting_is_idempotent(blob).await;
     keys_may_hold_anything(blob).await;
     a_listing_sees_every_write(blob).await;
@@ -41,6 +44,39 @@ async fn versions_stay_readable(blob: &impl Blob) {
         assert_eq!(pieces.concat(), text.as_bytes());
     }
     assert_eq!(read(blob, "v").await, None);
+}
+
+async fn range(blob: &impl Blob, key: &str, pin: &Pin, bytes: std::ops::Range<u64>) -> Option<(Vec<u8>, u64)> {
+    let Section { body, size } = blob.get_range(key, pin, bytes).await.unwrap()?;
+    let pieces: Vec<Bytes> = body.try_collect().await.unwrap();
+    Some((pieces.concat(), size))
+}
+
+async fn ranges_are_read_of_what_is_meant(blob: &impl Blob) {
+    assert_eq!(range(blob, "r/none", &Pin::Newest, 0..5).await, None);
+    assert_eq!(range(blob, "r/none", &Pin::Tag("0".into()), 0..5).await, None);
+    let first = blob.put("r", "text/plain", Bytes::from_static(b"0123456789")).await.unwrap().version.unwrap();
+    for (bytes, text) in [(0..4, "0123"), (3..10, "3456789"), (8..100, "89")] {
+        assert_eq!(range(blob, "r", &Pin::Newest, bytes).await.unwrap(), (text.as_bytes().to_vec(), 10));
+    }
+    assert_eq!(range(blob, "r", &Pin::Newest, 10..12).await.unwrap().0, b"");
+    blob.put("r", "text/plain", Bytes::from_static(b"other")).await.unwrap();
+    assert_eq!(range(blob, "r", &Pin::Version(first), 2..4).await.unwrap(), (b"23".to_vec(), 10));
+    let changed = blob.get_range("r", &Pin::Tag("00000000000000000000000000000000".into()), 0..1).await;
+    assert_eq!(changed.err().unwrap().kind, ErrorKind::Conflict);
+    blob.put("r/empty", "text/plain", Bytes::new()).await.unwrap();
+    assert_eq!(range(blob, "r/empty", &Pin::Newest, 0..5).await.unwrap(), (Vec::new(), 0));
+}
+
+async fn sections_are_read_in_order(blob: &impl Blob) {
+    let bytes: Vec<u8> = (0..20_000_003_u32).map(|n| (n % 251) as u8).collect();
+    blob.put("sections", "text/plain", bytes.clone().into()).await.unwrap();
+    for (from, width) in [(0, 1), (0, 16), (11_000_000, 2)] {
+        let body = sections::read(blob, "sections".to_owned(), Pin::Newest, from as u64, width).await.unwrap().unwrap();
+        let pieces: Vec<Bytes> = body.try_collect().await.unwrap();
+        assert!(pieces.concat() == bytes[from..], "from {from}");
+    }
+    assert!(sections::read(blob, "section".to_owned(), Pin::Newest, 0, 1).await.unwrap().is_none());
 }
 
 async fn deleting_is_idempotent(blob: &impl Blob) {

@@ -5,7 +5,8 @@ use fanfold::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::ErrorKind;
 use fanfold::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
-use fanfold::model::progress::{BatchState, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::progress::{BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::range::{Claim, Range};
 use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
 use futures::stream::{self, StreamExt};
@@ -24,7 +25,9 @@ pub async fn all(ledger: &impl Ledger) {
     a_batch_is_taken_by_one_and_closed_once(ledger).await;
     chunk_65537_is_refused(ledger).await;
     calls_add_up(ledger).await;
-    a_look_sees_the_batch_and_the_leaf(ledger).await;
+    a_look_sees_the_batch_and_its_leaves(ledger).await;
+    a_leaf_names_the_chunks_in_which_something_failed(ledger).await;
+    claims_are_kept_by_group(ledger).await;
     who_lets_go_can_be_followed_at_once(ledger).await;
     a_stop_is_decided_once_and_not_too_late(ledger).await;
     open_batches_are_listed_until_they_are_closed(ledger).await;
@@ -61,9 +64,12 @@ fn opening(name: &str) -> Opening {
             bucket: "in".into(),
             key: "für x.csv".into(),
             version_id: Some("v".into()),
+            e_tag: None,
             bytes: 12,
             format: Some("csv".into()),
         },
+        ranged: true,
+        chunk_size: 500,
         started_at: NOW,
         sequence: Timestamp(NOW.0 - 1),
     }
@@ -227,12 +233,45 @@ async fn calls_add_up(ledger: &impl Ledger) {
     assert_eq!(read.0.len(), 2);
 }
 
-async fn a_look_sees_the_batch_and_the_leaf(ledger: &impl Ledger) {
-    assert_eq!(ledger.look(&id("look"), chunk(300)).await.unwrap(), (None, Default::default()));
+async fn a_look_sees_the_batch_and_its_leaves(ledger: &impl Ledger) {
+    assert_eq!(ledger.look(&id("look"), &[1].into()).await.unwrap().0, None);
     let batch = open(ledger, "look").await;
-    let leaf = ledger.mark_leaf(&batch, chunk(300), tally(2, 1), NOW).await.unwrap();
+    let first = ledger.mark_leaf(&batch, chunk(3), tally(2, 0), NOW).await.unwrap();
+    let second = ledger.mark_leaf(&batch, chunk(300), tally(2, 1), NOW).await.unwrap();
     let read = ledger.read(&batch).await.unwrap();
-    assert_eq!(ledger.look(&batch, chunk(301)).await.unwrap(), (read, leaf));
+    let (looked, leaves) = ledger.look(&batch, &[0, 1, 7].into()).await.unwrap();
+    assert_eq!(looked, read);
+    assert_eq!((&leaves[&0], &leaves[&1]), (&first, &second));
+    assert!(leaves.get(&7).is_none_or(|leaf| leaf.done.is_empty()));
+}
+
+async fn a_leaf_names_the_chunks_in_which_something_failed(ledger: &impl Ledger) {
+    let batch = open(ledger, "excepted").await;
+    let buried = Tally { succeeded: 0, failed: 0, failed_chunks: 1 };
+    let mut leaf = Leaf::default();
+    for (index, tally) in [(1, tally(2, 0)), (2, tally(1, 1)), (3, buried), (1, tally(0, 2))] {
+        leaf = ledger.mark_leaf(&batch, chunk(index), tally, NOW).await.unwrap();
+    }
+    assert_eq!(leaf.done, [1, 2, 3].into());
+    assert_eq!(leaf.excepted, [2, 3].into(), "the first mark of a chunk counts");
+}
+
+async fn claims_are_kept_by_group(ledger: &impl Ledger) {
+    let batch = open(ledger, "claims").await;
+    let claim = |n: u64| Claim {
+        range: Range { offset: n * 10, length: 10, first: n, line: n + 2, column: 1 + n % 2, header: 5 },
+        records: 1,
+    };
+    let claims = |numbers: std::ops::Range<u64>| numbers.map(claim).collect::<Vec<_>>();
+    assert_eq!(ledger.read_claims(&batch, 0..2).await.unwrap(), [vec![], vec![]]);
+    for _ in 0..2 {
+        ledger.put_claims(&batch, 1, &claims(10..13), NOW).await.unwrap();
+        ledger.put_claims(&batch, 0, &claims(0..10), NOW).await.unwrap();
+    }
+    let read = ledger.read_claims(&batch, 0..120).await.unwrap();
+    assert_eq!(read.len(), 120);
+    assert_eq!((&read[0], &read[1]), (&claims(0..10), &claims(10..13)));
+    assert!(read[2..].iter().all(Vec::is_empty));
 }
 
 async fn who_lets_go_can_be_followed_at_once(ledger: &impl Ledger) {

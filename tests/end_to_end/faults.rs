@@ -37,9 +37,23 @@ impl Scattered {
     async fn put(world: &World, name: &str, chunks: u32) -> Self {
         let (key, now) = (format!("{name}.csv"), SystemClock.now());
         let id = BatchId::of("by hand", &key, &Revision::Version(now.0.to_string()));
-        let input =
-            InputRef { bucket: "by hand".into(), key, version_id: None, bytes: 0, format: Some("csv".to_owned()) };
-        let opening = Opening { id: id.clone(), variant: "chunked".to_owned(), input, started_at: now, sequence: now };
+        let input = InputRef {
+            bucket: "by hand".into(),
+            key,
+            version_id: None,
+            e_tag: None,
+            bytes: 0,
+            format: Some("csv".to_owned()),
+        };
+        let opening = Opening {
+            id: id.clone(),
+            variant: "chunked".to_owned(),
+            input,
+            ranged: false,
+            chunk_size: 0,
+            started_at: now,
+            sequence: now,
+        };
         world.ledger.open(&opening).await.unwrap();
         let (mut messages, mut keys) = (Vec::new(), Vec::new());
         for index in 0..chunks {
@@ -88,7 +102,11 @@ fn processes(variant: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn functions_that_are_killed_cost_time_and_nothing_else() {
-    let world = World::of("dynamodb").await;
+    join_all(["dynamodb", "ranged"].map(kill)).await;
+}
+
+async fn kill(variant: &str) {
+    let world = World::of(variant).await;
     let written = world.input.put("killed.csv", "text/csv", csv(10_000, "killed").into()).await.unwrap();
     let id = world.batch("killed.csv", &written.version.unwrap());
     let mut killed = 0;
@@ -101,7 +119,7 @@ async fn functions_that_are_killed_cost_time_and_nothing_else() {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        for process in processes("dynamodb") {
+        for process in processes(variant) {
             killed += usize::from(Command::new("kill").args(["-9", &process]).status().unwrap().success());
         }
     }
@@ -168,7 +186,11 @@ async fn a_chunk_that_can_not_be_processed_is_buried_and_can_be_redriven() {
 
 #[tokio::test]
 async fn a_scatter_that_keeps_failing_ends_its_batch() {
-    let world = World::open().await;
+    join_all(["chunked", "ranged"].map(fail_to_scatter)).await;
+}
+
+async fn fail_to_scatter(variant: &str) {
+    let world = World::of(variant).await;
     // S3 gives its event for it, and not the object, until somebody restores it.
     let version = world.archive("unreadable.csv", csv(7, "unreadable")).await;
     let summary = world.summary(&world.batch("unreadable.csv", &version)).await;
@@ -212,7 +234,11 @@ async fn a_cancelled_batch_ends_with_what_was_done() {
 
 #[tokio::test]
 async fn twenty_files_at_once_all_end() {
-    let world = World::open().await;
+    join_all(["chunked", "ranged"].map(end_twenty)).await;
+}
+
+async fn end_twenty(variant: &str) {
+    let world = World::of(variant).await;
     let uploads = (0..20).map(|n| {
         let (world, name) = (&world, format!("beside{n}-"));
         async move { world.upload(&format!("{name}.csv"), csv(70 + n, &name)).await }
@@ -232,7 +258,11 @@ const SECRET: &str = "never-to-be-logged";
 
 #[tokio::test]
 async fn records_never_reach_a_log_line() {
-    let world = World::open().await;
+    join_all(["chunked", "ranged"].map(log_nothing)).await;
+}
+
+async fn log_nothing(variant: &str) {
+    let world = World::of(variant).await;
     let valid = format!("{SECRET}1,1.5,{SECRET}\n");
     let wrong = format!("{SECRET}2,{SECRET},x\n{SECRET}3,1,x,{SECRET}\n{SECRET},\n,1,{SECRET}\n");
     let rows = format!("itemNo,price,note\n{valid}{wrong}");

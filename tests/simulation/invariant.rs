@@ -3,15 +3,19 @@
 use std::fmt;
 
 use fanfold::blob::memory::MemoryBlob;
-use fanfold::ledger::Ledger;
+use fanfold::ledger::{CLAIMS, Ledger};
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::progress::{Batch, BatchState, Tally};
+use fanfold::model::range::Claim;
+use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::summary::Summary;
 use fanfold::runtime::local::MemoryStores;
 use fanfold::stage::chunks::{Chunks, Kept};
+use fanfold::stage::gather::Results;
 use fanfold::variant::Pending;
 use futures::FutureExt;
 use serde_json::Value;
+use serde_json::value::to_raw_value;
 
 use super::plan::{File, Form, Record};
 use super::world::{PARKED, State};
@@ -59,10 +63,38 @@ fn ledger(state: &State, id: &BatchId) -> Option<Batch> {
 
 fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
     let chunks: Chunks<MemoryStores> = match state.plan.variant.pending {
-        Pending::Bucket => Chunks::Bucket(state.data.work.clone()),
+        Pending::Bucket | Pending::Input => Chunks::Bucket { work: state.data.work.clone(), input: None },
         Pending::Table => Chunks::Table(state.data.tasks.clone()),
     };
-    chunks.outcomes(id, ChunkIndex::new(chunk).ok()?).now_or_never()?.ok()?
+    let chunk = ChunkIndex::new(chunk).ok()?;
+    if !ledger(state, id)?.opening.ranged {
+        return chunks.outcomes(id, chunk).now_or_never()?.ok()?;
+    }
+    let leaf = state.data.ledger.read_leaves(id, chunk.leaf()..chunk.leaf() + 1).now_or_never()?.ok()?.pop()?;
+    if !leaf.holds(chunk) {
+        return None;
+    }
+    let excepted = leaf.excepted.contains(&chunk.get());
+    let mut kept = if excepted { chunks.outcomes(id, chunk).now_or_never()?.ok()?? } else { Kept::default() };
+    let claims = state.data.ledger.read_claims(id, chunk.get() / CLAIMS..chunk.get() / CLAIMS + 1);
+    let claim = *claims.now_or_never()?.ok()?.concat().get((chunk.get() % CLAIMS) as usize)?;
+    if !kept.buried {
+        kept.outcomes.extend(succeeded(state, id, &claim, &kept)?);
+        kept.succeeded = None;
+    }
+    Some(kept)
+}
+
+/// The outcomes of the records of a range that did not fail, of which nothing is kept.
+fn succeeded(state: &State, id: &BatchId, claim: &Claim, kept: &Kept) -> Option<Vec<Outcome>> {
+    let file = &state.plan.files[state.batches.iter().position(|batch| batch == id)?];
+    let failed: Vec<u64> = kept.outcomes.iter().map(|outcome| outcome.index).collect();
+    let indexes = claim.range.first..claim.range.first + u64::from(claim.records);
+    let outcome = |index: u64| {
+        let record = to_raw_value(&serde_json::json!({"itemNo": file.records.get(index as usize)?.key})).ok()?;
+        Some(Outcome::of(Entry::decoded(index, record), None))
+    };
+    indexes.filter(|index| !failed.contains(index)).map(outcome).collect()
 }
 
 /// The generation of a batch that was begun last.
@@ -174,6 +206,10 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let Some(summary) = summary else { return Ok(()) };
     hold!(EQUALS, summary.generation == batch.opening.id.generation(), "{id} has the summary of another generation");
     hold!(EQUALS, summary.state == batch.state, "the summary of {id} tells another state");
+    if state.plan.results != Results::All {
+        hold!(EQUALS, summary.results.is_none(), "{id} has results that nobody wanted");
+        return counted_alone(state, number, &batch, &summary, hurt);
+    }
     let lines = match &summary.results {
         Some(results) => lines_of(state, &results.key, file.form)?,
         None => {
@@ -236,6 +272,33 @@ fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, 
     let Some(bytes) = there else { return Ok(()) };
     let found = failed_records(&bytes, file.form);
     hold!(EQUALS, found.iter().eq(expected), "{id} has other failed records than failed");
+    Ok(())
+}
+
+/// What holds of a batch whose results are not written out.
+fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary, hurt: bool) -> Result<(), Broken> {
+    let (id, file) = (&state.batches[number], &state.plan.files[number]);
+    let given_up = summary.error.as_ref().is_some_and(|error| error.code == "GAVE_UP");
+    if given_up {
+        return Ok(());
+    }
+    counters_are_right(state, batch)?;
+    let (counted, all) = (summary.records, file.records.len() as u64);
+    hold!(COUNTS, counted.total == counted.succeeded + counted.failed, "{id} counts {counted:?}");
+    let partial = hurt && summary.error.is_some();
+    hold!(ONCE, counted.total == all || partial, "{id} has {} outcomes of {all} records", counted.total);
+    let named = state.plan.results == Results::Failed && counted.failed > 0;
+    let there = state.data.output.read(&id.output_key(&format!("failed.{}", extension(file.form))));
+    hold!(EQUALS, there.is_some() == named, "{id} has, or lacks, the file of failed records");
+    hold!(EQUALS, summary.failed.is_some() == named, "the summary of {id} names another file");
+    let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
+    let expected = (0..file.records.len()).filter(|index| !file.succeeds(*index, chunk_size));
+    let expected: Vec<&Record> = expected.map(|index| &file.records[index]).collect();
+    hold!(EQUALS, hurt || counted.failed == expected.len() as u64, "{id} counts {counted:?}");
+    let found = there.map(|bytes| failed_records(&bytes, file.form));
+    hold!(COUNTS, found.as_ref().is_none_or(|found| found.len() as u64 == counted.failed), "{id} counts {counted:?}");
+    let right = hurt || found.is_none_or(|found| found.iter().eq(expected));
+    hold!(EQUALS, right, "{id} has other failed records than failed");
     Ok(())
 }
 

@@ -1,9 +1,14 @@
 //! What a seed decides: the files, how they are cut, and what goes wrong.
 
+use std::io::Write;
+
 use fanfold::items::WriteMode;
 use fanfold::stage::batches::Condition;
+use fanfold::stage::gather::Results;
 use fanfold::variant::{BUILT_IN, Variant};
 use fastrand::Rng;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 /// The price of a record whose item the table refuses.
 pub const REFUSED: &str = "13.5";
@@ -41,6 +46,8 @@ pub struct File {
     pub key: String,
     pub form: Form,
     pub records: Vec<Record>,
+    /// Whether it is compressed.
+    pub gzip: bool,
     /// Whether it can not be read to its end.
     pub broken: bool,
     /// When it is uploaded, in milliseconds.
@@ -75,7 +82,11 @@ impl File {
             (Form::Csv | Form::Jsonl, true) => bytes.extend_from_slice(b"\xff\xfe\n"),
             _ => {}
         }
-        bytes
+        if !self.gzip {
+            return bytes;
+        }
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        gzip.write_all(&bytes).and_then(|()| gzip.finish()).unwrap()
     }
 }
 
@@ -121,6 +132,7 @@ pub struct Plan {
     pub variant: Variant,
     pub chunk_size: usize,
     pub mode: WriteMode,
+    pub results: Results,
     pub files: Vec<File>,
     pub chaos: Chaos,
     /// Whether sweep runs. Without it every batch has to end by redeliveries alone.
@@ -134,12 +146,14 @@ pub struct Plan {
 }
 
 /// Calls that an outage may take.
-const CALLS: [&str; 8] = [
+const CALLS: [&str; 10] = [
     "blob.put",
     "blob.put_new",
     "blob.get",
+    "blob.get_range",
     "items.write",
     "channel.send",
+    "ledger.put_claims",
     "ledger.mark_leaf",
     "ledger.seal",
     "ledger.take",
@@ -166,6 +180,7 @@ impl Plan {
             key: "small.csv".to_owned(),
             form: Form::Csv,
             records: (0..many).map(record).collect(),
+            gzip: false,
             broken: false,
             at: 0,
             events: 1,
@@ -173,7 +188,8 @@ impl Plan {
             poison: None,
         };
         plan.files = vec![file];
-        Self { chunk_size, chaos: Chaos::default(), sweep: false, redrives: 0, strangers: false, outage: None, ..plan }
+        let (chaos, results) = (Chaos::default(), Results::All);
+        Self { chunk_size, chaos, results, sweep: false, redrives: 0, strangers: false, outage: None, ..plan }
     }
 
     /// The same with a chunk that can not be processed: bury and sweep have to end the batch.
@@ -228,6 +244,7 @@ impl Plan {
             variant,
             chunk_size: if large { 1 } else { 1 + rng.usize(..6) },
             mode: if rng.bool() { WriteMode::Batch } else { WriteMode::Ordered },
+            results: [Results::All, Results::All, Results::All, Results::Failed, Results::None][rng.usize(..5)],
             files,
             chaos,
             sweep: storm,
@@ -243,13 +260,16 @@ impl Plan {
 
 fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
     let form = [Form::Csv, Form::Json, Form::Jsonl][rng.usize(..3)];
+    let gzip = rng.u32(..8) == 0;
     let extension = ["csv", "json", "jsonl"][form as usize];
+    let packed = if gzip { ".gz" } else { "" };
     let many = [0, 1, rng.usize(..8), rng.usize(..30)][rng.usize(..4)];
     let minutes = |rng: &mut Rng, most: i64| rng.i64(0..most * 60_000);
     File {
-        key: format!("file {number}.{extension}"),
+        key: format!("file {number}.{extension}{packed}"),
         form,
         records: records(rng, number, many),
+        gzip,
         broken: rng.u32(..20) == 0,
         at: (1 + minutes(rng, 1)) * number as i64,
         events: 1 + u32::from(rng.u32(..4) == 0),

@@ -1,22 +1,24 @@
 //! The stores of a simulation: the memory stores, watched and, where a test wants it, broken.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
 use fanfold::blob::memory::MemoryBlob;
-use fanfold::blob::{Blob, Body, Part as BlobPart, UploadId, Written};
+use fanfold::blob::{Blob, Body, Part as BlobPart, Pin, Section, UploadId, Written};
 use fanfold::channel::{Channel, Delivery, Outgoing};
 use fanfold::faults::{Faults, Faulty};
 use fanfold::items::memory::MemoryItems;
 use fanfold::items::{Items, Rejection};
 use fanfold::ledger::memory::MemoryLedger;
-use fanfold::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
+use fanfold::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{Error, ErrorKind, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use fanfold::model::item::Item;
 use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{Clock, Stores};
 use fanfold::tasks::memory::MemoryTasks;
@@ -125,6 +127,10 @@ impl Blob for Watched<MemoryBlob> {
         self.store.get(key, version).await
     }
 
+    async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
+        self.store.get_range(key, pin, range).await
+    }
+
     async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
         self.store.put(key, content_type, body).await
     }
@@ -173,13 +179,21 @@ impl Ledger for Watched<MemoryLedger> {
         self.store.read(batch).await
     }
 
-    async fn look(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<(Option<Batch>, Leaf)> {
-        let (batch, mut leaf) = self.store.look(batch, chunk).await?;
-        if self.hand.has(Mutation::DuplicateDoesNotCheckAgain) && leaf.holds(chunk) {
-            leaf.done.retain(|done| *done == chunk.get());
-            leaf.size = None;
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+        let (batch, mut found) = self.store.look(batch, leaves).await?;
+        if self.hand.has(Mutation::DuplicateDoesNotCheckAgain) {
+            // A leaf of unknown size is full by all of its marks, which it never has here.
+            found.values_mut().for_each(|leaf| leaf.size = None);
         }
-        Ok((batch, leaf))
+        Ok((batch, found))
+    }
+
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        self.store.put_claims(batch, group, claims, now).await
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        self.store.read_claims(batch, groups).await
     }
 
     async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {

@@ -4,13 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 
 use fanfold::blob::memory::MemoryBlob;
 use fanfold::channel::{Delivery, Outgoing};
 use fanfold::codec::s3_event::event_of;
-use fanfold::faults::{Faulty, fault};
+use fanfold::faults::fault;
 use fanfold::items::Items;
 use fanfold::items::memory::MemoryItems;
 use fanfold::ledger::memory::MemoryLedger;
@@ -24,14 +25,8 @@ use fanfold::model::progress::{Batch, BatchState, Stop, Tally};
 use fanfold::model::schema::RecordSchema;
 use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::bury::Bury;
-use fanfold::stage::gather::Gather;
-use fanfold::stage::process::Process;
-use fanfold::stage::scatter::Scatter;
-use fanfold::stage::sweep::Sweep;
-use fanfold::stage::{Outcome, Stage, Subject};
+use fanfold::stage::{Outcome, Subject};
 use fanfold::tasks::memory::MemoryTasks;
-use fanfold::variant::Parts;
 use fastrand::Rng;
 use futures::FutureExt;
 
@@ -40,7 +35,6 @@ use super::invariant::{self, Broken};
 use super::mutation::{Late, Mutation};
 use super::plan::Plan;
 use super::queue::{Message, Queue};
-use super::stores::{SimChannel, SimStores, Watched};
 
 pub const INPUT: &str = "input";
 pub const SCATTER: usize = 0;
@@ -50,12 +44,14 @@ const DEAD: usize = 3;
 pub const PARKED: usize = 6;
 const QUEUES: usize = 7;
 /// Seconds that a function may take, by the queue that feeds it.
-const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0];
+pub const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0];
 const RECEIVES: u32 = 5;
+/// Messages that a function gets at once at most.
+const MOST_MESSAGES: usize = 4;
 const SWEEP_SECONDS: i64 = 60;
-const SWEEP_TIMEOUT: i64 = 300;
-const STALL_AFTER: i64 = 900;
-const GIVE_UP_AFTER: i64 = 24 * 3600;
+pub const SWEEP_TIMEOUT: i64 = 300;
+pub const STALL_AFTER: i64 = 900;
+pub const GIVE_UP_AFTER: i64 = 24 * 3600;
 /// The time by which every batch has to be closed, in milliseconds.
 const PATIENCE: i64 = 40 * 3_600_000;
 const MOST_EVENTS: usize = 2_000_000;
@@ -170,8 +166,8 @@ impl State {
 pub struct Hand {
     state: Arc<Mutex<State>>,
     task: u64,
-    /// Whether all of its calls die.
-    doomed: bool,
+    /// Whether it dies of what it writes now.
+    pub doomed: Arc<AtomicBool>,
 }
 
 impl Hand {
@@ -227,7 +223,7 @@ impl Hand {
     /// Lets the function die at a call, if that is to be.
     fn dies(&self, call: &'static str, point: u32) -> bool {
         self.world(|state| {
-            let poisoned = self.doomed && call == "items.write";
+            let poisoned = self.doomed.load(Ordering::Relaxed) && call == "items.write";
             let dies = poisoned || state.options.crash == Some(point) || state.happens(state.plan.chaos.death);
             if dies {
                 state.tell(|| format!("function {} DIES at {call}, point {point}", self.task));
@@ -329,6 +325,7 @@ fn strangers() -> Vec<(usize, String)> {
         bucket: "another".to_owned(),
         key: "x.csv".to_owned(),
         version_id: Some("v".to_owned()),
+        e_tag: None,
         bytes: 1,
         format: None,
     };
@@ -348,22 +345,23 @@ fn strangers() -> Vec<(usize, String)> {
 }
 
 /// What a function came to.
-enum Ended {
-    Message(Outcome, Option<Subject>),
+pub enum Ended {
+    /// Of each message, by its number in the queue.
+    Messages(Vec<(u64, Outcome, Option<Subject>)>),
     Sweep(Result<()>),
 }
 
 struct Task {
     future: Pin<Box<dyn Future<Output = Ended> + Send>>,
     waker: Waker,
-    /// The queue and the message that it works on.
-    message: Option<(usize, u64)>,
+    /// The queue that feeds it.
+    queue: Option<usize>,
 }
 
 /// A deployment at work.
 pub struct World {
     state: Arc<Mutex<State>>,
-    schema: RecordSchema,
+    pub schema: RecordSchema,
     tasks: BTreeMap<u64, Task>,
     ready: Ready,
     next: u64,
@@ -485,113 +483,42 @@ impl World {
         drop(task.future);
         let mut state = self.state.lock().unwrap();
         state.flush(id);
-        let (outcome, subject) = match ended {
-            Ended::Message(outcome, subject) => (outcome, subject),
-            Ended::Sweep(result) => {
-                state.tell(|| format!("sweep {id} ends: {result:?}"));
-                return;
-            }
-        };
-        let Some((queue, message)) = task.message else {
-            return;
-        };
-        state.tell(|| format!("function {id} ends: {outcome:?}"));
-        let pause = match &outcome {
-            Outcome::Done | Outcome::Discarded(_) => {
-                let often = state.plan.chaos.unacknowledged;
-                if !state.happens(often) {
-                    state.queues[queue].delete(message);
-                    let now = state.clockwork.now;
-                    // The next one of its group waited for that.
-                    state.poll_later(queue, now);
-                    return;
+        match (ended, task.queue) {
+            (Ended::Messages(outcomes), Some(queue)) => {
+                for (message, outcome, subject) in outcomes {
+                    state.conclude(id, queue, message, &outcome, subject);
                 }
-                state.tell(|| format!("queue {queue} message {message} COMES AGAIN although it was done"));
-                1_000
             }
-            // A function that several queues feed releases nothing: the visibility timeout has to end.
-            Outcome::Rejected(_) | Outcome::Retry(_) if queue >= DEAD => return,
-            Outcome::Rejected(_) => 0,
-            Outcome::Retry(_) => 5_000,
-            Outcome::Later(at, _) => at.0 - state.clockwork.now,
-        };
-        let now = state.clockwork.now;
-        let Some(kept) = state.queues[queue].get(message) else {
-            return;
-        };
-        kept.visible_at = now + pause;
-        let attempt = kept.receives;
-        if let (Outcome::Rejected(error) | Outcome::Retry(error), Some(subject)) = (&outcome, subject) {
-            let failure = LastFailure { attempt, message: error.to_string() };
-            let (ledger, calls) = (state.data.ledger.clone(), StageCalls { messages: 1, ..StageCalls::default() });
-            ledger.note_failure(&subject.batch, subject.part, &failure, Timestamp(now)).now_or_never();
-            ledger.add_calls(&subject.batch, "process", &calls, Timestamp(now)).now_or_never();
-            ledger.read_calls(&subject.batch).now_or_never();
+            (Ended::Sweep(result), _) => state.tell(|| format!("sweep {id} ends: {result:?}")),
+            (Ended::Messages(_), None) => {}
         }
-        state.poll_later(queue, now + pause);
     }
 
-    fn spawn(&mut self, message: Option<(usize, u64)>, seconds: i64, make: impl FnOnce(&Self, Hand) -> Running) {
+    fn spawn(&mut self, queue: Option<usize>, seconds: i64, make: impl FnOnce(&Self, Hand) -> Running) {
         self.next += 1;
         let id = self.next;
-        let doomed = message.is_some_and(|(queue, message)| self.is_poison(queue, message));
-        let hand = Hand { state: self.state.clone(), task: id, doomed };
+        let hand = Hand { state: self.state.clone(), task: id, doomed: Arc::default() };
         let waker = Waker::from(Arc::new(TaskWaker { task: id, ready: self.ready.clone() }));
         let future = make(self, hand);
-        self.tasks.insert(id, Task { future, waker, message });
+        self.tasks.insert(id, Task { future, waker, queue });
         self.ready.lock().unwrap().push(id);
         self.state.lock().unwrap().after(seconds * 1000, Event::Kill(id));
     }
 
-    fn is_poison(&self, queue: usize, message: u64) -> bool {
-        let mut state = self.state.lock().unwrap();
-        let Some(body) = state.queues[queue].get(message).map(|message| message.body.clone()) else {
-            return false;
-        };
-        let Ok(message) = ProcessMessage::parse(&body) else {
-            return false;
-        };
-        let file = state.batches.iter().position(|id| *id == message.batch_id);
-        file.is_some_and(|file| state.plan.files[file].poison == Some(message.chunk.get()))
-    }
-
-    /// Hands a message to a function, as far as there is one.
+    /// Hands messages to a function, as far as there are any.
     fn deliver(&mut self, queue: usize) {
-        let delivery = {
+        let deliveries: Vec<(u64, Delivery)> = {
             let mut state = self.state.lock().unwrap();
-            let now = state.clockwork.now;
-            let visible = state.queues[queue].visible(now);
-            if visible.is_empty() {
-                return;
-            }
-            let at = visible[state.rng.usize(..visible.len())];
-            let often = state.plan.chaos.twice;
-            let twice = state.happens(often);
-            let early = state.rng.i64(1..5_000);
-            let message = &mut state.queues[queue].messages[at];
-            message.receives += 1;
-            if message.receives > RECEIVES && queue < DEAD {
-                let message = state.queues[queue].messages.remove(at);
-                state.tell(|| format!("queue {queue} GIVES UP {}", message.body));
-                state.give_up(queue, message);
-                return;
-            }
-            let visibility = if twice { early } else { 6 * TIMEOUTS[queue] * 1000 };
-            message.visible_at = now + visibility;
-            let (id, body, attempt) = (message.id, message.body.clone(), message.receives);
-            state.poll_later(queue, now + visibility);
-            if visible.len() > 1 {
-                state.poll_later(queue, now);
-            }
+            let most = if queue == PROCESS { state.rng.usize(1..=MOST_MESSAGES) } else { 1 };
             let next = self.next + 1;
-            state.tell(|| format!("queue {queue} -> function {next}, attempt {attempt}: {body}"));
-            (id, Delivery { id: format!("q{queue}m{id}"), receipt: format!("q{queue}m{id}-{attempt}"), body, attempt })
+            (0..most).map_while(|_| state.receive(queue, next)).collect()
         };
-        let (id, delivery) = delivery;
-        self.spawn(Some((queue, id)), TIMEOUTS[queue], |world, hand| world.function(queue, hand, delivery));
+        if !deliveries.is_empty() {
+            self.spawn(Some(queue), TIMEOUTS[queue], |world, hand| world.function(queue, hand, deliveries));
+        }
     }
 
-    fn sweep(&mut self) {
+    pub fn sweep(&mut self) {
         {
             let mut state = self.state.lock().unwrap();
             state.after(SWEEP_SECONDS * 1000, Event::Sweep);
@@ -599,21 +526,7 @@ impl World {
                 return;
             }
         }
-        self.spawn(None, SWEEP_TIMEOUT, |world, hand| {
-            let deadline = Timestamp(hand.world(|state| state.clockwork.now) + SWEEP_TIMEOUT * 1000);
-            let stores = world.stores(&hand);
-            let sweep = Sweep::<SimStores> {
-                batches: stores.batches(&hand),
-                scatter: stores.channel(SCATTER),
-                process: stores.channel(PROCESS),
-                output: stores.blob(|data| &data.output),
-                clock: hand.clone(),
-                stall_after: STALL_AFTER,
-                give_up_after: GIVE_UP_AFTER,
-                width: stores.width,
-            };
-            Box::pin(async move { Ended::Sweep(sweep.run(deadline).await) })
-        });
+        self.spawn(None, SWEEP_TIMEOUT, Self::sweeping);
     }
 
     /// What people do: upload a file, and perhaps cancel its batch.
@@ -637,6 +550,7 @@ impl World {
             bucket: INPUT.to_owned(),
             key: file.key.clone(),
             version_id: Some(version.clone()),
+            e_tag: None,
             bytes: size,
             format: None,
         };
@@ -650,9 +564,89 @@ impl World {
     }
 }
 
-type Running = Pin<Box<dyn Future<Output = Ended> + Send>>;
+pub type Running = Pin<Box<dyn Future<Output = Ended> + Send>>;
 
 impl State {
+    /// What becomes of a message that a function worked on.
+    fn conclude(&mut self, id: u64, queue: usize, message: u64, outcome: &Outcome, subject: Option<Subject>) {
+        self.tell(|| format!("function {id} ends: {outcome:?}"));
+        let pause = match outcome {
+            Outcome::Done | Outcome::Discarded(_) => {
+                let often = self.plan.chaos.unacknowledged;
+                if !self.happens(often) {
+                    self.queues[queue].delete(message);
+                    let now = self.clockwork.now;
+                    // The next one of its group waited for that.
+                    self.poll_later(queue, now);
+                    return;
+                }
+                self.tell(|| format!("queue {queue} message {message} COMES AGAIN although it was done"));
+                1_000
+            }
+            // A function that several queues feed releases nothing: the visibility timeout has to end.
+            Outcome::Rejected(_) | Outcome::Retry(_) if queue >= DEAD => return,
+            Outcome::Rejected(_) => 0,
+            Outcome::Retry(_) => 5_000,
+            Outcome::Later(at, _) => at.0 - self.clockwork.now,
+        };
+        let now = self.clockwork.now;
+        let Some(kept) = self.queues[queue].get(message) else {
+            return;
+        };
+        kept.visible_at = now + pause;
+        let attempt = kept.receives;
+        if let (Outcome::Rejected(error) | Outcome::Retry(error), Some(subject)) = (outcome, subject) {
+            let failure = LastFailure { attempt, message: error.to_string() };
+            let (ledger, calls) = (self.data.ledger.clone(), StageCalls { messages: 1, ..StageCalls::default() });
+            ledger.note_failure(&subject.batch, subject.part, &failure, Timestamp(now)).now_or_never();
+            ledger.add_calls(&subject.batch, "process", &calls, Timestamp(now)).now_or_never();
+            ledger.read_calls(&subject.batch).now_or_never();
+        }
+        self.poll_later(queue, now + pause);
+    }
+
+    /// A message for a function, if there is one that can be delivered.
+    fn receive(&mut self, queue: usize, function: u64) -> Option<(u64, Delivery)> {
+        let now = self.clockwork.now;
+        let visible = self.queues[queue].visible(now);
+        if visible.is_empty() {
+            return None;
+        }
+        let at = visible[self.rng.usize(..visible.len())];
+        let often = self.plan.chaos.twice;
+        let twice = self.happens(often);
+        let early = self.rng.i64(1..5_000);
+        let message = &mut self.queues[queue].messages[at];
+        message.receives += 1;
+        if message.receives > RECEIVES && queue < DEAD {
+            let message = self.queues[queue].messages.remove(at);
+            self.tell(|| format!("queue {queue} GIVES UP {}", message.body));
+            self.give_up(queue, message);
+            return None;
+        }
+        let visibility = if twice { early } else { 6 * TIMEOUTS[queue] * 1000 };
+        message.visible_at = now + visibility;
+        let (id, body, attempt) = (message.id, message.body.clone(), message.receives);
+        self.poll_later(queue, now + visibility);
+        if visible.len() > 1 {
+            self.poll_later(queue, now);
+        }
+        self.tell(|| format!("queue {queue} -> function {function}, attempt {attempt}: {body}"));
+        Some((
+            id,
+            Delivery { id: format!("q{queue}m{id}"), receipt: format!("q{queue}m{id}-{attempt}"), body, attempt },
+        ))
+    }
+
+    /// Whether a message is of a chunk that no function survives.
+    pub fn is_poison(&self, body: &str) -> bool {
+        let Ok(message) = ProcessMessage::parse(body) else {
+            return false;
+        };
+        let file = self.batches.iter().position(|id| *id == message.batch_id);
+        file.is_some_and(|file| self.plan.files[file].poison == Some(message.chunk.get()))
+    }
+
     /// Whether nothing more can happen that matters: nothing runs, nothing waits, all is closed.
     fn is_settled(&self, idle: bool) -> bool {
         let uploaded = self.batches.len() == self.plan.files.len();
@@ -690,101 +684,5 @@ fn subject_of(queue: usize, body: &str) -> Option<(BatchId, fanfold::ledger::Par
         }
         PROCESS => ProcessMessage::parse(body).ok().map(|m| (m.batch_id, Part::Chunk(m.chunk))),
         _ => GatherMessage::parse(body).ok().map(|m| (m.batch_id, Part::Gather)),
-    }
-}
-
-/// The stores in the hand of one function.
-struct Stocked {
-    data: Data,
-    hand: Hand,
-    plan: Plan,
-    width: usize,
-}
-
-impl Stocked {
-    fn blob(&self, of: impl Fn(&Data) -> &MemoryBlob) -> Faulty<Watched<MemoryBlob>, Hand> {
-        Faulty::new(Watched { store: of(&self.data).clone(), hand: self.hand.clone() }, self.hand.clone())
-    }
-
-    fn channel(&self, queue: usize) -> Faulty<SimChannel, Hand> {
-        Faulty::new(SimChannel { queue, hand: self.hand.clone() }, self.hand.clone())
-    }
-
-    fn batches(&self, hand: &Hand) -> fanfold::stage::batches::Batches<SimStores> {
-        let ledger = Watched { store: self.data.ledger.clone(), hand: hand.clone() };
-        let parts = Parts {
-            work: self.blob(|data| &data.work),
-            tasks: Some(Faulty::new(self.data.tasks.clone(), hand.clone())),
-            ledger: Faulty::new(ledger, hand.clone()),
-            gather: self.channel(GATHER),
-        };
-        self.plan.variant.batches(parts).unwrap()
-    }
-}
-
-impl World {
-    fn stores(&self, hand: &Hand) -> Stocked {
-        hand.world(|state| Stocked {
-            data: state.data.clone(),
-            hand: hand.clone(),
-            plan: state.plan.clone(),
-            width: state.plan.variant.width,
-        })
-    }
-
-    /// The function that a queue feeds.
-    fn function(&self, queue: usize, hand: Hand, delivery: Delivery) -> Running {
-        let deadline = Timestamp(hand.world(|state| state.clockwork.now) + TIMEOUTS[queue] * 1000);
-        let stores = self.stores(&hand);
-        let (plan, batches, clock) = (&stores.plan, stores.batches(&hand), hand.clone());
-        match queue {
-            SCATTER => {
-                let stage = Scatter::<SimStores> {
-                    input: stores.blob(|data| &data.input),
-                    input_bucket: INPUT.to_owned(),
-                    process: stores.channel(PROCESS),
-                    batches,
-                    clock,
-                    variant: plan.variant.name.to_owned(),
-                    key_field: "itemNo".to_owned(),
-                    chunk_size: plan.variant.chunk_size(plan.chunk_size),
-                    width: stores.width,
-                };
-                Box::pin(async move {
-                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
-                })
-            }
-            PROCESS => {
-                let items = Watched { store: stores.data.items.clone(), hand: hand.clone() };
-                let stage = Process::<SimStores> {
-                    batches,
-                    items: Faulty::new(items, hand),
-                    clock,
-                    schema: self.schema.clone(),
-                };
-                Box::pin(async move {
-                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
-                })
-            }
-            GATHER => {
-                let output = stores.blob(|data| &data.output);
-                let stage = Gather::<SimStores> { batches, output, clock, width: stores.width };
-                Box::pin(async move {
-                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
-                })
-            }
-            _ => {
-                let stage = Bury::<SimStores> {
-                    batches,
-                    input_bucket: INPUT.to_owned(),
-                    parked: stores.channel(PARKED),
-                    clock,
-                    variant: plan.variant.name.to_owned(),
-                };
-                Box::pin(async move {
-                    Ended::Message(stage.handle(&delivery, deadline).await, stage.subject(&delivery.body))
-                })
-            }
-        }
     }
 }

@@ -21,7 +21,6 @@ locals {
   environments = {
     scatter = {
       SOURCE_QUEUE_URL  = module.queue["scatter"].url
-      INPUT_BUCKET      = aws_s3_bucket.this["input"].bucket
       CHUNK_SIZE        = var.chunk_size
       KEY_FIELD         = var.key_field
       PROCESS_QUEUE_URL = module.queue["process"].url
@@ -38,23 +37,20 @@ locals {
     gather = {
       SOURCE_QUEUE_URL = module.queue["gather"].url
       OUTPUT_BUCKET    = aws_s3_bucket.this["output"].bucket
+      RESULTS          = var.results
     }
-    bury = merge(local.stage_queues_environment, {
-      INPUT_BUCKET     = aws_s3_bucket.this["input"].bucket
+    bury = {
+      GATHER_QUEUE_URL = module.queue["gather"].url
       PARKED_QUEUE_URL = aws_sqs_queue.parked.url
-    })
-    sweep = merge(local.stage_queues_environment, {
-      INPUT_BUCKET  = aws_s3_bucket.this["input"].bucket
-      OUTPUT_BUCKET = aws_s3_bucket.this["output"].bucket
-      STALL_AFTER   = var.stall_after
-      GIVE_UP_AFTER = var.give_up_after
-    })
-  }
-
-  stage_queues_environment = {
-    SCATTER_QUEUE_URL = module.queue["scatter"].url
-    PROCESS_QUEUE_URL = module.queue["process"].url
-    GATHER_QUEUE_URL  = module.queue["gather"].url
+    }
+    sweep = {
+      SCATTER_QUEUE_URL = module.queue["scatter"].url
+      PROCESS_QUEUE_URL = module.queue["process"].url
+      GATHER_QUEUE_URL  = module.queue["gather"].url
+      OUTPUT_BUCKET     = aws_s3_bucket.this["output"].bucket
+      STALL_AFTER       = var.stall_after
+      GIVE_UP_AFTER     = var.give_up_after
+    }
   }
 
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
@@ -65,8 +61,6 @@ locals {
   # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
   permissions = {
     scatter = {
-      ReadInput = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
-      ListInput = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
       # Failed records are taken from the results and put back.
       RedriveWork = { actions = ["s3:GetObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
@@ -100,7 +94,15 @@ locals {
     }
   }
 
-  # Where chunks wait and results are kept: in the work bucket or in the tasks table.
+  # Scatter cuts the input. Where chunks are ranges of it, whoever works on a chunk or tells of its records reads them there.
+  input_readers = local.in_input ? local.functions : toset(["scatter"])
+  input_permissions = {
+    ReadInput = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
+    ListInput = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
+  }
+
+  # Where chunks wait and results are kept: in the work bucket or in the tasks table. What can not be read in ranges waits
+  # in the work bucket, too.
   chunk_permissions = local.in_tasks_table ? {
     # A transaction of puts needs the right to put:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
@@ -138,13 +140,16 @@ module "function" {
 
   triggers = local.triggers[each.key]
 
-  permissions = merge(local.permissions[each.key], { for permission in local.chunk_permissions[each.key] :
-    permission.sid => { actions = permission.actions, resources = permission.resources }
-  })
+  permissions = merge(
+    { for sid, permission in local.input_permissions : sid => permission if contains(local.input_readers, each.key) },
+    local.permissions[each.key],
+    { for permission in local.chunk_permissions[each.key] : permission.sid => { actions = permission.actions, resources = permission.resources } },
+  )
 
   environment = merge(local.environments[each.key], local.tasks_environment, {
     VARIANT      = var.variant
     LEDGER_TABLE = aws_dynamodb_table.ledger.name
+    INPUT_BUCKET = aws_s3_bucket.this["input"].bucket
     WORK_BUCKET  = aws_s3_bucket.this["work"].bucket
     RUST_LOG     = var.log_level
   })

@@ -1,6 +1,7 @@
 locals {
   # What a variant is made of, as far as it shows in resources: src/variant knows the rest.
   in_tasks_table = var.variant == "dynamodb"
+  in_input       = var.variant == "ranged"
 
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
   table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }

@@ -5,7 +5,7 @@ variable "name" {
 }
 
 variable "variant" {
-  description = "Variant of the pipeline, told to every function: dynamodb keeps what is pending in a table, the others in the work bucket."
+  description = "Variant of the pipeline, told to every function: dynamodb keeps what is pending in a table, ranged leaves it in the input bucket, the others keep it in the work bucket."
   type        = string
   nullable    = false
 }
@@ -41,7 +41,7 @@ variable "timeout" {
 }
 
 variable "concurrency" {
-  description = "Most chunks processed at the same time."
+  description = "Most invocations of process at the same time."
   type        = number
   nullable    = false
 }
@@ -54,6 +54,12 @@ variable "batch_size" {
 
 variable "write_mode" {
   description = "How process writes items: batch or ordered."
+  type        = string
+  nullable    = false
+}
+
+variable "results" {
+  description = "Which outcomes gather writes: all, failed or none."
   type        = string
   nullable    = false
 }

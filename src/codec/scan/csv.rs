@@ -3,7 +3,8 @@
 use memchr::{memchr, memchr3};
 
 use super::Chunks;
-use super::rows::{Reading, Row, Rows};
+use super::bits::{Marks, WIDTH, marks, running_parity};
+use super::rows::{Ends, Reading, Row, Rows};
 use crate::codec::csv::CsvRecords;
 use crate::model::range::Claim;
 use crate::model::summary::Fault;
@@ -57,23 +58,7 @@ impl CsvScan {
 }
 
 impl Row for CsvRow {
-    fn separates(byte: u8) -> bool {
-        matches!(byte, b'\r' | b'\n')
-    }
-
-    #[inline]
-    fn end(piece: &[u8], start: usize) -> Option<usize> {
-        let mut at = start;
-        loop {
-            let hit = at + memchr3(b'\n', b'\r', b'"', &piece[at..])?;
-            if piece[hit] != b'"' {
-                return Some(hit);
-            }
-            // Elsewhere in a field a quote is a character like others. What stands before `at`
-            // ends a quoted field, so that a comma here is never one inside quotes.
-            at = if hit == start || piece[hit - 1] == b',' { after_quotes(piece, hit + 1)? } else { hit + 1 };
-        }
-    }
+    type Ends<'a> = RowEnds<'a>;
 
     fn is_plain(_: u8) -> bool {
         true
@@ -101,8 +86,84 @@ impl Row for CsvRow {
     }
 }
 
+/// Where rows end, 64 bytes at a time. As long as quotes begin only where they may, whether a byte
+/// stands inside quotes is told by the number of quotes before it.
+pub struct RowEnds<'a> {
+    piece: &'a [u8],
+    /// The bytes that are looked at, and the ones after them.
+    block: usize,
+    next: usize,
+    /// Line ends outside quotes in the block that were not asked for yet.
+    ends: u64,
+    /// Whether a quote stands in the block where it has no meaning, after `ends`.
+    odd: bool,
+    /// All ones if the bytes before the next block stand inside quotes.
+    inside: u64,
+    /// Whether a quote at the beginning of the next block may be one that opens.
+    may_open: bool,
+}
+
+impl<'a> Ends<'a> for RowEnds<'a> {
+    fn new(piece: &'a [u8], start: usize) -> Self {
+        Self { piece, block: start, next: start, ends: 0, odd: false, inside: 0, may_open: true }
+    }
+
+    #[inline]
+    fn of(&mut self, start: usize) -> Option<usize> {
+        loop {
+            if self.ends != 0 {
+                let end = self.block + self.ends.trailing_zeros() as usize;
+                self.ends &= self.ends - 1;
+                return Some(end);
+            }
+            if self.odd {
+                let end = end_of(self.piece, start)?;
+                *self = Self::new(self.piece, end + 1);
+                return Some(end);
+            }
+            if self.next >= self.piece.len() {
+                return None;
+            }
+            self.look();
+        }
+    }
+}
+
+impl RowEnds<'_> {
+    #[inline]
+    fn look(&mut self) {
+        let Marks { quotes, ends, commas } = marks(self.piece, self.next);
+        let inside = running_parity(quotes) ^ self.inside;
+        // After a quote that closes one opens too: together they are a quote inside quotes.
+        let before = quotes | ends | commas;
+        let odd = quotes & inside & !(before << 1 | u64::from(self.may_open));
+        self.ends = ends & !inside;
+        if odd != 0 {
+            self.odd = true;
+            self.ends &= (1 << odd.trailing_zeros()) - 1;
+        }
+        self.inside = 0_u64.wrapping_sub(inside >> 63);
+        self.may_open = before >> 63 == 1;
+        self.block = self.next;
+        self.next += WIDTH;
+    }
+}
+
+/// Where the row at `start` ends, whatever its quotes are.
+fn end_of(piece: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        let hit = at + memchr3(b'\n', b'\r', b'"', &piece[at..])?;
+        if piece[hit] != b'"' {
+            return Some(hit);
+        }
+        // Elsewhere in a field a quote is a character like others. What stands before `at`
+        // ends a quoted field, so that a comma here is never one inside quotes.
+        at = if hit == start || piece[hit - 1] == b',' { after_quotes(piece, hit + 1)? } else { hit + 1 };
+    }
+}
+
 /// Where a field goes on after its closing quote; two quotes are one that does not close it.
-#[inline]
 fn after_quotes(piece: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr(b'"', &piece[at..])? + 1;

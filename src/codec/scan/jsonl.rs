@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::rows::{Reading, Row};
+use super::rows::{Ends, Reading, Row};
 use crate::codec::jsonl::text;
 use crate::codec::lines::Lines;
 use crate::model::record::MAX_RECORD_BYTES;
@@ -20,15 +20,22 @@ impl Default for JsonLine {
     }
 }
 
-impl Row for JsonLine {
-    fn separates(byte: u8) -> bool {
-        byte == b'\n'
+/// Every `\n` is one.
+pub struct LineEnds<'a>(&'a [u8]);
+
+impl<'a> Ends<'a> for LineEnds<'a> {
+    fn new(piece: &'a [u8], _: usize) -> Self {
+        Self(piece)
     }
 
     #[inline]
-    fn end(piece: &[u8], start: usize) -> Option<usize> {
-        memchr(b'\n', &piece[start..]).map(|length| start + length)
+    fn of(&mut self, start: usize) -> Option<usize> {
+        memchr(b'\n', &self.0[start..]).map(|length| start + length)
     }
+}
+
+impl Row for JsonLine {
+    type Ends<'a> = LineEnds<'a>;
 
     fn is_plain(first: u8) -> bool {
         first.is_ascii_graphic()
@@ -39,7 +46,7 @@ impl Row for JsonLine {
     }
 
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, Reading), Fault> {
-        let taken = Self::end(bytes, 0).map_or(bytes.len(), |end| end + 1);
+        let taken = memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
         let (number, mut reading) = (self.number, Reading::Open);
         self.lines.push(&bytes[..taken], |line| {
             reading = read(line, number)?;

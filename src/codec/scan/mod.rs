@@ -4,6 +4,7 @@
 //! [`Decoder`]: super::Decoder
 //! [`Decoder::part`]: super::Decoder::part
 
+mod bits;
 mod csv;
 mod json;
 mod jsonl;
@@ -158,8 +159,10 @@ impl Chunks {
         }
         self.close(out);
         let Place { offset, line, column } = place();
-        self.open =
-            Some(Claim { range: Range { offset, length: end - offset, first: self.next, line, column }, records: 1 });
+        self.open = Some(Claim {
+            range: Range { offset, length: end - offset, first: self.next, line, column, header: 0 },
+            records: 1,
+        });
         if self.size == 1 || end - offset >= self.bytes {
             self.close(out);
         }

@@ -1,20 +1,18 @@
 //! Rows of text. Those that lie in one piece, which are nearly all, are only looked at for their
 //! ends; the others, and those that may not be what they seem, are read as a decoder reads them.
 
+use super::bits::is_surely_text;
 use super::{Chunks, Place};
 use crate::model::range::Claim;
 use crate::model::summary::Fault;
 
 /// What is validated at a time: little enough to stay in the cache for the search of line ends.
-const BLOCK: usize = 32 * 1024;
+const BLOCK: usize = 4 * 1024;
 
 /// What a layout knows of its rows.
 pub trait Row {
-    /// Whether this byte stands between rows.
-    fn separates(byte: u8) -> bool;
-
-    /// Where the line end stands that ends the row at `start`, if the row ends in this piece.
-    fn end(piece: &[u8], start: usize) -> Option<usize>;
+    /// Finds the ends of rows in a piece.
+    type Ends<'a>: Ends<'a>;
 
     /// Whether a row of UTF-8 text that begins with this byte is a record whatever follows.
     fn is_plain(first: u8) -> bool;
@@ -27,6 +25,16 @@ pub trait Row {
 
     /// Reads the end of the row that ends with the file.
     fn finish(&mut self) -> Result<Reading, Fault>;
+}
+
+/// The line ends at which rows end.
+pub trait Ends<'a> {
+    /// Those of a piece from the row on that begins at `start`.
+    fn new(piece: &'a [u8], start: usize) -> Self;
+
+    /// The next line end, that of the row at `start`, if it stands in this piece. Each row is asked for,
+    /// one of no bytes too.
+    fn of(&mut self, start: usize) -> Option<usize>;
 }
 
 /// What a row turned out to be.
@@ -114,20 +122,22 @@ impl<R: Row> Rows<R> {
         out: &mut Vec<Claim>,
     ) -> Result<(), Fault> {
         let bytes = piece.bytes;
+        let mut ends = R::Ends::new(bytes, at);
         loop {
-            while at < bytes.len() && R::separates(bytes[at]) {
-                at += 1;
-            }
-            if at == bytes.len() {
-                return Ok(());
-            }
-            let Some(end) = R::end(bytes, at) else {
+            let Some(end) = ends.of(at) else {
+                if at == bytes.len() {
+                    return Ok(());
+                }
                 let start = piece.place(at);
                 self.row.begin(start.line, start.offset);
                 self.row.read(&bytes[at..])?;
                 self.open = Some(start);
                 return Ok(());
             };
+            if end == at {
+                at += 1;
+                continue;
+            }
             let record = if piece.is_text(end) && R::is_plain(bytes[at]) {
                 true
             } else {
@@ -139,7 +149,7 @@ impl<R: Row> Rows<R> {
             if record {
                 chunks.add(piece.offset + end as u64, || piece.place(at), out);
             }
-            at = end;
+            at = end + 1;
         }
     }
 }
@@ -171,12 +181,19 @@ impl Piece<'_> {
 
     fn validate(&mut self, end: usize) -> bool {
         while self.valid < end {
-            let block = &self.bytes[self.valid..self.bytes.len().min(self.valid + BLOCK)];
-            self.valid += match std::str::from_utf8(block) {
-                Ok(text) => text.len(),
-                Err(error) if error.valid_up_to() == 0 => return false,
-                // The block may only end within a character.
-                Err(error) => error.valid_up_to(),
+            let mut stop = self.bytes.len().min(self.valid + BLOCK);
+            // A block that ends within a character would not seem to be text.
+            while stop > self.valid + BLOCK - 3 && self.bytes.get(stop).is_some_and(|byte| byte & 0xC0 == 0x80) {
+                stop -= 1;
+            }
+            let block = &self.bytes[self.valid..stop];
+            self.valid += match is_surely_text(block) {
+                true => block.len(),
+                false => match std::str::from_utf8(block) {
+                    Ok(text) => text.len(),
+                    Err(error) if error.valid_up_to() == 0 => return false,
+                    Err(error) => error.valid_up_to(),
+                },
             };
         }
         true

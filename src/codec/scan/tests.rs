@@ -182,7 +182,7 @@ fn json_lines_are_cut_alike_whatever_the_sizes() {
 fn a_range_spans_its_records_and_knows_the_place_of_the_first() {
     let text = b"\xef\xbb\xbfk,n\r\n1,\"a\nb\"\r\n2,c\r\n\r\n3,d\r\n4,e";
     let scanned = agrees(Layout::Csv, text, &[5], 2, 100);
-    let range = |offset, length, first, line, column| Range { offset, length, first, line, column };
+    let range = |offset, length, first, line, column| Range { offset, length, first, line, column, header: 0 };
     assert_eq!(
         scanned.claims,
         [Claim { range: range(8, 12, 0, 2, 1), records: 2 }, Claim { range: range(24, 8, 2, 6, 1), records: 2 }]

@@ -10,6 +10,7 @@ use crate::model::calls::StageCalls;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Tally};
+use crate::model::range::Claim;
 use crate::model::summary::InputRef;
 use crate::model::timestamp::Timestamp;
 
@@ -24,6 +25,11 @@ pub fn batch_key(batch: &BatchId) -> String {
 /// The key of a leaf's item.
 pub fn leaf_key(batch: &BatchId, leaf: u32) -> String {
     format!("LEAF#{batch}#{leaf:05}")
+}
+
+/// The key of an item that keeps claims.
+pub fn claims_key(batch: &BatchId, group: u32) -> String {
+    format!("CLAIMS#{batch}#{group:05}")
 }
 
 /// What a batch that is not closed carries as `open`.
@@ -52,6 +58,8 @@ pub fn batch_item(opening: &Opening) -> Attributes {
         ("state", AttributeValue::S(BatchState::Scattering.name().to_owned())),
         ("variant", AttributeValue::S(opening.variant.clone())),
         ("input", AttributeValue::S(input)),
+        ("ranged", AttributeValue::Bool(opening.ranged)),
+        ("chunkSize", AttributeValue::N(opening.chunk_size.to_string())),
         ("startedAt", AttributeValue::N(opening.started_at.0.to_string())),
         ("sequence", AttributeValue::N(opening.sequence.0.to_string())),
         ("open", AttributeValue::S(OPEN.to_owned())),
@@ -69,6 +77,8 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         id: BatchId::parse(needed("batchId")?)?,
         variant: needed("variant")?.to_owned(),
         input: json::<InputRef>(item, "input")?.ok_or_else(|| corrupt("input"))?,
+        ranged: item.get("ranged").and_then(|ranged| ranged.as_bool().ok()).copied().unwrap_or_default(),
+        chunk_size: number(item, "chunkSize").unwrap_or_default(),
         started_at,
         sequence: number(item, "sequence").map_or(started_at, Timestamp),
     };
@@ -117,7 +127,13 @@ pub fn failure_of(item: &Attributes) -> LastFailure {
 
 /// Reads a leaf's item.
 pub fn leaf_of(item: &Attributes) -> Leaf {
-    Leaf { done: set(item, "done"), size: number(item, "size"), tally: tally(item) }
+    let (done, excepted) = (set(item, "done"), set(item, "excepted"));
+    Leaf { done, excepted, size: number(item, "size"), tally: tally(item) }
+}
+
+/// Reads an item that keeps claims.
+pub fn claims_of(item: &Attributes) -> Result<Vec<Claim>> {
+    Ok(json(item, "claims")?.unwrap_or_default())
 }
 
 /// Reads an item of calls: the attributes with a dot in their names are requests.

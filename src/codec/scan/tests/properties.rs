@@ -204,6 +204,7 @@ proptest! {
                 first: claim.range.first,
                 line: 1 + lines(before),
                 column: column as u64,
+                header: 0,
             };
             prop_assert_eq!(claim.range, range);
         }

@@ -1,0 +1,57 @@
+//! A large object, read by several requests at once.
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::{Blob, Pin, Section};
+use crate::model::error::{Error, ErrorKind, Result};
+
+/// What one request reads: as the documentation advises for many ranges of one object,
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html>
+const SECTION: u64 = 8 * 1024 * 1024;
+/// Requests under way at once at most: so much of the object is held in memory.
+const AHEAD: usize = 3;
+/// How often a section is asked for whose connection breaks.
+const ATTEMPTS: u32 = 3;
+
+/// The bytes of an object from `from` on as they come, in order; `None` if there is no such object. Up to `width`
+/// sections, but not more than three, are read at once.
+///
+/// # Errors
+/// As [`Blob::get_range`]; so may the stream fail.
+pub async fn read<'a, B: Blob>(
+    blob: &'a B,
+    key: String,
+    pin: Pin,
+    from: u64,
+    width: usize,
+) -> Result<Option<BoxStream<'a, Result<Bytes>>>> {
+    let Some((first, size)) = section(blob, &key, &pin, from).await? else {
+        return Ok(None);
+    };
+    let rest = (from + SECTION..size).step_by(SECTION as usize).map(move |from| {
+        let (key, pin) = (key.clone(), pin.clone());
+        async move {
+            let gone = || Error::conflict(format!("{key} was deleted while it was read"));
+            Ok(section(blob, &key, &pin, from).await?.ok_or_else(gone)?.0)
+        }
+    });
+    let rest = stream::iter(rest).buffered(width.clamp(1, AHEAD));
+    let sections = stream::iter([Ok(first)]).chain(rest);
+    Ok(Some(sections.map_ok(|pieces| stream::iter(pieces.into_iter().map(Ok))).try_flatten().boxed()))
+}
+
+/// One section whole, and the size of the object. A connection that breaks costs this section only.
+async fn section(blob: &impl Blob, key: &str, pin: &Pin, from: u64) -> Result<Option<(Vec<Bytes>, u64)>> {
+    let mut attempt = 1;
+    loop {
+        let Some(Section { body, size }) = blob.get_range(key, pin, from..from + SECTION).await? else {
+            return Ok(None);
+        };
+        match body.try_collect().await {
+            Ok(pieces) => return Ok(Some((pieces, size))),
+            Err(error) if error.kind == ErrorKind::Transient && attempt < ATTEMPTS => attempt += 1,
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Many bytes at a time, in plain loops that compilers make vectors of.
+
+/// Bytes of which there is a bit each.
+pub const WIDTH: usize = 64;
+
+/// The bytes that matter to CSV, a bit for each of 64.
+pub struct Marks {
+    /// Quotes.
+    pub quotes: u64,
+    /// `\n` and `\r`.
+    pub ends: u64,
+    /// Commas.
+    pub commas: u64,
+}
+
+/// The marks among the bytes from `at` on; past the end there are none.
+#[inline]
+pub fn marks(bytes: &[u8], at: usize) -> Marks {
+    match bytes[at..].first_chunk() {
+        Some(block) => marks_of(block),
+        None => {
+            let mut block = [0; WIDTH];
+            block[..bytes.len() - at].copy_from_slice(&bytes[at..]);
+            marks_of(&block)
+        }
+    }
+}
+
+#[inline]
+fn marks_of(block: &[u8; WIDTH]) -> Marks {
+    Marks {
+        quotes: bits(block, |byte| byte == b'"'),
+        ends: bits(block, |byte| (byte == b'\n') | (byte == b'\r')),
+        commas: bits(block, |byte| byte == b','),
+    }
+}
+
+/// For each byte the bit of its word: 1 for the first eight bytes, 2 for the next.
+const WORD_BITS: [u8; WIDTH] = {
+    let mut bits = [0; WIDTH];
+    let mut at = 0;
+    while at < WIDTH {
+        bits[at] = 1 << (at / 8);
+        at += 1;
+    }
+    bits
+};
+
+// Inlined side by side, three of these are made vectors of together, by a detour through memory that
+// takes most of the time.
+#[inline(never)]
+fn bits(block: &[u8; WIDTH], test: impl Fn(u8) -> bool) -> u64 {
+    let mut found = [0; WIDTH];
+    for at in 0..WIDTH {
+        found[at] = if test(block[at]) { WORD_BITS[at] } else { 0 };
+    }
+    let (words, _) = found.as_chunks::<8>();
+    let word = |at: usize| u64::from_le_bytes(words[at]);
+    transposed(word(0) | word(1) | word(2) | word(3) | word(4) | word(5) | word(6) | word(7))
+}
+
+/// Eight bytes as a square of bits, rows for columns: bit b of byte a becomes bit a of byte b. (Hacker's
+/// Delight, 7-3.)
+#[inline]
+fn transposed(mut square: u64) -> u64 {
+    for (shift, mask) in [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0xF0F0_F0F0)] {
+        let swapped = (square ^ square >> shift) & mask;
+        square ^= swapped ^ swapped << shift;
+    }
+    square
+}
+
+/// Each bit and all before it, added without carrying: from an odd quote to the next even one all
+/// bits are set.
+#[inline]
+pub fn running_parity(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
+}
+
+/// Whether some bytes are UTF-8. If not, they may be nevertheless: characters that need a look at
+/// which byte comes second, such as emoji, are left to the standard library, whose loop is slower.
+pub fn is_surely_text(bytes: &[u8]) -> bool {
+    if bytes.is_ascii() {
+        return true;
+    }
+    let ([first, second, ..], [.., last_but_one, last]) = (bytes, bytes) else {
+        return false;
+    };
+    let whole = !continues(*first) && continues(*second) == (*first >= 0xC0) && *last_but_one < 0xE0 && *last < 0xC0;
+    let triples = bytes.iter().zip(&bytes[1..]).zip(&bytes[2..]);
+    let wrong = triples.fold(unsure(*first) | unsure(*second), |wrong, ((two_before, before), byte)| {
+        wrong | unsure(*byte) | (continues(*byte) != ((*before >= 0xC0) | (*two_before >= 0xE0)))
+    });
+    whole && !wrong
+}
+
+fn continues(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
+}
+
+/// No `||` here: a vector has no use for what it could leave out.
+fn unsure(byte: u8) -> bool {
+    (byte & 0xFE == 0xC0) | (byte == 0xE0) | (byte == 0xED) | (byte >= 0xF0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn marks_are_where_the_bytes_are(bytes in proptest::collection::vec(select(b"\",\n\r\0a\xa2\x8a".to_vec()), 0..100)) {
+            for at in 0..bytes.len() {
+                let Marks { quotes, ends, commas } = marks(&bytes, at);
+                for place in 0..WIDTH {
+                    let byte = bytes.get(at + place).copied().unwrap_or_default();
+                    let here = [quotes, ends, commas].map(|bits| bits >> place & 1 == 1);
+                    prop_assert_eq!(here, [byte == b'"', byte == b'\n' || byte == b'\r', byte == b',']);
+                }
+            }
+        }
+
+        #[test]
+        fn parity_runs_from_quote_to_quote(bits: u64) {
+            let parity = (0..64).map(|n| u64::from((bits << (63 - n)).count_ones() % 2) << n).sum::<u64>();
+            prop_assert_eq!(running_parity(bits), parity);
+        }
+
+        #[test]
+        fn what_is_surely_text_is_text(
+            parts in proptest::collection::vec(select(vec![
+                &b"some ascii"[..], b"x", b"\xc3\xbc", b"\xe6\xbc\xa2", b"\xed\x95\x9c", b"\xe0\xa4\xb9", b"\xf0\x9f\x8d\xb5",
+                b"\xef\xbb\xbf", b"\xff", b"\xc3", b"\xe6\xbc", b"\xbc", b"\xc0\x80", b"\xed\xa0\x80", b"\xe0\x80\x80",
+            ]), 0..12),
+            tame in proptest::collection::vec(select(vec!["plain", "ü", "漢", "€", "é"]), 2..60),
+        ) {
+            let bytes = parts.concat();
+            prop_assert!(!is_surely_text(&bytes) || std::str::from_utf8(&bytes).is_ok());
+            let text = tame.concat();
+            for cut in 2..=text.len() {
+                prop_assert_eq!(is_surely_text(&text.as_bytes()[..cut]), text.is_char_boundary(cut));
+            }
+        }
+    }
+
+    #[test]
+    fn any_three_bytes_that_are_surely_text_are_text() {
+        for first in 0..=u8::MAX {
+            for second in 0..=u8::MAX {
+                for third in [0, b'a', 0x7F, 0x80, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xE1, 0xF4, 0xFF] {
+                    for bytes in [&[first, second, third][..], &[first, second]] {
+                        assert!(!is_surely_text(bytes) || std::str::from_utf8(bytes).is_ok(), "{bytes:?}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Chunks that are ranges of the input: their records are read where they lie.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::splitter::PIECE;
+use crate::blob::{Blob, Body, Pin, Section, sections};
+use crate::codec::Decoder;
+use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::format::InputFormat;
+use crate::model::ids::BatchId;
+use crate::model::progress::{Batch, Opening};
+use crate::model::range::{Claim, Range};
+use crate::model::record::Entry;
+use crate::model::summary::InputRef;
+
+/// The bucket of inputs, and what was last learnt of one.
+pub struct Ranges<B> {
+    /// The bucket.
+    pub bucket: B,
+    known: Mutex<Option<Known>>,
+}
+
+/// What never changes of a batch.
+#[derive(Clone)]
+struct Known {
+    batch: BatchId,
+    input: InputRef,
+    /// The columns of a CSV file, once they were read.
+    columns: Option<Arc<[String]>>,
+}
+
+/// What became of the records of a range.
+pub enum Read {
+    /// They are these.
+    Records(Vec<Entry>),
+    /// The input is not what it was, for this reason.
+    Gone(String),
+}
+
+impl<B: Blob> Ranges<B> {
+    /// Ranges of objects of a bucket.
+    pub fn new(bucket: B) -> Self {
+        Self { bucket, known: Mutex::new(None) }
+    }
+
+    /// The input of a batch, if it was read last: of it no question is left.
+    pub fn known(&self, batch: &BatchId) -> Option<InputRef> {
+        self.recall(batch).map(|known| known.input)
+    }
+
+    /// Keeps in mind what a batch is made from.
+    pub fn learn(&self, opening: &Opening) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.as_ref().is_none_or(|known| known.batch != opening.id) {
+            *known = Some(Known { batch: opening.id.clone(), input: opening.input.clone(), columns: None });
+        }
+    }
+
+    fn recall(&self, batch: &BatchId) -> Option<Known> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        known.as_ref().filter(|known| known.batch == *batch).cloned()
+    }
+
+    /// Reads the records of a chunk of a batch.
+    ///
+    /// # Errors
+    /// Those of the bucket; `Internal` if the range does not hold what scatter found in it.
+    pub async fn read(&self, batch: &BatchId, input: &InputRef, claim: &Claim) -> Result<Read> {
+        match self.entries(batch, input, claim).await {
+            Ok(Some(entries)) => Ok(Read::Records(entries)),
+            Ok(None) => {
+                let version =
+                    input.version_id.as_ref().map_or(String::new(), |version| format!("version {version} of "));
+                Ok(Read::Gone(format!(
+                    "{version}{} was deleted after the batch had begun; upload the file again",
+                    input.key
+                )))
+            }
+            Err(error) if error.kind == ErrorKind::Conflict => Ok(Read::Gone(format!(
+                "{} was overwritten after the batch had begun, and its bucket keeps no versions; \
+                 the new file is a batch of its own, upload the former one again under another key",
+                input.key
+            ))),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn entries(&self, batch: &BatchId, input: &InputRef, claim: &Claim) -> Result<Option<Vec<Entry>>> {
+        let range = &claim.range;
+        let Some(columns) = self.columns(batch, input, range).await? else {
+            return Ok(None);
+        };
+        let Some(body) = self.open(input, range.bytes()).await? else {
+            return Ok(None);
+        };
+        let format = format_of(input)?;
+        let mut entries = Vec::new();
+        let decoded = decode(Decoder::part(format.layout, &columns, range), body, &mut entries).await?;
+        if decoded.is_err() || entries.len() != claim.records as usize {
+            return Err(Error::internal(format!(
+                "bytes {} to {} of {} hold {} records, and {} were found there before",
+                range.offset,
+                range.offset + range.length,
+                input.key,
+                entries.len(),
+                claim.records
+            )));
+        }
+        Ok(Some(entries))
+    }
+
+    /// The columns of a CSV file, read once.
+    async fn columns(&self, batch: &BatchId, input: &InputRef, range: &Range) -> Result<Option<Arc<[String]>>> {
+        if range.header == 0 {
+            return Ok(Some(Arc::new([])));
+        }
+        if let Some(columns) = self.recall(batch).and_then(|known| known.columns) {
+            return Ok(Some(columns));
+        }
+        let Some(body) = self.open(input, 0..range.header).await? else {
+            return Ok(None);
+        };
+        let head: Vec<Bytes> = body.try_collect().await?;
+        let columns = crate::codec::csv::columns_of(&head.concat());
+        let columns: Arc<[String]> = columns.ok_or_else(|| Error::internal("the header is not one any more"))?.into();
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.as_mut().filter(|known| known.batch == *batch) {
+            known.columns = Some(columns.clone());
+        }
+        Ok(Some(columns))
+    }
+
+    /// The records of a batch from its first range on, up to the one of index `end`; `None` if the
+    /// input is not what it was.
+    ///
+    /// # Errors
+    /// Those of the bucket.
+    pub async fn all<'a>(
+        &'a self,
+        batch: &Batch,
+        first: &Range,
+        end: u64,
+        width: usize,
+    ) -> Result<Option<Records<'a>>> {
+        let (id, input) = (&batch.opening.id, &batch.opening.input);
+        let opened = async {
+            let Some(columns) = self.columns(id, input, first).await? else {
+                return Ok(None);
+            };
+            let body = sections::read(&self.bucket, input.key.clone(), Pin::of(input), first.offset, width).await?;
+            Ok::<_, Error>(body.map(|body| (columns, body)))
+        };
+        let (columns, body) = match opened.await {
+            Ok(Some(opened)) => opened,
+            Ok(None) => return Ok(None),
+            Err(error) if error.kind == ErrorKind::Conflict => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let decoder = Some(Decoder::part(format_of(input)?.layout, &columns, first));
+        Ok(Some(Records { body, piece: Bytes::new(), decoder, next: first.first, end }))
+    }
+
+    async fn open(&self, input: &InputRef, bytes: std::ops::Range<u64>) -> Result<Option<Body>> {
+        let section = self.bucket.get_range(&input.key, &Pin::of(input), bytes).await?;
+        Ok(section.map(|Section { body, .. }| body))
+    }
+}
+
+/// The records of an input, or of its beginning, read where they lie.
+pub struct Records<'a> {
+    body: BoxStream<'a, Result<Bytes>>,
+    piece: Bytes,
+    decoder: Option<Decoder>,
+    /// The index of the record to be read next, and of the first that is not to be read.
+    next: u64,
+    end: u64,
+}
+
+impl Records<'_> {
+    /// None at all.
+    pub fn none() -> Self {
+        Self { body: stream::empty().boxed(), piece: Bytes::new(), decoder: None, next: 0, end: 0 }
+    }
+
+    /// The next records, some at a time; `None` at the end.
+    ///
+    /// # Errors
+    /// Those of the bucket; `Internal` if the input ends too early, or can not be read so far.
+    pub async fn next(&mut self) -> Result<Option<Vec<Entry>>> {
+        let mut entries = Vec::new();
+        while entries.is_empty() {
+            let Some(decoder) = self.decoder.as_mut().filter(|_| self.next < self.end) else {
+                return Ok(None);
+            };
+            while self.piece.is_empty() {
+                match self.body.try_next().await? {
+                    Some(piece) => self.piece = piece,
+                    None => break,
+                }
+            }
+            let piece = self.piece.split_to(PIECE.min(self.piece.len()));
+            let decoded =
+                if piece.is_empty() { decoder.finish(&mut entries) } else { decoder.push(&piece, &mut entries) };
+            entries.truncate(usize::try_from(self.end - self.next).unwrap_or(usize::MAX));
+            self.next += entries.len() as u64;
+            if self.next < self.end && (decoded.is_err() || piece.is_empty()) {
+                let reason = decoded.err().map_or("it ends there".to_owned(), |fault| fault.message);
+                return Err(Error::internal(format!("the input has no record {}: {reason}", self.next)));
+            }
+        }
+        Ok(Some(entries))
+    }
+}
+
+/// The format of an input that has one.
+///
+/// # Errors
+/// `Internal` for another.
+pub fn format_of(input: &InputRef) -> Result<InputFormat> {
+    let format = InputFormat::of_key(&input.key);
+    format.map_err(|fault| Error::internal(format!("a chunk of no format: {}", fault.message)))
+}
+
+/// Gives the pieces of a body to a decoder, to its end or to where it can not be read.
+async fn decode(
+    mut decoder: Decoder,
+    mut body: Body,
+    entries: &mut Vec<Entry>,
+) -> Result<std::result::Result<(), crate::model::summary::Fault>> {
+    while let Some(piece) = body.try_next().await? {
+        if let Err(fault) = decoder.push(&piece, entries) {
+            return Ok(Err(fault));
+        }
+    }
+    Ok(decoder.finish(entries))
+}

@@ -1,0 +1,247 @@
+//! What only `ranged` promises: nothing is copied, and what is read is what the batch was made from.
+#![cfg(feature = "ranged")]
+
+use std::io::Write;
+
+use fanfold::channel::{Channel, Outgoing};
+use fanfold::ledger::Ledger;
+use fanfold::model::ids::BatchId;
+use fanfold::model::progress::BatchState;
+use fanfold::model::summary::Summary;
+use fanfold::runtime::local::LocalPipeline;
+use fanfold::stage::Outcome;
+use fanfold::stage::gather::Results;
+use fanfold::variant::{BUILT_IN, Variant};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+const ORDERS: &str = include_str!("../examples/orders.schema.json");
+
+fn pipeline(chunk_size: usize) -> LocalPipeline {
+    LocalPipeline::new("ranged", ORDERS, "itemNo", chunk_size).unwrap()
+}
+
+async fn send(pipeline: &LocalPipeline, event: &str) {
+    pipeline.queues[0].send(vec![Outgoing::new(event.to_owned())]).await.unwrap();
+}
+
+async fn scatter(pipeline: &LocalPipeline, event: &str) {
+    send(pipeline, event).await;
+    let delivery = pipeline.queues[0].receive(1).await.unwrap().remove(0);
+    let outcome = pipeline.handle(0, &delivery).await;
+    assert!(matches!(outcome, Outcome::Done), "{outcome:?}");
+    pipeline.queues[0].delete(&delivery.receipt).await.unwrap();
+}
+
+async fn run(pipeline: &LocalPipeline, key: &str, body: impl Into<bytes::Bytes>) -> (BatchId, Summary) {
+    let (batch, event) = pipeline.upload(key, body);
+    send(pipeline, &event).await;
+    let left = pipeline.run().await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+    let summary = pipeline.summary(&batch).unwrap();
+    (batch, summary)
+}
+
+fn output(pipeline: &LocalPipeline, batch: &BatchId, name: &str) -> Option<String> {
+    let bytes = pipeline.output.read(&batch.output_key(name))?;
+    Some(String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+fn counts(summary: &Summary) -> (u64, u64, u64) {
+    (summary.records.total, summary.records.succeeded, summary.records.failed)
+}
+
+fn csv(rows: usize) -> String {
+    let rows: String = (0..rows).map(|n| format!("i{n},{n}.50\n")).collect();
+    format!("itemNo,price\n{rows}")
+}
+
+/// Quotes, line ends in them, doubled quotes, rows that fail, rows with a field too many.
+const AWKWARD: &str = "itemNo,price,note\r\n\
+    \"a\n1\",1.5,\"one\r\n\"\"two\"\"\n\"\n\
+    b2,cheap,\"\n\"\r\n\
+    \"c,\"\"3\",2.5,plain\n\
+    \r\n\
+    d4,3.5,\"x\",too many\n\
+    \"e\n\n5\",4.5,\"\"\n\
+    ,6,no key\n\
+    g7,7.5,\"für \u{1F600}\"";
+
+#[tokio::test]
+async fn ranges_give_the_same_as_copies_whatever_the_borders() {
+    let json: Vec<String> = AWKWARD
+        .split('\n')
+        .enumerate()
+        .map(|(n, text)| {
+            let price = if n % 4 == 3 { "\"x\"".to_owned() } else { format!("{n}.5") };
+            format!("{{\"itemNo\":\"k{n}\",\n\"price\":{price}, \"note\":{}}}", serde_json::to_string(text).unwrap())
+        })
+        .collect();
+    let document = format!("{{\"about\":{{\"records\":[1]}},\"records\":[ {} ]\n}}", json.join(" ,\n"));
+    let lines = json.iter().map(|record| record.replace('\n', "")).collect::<Vec<_>>().join("\r\n\n");
+    let marked = format!("\u{feff}{AWKWARD}");
+    let copies = BUILT_IN.iter().find(|variant| variant.name == "chunked").copied();
+    let copies = copies.or(BUILT_IN.first().copied()).map_or("ranged", |variant: Variant| variant.name);
+    for (key, text) in [("x.csv", AWKWARD), ("y.csv", &marked), ("x.json", &document), ("x.jsonl", &lines)] {
+        for chunk_size in 1..=12 {
+            let copied = LocalPipeline::new(copies, ORDERS, "itemNo", chunk_size).unwrap();
+            let ranged = pipeline(chunk_size);
+            let (batch, expected) = run(&copied, key, text.to_owned()).await;
+            let (_, summary) = run(&ranged, key, text.to_owned()).await;
+            assert!(counts(&expected).1 > 0 && counts(&expected).2 > 0, "{expected:?}");
+            assert_eq!(counts(&summary), counts(&expected), "{key} in {chunk_size}");
+            assert_eq!(summary.failures, expected.failures, "{key} in {chunk_size}");
+            for kind in ["results", "failed"] {
+                let name = format!("{kind}.{}", key.rsplit('.').next().unwrap());
+                assert_eq!(output(&ranged, &batch, &name), output(&copied, &batch, &name), "{name} in {chunk_size}");
+            }
+            let untimed = |pipeline: &LocalPipeline| {
+                let items = pipeline.items.all().into_iter();
+                items.map(|(key, item)| (key, item.index, item.fields)).collect::<Vec<_>>()
+            };
+            assert_eq!(untimed(&ranged), untimed(&copied), "{key} in {chunk_size}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_copied_and_only_failures_are_kept() {
+    let pipeline = pipeline(10);
+    let (_, summary) = run(&pipeline, "orders.csv", csv(95)).await;
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (95, 95, 0)));
+    assert_eq!(pipeline.work.keys(), Vec::<String>::new());
+    let (batch, summary) = run(&pipeline, "more.csv", csv(95).replace("i42,42.50", "i42,cheap")).await;
+    assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (95, 94, 1)));
+    assert_eq!(pipeline.work.keys(), [format!("{batch}/done/00000004.jsonl")]);
+    let kept = pipeline.work.read(&pipeline.work.keys()[0]).unwrap();
+    let kept = std::str::from_utf8(&kept).unwrap();
+    assert!(kept.starts_with("{\"succeeded\":9}\n") && kept.lines().count() == 2, "{kept}");
+    assert_eq!(output(&pipeline, &batch, "results.csv").unwrap().lines().count(), 96);
+}
+
+#[tokio::test]
+async fn workers_read_the_version_that_the_batch_was_made_from() {
+    let pipeline = pipeline(5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(12));
+    scatter(&pipeline, &event).await;
+    pipeline.input.upload("orders.csv", "something else altogether");
+    assert!(pipeline.run().await.unwrap().is_empty());
+    assert_eq!(counts(&pipeline.summary(&batch).unwrap()), (12, 12, 0));
+    assert_eq!(output(&pipeline, &batch, "results.csv").unwrap().lines().last(), Some("i11,11.50,true,"));
+}
+
+/// An event of a bucket without versions.
+fn without_version(event: &str, body: &str) -> (String, BatchId) {
+    let tag = fanfold::blob::memory::tag(body.as_bytes());
+    let mut event: serde_json::Value = serde_json::from_str(event).unwrap();
+    let object = event["Records"][0]["s3"]["object"].as_object_mut().unwrap();
+    object.remove("versionId");
+    object.insert("eTag".to_owned(), tag.clone().into());
+    let sequencer = object["sequencer"].as_str().unwrap().to_owned();
+    let revision = fanfold::model::ids::Revision::Etag { etag: tag, sequencer };
+    (event.to_string(), BatchId::of("input", "orders.csv", &revision))
+}
+
+#[tokio::test]
+async fn a_file_that_was_overwritten_and_has_no_versions_fails_its_chunks_clearly() {
+    let pipeline = pipeline(5);
+    let (_, event) = pipeline.upload("orders.csv", csv(12));
+    let (event, batch) = without_version(&event, &csv(12));
+    scatter(&pipeline, &event).await;
+    let first = pipeline.queues[1].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(1, &first).await, Outcome::Done));
+    pipeline.queues[1].delete(&first.receipt).await.unwrap();
+    pipeline.input.upload("orders.csv", csv(12).replace("i1", "j1"));
+    assert!(pipeline.run().await.unwrap().is_empty());
+    let summary = pipeline.summary(&batch).unwrap();
+    let error = summary.error.as_ref().unwrap();
+    assert_eq!((summary.state, counts(&summary), summary.chunks.failed), (BatchState::Failed, (5, 5, 0), 2));
+    assert!(error.message.contains("12 records and 5 have an outcome: the input was overwritten"), "{error:?}");
+    assert_eq!(summary.results, None);
+    assert!(pipeline.items.all().keys().all(|key| key.starts_with('i')));
+    let closed = pipeline.ledger.read(&batch).await.unwrap().unwrap();
+    assert_eq!(closed.state, BatchState::Failed);
+}
+
+#[tokio::test]
+async fn a_file_overwritten_after_its_last_chunk_has_no_results_and_says_so() {
+    let pipeline = pipeline(5);
+    let (_, event) = pipeline.upload("orders.csv", csv(7));
+    let (event, batch) = without_version(&event, &csv(7));
+    scatter(&pipeline, &event).await;
+    for delivery in pipeline.queues[1].receive(10).await.unwrap() {
+        assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
+        pipeline.queues[1].delete(&delivery.receipt).await.unwrap();
+    }
+    pipeline.input.upload("orders.csv", "gone");
+    assert!(pipeline.run().await.unwrap().is_empty());
+    let summary = pipeline.summary(&batch).unwrap();
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (7, 7, 0)));
+    assert_eq!(summary.error.unwrap().code, "INPUT_CHANGED");
+    assert_eq!(pipeline.items.all().len(), 7);
+}
+
+#[tokio::test]
+async fn a_gzipped_file_is_copied_as_chunked_does_and_the_summary_says_so() {
+    let pipeline = pipeline(5);
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    gzip.write_all(csv(12).as_bytes()).unwrap();
+    let (_, summary) = run(&pipeline, "orders.csv.gz", gzip.finish().unwrap()).await;
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (12, 12, 0)));
+    assert_eq!((summary.variant.as_str(), summary.fallback.as_deref()), ("ranged", Some("chunked")));
+    assert_eq!(pipeline.work.keys().len(), 3, "what was kept of its chunks");
+    let (_, summary) = run(&pipeline, "orders.csv", csv(12)).await;
+    assert_eq!((summary.variant.as_str(), summary.fallback), ("ranged", None));
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_fails_alone_with_its_place() {
+    let huge = "x".repeat(7 * 1024 * 1024);
+    for (key, text, place) in [
+        ("x.csv", format!("itemNo,price\na,1\n{huge},2\nb,3\n"), "line 3, byte 17"),
+        (
+            "x.jsonl",
+            format!("{{\"itemNo\":\"a\",\"price\":1}}\n{{\"itemNo\":\"{huge}\"}}\n{{\"itemNo\":\"b\",\"price\":1}}"),
+            "line 2",
+        ),
+        (
+            "x.json",
+            format!(
+                "{{\"records\":[{{\"itemNo\":\"a\",\"price\":1}},\n {{\"itemNo\":\"{huge}\"}},{{\"itemNo\":\"b\",\"price\":1}}]}}"
+            ),
+            "line 2, column 2",
+        ),
+    ] {
+        let pipeline = pipeline(500);
+        let (_, summary) = run(&pipeline, key, text).await;
+        assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (3, 2, 1)), "{key}");
+        assert!(summary.failures[0].message.starts_with(place), "{:?}", summary.failures);
+        assert_eq!(summary.failures[0].index, 1);
+    }
+}
+
+#[tokio::test]
+async fn without_results_a_batch_that_succeeds_is_closed_without_reading_its_input_again() {
+    for (results, failed) in [(Results::Failed, true), (Results::None, false)] {
+        let mut pipeline = pipeline(5);
+        pipeline.set_results(results);
+        let (batch, event) = pipeline.upload("orders.csv", csv(12));
+        let (event, batch) = if failed { (event, batch) } else { without_version(&event, &csv(12)) };
+        scatter(&pipeline, &event).await;
+        for delivery in pipeline.queues[1].receive(10).await.unwrap() {
+            assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
+            pipeline.queues[1].delete(&delivery.receipt).await.unwrap();
+        }
+        // Nobody would notice now.
+        pipeline.input.upload("orders.csv", "gone");
+        assert!(pipeline.run().await.unwrap().is_empty());
+        let summary = pipeline.summary(&batch).unwrap();
+        assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (12, 12, 0)));
+        assert_eq!((summary.results, summary.failed, summary.error), (None, None, None));
+        let (batch, summary) = run(&pipeline, "more.csv", csv(12).replace("i7,7.50", "i7,cheap")).await;
+        assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (12, 11, 1)));
+        assert_eq!(output(&pipeline, &batch, "results.csv"), None);
+        assert_eq!(output(&pipeline, &batch, "failed.csv").is_some(), failed);
+        assert_eq!(summary.failures[0].index, 7);
+    }
+}
