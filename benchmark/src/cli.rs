@@ -9,7 +9,7 @@ use fanfold::model::error::Result;
 
 use crate::plan::FLOOR;
 use crate::site::Facts;
-use crate::{drive, report};
+use crate::{drive, memory, report};
 
 /// Measures a deployment of fanfold and draws the report.
 #[derive(Debug, Parser)]
@@ -25,6 +25,11 @@ enum Command {
     Run(Run),
     /// Measure the limit: a loop that does nothing but write the same items.
     Floor(Floor),
+    /// Measure how much memory one stage takes on a large file, each in a process of its own, without AWS.
+    Memory(memory::Options),
+    /// What such a process does.
+    #[command(hide = true)]
+    MemoryStage(memory::stage::Task),
     /// Make docs/report.svg, .png and .md of what was measured.
     Report(Report),
 }
@@ -33,7 +38,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Run {
     /// The variants, which take turns.
-    #[arg(long, value_delimiter = ',', default_value = "sync,async,chunked,dynamodb")]
+    #[arg(long, value_delimiter = ',', default_value = "sync,async,chunked,dynamodb,ranged")]
     variants: Vec<String>,
     /// Records of a batch.
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000,10000")]
@@ -168,6 +173,8 @@ impl Cli {
                 drive::run(&run.variants, &run.counts, run.repeat, run.common).await
             }
             Command::Floor(floor) => drive::run(&[FLOOR.to_owned()], &floor.count, floor.repeat, floor.common).await,
+            Command::Memory(options) => memory::run(&options).await,
+            Command::MemoryStage(task) => memory::stage::run(&task).await,
             Command::Report(report) => report::make(&report),
         }
     }

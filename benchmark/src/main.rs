@@ -12,6 +12,7 @@ mod drive;
 mod estimate;
 mod floor;
 mod measurements;
+mod memory;
 mod plan;
 mod prices;
 mod progress;
@@ -20,6 +21,7 @@ mod report;
 mod row;
 mod site;
 mod stopwatch;
+mod stores;
 
 use std::process::ExitCode;
 

@@ -68,6 +68,11 @@ impl Records {
         }
     }
 
+    /// Whether the record of an index is one of the few that are to fail, where some are: one in a thousand.
+    pub fn fails(&self, index: u64) -> bool {
+        mix(mix(self.seed ^ 0xfa11) ^ index).is_multiple_of(1000)
+    }
+
     /// Indexes spread over the batch: the first, the last, and one at random in each of `parts`
     /// equal parts, since a regular grid would meet chunks always at the same place.
     pub fn sample(&self, parts: u64) -> Vec<u64> {
@@ -90,6 +95,22 @@ impl Record {
     pub fn line(&self) -> String {
         let note = self.note.replace('"', "\"\"");
         format!("{},{},{},{},\"{note}\"", self.item_no, self.price, self.name, self.category)
+    }
+
+    /// Gives the record a price that is none.
+    pub fn spoil(&mut self) {
+        "unknown".clone_into(&mut self.price);
+    }
+
+    /// Makes the record longer, until its line has so many bytes.
+    pub fn pad(&mut self, bytes: usize) {
+        let mut left = bytes.saturating_sub(self.line().len());
+        while left > 0 {
+            let filler = " and more of the same, as it was seen before";
+            let piece = &filler[..filler.len().min(left)];
+            self.note.push_str(piece);
+            left -= piece.len();
+        }
     }
 
     /// The values in the header's order.
@@ -141,6 +162,23 @@ mod tests {
         let keys: std::collections::BTreeSet<String> = (0..5000).map(|i| all.get(i).item_no).collect();
         assert_eq!(keys.len(), 5000);
         assert!((0..5000).all(|i| all.get(i).fields()["price"].as_f64().is_some_and(|p| p > 0.0)));
+    }
+
+    #[test]
+    fn a_padded_record_has_its_length_and_a_spoiled_one_no_price() {
+        let mut record = records(1).get(0);
+        for (wanted, length) in [(10, record.line().len()), (500, 500), (65_536, 65_536)] {
+            record.pad(wanted);
+            assert_eq!(record.line().len(), length);
+        }
+        record.spoil();
+        assert_eq!(record.fields()["price"], "unknown");
+    }
+
+    #[test]
+    fn one_record_in_a_thousand_fails() {
+        let failing = (0..100_000).filter(|index| records(1).fails(*index)).count();
+        assert!((60..140).contains(&failing), "{failing}");
     }
 
     #[test]

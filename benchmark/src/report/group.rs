@@ -26,6 +26,28 @@ pub struct Group {
     pub older: Vec<String>,
     /// Operations that have no price.
     pub unpriced: BTreeSet<String>,
+    /// Requests by variant and chunk size.
+    pub calls: Vec<Calls>,
+}
+
+/// The requests of a variant with one chunk size, of its largest batches.
+#[derive(Debug, PartialEq)]
+pub struct Calls {
+    /// The variant.
+    pub variant: String,
+    /// Most records in a chunk.
+    pub chunk_size: u32,
+    /// Records of each batch.
+    pub count: u64,
+    /// Requests for a million records by stage.
+    pub stages: BTreeMap<String, f64>,
+}
+
+impl Calls {
+    /// Requests of all stages.
+    pub fn all(&self) -> f64 {
+        self.stages.values().sum()
+    }
 }
 
 /// One variant's figures.
@@ -114,11 +136,46 @@ fn group(target: String, rows: Vec<Row>, commitish: Option<&str>) -> Option<Grou
     let older: BTreeSet<String> = others.into_iter().map(|row| row.commitish).collect();
     let times = || rows.iter().map(|row| row.batch_start_time.clone());
     let period = (times().min()?, times().max()?);
-    let settings = settings(&rows);
     let (good, failures): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(Row::succeeded);
+    let calls = calls(&good);
+    // What was measured with other chunks makes no times here.
+    let usual = usual_chunk_size(&good);
+    let usual = |row: &Row| row.variant == FLOOR || row.chunk_size == usual;
+    let good: Vec<Row> = good.into_iter().filter(usual).collect();
+    let settings = settings(&good);
     let unpriced = good.iter().flat_map(|row| prices::cost(&row.calls, row.count).unpriced).collect();
     let older = older.into_iter().collect();
-    Some(Group { target, commitish, period, series: series(&good), failures, settings, older, unpriced })
+    Some(Group { target, commitish, period, series: series(&good), failures, settings, older, unpriced, calls })
+}
+
+/// The chunk size of most rows.
+fn usual_chunk_size(rows: &[Row]) -> Option<u32> {
+    let mut often: BTreeMap<Option<u32>, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.variant != FLOOR) {
+        *often.entry(row.chunk_size).or_default() += 1;
+    }
+    often.into_iter().max_by_key(|(_, rows)| *rows).and_then(|(size, _)| size)
+}
+
+fn calls(rows: &[Row]) -> Vec<Calls> {
+    let mut largest: BTreeMap<(usize, &str, u32), &Row> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.variant != FLOOR && !row.calls.is_empty()) {
+        let Some(chunk_size) = row.chunk_size else { continue };
+        let place = largest.entry((rank(&row.variant), &row.variant, chunk_size)).or_insert(row);
+        if row.count > place.count {
+            *place = row;
+        }
+    }
+    let per_million = |row: &Row, requests: u64| requests as f64 * 1e6 / row.count.max(1) as f64;
+    let of = |((_, variant, chunk_size), row): ((usize, &str, u32), &Row)| Calls {
+        variant: variant.to_owned(),
+        chunk_size,
+        count: row.count,
+        stages: (row.calls.iter())
+            .map(|(stage, requests)| (stage.clone(), per_million(row, requests.values().sum())))
+            .collect(),
+    };
+    largest.into_iter().map(of).collect()
 }
 
 fn series(rows: &[Row]) -> Vec<Series> {
@@ -139,7 +196,7 @@ fn series(rows: &[Row]) -> Vec<Series> {
 
 /// The order in which variants are listed: as they were published, then the others, then the floor.
 fn rank(variant: &str) -> usize {
-    let known = ["sync", "async", "dynamodb", "chunked"];
+    let known = ["sync", "async", "dynamodb", "chunked", "ranged"];
     match known.iter().position(|name| *name == variant) {
         Some(place) => place,
         None if variant == FLOOR => usize::MAX,
@@ -214,6 +271,18 @@ mod tests {
         let group = groups(vec![silent, row("sync", 100, 1, 3.0)], None).remove(0);
         assert_eq!(group.point("sync", 10).unwrap().dollars_per_million, None);
         assert!(group.point("sync", 100).unwrap().dollars_per_million.is_some());
+    }
+
+    #[test]
+    fn other_chunk_sizes_make_calls_and_no_times() {
+        let mut other = row("chunked", 1000, 9, 77.0);
+        other.chunk_size = Some(100);
+        other.calls = [("process".to_owned(), [("dynamodb.BatchWriteItem".to_owned(), 50)].into())].into();
+        let group = groups(rows().into_iter().chain([other]).collect(), None).remove(0);
+        assert!(group.point("chunked", 1000).unwrap().max() < 77.0);
+        let calls: Vec<_> = group.calls.iter().filter(|calls| calls.variant == "chunked").collect();
+        assert_eq!(calls.iter().map(|calls| calls.chunk_size).collect::<Vec<_>>(), [100, 500]);
+        assert!((calls[0].all() - 50_000.0).abs() < 1e-6);
     }
 
     #[test]

@@ -43,6 +43,7 @@ fn section(page: &mut String, group: &Group) {
     for count in group.counts() {
         table(page, group, count);
     }
+    calls(page, group);
     if !group.failures.is_empty() {
         line(page, "\n### Failed\n\nThese batches count in no figure.\n");
         for row in &group.failures {
@@ -84,6 +85,27 @@ fn row(page: &mut String, group: &Group, variant: &str, point: &Point) {
         or_dash(point.calls_per_record.map(|calls| format!("{calls:.2}"))),
         or_dash(point.dollars_per_million.map(|dollars| format!("{dollars:.3}"))),
     );
+}
+
+/// Requests that write a million items, 25 a request.
+const ITEM_WRITES: f64 = 40_000.0;
+
+fn calls(page: &mut String, group: &Group) {
+    if group.calls.is_empty() {
+        return;
+    }
+    let title = "Requests for a million records, by stage, scaled from the largest batch of each";
+    line(page, &format!("\n### Calls\n\n{title}:\n"));
+    line(page, "| variant | chunks of | batch | scatter | process | gather | bury | all | × item writes |");
+    line(page, "|---|--:|--:|--:|--:|--:|--:|--:|--:|");
+    for calls in &group.calls {
+        let stage = |name: &str| grouped(calls.stages.get(name).copied().unwrap_or_default().round() as u64);
+        let (chunk_size, count) = (grouped(u64::from(calls.chunk_size)), grouped(calls.count));
+        let stages = ["scatter", "process", "gather", "bury"].map(stage).join(" | ");
+        let (all, times) = (grouped(calls.all().round() as u64), calls.all() / ITEM_WRITES);
+        line(page, &format!("| {} | {chunk_size} | {count} | {stages} | {all} | {times:.3} |", calls.variant));
+    }
+    line(page, &format!("\nItem writes alone, 25 a request, are {}.", grouped(ITEM_WRITES as u64)));
 }
 
 /// Records a second.
@@ -151,6 +173,7 @@ mod tests {
         let wanted = "| chunked | 3 | 1.200 | 1.100 | 1.300 | 833 | 2.2 | 1.00 | 0.625 |";
         assert!(page.contains(wanted), "{page}");
         assert!(page.contains("Left out are other commits: v0."));
+        assert!(page.contains("| chunked | 500 | 1,000 | 0 | 1,000,000 | 0 | 0 | 1,000,000 | 25.000 |"), "{page}");
         assert!(page.contains("| sync | 10,001 | 438 | 22.8 |"));
         assert!(
             page.contains("- sync, 1,000 records, repeat 3, benchmark-0123456789ab: failure: record 7 has no item")

@@ -1,0 +1,234 @@
+//! How much memory one stage takes on a large file: each stage of each variant runs as a process of
+//! its own on stores in files, and tells the most memory that it had.
+
+mod input;
+mod resident;
+pub mod stage;
+mod table;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::str::FromStr;
+
+use clap::Args;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::format::{InputFormat, Layout};
+use fanfold::model::ids::BatchId;
+use fanfold::model::summary::Summary;
+use fanfold::variant::{Unit, Variant};
+
+use input::{Made, Shape};
+use stage::{Role, Told};
+use table::{Line, MIB};
+
+/// Bytes of a record of the variants that make one file of each: 1 GiB would be ten million files else.
+const SINGLE_RECORD_BYTES: usize = 64 * 1024;
+
+/// What `memory` is asked to do.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// The variants.
+    #[arg(long, value_delimiter = ',', default_value = "chunked")]
+    variants: Vec<String>,
+    /// The formats of the input: csv, json, jsonl.
+    #[arg(long, value_delimiter = ',', default_value = "csv,json,jsonl")]
+    formats: Vec<String>,
+    /// How large the input is, as in 300MB or 1GiB.
+    #[arg(long, default_value = "1GiB")]
+    bytes: Size,
+    /// Most records in a chunk.
+    #[arg(long, default_value_t = 500)]
+    chunk_size: usize,
+    /// Least bytes of a record [default: 65536 where a message is about one record, else as they come, about 100].
+    #[arg(long)]
+    record_bytes: Option<usize>,
+    /// What the records are made from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// A folder for the files, which takes four times the input; they are removed at the end.
+    #[arg(long, default_value = "target/memory")]
+    work_dir: PathBuf,
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Size(u64);
+
+impl FromStr for Size {
+    type Err = String;
+    fn from_str(text: &str) -> std::result::Result<Self, Self::Err> {
+        let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let unit = match text[digits..].trim().to_ascii_lowercase().as_str() {
+            "" | "b" => 1,
+            "kb" => 1000,
+            "mb" => 1_000_000,
+            "gb" => 1_000_000_000,
+            "kib" => 1 << 10,
+            "mib" => 1 << 20,
+            "gib" => 1 << 30,
+            other => return Err(format!("{other:?} is no unit of bytes; it can be KB, MB, GB, KiB, MiB or GiB")),
+        };
+        let bytes = text[..digits].parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+        bytes.map(Size).ok_or_else(|| format!("{text:?} is no number of bytes"))
+    }
+}
+
+/// Measures, prints the table, and fails if more memory was taken than is allowed.
+///
+/// # Errors
+/// What prevents a measurement.
+pub async fn run(options: &Options) -> Result<ExitCode> {
+    let variants = options.variants.iter().map(|name| Variant::named(name)).collect::<Result<Vec<_>>>()?;
+    let layouts = options.formats.iter().map(|name| layout(name)).collect::<Result<Vec<_>>>()?;
+    let mut lines = Vec::new();
+    for &layout in &layouts {
+        for &variant in &variants {
+            let case = Case::new(options, variant, layout);
+            lines.extend(case.measure().await?);
+        }
+        remove(&options.work_dir.join(inputs(layout)))?;
+    }
+    print!("{}", table::markdown(&lines));
+    let exceeded = table::exceeded(&lines);
+    exceeded.iter().for_each(|problem| eprintln!("too much: {problem}"));
+    Ok(if exceeded.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn layout(name: &str) -> Result<Layout> {
+    match InputFormat::of_key(&format!("input.{name}")) {
+        Ok(format) if !format.gzip => Ok(format.layout),
+        _ => Err(Error::config(format!("{name:?} is no format that can be measured; it can be csv, json or jsonl"))),
+    }
+}
+
+fn inputs(layout: Layout) -> String {
+    format!("inputs-{}", layout.extension())
+}
+
+fn remove(folder: &Path) -> Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(on_disk(folder)(error)),
+        _ => Ok(()),
+    }
+}
+
+fn on_disk(path: &Path) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.display().to_string();
+    move |error| Error::internal(path).because(error)
+}
+
+/// One variant with one format.
+struct Case {
+    variant: Variant,
+    shape: Shape,
+    chunk_size: usize,
+    inputs: PathBuf,
+    root: PathBuf,
+    key: String,
+}
+
+impl Case {
+    fn new(options: &Options, variant: Variant, layout: Layout) -> Self {
+        let usual = if variant.unit == Unit::Record { SINGLE_RECORD_BYTES } else { 0 };
+        let record_bytes = options.record_bytes.unwrap_or(usual);
+        Self {
+            variant,
+            shape: Shape { layout, bytes: options.bytes.0, record_bytes, seed: options.seed },
+            chunk_size: options.chunk_size,
+            inputs: options.work_dir.join(inputs(layout)),
+            root: options.work_dir.join(format!("{}-{}", variant.name, layout.extension())),
+            key: format!("input.{}", layout.extension()),
+        }
+    }
+
+    async fn measure(&self) -> Result<Vec<Line>> {
+        remove(&self.root)?;
+        let (file, made) = self.input()?;
+        let batch = stage::submit(&self.root, &self.key, &file)?;
+        eprintln!("{} {}: {} records", self.variant.name, self.shape.layout.extension(), made.records);
+        let scatter = self.child(Role::Scatter, 0)?;
+        let idle = self.child(Role::Idle, 0)?;
+        let last = scatter.messages.saturating_sub(1);
+        let single = [0, last / 2, last].map(|message| self.child(Role::Process, message));
+        let single = single.into_iter().collect::<Result<Vec<_>>>()?;
+        let all = self.child(Role::ProcessAll, 0)?;
+        let gather = self.child(Role::Gather, 0)?;
+        let items = all.items + single.iter().map(|told| told.items).sum::<u64>();
+        check(&stage::summary(&self.root, &batch).await?, &batch, made, items)?;
+        remove(&self.root)?;
+        Ok(self.lines(made, &scatter, &idle, &single, &all, &gather))
+    }
+
+    /// The input, made unless another variant had it before.
+    fn input(&self) -> Result<(PathBuf, Made)> {
+        let path = self.inputs.join(format!("{}.{}", self.shape.record_bytes, self.shape.layout.extension()));
+        fs::create_dir_all(&self.inputs).map_err(on_disk(&self.inputs))?;
+        // What is there may be of another run: making it again costs seconds, and tells its counts.
+        let _ = fs::remove_file(&path);
+        let made = input::write(&path, &self.shape).map_err(on_disk(&path))?;
+        Ok((path, made))
+    }
+
+    /// Runs a stage as a process of its own.
+    fn child(&self, role: Role, message: u64) -> Result<Told> {
+        let me = std::env::current_exe().map_err(|e| Error::internal("who am I").because(e))?;
+        let output = Command::new(me)
+            .arg("memory-stage")
+            .args(["--role", &role.to_string(), "--variant", self.variant.name, "--key", &self.key])
+            .args(["--chunk-size", &self.chunk_size.to_string(), "--message", &message.to_string()])
+            .arg("--root")
+            .arg(&self.root)
+            .stderr(Stdio::inherit())
+            .output()
+            .map_err(|e| Error::internal("a process can not be started").because(e))?;
+        if !output.status.success() {
+            return Err(Error::internal(format!("{role} of {} failed: {}", self.variant.name, output.status)));
+        }
+        let told: Told = serde_json::from_slice(&output.stdout)
+            .map_err(|e| Error::internal(format!("{role} told nothing")).because(e))?;
+        eprintln!("  {role}: {:.1} MiB, {:.1} s", told.peak_kib as f64 / 1024.0, told.seconds);
+        Ok(told)
+    }
+
+    fn lines(&self, made: Made, scatter: &Told, idle: &Told, single: &[Told], all: &Told, gather: &Told) -> Vec<Line> {
+        let line = |stage: &str, told: &Told, bytes: u64| Line {
+            variant: self.variant.name.to_owned(),
+            format: self.shape.layout.extension().to_owned(),
+            stage: stage.to_owned(),
+            peak: told.peak_kib as f64 / 1024.0,
+            above: None,
+            seconds: told.seconds,
+            megabytes: bytes as f64 / MIB,
+            limit: None,
+        };
+        let above =
+            |told: &Told| (told.peak_kib as f64 - idle.peak_kib as f64) / 1024.0 - told.chunk_bytes as f64 / MIB;
+        let mut lines = vec![line(table::SCATTER, scatter, made.bytes).limited_to(table::MOST_STREAMED)];
+        lines.push(line("process, idle", idle, 0));
+        if let Some(most) = single.iter().max_by(|a, b| above(a).total_cmp(&above(b))) {
+            let above = Some(above(most).max(0.0));
+            let line = Line { above, ..line(table::PROCESS, most, most.chunk_bytes) };
+            lines.push(line.limited_to(table::MOST_ABOVE_CHUNK));
+        }
+        lines.push(line("process, all chunks", all, made.bytes));
+        lines.push(line(table::GATHER, gather, made.bytes).limited_to(table::MOST_STREAMED));
+        lines
+    }
+}
+
+/// A batch that went wrong measured nothing.
+fn check(summary: &Summary, batch: &BatchId, made: Made, items: u64) -> Result<()> {
+    let counts = (summary.records.total, summary.records.failed, items);
+    let wanted = (made.records, made.failing, made.records - made.failing);
+    if counts != wanted || summary.chunks.failed > 0 || summary.error.is_some() {
+        return Err(Error::internal(format!(
+            "batch {batch} went wrong: records, failed and items are {counts:?} instead of {wanted:?}, {:?}",
+            summary.error
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

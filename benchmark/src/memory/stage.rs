@@ -1,0 +1,318 @@
+//! One stage on stores in files: what a process of its own does, and what it tells of itself.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use fanfold::channel::{Channel, Delivery};
+use fanfold::codec::s3_event::event_of;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::message::ProcessMessage;
+use fanfold::model::schema::RecordSchema;
+use fanfold::model::summary::InputRef;
+use fanfold::runtime::clock::SystemClock;
+use fanfold::stage::batches::Batches;
+use fanfold::stage::gather::{Gather, Results};
+use fanfold::stage::process::Process;
+use fanfold::stage::scatter::Scatter;
+use fanfold::stage::{Clock, Outcome, Stage};
+use fanfold::variant::{Parts, Variant};
+use serde::{Deserialize, Serialize};
+
+use super::resident;
+use crate::records::KEY_FIELD;
+use crate::stopwatch::Stopwatch;
+use crate::stores::FileStores;
+use crate::stores::blob::FileBlob;
+use crate::stores::channel::FileChannel;
+use crate::stores::items::CountedItems;
+use crate::stores::ledger::JournalLedger;
+use crate::stores::tasks::FileTasks;
+
+const INPUT: &str = "input";
+/// Longer than any stage takes.
+const LEASE_SECONDS: i64 = 24 * 3600;
+/// Messages that an invocation gets at most.
+const MESSAGES: usize = 10;
+/// What the records are held against: `examples/orders.schema.json`.
+const SCHEMA: &str = include_str!("../../../examples/orders.schema.json");
+
+/// What a process is to do.
+#[derive(Debug, Clone, Args)]
+pub struct Task {
+    /// The work.
+    #[arg(long, value_enum)]
+    pub role: Role,
+    /// The folder of the stores.
+    #[arg(long)]
+    pub root: PathBuf,
+    /// The variant.
+    #[arg(long)]
+    pub variant: String,
+    /// Most records in a chunk.
+    #[arg(long)]
+    pub chunk_size: usize,
+    /// The key of the input.
+    #[arg(long)]
+    pub key: String,
+    /// Of process: which message, from 0.
+    #[arg(long, default_value_t = 0)]
+    pub message: u64,
+}
+
+/// What a process works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// The whole input.
+    Scatter,
+    /// Nothing: it has the stores of process and ends.
+    Idle,
+    /// One message.
+    Process,
+    /// All messages, as many at a time as an invocation gets.
+    ProcessAll,
+    /// All outcomes.
+    Gather,
+}
+
+/// What a process tells of itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Told {
+    /// The most memory that it had, in KiB.
+    pub peak_kib: u64,
+    /// Seconds of the work alone.
+    pub seconds: f64,
+    /// Of process, one message: the bytes of its chunk.
+    pub chunk_bytes: u64,
+    /// Messages to process that there are now.
+    pub messages: u64,
+    /// Items that it wrote.
+    pub items: u64,
+}
+
+/// Does the work and prints, as one line of JSON, what it took.
+///
+/// # Errors
+/// Why it could not be done.
+pub async fn run(task: &Task) -> Result<ExitCode> {
+    let mut told = work(task).await?;
+    told.peak_kib = resident::peak_kib()?;
+    let line = serde_json::to_string(&told).map_err(|e| Error::internal("nothing can be told").because(e))?;
+    println!("{line}");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Does the work.
+///
+/// # Errors
+/// Why it could not be done.
+pub async fn work(task: &Task) -> Result<Told> {
+    let site = Site::open(task).await?;
+    let process = site.process()?;
+    let mut told = Told::default();
+    let mut watch = Stopwatch::start();
+    match task.role {
+        Role::Idle => {}
+        Role::Scatter => {
+            let event = delivery(event_of(&site.input()?).unwrap_or_default());
+            watch = Stopwatch::start();
+            done(site.scatter()?.handle(&event, deadline()).await)?;
+        }
+        Role::Process => {
+            let message = site.message(task.message).await?;
+            told.chunk_bytes = site.chunk_bytes(&message.body)?;
+            watch = Stopwatch::start();
+            done(process.handle(&message, deadline()).await)?;
+        }
+        Role::ProcessAll => site.process_all(&process).await?,
+        Role::Gather => {
+            let message = site.gather.receive(1).await?.pop().ok_or_else(|| missing("message to gather"))?;
+            watch = Stopwatch::start();
+            done(site.gather()?.handle(&message, deadline()).await)?;
+        }
+    }
+    told.seconds = watch.seconds();
+    told.messages = site.queue.count()?;
+    told.items = site.items.count();
+    Ok(told)
+}
+
+/// The buckets of a folder of stores, which other programs may look into.
+///
+/// # Errors
+/// `Internal` if there is none and none can be made.
+pub fn bucket(root: &Path, name: &str) -> Result<FileBlob> {
+    FileBlob::open(&root.join(name), name == INPUT)
+}
+
+/// Makes a file the input of the stores in a folder; tells the batch that it will be.
+///
+/// # Errors
+/// `Internal` if the stores can not be made.
+pub fn submit(root: &Path, key: &str, file: &Path) -> Result<BatchId> {
+    let version = bucket(root, INPUT)?.adopt(key, file)?;
+    let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
+    let path = root.join("version");
+    std::fs::write(&path, version).map_err(|e| Error::internal(path.display().to_string()).because(e))?;
+    Ok(batch)
+}
+
+fn missing(what: &str) -> Error {
+    Error::internal(format!("there is no {what}; what came before it did not end"))
+}
+
+fn deadline() -> fanfold::model::timestamp::Timestamp {
+    SystemClock.now().plus_seconds(LEASE_SECONDS)
+}
+
+fn delivery(body: String) -> Delivery {
+    Delivery { id: "m0".into(), receipt: "m0-1".into(), body, attempt: 1 }
+}
+
+fn done(outcome: Outcome) -> Result<()> {
+    match outcome {
+        Outcome::Done => Ok(()),
+        Outcome::Discarded(reason) => Err(Error::internal(format!("the message was discarded: {reason}"))),
+        Outcome::Rejected(error) | Outcome::Retry(error) | Outcome::Later(_, error) => Err(error),
+    }
+}
+
+/// The stores of one batch.
+struct Site {
+    root: PathBuf,
+    variant: Variant,
+    chunk_size: usize,
+    key: String,
+    work: FileBlob,
+    tasks: FileTasks,
+    items: CountedItems,
+    ledger: JournalLedger,
+    queue: FileChannel,
+    gather: FileChannel,
+}
+
+impl Site {
+    async fn open(task: &Task) -> Result<Self> {
+        let root = task.root.clone();
+        Ok(Self {
+            variant: Variant::named(&task.variant)?,
+            chunk_size: task.chunk_size,
+            key: task.key.clone(),
+            work: bucket(&root, "work")?,
+            tasks: FileTasks::open(&root.join("tasks"))?,
+            items: CountedItems::default(),
+            ledger: JournalLedger::open(&root.join("ledger.jsonl")).await?,
+            queue: FileChannel::open(&root.join("process.jsonl"))?,
+            gather: FileChannel::open(&root.join("gather.jsonl"))?,
+            root,
+        })
+    }
+
+    fn input(&self) -> Result<InputRef> {
+        let version = std::fs::read_to_string(self.root.join("version")).map_err(|_| missing("input"))?;
+        Ok(InputRef {
+            bucket: INPUT.to_owned(),
+            key: self.key.clone(),
+            version_id: Some(version),
+            e_tag: None,
+            bytes: bucket(&self.root, INPUT)?.size(&self.key)?.unwrap_or_default(),
+            format: None,
+        })
+    }
+
+    fn batches(&self) -> Result<Batches<FileStores>> {
+        self.variant.batches(Parts {
+            input: bucket(&self.root, INPUT)?,
+            work: self.work.clone(),
+            tasks: Some(self.tasks.clone()),
+            ledger: self.ledger.clone(),
+            gather: self.gather.clone(),
+        })
+    }
+
+    fn scatter(&self) -> Result<Scatter<FileStores>> {
+        Ok(Scatter {
+            input: bucket(&self.root, INPUT)?,
+            input_bucket: INPUT.to_owned(),
+            process: self.queue.clone(),
+            batches: self.batches()?,
+            clock: SystemClock,
+            variant: self.variant.name.to_owned(),
+            key_field: KEY_FIELD.to_owned(),
+            chunk_size: self.variant.chunk_size(self.chunk_size),
+            width: self.variant.width,
+            ranged: self.variant.ranged(),
+        })
+    }
+
+    fn process(&self) -> Result<Process<FileStores>> {
+        let schema = RecordSchema::parse(SCHEMA, KEY_FIELD)?;
+        let (items, width) = (self.items.clone(), self.variant.width);
+        Ok(Process { batches: self.batches()?, items, clock: SystemClock, schema, width })
+    }
+
+    fn gather(&self) -> Result<Gather<FileStores>> {
+        let (output, width) = (bucket(&self.root, "output")?, self.variant.width);
+        Ok(Gather { batches: self.batches()?, output, clock: SystemClock, width, results: Results::All })
+    }
+
+    async fn message(&self, number: u64) -> Result<Delivery> {
+        for _ in 0..number {
+            let passed = self.queue.receive(1).await?.pop().ok_or_else(|| missing("such message"))?;
+            self.queue.delete(&passed.receipt).await?;
+        }
+        self.queue.receive(1).await?.pop().ok_or_else(|| missing("such message"))
+    }
+
+    async fn process_all(&self, process: &Process<FileStores>) -> Result<()> {
+        loop {
+            let deliveries = self.queue.receive(MESSAGES).await?;
+            if deliveries.is_empty() {
+                return Ok(());
+            }
+            for pack in process.packs(&deliveries.iter().collect::<Vec<_>>()) {
+                process.handle_pack(&pack, deadline()).await.into_iter().try_for_each(done)?;
+            }
+            for delivery in deliveries {
+                self.queue.delete(&delivery.receipt).await?;
+            }
+        }
+    }
+
+    /// The bytes of a chunk where they wait.
+    fn chunk_bytes(&self, body: &str) -> Result<u64> {
+        let message = ProcessMessage::parse(body)?;
+        if let Some(range) = message.range {
+            return Ok(range.length);
+        }
+        let pending = self.work.size(&message.batch_id.pending_key(message.chunk))?;
+        let bytes = pending.or(self.tasks.size(&message.batch_id, message.chunk)?);
+        bytes.ok_or_else(|| missing("chunk"))
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Scatter => "scatter",
+            Self::Idle => "idle",
+            Self::Process => "process",
+            Self::ProcessAll => "process-all",
+            Self::Gather => "gather",
+        })
+    }
+}
+
+/// The summary that gather wrote, if it did.
+///
+/// # Errors
+/// Those of the bucket; `Internal` if it can not be read.
+pub async fn summary(root: &Path, batch: &BatchId) -> Result<fanfold::model::summary::Summary> {
+    let output = bucket(root, "output")?;
+    let text = fanfold::blob::read_all(&output, &batch.output_key("summary.json")).await?;
+    let text = text.ok_or_else(|| missing("summary"))?;
+    serde_json::from_slice(&text).map_err(|e| Error::internal("the summary is not readable").because(e))
+}

@@ -1,0 +1,33 @@
+//! An items table that counts what is written to it, and keeps none of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fanfold::items::{Items, Rejection};
+use fanfold::model::error::Result;
+use fanfold::model::item::Item;
+
+use super::pause;
+
+/// An items table that counts; clones count together.
+#[derive(Debug, Clone, Default)]
+pub struct CountedItems(Arc<AtomicU64>);
+
+impl CountedItems {
+    /// Items that were written.
+    pub fn count(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Items for CountedItems {
+    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+        pause().await;
+        self.0.fetch_add(items.len() as u64, Ordering::Relaxed);
+        Ok(Vec::new())
+    }
+
+    async fn read(&self, _key: &str) -> Result<Option<Item>> {
+        Ok(None)
+    }
+}

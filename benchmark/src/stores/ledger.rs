@@ -1,0 +1,266 @@
+//! A ledger in memory with a journal, so that the next process begins where this one ended.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fanfold::ledger::memory::MemoryLedger;
+use fanfold::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
+use fanfold::model::calls::{Calls, StageCalls};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::range::{self, Claim};
+use fanfold::model::summary::{Fault, InputRef};
+use fanfold::model::timestamp::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{failed, if_there, pause};
+
+/// A ledger with a journal; clones share both. The journal has what scatter and process write: what
+/// gather does to a batch ends with its process.
+#[derive(Debug, Clone)]
+pub struct JournalLedger {
+    memory: MemoryLedger,
+    journal: Arc<Mutex<File>>,
+}
+
+/// A write.
+#[derive(Serialize, Deserialize)]
+enum Entry {
+    Open(#[serde(with = "OpeningForm")] Opening),
+    Mark(BatchId, ChunkIndex, Tally),
+    /// Each claim in two parts: a flattened number can not be read back as serde_json is set up here.
+    Claims(BatchId, u32, Vec<(range::Range, u32)>),
+    Size(BatchId, u32, u32),
+    Root(BatchId, u32),
+    Seal(BatchId, #[serde(with = "SealingForm")] Sealing),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Opening")]
+struct OpeningForm {
+    id: BatchId,
+    variant: String,
+    input: InputRef,
+    ranged: bool,
+    chunk_size: u32,
+    started_at: Timestamp,
+    sequence: Timestamp,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Sealing")]
+struct SealingForm {
+    records: Option<u64>,
+    chunks: u32,
+    columns: Option<Vec<String>>,
+    error: Option<Fault>,
+    scattered_at: Timestamp,
+}
+
+impl JournalLedger {
+    /// The ledger that a journal tells of; a journal that is not there is begun.
+    ///
+    /// # Errors
+    /// `Internal` if it can not be read.
+    pub async fn open(path: &Path) -> Result<Self> {
+        let memory = MemoryLedger::new();
+        if let Some(file) = if_there(File::open(path), path)? {
+            for line in BufReader::new(file).lines() {
+                let line = line.map_err(failed(path))?;
+                let entry = serde_json::from_str(&line).map_err(|e| failed(path)(e.into()))?;
+                replay(&memory, entry).await?;
+            }
+        }
+        let journal = File::options().create(true).append(true).open(path).map_err(failed(path))?;
+        Ok(Self { memory, journal: Arc::new(Mutex::new(journal)) })
+    }
+
+    fn note(&self, entry: &Entry) -> Result<()> {
+        let broken = || Error::internal("the journal can not be written");
+        let mut line = serde_json::to_vec(entry).map_err(|e| broken().because(e))?;
+        line.push(b'\n');
+        let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
+        journal.write_all(&line).map_err(|e| broken().because(e))
+    }
+}
+
+async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
+    let now = Timestamp(0);
+    match entry {
+        Entry::Open(opening) => memory.open(&opening).await.map(|_| ()),
+        Entry::Mark(batch, chunk, tally) => memory.mark_leaf(&batch, chunk, tally, now).await.map(|_| ()),
+        Entry::Claims(batch, group, parts) => {
+            let claims: Vec<Claim> = parts.into_iter().map(|(range, records)| Claim { range, records }).collect();
+            memory.put_claims(&batch, group, &claims, now).await
+        }
+        Entry::Size(batch, leaf, size) => memory.size_leaf(&batch, leaf, size, now).await.map(|_| ()),
+        Entry::Root(batch, leaf) => memory.mark_root(&batch, leaf).await.map(|_| ()),
+        Entry::Seal(batch, sealing) => memory.seal(&batch, &sealing).await.map(|_| ()),
+    }
+}
+
+impl Ledger for JournalLedger {
+    async fn open(&self, opening: &Opening) -> Result<Opened> {
+        pause().await;
+        let opened = self.memory.open(opening).await?;
+        if opened == Opened::New {
+            self.note(&Entry::Open(opening.clone()))?;
+        }
+        Ok(opened)
+    }
+
+    async fn read(&self, batch: &BatchId) -> Result<Option<Batch>> {
+        pause().await;
+        self.memory.read(batch).await
+    }
+
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+        pause().await;
+        self.memory.look(batch, leaves).await
+    }
+
+    async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
+        pause().await;
+        self.memory.read_leaves(batch, leaves).await
+    }
+
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+        pause().await;
+        self.note(&Entry::Mark(batch.clone(), chunk, tally))?;
+        self.memory.mark_leaf(batch, chunk, tally, now).await
+    }
+
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        pause().await;
+        let parts = claims.iter().map(|claim| (claim.range, claim.records)).collect();
+        self.note(&Entry::Claims(batch.clone(), group, parts))?;
+        self.memory.put_claims(batch, group, claims, now).await
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        pause().await;
+        self.memory.read_claims(batch, groups).await
+    }
+
+    async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
+        pause().await;
+        self.note(&Entry::Size(batch.clone(), leaf, size))?;
+        self.memory.size_leaf(batch, leaf, size, now).await
+    }
+
+    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+        pause().await;
+        self.note(&Entry::Root(batch.clone(), leaf))?;
+        self.memory.mark_root(batch, leaf).await
+    }
+
+    async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
+        pause().await;
+        self.note(&Entry::Seal(batch.clone(), sealing.clone()))?;
+        self.memory.seal(batch, sealing).await
+    }
+
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+        pause().await;
+        self.memory.take(batch, owner, now, until).await
+    }
+
+    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+        pause().await;
+        self.memory.let_go(batch, owner, now).await
+    }
+
+    async fn close(
+        &self,
+        batch: &BatchId,
+        owner: &str,
+        state: BatchState,
+        tally: Tally,
+        finished_at: Timestamp,
+    ) -> Result<()> {
+        pause().await;
+        self.memory.close(batch, owner, state, tally, finished_at).await
+    }
+
+    async fn stop(&self, batch: &BatchId, stop: &Stop) -> Result<Batch> {
+        self.memory.stop(batch, stop).await
+    }
+
+    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+        self.memory.see(batch, seen).await
+    }
+
+    async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
+        self.memory.open_batches(after).await
+    }
+
+    async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
+        self.memory.note_failure(batch, part, failure, now).await
+    }
+
+    async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
+        self.memory.last_failure(batch, part).await
+    }
+
+    async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, now: Timestamp) -> Result<()> {
+        self.memory.add_calls(batch, stage, calls, now).await
+    }
+
+    async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
+        self.memory.read_calls(batch).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp(1_700_000_000_123);
+
+    fn opening(id: &BatchId) -> Opening {
+        let input = InputRef {
+            bucket: "input".into(),
+            key: "a.csv".into(),
+            version_id: Some("v1".into()),
+            e_tag: None,
+            bytes: 1 << 40,
+            format: Some("csv".into()),
+        };
+        let (id, variant) = (id.clone(), "ranged".to_owned());
+        Opening { id, variant, input, ranged: true, chunk_size: 500, started_at: NOW, sequence: NOW }
+    }
+
+    async fn written(ledger: &JournalLedger, id: &BatchId, claims: &[Claim]) {
+        let tally = Tally { succeeded: 4, failed: 1, failed_chunks: 0 };
+        let (columns, records) = (Some(vec!["k".to_owned()]), Some(5));
+        let sealing = Sealing { records, chunks: 1, columns, error: None, scattered_at: NOW };
+        assert_eq!(ledger.open(&opening(id)).await.unwrap(), Opened::New);
+        ledger.put_claims(id, 0, claims, NOW).await.unwrap();
+        ledger.mark_leaf(id, ChunkIndex::new(0).unwrap(), tally, NOW).await.unwrap();
+        ledger.size_leaf(id, 0, 1, NOW).await.unwrap();
+        ledger.mark_root(id, 0).await.unwrap();
+        ledger.seal(id, &sealing).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_process_begins_where_the_one_before_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let id = BatchId::parse("a-0123456789ab").unwrap();
+        let range = range::Range { offset: 1 << 40, length: 9, first: 3, line: 4, column: 1, header: 7 };
+        let claims = [Claim { range, records: 5 }; 3];
+        let first = JournalLedger::open(&path).await.unwrap();
+        written(&first, &id, &claims).await;
+        let second = JournalLedger::open(&path).await.unwrap();
+        assert_eq!(second.read(&id).await.unwrap(), first.read(&id).await.unwrap());
+        assert_eq!(second.read_leaves(&id, 0..1).await.unwrap(), first.read_leaves(&id, 0..1).await.unwrap());
+        assert_eq!(second.read_claims(&id, 0..1).await.unwrap(), [claims.to_vec()]);
+        assert!(second.read(&id).await.unwrap().unwrap().is_complete());
+        assert!(matches!(second.open(&opening(&id)).await.unwrap(), Opened::Before(_)));
+    }
+}
