@@ -173,3 +173,43 @@ fn after_quotes(piece: &[u8], mut at: usize) -> Option<usize> {
         at += 1;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    /// All line ends that end a row.
+    fn all(text: &[u8], mut end_of: impl FnMut(usize) -> Option<usize>) -> Vec<usize> {
+        let (mut at, mut ends) = (0, Vec::new());
+        while let Some(end) = end_of(at) {
+            assert!(end >= at && end < text.len());
+            ends.push(end);
+            at = end + 1;
+        }
+        ends
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn rows_end_alike_in_blocks_and_byte_by_byte(
+            tokens in proptest::collection::vec(
+                select(vec!["a", "bcd", ",", ",\"", "\",", "\"\n", "\"", "\"\"", "\n", "\r", "\r\n", "\"x\"", "some more text"]),
+                0..150,
+            ),
+            // Half of the texts are as they should be up to a place near a block's end.
+            before in 0_usize..140,
+        ) {
+            let tame = ["1,\"", &"x".repeat(before), "\"\n"].concat();
+            for head in ["", &"y".repeat(before), &tame] {
+                let text = [head, &tokens.concat()].concat().into_bytes();
+                let mut blocks = RowEnds::new(&text, 0);
+                prop_assert_eq!(all(&text, |at| blocks.of(at)), all(&text, |at| end_of(&text, at)));
+            }
+        }
+    }
+}
