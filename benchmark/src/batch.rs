@@ -78,7 +78,15 @@ async fn attempt(pipeline: &Pipeline, step: &Step, records: &Records, seen: &mut
 
 /// Uploads the records, and starts the watch at the first byte: the first part, of most batches the
 /// only one, is made before.
-async fn upload(pipeline: &Pipeline, key: &str, records: &Records, seen: &mut Seen) -> Result<(BatchId, Stopwatch)> {
+///
+/// # Errors
+/// Those of the bucket; `Config` if it keeps no versions.
+pub async fn upload(
+    pipeline: &Pipeline,
+    key: &str,
+    records: &Records,
+    seen: &mut Seen,
+) -> Result<(BatchId, Stopwatch)> {
     let mut upload = Upload::new(&pipeline.input, key.to_owned(), "text/csv");
     upload.buffer().extend_from_slice(format!("{HEADER}\n").as_bytes());
     let mut next = fill(upload.buffer(), records, 0);
@@ -109,7 +117,10 @@ fn fill(buffer: &mut Vec<u8>, records: &Records, from: u64) -> u64 {
 /// Waits for the summary. S3 has nothing that a client could await: it is asked again after a
 /// fortieth of the time that has passed, or 10 ms, so that a batch seems at most that much longer,
 /// and asking does not keep an emulator busy.
-async fn summary(pipeline: &Pipeline, batch: &BatchId, watch: Stopwatch, patience: Duration) -> Result<Summary> {
+///
+/// # Errors
+/// Those of the bucket; `Transient` if there is none before patience ends.
+pub async fn summary(pipeline: &Pipeline, batch: &BatchId, watch: Stopwatch, patience: Duration) -> Result<Summary> {
     let key = batch.output_key("summary.json");
     loop {
         if let Some(text) = read_all(&pipeline.output, &key).await? {

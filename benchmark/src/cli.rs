@@ -9,7 +9,7 @@ use fanfold::model::error::Result;
 
 use crate::plan::FLOOR;
 use crate::site::Facts;
-use crate::{drive, memory, report};
+use crate::{cold, drive, latency, memory, report};
 
 /// Measures a deployment of fanfold and draws the report.
 #[derive(Debug, Parser)]
@@ -27,7 +27,11 @@ enum Command {
     Floor(Floor),
     /// Measure how much memory one stage takes on a large file, each in a process of its own, without AWS.
     Memory(memory::Options),
-    /// What such a process does.
+    /// Measure what a small batch waits for, from its upload to its summary.
+    Latency(latency::Options),
+    /// Measure how large the functions' executable is, and how long it takes until it asks for work.
+    Cold(cold::Options),
+    /// What a process of `memory` does.
     #[command(hide = true)]
     MemoryStage(memory::stage::Task),
     /// Make docs/report.svg, .png and .md of what was measured.
@@ -174,6 +178,8 @@ impl Cli {
             }
             Command::Floor(floor) => drive::run(&[FLOOR.to_owned()], &floor.count, floor.repeat, floor.common).await,
             Command::Memory(options) => memory::run(&options).await,
+            Command::Latency(options) => latency::run(&options).await,
+            Command::Cold(options) => cold::run(&options),
             Command::MemoryStage(task) => memory::stage::run(&task).await,
             Command::Report(report) => report::make(&report),
         }
@@ -201,7 +207,7 @@ mod tests {
     #[test]
     fn the_deployment_fills_in_what_was_not_given() {
         let parameters = Parameters { chunk_size: Some(500), concurrency: Some(50), memory_mb: Some(512) };
-        let facts = Facts { region: Some("eu-west-1".into()), key_field: None, parameters };
+        let facts = Facts { region: Some("eu-west-1".into()), parameters, ..Facts::default() };
         let mut labels = Labels { chunk_size: Given(Some(20)), ..Labels::default() };
         labels.complete(&facts, false);
         assert_eq!((labels.chunk_size.0, labels.concurrency.0), (Some(20), Some(50)));

@@ -1,5 +1,6 @@
 //! Where a run takes place: the deployment, clients for it, and what every row says about it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use fanfold::blob::s3::S3Blob;
@@ -29,6 +30,17 @@ pub struct Facts {
     /// How it was set up.
     #[serde(default)]
     pub parameters: Parameters,
+    /// What it has of each variant.
+    #[serde(default)]
+    pub variants: BTreeMap<String, Made>,
+}
+
+/// What a deployment has of a variant.
+#[derive(Debug, Default, Deserialize)]
+pub struct Made {
+    /// The names of the functions by stage.
+    #[serde(default)]
+    pub functions: BTreeMap<String, String>,
 }
 
 /// How a deployment was set up.
@@ -49,6 +61,7 @@ pub struct Parameters {
 pub struct Site {
     clients: Clients,
     deployment: Deployment,
+    made: BTreeMap<String, Made>,
     /// What every row says.
     pub labels: Labels,
 }
@@ -89,7 +102,17 @@ impl Site {
             Some(endpoint) => Clients::of_emulator(endpoint).await,
             None => Clients::from_env().await,
         };
-        Ok(Self { clients, deployment, labels })
+        Ok(Self { clients, deployment, made: facts.variants, labels })
+    }
+
+    /// The emulator that the deployment stands on; none for AWS.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.deployment.endpoint.as_deref()
+    }
+
+    /// The names of a variant's functions by stage, as far as the deployment tells them.
+    pub fn functions(&self, variant: &str) -> BTreeMap<String, String> {
+        self.made.get(variant).map(|made| made.functions.clone()).unwrap_or_default()
     }
 
     /// The stores of a variant.

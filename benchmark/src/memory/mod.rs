@@ -2,7 +2,7 @@
 //! its own on stores in files, and tells the most memory that it had.
 
 mod input;
-mod resident;
+pub mod resident;
 pub mod stage;
 mod table;
 
@@ -24,6 +24,9 @@ use table::{Line, MIB};
 
 /// Bytes of a record of the variants that make one file of each: 1 GiB would be ten million files else.
 const SINGLE_RECORD_BYTES: usize = 64 * 1024;
+
+/// This program, even if another was built in its place meanwhile.
+const MYSELF: &str = "/proc/self/exe";
 
 /// What `memory` is asked to do.
 #[derive(Debug, Clone, Args)]
@@ -172,8 +175,7 @@ impl Case {
 
     /// Runs a stage as a process of its own.
     fn child(&self, role: Role, message: u64) -> Result<Told> {
-        let me = std::env::current_exe().map_err(|e| Error::internal("who am I").because(e))?;
-        let output = Command::new(me)
+        let output = Command::new(MYSELF)
             .arg("memory-stage")
             .args(["--role", &role.to_string(), "--variant", self.variant.name, "--key", &self.key])
             .args(["--chunk-size", &self.chunk_size.to_string(), "--message", &message.to_string()])

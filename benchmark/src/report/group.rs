@@ -107,7 +107,8 @@ impl Group {
     }
 }
 
-fn median(ascending: &[f64]) -> f64 {
+/// The middle of values in ascending order, or between the two in the middle; none of none.
+pub fn median(ascending: &[f64]) -> f64 {
     match ascending.len() {
         0 => f64::NAN,
         n if n % 2 == 1 => ascending[n / 2],

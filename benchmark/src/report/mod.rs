@@ -13,6 +13,7 @@ use fanfold::model::error::{Error, Result};
 use crate::cli::Report;
 use crate::measurements::Content;
 use group::Group;
+pub use group::median;
 
 /// Makes `report.md`, `report.svg` and `report.png`.
 ///

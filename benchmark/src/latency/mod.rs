@@ -1,0 +1,109 @@
+//! What a small batch waits for: the time from its upload to its summary, in parts.
+
+mod logs;
+mod phases;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use fanfold::model::error::{Error, Result};
+use fanfold::runtime::clock::SystemClock;
+use fanfold::stage::Clock;
+
+use crate::batch::{self, Seen};
+use crate::check;
+use crate::cli::Labels;
+use crate::records::Records;
+use crate::site::Site;
+use phases::{Run, Worked};
+
+/// How long a batch of some records may take.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `latency` is asked to do.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The variants, which take turns.
+    #[arg(long, value_delimiter = ',', default_value = "chunked")]
+    variants: Vec<String>,
+    /// Records of a batch.
+    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
+    count: u64,
+    /// Batches of each variant that count.
+    #[arg(long, default_value_t = 20)]
+    repeat: u32,
+    /// Batches of each variant before those, which do not.
+    #[arg(long, default_value_t = 3)]
+    warm_up: u32,
+    /// What the records are made from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The file that `make deploy` wrote about the deployment.
+    #[arg(long, env = "FANFOLD_DEPLOYMENT", default_value = "target/local/deployment.json")]
+    deployment: PathBuf,
+}
+
+/// Runs the batches and prints the medians.
+///
+/// # Errors
+/// What prevents it; a batch that went wrong is an error too.
+pub async fn run(options: &Options) -> Result<ExitCode> {
+    if options.repeat == 0 || options.variants.is_empty() {
+        return Err(Error::config("nothing to measure: name at least one variant and one repeat"));
+    }
+    let site = Site::open(&options.deployment, &options.variants, Labels::default()).await?;
+    let mut runs = vec![Vec::new(); options.variants.len()];
+    for repeat in 1..=options.warm_up + options.repeat {
+        for (variant, runs) in options.variants.iter().zip(&mut runs) {
+            let run = one(&site, variant, options, repeat).await?;
+            if repeat > options.warm_up {
+                runs.push(run);
+            }
+        }
+        eprint!("\r{repeat} of {}", options.warm_up + options.repeat);
+    }
+    eprintln!();
+    let named: Vec<(&str, &[Run])> =
+        options.variants.iter().map(String::as_str).zip(runs.iter().map(Vec::as_slice)).collect();
+    print!("{}", phases::markdown(&named));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One batch from its upload to its summary.
+async fn one(site: &Site, variant: &str, options: &Options, repeat: u32) -> Result<Run> {
+    let pipeline = site.pipeline(variant)?;
+    let tag = format!("{:x}", SystemClock.now().0);
+    let records = Records { seed: options.seed, repeat, tag, count: options.count };
+    let key = format!("benchmark/latency-{variant}-{}.csv", records.tag);
+    let mut seen = Seen::default();
+    let (id, watch) = batch::upload(&pipeline, &key, &records, &mut seen).await?;
+    let uploaded = watch.seconds();
+    let uploaded_at = SystemClock.now();
+    let summary = batch::summary(&pipeline, &id, watch, PATIENCE).await?;
+    let (whole, seen_at) = (watch.seconds(), SystemClock.now());
+    check::summary(&summary, variant, options.count)?;
+    let worked = worked(site, variant, &seen, id.as_str()).await?;
+    Ok(Run::new(&summary, uploaded * 1000.0, uploaded_at, seen_at, whole * 1000.0, worked))
+}
+
+/// What the functions worked for a batch, if an emulator's logs say so.
+async fn worked(site: &Site, variant: &str, seen: &Seen, batch: &str) -> Result<Option<Worked>> {
+    let (Some(endpoint), Some(started_at)) = (site.endpoint(), seen.started_at) else {
+        return Ok(None);
+    };
+    let functions = site.functions(variant);
+    let mut milliseconds = [0.0; 3];
+    for (stage, total) in ["scatter", "process", "gather"].into_iter().zip(&mut milliseconds) {
+        let Some(function) = functions.get(stage) else {
+            return Ok(None);
+        };
+        match logs::worked(endpoint, function, started_at, batch).await? {
+            Some(worked) => *total = worked,
+            None => return Ok(None),
+        }
+    }
+    let [scatter, process, gather] = milliseconds;
+    Ok(Some(Worked { scatter, process, gather }))
+}
