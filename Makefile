@@ -15,6 +15,8 @@ COUNTS    ?= 10 100 1000 10000
 REPEAT    ?= 3
 SEED      ?= 1
 SECONDS   ?= 60
+BYTES     ?= 1GiB
+FORMATS   ?= csv json jsonl
 TARGETS   ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 PYTHON    ?= python3
 TERRAFORM ?= terraform
@@ -91,7 +93,7 @@ CARGO_FUZZ := 0.13.2
 TARPAULIN  := 0.37.5
 fuzzer     := RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark report test soak coverage fuzz fmt lint audit logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold report test soak coverage fuzz fmt lint audit logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -110,6 +112,7 @@ help: ## this list
   '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
   '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
+	  '  BYTES       size of the file that memory is measured with ($(BYTES)), in FORMATS ($(FORMATS)); BOOTSTRAPS: executables that cold compares' \
 	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
 	  '  TARGETS     what to fuzz, of: $(TARGETS)' \
@@ -176,6 +179,22 @@ benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS 
 	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
 	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \
 	  --repeat '$(REPEAT)' --seed '$(SEED)' --env '$(ENV)' --scope '$(SCOPE)' --target '$(TARGET)' --commitish '$(COMMITISH)'
+
+latency: export KEEP_VARIANTS := yes
+latency: VARIANTS := $(or $(VARIANTS),$(VARIANT))
+latency: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure what a batch of 10 records waits for, of VARIANTS
+	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	@$(BIN)/benchmark latency --variants '$(call list,$(VARIANTS))' --seed '$(SEED)'
+
+memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FORMATS, without AWS; fails if it is too much
+	@$(need) cargo
+	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	@$(BIN)/benchmark memory --variants '$(call list,$(or $(VARIANTS),chunked))' --formats '$(call list,$(FORMATS))' \
+	  --bytes '$(BYTES)' --seed '$(SEED)' $(if $(CHUNK_SIZE),--chunk-size '$(CHUNK_SIZE)') --work-dir target/memory
+
+cold: build ## measure the size of the functions and how long they start, of BOOTSTRAPS or of this build
+	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	@$(BIN)/benchmark cold --variant '$(VARIANT)' $(foreach path,$(or $(BOOTSTRAPS),$(BIN)/bootstrap),--bootstrap '$(path)')
 
 report: ## draw docs/report.svg and .png and write docs/report.md from measurements.csv
 	@$(need) cargo

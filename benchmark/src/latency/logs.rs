@@ -14,6 +14,8 @@ use fanfold::model::timestamp::Timestamp;
 use serde::Deserialize;
 use serde_json::json;
 
+use super::phases::Report;
+
 /// How long the last report may take to be there, and how often it is looked for.
 const LOOKS: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
@@ -33,12 +35,12 @@ struct Event {
     message: String,
 }
 
-/// Milliseconds that the invocations of a function took which told of a batch. `None` if the logs do
+/// What the reports of the invocations of a function say that told of a batch. `None` if the logs do
 /// not say.
 ///
 /// # Errors
 /// `Transient` if they can not be read.
-pub async fn worked(endpoint: &str, function: &str, since: Timestamp, batch: &str) -> Result<Option<f64>> {
+pub async fn report(endpoint: &str, function: &str, since: Timestamp, batch: &str) -> Result<Option<Report>> {
     for _ in 0..LOOKS {
         let mut events = Vec::new();
         let mut token = None;
@@ -50,8 +52,8 @@ pub async fn worked(endpoint: &str, function: &str, since: Timestamp, batch: &st
                 break;
             }
         }
-        if let Some(milliseconds) = reported(&events, batch) {
-            return Ok(Some(milliseconds));
+        if let Some(report) = reported(&events, batch) {
+            return Ok(Some(report));
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -59,7 +61,7 @@ pub async fn worked(endpoint: &str, function: &str, since: Timestamp, batch: &st
 }
 
 /// The sum of the reports of the streams that tell of a batch; none if one of them lacks its report.
-fn reported(events: &[Event], batch: &str) -> Option<f64> {
+fn reported(events: &[Event], batch: &str) -> Option<Report> {
     let mut streams: BTreeMap<&str, Option<f64>> = events
         .iter()
         .filter(|event| event.message.contains(batch))
@@ -71,7 +73,8 @@ fn reported(events: &[Event], batch: &str) -> Option<f64> {
         }
     }
     let told: Option<Vec<f64>> = streams.into_values().collect();
-    told.filter(|told| !told.is_empty()).map(|told| told.iter().sum())
+    let told = told.filter(|told| !told.is_empty())?;
+    Some(Report { milliseconds: told.iter().sum(), invocations: told.len() })
 }
 
 /// The milliseconds of a report: `REPORT RequestId: …\tDuration: 12.34 ms\tBilled Duration: …`.
@@ -144,7 +147,7 @@ mod tests {
         ];
         assert_eq!(reported(&events, "mine-1"), None, "one has not ended");
         events.push(event("c", "REPORT RequestId: 3\tDuration: 4 ms"));
-        assert_eq!(reported(&events, "mine-1"), Some(11.0));
+        assert_eq!(reported(&events, "mine-1"), Some(Report { milliseconds: 11.0, invocations: 2 }));
         assert_eq!(reported(&events, "mine-2"), None);
     }
 
@@ -167,7 +170,8 @@ mod tests {
             }
             asked
         });
-        assert_eq!(worked(&endpoint, "f", Timestamp(5), "b-1").await.unwrap(), Some(3.0));
+        let report = report(&endpoint, "f", Timestamp(5), "b-1").await.unwrap();
+        assert_eq!(report, Some(Report { milliseconds: 3.0, invocations: 1 }));
         let asked = server.join().unwrap();
         assert!(asked[0].contains(r#""logGroupName":"/aws/lambda/f""#) && asked[1].contains(r#""nextToken":"2""#));
     }

@@ -17,7 +17,7 @@ use crate::check;
 use crate::cli::Labels;
 use crate::records::Records;
 use crate::site::Site;
-use phases::{Run, Worked};
+use phases::{Report, Run};
 
 /// How long a batch of some records may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -84,26 +84,22 @@ async fn one(site: &Site, variant: &str, options: &Options, repeat: u32) -> Resu
     let summary = batch::summary(&pipeline, &id, watch, PATIENCE).await?;
     let (whole, seen_at) = (watch.seconds(), SystemClock.now());
     check::summary(&summary, variant, options.count)?;
-    let worked = worked(site, variant, &seen, id.as_str()).await?;
-    Ok(Run::new(&summary, uploaded * 1000.0, uploaded_at, seen_at, whole * 1000.0, worked))
+    let reports = reports(site, variant, &seen, id.as_str()).await?;
+    Ok(Run::new(&summary, uploaded * 1000.0, uploaded_at, seen_at, whole * 1000.0, reports))
 }
 
-/// What the functions worked for a batch, if an emulator's logs say so.
-async fn worked(site: &Site, variant: &str, seen: &Seen, batch: &str) -> Result<Option<Worked>> {
+/// The reports of scatter, process and gather for a batch, if an emulator's logs have them.
+async fn reports(site: &Site, variant: &str, seen: &Seen, batch: &str) -> Result<Option<[Report; 3]>> {
     let (Some(endpoint), Some(started_at)) = (site.endpoint(), seen.started_at) else {
         return Ok(None);
     };
     let functions = site.functions(variant);
-    let mut milliseconds = [0.0; 3];
-    for (stage, total) in ["scatter", "process", "gather"].into_iter().zip(&mut milliseconds) {
+    let mut reports = Vec::new();
+    for stage in ["scatter", "process", "gather"] {
         let Some(function) = functions.get(stage) else {
             return Ok(None);
         };
-        match logs::worked(endpoint, function, started_at, batch).await? {
-            Some(worked) => *total = worked,
-            None => return Ok(None),
-        }
+        reports.extend(logs::report(endpoint, function, started_at, batch).await?);
     }
-    let [scatter, process, gather] = milliseconds;
-    Ok(Some(Worked { scatter, process, gather }))
+    Ok(reports.try_into().ok())
 }

@@ -7,15 +7,13 @@ use fanfold::model::timestamp::Timestamp;
 
 use crate::report::median;
 
-/// What the functions worked for a batch, in milliseconds, as Lambda's reports say it.
+/// What Lambda reports of the invocations of a function for one batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Worked {
-    /// Scatter.
-    pub scatter: f64,
-    /// All invocations of process, which may have run at once.
-    pub process: f64,
-    /// Gather.
-    pub gather: f64,
+pub struct Report {
+    /// How long they took, added up; some may have run at once.
+    pub milliseconds: f64,
+    /// How many they were.
+    pub invocations: usize,
 }
 
 /// A batch's time in milliseconds. What lies between two clocks may be less than nothing.
@@ -23,11 +21,13 @@ pub struct Worked {
 pub struct Run {
     parts: [f64; 6],
     whole: f64,
-    worked: Option<Worked>,
+    reports: Option<[Report; 3]>,
 }
 
 /// The names of the parts in their order.
 const PARTS: [&str; 6] = ["upload", "event", "scatter", "queue + process", "gather", "summary seen"];
+const SCATTER: usize = 2;
+const GATHER: usize = 4;
 
 impl Run {
     /// A run as the summary and the client saw it: how long the upload took and when it ended, when the
@@ -38,7 +38,7 @@ impl Run {
         uploaded_at: Timestamp,
         seen_at: Timestamp,
         whole: f64,
-        worked: Option<Worked>,
+        reports: Option<[Report; 3]>,
     ) -> Self {
         let between = |from: Timestamp, to: Timestamp| (to.0 - from.0) as f64;
         let parts = [
@@ -49,7 +49,21 @@ impl Run {
             between(summary.gather_started_at, summary.finished_at),
             between(summary.finished_at, seen_at),
         ];
-        Self { parts, whole, worked }
+        Self { parts, whole, reports }
+    }
+
+    /// What a report has above the work that the summary shows, on average of scatter and gather.
+    fn around(&self) -> Option<f64> {
+        let [scatter, _, gather] = self.reports?;
+        let reported = scatter.milliseconds + gather.milliseconds;
+        let invocations = (scatter.invocations + gather.invocations) as f64;
+        Some(((reported - self.parts[SCATTER] - self.parts[GATHER]) / invocations).max(0.0))
+    }
+
+    /// The work of process: its reports without what is around scatter and gather.
+    fn process(&self) -> Option<f64> {
+        let [_, process, _] = self.reports?;
+        Some((process.milliseconds - process.invocations as f64 * self.around()?).max(0.0))
     }
 }
 
@@ -73,30 +87,21 @@ pub fn markdown(variants: &[(&str, &[Run])]) -> String {
 /// What of it the functions are.
 fn ours(variants: &[(&str, &[Run])]) -> String {
     let mut text =
-        "| variant | in functions, ms | scatter | process | gather | share of the whole | as told by |\n".to_owned();
+        "| variant | our work, ms | scatter | process | gather | share of the whole | around each in its report |\n"
+            .to_owned();
     text.push_str("|---|---|---|---|---|---|---|\n");
     for (variant, runs) in variants {
-        let reported: Option<Vec<Worked>> = runs.iter().map(|run| run.worked).collect();
-        let (source, [scatter, process, gather]) = match &reported {
-            Some(worked) => ("the functions' reports", medians(worked)),
-            None => ("the summary, without process", [part(runs, 2), f64::NAN, part(runs, 4)]),
-        };
-        let sum = [scatter, process, gather].into_iter().filter(|ms| !ms.is_nan()).sum::<f64>();
+        let part = |part: usize| middle(runs.iter().map(|run| run.parts[part]));
+        let (scatter, gather) = (part(SCATTER), part(GATHER));
+        // Not a number without reports.
+        let process = middle(runs.iter().filter_map(Run::process));
+        let around = middle(runs.iter().filter_map(Run::around));
+        let sum = scatter + gather + if process.is_nan() { 0.0 } else { process };
         let share = 100.0 * sum / middle(runs.iter().map(|run| run.whole));
-        let [scatter, process, gather] = [scatter, process, gather].map(rounded);
-        let sum = rounded(sum);
-        let _ = writeln!(text, "| {variant} | {sum} | {scatter} | {process} | {gather} | {share:.0} % | {source} |");
+        let [sum, scatter, process, gather, around] = [sum, scatter, process, gather, around].map(rounded);
+        let _ = writeln!(text, "| {variant} | {sum} | {scatter} | {process} | {gather} | {share:.0} % | {around} |");
     }
     text
-}
-
-fn medians(worked: &[Worked]) -> [f64; 3] {
-    let of = |stage: fn(&Worked) -> f64| middle(worked.iter().map(stage));
-    [of(|w| w.scatter), of(|w| w.process), of(|w| w.gather)]
-}
-
-fn part(runs: &[Run], part: usize) -> f64 {
-    middle(runs.iter().map(|run| run.parts[part]))
 }
 
 fn ascending(values: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -147,25 +152,34 @@ mod tests {
         }
     }
 
-    fn run(started: i64, worked: Option<Worked>) -> Run {
-        Run::new(&summary(started), 4.5, Timestamp(1000), Timestamp(started + 107), started as f64 - 888.5, worked)
+    fn run(started: i64, reports: Option<[Report; 3]>) -> Run {
+        Run::new(&summary(started), 4.5, Timestamp(1000), Timestamp(started + 107), started as f64 - 888.5, reports)
+    }
+
+    /// Reports of a batch; scatter took 20 ms and gather 30 by the summary.
+    fn reports(process: f64, invocations: usize) -> Option<[Report; 3]> {
+        let report = |milliseconds, invocations| Report { milliseconds, invocations };
+        Some([report(69.0, 1), report(process, invocations), report(81.0, 1)])
     }
 
     #[test]
     fn parts_are_told_by_their_medians() {
-        let worked = |scatter| Some(Worked { scatter, process: 30.0, gather: 31.0 });
-        let runs = [run(1030, worked(20.0)), run(1010, worked(22.0)), run(990, worked(25.0))];
+        let runs = [run(1030, reports(60.0, 1)), run(1010, reports(62.0, 1)), run(990, reports(70.0, 1))];
         let table = markdown(&[("chunked", &runs)]);
         let rows: Vec<&str> = table.lines().filter(|line| line.starts_with("| chunked")).collect();
         assert_eq!(rows[0], "| chunked | 3 | 121.5 | 101.5 to 141.5 | 4.5 | 10.0 | 20.0 | 50.0 | 30.0 | 7.0 |");
-        assert_eq!(rows[1], "| chunked | 83.0 | 22.0 | 30.0 | 31.0 | 68 % | the functions' reports |");
+        assert_eq!(rows[1], "| chunked | 62.0 | 20.0 | 12.0 | 30.0 | 51 % | 50.0 |");
+    }
+
+    #[test]
+    fn what_is_around_a_function_is_taken_off_each_of_its_invocations() {
+        assert_eq!(run(1000, reports(175.0, 3)).process(), Some(25.0));
+        assert_eq!(run(1000, reports(175.0, 4)).process(), Some(0.0));
     }
 
     #[test]
     fn without_reports_the_summary_tells_what_it_can() {
-        let runs = [run(1000, None), run(1000, Some(Worked { scatter: 1.0, process: 1.0, gather: 1.0 }))];
-        let table = markdown(&[("sync", &runs)]);
-        let row = table.lines().last().unwrap();
-        assert_eq!(row, "| sync | 50.0 | 20.0 | – | 30.0 | 45 % | the summary, without process |");
+        let table = markdown(&[("sync", &[run(1000, None), run(1000, None)])]);
+        assert_eq!(table.lines().last().unwrap(), "| sync | 50.0 | 20.0 | – | 30.0 | 45 % | – |");
     }
 }
