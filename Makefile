@@ -91,9 +91,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 # The one that is installed, and what its sanitizers need of a stable compiler.
 CARGO_FUZZ := 0.13.2
 TARPAULIN  := 0.37.5
+INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold report test soak coverage fuzz fmt lint audit logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold flamegraph report test soak coverage fuzz fmt lint audit logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -195,6 +196,14 @@ memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FO
 cold: build ## measure the size of the functions and how long they start, of BOOTSTRAPS or of this build
 	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
 	@$(BIN)/benchmark cold --variant '$(VARIANT)' $(foreach path,$(or $(BOOTSTRAPS),$(BIN)/bootstrap),--bootstrap '$(path)')
+
+flamegraph: start deploy ## sample process of VARIANT at work with perf, draw docs/process.svg
+	@$(need) cargo
+	@command -v perf >/dev/null || { echo "fanfold: perf is missing; install it (Debian, Ubuntu: linux-perf)" >&2; exit 1; }
+	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	@[ -x target/tools/bin/inferno-flamegraph ] || cargo install inferno --locked --version $(INFERNO) \
+	  --no-default-features --features cli --root target/tools --target-dir target/tools/build
+	@benchmark/flamegraph '$(VARIANT)' '$(SCOPE)' $(BIN)/benchmark target/tools/bin
 
 report: ## draw docs/report.svg and .png and write docs/report.md from measurements.csv
 	@$(need) cargo

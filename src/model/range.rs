@@ -34,7 +34,6 @@ impl Range {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// Where its records lie.
-    #[serde(flatten)]
     pub range: Range,
     /// How many they are.
     pub records: u32,
