@@ -94,7 +94,7 @@ fn a_range_of_64_mib_is_left_out() {
     {
         let filler = if head.ends_with('0') { ",0" } else { "x" };
         let (format, columns) = (InputFormat::of_key(name).unwrap(), ["k".to_owned(), "a".to_owned()]);
-        let range = Range { offset: 700, length: HUGE as u64, first: 5, line: 7, column: 9 };
+        let range = Range { offset: 700, length: HUGE as u64, first: 5, line: 7, column: 9, header: 0 };
         let mut entries = Vec::new();
         let decoder = || Decoder::part(format.layout, &columns, &range);
         let end =
