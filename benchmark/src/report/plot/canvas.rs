@@ -37,6 +37,8 @@ pub enum Shape {
     Circle,
     Square,
     Triangle,
+    /// A triangle on its tip.
+    Kite,
     Diamond,
     Cross,
 }
@@ -119,6 +121,9 @@ impl<DB: DrawingBackend> Canvas<DB> {
             }
             Shape::Triangle => {
                 self.fill(&[(x, y - r * 1.2), (x + r * 1.1, y + r * 0.8), (x - r * 1.1, y + r * 0.8)], color, alpha)
+            }
+            Shape::Kite => {
+                self.fill(&[(x, y + r * 1.2), (x + r * 1.1, y - r * 0.8), (x - r * 1.1, y - r * 0.8)], color, alpha)
             }
             Shape::Diamond => {
                 let r = r * 1.25;

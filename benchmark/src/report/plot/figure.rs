@@ -43,7 +43,7 @@ fn look(variant: &str) -> Look {
         "async" => (RGBColor(230, 159, 0), Shape::Triangle, &[12.0, 4.0], 2.2),
         "dynamodb" => (RGBColor(204, 121, 167), Shape::Diamond, &[12.0, 4.0, 3.0, 4.0], 2.2),
         "chunked" => (RGBColor(0, 143, 105), Shape::Circle, &[], 3.4),
-        "ranged" => (RGBColor(213, 94, 0), Shape::Square, &[6.0, 3.0], 3.4),
+        "ranged" => (RGBColor(213, 94, 0), Shape::Kite, &[6.0, 3.0], 3.4),
         "floor" => (RGBColor(60, 60, 60), Shape::Cross, &[3.0, 4.0], 2.2),
         _ => (RGBColor(213, 94, 0), Shape::Diamond, &[7.0, 3.0], 2.2),
     };
