@@ -33,6 +33,13 @@ async fn scatter(pipeline: &LocalPipeline, event: &str) {
     pipeline.queues[0].delete(&delivery.receipt).await.unwrap();
 }
 
+async fn process(pipeline: &LocalPipeline, most: usize) {
+    for delivery in pipeline.queues[1].receive(most).await.unwrap() {
+        assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
+        pipeline.queues[1].delete(&delivery.receipt).await.unwrap();
+    }
+}
+
 async fn run(pipeline: &LocalPipeline, key: &str, body: impl Into<bytes::Bytes>) -> (BatchId, Summary) {
     let (batch, event) = pipeline.upload(key, body);
     send(pipeline, &event).await;
@@ -148,9 +155,7 @@ async fn a_file_that_was_overwritten_and_has_no_versions_fails_its_chunks_clearl
     let (_, event) = pipeline.upload("orders.csv", csv(12));
     let (event, batch) = without_version(&event, &csv(12));
     scatter(&pipeline, &event).await;
-    let first = pipeline.queues[1].receive(1).await.unwrap().remove(0);
-    assert!(matches!(pipeline.handle(1, &first).await, Outcome::Done));
-    pipeline.queues[1].delete(&first.receipt).await.unwrap();
+    process(&pipeline, 1).await;
     pipeline.input.upload("orders.csv", csv(12).replace("i1", "j1"));
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
@@ -169,10 +174,7 @@ async fn a_file_overwritten_after_its_last_chunk_has_no_results_and_says_so() {
     let (_, event) = pipeline.upload("orders.csv", csv(7));
     let (event, batch) = without_version(&event, &csv(7));
     scatter(&pipeline, &event).await;
-    for delivery in pipeline.queues[1].receive(10).await.unwrap() {
-        assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
-        pipeline.queues[1].delete(&delivery.receipt).await.unwrap();
-    }
+    process(&pipeline, 10).await;
     pipeline.input.upload("orders.csv", "gone");
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
@@ -228,10 +230,7 @@ async fn without_results_a_batch_that_succeeds_is_closed_without_reading_its_inp
         let (batch, event) = pipeline.upload("orders.csv", csv(12));
         let (event, batch) = if failed { (event, batch) } else { without_version(&event, &csv(12)) };
         scatter(&pipeline, &event).await;
-        for delivery in pipeline.queues[1].receive(10).await.unwrap() {
-            assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
-            pipeline.queues[1].delete(&delivery.receipt).await.unwrap();
-        }
+        process(&pipeline, 10).await;
         // Nobody would notice now.
         pipeline.input.upload("orders.csv", "gone");
         assert!(pipeline.run().await.unwrap().is_empty());

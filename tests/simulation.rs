@@ -9,6 +9,8 @@
 mod clockwork;
 #[path = "simulation/functions.rs"]
 mod functions;
+#[path = "simulation/hand.rs"]
+mod hand;
 #[path = "simulation/invariant.rs"]
 mod invariant;
 #[path = "simulation/mutation.rs"]
@@ -17,6 +19,8 @@ mod mutation;
 mod plan;
 #[path = "simulation/queue.rs"]
 mod queue;
+#[path = "simulation/state.rs"]
+mod state;
 #[path = "simulation/stores.rs"]
 mod stores;
 #[path = "simulation/world.rs"]
@@ -34,7 +38,8 @@ use fanfold::variant::BUILT_IN;
 use invariant::Broken;
 use mutation::Mutation;
 use plan::Plan;
-use world::{Options, State, World};
+use state::{Options, PARKED, State};
+use world::World;
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
 const SEEDS: u64 = 10_000;
@@ -70,7 +75,7 @@ fn note(reached: &mut Reached, state: &State) {
     let seeds = usize::from;
     add("faults", state.faults as usize);
     add("points at which a function could die", state.points as usize);
-    add("messages parked", state.queues[world::PARKED].messages.len());
+    add("messages parked", state.queues[PARKED].messages.len());
     for batch in invariant::generations(state) {
         let sealing = batch.sealing.as_ref();
         add(batch.state.name(), 1);

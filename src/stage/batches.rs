@@ -296,8 +296,8 @@ impl<S: Stores> Batches<S> {
     }
 
     /// Ends a chunk that can not or must not be processed: all of its records fail for `reason`,
-    /// unless the outcomes were decided before. `claim` is of a chunk that is a range of the input. A chunk whose records are gone ends without any,
-    /// which shows in the batch's total.
+    /// unless the outcomes were decided before. `claim` is of a chunk that is a range of the input. A
+    /// chunk whose records are gone ends without any, which shows in the batch's total.
     ///
     /// # Errors
     /// Those of the stores.

@@ -10,7 +10,7 @@ use crate::stage::ranges::Ranges;
 /// Calls under way at once where a variant works concurrently.
 pub const CONCURRENT: usize = MOST_AT_ONCE as usize;
 /// One call after another.
-const SERIAL: usize = 1;
+pub const SERIAL: usize = 1;
 
 /// What one message is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,12 +15,13 @@ use fanfold::stage::sweep::Sweep;
 use fanfold::stage::{Stage, packs};
 use fanfold::variant::Parts;
 
+use super::hand::Hand;
 use super::plan::Plan;
-use super::stores::{SimChannel, SimStores, Watched};
-use super::world::{
-    Data, Ended, GATHER, GIVE_UP_AFTER, Hand, INPUT, PARKED, PROCESS, Running, SCATTER, STALL_AFTER, SWEEP_TIMEOUT,
-    TIMEOUTS, World,
+use super::state::{
+    Data, GATHER, GIVE_UP_AFTER, INPUT, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
 };
+use super::stores::{SimChannel, SimStores, Watched};
+use super::world::{Ended, Running, World};
 
 /// The stores in the hand of one function.
 struct Stocked {

@@ -18,7 +18,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::plan::{File, Form, Record};
-use super::world::{PARKED, State};
+use super::state::{PARKED, State};
 use fanfold::items::WriteMode;
 
 pub const ENDS: &str = "I1 every batch reaches a final state";

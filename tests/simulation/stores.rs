@@ -25,9 +25,10 @@ use fanfold::tasks::memory::MemoryTasks;
 
 use serde_json::Value;
 
+use super::hand::Hand;
 use super::mutation::{Late, Mutation};
 use super::plan::REFUSED;
-use super::world::{GATHER, Hand, PROCESS};
+use super::state::{GATHER, PROCESS};
 
 /// The stores as one invocation sees them.
 pub struct SimStores;

@@ -13,7 +13,7 @@ use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
-use fanfold::model::range::{self, Claim};
+use fanfold::model::range::Claim;
 use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,8 +33,7 @@ pub struct JournalLedger {
 enum Entry {
     Open(#[serde(with = "OpeningForm")] Opening),
     Mark(BatchId, ChunkIndex, Tally),
-    /// Each claim in two parts: a flattened number can not be read back as serde_json is set up here.
-    Claims(BatchId, u32, Vec<(range::Range, u32)>),
+    Claims(BatchId, u32, Vec<Claim>),
     Size(BatchId, u32, u32),
     Root(BatchId, u32),
     Seal(BatchId, #[serde(with = "SealingForm")] Sealing),
@@ -94,10 +93,7 @@ async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
     match entry {
         Entry::Open(opening) => memory.open(&opening).await.map(|_| ()),
         Entry::Mark(batch, chunk, tally) => memory.mark_leaf(&batch, chunk, tally, now).await.map(|_| ()),
-        Entry::Claims(batch, group, parts) => {
-            let claims: Vec<Claim> = parts.into_iter().map(|(range, records)| Claim { range, records }).collect();
-            memory.put_claims(&batch, group, &claims, now).await
-        }
+        Entry::Claims(batch, group, claims) => memory.put_claims(&batch, group, &claims, now).await,
         Entry::Size(batch, leaf, size) => memory.size_leaf(&batch, leaf, size, now).await.map(|_| ()),
         Entry::Root(batch, leaf) => memory.mark_root(&batch, leaf).await.map(|_| ()),
         Entry::Seal(batch, sealing) => memory.seal(&batch, &sealing).await.map(|_| ()),
@@ -137,8 +133,7 @@ impl Ledger for JournalLedger {
 
     async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
         pause().await;
-        let parts = claims.iter().map(|claim| (claim.range, claim.records)).collect();
-        self.note(&Entry::Claims(batch.clone(), group, parts))?;
+        self.note(&Entry::Claims(batch.clone(), group, claims.to_vec()))?;
         self.memory.put_claims(batch, group, claims, now).await
     }
 
@@ -252,7 +247,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let id = BatchId::parse("a-0123456789ab").unwrap();
-        let range = range::Range { offset: 1 << 40, length: 9, first: 3, line: 4, column: 1, header: 7 };
+        let range =
+            fanfold::model::range::Range { offset: 1 << 40, length: 9, first: 3, line: 4, column: 1, header: 7 };
         let claims = [Claim { range, records: 5 }; 3];
         let first = JournalLedger::open(&path).await.unwrap();
         written(&first, &id, &claims).await;

@@ -1,0 +1,150 @@
+//! What a function has in its hand while it runs: every call to a store passes through it, and may
+//! be slow, fail before or after its effect, or be the function's last.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use fanfold::channel::Outgoing;
+use fanfold::faults::fault;
+use fanfold::model::error::Result;
+use fanfold::model::ids::BatchId;
+use fanfold::model::message::GatherMessage;
+use fanfold::model::progress::{Batch, Tally};
+
+use super::clockwork::{Alarm, Event, Waiting};
+use super::invariant;
+use super::mutation::{Late, Mutation};
+use super::state::State;
+
+/// A function's hold on the world: its clock, and what goes wrong with its calls.
+#[derive(Clone)]
+pub struct Hand {
+    pub state: Arc<Mutex<State>>,
+    pub task: u64,
+    /// Whether it dies of what it writes now.
+    pub doomed: Arc<AtomicBool>,
+}
+
+impl Hand {
+    pub fn world<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
+        act(&mut self.state.lock().unwrap())
+    }
+
+    pub async fn enter(&self, call: &'static str) -> Result<()> {
+        let alarm = Arc::new(Alarm::default());
+        let point = self.world(|state| {
+            state.points += 1;
+            let slow = state.happens(state.plan.chaos.slow);
+            let milliseconds = if slow { state.rng.i64(1_000..200_000) } else { state.rng.i64(1..50) };
+            state.after(milliseconds, Event::Wake(alarm.clone()));
+            state.points
+        });
+        Waiting(alarm).await;
+        if self.dies(call, point) {
+            std::future::pending::<()>().await;
+        }
+        self.world(|state| {
+            state.catch_up(self.task);
+            if state.is_out(call) {
+                state.tell(|| format!("function {} {call} is OUT of order", self.task));
+                return Err(fault(call));
+            }
+            if state.happens(state.plan.chaos.before) {
+                state.tell(|| format!("function {} {call} FAILS before its effect", self.task));
+                return Err(fault(call));
+            }
+            state.tell(|| format!("function {} {call}", self.task));
+            Ok(())
+        })
+    }
+
+    pub async fn leave(&self, call: &'static str) -> Result<()> {
+        let point = self.world(|state| {
+            state.points += 1;
+            state.points
+        });
+        if self.dies(call, point) {
+            std::future::pending::<()>().await;
+        }
+        self.world(|state| {
+            if state.happens(state.plan.chaos.after) {
+                state.tell(|| format!("function {} {call} FAILS after its effect", self.task));
+                return Err(fault(call));
+            }
+            Ok(())
+        })
+    }
+
+    /// Lets the function die at a call, if that is to be.
+    fn dies(&self, call: &'static str, point: u32) -> bool {
+        self.world(|state| {
+            let poisoned = self.doomed.load(Ordering::Relaxed) && call == "items.write";
+            let dies = poisoned || state.options.crash == Some(point) || state.happens(state.plan.chaos.death);
+            if dies {
+                state.tell(|| format!("function {} DIES at {call}, point {point}", self.task));
+                state.dying.insert(self.task);
+            }
+            dies
+        })
+    }
+
+    pub fn cut(&self, call: &'static str, many: usize) -> Option<usize> {
+        self.world(|state| {
+            let cut = many > 0 && state.happens(state.plan.chaos.midway);
+            cut.then(|| {
+                state.tell(|| format!("function {} {call} FAILS midway", self.task));
+                state.rng.usize(..many)
+            })
+        })
+    }
+
+    pub fn has(&self, mutation: Mutation) -> bool {
+        self.world(|state| state.options.mutation == Some(mutation))
+    }
+
+    pub fn send(&self, queue: usize, message: Outgoing) {
+        self.world(|state| state.send(queue, message));
+    }
+
+    pub fn put_off(&self, late: impl IntoIterator<Item = Late>) {
+        self.world(|state| state.late.entry(self.task).or_default().0.extend(late));
+    }
+
+    /// Lets what was put off happen with the function's next call.
+    pub fn catch_up_after(&self, mutations: &[Mutation]) {
+        self.world(|state| {
+            if state.options.mutation.is_some_and(|mutation| mutations.contains(&mutation))
+                && let Some(late) = state.late.get_mut(&self.task)
+            {
+                late.1 = true;
+            }
+        });
+    }
+
+    pub fn count(&self, batch: &BatchId, leaf: u32, tally: Tally) -> (u32, Tally) {
+        self.world(|state| {
+            let count = state.counts.entry((batch.clone(), leaf)).or_default();
+            *count = (count.0 + 1, count.1 + tally);
+            *count
+        })
+    }
+
+    pub fn watch_announcement(&self, messages: &[Outgoing]) {
+        for message in messages {
+            let id = GatherMessage::parse(&message.body).unwrap().batch_id;
+            self.world(|state| invariant::at_announcement(state, &id));
+        }
+    }
+
+    pub fn watch_taking(&self, id: &BatchId) {
+        self.world(|state| invariant::outputs_stayed(state, id));
+    }
+
+    pub fn watch_closing(&self, batch: &Batch) {
+        self.world(|state| {
+            state.tell(|| format!("batch {} is {}", batch.opening.id, batch.state.name()));
+            invariant::at_closing(state, batch);
+            state.redrive(batch);
+        });
+    }
+}

@@ -1,0 +1,306 @@
+//! What changes while the simulation runs: the queues, the data, and what went wrong so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fanfold::blob::memory::MemoryBlob;
+use fanfold::channel::{Delivery, Outgoing};
+use fanfold::codec::s3_event::{Notice, parse};
+use fanfold::items::Items;
+use fanfold::items::memory::MemoryItems;
+use fanfold::ledger::memory::MemoryLedger;
+use fanfold::ledger::{LastFailure, Ledger, Part};
+use fanfold::model::calls::StageCalls;
+use fanfold::model::ids::BatchId;
+use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
+use fanfold::model::progress::{Batch, Tally};
+use fanfold::model::timestamp::Timestamp;
+use fanfold::stage::{Outcome, Subject};
+use fanfold::tasks::memory::MemoryTasks;
+use fastrand::Rng;
+use futures::FutureExt;
+
+use super::clockwork::{BEGIN, Clockwork, Event};
+use super::invariant::Broken;
+use super::mutation::{Late, Mutation};
+use super::plan::Plan;
+use super::queue::{Message, Queue};
+
+pub const INPUT: &str = "input";
+pub const SCATTER: usize = 0;
+pub const PROCESS: usize = 1;
+pub const GATHER: usize = 2;
+const DEAD: usize = 3;
+pub const PARKED: usize = 6;
+pub const QUEUES: usize = 7;
+/// Seconds that a function may take, by the queue that feeds it.
+pub const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0];
+pub const SWEEP_TIMEOUT: i64 = 300;
+pub const STALL_AFTER: i64 = 900;
+pub const GIVE_UP_AFTER: i64 = 24 * 3600;
+const RECEIVES: u32 = 5;
+
+/// What may be done to a plan.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    pub mutation: Option<Mutation>,
+    /// Where exactly a function is to die: the number of a point before or after a call's effect.
+    pub crash: Option<u32>,
+    /// Fewer faults than the plan has.
+    pub most_faults: Option<u32>,
+    pub traced: bool,
+}
+
+/// The data of a deployment.
+#[derive(Clone, Default)]
+pub struct Data {
+    pub input: MemoryBlob,
+    pub work: MemoryBlob,
+    pub output: MemoryBlob,
+    pub items: MemoryItems,
+    pub tasks: MemoryTasks,
+    pub ledger: MemoryLedger,
+}
+
+/// What changes while the simulation runs.
+pub struct State {
+    pub plan: Plan,
+    pub options: Options,
+    pub data: Data,
+    pub clockwork: Clockwork,
+    pub rng: Rng,
+    pub queues: Vec<Queue>,
+    /// The batches by the number of their file.
+    pub batches: Vec<BatchId>,
+    pub faults: u32,
+    /// Points at which a function could have died: one before and one after each call's effect.
+    pub points: u32,
+    /// Batches of which something was buried, stopped or sealed by force.
+    pub hurt: BTreeSet<BatchId>,
+    /// What the outputs of a batch were when it was closed: generation, and versions by key.
+    pub closed: BTreeMap<BatchId, (u32, Vec<usize>)>,
+    pub broken: Option<Broken>,
+    pub trace: Vec<String>,
+    pub dying: BTreeSet<u64>,
+    pub late: BTreeMap<u64, (Vec<Late>, bool)>,
+    pub counts: BTreeMap<(BatchId, u32), (u32, Tally)>,
+}
+
+impl State {
+    pub fn new(plan: Plan, options: Options) -> Self {
+        let data = Data { items: MemoryItems::in_mode(plan.mode), ..Data::default() };
+        Self {
+            rng: Rng::with_seed(plan.seed ^ 0x5eed),
+            plan,
+            options,
+            data,
+            clockwork: Clockwork::new(),
+            queues: (0..QUEUES).map(|_| Queue::default()).collect(),
+            batches: Vec::new(),
+            faults: 0,
+            points: 0,
+            hurt: BTreeSet::new(),
+            closed: BTreeMap::new(),
+            broken: None,
+            trace: Vec::new(),
+            dying: BTreeSet::new(),
+            late: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    pub fn tell(&mut self, words: impl FnOnce() -> String) {
+        if self.options.traced {
+            let line = format!("{:>9} ms  {}", self.clockwork.now - BEGIN, words());
+            self.trace.push(line);
+        }
+    }
+
+    pub fn breaks(&mut self, broken: Broken) {
+        self.tell(|| format!("BROKEN {broken}"));
+        self.broken.get_or_insert(broken);
+    }
+
+    /// Whether something goes wrong that goes wrong so many times in ten thousand.
+    pub fn happens(&mut self, often: u32) -> bool {
+        let most = self.options.most_faults.unwrap_or(self.plan.chaos.most);
+        let happens = self.rng.u32(..10_000) < often && self.faults < most;
+        self.faults += u32::from(happens);
+        happens
+    }
+
+    pub fn is_out(&self, call: &str) -> bool {
+        let passed = self.clockwork.now - BEGIN;
+        self.plan.outage.is_some_and(|(out, until)| out == call && passed < until)
+    }
+
+    pub fn poll_later(&mut self, queue: usize, at: i64) {
+        let jitter = self.rng.i64(0..20);
+        let tie = self.rng.u32(..);
+        self.clockwork.at(at + jitter, tie, Event::Poll(queue));
+    }
+
+    pub fn after(&mut self, milliseconds: i64, event: Event) {
+        let (at, tie) = (self.clockwork.now + milliseconds, self.rng.u32(..));
+        self.clockwork.at(at, tie, event);
+    }
+
+    pub fn send(&mut self, queue: usize, message: Outgoing) {
+        let delay = self.rng.i64(0..200);
+        let now = self.clockwork.now;
+        self.tell(|| format!("queue {queue} <- {}", message.body));
+        let sent = self.queues[queue].send(message.body, message.group, now, delay);
+        if sent && TIMEOUTS[queue] > 0 {
+            self.poll_later(queue, now + delay);
+        }
+    }
+
+    pub fn redrive(&mut self, batch: &Batch) {
+        let id = &batch.opening.id;
+        let failed = batch.tally.is_some_and(|tally| tally.failed > 0);
+        if failed && id.generation() < self.plan.redrives {
+            let body = to_body(&RedriveMessage::new(id.in_generation(id.generation() + 1)));
+            for _ in 0..1 + self.rng.u32(..2) {
+                self.send(SCATTER, Outgoing::new(body.clone()));
+            }
+        }
+    }
+
+    /// Lets what a function put off happen.
+    pub fn catch_up(&mut self, task: u64) {
+        let due = self.late.get(&task).is_some_and(|(_, due)| *due);
+        if due {
+            self.flush(task);
+        }
+    }
+
+    pub fn flush(&mut self, task: u64) {
+        for late in self.late.remove(&task).unwrap_or_default().0 {
+            match late {
+                Late::Items(items) => {
+                    self.data.items.write(&items).now_or_never();
+                }
+                Late::Object(key, body) => {
+                    self.data.work.upload(&key, body);
+                }
+                Late::Message(queue, message) => self.send(queue, message),
+            }
+        }
+    }
+
+    /// What becomes of a message that a function worked on.
+    pub fn conclude(&mut self, id: u64, queue: usize, message: u64, outcome: &Outcome, subject: Option<Subject>) {
+        self.tell(|| format!("function {id} ends: {outcome:?}"));
+        let pause = match outcome {
+            Outcome::Done | Outcome::Discarded(_) => {
+                let often = self.plan.chaos.unacknowledged;
+                if !self.happens(often) {
+                    self.queues[queue].delete(message);
+                    let now = self.clockwork.now;
+                    // The next one of its group waited for that.
+                    self.poll_later(queue, now);
+                    return;
+                }
+                self.tell(|| format!("queue {queue} message {message} COMES AGAIN although it was done"));
+                1_000
+            }
+            // A function that several queues feed releases nothing: the visibility timeout has to end.
+            Outcome::Rejected(_) | Outcome::Retry(_) if queue >= DEAD => return,
+            Outcome::Rejected(_) => 0,
+            Outcome::Retry(_) => 5_000,
+            Outcome::Later(at, _) => at.0 - self.clockwork.now,
+        };
+        let now = self.clockwork.now;
+        let Some(kept) = self.queues[queue].get(message) else {
+            return;
+        };
+        kept.visible_at = now + pause;
+        let attempt = kept.receives;
+        if let (Outcome::Rejected(error) | Outcome::Retry(error), Some(subject)) = (outcome, subject) {
+            let failure = LastFailure { attempt, message: error.to_string() };
+            let (ledger, calls) = (self.data.ledger.clone(), StageCalls { messages: 1, ..StageCalls::default() });
+            ledger.note_failure(&subject.batch, subject.part, &failure, Timestamp(now)).now_or_never();
+            ledger.add_calls(&subject.batch, "process", &calls, Timestamp(now)).now_or_never();
+            ledger.read_calls(&subject.batch).now_or_never();
+        }
+        self.poll_later(queue, now + pause);
+    }
+
+    /// A message for a function, if there is one that can be delivered.
+    pub fn receive(&mut self, queue: usize, function: u64) -> Option<(u64, Delivery)> {
+        let now = self.clockwork.now;
+        let visible = self.queues[queue].visible(now);
+        if visible.is_empty() {
+            return None;
+        }
+        let at = visible[self.rng.usize(..visible.len())];
+        let often = self.plan.chaos.twice;
+        let twice = self.happens(often);
+        let early = self.rng.i64(1..5_000);
+        let message = &mut self.queues[queue].messages[at];
+        message.receives += 1;
+        if message.receives > RECEIVES && queue < DEAD {
+            let message = self.queues[queue].messages.remove(at);
+            self.tell(|| format!("queue {queue} GIVES UP {}", message.body));
+            self.give_up(queue, message);
+            return None;
+        }
+        let visibility = if twice { early } else { 6 * TIMEOUTS[queue] * 1000 };
+        message.visible_at = now + visibility;
+        let (id, body, attempt) = (message.id, message.body.clone(), message.receives);
+        self.poll_later(queue, now + visibility);
+        if visible.len() > 1 {
+            self.poll_later(queue, now);
+        }
+        self.tell(|| format!("queue {queue} -> function {function}, attempt {attempt}: {body}"));
+        Some((
+            id,
+            Delivery { id: format!("q{queue}m{id}"), receipt: format!("q{queue}m{id}-{attempt}"), body, attempt },
+        ))
+    }
+
+    /// Whether a message is of a chunk that no function survives.
+    pub fn is_poison(&self, body: &str) -> bool {
+        let Ok(message) = ProcessMessage::parse(body) else {
+            return false;
+        };
+        let file = self.batches.iter().position(|id| *id == message.batch_id);
+        file.is_some_and(|file| self.plan.files[file].poison == Some(message.chunk.get()))
+    }
+
+    /// Whether nothing more can happen that matters: nothing runs, nothing waits, all is closed.
+    pub fn is_settled(&self, idle: bool) -> bool {
+        let uploaded = self.batches.len() == self.plan.files.len();
+        let empty = self.queues[..PARKED].iter().all(|queue| queue.messages.is_empty());
+        idle && uploaded && empty && self.all_closed()
+    }
+
+    pub fn all_closed(&self) -> bool {
+        let open = self.data.ledger.open_batches(None).now_or_never();
+        open.is_some_and(|open| open.is_ok_and(|open| open.is_empty()))
+    }
+
+    fn give_up(&mut self, queue: usize, message: Message) {
+        let now = self.clockwork.now;
+        if let Some((batch, _)) = subject_of(queue, &message.body) {
+            self.hurt.insert(batch.in_generation(0));
+        }
+        self.queues[DEAD + queue].bury(message, now);
+        self.poll_later(queue, now);
+        self.poll_later(DEAD + queue, now);
+    }
+}
+
+fn subject_of(queue: usize, body: &str) -> Option<(BatchId, Part)> {
+    match queue % DEAD {
+        SCATTER => {
+            let redrive = RedriveMessage::parse(body).ok().map(|message| message.redrive);
+            let created = || match parse(body).ok()?.pop()? {
+                Notice::Created(created) => Some(created.batch()),
+                Notice::Nothing(_) => None,
+            };
+            Some((redrive.or_else(created)?, Part::Scatter))
+        }
+        PROCESS => ProcessMessage::parse(body).ok().map(|m| (m.batch_id, Part::Chunk(m.chunk))),
+        _ => GatherMessage::parse(body).ok().map(|m| (m.batch_id, Part::Gather)),
+    }
+}
