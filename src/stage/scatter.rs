@@ -6,7 +6,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::batches::Batches;
 use super::outcomes::Outcomes;
-use super::splitter::{Chunk, Cut, End, RangeSplitter, Redrive, Splitter};
+use super::splitter::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
 use super::{Clock, Outcome, Stage, Stores, Subject, claim_check};
 use crate::blob::{Pin, sections};
 use crate::channel::{Channel, Delivery, Outgoing};
@@ -119,17 +119,10 @@ impl<S: Stores> Scatter<S> {
         let most = self.batches.condition.most_chunks();
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if opening.ranged {
-            let splitter = RangeSplitter::new(body, format.layout, &self.key_field, chunk_size, most);
-            let next = |mut splitter: RangeSplitter<'a>| async move {
-                Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
-            };
-            return stream::try_unfold(splitter, next).boxed();
+            RangeSplitter::new(body, format.layout, &self.key_field, chunk_size, most).stream()
+        } else {
+            Splitter::new(body, format, &self.key_field, chunk_size, most).stream()
         }
-        let splitter = Splitter::new(body, format, &self.key_field, chunk_size, most);
-        let next = |mut splitter: Splitter<'a>| async move {
-            Ok::<_, Error>(splitter.next().await?.map(|cut| (cut, splitter)))
-        };
-        stream::try_unfold(splitter, next).boxed()
     }
 
     /// Scatters what failed in the generations before this one, or says why there is nothing to do.
@@ -158,12 +151,7 @@ impl<S: Stores> Scatter<S> {
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
         let cuts = Redrive::new(outcomes, chunk_size, self.batches.condition.most_chunks(), columns);
-        let cuts =
-            stream::try_unfold(
-                cuts,
-                |mut cuts| async move { Ok::<_, Error>(cuts.next().await?.map(|cut| (cut, cuts))) },
-            );
-        self.run(&batch.opening, cuts.boxed()).await?;
+        self.run(&batch.opening, cuts.stream()).await?;
         Ok(Outcome::Done)
     }
 

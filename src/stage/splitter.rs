@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use futures::stream::{BoxStream, StreamExt};
+use futures::stream::{self, BoxStream, StreamExt};
 
 use super::outcomes::Outcomes;
 use crate::codec::Decoder;
@@ -56,6 +56,23 @@ pub struct End {
     pub fault: Option<Fault>,
 }
 
+/// Cuts what a batch is made of.
+pub trait Cutter: Send + Sized {
+    /// The next cut; none after the end.
+    ///
+    /// # Errors
+    /// Those of what is cut.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Cut>>> + Send;
+
+    /// All cuts.
+    fn stream<'a>(self) -> BoxStream<'a, Result<Cut>>
+    where
+        Self: 'a,
+    {
+        stream::try_unfold(self, |mut cutter| async move { Ok(cutter.next().await?.map(|cut| (cut, cutter))) }).boxed()
+    }
+}
+
 /// Cuts one input.
 pub struct Splitter<'a> {
     body: BoxStream<'a, Result<Bytes>>,
@@ -102,32 +119,6 @@ impl<'a> Splitter<'a> {
         }
     }
 
-    /// The next cut; none after the end.
-    ///
-    /// # Errors
-    /// Those of the stream.
-    pub async fn next(&mut self) -> Result<Option<Cut>> {
-        while !self.at_end && self.waiting.len() < self.chunk_size && self.weight < CHUNK_BYTES {
-            self.read().await?;
-        }
-        if !self.waiting.is_empty() {
-            if self.chunks < self.most_chunks {
-                return self.cut().map(|chunk| Some(Cut::Chunk(chunk)));
-            }
-            self.waiting.clear();
-            self.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks(self.most_chunks)));
-        }
-        if std::mem::replace(&mut self.finished, true) {
-            return Ok(None);
-        }
-        Ok(Some(Cut::End(End {
-            records: self.records,
-            chunks: self.chunks,
-            columns: self.decoder.columns().map(<[String]>::to_vec),
-            fault: self.fault.take(),
-        })))
-    }
-
     async fn read(&mut self) -> Result<()> {
         // A stream may hold empty pieces before its end.
         while self.piece.is_empty() {
@@ -171,6 +162,30 @@ impl<'a> Splitter<'a> {
     }
 }
 
+impl Cutter for Splitter<'_> {
+    async fn next(&mut self) -> Result<Option<Cut>> {
+        while !self.at_end && self.waiting.len() < self.chunk_size && self.weight < CHUNK_BYTES {
+            self.read().await?;
+        }
+        if !self.waiting.is_empty() {
+            if self.chunks < self.most_chunks {
+                return self.cut().map(|chunk| Some(Cut::Chunk(chunk)));
+            }
+            self.waiting.clear();
+            self.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks(self.most_chunks)));
+        }
+        if std::mem::replace(&mut self.finished, true) {
+            return Ok(None);
+        }
+        Ok(Some(Cut::End(End {
+            records: self.records,
+            chunks: self.chunks,
+            columns: self.decoder.columns().map(<[String]>::to_vec),
+            fault: self.fault.take(),
+        })))
+    }
+}
+
 /// Finds the chunks of an input that is not gzipped, and makes no copy of them.
 pub struct RangeSplitter<'a> {
     body: BoxStream<'a, Result<Bytes>>,
@@ -194,12 +209,10 @@ impl<'a> RangeSplitter<'a> {
         let end = Some(End { records: 0, chunks: 0, columns: None, fault: None });
         Self { body, scanner, found: VecDeque::new(), most_chunks, at_end: false, end }
     }
+}
 
-    /// The next cut; none after the end.
-    ///
-    /// # Errors
-    /// Those of the stream.
-    pub async fn next(&mut self) -> Result<Option<Cut>> {
+impl Cutter for RangeSplitter<'_> {
+    async fn next(&mut self) -> Result<Option<Cut>> {
         while self.found.is_empty() && !self.at_end {
             let mut found = Vec::new();
             let scanned = match self.body.next().await.transpose()? {
@@ -251,11 +264,21 @@ impl<'a> Redrive<'a> {
         Self { outcomes, next: None, chunk_size: chunk_size.max(1), most_chunks, end }
     }
 
-    /// The next cut; none after the end.
-    ///
-    /// # Errors
-    /// Those of the stores.
-    pub async fn next(&mut self) -> Result<Option<Cut>> {
+    async fn failed(&mut self) -> Result<Option<Entry>> {
+        if let Some(entry) = self.next.take() {
+            return Ok(Some(entry));
+        }
+        while let Some(outcome) = self.outcomes.next().await? {
+            if !outcome.response.success {
+                return Ok(Some(outcome.into_entry()));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Cutter for Redrive<'_> {
+    async fn next(&mut self) -> Result<Option<Cut>> {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(entry) = self.failed().await? {
             let full = entries.len() == self.chunk_size || bytes + entry.weight() > CHUNK_BYTES;
@@ -276,18 +299,6 @@ impl<'a> Redrive<'a> {
         end.chunks += 1;
         end.records += entries.len() as u64;
         Ok(Some(Cut::Chunk(Chunk { index, entries })))
-    }
-
-    async fn failed(&mut self) -> Result<Option<Entry>> {
-        if let Some(entry) = self.next.take() {
-            return Ok(Some(entry));
-        }
-        while let Some(outcome) = self.outcomes.next().await? {
-            if !outcome.response.success {
-                return Ok(Some(outcome.into_entry()));
-            }
-        }
-        Ok(None)
     }
 }
 

@@ -80,32 +80,6 @@ pub fn running_parity(mut bits: u64) -> u64 {
     bits
 }
 
-/// Whether some bytes are UTF-8. If not, they may be nevertheless: characters that need a look at
-/// which byte comes second, such as emoji, are left to the standard library, whose loop is slower.
-pub fn is_surely_text(bytes: &[u8]) -> bool {
-    if bytes.is_ascii() {
-        return true;
-    }
-    let ([first, second, ..], [.., last_but_one, last]) = (bytes, bytes) else {
-        return false;
-    };
-    let whole = !continues(*first) && continues(*second) == (*first >= 0xC0) && *last_but_one < 0xE0 && *last < 0xC0;
-    let triples = bytes.iter().zip(&bytes[1..]).zip(&bytes[2..]);
-    let wrong = triples.fold(unsure(*first) | unsure(*second), |wrong, ((two_before, before), byte)| {
-        wrong | unsure(*byte) | (continues(*byte) != ((*before >= 0xC0) | (*two_before >= 0xE0)))
-    });
-    whole && !wrong
-}
-
-fn continues(byte: u8) -> bool {
-    byte & 0xC0 == 0x80
-}
-
-/// No `||` here: a vector has no use for what it could leave out.
-fn unsure(byte: u8) -> bool {
-    (byte & 0xFE == 0xC0) | (byte == 0xE0) | (byte == 0xED) | (byte >= 0xF0)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -130,35 +104,6 @@ mod tests {
         fn parity_runs_from_quote_to_quote(bits: u64) {
             let parity = (0..64).map(|n| u64::from((bits << (63 - n)).count_ones() % 2) << n).sum::<u64>();
             prop_assert_eq!(running_parity(bits), parity);
-        }
-
-        #[test]
-        fn what_is_surely_text_is_text(
-            parts in proptest::collection::vec(select(vec![
-                &b"some ascii"[..], b"x", b"\xc3\xbc", b"\xe6\xbc\xa2", b"\xed\x95\x9c", b"\xe0\xa4\xb9", b"\xf0\x9f\x8d\xb5",
-                b"\xef\xbb\xbf", b"\xff", b"\xc3", b"\xe6\xbc", b"\xbc", b"\xc0\x80", b"\xed\xa0\x80", b"\xe0\x80\x80",
-            ]), 0..12),
-            tame in proptest::collection::vec(select(vec!["plain", "ü", "漢", "€", "é"]), 2..60),
-        ) {
-            let bytes = parts.concat();
-            prop_assert!(!is_surely_text(&bytes) || std::str::from_utf8(&bytes).is_ok());
-            let text = tame.concat();
-            for cut in 2..=text.len() {
-                prop_assert_eq!(is_surely_text(&text.as_bytes()[..cut]), text.is_char_boundary(cut));
-            }
-        }
-    }
-
-    #[test]
-    fn any_three_bytes_that_are_surely_text_are_text() {
-        for first in 0..=u8::MAX {
-            for second in 0..=u8::MAX {
-                for third in [0, b'a', 0x7F, 0x80, 0x9F, 0xA0, 0xBF, 0xC0, 0xC2, 0xE1, 0xF4, 0xFF] {
-                    for bytes in [&[first, second, third][..], &[first, second]] {
-                        assert!(!is_surely_text(bytes) || std::str::from_utf8(bytes).is_ok(), "{bytes:?}");
-                    }
-                }
-            }
         }
     }
 }

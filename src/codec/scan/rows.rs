@@ -1,7 +1,8 @@
 //! Rows of text. Those that lie in one piece, which are nearly all, are only looked at for their
 //! ends; the others, and those that may not be what they seem, are read as a decoder reads them.
 
-use super::bits::is_surely_text;
+use simdutf8::compat::from_utf8;
+
 use super::{Chunks, Place};
 use crate::model::range::Claim;
 use crate::model::summary::Fault;
@@ -181,19 +182,12 @@ impl Piece<'_> {
 
     fn validate(&mut self, end: usize) -> bool {
         while self.valid < end {
-            let mut stop = self.bytes.len().min(self.valid + BLOCK);
-            // A block that ends within a character would not seem to be text.
-            while stop > self.valid + BLOCK - 3 && self.bytes.get(stop).is_some_and(|byte| byte & 0xC0 == 0x80) {
-                stop -= 1;
-            }
-            let block = &self.bytes[self.valid..stop];
-            self.valid += match is_surely_text(block) {
-                true => block.len(),
-                false => match std::str::from_utf8(block) {
-                    Ok(text) => text.len(),
-                    Err(error) if error.valid_up_to() == 0 => return false,
-                    Err(error) => error.valid_up_to(),
-                },
+            let block = &self.bytes[self.valid..self.bytes.len().min(self.valid + BLOCK)];
+            self.valid += match from_utf8(block) {
+                Ok(text) => text.len(),
+                Err(error) if error.valid_up_to() == 0 => return false,
+                // A block may end within a character, with which the next one begins.
+                Err(error) => error.valid_up_to(),
             };
         }
         true
