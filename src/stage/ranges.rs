@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use tokio::sync::OnceCell;
 
 use super::splitter::PIECE;
 use crate::blob::{Blob, Body, Pin, Section, sections};
@@ -28,8 +29,8 @@ pub struct Ranges<B> {
 struct Known {
     batch: BatchId,
     input: InputRef,
-    /// The columns of a CSV file, once they were read.
-    columns: Option<Arc<[String]>>,
+    /// The columns of a CSV file, which are read once, however many chunks ask for them.
+    columns: Arc<OnceCell<Arc<[String]>>>,
 }
 
 /// What became of the records of a range.
@@ -55,7 +56,7 @@ impl<B: Blob> Ranges<B> {
     pub fn learn(&self, opening: &Opening) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if known.as_ref().is_none_or(|known| known.batch != opening.id) {
-            *known = Some(Known { batch: opening.id.clone(), input: opening.input.clone(), columns: None });
+            *known = Some(Known { batch: opening.id.clone(), input: opening.input.clone(), columns: Arc::default() });
         }
     }
 
@@ -117,20 +118,19 @@ impl<B: Blob> Ranges<B> {
         if range.header == 0 {
             return Ok(Some(Arc::new([])));
         }
-        if let Some(columns) = self.recall(batch).and_then(|known| known.columns) {
-            return Ok(Some(columns));
+        let columns = self.recall(batch).map(|known| known.columns).unwrap_or_default();
+        let read = columns.get_or_try_init(|| async {
+            let body = self.open(input, 0..range.header).await.map_err(Some)?.ok_or(None)?;
+            let head: Vec<Bytes> = body.try_collect().await?;
+            let columns = crate::codec::csv::columns_of(&head.concat());
+            let columns = columns.ok_or_else(|| Error::internal("the header is not one any more"))?;
+            Ok::<_, Option<Error>>(columns.into())
+        });
+        match read.await {
+            Ok(columns) => Ok(Some(columns.clone())),
+            Err(None) => Ok(None),
+            Err(Some(error)) => Err(error),
         }
-        let Some(body) = self.open(input, 0..range.header).await? else {
-            return Ok(None);
-        };
-        let head: Vec<Bytes> = body.try_collect().await?;
-        let columns = crate::codec::csv::columns_of(&head.concat());
-        let columns: Arc<[String]> = columns.ok_or_else(|| Error::internal("the header is not one any more"))?.into();
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = known.as_mut().filter(|known| known.batch == *batch) {
-            known.columns = Some(columns.clone());
-        }
-        Ok(Some(columns))
     }
 
     /// The records of a batch from its first range on, up to the one of index `end`; `None` if the
