@@ -103,7 +103,7 @@ fn processes(functions: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn functions_that_are_killed_cost_time_and_nothing_else() {
-    // Scatter of `ranged` is done before the first chunk is: killed, it would only hold up another test.
+    // Scatter of `ranged` has long sent its claim checks by then: killed, it would only hold up another test.
     join!(kill("dynamodb", "dynamodb-"), kill("ranged", "ranged-process"));
 }
 

@@ -213,6 +213,8 @@ impl Ledger for JournalLedger {
 
 #[cfg(test)]
 mod tests {
+    use fanfold::model::range::Range;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp(1_700_000_000_123);
@@ -247,8 +249,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal");
         let id = BatchId::parse("a-0123456789ab").unwrap();
-        let range =
-            fanfold::model::range::Range { offset: 1 << 40, length: 9, first: 3, line: 4, column: 1, header: 7 };
+        let range = Range { offset: 1 << 40, length: 9, first: 3, line: 4, column: 1, header: 7 };
         let claims = [Claim { range, records: 5 }; 3];
         let first = JournalLedger::open(&path).await.unwrap();
         written(&first, &id, &claims).await;
