@@ -2,18 +2,27 @@
 #![cfg(feature = "ranged")]
 
 use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fanfold::blob::memory::MemoryBlob;
 use fanfold::channel::{Channel, Outgoing};
+use fanfold::faults::{Faults, Faulty};
 use fanfold::ledger::Ledger;
+use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
-use fanfold::model::progress::BatchState;
-use fanfold::model::summary::Summary;
+use fanfold::model::progress::{BatchState, Opening};
+use fanfold::model::range::{Claim, Range};
+use fanfold::model::summary::{InputRef, Summary};
+use fanfold::model::timestamp::Timestamp;
 use fanfold::runtime::local::LocalPipeline;
 use fanfold::stage::Outcome;
 use fanfold::stage::gather::Results;
+use fanfold::stage::ranges::{Ranges, Read};
 use fanfold::variant::{BUILT_IN, Variant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::future::try_join3;
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
 
@@ -243,4 +252,54 @@ async fn without_results_a_batch_that_succeeds_is_closed_without_reading_its_inp
         assert_eq!(output(&pipeline, &batch, "failed.csv").is_some(), failed);
         assert_eq!(summary.failures[0].index, 7);
     }
+}
+
+/// Nothing fails: reads are counted, and let others go on meanwhile.
+#[derive(Clone, Default)]
+struct Reads(Arc<AtomicUsize>);
+
+impl Faults for Reads {
+    async fn before(&self, call: &'static str) -> Result<()> {
+        self.0.fetch_add(usize::from(call == "blob.get_range"), Ordering::Relaxed);
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn after(&self, _: &'static str) -> Result<()> {
+        Ok(())
+    }
+
+    fn midway(&self, _: &'static str, _: usize) -> Option<usize> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn the_header_is_read_once_by_chunks_beside_each_other() {
+    let (blob, reads) = (MemoryBlob::default(), Reads::default());
+    let version_id = Some(blob.upload("a.csv", "k,n\n1,a\n2,b\n3,c\n"));
+    let (bucket, key, format) = ("input".to_owned(), "a.csv".to_owned(), Some("csv".to_owned()));
+    let input = InputRef { bucket, key, version_id, e_tag: None, bytes: 16, format };
+    let id = BatchId::parse("a-0123456789ab").unwrap();
+    let ranges = Ranges::new(Faulty::new(blob, reads.clone()));
+    ranges.learn(&Opening {
+        id: id.clone(),
+        variant: "ranged".to_owned(),
+        input: input.clone(),
+        ranged: true,
+        chunk_size: 1,
+        started_at: Timestamp(0),
+        sequence: Timestamp(0),
+    });
+    let claims = [0, 1, 2].map(|n| Claim {
+        range: Range { offset: 4 + 4 * n, length: 3, first: n, line: 2 + n, column: 1, header: 4 },
+        records: 1,
+    });
+    let [first, second, third] = claims.each_ref().map(|claim| ranges.read(&id, &input, claim));
+    let (first, second, third) = try_join3(first, second, third).await.unwrap();
+    for (read, record) in [(first, "1"), (second, "2"), (third, "3")] {
+        let Read::Records(entries) = read else { panic!("gone") };
+        assert!(entries[0].record.get().starts_with(&format!("{{\"k\":\"{record}\"")), "{entries:?}");
+    }
+    assert_eq!(reads.0.load(Ordering::Relaxed), 1 + 3);
 }
