@@ -8,18 +8,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use fanfold::blob::memory::MemoryBlob;
 use fanfold::channel::{Channel, Outgoing};
 use fanfold::faults::{Faults, Faulty};
-use fanfold::ledger::Ledger;
+use fanfold::ledger::completion::Progress;
+use fanfold::ledger::{CLAIMS, Ledger};
 use fanfold::model::error::Result;
-use fanfold::model::ids::BatchId;
+use fanfold::model::format::Layout;
+use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::message::{ProcessMessage, to_body};
 use fanfold::model::progress::{BatchState, Opening};
 use fanfold::model::range::{Claim, Range};
-use fanfold::model::summary::{InputRef, Summary};
+use fanfold::model::summary::{Fault, InputRef, Summary, Unread};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::runtime::local::LocalPipeline;
+use fanfold::runtime::local::{LocalPipeline, MemoryStores};
 use fanfold::stage::Outcome;
+use fanfold::stage::batches::Batches;
 use fanfold::stage::gather::Results;
 use fanfold::stage::ranges::{Ranges, Read};
-use fanfold::variant::{BUILT_IN, Variant};
+use fanfold::variant::{BUILT_IN, Parts, Variant};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::future::try_join3;
@@ -190,6 +194,74 @@ async fn a_file_overwritten_after_its_last_chunk_has_no_results_and_says_so() {
     assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (7, 7, 0)));
     assert_eq!(summary.error.unwrap().code, "INPUT_CHANGED");
     assert_eq!(pipeline.items.all().len(), 7);
+}
+
+/// What the stages of a pipeline share.
+fn batches(pipeline: &LocalPipeline) -> Batches<MemoryStores> {
+    let parts = Parts {
+        input: pipeline.input.clone(),
+        work: pipeline.work.clone(),
+        tasks: None,
+        ledger: pipeline.ledger.clone(),
+        gather: pipeline.queues[2].clone(),
+    };
+    Variant::named("ranged").unwrap().batches(parts).unwrap()
+}
+
+/// The indexes of the records that have an outcome, by their item numbers.
+fn told(pipeline: &LocalPipeline, batch: &BatchId) -> Vec<String> {
+    let results = output(pipeline, batch, "results.csv").unwrap();
+    results.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn records_that_no_chunk_covers_have_no_outcome_and_the_summary_says_how_much_that_is() {
+    let whole = pipeline(1);
+    let (batch, event) = whole.upload("orders.csv", csv(38));
+    scatter(&whole, &event).await;
+    let claims = whole.ledger.read_claims(&batch, 0..4).await.unwrap();
+    let opening = whole.ledger.read(&batch).await.unwrap().unwrap().opening;
+    // A scatter that kept two groups of ten, not those before and between them, and died.
+    let torn = pipeline(1);
+    assert_eq!(torn.upload("orders.csv", csv(38)).0, batch);
+    torn.ledger.open(&opening).await.unwrap();
+    for group in [1, 3] {
+        torn.ledger.put_claims(&batch, group, &claims[group as usize], opening.started_at).await.unwrap();
+        for (chunk, claim) in (group * CLAIMS..).zip(&claims[group as usize]) {
+            let chunk = ChunkIndex::new(chunk).unwrap();
+            let message = ProcessMessage::new(batch.clone(), chunk, 1, Layout::Csv, opening.sequence);
+            let message = Outgoing::new(to_body(&message.of_range(claim.range)));
+            torn.queues[1].send(vec![message]).await.unwrap();
+        }
+    }
+    let shared = batches(&torn);
+    let fault = Fault::new("SCATTER_FAILED", "it died");
+    let progress = shared.seal_by_force(&batch, fault, opening.started_at).await.unwrap();
+    assert_eq!(progress, Progress::Open, "the chunks that there are have to be processed");
+    assert!(torn.run().await.unwrap().is_empty());
+    let summary = torn.summary(&batch).unwrap();
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (18, 18, 0)));
+    let expected: Vec<String> = (10..20).chain(30..38).map(|n| format!("i{n}")).collect();
+    assert_eq!(told(&torn, &batch), expected);
+    assert_eq!(torn.items.all().len(), 18, "what is told was stored, and nothing else");
+    // "i0,0.50" and its line end ten times, "i20,20.50" with the line end before it ten times, and one at the end.
+    assert_eq!(summary.unread, Some(Unread { bytes: 10 * 8 + (10 * 10 + 1) + 1 }));
+    assert_eq!(summary.chunks.total - summary.chunks.failed, 18);
+}
+
+#[tokio::test]
+async fn records_of_a_chunk_that_was_ended_without_them_have_no_outcome() {
+    let pipeline = pipeline(3);
+    let (batch, event) = pipeline.upload("orders.csv", csv(8));
+    scatter(&pipeline, &event).await;
+    let (chunk, now) = (ChunkIndex::new(1).unwrap(), Timestamp(1));
+    // Where its records lie is kept; they could not be read.
+    let _ = batches(&pipeline).bury(&batch, chunk, None, "nobody could read them", now).await.unwrap();
+    assert!(pipeline.run().await.unwrap().is_empty());
+    let summary = pipeline.summary(&batch).unwrap();
+    assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (5, 5, 0)));
+    assert_eq!(summary.error.unwrap().code, "LOST_RECORDS");
+    assert_eq!(told(&pipeline, &batch), ["i0", "i1", "i2", "i6", "i7"]);
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::runtime::local::LocalPipeline;
 use fanfold::stage::Outcome;
+use fanfold::stage::batches::Condition;
 use fanfold::variant::{BUILT_IN, Pending, Variant};
 use serde_json::{Value, json};
 
@@ -57,6 +58,7 @@ promises! {
     outputs_are_in_the_form_of_their_input,
     a_crash_after_the_mark_is_made_good_by_the_redelivery,
     a_gather_that_failed_goes_on_when_its_message_comes_again,
+    a_chunk_that_is_put_back_when_it_is_done_holds_nothing_up,
 }
 
 async fn send(pipeline: &LocalPipeline, stage: usize, body: &str) {
@@ -344,6 +346,32 @@ async fn a_gather_that_failed_goes_on_when_its_message_comes_again(variant: Vari
     pipeline.ledger.let_go(&batch, &first.receipt, Timestamp(1)).await.unwrap();
     assert!(matches!(pipeline.handle(2, &again).await, Outcome::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
+}
+
+/// A scatter that runs beside another one puts a chunk back that is done, and ends.
+async fn a_chunk_that_is_put_back_when_it_is_done_holds_nothing_up(variant: Variant) {
+    if variant.pending != Pending::Bucket {
+        return;
+    }
+    let pipeline = pipeline(variant, 5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(7));
+    send(&pipeline, 0, &event).await;
+    let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));
+    let pending = pipeline.work.keys().into_iter().find(|key| key.contains("/pending/")).unwrap();
+    let records = pipeline.work.read(&pending).unwrap();
+    for _ in 0..chunks(variant, 7, 5) {
+        for delivery in pipeline.queues[1].receive(10).await.unwrap() {
+            assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
+        }
+    }
+    pipeline.work.upload(&pending, records);
+    let gather = pipeline.queues[2].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(2, &gather).await, Outcome::Done));
+    assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
+    // Where the end is noticed by a listing it had to go; else whoever repeats the chunk deletes it.
+    let left = pipeline.work.read(&pending).is_some();
+    assert_eq!(left, variant.condition == Condition::Tree, "{}", variant.name);
 }
 
 #[test]

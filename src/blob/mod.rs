@@ -22,7 +22,8 @@ pub const PART_BYTES: usize = 8 * 1024 * 1024;
 
 /// Keys of one listing:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
-const PAGE: usize = 1000;
+/// Keys that a listing gives at once at most.
+pub const PAGE: usize = 1000;
 
 /// The bytes of an object as they arrive.
 pub type Body = BoxStream<'static, Result<Bytes>>;

@@ -8,7 +8,7 @@
 use super::Ledger;
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Leaf, Sealing, Tally};
+use crate::model::progress::{Batch, Leaf, Sealing, Tally};
 use crate::model::timestamp::Timestamp;
 
 /// Whether a batch is complete, as far as the caller could see.
@@ -48,19 +48,27 @@ pub async fn settle(ledger: &impl Ledger, batch: &BatchId, number: u32, leaf: &L
     Ok(progress(batch.is_complete()))
 }
 
-/// Seals a batch after its last message was sent. The last leaf gets its size before the seal is
-/// set, so that no leaf of a sealed batch is ever taken for larger than it is.
+/// Seals a batch after its last message was sent. The first seal counts, whoever comes later: a scatter
+/// that goes on after its batch was sealed by force has counted more chunks than that has.
 ///
 /// # Errors
 /// Those of the ledger.
 pub async fn seal(ledger: &impl Ledger, batch: &BatchId, sealing: &Sealing) -> Result<Progress> {
-    if let Some((number, size)) = sealing.last_leaf() {
-        let leaf = ledger.size_leaf(batch, number, size, sealing.scattered_at).await?;
-        // Whether that completes the batch shows after the seal.
-        let _ = settle(ledger, batch, number, &leaf).await?;
-    }
     let batch = ledger.seal(batch, sealing).await?;
-    Ok(progress(batch.is_complete()))
+    size(ledger, &batch, sealing.scattered_at).await
+}
+
+/// Gives the last leaf of a sealed batch its size, by the seal that counts. Until then a mark of its last
+/// chunk completes nothing: a repeat of the seal does, or sweep, should its maker not come so far.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn size(ledger: &impl Ledger, batch: &Batch, now: Timestamp) -> Result<Progress> {
+    let Some((number, size)) = batch.sealing.as_ref().and_then(Sealing::last_leaf) else {
+        return Ok(progress(batch.is_complete()));
+    };
+    let leaf = ledger.size_leaf(&batch.opening.id, number, size, now).await?;
+    settle(ledger, &batch.opening.id, number, &leaf).await
 }
 
 fn progress(complete: bool) -> Progress {

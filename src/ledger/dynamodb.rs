@@ -389,12 +389,13 @@ impl Ledger for DynamoLedger {
         let update = self
             .update(
                 batch_key(batch),
-                "SET #seen = :seen, #seenAt = :at",
+                "SET #seen = :seen, #mended = :mended, #mendNext = :next",
                 "attribute_exists(#open)",
-                &["seen", "seenAt", "open"],
+                &["seen", "mended", "mendNext", "open"],
             )
             .expression_attribute_values(":seen", text(&seen.mark))
-            .expression_attribute_values(":at", number(seen.at.0));
+            .expression_attribute_values(":mended", number(seen.mended))
+            .expression_attribute_values(":next", number(seen.next.0));
         self.send(update).await?;
         Ok(())
     }

@@ -185,8 +185,10 @@ pub struct Stop {
 pub struct Seen {
     /// How far the batch was, in a form that changes with every progress.
     pub mark: String,
-    /// When that was seen first, or when sweep last mended the batch.
-    pub at: Timestamp,
+    /// How often sweep mended the batch since it last got on.
+    pub mended: u32,
+    /// When sweep mends it, if it stays as it is.
+    pub next: Timestamp,
 }
 
 /// A batch as the ledger has it.
@@ -232,6 +234,12 @@ impl Batch {
             stop: None,
             seen: None,
         }
+    }
+
+    /// Whether it was sealed with the chunks that there were, because its scatter did not come to the end
+    /// of its work.
+    pub fn is_sealed_by_force(&self) -> bool {
+        self.sealing.as_ref().is_some_and(|sealing| sealing.records.is_none())
     }
 
     /// Whether its failed records are known, so that they can be processed again: its input was read

@@ -39,6 +39,13 @@ pub struct Claim {
     pub records: u32,
 }
 
+impl Claim {
+    /// The indexes of its records.
+    pub fn records(&self) -> std::ops::Range<u64> {
+        self.range.first..self.range.first + u64::from(self.records)
+    }
+}
+
 fn first_column() -> u64 {
     1
 }

@@ -67,6 +67,9 @@ pub struct Summary {
     pub records: RecordCounts,
     /// Counts of the chunks of this generation.
     pub chunks: ChunkCounts,
+    /// What of the input nobody read, where scatter did not come to its end and that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unread: Option<Unread>,
     /// When scatter began.
     pub started_at: Timestamp,
     /// When scatter ended.
@@ -105,6 +108,13 @@ pub struct ChunkCounts {
     pub failed: u64,
 }
 
+/// A part of the input whose records have no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Its bytes.
+    pub bytes: u64,
+}
+
 /// Where an output lies in the output bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRef {
@@ -134,6 +144,7 @@ impl Summary {
             input: batch.opening.input.clone(),
             records: RecordCounts { total: 0, succeeded: 0, failed: 0 },
             chunks: ChunkCounts { total: 0, failed: 0 },
+            unread: None,
             started_at: batch.opening.started_at,
             scattered_at,
             gather_started_at: batch.gather_started_at.unwrap_or(scattered_at),

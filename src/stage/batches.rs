@@ -6,15 +6,16 @@ use std::collections::BTreeSet;
 use futures::future::join;
 
 use super::chunks::{Chunks, Kept};
+use super::coverage::{self, Ascending};
 use super::ranges::{Ranges, Read, Records};
 use super::{Stores, bounded};
 use crate::channel::{Channel, Outgoing};
+use crate::ledger::Ledger;
 use crate::ledger::completion::{self, Progress};
-use crate::ledger::{CLAIMS, Ledger};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS, MAX_TREE_CHUNKS};
 use crate::model::message::{GatherMessage, ProcessMessage, to_body};
-use crate::model::progress::{Batch, BatchState, Leaf, Sealing, Stop, Tally};
+use crate::model::progress::{Batch, Leaf, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
 use crate::model::summary::Fault;
@@ -191,25 +192,6 @@ impl<S: Stores> Batches<S> {
         }
     }
 
-    /// Where chunks of a batch lie whose chunks are ranges of the input.
-    ///
-    /// # Errors
-    /// Those of the ledger.
-    pub async fn claims(&self, id: &BatchId, chunks: &[ChunkIndex]) -> Result<Vec<(ChunkIndex, Option<Claim>)>> {
-        let mut claims = Vec::with_capacity(chunks.len());
-        let mut held: Option<(u32, Vec<Claim>)> = None;
-        for &chunk in chunks {
-            let (group, place) = (chunk.get() / CLAIMS, (chunk.get() % CLAIMS) as usize);
-            let group = match held.take().filter(|(number, _)| *number == group) {
-                Some(held) => held,
-                None => (group, self.ledger.read_claims(id, group..group + 1).await?.concat()),
-            };
-            claims.push((chunk, group.1.get(place).copied()));
-            held = Some(group);
-        }
-        Ok(claims)
-    }
-
     /// A batch that must be known.
     ///
     /// # Errors
@@ -219,26 +201,18 @@ impl<S: Stores> Batches<S> {
         self.ledger.read(id).await?.ok_or_else(unknown)
     }
 
-    /// The records of a sealed batch whose chunks are ranges, as far as those reach; `None` if the
-    /// input is not what it was.
+    /// The records of a sealed batch whose chunks are ranges, as far as those reach, and which of them
+    /// lie in no chunk; `None` if the input is not what it was.
     ///
     /// # Errors
     /// Those of the stores.
-    pub async fn records(&self, batch: &Batch, width: usize) -> Result<Option<Records<'_>>> {
-        let id = &batch.opening.id;
-        let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
-        let Some(last) = chunks.checked_sub(1) else {
-            return Ok(Some(Records::none()));
+    pub async fn records(&self, batch: &Batch, width: usize) -> Result<Option<(Records<'_>, Ascending)>> {
+        let coverage = coverage::of(&self.ledger, batch).await?;
+        let Some(first) = coverage.first else {
+            return Ok(Some((Records::none(), Ascending::default())));
         };
-        let ends = [ChunkIndex::new(0)?, ChunkIndex::new(last)?];
-        let claims = self.claims(id, &ends).await?;
-        match (claims[0].1, claims[1].1) {
-            (Some(first), Some(last)) => {
-                let end = last.range.first + u64::from(last.records);
-                self.chunks.input()?.all(batch, &first.range, end, width).await
-            }
-            _ => Err(Error::internal(format!("nobody knows where the chunks of batch {id} lie"))),
-        }
+        let records = self.chunks.input()?.all(batch, &first, coverage.end, width).await?;
+        Ok(records.map(|records| (records, coverage.holes.into_iter().collect())))
     }
 
     /// The chunks that a scatter came to, as far as it shows.
@@ -247,21 +221,9 @@ impl<S: Stores> Batches<S> {
         if !batch.opening.ranged {
             return self.chunks.known(id).await;
         }
-        const PAGE: u32 = 100;
-        let (mut known, mut from) = (BTreeSet::new(), 0);
-        loop {
-            let page = self.ledger.read_claims(id, from..from + PAGE).await?;
-            // Groups are kept beside each other, so that one may lack that comes before another.
-            if page.iter().all(Vec::is_empty) {
-                return Ok(known);
-            }
-            for (group, claims) in (from..).zip(&page) {
-                for place in 0..claims.len() as u32 {
-                    known.insert(ChunkIndex::new(group * CLAIMS + place)?);
-                }
-            }
-            from += PAGE;
-        }
+        let mut known = BTreeSet::new();
+        coverage::each_claim(&self.ledger, id, |chunk, _| _ = known.insert(chunk)).await?;
+        Ok(known)
     }
 
     /// Notes that a chunk's items and outcomes are written; `copied` says whether its records wait in
@@ -432,24 +394,27 @@ impl<S: Stores> Batches<S> {
         Ok((missing.map(ChunkIndex::new).collect::<Result<_>>()?, progress))
     }
 
-    /// What a repeated scatter has left to do for a batch that is sealed: its end may have to be
-    /// announced, and chunks to be sent again.
+    /// What is left to do for a batch that is sealed: its end may have to be announced, and chunks to be
+    /// sent again.
     ///
-    /// A scatter that is repeated may put back what waited of chunks that are done. If it died there,
-    /// nobody else would ever look at them: where a mark tells that they are done they are deleted,
-    /// else they have to be processed once more.
+    /// A scatter that is repeated, or that runs beside another, may put back what waited of chunks that
+    /// are done. Nobody else might ever look at them: what has its mark, or its result, is deleted.
     ///
     /// # Errors
     /// Those of the stores.
     pub async fn resume(&self, batch: &Batch) -> Result<(Progress, Vec<ChunkIndex>)> {
         let id = &batch.opening.id;
-        let mut waiting = Vec::new();
         let pending = if batch.opening.ranged { Vec::new() } else { self.chunks.all_pending(id).await? };
+        let decided = match self.condition {
+            Condition::Listing => self.chunks.decided(id, &pending).await?,
+            Condition::Tree => BTreeSet::new(),
+        };
+        let mut waiting = Vec::new();
         for chunk in pending {
             let done = match self.condition {
                 _ if is_stray(batch, chunk) => true,
                 Condition::Tree => self.leaf(id, chunk).await?.holds(chunk),
-                Condition::Listing => false,
+                Condition::Listing => decided.contains(&chunk),
             };
             if done {
                 self.chunks.discard(id, chunk).await?;
@@ -457,18 +422,26 @@ impl<S: Stores> Batches<S> {
                 waiting.push(chunk);
             }
         }
-        let complete = !batch.state.is_final() && self.is_complete(batch).await?;
-        Ok((if complete { Progress::Complete } else { Progress::Open }, waiting))
+        let progress = match (self.condition, &batch.sealing) {
+            _ if batch.state.is_final() => Progress::Open,
+            (Condition::Tree, Some(sealing)) if !batch.is_complete() => {
+                completion::size(&self.ledger, batch, sealing.scattered_at).await?
+            }
+            _ if self.is_complete(batch).await? => Progress::Complete,
+            _ => Progress::Open,
+        };
+        Ok((progress, waiting))
     }
 
-    /// First the listing, then the seal: whichever of worker and scatter comes last sees both.
+    /// First the seal, then the listing: whichever of worker and scatter comes last sees both, and what
+    /// was put before the seal cannot be missed. A listing before that spares most workers the question.
     async fn by_listing(&self, id: &BatchId) -> Result<Progress> {
         if self.chunks.first_pending(id).await?.is_some() {
             return Ok(Progress::Open);
         }
-        let state = self.ledger.read(id).await?.map(|batch| batch.state);
-        Ok(match state {
-            Some(BatchState::Processing | BatchState::Gathering) => Progress::Complete,
+        let batch = self.ledger.read(id).await?.filter(|batch| !batch.state.is_final());
+        Ok(match batch {
+            Some(batch) if self.is_complete(&batch).await? => Progress::Complete,
             _ => Progress::Open,
         })
     }

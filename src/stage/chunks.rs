@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use super::Stores;
 use super::ranges::Ranges;
-use crate::blob::{Blob, list_all, read_all};
+use crate::blob::{Blob, PAGE, list_all, read_all};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::Tally;
@@ -85,6 +85,11 @@ impl Kept {
             failed,
             failed_chunks: u64::from(self.buried),
         }
+    }
+
+    /// Whether the chunk was ended without its records: they have no outcomes.
+    pub fn is_lost(&self) -> bool {
+        self.buried && self.outcomes.is_empty()
     }
 
     /// Whether there is nothing to keep that the count alone does not say.
@@ -245,6 +250,29 @@ impl<S: Stores> Chunks<S> {
                 Ok(keys.iter().filter_map(|key| batch.chunk_of_pending(key)).collect())
             }
             Self::Table(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Those of some chunks whose outcomes are decided, as the work bucket lists them. `chunks` ascend.
+    ///
+    /// # Errors
+    /// Those of the store; `Internal` for the tasks table, which does not tell.
+    pub async fn decided(&self, batch: &BatchId, chunks: &[ChunkIndex]) -> Result<BTreeSet<ChunkIndex>> {
+        let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else {
+            return Ok(BTreeSet::new());
+        };
+        let Self::Bucket { work, .. } = self else {
+            return Err(Error::internal("the tasks table can not say what is decided"));
+        };
+        let before = first.get().checked_sub(1).map(ChunkIndex::new).transpose()?;
+        let (mut after, mut decided) = (before.map(|chunk| batch.done_key(chunk)), BTreeSet::new());
+        loop {
+            let page = work.list(&batch.done_prefix(), after.as_deref(), PAGE).await?;
+            decided.extend(page.iter().filter_map(|key| batch.chunk_of_done(key)));
+            after = page.into_iter().last();
+            if after.is_none() || decided.last().is_some_and(|chunk| chunk >= last) {
+                return Ok(decided);
+            }
         }
     }
 

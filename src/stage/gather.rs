@@ -4,12 +4,14 @@
 use serde_json::{Map, Value};
 
 use super::batches::{Batches, Condition};
+use super::coverage;
 use super::outcomes::Outcomes;
 use super::{Clock, Outcome, Stage, Stores, Subject};
 use crate::blob::upload::Upload;
 use crate::blob::{Blob, read_all};
 use crate::channel::Delivery;
 use crate::codec::outputs::{Kind, OutputEncoder};
+use crate::ledger::completion::Progress;
 use crate::ledger::{Ledger, Part, Taken};
 use crate::model::error::{Error, Result};
 use crate::model::format::{InputFormat, Layout};
@@ -18,7 +20,7 @@ use crate::model::message::GatherMessage;
 use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::record;
 use crate::model::summary::{
-    ChunkCounts, Failure, Fault, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, final_state,
+    ChunkCounts, Failure, Fault, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
 use crate::model::timestamp::Timestamp;
 
@@ -96,7 +98,10 @@ impl<S: Stores> Gather<S> {
             }
             // A repeated scatter may put back what a listing had found gone. This message must stay:
             // for five minutes the queue drops another with the same deduplication id.
-            return Err(Error::transient(format!("batch {id} has pending chunks again")));
+            let (progress, _) = self.batches.resume(&batch).await?;
+            if progress == Progress::Open {
+                return Err(Error::transient(format!("batch {id} has pending chunks again")));
+            }
         }
         // Each arrival for itself: a message may come again while its first arrival is worked on.
         let owner = delivery.receipt.as_str();
@@ -151,19 +156,27 @@ impl<S: Stores> Gather<S> {
 
     async fn write(&self, batch: &Batch) -> Result<Summary> {
         let id = &batch.opening.id;
-        let sealing = sealed(batch)?;
+        let mut sealing = sealed(batch)?;
+        let mut whole = sealing.records;
+        if id.generation() > 0 {
+            // What an earlier generation lost, none that follows it finds again; and what it did counts, even
+            // if this one could not be scattered.
+            let first = sealed(&self.batches.known_batch(&id.in_generation(0)).await?)?;
+            (whole, sealing.columns) = (first.records, first.columns);
+        }
         let counted = self.counted(batch).await?;
         let outputs = match InputFormat::of_key(&batch.opening.input.key) {
-            Ok(format) if sealing.error.is_none() || sealing.chunks > 0 => {
+            Ok(format) if sealing.error.is_none() || sealing.chunks > 0 || id.generation() > 0 => {
                 self.write_outputs(batch, &sealing, format.layout, counted).await?
             }
             _ => Outputs::default(),
         };
-        let lost = check(batch, &sealing, counted, &outputs)?;
+        let lost = check(batch, &sealing, whole, counted, &outputs)?;
         if batch.gather_attempts > 1 || id.generation() > 0 {
             self.forget(batch, &outputs).await?;
         }
-        let summary = self.summary(batch, sealing, outputs, lost);
+        let unread = self.unread(batch, &sealing).await?;
+        let summary = Summary { unread, ..self.summary(batch, sealing, outputs, lost) };
         put_summary(&self.output, &summary).await?;
         Ok(summary)
     }
@@ -200,6 +213,17 @@ impl<S: Stores> Gather<S> {
             failures: outputs.failures,
             ..Summary::begun(batch, self.clock.now())
         }
+    }
+
+    /// How much of its input nobody read, of a batch that was sealed by force. Of copies it is known only
+    /// if there are none.
+    async fn unread(&self, batch: &Batch, sealing: &Sealing) -> Result<Option<Unread>> {
+        let known = batch.opening.ranged || (sealing.chunks == 0 && batch.opening.id.generation() == 0);
+        if !batch.is_sealed_by_force() || !known {
+            return Ok(None);
+        }
+        let coverage = coverage::of(&self.batches.ledger, batch).await?;
+        Ok(Some(Unread { bytes: coverage.unread(batch.opening.input.bytes) }))
     }
 
     /// What the leaves of a batch count, if it has any.
@@ -291,10 +315,17 @@ impl<S: Stores> Gather<S> {
     }
 }
 
-/// The outcomes that were merged must be those that were counted, and each record must have one: else
-/// there is a fault to tell. Of a batch that was sealed by force nobody knows the records.
-fn check(batch: &Batch, sealing: &Sealing, counted: Option<Tally>, outputs: &Outputs) -> Result<Option<Fault>> {
-    let Some(records) = sealing.records else {
+/// The outcomes that were merged must be those that were counted, and each record of the file, of which
+/// there are `whole`, must have one: else there is a fault to tell. Of a batch that was sealed by force
+/// nobody knows the records.
+fn check(
+    batch: &Batch,
+    sealing: &Sealing,
+    whole: Option<u64>,
+    counted: Option<Tally>,
+    outputs: &Outputs,
+) -> Result<Option<Fault>> {
+    let (Some(_), Some(records)) = (sealing.records, whole) else {
         return Ok(None);
     };
     let merged = outputs.own;
@@ -305,7 +336,7 @@ fn check(batch: &Batch, sealing: &Sealing, counted: Option<Tally>, outputs: &Out
             batch.opening.id, merged.succeeded, merged.failed, counted.succeeded, counted.failed
         )));
     }
-    let told = merged.succeeded + merged.failed;
+    let told = outputs.tally.succeeded + outputs.tally.failed;
     if told != records {
         let why = if batch.opening.ranged {
             "the input was overwritten or deleted before its batch had ended"

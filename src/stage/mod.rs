@@ -4,6 +4,7 @@
 pub mod batches;
 pub mod bury;
 pub mod chunks;
+pub mod coverage;
 pub mod gather;
 pub mod outcomes;
 pub mod process;

@@ -2,12 +2,14 @@
 //! each record the latest outcome counts.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::Stores;
 use super::batches::{Batches, Condition};
 use super::chunks::Kept;
+use super::coverage::{self, Ascending};
 use super::ranges::Records;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -46,6 +48,10 @@ impl<'a> Lane<'a> {
         Self { groups, waiting: VecDeque::new(), tally: Tally::default() }
     }
 
+    fn groups(kept: KeptChunks<'a>) -> Self {
+        Self::new(kept.map_ok(|(_, kept)| Group::from(kept)).boxed())
+    }
+
     async fn fill(&mut self) -> Result<()> {
         while self.waiting.is_empty() {
             let Some(group) = self.groups.try_next().await? else {
@@ -67,11 +73,11 @@ impl<'a> Outcomes<'a> {
     pub async fn all<S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Option<Self>> {
         let mut lanes = Vec::new();
         for batch in generations(batches, batch).await? {
-            let kept = kept_of(batches, &batch, width).await?;
             if !batch.opening.ranged {
-                lanes.push(Lane::new(kept.map_ok(Group::from).boxed()));
-            } else if let Some(records) = batches.records(&batch, width).await? {
-                lanes.push(Lane::new(beside(records, kept)));
+                lanes.push(Lane::groups(kept_of(batches, &batch, width).await?));
+            } else if let Some((records, holes)) = batches.records(&batch, width).await? {
+                let exceptions = losses(batches, &batch, width).await?;
+                lanes.push(Lane::new(beside(records, holes, exceptions)));
             } else {
                 return Ok(None);
             }
@@ -93,7 +99,7 @@ impl<'a> Outcomes<'a> {
                 Condition::Tree if first => exceptions(batches, &batch, batches.leaves(&batch).await?, width),
                 _ => kept_of(batches, &batch, width).await?,
             };
-            lanes.push(Lane::new(kept.map_ok(Group::from).boxed()));
+            lanes.push(Lane::groups(kept));
         }
         Ok(Self { lanes })
     }
@@ -136,7 +142,7 @@ async fn generations<S: Stores>(batches: &Batches<S>, batch: &Batch) -> Result<V
     Ok(all)
 }
 
-type KeptChunks<'a> = BoxStream<'a, Result<Kept>>;
+type KeptChunks<'a> = BoxStream<'a, Result<(ChunkIndex, Kept)>>;
 
 /// What was kept of the chunks of a batch, in their order: of all of them, or of one whose chunks are
 /// ranges of those in which a record failed.
@@ -160,15 +166,15 @@ fn exceptions<'a, S: Stores>(
 
 fn kept<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, chunks: Vec<u32>, width: usize) -> KeptChunks<'a> {
     // A scatter that died may not have come to every chunk.
-    let gaps = batch.sealing.as_ref().is_some_and(|sealing| sealing.records.is_none());
+    let gaps = batch.is_sealed_by_force();
     let id: BatchId = batch.opening.id.clone();
     let results = chunks.into_iter().map(move |index| {
         let id = id.clone();
         async move {
             let chunk = ChunkIndex::new(index)?;
             match batches.chunks.outcomes(&id, chunk).await? {
-                None if gaps => Ok(Kept::buried(Vec::new(), "")),
-                Some(kept) => Ok(kept),
+                None if gaps => Ok((chunk, Kept::buried(Vec::new(), ""))),
+                Some(kept) => Ok((chunk, kept)),
                 None => Err(Error::internal(format!("chunk {chunk} of batch {id} is done and lacks its result"))),
             }
         }
@@ -176,15 +182,40 @@ fn kept<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, chunks: Vec<u32>,
     stream::iter(results).buffered(width).boxed()
 }
 
+/// What is known of a chunk with failures, and the indexes of its records if they are lost.
+type Exceptions<'a> = BoxStream<'a, Result<(Kept, Option<Range<u64>>)>>;
+
+/// The exceptions of a batch whose chunks are ranges. The records of a chunk that was ended without
+/// them lie in its range all the same, if that is known: they have no outcome.
+async fn losses<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Exceptions<'a>> {
+    let kept = kept_of(batches, batch, width).await?;
+    let id = batch.opening.id.clone();
+    let exceptions = kept.and_then(move |(chunk, kept)| {
+        let id = id.clone();
+        async move {
+            if !kept.is_lost() {
+                return Ok((kept, None));
+            }
+            let claims = coverage::claims(&batches.ledger, &id, &[chunk]).await?;
+            let claim = claims.first().and_then(|(_, claim)| *claim);
+            Ok((kept, claim.map(|claim| claim.records())))
+        }
+    });
+    Ok(exceptions.boxed())
+}
+
 /// The records of an input, and beside them what is known of those that failed.
 struct Beside<'a> {
     records: Records<'a>,
-    exceptions: KeptChunks<'a>,
+    /// The records that lie in no chunk, and those of chunks that were ended without them.
+    holes: Ascending,
+    lost: Ascending,
+    exceptions: Exceptions<'a>,
     waiting: VecDeque<Outcome>,
 }
 
-fn beside<'a>(records: Records<'a>, exceptions: KeptChunks<'a>) -> BoxStream<'a, Result<Group>> {
-    let beside = Beside { records, exceptions, waiting: VecDeque::new() };
+fn beside<'a>(records: Records<'a>, holes: Ascending, exceptions: Exceptions<'a>) -> BoxStream<'a, Result<Group>> {
+    let beside = Beside { records, holes, lost: Ascending::default(), exceptions, waiting: VecDeque::new() };
     stream::try_unfold(beside, |mut beside| async move { Ok(beside.next().await?.map(|group| (group, beside))) })
         .boxed()
 }
@@ -197,6 +228,9 @@ impl Beside<'_> {
         let mut group = Group { outcomes: Vec::with_capacity(entries.len()), tally: Tally::default() };
         for entry in entries {
             self.fill(&mut group.tally).await?;
+            if self.holes.hold(entry.index) || self.lost.hold(entry.index) {
+                continue;
+            }
             let outcome = match self.waiting.front() {
                 Some(failure) if failure.index == entry.index => self.waiting.pop_front(),
                 _ => None,
@@ -210,13 +244,15 @@ impl Beside<'_> {
         Ok(Some(group))
     }
 
-    /// Gets the next failure, and counts the chunks that failed as a whole.
+    /// Gets the next failure, and counts the chunks that failed as a whole. As chunks come in their
+    /// order, those that are lost come before any of their records is looked at.
     async fn fill(&mut self, tally: &mut Tally) -> Result<()> {
         while self.waiting.is_empty() {
-            let Some(kept) = self.exceptions.try_next().await? else {
+            let Some((kept, lost)) = self.exceptions.try_next().await? else {
                 break;
             };
             tally.failed_chunks += u64::from(kept.buried);
+            lost.into_iter().for_each(|records| self.lost.push(records));
             self.waiting.extend(kept.outcomes);
         }
         Ok(())

@@ -5,6 +5,7 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::batches::Batches;
+use super::coverage;
 use super::gather::put_summary;
 use super::{Clock, Stores, claim_check};
 use crate::channel::{Channel, Outgoing};
@@ -24,6 +25,9 @@ const GROUP: usize = 100;
 /// What the end of a batch takes at most, so that it is not begun later than that before the
 /// deadline.
 const RESERVE_SECONDS: i64 = 5;
+/// How often the pause is doubled after which a batch is mended again that does not get on: up to eight
+/// times as long.
+const MOST_DOUBLINGS: u32 = 3;
 const OWNER: &str = "sweep";
 const GAVE_UP: &str = "GAVE_UP";
 
@@ -39,7 +43,7 @@ pub struct Sweep<S: Stores> {
     pub output: S::Blob,
     /// The time.
     pub clock: S::Clock,
-    /// Seconds without progress after which a batch is mended.
+    /// Seconds without progress after which a batch is mended for the first time.
     pub stall_after: i64,
     /// Seconds after which a batch is ended as it is.
     pub give_up_after: i64,
@@ -94,24 +98,29 @@ impl<S: Stores> Sweep<S> {
             _ if self.is_hopeless(&batch, now) => self.close(&batch, now, until).await,
             BatchState::Scattering => self.mend_scatter(&batch, stands_still, now).await,
             BatchState::Processing => self.mend_process(&batch, stands_still, until).await,
-            _ if stands_still => self.batches.announce(id, Progress::Complete).await,
+            _ if stands_still => self.mend_process(&batch, true, until).await,
             _ => Ok(()),
         }
     }
 
-    /// Whether the batch is as it was when sweep saw it long ago. What sweep sees is noted; a batch
-    /// that stands still gets another such time after it was mended.
+    /// Whether the batch is as it was when sweep saw it long ago. What sweep sees is noted. A batch that
+    /// stands still gets another such time after it was mended, and each time twice as much, as long as
+    /// that does not help: what was sent for it may wait still, and every copy is one more to work off.
     async fn stands_still(&self, batch: &Batch, now: Timestamp) -> Result<bool> {
         let mark = self.mark(batch).await?;
         let same = batch.seen.as_ref().filter(|seen| seen.mark == mark);
-        let stands_still = same.is_some_and(|seen| is_over(seen.at, self.stall_after, now));
+        let stands_still = same.is_some_and(|seen| seen.next <= now);
         if same.is_none() || stands_still {
-            self.batches.ledger.see(&batch.opening.id, &Seen { mark, at: now }).await?;
+            let in_vain = batch.seen.as_ref().filter(|seen| progress_of(&seen.mark) == progress_of(&mark));
+            let mended = in_vain.map_or(0, |seen| seen.mended) + u32::from(stands_still);
+            let pause = self.stall_after << mended.min(MOST_DOUBLINGS);
+            let seen = Seen { mark, mended, next: now.plus_seconds(pause) };
+            self.batches.ledger.see(&batch.opening.id, &seen).await?;
         }
         Ok(stands_still)
     }
 
-    /// What changes whenever the batch gets on.
+    /// What changes whenever the batch gets on, or at least is worked on.
     async fn mark(&self, batch: &Batch) -> Result<String> {
         let id = &batch.opening.id;
         let done = match batch.state {
@@ -126,7 +135,7 @@ impl<S: Stores> Sweep<S> {
             },
         };
         let stopped = if batch.stop.is_some() { " stopped" } else { "" };
-        Ok(format!("{} {done} {}{stopped}", batch.state.name(), batch.gather_attempts))
+        Ok(format!("{} {done}{stopped} {}", batch.state.name(), batch.gather_attempts))
     }
 
     /// A batch that has not come so far that its chunks were all sent.
@@ -150,13 +159,20 @@ impl<S: Stores> Sweep<S> {
         }
     }
 
-    /// A batch that waits for chunks: those that are missing are sent again, or buried if it stops.
+    /// A batch that waits for chunks, or for its end to be announced: what is missing is sent again, or
+    /// buried if it stops.
     async fn mend_process(&self, batch: &Batch, stands_still: bool, until: Timestamp) -> Result<()> {
         if batch.stop.is_none() && !stands_still {
             return Ok(());
         }
         let id = &batch.opening.id;
+        // What waits and is done was put back by a repeated scatter: it must not be done again.
+        let (waited, _) = self.batches.resume(batch).await?;
         let (missing, mut progress) = self.batches.missing(batch).await?;
+        if missing.is_empty() && !stands_still {
+            // That is complete, was announced when it became so, and may wait for gather.
+            return Ok(());
+        }
         tracing::warn!(batch_id = %id, missing = missing.len(), stopped = batch.stop.is_some(), "batch mended");
         for group in missing.chunks(GROUP) {
             if self.clock.now() >= until {
@@ -169,7 +185,7 @@ impl<S: Stores> Sweep<S> {
         }
         // Whoever died between a chunk's mark and its records may have been the last one to come.
         let (resumed, _) = self.batches.resume(batch).await?;
-        self.batches.announce(id, latest(vec![progress, resumed])).await
+        self.batches.announce(id, latest(vec![waited, progress, resumed])).await
     }
 
     async fn bury(&self, batch: &Batch, chunks: &[ChunkIndex], reason: &str) -> Result<Progress> {
@@ -183,7 +199,7 @@ impl<S: Stores> Sweep<S> {
     /// Chunks with their claims, if they are ranges of the input.
     async fn claims(&self, batch: &Batch, chunks: &[ChunkIndex]) -> Result<Vec<(ChunkIndex, Option<Claim>)>> {
         if batch.opening.ranged {
-            return self.batches.claims(&batch.opening.id, chunks).await;
+            return coverage::claims(&self.batches.ledger, &batch.opening.id, chunks).await;
         }
         Ok(chunks.iter().map(|chunk| (*chunk, None)).collect())
     }
@@ -256,6 +272,11 @@ impl<S: Stores> Sweep<S> {
         tracing::error!(batch_id = %id, "batch closed without its outputs");
         self.batches.ledger.close(id, &owner, summary.state, tally, now).await
     }
+}
+
+/// What a mark tells but for the attempts to gather: those that fail are no progress.
+fn progress_of(mark: &str) -> &str {
+    mark.rsplit_once(' ').map_or(mark, |(progress, _)| progress)
 }
 
 fn latest(progress: Vec<Progress>) -> Progress {

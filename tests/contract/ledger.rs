@@ -22,6 +22,7 @@ pub async fn all(ledger: &impl Ledger) {
     a_full_leaf_seen_again_marks_the_root(ledger).await;
     leaves_of_256_and_257_chunks_fill(ledger).await;
     a_second_seal_changes_nothing(ledger).await;
+    a_later_seal_with_more_chunks_keeps_no_batch_open(ledger).await;
     a_batch_is_taken_by_one_and_closed_once(ledger).await;
     chunk_65537_is_refused(ledger).await;
     calls_add_up(ledger).await;
@@ -179,6 +180,16 @@ async fn a_second_seal_changes_nothing(ledger: &impl Ledger) {
     assert_eq!(ledger.read(&batch).await.unwrap().unwrap(), first);
 }
 
+/// A scatter that goes on after its batch was sealed by force has counted more chunks.
+async fn a_later_seal_with_more_chunks_keeps_no_batch_open(ledger: &impl Ledger) {
+    let batch = open(ledger, "late-seal").await;
+    assert_eq!(completion::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
+    assert_eq!(completion::mark(ledger, &batch, chunk(0), tally(1, 0), NOW).await.unwrap(), Progress::Open);
+    assert_eq!(completion::seal(ledger, &batch, &sealing(5)).await.unwrap(), Progress::Open);
+    assert_eq!(completion::mark(ledger, &batch, chunk(1), tally(1, 0), NOW).await.unwrap(), Progress::Complete);
+    assert_eq!(completion::seal(ledger, &batch, &sealing(5)).await.unwrap(), Progress::Complete);
+}
+
 async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
     let batch = open(ledger, "take").await;
     let at = |ms: i64| Timestamp(NOW.0 + ms);
@@ -327,7 +338,7 @@ async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
     let pages = |open: &[OpenBatch]| open.iter().filter(|batch| batch.id.as_str().starts_with("page")).count();
     assert_eq!(pages(&open), 130);
     let (batch, closed) = (id("page7"), id("page8"));
-    let seen = Seen { mark: "PROCESSING 3".to_owned(), at: NOW };
+    let seen = Seen { mark: "PROCESSING 3".to_owned(), mended: 2, next: NOW };
     for id in [&batch, &closed] {
         ledger.see(id, &seen).await.unwrap();
         assert_eq!(ledger.read(id).await.unwrap().unwrap().seen, Some(seen.clone()));
@@ -335,7 +346,7 @@ async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
     completion::seal(ledger, &closed, &sealing(0)).await.map(|_| ()).unwrap();
     ledger.take(&closed, "a", NOW, NOW).await.unwrap();
     ledger.close(&closed, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
-    ledger.see(&closed, &Seen { mark: "late".to_owned(), at: NOW }).await.unwrap();
+    ledger.see(&closed, &Seen { mark: "late".to_owned(), mended: 0, next: NOW }).await.unwrap();
     assert_eq!(ledger.read(&closed).await.unwrap().unwrap().seen, Some(seen));
     let open = all_open(ledger).await;
     assert!(open.iter().any(|open| open.id == batch) && open.iter().all(|open| open.id != closed));

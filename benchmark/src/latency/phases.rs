@@ -141,6 +141,7 @@ mod tests {
             },
             records: RecordCounts { total: 1, succeeded: 1, failed: 0 },
             chunks: ChunkCounts { total: 1, failed: 0 },
+            unread: None,
             started_at: Timestamp(started),
             scattered_at: Timestamp(started + 20),
             gather_started_at: Timestamp(started + 70),

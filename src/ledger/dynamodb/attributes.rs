@@ -104,8 +104,11 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         finished_at: number(item, "finishedAt").map(Timestamp),
         tally: item.contains_key("succeeded").then(|| tally(item)),
         stop: json(item, "stop")?,
-        seen: text(item, "seen")
-            .map(|mark| Seen { mark: mark.to_owned(), at: Timestamp(number(item, "seenAt").unwrap_or_default()) }),
+        seen: text(item, "seen").map(|mark| Seen {
+            mark: mark.to_owned(),
+            mended: number(item, "mended").unwrap_or_default(),
+            next: Timestamp(number(item, "mendNext").unwrap_or_default()),
+        }),
     })
 }
 

@@ -30,6 +30,8 @@ impl Status {
         };
         let records = batch.sealing.as_ref().and_then(|sealing| sealing.records);
         let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
+        // What sweep waits for says something only of a batch that it mended.
+        let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
         let status = json!({
             "batchId": id,
             "generation": batch.opening.id.generation(),
@@ -42,6 +44,7 @@ impl Status {
             "scatteredAt": batch.sealing.as_ref().map(|sealing| sealing.scattered_at),
             "gatherStartedAt": batch.gather_started_at,
             "finishedAt": batch.finished_at,
+            "mended": mended.map(|seen| json!({"times": seen.mended, "nextAt": seen.next})),
             "error": stopped.or_else(|| batch.sealing.as_ref().and_then(|sealing| sealing.error.as_ref())),
         });
         if self.common.json {
@@ -62,6 +65,9 @@ impl Status {
         println!("chunks   {} of {} done", watch::known(view.chunks_done), watch::known(view.chunks()));
         if let Some(fault) = stopped {
             println!("stopped  {}: {}", fault.code, fault.message);
+        }
+        if let Some(seen) = mended {
+            println!("mended   {} times since it last got on; next at {}", seen.mended, seen.next);
         }
         println!("started  {}", batch.opening.started_at);
         if let Some(finished) = batch.finished_at {

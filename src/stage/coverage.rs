@@ -1,0 +1,181 @@
+//! What the chunks of a batch cover of its input, for batches whose chunks are ranges. A batch that
+//! was sealed by force may have holes: scatter keeps claims side by side, and died before it had
+//! kept them all.
+
+use crate::ledger::{CLAIMS, Ledger};
+use crate::model::error::{Error, Result};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::Batch;
+use crate::model::range::{Claim, Range};
+
+/// The part of an input that lies in chunks.
+#[derive(Debug, Default)]
+pub struct Coverage {
+    /// The range of the first chunk that is known; none if no chunk is.
+    pub first: Option<Range>,
+    /// The index after that of the last record.
+    pub end: u64,
+    /// The records that lie in no chunk, by their indexes, in ascending order.
+    pub holes: Vec<std::ops::Range<u64>>,
+    /// The byte after that of the last record.
+    end_byte: u64,
+    /// Bytes that lie in no chunk, before the last one.
+    bytes: u64,
+}
+
+impl Coverage {
+    /// What all chunks of a batch cover that has no holes, by the first and the last of them.
+    pub fn without_holes(first: &Claim, last: &Claim) -> Self {
+        let (end, end_byte) = (last.records().end, last.range.bytes().end);
+        Self { first: Some(first.range), end, end_byte, ..Self::default() }
+    }
+
+    /// Adds the next claim that is known, in the order of the chunks.
+    pub fn add(&mut self, claim: &Claim) {
+        let range = &claim.range;
+        if range.first > self.end {
+            self.holes.push(self.end..range.first);
+            self.bytes += range.offset.saturating_sub(self.end_byte.max(range.header));
+        }
+        self.first.get_or_insert(*range);
+        self.end = claim.records().end;
+        self.end_byte = range.bytes().end;
+    }
+
+    /// How many of the input's bytes nobody read: those of the holes, and what follows the last chunk.
+    pub fn unread(&self, input_bytes: u64) -> u64 {
+        self.bytes + input_bytes.saturating_sub(self.end_byte)
+    }
+}
+
+/// What the chunks of a sealed batch cover, as far as they are known.
+///
+/// # Errors
+/// Those of the ledger; `Internal` if a batch that was not sealed by force lacks a chunk.
+pub async fn of(ledger: &impl Ledger, batch: &Batch) -> Result<Coverage> {
+    let (id, chunks) = (&batch.opening.id, batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks));
+    let mut coverage = Coverage::default();
+    if batch.is_sealed_by_force() {
+        // A scatter that goes on after the seal may keep claims of chunks that the batch does not count.
+        let add = |chunk: ChunkIndex, claim: Claim| {
+            if chunk.get() < chunks {
+                coverage.add(&claim)
+            }
+        };
+        each_claim(ledger, id, add).await?;
+        return Ok(coverage);
+    }
+    let Some(last) = chunks.checked_sub(1) else {
+        return Ok(coverage);
+    };
+    match claims(ledger, id, &[ChunkIndex::new(0)?, ChunkIndex::new(last)?]).await?[..] {
+        [(_, Some(first)), (_, Some(last))] => Ok(Coverage::without_holes(&first, &last)),
+        _ => Err(Error::internal(format!("nobody knows where the chunks of batch {id} lie"))),
+    }
+}
+
+/// Where chunks of a batch lie whose chunks are ranges of the input.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn claims(
+    ledger: &impl Ledger,
+    id: &BatchId,
+    chunks: &[ChunkIndex],
+) -> Result<Vec<(ChunkIndex, Option<Claim>)>> {
+    let mut claims = Vec::with_capacity(chunks.len());
+    let mut held: Option<(u32, Vec<Claim>)> = None;
+    for &chunk in chunks {
+        let (group, place) = (chunk.get() / CLAIMS, (chunk.get() % CLAIMS) as usize);
+        let group = match held.take().filter(|(number, _)| *number == group) {
+            Some(held) => held,
+            None => (group, ledger.read_claims(id, group..group + 1).await?.concat()),
+        };
+        claims.push((chunk, group.1.get(place).copied()));
+        held = Some(group);
+    }
+    Ok(claims)
+}
+
+/// Gives all claims of a batch to `take`, in the order of their chunks.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn each_claim(ledger: &impl Ledger, id: &BatchId, mut take: impl FnMut(ChunkIndex, Claim)) -> Result<()> {
+    const PAGE: u32 = 100;
+    let mut from = 0;
+    loop {
+        let page = ledger.read_claims(id, from..from + PAGE).await?;
+        // Groups are kept beside each other, so that one may lack that comes before another.
+        if page.iter().all(Vec::is_empty) {
+            return Ok(());
+        }
+        for (group, claims) in (from..).zip(page) {
+            for (place, claim) in (0..).zip(claims) {
+                take(ChunkIndex::new(group * CLAIMS + place)?, claim);
+            }
+        }
+        from += PAGE;
+    }
+}
+
+/// Ranges that ascend, asked for numbers that ascend.
+#[derive(Debug, Default)]
+pub struct Ascending(std::collections::VecDeque<std::ops::Range<u64>>);
+
+impl Ascending {
+    /// Adds a range that begins at or after the last one.
+    pub fn push(&mut self, range: std::ops::Range<u64>) {
+        self.0.push_back(range);
+    }
+
+    /// Whether a number, none less than the one before it, lies in a range.
+    pub fn hold(&mut self, number: u64) -> bool {
+        while self.0.front().is_some_and(|range| range.end <= number) {
+            self.0.pop_front();
+        }
+        self.0.front().is_some_and(|range| range.contains(&number))
+    }
+}
+
+impl FromIterator<std::ops::Range<u64>> for Ascending {
+    fn from_iter<I: IntoIterator<Item = std::ops::Range<u64>>>(ranges: I) -> Self {
+        Self(ranges.into_iter().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(first: u64, records: u32) -> Claim {
+        // Records of nine bytes and a line end, after a header of twenty.
+        let (offset, length) = (20 + first * 10, u64::from(records) * 10 - 1);
+        Claim { range: Range { offset, length, first, line: first + 2, column: 1, header: 20 }, records }
+    }
+
+    fn coverage(claims: &[(u64, u32)]) -> Coverage {
+        let mut coverage = Coverage::default();
+        claims.iter().for_each(|(first, records)| coverage.add(&claim(*first, *records)));
+        coverage
+    }
+
+    #[test]
+    fn holes_are_what_lies_between_claims() {
+        let whole = coverage(&[(0, 2), (2, 2), (4, 1)]);
+        assert_eq!((whole.holes.len(), whole.end, whole.unread(70)), (0, 5, 1), "only the last line end");
+        let holes = coverage(&[(2, 2), (4, 1), (9, 1)]);
+        assert_eq!(holes.holes, [0..2, 5..9]);
+        assert_eq!((holes.first.unwrap().first, holes.end), (2, 10));
+        // Two records with their line ends, four with the line end before them, and thirty bytes at the end.
+        assert_eq!(holes.unread(149), 20 + 41 + 30);
+        assert_eq!(coverage(&[]).unread(149), 149);
+    }
+
+    #[test]
+    fn ascending_ranges_hold_what_lies_in_them() {
+        let mut ranges: Ascending = [2..4, 4..5, 9..10].into_iter().collect();
+        let held: Vec<u64> = (0..12).filter(|number| ranges.hold(*number)).collect();
+        assert_eq!(held, [2, 3, 4, 9]);
+    }
+}
