@@ -68,7 +68,7 @@ STATE := $(WORK)/$(subst /,,$(subst :,-,$(patsubst http://%,%,$(AWS_ENDPOINT_URL
 endif
 
 # What measurements were made of: the code, not what was measured with it; and the emulator.
-COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
+COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src tests infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
 TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' infra/local/emulator.py)
 TARGET_localstack = LocalStack $(shell sed -n 's/.*localstack:\([0-9.]*\)$$/\1/p' docker-compose.yml)
 TARGET            = $(if $(ENDPOINT),$(ENDPOINT),$(TARGET_$(ENV)))
@@ -113,6 +113,7 @@ help: ## this list
   '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
   '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
+	  '  SEEDS       how many soak tries of each KIND (plain, swarm), from FIRST_SEED on' \
 	  '  BYTES       size of the file that memory is measured with ($(BYTES)), in FORMATS ($(FORMATS)); BOOTSTRAPS: executables that cold compares' \
 	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
@@ -229,10 +230,10 @@ fuzz: ## try the decoders on made-up files, for SECONDS (60) each of TARGETS
 	    -max_total_time=$(SECONDS) -print_final_stats=1; \
 	done
 
-soak: ## simulate SEEDS (1000000) more seeds than the tests do, from FIRST_SEED (10000) on
+soak: ## simulate SEEDS (1000000) seeds of each kind more than the tests do, from FIRST_SEED (10000) on, or of KIND alone
 	@$(need) cargo
-	FANFOLD_SEEDS='$(or $(SEEDS),1000000)' FANFOLD_FIRST_SEED='$(or $(FIRST_SEED),10000)' \
-	  cargo test $(CARGO_FLAGS) --test simulation -- --nocapture every_batch
+	FANFOLD_SEEDS='$(or $(SEEDS),1000000)' FANFOLD_FIRST_SEED='$(or $(FIRST_SEED),10000)' $(if $(KIND),FANFOLD_KIND='$(KIND)') \
+	  FANFOLD_COMMIT='$(COMMITISH)' cargo test $(CARGO_FLAGS) --test simulation -- --nocapture every_batch
 
 # Its own profile of flags, thus its own folder: minutes the first time.
 coverage: ## lines of the stages and of the ledger's rules that the simulation alone reaches: at least 95 %

@@ -2,9 +2,12 @@
 //! twice and out of order, calls fail before and after their effect, functions die anywhere, and
 //! every batch ends as the reference model says.
 //!
-//! A seed that fails prints itself and its shortest trace, and is appended to
-//! `tests/simulation/seeds.txt`, whose seeds run first. `FANFOLD_SEEDS=100000` runs more.
+//! Seeds are of two kinds: a plain one has a little of every fault, a swarm one much of a few. A seed that
+//! fails prints itself and its shortest trace, and is appended to `tests/simulation/seeds.txt`, whose
+//! seeds run first. `FANFOLD_SEEDS=100000` runs more, `FANFOLD_KIND=swarm` of one kind alone.
 
+#[path = "simulation/buckets.rs"]
+mod buckets;
 #[path = "simulation/clockwork.rs"]
 mod clockwork;
 #[path = "simulation/functions.rs"]
@@ -13,53 +16,104 @@ mod functions;
 mod hand;
 #[path = "simulation/invariant.rs"]
 mod invariant;
+#[path = "simulation/ledger.rs"]
+mod ledger;
 #[path = "simulation/mutation.rs"]
 mod mutation;
+#[path = "simulation/output.rs"]
+mod output;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/queue.rs"]
 mod queue;
+#[path = "simulation/reached.rs"]
+mod reached;
 #[path = "simulation/state.rs"]
 mod state;
 #[path = "simulation/stores.rs"]
 mod stores;
+#[path = "simulation/swarm.rs"]
+mod swarm;
 #[path = "simulation/world.rs"]
 mod world;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fanfold::model::progress::BatchState;
 use fanfold::model::schema::RecordSchema;
+use fanfold::runtime::clock::SystemClock;
+use fanfold::stage::Clock;
 use fanfold::variant::BUILT_IN;
 
 use invariant::Broken;
 use mutation::Mutation;
 use plan::Plan;
-use state::{Options, PARKED, State};
+use reached::Reached;
+use state::{Options, State};
 use world::World;
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
-const SEEDS: u64 = 10_000;
-/// Seeds in which a mutation has to be caught.
-const MUTANT_SEEDS: u64 = 5_000;
+/// Seeds of each kind that every run of the tests tries.
+const SEEDS: [(Kind, u64); 2] = [(Kind::Plain, 10_000), (Kind::Swarm, 4_000)];
+/// Seeds that fail before a search ends.
+const MOST_FAILURES: usize = 50;
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/seeds.txt");
+
+/// What plan a seed makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Plain,
+    Swarm,
+}
+
+/// A seed of a kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Seed(Kind, u64);
+
+impl Seed {
+    fn parse(line: &str) -> Self {
+        let (kind, number) = match line.strip_prefix("swarm ") {
+            Some(number) => (Kind::Swarm, number),
+            None => (Kind::Plain, line),
+        };
+        Self(kind, number.parse().unwrap_or_else(|e| panic!("{line:?} is no seed: {e}")))
+    }
+
+    fn plan(self) -> Plan {
+        match self {
+            Self(Kind::Plain, seed) => Plan::of(seed),
+            Self(Kind::Swarm, seed) => Plan::swarm(seed),
+        }
+    }
+}
+
+impl fmt::Display for Seed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self(Kind::Plain, seed) => write!(f, "{seed}"),
+            Self(Kind::Swarm, seed) => write!(f, "swarm {seed}"),
+        }
+    }
+}
 
 fn schema() -> RecordSchema {
     RecordSchema::parse(ORDERS, "itemNo").unwrap()
 }
 
-fn run(seed: u64, schema: &RecordSchema, options: Options) -> State {
-    World::run(&Plan::of(seed), schema, options)
+fn run(seed: Seed, schema: &RecordSchema, options: Options) -> State {
+    World::run(&seed.plan(), schema, options)
 }
 
 /// The trace of a seed that fails, with as few faults as it takes.
-fn shortest_trace(seed: u64, schema: &RecordSchema) -> String {
-    let whole = run(seed, schema, Options { traced: true, ..Options::default() });
+fn shortest_trace(seed: Seed, schema: &RecordSchema, options: Options) -> String {
+    let whole = run(seed, schema, Options { traced: true, ..options.clone() });
     let shorter = (0..whole.faults).find_map(|most| {
-        let options = Options { most_faults: Some(most), traced: true, ..Options::default() };
+        let options = Options { most_faults: Some(most), traced: true, ..options.clone() };
         Some(run(seed, schema, options)).filter(|state| state.broken.is_some())
     });
     let state = shorter.unwrap_or(whole);
@@ -67,88 +121,110 @@ fn shortest_trace(seed: u64, schema: &RecordSchema) -> String {
     format!("{plan:#?}\n{}\n{faults} faults, {:?}", state.trace.join("\n"), state.broken)
 }
 
-/// What seeds reached, by name.
-type Reached = BTreeMap<&'static str, u64>;
-
-fn note(reached: &mut Reached, state: &State) {
-    let mut add = |name, many: usize| *reached.entry(name).or_default() += many as u64;
-    let seeds = usize::from;
-    add("faults", state.faults as usize);
-    add("points at which a function could die", state.points as usize);
-    add("messages parked", state.queues[PARKED].messages.len());
-    for batch in invariant::generations(state) {
-        let sealing = batch.sealing.as_ref();
-        add(batch.state.name(), 1);
-        add("redriven", seeds(batch.opening.id.generation() > 0));
-        add("of several leaves", seeds(sealing.is_some_and(|sealing| sealing.leaves() > 1)));
-        add("sealed by force", seeds(sealing.is_some_and(|sealing| sealing.records.is_none())));
-        add("with buried chunks", seeds(batch.tally.is_some_and(|tally| tally.failed_chunks > 0)));
-        add("given up", seeds(batch.stop.as_ref().is_some_and(|stop| stop.fault.code == "GAVE_UP")));
-        add("gathered more than once", seeds(batch.gather_attempts > 1));
-        add("looked after by sweep", seeds(batch.seen.is_some()));
-    }
-}
-
-/// Runs seeds on as many threads as there are cores until one fails.
-fn search(seeds: std::ops::Range<u64>, schema: &RecordSchema) -> Result<Reached, (u64, Broken)> {
-    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(None));
-    let all = Mutex::new(Reached::new());
+/// Runs seeds on as many threads as there are cores, until some have failed.
+fn search(kind: Kind, seeds: std::ops::Range<u64>, schema: &RecordSchema) -> (Reached, Vec<(Seed, Broken)>) {
+    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
+    let all = Mutex::new(Reached::default());
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..threads {
             scope.spawn(|| {
-                let mut reached = Reached::new();
-                while failed.lock().unwrap().is_none() {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
+                let mut reached = Reached::default();
+                while failed.lock().unwrap().len() < MOST_FAILURES {
+                    let seed = Seed(kind, next.fetch_add(1, Ordering::Relaxed));
+                    if seed.1 >= seeds.end {
                         break;
                     }
                     let state = run(seed, schema, Options::default());
-                    note(&mut reached, &state);
+                    reached.note(seed, &state);
                     if let Some(broken) = state.broken {
-                        failed.lock().unwrap().get_or_insert((seed, broken));
+                        println!("seed {seed} breaks {broken}");
+                        failed.lock().unwrap().push((seed, broken));
                     }
                 }
-                for (name, many) in reached {
-                    *all.lock().unwrap().entry(name).or_default() += many;
-                }
+                all.lock().unwrap().merge(reached);
             });
         }
     });
-    failed.into_inner().unwrap().map_or_else(|| Ok(all.into_inner().unwrap()), Err)
+    (all.into_inner().unwrap(), failed.into_inner().unwrap())
 }
 
-fn fail(seed: u64, broken: &Broken, schema: &RecordSchema) -> ! {
+/// Keeps the seeds that failed, and tells all of the first one.
+fn fail_if_any(failed: &[(Seed, Broken)], schema: &RecordSchema) {
     let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
-    if !kept.lines().any(|line| line == seed.to_string()) {
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(Path::new(KEPT)).unwrap();
+    let mut file = std::fs::OpenOptions::new().append(true).create(true).open(Path::new(KEPT)).unwrap();
+    for (seed, _) in failed.iter().filter(|(seed, _)| !kept.lines().any(|line| line == seed.to_string())) {
         writeln!(file, "{seed}").unwrap();
     }
-    panic!("seed {seed} breaks {broken}\n{}", shortest_trace(seed, schema));
+    if let Some((seed, broken)) = failed.iter().min_by_key(|(seed, _)| *seed) {
+        panic!("seed {seed} breaks {broken}\n{}", shortest_trace(*seed, schema, Options::default()));
+    }
+}
+
+/// Lets a function die once after each call that any stage of any variant made in any seed.
+fn die_after_each_call(reached: &Reached, schema: &RecordSchema) {
+    for (call, (seed, point)) in &reached.calls {
+        let crash = Options { crash: Some(*point), ..Options::default() };
+        let state = run(*seed, schema, crash.clone());
+        assert!(state.crashed, "seed {seed} does not come to point {point}");
+        if let Some(broken) = state.broken {
+            let trace = shortest_trace(*seed, schema, crash);
+            panic!("seed {seed} that dies at {point}, after {call:?}, breaks {broken}\n{trace}");
+        }
+    }
+    for variant in BUILT_IN {
+        for stage in ["scatter", "process", "gather", "bury", "sweep"] {
+            let died = reached.calls.keys().filter(|call| (call.0, call.1) == (variant.name, stage)).count();
+            assert!(died > 2, "{stage} of {} made calls of {died} kinds only", variant.name);
+        }
+    }
+}
+
+fn setting<T: std::str::FromStr>(name: &str) -> Option<T> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is {text:?}")))
+}
+
+/// The kinds of seeds to try, and how many of each.
+fn wanted() -> Vec<(Kind, u64)> {
+    let kind: Option<String> = setting("FANFOLD_KIND");
+    let many = setting("FANFOLD_SEEDS");
+    let named = |of: &Kind| kind.as_ref().is_none_or(|kind| kind.eq_ignore_ascii_case(&format!("{of:?}")));
+    let seeds = SEEDS.into_iter().filter(|(kind, _)| named(kind));
+    seeds.map(|(kind, usual)| (kind, many.unwrap_or(usual))).collect()
 }
 
 #[test]
 fn every_batch_ends_as_the_reference_model_says_whatever_fails() {
     let schema = schema();
     let kept = std::fs::read_to_string(KEPT).unwrap();
-    for seed in kept.lines().filter_map(|line| line.parse().ok()) {
-        if let Some(broken) = run(seed, &schema, Options::default()).broken {
-            fail(seed, &broken, &schema);
-        }
+    let broken = |seed| Some((seed, run(seed, &schema, Options::default()).broken?));
+    fail_if_any(&kept.lines().map(Seed::parse).filter_map(broken).collect::<Vec<_>>(), &schema);
+    let first = setting("FANFOLD_FIRST_SEED").unwrap_or(0);
+    let mut reached = Reached::default();
+    for (kind, many) in wanted() {
+        let began = SystemClock.now();
+        let (found, failed) = search(kind, first..first + many, &schema);
+        fail_if_any(&failed, &schema);
+        reached.merge(found);
+        // A row for docs/SOAK.md.
+        let (now, commit) = (SystemClock.now(), setting("FANFOLD_COMMIT").unwrap_or_else(|| "-".to_owned()));
+        let (day, minutes) = (&now.to_string()[..10], (now.0 - began.0) as f64 / 60_000.0);
+        let (kind, last) = (format!("{kind:?}").to_lowercase(), first + many - 1);
+        println!("| {day} | {commit} | {kind} | {first} to {last} | {many} | {minutes:.1} | 0 |");
     }
-    let many = std::env::var("FANFOLD_SEEDS").ok().map_or(SEEDS, |many| many.parse().expect("a number of seeds"));
-    let first = std::env::var("FANFOLD_FIRST_SEED").ok().map_or(0, |first| first.parse().expect("a seed"));
-    let reached = search(first..first + many, &schema).unwrap_or_else(|(seed, broken)| fail(seed, &broken, &schema));
-    println!("{many} seeds from {first} on, and {} that failed once: {reached:#?}", kept.lines().count());
-    // What is never reached is not tested.
-    let never: Vec<_> = reached.iter().filter(|(_, many)| **many == 0).collect();
-    assert!(many < SEEDS || never.is_empty(), "{never:?}");
+    println!("and {} seeds that failed once: {:#?}", kept.lines().count(), reached.counts);
+    die_after_each_call(&reached, &schema);
+    println!("and a death after each of {} calls", reached.calls.len());
+    let never = reached.never();
+    let whole = wanted().len() == SEEDS.len() && wanted().iter().zip(SEEDS).all(|(many, usual)| many.1 >= usual.1);
+    assert!(!whole || never.is_empty(), "never reached: {never:?}");
 }
 
 #[test]
 fn a_seed_gives_the_same_run_every_time() {
     let schema = schema();
-    for seed in 0..50 {
+    for seed in (0..50).map(|seed| Seed(if seed % 2 == 0 { Kind::Plain } else { Kind::Swarm }, seed)) {
         let traced = || run(seed, &schema, Options { traced: true, ..Options::default() });
         let (one, other) = (traced(), traced());
         assert!(one.trace == other.trace, "seed {seed}");
@@ -160,10 +236,18 @@ fn a_seed_gives_the_same_run_every_time() {
 fn a_function_may_die_before_and_after_every_call() {
     let schema = schema();
     let mut points = BTreeMap::new();
-    let plans = [("", Plan::small as fn(_) -> Plan), (" poisoned", Plan::poisoned), (" cancelled", Plan::cancelled)];
-    for (name, plan) in BUILT_IN.iter().flat_map(|v| plans.map(|(name, plan)| (format!("{}{name}", v.name), plan(*v))))
-    {
-        let many = World::run(&plan, &schema, Options::default()).points;
+    let plans = [
+        ("", Plan::small as fn(_) -> Plan, BatchState::PartiallyFailed),
+        (" poisoned", Plan::poisoned, BatchState::PartiallyFailed),
+        (" cancelled", Plan::cancelled, BatchState::Cancelled),
+    ];
+    for (variant, (name, plan, end)) in BUILT_IN.iter().flat_map(|variant| plans.map(|plan| (variant, plan))) {
+        let (name, plan) = (format!("{}{name}", variant.name), plan(*variant));
+        let whole = World::run(&plan, &schema, Options::default());
+        let batch = invariant::generations(&whole).next().unwrap();
+        let buried = batch.tally.unwrap().failed_chunks > 0;
+        assert_eq!((batch.state, buried), (end, plan.sweep), "{name}");
+        let many = whole.points;
         for point in 1..=many {
             let state = World::run(&plan, &schema, Options { crash: Some(point), traced: true, ..Options::default() });
             if let Some(broken) = state.broken {
@@ -175,17 +259,28 @@ fn a_function_may_die_before_and_after_every_call() {
     println!("crash points: {points:?}");
 }
 
+/// The seeds of one run of the tests, the two kinds in turn.
+fn usual_seeds() -> impl Iterator<Item = Seed> {
+    let [(plain, many), (swarm, others)] = SEEDS;
+    (0..many.max(others)).flat_map(move |seed| {
+        let plain = Some(Seed(plain, seed)).filter(|_| seed < many);
+        plain.into_iter().chain(Some(Seed(swarm, seed)).filter(|_| seed < others))
+    })
+}
+
 #[test]
 fn wrong_orders_and_missing_conditions_are_caught() {
     let schema = schema();
+    let mut missed = Vec::new();
     for mutation in Mutation::ALL {
-        let caught = (0..MUTANT_SEEDS).find_map(|seed| {
+        let caught = usual_seeds().enumerate().find_map(|(tried, seed)| {
             let options = Options { mutation: Some(mutation), ..Options::default() };
-            run(seed, &schema, options).broken.map(|broken| (seed + 1, broken))
+            run(seed, &schema, options).broken.map(|broken| (tried + 1, broken))
         });
         match caught {
             Some((seeds, broken)) => println!("{mutation:?}: caught after {seeds} seeds by {broken}"),
-            None => panic!("{mutation:?} was not caught in {MUTANT_SEEDS} seeds"),
+            None => missed.push(mutation),
         }
     }
+    assert!(missed.is_empty(), "not caught: {missed:?}");
 }

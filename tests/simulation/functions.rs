@@ -1,5 +1,6 @@
 //! The functions of a simulated deployment: the real stages, each with stores in its hand.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fanfold::blob::memory::MemoryBlob;
@@ -12,7 +13,7 @@ use fanfold::stage::gather::Gather;
 use fanfold::stage::process::Process;
 use fanfold::stage::scatter::Scatter;
 use fanfold::stage::sweep::Sweep;
-use fanfold::stage::{Stage, packs};
+use fanfold::stage::{Outcome, Stage, packs};
 use fanfold::variant::Parts;
 
 use super::hand::Hand;
@@ -27,7 +28,7 @@ use super::world::{Ended, Running, World};
 struct Stocked {
     data: Data,
     hand: Hand,
-    plan: Plan,
+    plan: Arc<Plan>,
     width: usize,
 }
 
@@ -136,6 +137,9 @@ async fn work(stage: impl Stage, hand: Hand, queue: usize, deliveries: Vec<(u64,
         let doomed = pack.iter().any(|delivery| hand.world(|state| state.is_poison(&delivery.body)));
         hand.doomed.store(doomed && queue == PROCESS, Ordering::Relaxed);
         for (delivery, outcome) in pack.iter().zip(stage.handle_pack(&pack, deadline).await) {
+            if let (GATHER, Outcome::Retry(error)) = (queue, &outcome) {
+                hand.watch_waiting(&delivery.body, &error.to_string());
+            }
             let at = deliveries.iter().position(|other| other.id == delivery.id);
             ended.extend(at.map(|at| (ids[at], outcome, stage.subject(&delivery.body))));
         }

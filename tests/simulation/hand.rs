@@ -14,18 +14,26 @@ use fanfold::model::progress::{Batch, Tally};
 use super::clockwork::{Alarm, Event, Waiting};
 use super::invariant;
 use super::mutation::{Late, Mutation};
-use super::state::State;
+use super::state::{STAGES, State};
 
 /// A function's hold on the world: its clock, and what goes wrong with its calls.
 #[derive(Clone)]
 pub struct Hand {
     pub state: Arc<Mutex<State>>,
     pub task: u64,
+    /// The queue that feeds it; none of sweep.
+    pub queue: Option<usize>,
+    /// When it began.
+    pub began: i64,
     /// Whether it dies of what it writes now.
     pub doomed: Arc<AtomicBool>,
 }
 
 impl Hand {
+    pub fn stage(&self) -> &'static str {
+        self.queue.map_or("sweep", |queue| STAGES[queue])
+    }
+
     pub fn world<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
         act(&mut self.state.lock().unwrap())
     }
@@ -49,7 +57,7 @@ impl Hand {
                 state.tell(|| format!("function {} {call} is OUT of order", self.task));
                 return Err(fault(call));
             }
-            if state.happens(state.plan.chaos.before) {
+            if state.is_flaky(call) || state.happens(state.plan.chaos.before) {
                 state.tell(|| format!("function {} {call} FAILS before its effect", self.task));
                 return Err(fault(call));
             }
@@ -67,7 +75,8 @@ impl Hand {
             std::future::pending::<()>().await;
         }
         self.world(|state| {
-            if state.happens(state.plan.chaos.after) {
+            state.calls.entry((self.stage(), call)).or_insert(point);
+            if state.is_flaky(call) || state.happens(state.plan.chaos.after) {
                 state.tell(|| format!("function {} {call} FAILS after its effect", self.task));
                 return Err(fault(call));
             }
@@ -79,7 +88,9 @@ impl Hand {
     fn dies(&self, call: &'static str, point: u32) -> bool {
         self.world(|state| {
             let poisoned = self.doomed.load(Ordering::Relaxed) && call == "items.write";
-            let dies = poisoned || state.options.crash == Some(point) || state.happens(state.plan.chaos.death);
+            let crashes = state.options.crash == Some(point);
+            state.crashed |= crashes;
+            let dies = poisoned || crashes || state.happens(state.plan.chaos.death);
             if dies {
                 state.tell(|| format!("function {} DIES at {call}, point {point}", self.task));
                 state.dying.insert(self.task);
@@ -103,7 +114,31 @@ impl Hand {
     }
 
     pub fn send(&self, queue: usize, message: Outgoing) {
-        self.world(|state| state.send(queue, message));
+        self.world(|state| {
+            if self.queue.is_none() {
+                let copies = state.swept.entry((queue, message.body.clone())).or_default();
+                *copies += 1;
+                let copies = *copies;
+                invariant::at_sweeping(state, queue, &message.body, copies, self.began);
+            }
+            state.send(queue, message);
+        });
+    }
+
+    /// Notes what sweep sees of a batch; attempts to gather, the last word, are no progress.
+    pub fn watch_progress(&self, batch: &BatchId, mark: &str) {
+        let mark = mark.rsplit_once(' ').map_or(mark, |(progress, _)| progress);
+        self.world(|state| {
+            let progress = state.progress.entry(batch.clone()).or_default();
+            if progress.1 != mark {
+                *progress = (progress.0 + 1, mark.to_owned());
+            }
+        });
+    }
+
+    /// Whether a stage has a mutation.
+    pub fn has_in(&self, stages: &[&str], mutation: Mutation) -> bool {
+        self.has(mutation) && stages.contains(&self.stage())
     }
 
     pub fn put_off(&self, late: impl IntoIterator<Item = Late>) {
@@ -133,6 +168,31 @@ impl Hand {
         for message in messages {
             let id = GatherMessage::parse(&message.body).unwrap().batch_id;
             self.world(|state| invariant::at_announcement(state, &id));
+        }
+    }
+
+    pub fn watch_deciding(&self, key: &str) {
+        self.world(|state| {
+            let now = state.clockwork.now;
+            state.done.entry(key.to_owned()).or_insert(now);
+        });
+    }
+
+    pub fn watch_putting(&self, key: &str) {
+        self.world(|state| {
+            let put_back = state.batches.iter().find_map(|batch| Some(batch.done_key(batch.chunk_of_pending(key)?)));
+            if put_back.is_some_and(|done| state.done.contains_key(&done)) {
+                state.reach("pending chunk put back that is done");
+            }
+            let now = state.clockwork.now;
+            state.put.insert(key.to_owned(), now);
+        });
+    }
+
+    /// Called when gather is to come back to its message.
+    pub fn watch_waiting(&self, body: &str, why: &str) {
+        if let (Ok(message), true) = (GatherMessage::parse(body), why.contains("pending chunks")) {
+            self.world(|state| invariant::at_waiting(state, &message.batch_id, self.began));
         }
     }
 

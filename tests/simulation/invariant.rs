@@ -1,15 +1,18 @@
 //! What must hold, at each step or at the end, by name.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use fanfold::blob::memory::MemoryBlob;
 use fanfold::ledger::{CLAIMS, Ledger};
 use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::message::ProcessMessage;
 use fanfold::model::progress::{Batch, BatchState, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::summary::Summary;
 use fanfold::runtime::local::MemoryStores;
+use fanfold::stage::batches::Condition;
 use fanfold::stage::chunks::{Chunks, Kept};
 use fanfold::stage::gather::Results;
 use fanfold::variant::Pending;
@@ -17,8 +20,10 @@ use futures::FutureExt;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
-use super::plan::{File, Form, Record};
-use super::state::{PARKED, State};
+use super::clockwork::BEGIN;
+use super::output::{Line, failed_records, index_of, lines_of};
+use super::plan::{File, Record, Stored};
+use super::state::{GIVE_UP_AFTER, PARKED, State, subject_of};
 use fanfold::items::WriteMode;
 
 pub const ENDS: &str = "I1 every batch reaches a final state";
@@ -27,7 +32,26 @@ pub const FLUSHED: &str = "I3 no batch is announced before its items are written
 pub const STAYS: &str = "I4 outputs do not change once the batch is closed";
 pub const ONCE: &str = "I5 every record has exactly one outcome";
 pub const COUNTS: &str = "I6 counters equal the sums of the outcomes";
-pub const EMPTY: &str = "I7 an emptied system holds no message and no pending object";
+pub const EMPTY: &str = "I7 an emptied system holds no message and no pending object that anybody would miss";
+pub const TIRES: &str = "I8 sweep sends the same again more and more rarely, and nothing that was done before it came";
+
+pub const WAITS: &str = "I9 gather waits for nothing that was done before it came";
+
+const GAVE_UP: &str = "GAVE_UP";
+
+/// Called when a gather that began at `began` waits for pending chunks.
+pub fn at_waiting(state: &mut State, id: &BatchId, began: i64) {
+    let early = |times: &BTreeMap<String, i64>, key: &str| times.get(key).is_some_and(|at| *at < began);
+    let keys = state.data.work.keys();
+    let done = keys.iter().find(|key| {
+        let chunk = id.chunk_of_pending(key);
+        chunk.is_some_and(|chunk| early(&state.put, key) && early(&state.done, &id.done_key(chunk)))
+    });
+    if let Some(key) = done {
+        let why = format!("gather of {id} leaves {key}, which was done before it came");
+        state.breaks(Broken { invariant: WAITS, why });
+    }
+}
 
 /// An invariant that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,13 +66,6 @@ impl fmt::Display for Broken {
     }
 }
 
-/// What the output bucket says of one record.
-struct Line {
-    record: Record,
-    success: bool,
-    message: String,
-}
-
 macro_rules! hold {
     ($invariant:expr, $condition:expr, $($why:tt)+) => {
         if !$condition {
@@ -57,11 +74,11 @@ macro_rules! hold {
     };
 }
 
-fn ledger(state: &State, id: &BatchId) -> Option<Batch> {
+pub fn ledger(state: &State, id: &BatchId) -> Option<Batch> {
     state.data.ledger.read(id).now_or_never()?.ok()?
 }
 
-fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
+pub fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
     let chunks: Chunks<MemoryStores> = match state.plan.variant.pending {
         Pending::Bucket | Pending::Input => Chunks::Bucket { work: state.data.work.clone(), input: None },
         Pending::Table => Chunks::Table(state.data.tasks.clone()),
@@ -122,7 +139,7 @@ pub fn at_announcement(state: &mut State, id: &BatchId) {
 fn flushed(state: &State, id: &BatchId) -> Result<(), Broken> {
     let sealing = ledger(state, id).and_then(|batch| batch.sealing);
     hold!(FLUSHED, sealing.is_some(), "{id} is not sealed");
-    let gaps = sealing.as_ref().is_some_and(|sealing| sealing.records.is_none());
+    let gaps = ledger(state, id).is_some_and(|batch| batch.is_sealed_by_force());
     let items = state.data.items.all();
     for chunk in 0..sealing.map_or(0, |sealing| sealing.chunks) {
         let kept = kept(state, id, chunk);
@@ -137,10 +154,14 @@ fn flushed(state: &State, id: &BatchId) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Called before a batch is taken: what the generation before it wrote, or its own closing, stays.
+/// Called before a batch is taken: what was written stays, unless the latest generation, which may be
+/// another than the one that is taken, is writing anew.
 pub fn outputs_stayed(state: &mut State, id: &BatchId) {
-    let untouched = ledger(state, id).is_some_and(|batch| batch.gather_attempts == 0 || batch.state.is_final());
-    if untouched {
+    let latest = latest(state, &id.in_generation(0));
+    if latest.as_ref().is_some_and(|latest| latest.opening.id != *id) {
+        state.reach("gather after a later generation");
+    }
+    if latest.is_some_and(|latest| latest.gather_attempts == 0 || latest.state.is_final()) {
         check_outputs(state, id);
     }
 }
@@ -180,7 +201,7 @@ pub fn at_the_end(state: &mut State) {
 /// Whether anything happened to a batch that redeliveries alone do not make good.
 fn is_hurt(state: &State, id: &BatchId) -> bool {
     let odd = |batch: &Batch| {
-        let forced = batch.sealing.as_ref().is_none_or(|sealing| sealing.records.is_none());
+        let forced = batch.sealing.is_none() || batch.is_sealed_by_force();
         forced || batch.stop.is_some() || batch.tally.is_some_and(|tally| tally.failed_chunks > 0)
     };
     state.hurt.contains(id)
@@ -193,6 +214,8 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     hold!(ENDS, batch.is_some(), "the ledger does not know {id}");
     let Some(batch) = batch else { return Ok(()) };
     hold!(ENDS, batch.state.is_final(), "{} is {}", batch.opening.id, batch.state.name());
+    gave_up_for_a_reason(state, id)?;
+    redrives_take_what_failed(state, id)?;
     let hurt = is_hurt(state, id);
     let any_hurt = state.batches.iter().any(|id| is_hurt(state, id));
     hold!(
@@ -206,6 +229,9 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let Some(summary) = summary else { return Ok(()) };
     hold!(EQUALS, summary.generation == batch.opening.id.generation(), "{id} has the summary of another generation");
     hold!(EQUALS, summary.state == batch.state, "the summary of {id} tells another state");
+    let versions = state.data.output.versions(&id.output_key("summary.json"));
+    let written = summary.generation as usize + 1;
+    hold!(STAYS, versions == written || outlasted(state), "{id} has {versions} summaries of {written} generations");
     if state.plan.results != Results::All {
         hold!(EQUALS, summary.results.is_none(), "{id} has results that nobody wanted");
         return counted_alone(state, number, &batch, &summary, hurt);
@@ -213,26 +239,71 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let lines = match &summary.results {
         Some(results) => lines_of(state, &results.key, file.form)?,
         None => {
-            let nothing = summary.error.is_some() && (summary.chunks.total == 0 || hurt);
+            let nothing = summary.error.as_ref().is_some_and(|error| {
+                let first = summary.generation == 0 && (summary.chunks.total == 0 || hurt);
+                first || error.code == GAVE_UP
+            });
             hold!(EQUALS, nothing, "{id} has no results");
             return Ok(());
         }
     };
-    let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
-    outcomes_are_right(id, file, chunk_size, &summary, &lines, hurt)?;
+    let model = modelled(state, file, &batch);
+    outcomes_are_right(id, file, &model, &summary, &lines, hurt)?;
     failed_is_right(state, id, file, &summary, &lines)?;
     let succeeded = lines.iter().filter(|line| line.success).count() as u64;
     let counted = (summary.records.succeeded, summary.records.failed, summary.records.total);
     let told = (succeeded, lines.len() as u64 - succeeded, lines.len() as u64);
     hold!(COUNTS, counted == told, "{id} counts {counted:?} and has {told:?}");
     counters_are_right(state, &batch)?;
-    stored(state, number, &lines, hurt)
+    stored(state, number, &model, &lines, hurt)
+}
+
+/// Where the reference model stores the records of a batch by its latest generation.
+fn modelled(state: &State, file: &File, latest: &Batch) -> Vec<Option<Stored>> {
+    let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
+    file.stored(chunk_size, latest.opening.id.generation())
+}
+
+/// Nothing but an outage that outlasts it lets a batch be given up.
+fn gave_up_for_a_reason(state: &State, id: &BatchId) -> Result<(), Broken> {
+    let summary = state.data.output.read(&id.output_key("summary.json"));
+    let summary: Option<Summary> = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    let alone = summary.and_then(|summary| summary.error).is_some_and(|error| error.code == GAVE_UP);
+    let stopped = |batch: &Batch| batch.stop.as_ref().is_some_and(|stop| stop.fault.code == GAVE_UP);
+    let given_up =
+        alone || (0..).map_while(|generation| ledger(state, &id.in_generation(generation))).any(|b| stopped(&b));
+    hold!(ENDS, !given_up || outlasted(state), "{id} was given up, although nothing was out of order for so long");
+    Ok(())
+}
+
+/// Whether the plan has an outage that outlasts the time after which a batch is given up.
+fn outlasted(state: &State) -> bool {
+    state.plan.outage.is_some_and(|(_, until)| until > GIVE_UP_AFTER * 1000)
+}
+
+/// A redrive has the records that had failed, and no other.
+fn redrives_take_what_failed(state: &State, id: &BatchId) -> Result<(), Broken> {
+    for generation in 1.. {
+        let (before, Some(batch)) =
+            (ledger(state, &id.in_generation(generation - 1)), ledger(state, &id.in_generation(generation)))
+        else {
+            break;
+        };
+        let failed = before.and_then(|before| before.tally).map(|tally| tally.failed);
+        let taken = batch.sealing.and_then(|sealing| sealing.records);
+        hold!(
+            ONCE,
+            taken.is_none() || taken == failed,
+            "redrive {generation} of {id} has {taken:?} of {failed:?} records"
+        );
+    }
+    Ok(())
 }
 
 fn outcomes_are_right(
     id: &BatchId,
     file: &File,
-    chunk_size: usize,
+    model: &[Option<Stored>],
     summary: &Summary,
     lines: &[Line],
     hurt: bool,
@@ -248,10 +319,10 @@ fn outcomes_are_right(
             return Err(Broken { invariant: ONCE, why: format!("{id} has an outcome of record {index}") });
         };
         hold!(EQUALS, line.record == *record, "{id} gives record {index} as {:?}", line.record);
-        hold!(EQUALS, !line.success || record.is_number(), "{id} takes the invalid record {index}");
-        let explained = hurt && !line.message.is_empty();
-        let right = line.success == file.succeeds(index, chunk_size) || explained;
-        hold!(EQUALS, right, "{id} fails the valid record {index}: {}", line.message);
+        hold!(EQUALS, !line.success || file.may_succeed(index), "{id} takes the record {index}, which nothing stores");
+        hold!(EQUALS, line.success == line.message.is_empty(), "{id} tells of record {index}: {:?}", line.message);
+        let (is, should) = (line.success, model[index].is_some());
+        hold!(EQUALS, hurt || is == should, "{id} tells of record {index} {is}, the model {should}: {}", line.message);
     }
     let failed = lines.iter().any(|line| !line.success);
     let expected = match (file.broken, failed) {
@@ -266,7 +337,7 @@ fn outcomes_are_right(
 
 fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, lines: &[Line]) -> Result<(), Broken> {
     let expected: Vec<&Record> = lines.iter().filter(|line| !line.success).map(|line| &line.record).collect();
-    let there = state.data.output.read(&id.output_key(&format!("failed.{}", extension(file.form))));
+    let there = state.data.output.read(&id.output_key(&format!("failed.{}", file.form.extension())));
     hold!(EQUALS, there.is_some() != expected.is_empty(), "{id} has, or lacks, the file of failed records");
     hold!(EQUALS, summary.failed.is_some() != expected.is_empty(), "the summary of {id} names another file");
     let Some(bytes) = there else { return Ok(()) };
@@ -278,7 +349,7 @@ fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, 
 /// What holds of a batch whose results are not written out.
 fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary, hurt: bool) -> Result<(), Broken> {
     let (id, file) = (&state.batches[number], &state.plan.files[number]);
-    let given_up = summary.error.as_ref().is_some_and(|error| error.code == "GAVE_UP");
+    let given_up = summary.error.as_ref().is_some_and(|error| error.code == GAVE_UP);
     if given_up {
         return Ok(());
     }
@@ -288,16 +359,20 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
     let partial = hurt && summary.error.is_some();
     hold!(ONCE, counted.total == all || partial, "{id} has {} outcomes of {all} records", counted.total);
     let named = state.plan.results == Results::Failed && counted.failed > 0;
-    let there = state.data.output.read(&id.output_key(&format!("failed.{}", extension(file.form))));
+    let there = state.data.output.read(&id.output_key(&format!("failed.{}", file.form.extension())));
     hold!(EQUALS, there.is_some() == named, "{id} has, or lacks, the file of failed records");
     hold!(EQUALS, summary.failed.is_some() == named, "the summary of {id} names another file");
-    let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
-    let expected = (0..file.records.len()).filter(|index| !file.succeeds(*index, chunk_size));
-    let expected: Vec<&Record> = expected.map(|index| &file.records[index]).collect();
+    let model = modelled(state, file, batch);
+    let expected = file.records.iter().zip(&model).filter(|(_, stored)| stored.is_none());
+    let expected: Vec<&Record> = expected.map(|(record, _)| record).collect();
     hold!(EQUALS, hurt || counted.failed == expected.len() as u64, "{id} counts {counted:?}");
     let found = there.map(|bytes| failed_records(&bytes, file.form));
     hold!(COUNTS, found.as_ref().is_none_or(|found| found.len() as u64 == counted.failed), "{id} counts {counted:?}");
-    let right = hurt || found.is_none_or(|found| found.iter().eq(expected));
+    let found = found.unwrap_or_default();
+    let places: Vec<_> = found.iter().map(|found| file.records.iter().position(|record| record == found)).collect();
+    let ascend = places.windows(2).all(|pair| pair[0] < pair[1]) && !places.contains(&None);
+    hold!(ONCE, ascend, "{id} has failed records that are not those of the file: {places:?}");
+    let right = hurt || !named || found.iter().eq(expected);
     hold!(EQUALS, right, "{id} has other failed records than failed");
     Ok(())
 }
@@ -311,18 +386,17 @@ fn counters_are_right(state: &State, batch: &Batch) -> Result<(), Broken> {
     let leaves = state.data.ledger.read_leaves(id, 0..sealing.leaves()).now_or_never();
     let leaves = leaves.and_then(Result::ok).unwrap_or_default();
     let counted = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
-    let tree = state.plan.variant.condition == fanfold::stage::batches::Condition::Tree;
+    let tree = state.plan.variant.condition == Condition::Tree;
     // Marks of chunks that came after a seal by force lie in the leaves and count nothing.
-    let forced = sealing.records.is_none();
+    let forced = batch.is_sealed_by_force();
     hold!(COUNTS, !tree || forced || counted == outcomes, "{id} counts {counted:?} and has {outcomes:?}");
     Ok(())
 }
 
 /// The items of the records that succeeded.
-fn stored(state: &State, number: usize, lines: &[Line], hurt: bool) -> Result<(), Broken> {
+fn stored(state: &State, number: usize, model: &[Option<Stored>], lines: &[Line], hurt: bool) -> Result<(), Broken> {
     let (id, file) = (&state.batches[number], &state.plan.files[number]);
     let items = state.data.items.all();
-    let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
     let sequence = ledger(state, id).map(|batch| batch.opening.sequence);
     for line in lines.iter().filter(|line| line.success) {
         let (key, index) = (&line.record.key, index_of(&line.record).unwrap_or_default());
@@ -330,10 +404,8 @@ fn stored(state: &State, number: usize, lines: &[Line], hurt: bool) -> Result<()
         hold!(EQUALS, item.is_some(), "{id} lacks the item {key} of record {index}");
         let Some(item) = item else { continue };
         let own = item.batch == *id;
-        let later = |later: &(usize, &Record)| {
-            later.0 > index && later.0 / chunk_size == index / chunk_size && later.1.key == *key && later.1.is_valid()
-        };
-        let replaced = file.records.iter().enumerate().any(|record| later(&record));
+        let later = |later: usize| model[later] == model[index] && file.records[later].key == *key;
+        let replaced = (index + 1..file.records.len()).any(later);
         let stale = !hurt && own && replaced && item.index == index as u64;
         hold!(EQUALS, !stale, "{id} keeps record {index}, which a later one of its chunk replaces");
         if let (WriteMode::Ordered, Some(sequence)) = (state.plan.mode, sequence) {
@@ -363,77 +435,42 @@ fn emptied(state: &State) -> Result<(), Broken> {
         let bodies: Vec<&str> = queue.messages.iter().map(|message| message.body.as_str()).collect();
         hold!(EMPTY, bodies.is_empty(), "queue {number} holds {bodies:?}");
     }
-    let pending: Vec<String> = state.data.work.keys().into_iter().filter(|key| key.contains("/pending/")).collect();
-    hold!(EMPTY, pending.is_empty(), "the work bucket holds {pending:?}");
+    let keys = state.data.work.keys();
+    for key in keys.iter().filter(|key| key.contains("/pending/")) {
+        let batch = generations(state).find(|batch| batch.opening.id.chunk_of_pending(key).is_some());
+        hold!(EMPTY, batch.as_ref().is_some_and(|batch| is_garbage(state, batch, key)), "the work bucket holds {key}");
+    }
     Ok(())
 }
 
-fn index_of(record: &Record) -> Option<usize> {
-    record.note.split_once('n')?.1.parse().ok()
+/// What a slow twin of scatter put after the batch was closed, of a chunk that is done or that a seal by
+/// force did not count; or what nobody could read before the batch was given up. It expires with the
+/// bucket.
+fn is_garbage(state: &State, batch: &Batch, key: &str) -> bool {
+    let id = &batch.opening.id;
+    let done = id.chunk_of_pending(key).is_some_and(|chunk| state.data.work.read(&id.done_key(chunk)).is_some());
+    let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == GAVE_UP);
+    batch.state.is_final() && (done || given_up || batch.is_sealed_by_force())
 }
 
-fn extension(form: Form) -> &'static str {
-    match form {
-        Form::Csv => "csv",
-        Form::Json => "json",
-        Form::Jsonl => "jsonl",
+/// Called when sweep, which began at `began`, sends a message for the `copies`th time.
+pub fn at_sweeping(state: &mut State, queue: usize, body: &str, copies: u32, began: i64) {
+    if let Err(broken) = sweeps_in_measure(state, queue, body, copies, began) {
+        state.breaks(broken);
     }
 }
 
-fn lines_of(state: &State, key: &str, form: Form) -> Result<Vec<Line>, Broken> {
-    let bytes = state.data.output.read(key);
-    hold!(EQUALS, bytes.is_some(), "{key} is not there");
-    let bytes = bytes.unwrap_or_default();
-    let line = |outcome: &Value| Line {
-        record: record_of(&outcome["request"]),
-        success: outcome["response"]["success"] == true,
-        message: outcome["response"]["message"].as_str().unwrap_or_default().to_owned(),
-    };
-    let lines = match form {
-        Form::Csv => rows(&bytes)
-            .into_iter()
-            .map(|row| Line { record: record_of_row(&row), success: row[3] == "true", message: row[4].clone() })
-            .collect(),
-        Form::Json | Form::Jsonl => values(&bytes, form).iter().map(line).collect(),
-    };
-    Ok(lines)
-}
-
-fn failed_records(bytes: &[u8], form: Form) -> Vec<Record> {
-    match form {
-        Form::Csv => rows(bytes).iter().map(|row| record_of_row(row)).collect(),
-        Form::Json | Form::Jsonl => values(bytes, form).iter().map(record_of).collect(),
-    }
-}
-
-fn rows(bytes: &[u8]) -> Vec<Vec<String>> {
-    let mut reader = csv::Reader::from_reader(bytes);
-    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
-}
-
-fn values(bytes: &[u8], form: Form) -> Vec<Value> {
-    match form {
-        Form::Json => {
-            let document: Value =
-                serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(bytes)));
-            document["records"].as_array().unwrap().clone()
-        }
-        _ => bytes
-            .split(|b| *b == b'\n')
-            .filter(|l| !l.is_empty())
-            .map(|l| serde_json::from_slice(l).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(bytes))))
-            .collect(),
-    }
-}
-
-fn record_of_row(row: &[String]) -> Record {
-    Record { key: row[0].clone(), price: row[1].clone(), note: row[2].clone() }
-}
-
-fn record_of(value: &Value) -> Record {
-    let text = |name: &str| match &value[name] {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    Record { key: text("itemNo"), price: text("price"), note: text("note") }
+fn sweeps_in_measure(state: &State, queue: usize, body: &str, copies: u32, began: i64) -> Result<(), Broken> {
+    // A quarter of an hour, half an hour, an hour and then every two hours; again after each progress.
+    // Sweeps may overlap.
+    let hours = (state.clockwork.now - BEGIN) / 3_600_000;
+    let batch = subject_of(queue, body).map(|(batch, _)| batch);
+    let progress = batch.and_then(|batch| state.progress.get(&batch)).map_or(1, |(many, _)| *many);
+    let most = 2 * (hours / 2 + 3 * i64::from(progress) + 2);
+    hold!(TIRES, i64::from(copies) <= most, "{copies} times within {hours} hours and {progress} changes: {body}");
+    let Ok(message) = ProcessMessage::parse(body) else { return Ok(()) };
+    let listing = state.plan.variant.condition == Condition::Listing;
+    let done = state.done.get(&message.batch_id.done_key(message.chunk)).copied();
+    hold!(TIRES, !listing || done.is_none_or(|done| done > began), "it was done before: {body}");
+    Ok(())
 }

@@ -19,16 +19,69 @@ pub enum Mutation {
     PendingGoneBeforeTheResult,
     /// Gather works on a batch that another function has taken.
     GatherDoesNotTake,
+
+    /// Of two that decide about a chunk the last one counts.
+    LastToDecideWins,
+    /// A gather that dies keeps its batch.
+    LeaseNeverEnds,
+    /// The summary is written before what it names.
+    SummaryBeforeTheOutputs,
+    /// A gather that finds its summary writes it once more.
+    SummaryIsWrittenAgain,
+    /// Bury decides about a chunk, and does not mark it.
+    BuryDoesNotMark,
+    /// A leaf does not say which of its chunks hold failures.
+    FailuresAreNotMarked,
+    /// An item is replaced by an older one.
+    OrderIsIgnored,
+    /// Workers read whatever version of the input is the newest.
+    AnyVersionIsRead,
+    /// A redrive takes what succeeded too.
+    RedriveTakesEverything,
+    /// Scatter does not keep where chunks lie.
+    ClaimsAreNotKept,
+    /// Sweep announces what it looks at, complete or not.
+    SweepAnnouncesTooSoon,
+    /// Sweep does not note what it saw.
+    SweepForgets,
+
+    /// Gather reads through the holes that a scatter left which died.
+    HolesAreRead,
+    /// Records of a chunk that was ended without them count as stored.
+    LostChunksCount,
+    /// Gather does not ask whether what waits again is done.
+    GatherDoesNotLook,
+    /// Neither does sweep.
+    SweepDoesNotLook,
+    /// Sweep sends what is missing every quarter of an hour.
+    SweepNeverTires,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 23] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
         Self::SealBeforeTheLastMessage,
         Self::PendingGoneBeforeTheResult,
         Self::GatherDoesNotTake,
+        Self::LastToDecideWins,
+        Self::LeaseNeverEnds,
+        Self::SummaryBeforeTheOutputs,
+        Self::SummaryIsWrittenAgain,
+        Self::BuryDoesNotMark,
+        Self::FailuresAreNotMarked,
+        Self::OrderIsIgnored,
+        Self::AnyVersionIsRead,
+        Self::RedriveTakesEverything,
+        Self::ClaimsAreNotKept,
+        Self::SweepAnnouncesTooSoon,
+        Self::SweepForgets,
+        Self::HolesAreRead,
+        Self::LostChunksCount,
+        Self::GatherDoesNotLook,
+        Self::SweepDoesNotLook,
+        Self::SweepNeverTires,
     ];
 }
 
@@ -36,5 +89,6 @@ impl Mutation {
 pub enum Late {
     Items(Vec<Item>),
     Object(String, Bytes),
+    Output(String, Bytes),
     Message(usize, Outgoing),
 }

@@ -90,17 +90,37 @@ impl File {
     }
 }
 
+/// Where a record was stored: the generation of its batch, and the chunk of it.
+pub type Stored = (u32, usize);
+
 impl File {
-    /// What becomes of a record if nothing goes wrong: of the records of a chunk with one key the last
-    /// one is written, and if the table refuses that, none of them is.
-    pub fn succeeds(&self, index: usize, chunk_size: usize) -> bool {
-        let Some(record) = self.records.get(index) else {
-            return false;
-        };
-        let chunk = index / chunk_size * chunk_size;
-        let chunk = &self.records[chunk..self.records.len().min(chunk + chunk_size)];
-        let last = chunk.iter().rfind(|other| other.key == record.key && other.is_number());
-        record.is_number() && last.is_some_and(Record::is_valid)
+    /// The reference model: where each record is stored if nothing goes wrong, and after so many
+    /// redrives; none if it fails. Of the records of a chunk with one key the last one is written, and
+    /// if the table refuses that, none of them is. What failed is cut into chunks anew by a redrive.
+    pub fn stored(&self, chunk_size: usize, generation: u32) -> Vec<Option<Stored>> {
+        let mut stored = vec![None; self.records.len()];
+        for generation in 0..=generation {
+            let waiting: Vec<usize> = (0..stored.len()).filter(|index| stored[*index].is_none()).collect();
+            for (number, chunk) in waiting.chunks(chunk_size).enumerate() {
+                for index in chunk.iter().filter(|index| self.takes(**index, chunk)) {
+                    stored[*index] = Some((generation, number));
+                }
+            }
+        }
+        stored
+    }
+
+    fn takes(&self, index: usize, chunk: &[usize]) -> bool {
+        let record = &self.records[index];
+        let mut rivals = chunk.iter().map(|index| &self.records[*index]).filter(|other| other.is_number());
+        record.is_number() && rivals.rfind(|other| other.key == record.key).is_some_and(Record::is_valid)
+    }
+
+    /// Whether a record may ever be told as stored, however it was cut: it or a later one of its key is
+    /// written.
+    pub fn may_succeed(&self, index: usize) -> bool {
+        let record = &self.records[index];
+        record.is_number() && self.records[index..].iter().any(|other| other.key == record.key && other.is_valid())
     }
 }
 
@@ -125,6 +145,15 @@ pub struct Chaos {
     pub most: u32,
 }
 
+/// A call that fails whoever makes it, so many times in a hundred, half of them after its effect.
+#[derive(Debug, Clone, Copy)]
+pub struct Flaky {
+    pub call: &'static str,
+    pub percent: u32,
+    /// Until when, in milliseconds.
+    pub until: i64,
+}
+
 /// Everything that a seed decides before the simulation begins.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -143,6 +172,9 @@ pub struct Plan {
     pub strangers: bool,
     /// A call that fails whoever makes it, for so many milliseconds.
     pub outage: Option<(&'static str, i64)>,
+    pub flaky: Option<Flaky>,
+    /// A chunk of the first file whose records nobody can read any more.
+    pub unreadable: Option<u32>,
 }
 
 /// Calls that an outage may take.
@@ -195,14 +227,16 @@ impl Plan {
     /// The same with a chunk that can not be processed: bury and sweep have to end the batch.
     pub fn poisoned(variant: Variant) -> Self {
         let mut plan = Self { sweep: true, ..Self::small(variant) };
-        plan.files[0].poison = Some(1);
+        plan.files[0].poison = Some(0);
         plan
     }
 
-    /// The same, cancelled before any chunk is processed.
+    /// The same, cancelled before any chunk is processed. Of a batch whose end is noticed by a listing
+    /// sweep alone looks for that, so that a chunk has to keep it open until then.
     pub fn cancelled(variant: Variant) -> Self {
         let mut plan = Self { sweep: true, ..Self::small(variant) };
         plan.files[0].cancelled_at = Some(300);
+        plan.files[0].poison = (variant.condition == Condition::Listing).then_some(0);
         plan
     }
 
@@ -254,6 +288,8 @@ impl Plan {
                 let hours = [1, 3, 30][rng.usize(..3)];
                 (CALLS[rng.usize(..CALLS.len())], hours * 3_600_000)
             }),
+            flaky: None,
+            unreadable: None,
         }
     }
 }

@@ -48,8 +48,8 @@ impl Queue {
     pub fn visible(&self, now: i64) -> Vec<usize> {
         let free = |at: usize| {
             let message = &self.messages[at];
-            let before = self.messages[..at].iter().any(|m| m.group.is_some() && m.group == message.group);
-            message.visible_at <= now && !before
+            let waits = || message.group.is_some() && self.messages[..at].iter().any(|m| m.group == message.group);
+            message.visible_at <= now && !waits()
         };
         (0..self.messages.len()).filter(|at| free(*at)).collect()
     }

@@ -1,12 +1,13 @@
 //! What changes while the simulation runs: the queues, the data, and what went wrong so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use fanfold::blob::memory::MemoryBlob;
 use fanfold::channel::{Delivery, Outgoing};
 use fanfold::codec::s3_event::{Notice, parse};
-use fanfold::items::Items;
 use fanfold::items::memory::MemoryItems;
+use fanfold::items::{Items, WriteMode};
 use fanfold::ledger::memory::MemoryLedger;
 use fanfold::ledger::{LastFailure, Ledger, Part};
 use fanfold::model::calls::StageCalls;
@@ -14,6 +15,7 @@ use fanfold::model::ids::BatchId;
 use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, Tally};
 use fanfold::model::timestamp::Timestamp;
+use fanfold::stage::batches::Condition;
 use fanfold::stage::{Outcome, Subject};
 use fanfold::tasks::memory::MemoryTasks;
 use fastrand::Rng;
@@ -33,6 +35,8 @@ const DEAD: usize = 3;
 pub const PARKED: usize = 6;
 pub const QUEUES: usize = 7;
 /// Seconds that a function may take, by the queue that feeds it.
+/// The stage that a queue feeds.
+pub const STAGES: [&str; QUEUES] = ["scatter", "process", "gather", "bury", "bury", "bury", "nobody"];
 pub const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0];
 pub const SWEEP_TIMEOUT: i64 = 300;
 pub const STALL_AFTER: i64 = 900;
@@ -63,7 +67,7 @@ pub struct Data {
 
 /// What changes while the simulation runs.
 pub struct State {
-    pub plan: Plan,
+    pub plan: Arc<Plan>,
     pub options: Options,
     pub data: Data,
     pub clockwork: Clockwork,
@@ -74,6 +78,19 @@ pub struct State {
     pub faults: u32,
     /// Points at which a function could have died: one before and one after each call's effect.
     pub points: u32,
+    /// What happened that a plain plan seldom brings about, and how often.
+    pub reached: BTreeMap<&'static str, u64>,
+    /// The calls that returned to a stage, and the first point at which one did.
+    pub calls: BTreeMap<(&'static str, &'static str), u32>,
+    /// Whether the function died that was to die at a point.
+    pub crashed: bool,
+    /// Of each batch how often sweep saw it get on, and what it saw last.
+    pub progress: BTreeMap<BatchId, (u32, String)>,
+    /// How often sweep sent a message.
+    pub swept: BTreeMap<(usize, String), u32>,
+    /// When the outcomes of a chunk were decided, and when an object was put last, by their keys.
+    pub done: BTreeMap<String, i64>,
+    pub put: BTreeMap<String, i64>,
     /// Batches of which something was buried, stopped or sealed by force.
     pub hurt: BTreeSet<BatchId>,
     /// What the outputs of a batch were when it was closed: generation, and versions by key.
@@ -86,8 +103,10 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(plan: Plan, options: Options) -> Self {
-        let data = Data { items: MemoryItems::in_mode(plan.mode), ..Data::default() };
+    pub fn new(plan: Arc<Plan>, options: Options) -> Self {
+        let ordered = options.mutation != Some(Mutation::OrderIsIgnored);
+        let mode = if ordered { plan.mode } else { WriteMode::Batch };
+        let data = Data { items: MemoryItems::in_mode(mode), ..Data::default() };
         Self {
             rng: Rng::with_seed(plan.seed ^ 0x5eed),
             plan,
@@ -98,6 +117,13 @@ impl State {
             batches: Vec::new(),
             faults: 0,
             points: 0,
+            reached: BTreeMap::new(),
+            calls: BTreeMap::new(),
+            crashed: false,
+            progress: BTreeMap::new(),
+            swept: BTreeMap::new(),
+            done: BTreeMap::new(),
+            put: BTreeMap::new(),
             hurt: BTreeSet::new(),
             closed: BTreeMap::new(),
             broken: None,
@@ -113,6 +139,10 @@ impl State {
             let line = format!("{:>9} ms  {}", self.clockwork.now - BEGIN, words());
             self.trace.push(line);
         }
+    }
+
+    pub fn reach(&mut self, what: &'static str) {
+        *self.reached.entry(what).or_default() += 1;
     }
 
     pub fn breaks(&mut self, broken: Broken) {
@@ -131,6 +161,13 @@ impl State {
     pub fn is_out(&self, call: &str) -> bool {
         let passed = self.clockwork.now - BEGIN;
         self.plan.outage.is_some_and(|(out, until)| out == call && passed < until)
+    }
+
+    /// Whether a call fails that often does. It is asked twice, before and after the call's effect.
+    pub fn is_flaky(&mut self, call: &str) -> bool {
+        let passed = self.clockwork.now - BEGIN;
+        let flaky = self.plan.flaky.filter(|flaky| flaky.call == call && passed < flaky.until);
+        flaky.is_some_and(|flaky| self.rng.u32(..200) < flaky.percent)
     }
 
     pub fn poll_later(&mut self, queue: usize, at: i64) {
@@ -182,6 +219,9 @@ impl State {
                 Late::Object(key, body) => {
                     self.data.work.upload(&key, body);
                 }
+                Late::Output(key, body) => {
+                    self.data.output.upload(&key, body);
+                }
                 Late::Message(queue, message) => self.send(queue, message),
             }
         }
@@ -232,9 +272,14 @@ impl State {
         if visible.is_empty() {
             return None;
         }
+        let working = |message: &Message| message.receives > 0 && message.visible_at > now;
+        if self.spares_twins(queue) && self.queues[queue].messages.iter().any(working) {
+            self.poll_later(queue, now + 1_000);
+            return None;
+        }
         let at = visible[self.rng.usize(..visible.len())];
         let often = self.plan.chaos.twice;
-        let twice = self.happens(often);
+        let twice = self.happens(often) && !self.spares_twins(queue);
         let early = self.rng.i64(1..5_000);
         let message = &mut self.queues[queue].messages[at];
         message.receives += 1;
@@ -256,6 +301,12 @@ impl State {
             id,
             Delivery { id: format!("q{queue}m{id}"), receipt: format!("q{queue}m{id}-{attempt}"), body, attempt },
         ))
+    }
+
+    /// Whether two scatters of a batch must not run at once: what a slow twin puts back of a chunk that is
+    /// done, and then does not send, is for sweep to find, where the end is noticed by a listing.
+    fn spares_twins(&self, queue: usize) -> bool {
+        queue == SCATTER && !self.plan.sweep && self.plan.variant.condition == Condition::Listing
     }
 
     /// Whether a message is of a chunk that no function survives.
@@ -290,7 +341,7 @@ impl State {
     }
 }
 
-fn subject_of(queue: usize, body: &str) -> Option<(BatchId, Part)> {
+pub fn subject_of(queue: usize, body: &str) -> Option<(BatchId, Part)> {
     match queue % DEAD {
         SCATTER => {
             let redrive = RedriveMessage::parse(body).ok().map(|message| message.redrive);

@@ -23,7 +23,7 @@ use futures::FutureExt;
 
 use super::clockwork::{BEGIN, Event, Ready, TaskWaker};
 use super::hand::Hand;
-use super::invariant;
+use super::invariant::{self, Broken};
 use super::plan::Plan;
 use super::state::{GATHER, INPUT, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, State, TIMEOUTS};
 
@@ -32,7 +32,8 @@ const SWEEP_SECONDS: i64 = 60;
 const MOST_MESSAGES: usize = 4;
 /// The time by which every batch has to be closed, in milliseconds.
 const PATIENCE: i64 = 40 * 3_600_000;
-const MOST_EVENTS: usize = 2_000_000;
+/// Of a plan without an outage; of another, more with its length.
+const MOST_EVENTS: usize = 1_000_000;
 
 /// What a function came to.
 pub enum Ended {
@@ -86,7 +87,7 @@ pub struct World {
 impl World {
     /// Runs a plan to its end, and returns what is left.
     pub fn run(plan: &Plan, schema: &RecordSchema, options: Options) -> State {
-        let mut world = Self::new(plan.clone(), schema.clone(), options);
+        let mut world = Self::new(Arc::new(plan.clone()), schema.clone(), options);
         world.prepare();
         world.go();
         world.tasks.clear();
@@ -101,14 +102,15 @@ impl World {
         state
     }
 
-    fn new(plan: Plan, schema: RecordSchema, options: Options) -> Self {
+    fn new(plan: Arc<Plan>, schema: RecordSchema, options: Options) -> Self {
         let state = Arc::new(Mutex::new(State::new(plan, options)));
         Self { state, schema, tasks: BTreeMap::new(), ready: Ready::default(), next: 0 }
     }
 
     fn prepare(&mut self) {
         let mut state = self.state.lock().unwrap();
-        for (number, file) in state.plan.files.clone().iter().enumerate() {
+        let plan = state.plan.clone();
+        for (number, file) in plan.files.iter().enumerate() {
             state.after(file.at, Event::Act(number));
         }
         if state.plan.sweep {
@@ -122,7 +124,9 @@ impl World {
     }
 
     fn go(&mut self) {
-        for _ in 0..MOST_EVENTS {
+        let outage = self.state.lock().unwrap().plan.outage.map_or(0, |(_, until)| until / 3_600_000);
+        let most = MOST_EVENTS * (1 + usize::try_from(outage).unwrap() / 4);
+        for _ in 0..most {
             let event = {
                 let mut state = self.state.lock().unwrap();
                 let over = state.clockwork.now - BEGIN > PATIENCE;
@@ -141,6 +145,8 @@ impl World {
             }
             self.work();
         }
+        let why = format!("no end in sight after {most} events");
+        self.state.lock().unwrap().breaks(Broken { invariant: invariant::ENDS, why });
     }
 
     /// Lets every function go on that can.
@@ -194,7 +200,8 @@ impl World {
     fn spawn(&mut self, queue: Option<usize>, seconds: i64, make: impl FnOnce(&Self, Hand) -> Running) {
         self.next += 1;
         let id = self.next;
-        let hand = Hand { state: self.state.clone(), task: id, doomed: Arc::default() };
+        let began = self.state.lock().unwrap().clockwork.now;
+        let hand = Hand { state: self.state.clone(), task: id, queue, began, doomed: Arc::default() };
         let waker = Waker::from(Arc::new(TaskWaker { task: id, ready: self.ready.clone() }));
         let future = make(self, hand);
         self.tasks.insert(id, Task { future, waker, queue });

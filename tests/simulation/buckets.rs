@@ -1,0 +1,130 @@
+//! The buckets of a simulation.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use fanfold::blob::memory::MemoryBlob;
+use fanfold::blob::{Blob, Body, Part as BlobPart, Pin, Section, UploadId, Written};
+use fanfold::ledger::{CLAIMS, Ledger};
+use fanfold::model::error::Result;
+use fanfold::model::ids::{BatchId, Revision};
+use futures::{FutureExt, StreamExt, stream};
+
+use super::mutation::{Late, Mutation};
+use super::state::{INPUT, State};
+use super::stores::Watched;
+
+const BURIED: &str = "{\"buried\":true}\n";
+
+/// Whether an object of the work bucket holds the records that nobody can read.
+fn is_unreadable(state: &State, key: &str) -> bool {
+    let chunk = state.batches.first().and_then(|batch| batch.chunk_of_pending(key));
+    chunk.is_some_and(|chunk| state.plan.unreadable == Some(chunk.get()))
+}
+
+/// The same of a range of an input.
+fn is_unreadable_range(state: &State, key: &str, pin: &Pin, range: &Range<u64>) -> bool {
+    let (Some(chunk), Some(batch), Pin::Version(version)) = (state.plan.unreadable, state.batches.first(), pin) else {
+        return false;
+    };
+    let group = chunk / CLAIMS;
+    let claims = state.data.ledger.read_claims(batch, group..group + 1).now_or_never().and_then(Result::ok);
+    let claim = claims.and_then(|claims| claims.concat().get((chunk % CLAIMS) as usize).copied());
+    *batch == BatchId::of(INPUT, key, &Revision::Version(version.clone()))
+        && claim.is_some_and(|claim| claim.range.bytes() == *range)
+}
+
+fn body_of(bytes: impl Into<Bytes>) -> Body {
+    stream::iter([Ok(bytes.into())]).boxed()
+}
+
+impl Blob for Watched<MemoryBlob> {
+    async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
+        if self.hand.has_in(&["gather"], Mutation::SummaryIsWrittenAgain) && key.ends_with("summary.json") {
+            return Ok(None);
+        }
+        let Some(bytes) = self.store.read(key).filter(|_| version.is_none()) else {
+            return self.store.get(key, version).await;
+        };
+        if self.hand.world(|state| is_unreadable(state, key)) {
+            return Ok(Some(body_of(bytes.slice(..bytes.len() / 2))));
+        }
+        if self.hand.has_in(&["scatter"], Mutation::RedriveTakesEverything) && key.contains("/done/") {
+            let text = String::from_utf8_lossy(&bytes).replace(r#""success":true"#, r#""success":false"#);
+            return Ok(Some(body_of(text)));
+        }
+        let lost = self.hand.has(Mutation::LostChunksCount) || self.hand.has(Mutation::HolesAreRead);
+        if lost && self.hand.stage() == "gather" && bytes == BURIED {
+            return Ok(Some(body_of("{\"succeeded\":0}\n")));
+        }
+        self.store.get(key, version).await
+    }
+
+    async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
+        if self.hand.has_in(&["process", "gather"], Mutation::AnyVersionIsRead) {
+            return self.store.get_range(key, &Pin::Newest, range).await;
+        }
+        let unreadable = self.hand.world(|state| is_unreadable_range(state, key, pin, &range));
+        let section = self.store.get_range(key, pin, range).await?;
+        Ok(section.map(|section| if unreadable { Section { body: body_of(""), ..section } } else { section }))
+    }
+
+    async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
+        self.hand.watch_putting(key);
+        if self.hand.has(Mutation::SummaryBeforeTheOutputs) {
+            if !key.ends_with("summary.json") && self.hand.stage() == "gather" {
+                self.hand.put_off([Late::Output(key.to_owned(), body)]);
+                return Ok(Written::default());
+            }
+            self.hand.catch_up_after(&[Mutation::SummaryBeforeTheOutputs]);
+        }
+        self.store.put(key, content_type, body).await
+    }
+
+    async fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> Result<bool> {
+        if self.hand.has(Mutation::PendingGoneBeforeTheResult) {
+            self.hand.put_off([Late::Object(key.to_owned(), body)]);
+            return Ok(true);
+        }
+        self.hand.watch_deciding(key);
+        if self.hand.has(Mutation::LastToDecideWins) {
+            return self.store.put(key, content_type, body).await.map(|_| true);
+        }
+        self.store.put_new(key, content_type, body).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        self.store.delete(key).await?;
+        self.hand.catch_up_after(&[Mutation::PendingGoneBeforeTheResult, Mutation::MarkBeforeTheItems]);
+        Ok(())
+    }
+
+    async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>> {
+        let looks_away = self.hand.has_in(&["gather"], Mutation::GatherDoesNotLook)
+            || self.hand.has_in(&["sweep"], Mutation::SweepDoesNotLook);
+        if looks_away && prefix.ends_with("/done/") {
+            return Ok(Vec::new());
+        }
+        let keys = self.store.list(prefix, after, most).await?;
+        if self.hand.stage() == "gather" && prefix.ends_with("/pending/") && !keys.is_empty() {
+            self.hand.world(|state| state.reach("gather that finds pending chunks"));
+        }
+        Ok(keys)
+    }
+
+    async fn begin_upload(&self, key: &str, content_type: &str) -> Result<UploadId> {
+        self.store.begin_upload(key, content_type).await
+    }
+
+    async fn put_part(&self, key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<BlobPart> {
+        self.store.put_part(key, upload, number, body).await
+    }
+
+    async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[BlobPart]) -> Result<Written> {
+        self.store.complete_upload(key, upload, parts).await
+    }
+
+    async fn abort_upload(&self, key: &str, upload: &UploadId) -> Result<()> {
+        self.store.abort_upload(key, upload).await
+    }
+}

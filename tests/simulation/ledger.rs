@@ -1,0 +1,181 @@
+//! The ledger of a simulation.
+
+use std::collections::BTreeSet;
+use std::ops::Range as Groups;
+
+use fanfold::channel::Outgoing;
+use fanfold::ledger::memory::MemoryLedger;
+use fanfold::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
+use fanfold::model::calls::{Calls, StageCalls};
+use fanfold::model::error::{ErrorKind, Result};
+use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
+use fanfold::model::message::{GatherMessage, to_body};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::range::{Claim, Range};
+use fanfold::model::timestamp::Timestamp;
+
+use super::mutation::Mutation;
+use super::state::{GATHER, STALL_AFTER};
+use super::stores::Watched;
+
+/// Longer than any simulation.
+const YEAR: i64 = 365 * 24 * 3600;
+
+/// Claims as they would be without the holes between them.
+fn filled(claims: Vec<Vec<Claim>>) -> Vec<Vec<Claim>> {
+    let mut before: Option<Claim> = None;
+    let mut filled = claims.clone();
+    for (place, group) in claims.iter().enumerate() {
+        if let (true, Some(before)) = (group.is_empty(), before)
+            && let Some(next) = claims[place..].iter().flatten().next()
+        {
+            let first = before.records().end;
+            let range = Range { first, length: 0, ..next.range };
+            filled[place] = vec![Claim { range, records: (next.range.first - first) as u32 }];
+        }
+        before = filled[place].last().copied().or(before);
+    }
+    filled
+}
+
+impl Ledger for Watched<MemoryLedger> {
+    async fn open(&self, opening: &Opening) -> Result<Opened> {
+        self.store.open(opening).await
+    }
+
+    async fn read(&self, batch: &BatchId) -> Result<Option<Batch>> {
+        self.store.read(batch).await
+    }
+
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+        let (batch, mut found) = self.store.look(batch, leaves).await?;
+        if self.hand.has(Mutation::DuplicateDoesNotCheckAgain) {
+            // A leaf of unknown size is full by all of its marks, which it never has here.
+            found.values_mut().for_each(|leaf| leaf.size = None);
+        }
+        Ok((batch, found))
+    }
+
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        if self.hand.has(Mutation::ClaimsAreNotKept) {
+            return Ok(());
+        }
+        self.store.put_claims(batch, group, claims, now).await
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Groups<u32>) -> Result<Vec<Vec<Claim>>> {
+        let claims = self.store.read_claims(batch, groups).await?;
+        let fills = self.hand.has_in(&["gather"], Mutation::HolesAreRead);
+        Ok(if fills { filled(claims) } else { claims })
+    }
+
+    async fn read_leaves(&self, batch: &BatchId, leaves: Groups<u32>) -> Result<Vec<Leaf>> {
+        self.store.read_leaves(batch, leaves).await
+    }
+
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+        if self.hand.has_in(&["bury"], Mutation::BuryDoesNotMark) {
+            return Ok(self.store.read_leaves(batch, chunk.leaf()..chunk.leaf() + 1).await?.remove(0));
+        }
+        let all = Tally { succeeded: tally.succeeded + tally.failed, ..Tally::default() };
+        let tally = if self.hand.has(Mutation::FailuresAreNotMarked) { all } else { tally };
+        let mut leaf = self.store.mark_leaf(batch, chunk, tally, now).await?;
+        self.hand.catch_up_after(&[Mutation::MarkBeforeTheItems]);
+        if self.hand.has(Mutation::CounterWithoutItsCondition) {
+            // What a plain counter would say: every mark counts, whoever makes it.
+            let (count, sum) = self.hand.count(batch, chunk.leaf(), tally);
+            let first = chunk.leaf() * LEAF_SIZE;
+            (leaf.done, leaf.tally) = ((first..first + count).collect(), sum);
+        }
+        Ok(leaf)
+    }
+
+    async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
+        self.store.size_leaf(batch, leaf, size, now).await
+    }
+
+    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+        self.store.mark_root(batch, leaf).await
+    }
+
+    async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
+        let batch = self.store.seal(batch, sealing).await?;
+        self.hand.catch_up_after(&[Mutation::SealBeforeTheLastMessage]);
+        Ok(batch)
+    }
+
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+        self.hand.watch_taking(batch);
+        let for_ever = self.hand.has(Mutation::LeaseNeverEnds);
+        let until = if for_ever { now.plus_seconds(YEAR) } else { until };
+        let taken = self.store.take(batch, owner, now, until).await?;
+        match taken {
+            Taken::Held(held) if self.hand.has(Mutation::GatherDoesNotTake) => Ok(Taken::Yes(held)),
+            taken => Ok(taken),
+        }
+    }
+
+    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+        if self.hand.has(Mutation::LeaseNeverEnds) {
+            return Ok(());
+        }
+        self.store.let_go(batch, owner, now).await
+    }
+
+    async fn close(&self, id: &BatchId, owner: &str, end: BatchState, tally: Tally, at: Timestamp) -> Result<()> {
+        let open = self.store.read(id).await?.is_some_and(|batch| !batch.state.is_final());
+        let closed = self.store.close(id, owner, end, tally, at).await;
+        let closed = match closed {
+            Err(error) if error.kind == ErrorKind::Conflict && self.hand.has(Mutation::GatherDoesNotTake) => {
+                self.store.take(id, owner, Timestamp(i64::MAX), at).await?;
+                self.store.close(id, owner, end, tally, at).await
+            }
+            closed => closed,
+        };
+        if let (true, Some(batch)) = (open && closed.is_ok(), self.store.read(id).await?) {
+            self.hand.watch_closing(&batch);
+        }
+        closed
+    }
+
+    async fn stop(&self, batch: &BatchId, stop: &Stop) -> Result<Batch> {
+        self.store.stop(batch, stop).await
+    }
+
+    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+        self.hand.watch_progress(batch, &seen.mark);
+        if self.hand.has(Mutation::SweepForgets) {
+            return Ok(());
+        }
+        if self.hand.has(Mutation::SweepAnnouncesTooSoon) {
+            let message = Outgoing::grouped(to_body(&GatherMessage::new(batch.clone())), batch.as_str());
+            self.hand.watch_announcement(std::slice::from_ref(&message));
+            self.hand.send(GATHER, message);
+        }
+        if self.hand.has(Mutation::SweepNeverTires) {
+            let next = Timestamp(self.hand.world(|state| state.clockwork.now)).plus_seconds(STALL_AFTER);
+            return self.store.see(batch, &Seen { mended: 0, next, ..seen.clone() }).await;
+        }
+        self.store.see(batch, seen).await
+    }
+
+    async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
+        self.store.open_batches(after).await
+    }
+
+    async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
+        self.store.note_failure(batch, part, failure, now).await
+    }
+
+    async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
+        self.store.last_failure(batch, part).await
+    }
+
+    async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, now: Timestamp) -> Result<()> {
+        self.store.add_calls(batch, stage, calls, now).await
+    }
+
+    async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
+        self.store.read_calls(batch).await
+    }
+}

@@ -1,0 +1,103 @@
+//! What seeds reached: what is never reached is not tested.
+
+use std::collections::BTreeMap;
+
+use fanfold::ledger::{CLAIMS, Ledger};
+use fanfold::model::progress::Batch;
+use futures::FutureExt;
+
+use super::Seed;
+use super::invariant::{generations, kept};
+use super::state::{PARKED, State};
+
+/// What every search has to reach, some of it in swarm plans alone.
+const RARE: [&str; 8] = [
+    "sealed by force with a hole",
+    "sealed by force over several groups of claims",
+    "pending chunk put back that is done",
+    "gather that finds pending chunks",
+    "gather after a later generation",
+    "refused record in a redrive",
+    "chunk that nobody can read",
+    "given up",
+];
+
+/// A call of a stage of a variant.
+pub type Call = (&'static str, &'static str, &'static str);
+
+/// How often what was reached, and an example of each call: a seed, and the point at which the call
+/// returned.
+#[derive(Debug, Default)]
+pub struct Reached {
+    pub counts: BTreeMap<&'static str, u64>,
+    pub calls: BTreeMap<Call, (Seed, u32)>,
+}
+
+impl Reached {
+    pub fn note(&mut self, seed: Seed, state: &State) {
+        let variant = state.plan.variant.name;
+        for ((stage, call), point) in &state.calls {
+            self.calls.entry((variant, stage, call)).or_insert((seed, *point));
+        }
+        state.reached.iter().for_each(|(name, many)| self.add(name, *many));
+        self.add("faults", u64::from(state.faults));
+        self.add("points at which a function could die", u64::from(state.points));
+        self.add("messages parked", state.queues[PARKED].messages.len() as u64);
+        generations(state).for_each(|batch| self.note_batch(state, &batch));
+    }
+
+    fn note_batch(&mut self, state: &State, batch: &Batch) {
+        let sealing = batch.sealing.as_ref();
+        let failed_chunks = batch.tally.is_some_and(|tally| tally.failed_chunks > 0);
+        let redriven = batch.opening.id.generation() > 0;
+        let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == "GAVE_UP");
+        let forced = batch.is_sealed_by_force();
+        let several = sealing.is_some_and(|sealing| sealing.chunks > CLAIMS);
+        self.add(batch.state.name(), 1);
+        self.add("redriven", redriven.into());
+        self.add("of several leaves", sealing.is_some_and(|sealing| sealing.leaves() > 1).into());
+        self.add("sealed by force", forced.into());
+        self.add("sealed by force over several groups of claims", (forced && batch.opening.ranged && several).into());
+        self.add("sealed by force with a hole", (forced && has_hole(state, batch)).into());
+        self.add("with buried chunks", failed_chunks.into());
+        self.add("given up", given_up.into());
+        self.add("gathered more than once", (batch.gather_attempts > 1).into());
+        self.add("looked after by sweep", batch.seen.is_some().into());
+        self.add("mended by sweep more than once", batch.seen.as_ref().is_some_and(|seen| seen.mended > 1).into());
+        self.add("refused record in a redrive", (redriven && says(state, batch, "refuses it")).into());
+        let lost = || failed_chunks && !redriven && state.batches.first() == Some(&batch.opening.id);
+        self.add("chunk that nobody can read", (state.plan.unreadable.is_some() && lost()).into());
+    }
+
+    fn add(&mut self, name: &'static str, many: u64) {
+        *self.counts.entry(name).or_default() += many;
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        other.counts.into_iter().for_each(|(name, many)| self.add(name, many));
+        for (call, example) in other.calls {
+            let kept = self.calls.entry(call).or_insert(example);
+            *kept = (*kept).min(example);
+        }
+    }
+
+    /// What was never reached.
+    pub fn never(&self) -> Vec<&'static str> {
+        let counted = self.counts.iter().filter(|(_, many)| **many == 0).map(|(name, _)| *name);
+        counted.chain(RARE.into_iter().filter(|name| !self.counts.contains_key(name))).collect()
+    }
+}
+
+/// Whether a batch whose chunks are ranges lacks one before its last.
+fn has_hole(state: &State, batch: &Batch) -> bool {
+    let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
+    let claims = state.data.ledger.read_claims(&batch.opening.id, 0..chunks.div_ceil(CLAIMS)).now_or_never();
+    batch.opening.ranged && claims.is_some_and(|claims| claims.is_ok_and(|claims| claims.iter().any(Vec::is_empty)))
+}
+
+/// Whether a record of a generation failed with these words.
+fn says(state: &State, batch: &Batch, words: &str) -> bool {
+    let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
+    let mut kept = (0..chunks).filter_map(|chunk| kept(state, &batch.opening.id, chunk));
+    kept.any(|kept| kept.outcomes.iter().any(|outcome| outcome.response.message.contains(words)))
+}
