@@ -9,9 +9,9 @@ use fanfold::stage::Clock;
 
 use crate::batch::{self, Seen};
 use crate::calls::Requests;
-use crate::cli::Common;
 use crate::floor::{self, BATCH_ITEMS};
 use crate::measurements::Measurements;
+use crate::options::Common;
 use crate::plan::{self, FLOOR, Step};
 use crate::progress::Progress;
 use crate::records::Records;

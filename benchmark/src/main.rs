@@ -15,6 +15,7 @@ mod floor;
 mod latency;
 mod measurements;
 mod memory;
+mod options;
 mod plan;
 mod prices;
 mod progress;

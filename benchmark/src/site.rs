@@ -11,7 +11,7 @@ use fanfold::runtime::aws::Clients;
 use fanfold::runtime::deployment::{Deployment, Resources};
 use serde::Deserialize;
 
-use crate::cli::Labels;
+use crate::options::Labels;
 use crate::plan::FLOOR;
 use crate::records::KEY_FIELD;
 
@@ -80,6 +80,20 @@ pub struct Pipeline {
     pub ledger: DynamoLedger,
 }
 
+impl Facts {
+    /// Fills in what was not given of a run's labels.
+    pub fn complete(&self, labels: &mut Labels, emulator: bool) {
+        if labels.target.is_empty() {
+            let region = self.region.clone().unwrap_or_else(|| "aws".to_owned());
+            labels.target = if emulator { "emulator".to_owned() } else { region };
+        }
+        let known = &self.parameters;
+        labels.chunk_size.0 = labels.chunk_size.0.or(known.chunk_size);
+        labels.concurrency.0 = labels.concurrency.0.or(known.concurrency);
+        labels.memory_mb.0 = labels.memory_mb.0.or(known.memory_mb);
+    }
+}
+
 impl Site {
     /// Opens the deployment that a file describes, for these variants.
     ///
@@ -97,7 +111,7 @@ impl Site {
                  deploy without KEY_FIELD"
             )));
         }
-        labels.complete(&facts, deployment.endpoint.is_some());
+        facts.complete(&mut labels, deployment.endpoint.is_some());
         let clients = match &deployment.endpoint {
             Some(endpoint) => Clients::of_emulator(endpoint).await,
             None => Clients::from_env().await,
@@ -157,6 +171,7 @@ fn facts(path: &Path) -> Result<Facts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::Given;
 
     async fn refusal(deployment: Option<&str>, variants: &[&str]) -> String {
         let folder = tempfile::tempdir().unwrap();
@@ -187,5 +202,18 @@ mod tests {
     async fn another_key_field_is_refused() {
         let deployed = format!(r#"{{"key_field":"zip","variants":{{"chunked":{RESOURCES}}}}}"#);
         assert!(refusal(Some(&deployed), &["chunked"]).await.contains("deploy without KEY_FIELD"));
+    }
+
+    #[test]
+    fn the_deployment_fills_in_what_was_not_given() {
+        let parameters = Parameters { chunk_size: Some(500), concurrency: Some(50), memory_mb: Some(512) };
+        let facts = Facts { region: Some("eu-west-1".into()), parameters, ..Facts::default() };
+        let mut labels = Labels { chunk_size: Given(Some(20)), ..Labels::default() };
+        facts.complete(&mut labels, false);
+        assert_eq!((labels.chunk_size.0, labels.concurrency.0), (Some(20), Some(50)));
+        assert_eq!(labels.target, "eu-west-1");
+        let mut labels = Labels::default();
+        facts.complete(&mut labels, true);
+        assert_eq!(labels.target, "emulator");
     }
 }

@@ -3,6 +3,7 @@
 mod logs;
 mod phases;
 
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use fanfold::stage::Clock;
 
 use crate::batch::{self, Seen};
 use crate::check;
-use crate::cli::Labels;
+use crate::options::Labels;
 use crate::records::Records;
 use crate::site::Site;
 use phases::{Report, Run};
@@ -62,13 +63,19 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
                 runs.push(run);
             }
         }
-        eprint!("\r{repeat} of {}", options.warm_up + options.repeat);
+        tell(&mut std::io::stderr(), std::io::stderr().is_terminal(), repeat, options.warm_up + options.repeat);
     }
-    eprintln!();
     let named: Vec<(&str, &[Run])> =
         options.variants.iter().map(String::as_str).zip(runs.iter().map(Vec::as_slice)).collect();
     print!("{}", phases::markdown(&named));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says how far the repeats are: a terminal keeps one line for it, anything else gets a line each.
+fn tell(out: &mut impl Write, terminal: bool, done: u32, all: u32) {
+    let (start, end) = if terminal { ("\r", if done == all { "\n" } else { "" }) } else { ("", "\n") };
+    // Nothing to do about a reader that went away.
+    let _ = write!(out, "{start}{done} of {all}{end}");
 }
 
 /// One batch from its upload to its summary.
@@ -102,4 +109,20 @@ async fn reports(site: &Site, variant: &str, seen: &Seen, batch: &str) -> Result
         reports.extend(logs::report(endpoint, function, started_at, batch).await?);
     }
     Ok(reports.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tell;
+
+    #[test]
+    fn a_pipe_gets_lines_and_a_terminal_one_line() {
+        let told = |terminal| {
+            let mut out = Vec::new();
+            (1..=2).for_each(|done| tell(&mut out, terminal, done, 2));
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(told(false), "1 of 2\n2 of 2\n");
+        assert_eq!(told(true), "\r1 of 2\r2 of 2\n");
+    }
 }

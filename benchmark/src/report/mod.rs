@@ -5,21 +5,38 @@ mod markdown;
 mod plot;
 mod published;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::Args;
 use fanfold::model::error::{Error, Result};
 
-use crate::cli::Report;
 use crate::measurements::Content;
 use group::Group;
 pub use group::median;
+
+/// What `report` is asked to do.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// What was measured.
+    #[arg(long, default_value = "measurements.csv")]
+    pub measurements: PathBuf,
+    /// The folder of the report.
+    #[arg(long, default_value = "docs")]
+    pub docs: PathBuf,
+    /// The commit to report [default: of each target the one measured last].
+    #[arg(long)]
+    pub commitish: Option<String>,
+    /// The target that the plot shows [default: the one measured last].
+    #[arg(long)]
+    pub target: Option<String>,
+}
 
 /// Makes `report.md`, `report.svg` and `report.png`.
 ///
 /// # Errors
 /// `Config` if there is nothing to report, or nowhere to write it.
-pub fn make(options: &Report) -> Result<ExitCode> {
+pub fn make(options: &Options) -> Result<ExitCode> {
     let content = Content::read(&options.measurements)?;
     if content.torn.is_some() {
         eprintln!(
@@ -39,7 +56,7 @@ pub fn make(options: &Report) -> Result<ExitCode> {
 }
 
 /// The group that the plot shows.
-fn shown<'a>(groups: &'a [Group], options: &Report) -> Result<&'a Group> {
+fn shown<'a>(groups: &'a [Group], options: &Options) -> Result<&'a Group> {
     let asked = options.target.as_deref();
     let found = groups.iter().find(|group| asked.is_none_or(|target| target == group.target));
     let found = found.filter(|group| !group.series.is_empty());
@@ -96,12 +113,12 @@ mod tests {
         rows
     }
 
-    fn report(text: &str, change: fn(&mut Report)) -> (tempfile::TempDir, Result<ExitCode>) {
+    fn report(text: &str, change: fn(&mut Options)) -> (tempfile::TempDir, Result<ExitCode>) {
         let folder = tempfile::tempdir().unwrap();
         let measurements = folder.path().join("measurements.csv");
         std::fs::write(&measurements, text).unwrap();
         let docs = folder.path().join("docs");
-        let mut options = Report { measurements, docs, commitish: None, target: None };
+        let mut options = Options { measurements, docs, commitish: None, target: None };
         change(&mut options);
         let made = make(&options);
         (folder, made)
