@@ -63,7 +63,8 @@ variable "key_field" {
   }
 
   validation {
-    condition     = !contains(["batchId", "recordIndex", "updatedAt"], var.key_field)
+    # The same names as the code has; a test compares them.
+    condition     = !contains(jsondecode(file("${path.module}/own_attributes.json")), var.key_field)
     error_message = "key_field cannot be ${var.key_field}: an item has a field of its own by that name. Call the record's field something else."
   }
 }
@@ -215,7 +216,7 @@ variable "stall_after" {
 }
 
 variable "give_up_after" {
-  description = "Seconds after which a batch that was helped on in vain is given up, so that it ends."
+  description = "Seconds without progress after which a batch is given up, so that it ends."
   type        = number
   default     = 86400
   nullable    = false

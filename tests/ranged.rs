@@ -10,13 +10,16 @@ use fanfold::channel::{Channel, Outgoing};
 use fanfold::faults::{Faults, Faulty};
 use fanfold::ledger::completion::Progress;
 use fanfold::ledger::{CLAIMS, Ledger};
+use fanfold::model::condition::Condition;
 use fanfold::model::error::Result;
+use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::format::Layout;
 use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::input::InputRef;
 use fanfold::model::message::{ProcessMessage, to_body};
 use fanfold::model::progress::{BatchState, Opening};
 use fanfold::model::range::{Claim, Range};
-use fanfold::model::summary::{Fault, InputRef, Summary, Unread};
+use fanfold::model::summary::{Summary, Unread};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::runtime::local::{LocalPipeline, MemoryStores};
 use fanfold::stage::Outcome;
@@ -192,7 +195,7 @@ async fn a_file_overwritten_after_its_last_chunk_has_no_results_and_says_so() {
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
     assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (7, 7, 0)));
-    assert_eq!(summary.error.unwrap().code, "INPUT_CHANGED");
+    assert_eq!(summary.error.unwrap().code.name(), "INPUT_CHANGED");
     assert_eq!(pipeline.items.all().len(), 7);
 }
 
@@ -235,7 +238,7 @@ async fn records_that_no_chunk_covers_have_no_outcome_and_the_summary_says_how_m
         }
     }
     let shared = batches(&torn);
-    let fault = Fault::new("SCATTER_FAILED", "it died");
+    let fault = Fault::new(FaultCode::ScatterFailed, "it died");
     let progress = shared.seal_by_force(&batch, fault, opening.started_at).await.unwrap();
     assert_eq!(progress, Progress::Open, "the chunks that there are have to be processed");
     assert!(torn.run().await.unwrap().is_empty());
@@ -260,7 +263,7 @@ async fn records_of_a_chunk_that_was_ended_without_them_have_no_outcome() {
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
     assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (5, 5, 0)));
-    assert_eq!(summary.error.unwrap().code, "LOST_RECORDS");
+    assert_eq!(summary.error.unwrap().code.name(), "LOST_RECORDS");
     assert_eq!(told(&pipeline, &batch), ["i0", "i1", "i2", "i6", "i7"]);
 }
 
@@ -358,6 +361,7 @@ async fn the_header_is_read_once_by_chunks_beside_each_other() {
         id: id.clone(),
         variant: "ranged".to_owned(),
         input: input.clone(),
+        condition: Condition::Tree,
         ranged: true,
         chunk_size: 1,
         started_at: Timestamp(0),

@@ -5,14 +5,15 @@ use std::io::Write;
 
 use fanfold::channel::{Channel, Delivery, Outgoing};
 use fanfold::ledger::Ledger;
+use fanfold::model::condition::Condition;
 use fanfold::model::error::ErrorKind;
+use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::runtime::local::LocalPipeline;
 use fanfold::stage::Outcome;
-use fanfold::stage::batches::Condition;
 use fanfold::variant::{BUILT_IN, Pending, Variant};
 use serde_json::{Value, json};
 
@@ -170,7 +171,7 @@ async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place(variant: Va
         let pipeline = pipeline(variant, 5);
         let (_, summary) = run(&pipeline, key, body).await;
         let error = summary.error.unwrap();
-        assert_eq!((summary.state, error.code.as_str()), (BatchState::Failed, code));
+        assert_eq!((summary.state, error.code.name()), (BatchState::Failed, code));
         assert!(error.message.contains(place), "{code}: {}", error.message);
         assert!(pipeline.input.read(key).is_some(), "the input stays");
     }
@@ -382,6 +383,7 @@ fn every_promise_names_a_test_that_exists() {
     for file in [
         "tests/semantics.rs",
         "tests/ranged.rs",
+        "tests/sweep.rs",
         "tests/simulation.rs",
         "tests/contract.rs",
         "tests/contract/ledger.rs",
@@ -403,4 +405,12 @@ fn every_promise_names_a_test_that_exists() {
             assert!(code.contains(&format!("fn {name}(")), "no test is named {name}");
         }
     }
+}
+
+#[test]
+fn the_page_of_errors_lists_every_code_with_what_to_do() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ERRORS.md")).unwrap();
+    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    let expected = FaultCode::ALL.map(|code| format!("| `{code}` | {} | {} |", code.cause(), code.cure()));
+    assert_eq!(rows, expected);
 }

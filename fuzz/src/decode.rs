@@ -5,7 +5,7 @@ use crate::cut::Cut;
 use crate::memory;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::record::{Entry, MAX_RECORD_BYTES};
-use crate::model::summary::Fault;
+use crate::model::fault::Fault;
 
 /// The key field of all files here.
 pub const KEY_FIELD: &str = "k";

@@ -7,7 +7,7 @@ use crate::decode::{Decoded, KEY_FIELD, decode, most};
 use crate::memory;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::{Claim, Range};
-use crate::model::summary::Fault;
+use crate::model::fault::Fault;
 
 /// A file as a scanner saw it.
 #[derive(Debug, PartialEq)]

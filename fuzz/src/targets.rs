@@ -123,7 +123,7 @@ fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
 }
 
 fn agrees(have: &Decoded, want: &Reading) {
-    let code = have.fault.as_ref().map(|fault| fault.code.as_str());
+    let code = have.fault.as_ref().map(|fault| fault.code.name());
     assert_eq!(code, want.fault, "{:?}", have.fault);
     assert_eq!(have.columns, want.columns);
     assert_eq!(have.entries.len(), want.records.len(), "records");

@@ -164,7 +164,7 @@ run "tables" {
   assert {
     condition = [for index in aws_dynamodb_table.ledger.global_secondary_index :
       "${index.name} ${index.hash_key} ${index.range_key} ${index.projection_type}"
-    ] == ["open-batches open startedAt ALL"]
+    ] == ["open-batches open startedAt KEYS_ONLY"]
     error_message = "open batches are found through an index, by the time they started"
   }
 

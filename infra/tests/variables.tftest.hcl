@@ -232,6 +232,16 @@ run "rejects_chunk_of_half_a_record" {
   expect_failures = [var.chunk_size]
 }
 
+run "rejects_key_field_that_every_item_has" {
+  command = plan
+
+  variables {
+    key_field = "fanfoldOrder"
+  }
+
+  expect_failures = [var.key_field]
+}
+
 run "rejects_key_field_that_is_empty" {
   command = plan
 

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::model::error::Result;
-use crate::model::summary::InputRef;
+use crate::model::input::InputRef;
 
 /// The size from which an output is uploaded in parts, and of each part but the last. S3 wants at
 /// least 5 MiB a part and at most 10,000 parts:

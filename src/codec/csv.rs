@@ -6,9 +6,9 @@ use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
 
 use super::{not_utf8, too_large};
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES, fits};
-use crate::model::summary::Fault;
 
 const FIELDS: usize = 64;
 const BYTES: usize = 4 * 1024;
@@ -198,7 +198,7 @@ impl Rows {
                 _ => {
                     let message =
                         format!("line {line}, byte {byte}: a quote in this row is not closed before the file ends");
-                    return Err(Fault::new("OPEN_QUOTE", message));
+                    return Err(Fault::new(FaultCode::OpenQuote, message));
                 }
             }
         }
@@ -284,14 +284,14 @@ impl Row {
 fn header(cells: &[&str], key_field: &str, oversize: bool) -> Result<Vec<String>, Fault> {
     if oversize || cells.iter().map(|cell| cell.len()).sum::<usize>() > MAX_HEADER_BYTES {
         return Err(Fault::new(
-            "HEADER_TOO_LARGE",
+            FaultCode::HeaderTooLarge,
             format!("line 1: the header row is larger than {MAX_HEADER_BYTES} bytes"),
         ));
     }
     if !cells.contains(&key_field) {
         let found = cells.iter().take(20).copied().collect::<Vec<_>>().join(", ");
         return Err(Fault::new(
-            "NO_HEADER",
+            FaultCode::NoHeader,
             format!(
                 "line 1: no column is named {key_field:?}; add a header row, \
                  or deploy with KEY_FIELD set to one of the columns ({found})"
@@ -301,7 +301,7 @@ fn header(cells: &[&str], key_field: &str, oversize: bool) -> Result<Vec<String>
     let mut seen = std::collections::HashSet::new();
     if let Some(twice) = cells.iter().find(|cell| !seen.insert(**cell)) {
         return Err(Fault::new(
-            "DUPLICATE_COLUMN",
+            FaultCode::DuplicateColumn,
             format!("line 1: two columns are named {twice:?}; rename one of them"),
         ));
     }

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use flate2::write::MultiGzDecoder;
 
-use crate::model::summary::Fault;
+use crate::model::fault::{Fault, FaultCode};
 
 /// What is unpacked at a time. Deflate grows data at most 1,032-fold
 /// (<https://zlib.net/zlib_tech.html>), so that a piece stays below 9 MiB whatever it holds.
@@ -62,7 +62,7 @@ impl Gunzip {
 
 fn broken(error: std::io::Error) -> Fault {
     Fault::new(
-        "BROKEN_GZIP",
+        FaultCode::BrokenGzip,
         format!("the gzip stream is damaged or ends too early ({error}); compress the file again"),
     )
 }

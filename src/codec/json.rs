@@ -5,9 +5,9 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::{not_utf8, reason, too_large};
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES};
-use crate::model::summary::Fault;
 
 const MEMBER: &str = "records";
 
@@ -138,11 +138,11 @@ impl Document {
             At::AfterElement if self.part => Ok(()),
             At::End if self.seen_records => Ok(()),
             At::End => Err(Fault::new(
-                "NO_RECORDS",
+                FaultCode::NoRecords,
                 format!("the document has no member {MEMBER:?}; it must look like {{\"{MEMBER}\":[…]}}"),
             )),
             _ => Err(Fault::new(
-                "TRUNCATED_JSON",
+                FaultCode::TruncatedJson,
                 format!("{}: the document ends too early; upload the whole file", self.position),
             )),
         }
@@ -195,7 +195,7 @@ impl Document {
                 self.records_next = key == MEMBER;
                 if self.records_next && std::mem::replace(&mut self.seen_records, true) {
                     let message = format!("{}: the document has a second member {MEMBER:?}", value.start);
-                    return Err(Fault::new("BROKEN_JSON", message));
+                    return Err(Fault::new(FaultCode::BrokenJson, message));
                 }
                 At::Colon
             }
@@ -226,7 +226,7 @@ impl Document {
             At::MemberValue | At::ElementOrEnd | At::Element => "a value is missing",
         };
         let found = char::from(byte).escape_default();
-        Fault::new("BROKEN_JSON", format!("{}: {wanted}, found '{found}'", self.position))
+        Fault::new(FaultCode::BrokenJson, format!("{}: {wanted}, found '{found}'", self.position))
     }
 }
 
@@ -355,7 +355,7 @@ impl Value {
             } else {
                 place.column += (error.column() as u64).saturating_sub(1);
             }
-            Fault::new("BROKEN_JSON", format!("{place}: the document is not JSON here: {}", reason(&error)))
+            Fault::new(FaultCode::BrokenJson, format!("{place}: the document is not JSON here: {}", reason(&error)))
         })
     }
 }

@@ -4,9 +4,9 @@ use serde_json::value::RawValue;
 
 use super::lines::Lines;
 use super::{not_utf8, reason, too_large};
+use crate::model::fault::Fault;
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES};
-use crate::model::summary::Fault;
 
 /// Reads lines from pieces of a file.
 pub struct JsonlRecords {

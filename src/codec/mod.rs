@@ -10,10 +10,13 @@ pub mod outputs;
 pub mod s3_event;
 pub mod scan;
 
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::Range;
 use crate::model::record::Entry;
-use crate::model::summary::Fault;
+
+/// How much a decoder is best given at a time, in bytes.
+pub const PIECE: usize = 8 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -156,7 +159,7 @@ impl Decoder {
 }
 
 fn not_utf8(place: impl std::fmt::Display) -> Fault {
-    Fault::new("NOT_UTF8", format!("{place}: the text is not UTF-8; convert the file and upload it again"))
+    Fault::new(FaultCode::NotUtf8, format!("{place}: the text is not UTF-8; convert the file and upload it again"))
 }
 
 fn too_large(place: impl std::fmt::Display) -> String {

@@ -3,11 +3,12 @@
 use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
+use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, Revision};
+use crate::model::input::InputRef;
 use crate::model::progress::Opening;
-use crate::model::summary::InputRef;
 use crate::model::timestamp::Timestamp;
 
 /// What a notification says.
@@ -39,7 +40,7 @@ impl Created {
     }
 
     /// What the batch is opened with.
-    pub fn opening(&self, variant: &str, now: Timestamp) -> Opening {
+    pub fn opening(&self, variant: &str, condition: Condition, now: Timestamp) -> Opening {
         let format = InputFormat::of_key(&self.key).ok();
         let input = InputRef {
             bucket: self.bucket.clone(),
@@ -50,7 +51,7 @@ impl Created {
             format: format.as_ref().map(InputFormat::to_string),
         };
         let (id, variant) = (self.batch(), variant.to_owned());
-        Opening { id, variant, input, ranged: false, chunk_size: 0, started_at: now, sequence: now }
+        Opening { id, variant, input, condition, ranged: false, chunk_size: 0, started_at: now, sequence: now }
     }
 }
 
@@ -174,7 +175,7 @@ mod tests {
             let notices = parse(&body).unwrap();
             let Notice::Created(created) = &notices[0] else { panic!("{notices:?}") };
             assert_eq!((created.key.as_str(), created.bytes), ("a b+c%/für.csv", 12));
-            let input = created.opening("chunked", Timestamp(1)).input;
+            let input = created.opening("chunked", Condition::Tree, Timestamp(1)).input;
             assert_eq!(created.batch(), BatchId::of("in", "a b+c%/für.csv", &Revision::Version("v1".into())));
             body = event_of(&input).unwrap();
         }

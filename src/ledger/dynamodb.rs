@@ -389,10 +389,11 @@ impl Ledger for DynamoLedger {
         let update = self
             .update(
                 batch_key(batch),
-                "SET #seen = :seen, #mended = :mended, #mendNext = :next",
+                "SET #seen = :seen, #seenSince = :since, #mended = :mended, #mendNext = :next",
                 "attribute_exists(#open)",
-                &["seen", "mended", "mendNext", "open"],
+                &["seen", "seenSince", "mended", "mendNext", "open"],
             )
+            .expression_attribute_values(":since", number(seen.since.0))
             .expression_attribute_values(":seen", text(&seen.mark))
             .expression_attribute_values(":mended", number(seen.mended))
             .expression_attribute_values(":next", number(seen.next.0));

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::summary::Fault;
+use super::fault::{Fault, FaultCode};
 
 /// How records are laid out in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl InputFormat {
             Some("jsonl" | "ndjson") => Layout::Jsonl,
             _ => {
                 return Err(Fault::new(
-                    "UNKNOWN_FORMAT",
+                    FaultCode::UnknownFormat,
                     "the key's extension is not known; name the file .csv, .json, .jsonl or .ndjson, \
                      each optionally followed by .gz",
                 ));
@@ -96,7 +96,7 @@ mod tests {
         }
         for key in ["orders", "orders.xml", "csv/orders", "orders.gz", ""] {
             let fault = InputFormat::of_key(key).unwrap_err();
-            assert_eq!(fault.code, "UNKNOWN_FORMAT", "{key}");
+            assert_eq!(fault.code.name(), "UNKNOWN_FORMAT", "{key}");
         }
     }
 }

@@ -1,9 +1,12 @@
 //! Names, records, messages and progress: pure data and rules, no I/O and no clock.
 
 pub mod calls;
+pub mod condition;
 pub mod error;
+pub mod fault;
 pub mod format;
 pub mod ids;
+pub mod input;
 pub mod item;
 pub mod message;
 pub mod progress;

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::condition::Condition;
+use super::fault::Fault;
 use super::ids::{BatchId, ChunkIndex, LEAF_SIZE};
-use super::summary::{Fault, InputRef};
+use super::input::InputRef;
 use super::timestamp::Timestamp;
 
 /// The mark that scatter leaves in the root set when it seals a batch.
@@ -131,6 +133,8 @@ pub struct Opening {
     pub variant: String,
     /// Its input.
     pub input: InputRef,
+    /// How its end is noticed.
+    pub condition: Condition,
     /// Whether its chunks are ranges of the input, and not copies of its records.
     pub ranged: bool,
     /// Records in a chunk; 0 if that was not kept.
@@ -185,6 +189,8 @@ pub struct Stop {
 pub struct Seen {
     /// How far the batch was, in a form that changes with every progress.
     pub mark: String,
+    /// When it was first so far.
+    pub since: Timestamp,
     /// How often sweep mended the batch since it last got on.
     pub mended: u32,
     /// When sweep mends it, if it stays as it is.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use super::error::{Error, Result};
 use super::format::Layout;
-use super::item::{check_fields, key_of};
+use super::item::{OWN_ATTRIBUTES, check_fields, key_of};
 use super::record::Entry;
 
 /// How many of a record's violations its message names.
@@ -37,8 +37,13 @@ impl RecordSchema {
     /// Compiles a schema document.
     ///
     /// # Errors
-    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document.
+    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document; or
+    /// if the key field is an attribute of fanfold's own, so that no record could have it.
     pub fn parse(text: &str, key_field: &str) -> Result<Self> {
+        if OWN_ATTRIBUTES.contains(&key_field) {
+            let message = format!("KEY_FIELD is {key_field:?}, which every item has already; name another field");
+            return Err(Error::config(message));
+        }
         let schema: Value = serde_json::from_str(text)
             .map_err(|e| Error::config("the record schema is not JSON; mend SCHEMA").because(e))?;
         let validator = jsonschema::draft202012::new(&schema).map_err(|e| {
@@ -178,6 +183,17 @@ mod tests {
     fn check(schema: &str, record: Value, layout: Layout) -> std::result::Result<Valid, String> {
         let entry = Entry::decoded(0, to_raw_value(&record).unwrap());
         RecordSchema::parse(schema, "itemNo").unwrap().check(&entry, layout)
+    }
+
+    #[test]
+    fn an_attribute_of_an_item_is_no_key() {
+        for name in OWN_ATTRIBUTES {
+            let refused = RecordSchema::parse("{}", name).unwrap_err().to_string();
+            assert!(refused.contains(name) && refused.contains("another field"), "{refused}");
+        }
+        // Terraform refuses the same ones before it deploys.
+        let told: Vec<String> = serde_json::from_str(include_str!("../../infra/own_attributes.json")).unwrap();
+        assert_eq!(told, OWN_ATTRIBUTES);
     }
 
     #[test]

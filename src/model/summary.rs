@@ -2,48 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::ids::BatchId;
+use super::input::InputRef;
 use super::progress::{Batch, BatchState, Opening};
-use super::record::cut;
 use super::timestamp::Timestamp;
 
 /// How many failed records the summary itself names.
 pub const SHOWN_FAILURES: usize = 20;
-
-/// Why a file as a whole can not be read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Fault {
-    /// A constant name, for programs.
-    pub code: String,
-    /// What is wrong and where, for people.
-    pub message: String,
-}
-
-impl Fault {
-    /// A fault by its code and words.
-    pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: cut(message.into()) }
-    }
-}
-
-/// The file that a batch was made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct InputRef {
-    /// The bucket.
-    pub bucket: String,
-    /// The object's key, decoded.
-    pub key: String,
-    /// The object's version, if the bucket keeps versions.
-    pub version_id: Option<String>,
-    /// The object's entity tag, if the bucket keeps no versions.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub e_tag: Option<String>,
-    /// The object's size.
-    pub bytes: u64,
-    /// The format, such as `csv` or `jsonl.gz`; none if the extension is not known.
-    pub format: Option<String>,
-}
 
 /// `summary.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

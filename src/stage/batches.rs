@@ -12,33 +12,15 @@ use super::{Stores, bounded};
 use crate::channel::{Channel, Outgoing};
 use crate::ledger::Ledger;
 use crate::ledger::completion::{self, Progress};
+use crate::model::condition::Condition;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS, MAX_TREE_CHUNKS};
+use crate::model::fault::Fault;
+use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{GatherMessage, ProcessMessage, to_body};
 use crate::model::progress::{Batch, Leaf, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
-use crate::model::summary::Fault;
 use crate::model::timestamp::Timestamp;
-
-/// How the end of a batch is noticed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Condition {
-    /// All leaves of the ledger's completion tree are full.
-    Tree,
-    /// The batch is sealed, and no pending chunk is left in the work bucket.
-    Listing,
-}
-
-impl Condition {
-    /// How many chunks a batch can have.
-    pub fn most_chunks(self) -> u32 {
-        match self {
-            Self::Tree => MAX_TREE_CHUNKS,
-            Self::Listing => MAX_CHUNKS,
-        }
-    }
-}
 
 /// What a worker finds of its chunk.
 pub enum Found {

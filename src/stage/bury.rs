@@ -10,10 +10,10 @@ use crate::codec::s3_event::{self, Created, Notice};
 use crate::ledger::completion::Progress;
 use crate::ledger::{Ledger, Part};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
 use crate::model::progress::Batch;
-use crate::model::summary::Fault;
 use crate::model::timestamp::Timestamp;
 
 /// The bury stage.
@@ -117,7 +117,7 @@ impl<S: Stores> Bury<S> {
             let batch = match self.batches.ledger.read(&id).await? {
                 Some(batch) => batch,
                 None => {
-                    let opening = created.opening(&self.variant, self.clock.now());
+                    let opening = created.opening(&self.variant, self.batches.condition, self.clock.now());
                     self.batches.ledger.open(&opening).await?;
                     Batch::opened(opening)
                 }
@@ -142,7 +142,7 @@ impl<S: Stores> Bury<S> {
             None => {
                 let reason = self.reason(id, Part::Scatter, "the file could not be scattered", attempt).await?;
                 tracing::error!(batch_id = %id, %reason, "batch sealed by force");
-                self.batches.seal_by_force(id, Fault::new("SCATTER_FAILED", reason), self.clock.now()).await?
+                self.batches.seal_by_force(id, Fault::new(FaultCode::ScatterFailed, reason), self.clock.now()).await?
             }
         };
         self.batches.announce(id, progress).await

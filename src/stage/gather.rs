@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use super::batches::{Batches, Condition};
+use super::batches::Batches;
 use super::coverage;
 use super::outcomes::Outcomes;
 use super::{Clock, Outcome, Stage, Stores, Subject};
@@ -13,14 +13,16 @@ use crate::channel::Delivery;
 use crate::codec::outputs::{Kind, OutputEncoder};
 use crate::ledger::completion::Progress;
 use crate::ledger::{Ledger, Part, Taken};
+use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
 use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::record;
 use crate::model::summary::{
-    ChunkCounts, Failure, Fault, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
+    ChunkCounts, Failure, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
 use crate::model::timestamp::Timestamp;
 
@@ -345,12 +347,12 @@ fn check(
         };
         let message =
             format!("the file has {records} records and {told} have an outcome: {why}; upload the file again");
-        return Ok(Some(Fault::new("LOST_RECORDS", message)));
+        return Ok(Some(Fault::new(FaultCode::LostRecords, message)));
     }
     let changed = || {
         let message = "the input was overwritten or deleted before its batch had ended, so that its records can not \
                        be repeated in the results; all of them were processed";
-        Fault::new("INPUT_CHANGED", message)
+        Fault::new(FaultCode::InputChanged, message)
     };
     Ok(outputs.gone.then(changed))
 }

@@ -7,10 +7,11 @@ use std::ops::Range;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::Stores;
-use super::batches::{Batches, Condition};
+use super::batches::Batches;
 use super::chunks::Kept;
 use super::coverage::{self, Ascending};
 use super::ranges::Records;
+use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, Leaf, Tally};

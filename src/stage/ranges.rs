@@ -6,16 +6,15 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
-use super::splitter::PIECE;
 use crate::blob::{Blob, Body, Pin, Section, sections};
-use crate::codec::Decoder;
+use crate::codec::{Decoder, PIECE};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::InputFormat;
 use crate::model::ids::BatchId;
+use crate::model::input::InputRef;
 use crate::model::progress::{Batch, Opening};
 use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
-use crate::model::summary::InputRef;
 
 /// The bucket of inputs, and what was last learnt of one.
 pub struct Ranges<B> {
@@ -230,7 +229,7 @@ async fn decode(
     mut decoder: Decoder,
     mut body: Body,
     entries: &mut Vec<Entry>,
-) -> Result<std::result::Result<(), crate::model::summary::Fault>> {
+) -> Result<std::result::Result<(), crate::model::fault::Fault>> {
     while let Some(piece) = body.try_next().await? {
         if let Err(fault) = decoder.push(&piece, entries) {
             return Ok(Err(fault));

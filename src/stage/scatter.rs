@@ -13,11 +13,11 @@ use crate::channel::{Channel, Delivery, Outgoing};
 use crate::codec::s3_event::{self, Created, Notice};
 use crate::ledger::{CLAIMS, Ledger, Opened, Part};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{ProcessMessage, RedriveMessage, to_body};
 use crate::model::progress::{Batch, Opening, Sealing};
-use crate::model::summary::Fault;
 use crate::model::timestamp::Timestamp;
 
 /// What a batch is made of, chunk by chunk.
@@ -93,7 +93,7 @@ impl<S: Stores> Scatter<S> {
         let opening = Opening {
             ranged: self.ranged && format.as_ref().is_ok_and(|format| !format.gzip),
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
-            ..created.opening(&self.variant, self.clock.now())
+            ..created.opening(&self.variant, self.batches.condition, self.clock.now())
         };
         let body = sections::read(&self.input, created.key.clone(), Pin::of(&opening.input), 0, self.width).await;
         let body = match body {

@@ -6,19 +6,17 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::outcomes::Outcomes;
-use crate::codec::Decoder;
 use crate::codec::scan::Scanner;
+use crate::codec::{Decoder, PIECE};
 use crate::model::error::Result;
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::{ChunkIndex, too_many_chunks};
 use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
-use crate::model::summary::Fault;
 
 /// The size from which a chunk is full, whatever the number of its records.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
-/// What is decoded at a time.
-pub const PIECE: usize = 8 * 1024;
 /// The same of gzip, which may make a thousand times as much of it: records are cut into chunks
 /// between pieces only, and small ones take many times their text in memory.
 const PACKED_PIECE: usize = 512;
@@ -172,7 +170,7 @@ impl Cutter for Splitter<'_> {
                 return self.cut().map(|chunk| Some(Cut::Chunk(chunk)));
             }
             self.waiting.clear();
-            self.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks(self.most_chunks)));
+            self.fault = Some(Fault::new(FaultCode::TooManyChunks, too_many_chunks(self.most_chunks)));
         }
         if std::mem::replace(&mut self.finished, true) {
             return Ok(None);
@@ -241,7 +239,7 @@ impl Cutter for RangeSplitter<'_> {
             }
             self.at_end = true;
             self.found.clear();
-            end.fault = Some(Fault::new("TOO_MANY_CHUNKS", too_many_chunks(self.most_chunks)));
+            end.fault = Some(Fault::new(FaultCode::TooManyChunks, too_many_chunks(self.most_chunks)));
         }
         end.columns = self.scanner.columns().map(<[String]>::to_vec);
         Ok(self.end.take().map(Cut::End))
@@ -355,7 +353,7 @@ mod tests {
         let (chunks, end) = cuts(rows(0..65_537, ""), 1).await;
         assert_eq!(chunks.len(), 65_536);
         let fault = end.fault.unwrap();
-        assert_eq!(fault.code, "TOO_MANY_CHUNKS");
+        assert_eq!(fault.code.name(), "TOO_MANY_CHUNKS");
         assert!(fault.message.contains("raise CHUNK_SIZE"));
         assert_eq!(cuts(rows(0..65_536, ""), 1).await.1.fault, None);
     }
@@ -364,6 +362,6 @@ mod tests {
     async fn a_break_keeps_what_came_before_it() {
         let (chunks, end) = cuts(format!("{}x\n\"open", rows(0..7, "a")), 5).await;
         assert_eq!(chunks.iter().map(|c| c.entries.len()).collect::<Vec<_>>(), [5, 3]);
-        assert_eq!(end.fault.unwrap().code, "OPEN_QUOTE");
+        assert_eq!(end.fault.unwrap().code.name(), "OPEN_QUOTE");
     }
 }

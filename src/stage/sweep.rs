@@ -12,12 +12,14 @@ use crate::channel::{Channel, Outgoing};
 use crate::codec::s3_event;
 use crate::ledger::completion::Progress;
 use crate::ledger::{Ledger, Taken};
+use crate::model::condition::Condition;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{RedriveMessage, to_body};
 use crate::model::progress::{Batch, BatchState, Seen, Stop, Tally};
 use crate::model::range::Claim;
-use crate::model::summary::{ChunkCounts, Fault, RecordCounts, Summary};
+use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
 
 /// Chunks that are sent again before the time is looked at.
@@ -29,7 +31,6 @@ const RESERVE_SECONDS: i64 = 5;
 /// times as long.
 const MOST_DOUBLINGS: u32 = 3;
 const OWNER: &str = "sweep";
-const GAVE_UP: &str = "GAVE_UP";
 
 /// The sweep stage.
 pub struct Sweep<S: Stores> {
@@ -87,9 +88,11 @@ impl<S: Stores> Sweep<S> {
             return Ok(());
         }
         let now = self.clock.now();
-        if is_over(batch.opening.started_at, self.give_up_after, now) && batch.stop.is_none() {
-            let hours = (now.0 - batch.opening.started_at.0) / 3_600_000;
-            let fault = Fault::new(GAVE_UP, format!("the batch did not end within {hours} hours; what was done stays"));
+        let since = got_on_at(&batch);
+        if is_over(since, self.give_up_after, now) && batch.stop.is_none() {
+            let hours = (now.0 - since.0) / 3_600_000;
+            let message = format!("the batch got no further for {hours} hours; what was done stays");
+            let fault = Fault::new(FaultCode::GaveUp, message);
             batch = self.batches.ledger.stop(id, &Stop { state: BatchState::Failed, fault, at: now }).await?;
         }
         let stands_still = self.stands_still(&batch, now).await?;
@@ -112,9 +115,10 @@ impl<S: Stores> Sweep<S> {
         let stands_still = same.is_some_and(|seen| seen.next <= now);
         if same.is_none() || stands_still {
             let in_vain = batch.seen.as_ref().filter(|seen| progress_of(&seen.mark) == progress_of(&mark));
+            let since = in_vain.map_or(now, |seen| seen.since);
             let mended = in_vain.map_or(0, |seen| seen.mended) + u32::from(stands_still);
             let pause = self.stall_after << mended.min(MOST_DOUBLINGS);
-            let seen = Seen { mark, mended, next: now.plus_seconds(pause) };
+            let seen = Seen { mark, since, mended, next: now.plus_seconds(pause) };
             self.batches.ledger.see(&batch.opening.id, &seen).await?;
         }
         Ok(stands_still)
@@ -126,7 +130,11 @@ impl<S: Stores> Sweep<S> {
         let done = match batch.state {
             BatchState::Gathering => 0,
             BatchState::Processing => {
-                let (missing, _) = self.batches.missing(batch).await?;
+                let (missing, progress) = self.batches.missing(batch).await?;
+                if batch.opening.condition == Condition::Tree && !batch.is_complete() {
+                    // Whoever filled the last leaf died before its mark in the root: sweep made that good.
+                    self.batches.announce(id, progress).await?;
+                }
                 missing.len()
             }
             _ => match self.batches.chunks.first_pending(id).await {
@@ -238,12 +246,12 @@ impl<S: Stores> Sweep<S> {
 
     /// Whether even the outputs of what was done can not be written.
     fn is_hopeless(&self, batch: &Batch, now: Timestamp) -> bool {
-        let given_up = batch.stop.as_ref().filter(|stop| stop.fault.code == GAVE_UP);
+        let given_up = batch.stop.as_ref().filter(|stop| stop.fault.code == FaultCode::GaveUp);
         let gathering = batch.state == BatchState::Gathering;
         let sealed = batch.sealing.is_some();
         sealed
             && (given_up.is_some_and(|stop| is_over(stop.at, self.stall_after, now))
-                || (gathering && is_over(batch.opening.started_at, self.give_up_after + self.stall_after, now)))
+                || (gathering && is_over(got_on_at(batch), self.give_up_after + self.stall_after, now)))
     }
 
     /// Ends a batch with a summary alone.
@@ -265,13 +273,18 @@ impl<S: Stores> Sweep<S> {
                 failed: tally.failed,
             },
             chunks: ChunkCounts { total: u64::from(chunks), failed: tally.failed_chunks },
-            error: Some(Fault::new(GAVE_UP, message)),
+            error: Some(Fault::new(FaultCode::GaveUp, message)),
             ..Summary::begun(&batch, now)
         };
         put_summary(&self.output, &summary).await?;
         tracing::error!(batch_id = %id, "batch closed without its outputs");
         self.batches.ledger.close(id, &owner, summary.state, tally, now).await
     }
+}
+
+/// When a batch got on last, as far as sweep saw.
+fn got_on_at(batch: &Batch) -> Timestamp {
+    batch.seen.as_ref().map_or(batch.opening.started_at, |seen| seen.since)
 }
 
 /// What a mark tells but for the attempts to gather: those that fail are no progress.

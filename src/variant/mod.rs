@@ -1,9 +1,10 @@
 //! The variants: one pipeline, put together from different parts. A variant is a Cargo feature;
 //! what is not built in can not be named.
 
+use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::stage::Stores;
-use crate::stage::batches::{Batches, Condition};
+use crate::stage::batches::Batches;
 use crate::stage::chunks::{Chunks, MOST_AT_ONCE};
 use crate::stage::ranges::Ranges;
 

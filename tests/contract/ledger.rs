@@ -3,11 +3,13 @@
 use fanfold::ledger::completion::{self, Progress};
 use fanfold::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
+use fanfold::model::condition::Condition;
 use fanfold::model::error::ErrorKind;
+use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
+use fanfold::model::input::InputRef;
 use fanfold::model::progress::{BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
-use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
 use futures::stream::{self, StreamExt};
 
@@ -69,6 +71,7 @@ fn opening(name: &str) -> Opening {
             bytes: 12,
             format: Some("csv".into()),
         },
+        condition: Condition::Listing,
         ranged: true,
         chunk_size: 500,
         started_at: NOW,
@@ -99,7 +102,7 @@ async fn a_batch_is_opened_once(ledger: &impl Ledger) {
 
 async fn an_empty_batch_completes_by_its_seal(ledger: &impl Ledger) {
     let batch = open(ledger, "empty").await;
-    let fault = Fault::new("NOT_UTF8", "line 1");
+    let fault = Fault::new(FaultCode::NotUtf8, "line 1");
     let sealed = Sealing { error: Some(fault), columns: None, records: None, ..sealing(0) };
     assert_eq!(completion::seal(ledger, &batch, &sealed).await.unwrap(), Progress::Complete);
     let read = ledger.read(&batch).await.unwrap().unwrap();
@@ -303,16 +306,17 @@ async fn who_lets_go_can_be_followed_at_once(ledger: &impl Ledger) {
 
 async fn a_stop_is_decided_once_and_not_too_late(ledger: &impl Ledger) {
     let batch = open(ledger, "stop").await;
-    let stop = |code: &str| Stop { state: BatchState::Cancelled, fault: Fault::new(code, "für x"), at: NOW };
-    assert_eq!(ledger.stop(&batch, &stop("FIRST")).await.unwrap().stop, Some(stop("FIRST")));
-    assert_eq!(ledger.stop(&batch, &stop("SECOND")).await.unwrap().stop, Some(stop("FIRST")));
-    assert_eq!(ledger.read(&batch).await.unwrap().unwrap().stop, Some(stop("FIRST")));
+    let fault = |message: &str| Fault::new(FaultCode::Cancelled, message);
+    let stop = |message: &str| Stop { state: BatchState::Cancelled, fault: fault(message), at: NOW };
+    assert_eq!(ledger.stop(&batch, &stop("für x")).await.unwrap().stop, Some(stop("für x")));
+    assert_eq!(ledger.stop(&batch, &stop("second")).await.unwrap().stop, Some(stop("für x")));
+    assert_eq!(ledger.read(&batch).await.unwrap().unwrap().stop, Some(stop("für x")));
     let batch = open(ledger, "stop-late").await;
     completion::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
     ledger.take(&batch, "a", NOW, Timestamp(NOW.0 + 100)).await.unwrap();
-    assert_eq!(ledger.stop(&batch, &stop("LATE")).await.unwrap().stop, None);
+    assert_eq!(ledger.stop(&batch, &stop("late")).await.unwrap().stop, None);
     ledger.close(&batch, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
-    let after = ledger.stop(&batch, &stop("LATER")).await.unwrap();
+    let after = ledger.stop(&batch, &stop("later")).await.unwrap();
     assert_eq!((after.stop, after.state), (None, BatchState::Succeeded));
 }
 
@@ -338,7 +342,7 @@ async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
     let pages = |open: &[OpenBatch]| open.iter().filter(|batch| batch.id.as_str().starts_with("page")).count();
     assert_eq!(pages(&open), 130);
     let (batch, closed) = (id("page7"), id("page8"));
-    let seen = Seen { mark: "PROCESSING 3".to_owned(), mended: 2, next: NOW };
+    let seen = Seen { mark: "PROCESSING 3".to_owned(), since: Timestamp(NOW.0 - 9), mended: 2, next: NOW };
     for id in [&batch, &closed] {
         ledger.see(id, &seen).await.unwrap();
         assert_eq!(ledger.read(id).await.unwrap().unwrap().seen, Some(seen.clone()));
@@ -346,7 +350,7 @@ async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
     completion::seal(ledger, &closed, &sealing(0)).await.map(|_| ()).unwrap();
     ledger.take(&closed, "a", NOW, NOW).await.unwrap();
     ledger.close(&closed, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
-    ledger.see(&closed, &Seen { mark: "late".to_owned(), mended: 0, next: NOW }).await.unwrap();
+    ledger.see(&closed, &Seen { mark: "late".to_owned(), since: NOW, mended: 0, next: NOW }).await.unwrap();
     assert_eq!(ledger.read(&closed).await.unwrap().unwrap().seen, Some(seen));
     let open = all_open(ledger).await;
     assert!(open.iter().any(|open| open.id == batch) && open.iter().all(|open| open.id != closed));

@@ -10,10 +10,11 @@ use fanfold::items::Items;
 use fanfold::ledger::{Ledger, completion};
 use fanfold::model::format::Layout;
 use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
+use fanfold::model::input::InputRef;
 use fanfold::model::message::{ProcessMessage, to_body};
 use fanfold::model::progress::{BatchState, Opening, Sealing};
 use fanfold::model::record::Entry;
-use fanfold::model::summary::{InputRef, Summary};
+use fanfold::model::summary::Summary;
 use fanfold::runtime::clock::SystemClock;
 use fanfold::stage::Clock;
 use futures::future::join_all;
@@ -50,6 +51,7 @@ impl Scattered {
             id: id.clone(),
             variant: "chunked".to_owned(),
             input,
+            condition: variant.condition,
             ranged: false,
             chunk_size: 0,
             started_at: now,
@@ -197,7 +199,7 @@ async fn fail_to_scatter(variant: &str) {
     let version = world.archive("unreadable.csv", csv(7, "unreadable")).await;
     let summary = world.summary(&world.batch("unreadable.csv", &version)).await;
     let error = summary.error.unwrap();
-    assert_eq!((summary.state, error.code.as_str()), (BatchState::Failed, "SCATTER_FAILED"));
+    assert_eq!((summary.state, error.code.name()), (BatchState::Failed, "SCATTER_FAILED"));
     assert!(error.message.contains("received 5 times; the last error: could not read"), "{}", error.message);
 }
 
@@ -229,7 +231,7 @@ async fn a_cancelled_batch_ends_with_what_was_done() {
     batch.send(&world, &batch.messages[1..2]).await;
     let summary = world.summary(&batch.id).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Cancelled, (30, 10, 20)));
-    assert_eq!((summary.error.unwrap().code.as_str(), batch.stored(&world).await), ("CANCELLED", 10));
+    assert_eq!((summary.error.unwrap().code.name(), batch.stored(&world).await), ("CANCELLED", 10));
     let late = world.command(&["cancel", &id, "--variant", "chunked"]);
     assert!(late.code == 1 && late.stderr.contains("nothing left to cancel"), "{}", late.stderr);
 }
@@ -282,5 +284,5 @@ async fn log_nothing(variant: &str) {
     batch.messages[0].records = 1;
     batch.send(&world, &batch.messages).await;
     let summary = world.summary(&batch.id).await;
-    assert_eq!((summary.state, summary.error.unwrap().code), (BatchState::Failed, "LOST_RECORDS".to_owned()));
+    assert_eq!((summary.state, summary.error.unwrap().code.name()), (BatchState::Failed, "LOST_RECORDS"));
 }

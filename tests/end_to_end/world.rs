@@ -190,7 +190,7 @@ impl World {
             .index_name("open-batches")
             .key_schema(key("open", KeyType::Hash))
             .key_schema(key("startedAt", KeyType::Range))
-            .projection(Projection::builder().projection_type(ProjectionType::All).build());
+            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
         let create = self.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
         let create = create.key_schema(key("pk", KeyType::Hash)).global_secondary_indexes(open.build().unwrap());
         let create =

@@ -5,6 +5,8 @@ use std::fmt;
 
 use fanfold::blob::memory::MemoryBlob;
 use fanfold::ledger::{CLAIMS, Ledger};
+use fanfold::model::condition::Condition;
+use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::message::ProcessMessage;
 use fanfold::model::progress::{Batch, BatchState, Tally};
@@ -12,7 +14,6 @@ use fanfold::model::range::Claim;
 use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::summary::Summary;
 use fanfold::runtime::local::MemoryStores;
-use fanfold::stage::batches::Condition;
 use fanfold::stage::chunks::{Chunks, Kept};
 use fanfold::stage::gather::Results;
 use fanfold::variant::Pending;
@@ -36,8 +37,6 @@ pub const EMPTY: &str = "I7 an emptied system holds no message and no pending ob
 pub const TIRES: &str = "I8 sweep sends the same again more and more rarely, and nothing that was done before it came";
 
 pub const WAITS: &str = "I9 gather waits for nothing that was done before it came";
-
-const GAVE_UP: &str = "GAVE_UP";
 
 /// Called when a gather that began at `began` waits for pending chunks.
 pub fn at_waiting(state: &mut State, id: &BatchId, began: i64) {
@@ -241,7 +240,7 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
         None => {
             let nothing = summary.error.as_ref().is_some_and(|error| {
                 let first = summary.generation == 0 && (summary.chunks.total == 0 || hurt);
-                first || error.code == GAVE_UP
+                first || error.code == FaultCode::GaveUp
             });
             hold!(EQUALS, nothing, "{id} has no results");
             return Ok(());
@@ -268,8 +267,8 @@ fn modelled(state: &State, file: &File, latest: &Batch) -> Vec<Option<Stored>> {
 fn gave_up_for_a_reason(state: &State, id: &BatchId) -> Result<(), Broken> {
     let summary = state.data.output.read(&id.output_key("summary.json"));
     let summary: Option<Summary> = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    let alone = summary.and_then(|summary| summary.error).is_some_and(|error| error.code == GAVE_UP);
-    let stopped = |batch: &Batch| batch.stop.as_ref().is_some_and(|stop| stop.fault.code == GAVE_UP);
+    let alone = summary.and_then(|summary| summary.error).is_some_and(|error| error.code == FaultCode::GaveUp);
+    let stopped = |batch: &Batch| batch.stop.as_ref().is_some_and(|stop| stop.fault.code == FaultCode::GaveUp);
     let given_up =
         alone || (0..).map_while(|generation| ledger(state, &id.in_generation(generation))).any(|b| stopped(&b));
     hold!(ENDS, !given_up || outlasted(state), "{id} was given up, although nothing was out of order for so long");
@@ -349,7 +348,7 @@ fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, 
 /// What holds of a batch whose results are not written out.
 fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary, hurt: bool) -> Result<(), Broken> {
     let (id, file) = (&state.batches[number], &state.plan.files[number]);
-    let given_up = summary.error.as_ref().is_some_and(|error| error.code == GAVE_UP);
+    let given_up = summary.error.as_ref().is_some_and(|error| error.code == FaultCode::GaveUp);
     if given_up {
         return Ok(());
     }
@@ -449,7 +448,7 @@ fn emptied(state: &State) -> Result<(), Broken> {
 fn is_garbage(state: &State, batch: &Batch, key: &str) -> bool {
     let id = &batch.opening.id;
     let done = id.chunk_of_pending(key).is_some_and(|chunk| state.data.work.read(&id.done_key(chunk)).is_some());
-    let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == GAVE_UP);
+    let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == FaultCode::GaveUp);
     batch.state.is_final() && (done || given_up || batch.is_sealed_by_force())
 }
 

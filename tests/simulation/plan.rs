@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use fanfold::items::WriteMode;
-use fanfold::stage::batches::Condition;
+use fanfold::model::condition::Condition;
 use fanfold::stage::gather::Results;
 use fanfold::variant::{BUILT_IN, Variant};
 use fastrand::Rng;

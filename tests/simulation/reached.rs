@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fanfold::ledger::{CLAIMS, Ledger};
+use fanfold::model::fault::FaultCode;
 use fanfold::model::progress::Batch;
 use futures::FutureExt;
 
@@ -50,7 +51,7 @@ impl Reached {
         let sealing = batch.sealing.as_ref();
         let failed_chunks = batch.tally.is_some_and(|tally| tally.failed_chunks > 0);
         let redriven = batch.opening.id.generation() > 0;
-        let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == "GAVE_UP");
+        let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == FaultCode::GaveUp);
         let forced = batch.is_sealed_by_force();
         let several = sealing.is_some_and(|sealing| sealing.chunks > CLAIMS);
         self.add(batch.state.name(), 1);

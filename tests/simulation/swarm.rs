@@ -2,7 +2,7 @@
 //! little of all. They change what a plain plan of the same seed decides, by a generator of their own.
 
 use fanfold::items::WriteMode;
-use fanfold::stage::batches::Condition;
+use fanfold::model::condition::Condition;
 use fanfold::stage::gather::Results;
 use fanfold::variant::BUILT_IN;
 use fastrand::Rng;

@@ -11,12 +11,13 @@ use fanfold::channel::{Delivery, Outgoing};
 use fanfold::codec::s3_event::event_of;
 use fanfold::ledger::Ledger;
 use fanfold::model::error::Result;
+use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::format::Layout;
 use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
+use fanfold::model::input::InputRef;
 use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{BatchState, Stop};
 use fanfold::model::schema::RecordSchema;
-use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{Outcome, Subject};
 use futures::FutureExt;
@@ -240,7 +241,11 @@ impl World {
         if number >= files {
             let id = state.batches[number - files].clone();
             let at = Timestamp(state.clockwork.now);
-            let stop = Stop { state: BatchState::Cancelled, fault: Fault::new("CANCELLED", "somebody cancelled"), at };
+            let stop = Stop {
+                state: BatchState::Cancelled,
+                fault: Fault::new(FaultCode::Cancelled, "somebody cancelled"),
+                at,
+            };
             state.tell(|| format!("batch {id} is cancelled"));
             let ledger = state.data.ledger.clone();
             ledger.stop(&id, &stop).now_or_never();

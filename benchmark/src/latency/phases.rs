@@ -121,8 +121,9 @@ fn rounded(milliseconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fanfold::model::input::InputRef;
     use fanfold::model::progress::BatchState;
-    use fanfold::model::summary::{ChunkCounts, InputRef, RecordCounts};
+    use fanfold::model::summary::{ChunkCounts, RecordCounts};
 
     fn summary(started: i64) -> Summary {
         Summary {

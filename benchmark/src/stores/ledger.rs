@@ -10,11 +10,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fanfold::ledger::memory::MemoryLedger;
 use fanfold::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
+use fanfold::model::condition::Condition;
 use fanfold::model::error::{Error, Result};
+use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::input::InputRef;
 use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::Claim;
-use fanfold::model::summary::{Fault, InputRef};
 use fanfold::model::timestamp::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +47,7 @@ struct OpeningForm {
     id: BatchId,
     variant: String,
     input: InputRef,
+    condition: Condition,
     ranged: bool,
     chunk_size: u32,
     started_at: Timestamp,
@@ -229,7 +232,16 @@ mod tests {
             format: Some("csv".into()),
         };
         let (id, variant) = (id.clone(), "ranged".to_owned());
-        Opening { id, variant, input, ranged: true, chunk_size: 500, started_at: NOW, sequence: NOW }
+        Opening {
+            id,
+            variant,
+            input,
+            condition: Condition::Tree,
+            ranged: true,
+            chunk_size: 500,
+            started_at: NOW,
+            sequence: NOW,
+        }
     }
 
     async fn written(ledger: &JournalLedger, id: &BatchId, claims: &[Claim]) {

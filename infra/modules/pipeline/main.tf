@@ -192,7 +192,9 @@ resource "aws_dynamodb_table" "ledger" {
     name            = "open-batches"
     hash_key        = "open"
     range_key       = "startedAt"
-    projection_type = "ALL"
+    # Sweep reads the batch itself. Whatever else were projected, each mark of a chunk would write it twice:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Projections
+    projection_type = "KEYS_ONLY"
   }
 
   ttl {

@@ -6,8 +6,8 @@ use super::Chunks;
 use super::bits::{Marks, WIDTH, marks, running_parity};
 use super::rows::{Ends, Reading, Row, Rows};
 use crate::codec::csv::CsvRecords;
+use crate::model::fault::Fault;
 use crate::model::range::Claim;
-use crate::model::summary::Fault;
 
 /// Finds rows once the header is read.
 pub struct CsvScan {

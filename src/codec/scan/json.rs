@@ -2,8 +2,8 @@
 
 use super::{Chunks, Place};
 use crate::codec::json::Document;
+use crate::model::fault::Fault;
 use crate::model::range::Claim;
-use crate::model::summary::Fault;
 
 /// Finds elements.
 #[derive(Default)]

@@ -5,8 +5,8 @@ use memchr::memchr;
 use super::rows::{Ends, Reading, Row};
 use crate::codec::jsonl::text;
 use crate::codec::lines::Lines;
+use crate::model::fault::Fault;
 use crate::model::record::MAX_RECORD_BYTES;
-use crate::model::summary::Fault;
 
 /// A line that is read as the decoder reads it.
 pub struct JsonLine {

@@ -11,9 +11,9 @@ mod jsonl;
 mod rows;
 
 use super::Mark;
+use crate::model::fault::Fault;
 use crate::model::format::Layout;
 use crate::model::range::{Claim, Range};
-use crate::model::summary::Fault;
 
 /// Finds the ranges of a file's chunks. Feed it with [`push`](Self::push), then
 /// [`finish`](Self::finish) it. After a fault it is spent.

@@ -4,8 +4,8 @@
 use simdutf8::compat::from_utf8;
 
 use super::{Chunks, Place};
+use crate::model::fault::Fault;
 use crate::model::range::Claim;
-use crate::model::summary::Fault;
 
 /// What is validated at a time: little enough to stay in the cache for the search of line ends.
 const BLOCK: usize = 4 * 1024;

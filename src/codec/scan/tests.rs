@@ -6,10 +6,10 @@ use std::collections::HashSet;
 
 use super::Scanner;
 use crate::codec::Decoder;
+use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::{Claim, Range};
 use crate::model::record::{Entry, MAX_RECORD_BYTES};
-use crate::model::summary::Fault;
 
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
@@ -225,7 +225,7 @@ fn what_stands_before_a_break_is_claimed() {
         for size in 1..=text.len() {
             for chunk_size in 1..4 {
                 let scanned = agrees(layout, text, &[size], chunk_size, 1000);
-                assert_eq!(scanned.end.unwrap_err().code, code);
+                assert_eq!(scanned.end.unwrap_err().code.name(), code);
                 assert_eq!(scanned.claims.iter().map(|claim| claim.records).sum::<u32>(), records);
             }
         }

@@ -7,19 +7,23 @@ use serde::de::DeserializeOwned;
 
 use crate::ledger::{LastFailure, OpenBatch, Part};
 use crate::model::calls::StageCalls;
+use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
+use crate::model::input::InputRef;
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Tally};
 use crate::model::range::Claim;
-use crate::model::summary::InputRef;
 use crate::model::timestamp::Timestamp;
+
+/// How the key of a batch's item begins.
+const BATCH: &str = "BATCH#";
 
 /// One item's attributes.
 pub type Attributes = HashMap<String, AttributeValue>;
 
 /// The key of a batch's item.
 pub fn batch_key(batch: &BatchId) -> String {
-    format!("BATCH#{batch}")
+    format!("{BATCH}{batch}")
 }
 
 /// The key of a leaf's item.
@@ -58,6 +62,7 @@ pub fn batch_item(opening: &Opening) -> Attributes {
         ("state", AttributeValue::S(BatchState::Scattering.name().to_owned())),
         ("variant", AttributeValue::S(opening.variant.clone())),
         ("input", AttributeValue::S(input)),
+        ("condition", AttributeValue::S(condition_name(opening.condition).to_owned())),
         ("ranged", AttributeValue::Bool(opening.ranged)),
         ("chunkSize", AttributeValue::N(opening.chunk_size.to_string())),
         ("startedAt", AttributeValue::N(opening.started_at.0.to_string())),
@@ -69,6 +74,22 @@ pub fn batch_item(opening: &Opening) -> Attributes {
     .collect()
 }
 
+fn condition_name(condition: Condition) -> &'static str {
+    match condition {
+        Condition::Tree => "tree",
+        Condition::Listing => "listing",
+    }
+}
+
+/// The condition of that name. Batches that were opened before it was kept have none; of the variants of
+/// then two went by a listing.
+fn condition_of(name: Option<&str>, variant: &str) -> Condition {
+    match name.unwrap_or(variant) {
+        "listing" | "sync" | "async" => Condition::Listing,
+        _ => Condition::Tree,
+    }
+}
+
 /// Reads a batch's item.
 pub fn batch_of(item: &Attributes) -> Result<Batch> {
     let needed = |name: &str| text(item, name).ok_or_else(|| corrupt(name));
@@ -77,6 +98,7 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         id: BatchId::parse(needed("batchId")?)?,
         variant: needed("variant")?.to_owned(),
         input: json::<InputRef>(item, "input")?.ok_or_else(|| corrupt("input"))?,
+        condition: condition_of(text(item, "condition"), needed("variant")?),
         ranged: item.get("ranged").and_then(|ranged| ranged.as_bool().ok()).copied().unwrap_or_default(),
         chunk_size: number(item, "chunkSize").unwrap_or_default(),
         started_at,
@@ -106,6 +128,7 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         stop: json(item, "stop")?,
         seen: text(item, "seen").map(|mark| Seen {
             mark: mark.to_owned(),
+            since: number(item, "seenSince").map_or(started_at, Timestamp),
             mended: number(item, "mended").unwrap_or_default(),
             next: Timestamp(number(item, "mendNext").unwrap_or_default()),
         }),
@@ -114,8 +137,10 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
 
 /// Reads an item of the index of open batches.
 pub fn open_batch_of(item: &Attributes) -> Result<OpenBatch> {
+    // The index holds keys alone.
+    let id = text(item, "pk").and_then(|key| key.strip_prefix(BATCH));
     Ok(OpenBatch {
-        id: BatchId::parse(text(item, "batchId").ok_or_else(|| corrupt("batchId"))?)?,
+        id: BatchId::parse(id.ok_or_else(|| corrupt("pk"))?)?,
         started_at: Timestamp(number(item, "startedAt").ok_or_else(|| corrupt("startedAt"))?),
     })
 }
@@ -179,4 +204,18 @@ fn set<T: std::str::FromStr + Ord>(item: &Attributes, name: &str) -> BTreeSet<T>
 
 fn json<T: DeserializeOwned>(item: &Attributes, name: &str) -> Result<Option<T>> {
     text(item, name).map(|text| serde_json::from_str(text).map_err(|e| corrupt(name).because(e))).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_of_before_conditions_were_kept_has_that_of_its_variant() {
+        for condition in [Condition::Tree, Condition::Listing] {
+            assert_eq!(condition_of(Some(condition_name(condition)), "any"), condition);
+        }
+        assert_eq!(["sync", "async"].map(|variant| condition_of(None, variant)), [Condition::Listing; 2]);
+        assert_eq!(["chunked", "ranged"].map(|variant| condition_of(None, variant)), [Condition::Tree; 2]);
+    }
 }

@@ -7,8 +7,8 @@ use clap::Args;
 use super::{Batch as BatchArgument, Context, ending};
 use crate::ledger::Ledger;
 use crate::model::error::{Error, Result};
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::progress::{BatchState, Stop};
-use crate::model::summary::Fault;
 use crate::runtime::clock::SystemClock;
 use crate::stage::Clock;
 
@@ -32,7 +32,7 @@ impl Cancel {
         if batch.state.is_final() {
             return refuse(batch.state);
         }
-        let fault = Fault::new("CANCELLED", "the batch was cancelled before this record was processed");
+        let fault = Fault::new(FaultCode::Cancelled, "the batch was cancelled before this record was processed");
         let stop = Stop { state: BatchState::Cancelled, fault, at: SystemClock.now() };
         let after = ledger.stop(id, &stop).await?;
         if after.stop.is_none() {

@@ -7,11 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use super::Context;
 use crate::ledger::Ledger;
+use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, MAX_LEAVES};
 use crate::model::progress::{Batch, Tally};
-use crate::stage::batches::Condition;
-use crate::variant::Variant;
 
 /// The ledger has no events that a client could await: it is asked, at first often, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -46,10 +45,9 @@ pub async fn view(ledger: &impl Ledger, id: &BatchId) -> Result<View> {
 /// Those of the ledger.
 pub async fn view_of(ledger: &impl Ledger, batch: Batch) -> Result<View> {
     let chunks = batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks));
-    let listed = Variant::named(&batch.opening.variant).is_ok_and(|v| v.condition == Condition::Listing);
     let (chunks_done, tally) = match batch.tally {
         Some(tally) => (chunks, tally),
-        None if listed => (None, Tally::default()),
+        None if batch.opening.condition == Condition::Listing => (None, Tally::default()),
         None => {
             let (done, tally) = sum(ledger, &batch).await?;
             (Some(done), tally)

@@ -1,0 +1,190 @@
+//! Why a batch, or its file as a whole, failed.
+
+use serde::{Deserialize, Serialize};
+
+use super::record::cut;
+
+/// What is wrong, for programs. `docs/ERRORS.md` lists what each means and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum FaultCode {
+    /// The name of the file has no extension that fanfold knows.
+    UnknownFormat,
+    /// The file, or the text of a row or line, is not UTF-8.
+    NotUtf8,
+    /// The gzip stream is damaged, or ends too early.
+    BrokenGzip,
+    /// No column of a CSV file is named as the key field.
+    NoHeader,
+    /// The header row of a CSV file is too large.
+    HeaderTooLarge,
+    /// Two columns of a CSV file have one name.
+    DuplicateColumn,
+    /// A quote of a CSV file is still open at its end.
+    OpenQuote,
+    /// A JSON document is not JSON at the place that the message names.
+    BrokenJson,
+    /// A JSON document ends too early.
+    TruncatedJson,
+    /// A JSON document has no member `records`.
+    NoRecords,
+    /// The file makes more chunks than a batch can have.
+    TooManyChunks,
+    /// The file could not be divided into chunks in five attempts; the message has the last error.
+    ScatterFailed,
+    /// Records that waited, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended.
+    LostRecords,
+    /// The file was deleted or overwritten before its batch had ended, so that `results` cannot repeat its records; all were processed.
+    InputChanged,
+    /// The batch got no further for `GIVE_UP_AFTER`.
+    GaveUp,
+    /// Somebody cancelled the batch.
+    Cancelled,
+    /// A later version of fanfold wrote a code that this one does not know.
+    #[serde(other)]
+    Unknown,
+}
+
+impl FaultCode {
+    /// All codes that fanfold writes.
+    pub const ALL: [Self; 16] = [
+        Self::UnknownFormat,
+        Self::NotUtf8,
+        Self::BrokenGzip,
+        Self::NoHeader,
+        Self::HeaderTooLarge,
+        Self::DuplicateColumn,
+        Self::OpenQuote,
+        Self::BrokenJson,
+        Self::TruncatedJson,
+        Self::NoRecords,
+        Self::TooManyChunks,
+        Self::ScatterFailed,
+        Self::LostRecords,
+        Self::InputChanged,
+        Self::GaveUp,
+        Self::Cancelled,
+    ];
+
+    /// The code as it stands in a summary.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::UnknownFormat => "UNKNOWN_FORMAT",
+            Self::NotUtf8 => "NOT_UTF8",
+            Self::BrokenGzip => "BROKEN_GZIP",
+            Self::NoHeader => "NO_HEADER",
+            Self::HeaderTooLarge => "HEADER_TOO_LARGE",
+            Self::DuplicateColumn => "DUPLICATE_COLUMN",
+            Self::OpenQuote => "OPEN_QUOTE",
+            Self::BrokenJson => "BROKEN_JSON",
+            Self::TruncatedJson => "TRUNCATED_JSON",
+            Self::NoRecords => "NO_RECORDS",
+            Self::TooManyChunks => "TOO_MANY_CHUNKS",
+            Self::ScatterFailed => "SCATTER_FAILED",
+            Self::LostRecords => "LOST_RECORDS",
+            Self::InputChanged => "INPUT_CHANGED",
+            Self::GaveUp => "GAVE_UP",
+            Self::Cancelled => "CANCELLED",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
+
+    /// What happened, in a sentence.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::UnknownFormat => "The name of the file has no extension that fanfold knows.",
+            Self::NotUtf8 => "The file, or the text of a row or line, is not UTF-8.",
+            Self::BrokenGzip => "The gzip stream is damaged, or ends too early.",
+            Self::NoHeader => "No column of a CSV file is named as the key field.",
+            Self::HeaderTooLarge => "The header row of a CSV file is too large.",
+            Self::DuplicateColumn => "Two columns of a CSV file have one name.",
+            Self::OpenQuote => "A quote of a CSV file is still open at its end.",
+            Self::BrokenJson => "A JSON document is not JSON at the place that the message names.",
+            Self::TruncatedJson => "A JSON document ends too early.",
+            Self::NoRecords => "A JSON document has no member `records`.",
+            Self::TooManyChunks => "The file makes more chunks than a batch can have.",
+            Self::ScatterFailed => {
+                "The file could not be divided into chunks in five attempts; the message has the last error."
+            }
+            Self::LostRecords => {
+                "Records that waited, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended."
+            }
+            Self::InputChanged => {
+                "The file was deleted or overwritten before its batch had ended, so that `results` cannot repeat its records; all were processed."
+            }
+            Self::GaveUp => "The batch got no further for `GIVE_UP_AFTER`.",
+            Self::Cancelled => "Somebody cancelled the batch.",
+            Self::Unknown => "A later version of fanfold wrote a code that this one does not know.",
+        }
+    }
+
+    /// What to do, in a sentence.
+    pub fn cure(self) -> &'static str {
+        match self {
+            Self::UnknownFormat => {
+                "Name it `.csv`, `.json`, `.jsonl` or `.ndjson`, each optionally followed by `.gz`, and upload it again."
+            }
+            Self::NotUtf8 => {
+                "Convert it (`iconv -f WINDOWS-1252 -t UTF-8`, if it comes from Windows) and upload it again."
+            }
+            Self::BrokenGzip => "Compress the file again and upload it whole.",
+            Self::NoHeader => "Add a header row, or deploy with `KEY_FIELD` set to one of the columns.",
+            Self::HeaderTooLarge => "Shorten the names of the columns, or check that the file has line ends.",
+            Self::DuplicateColumn => "Rename one of them.",
+            Self::OpenQuote => "Close it where the message says that it was opened, and upload the file again.",
+            Self::BrokenJson => "Mend it there and upload it again.",
+            Self::TruncatedJson => "Upload the whole file.",
+            Self::NoRecords => "Put the records into an array of that name, or upload JSON Lines.",
+            Self::TooManyChunks => "Raise `CHUNK_SIZE`, or divide the file.",
+            Self::ScatterFailed => "Mend what it names, then upload the file again. What was done stays.",
+            Self::LostRecords => "Upload the file again, and keep it until its batch has ended.",
+            Self::InputChanged => {
+                "Nothing is lost; keep a file until its batch has ended, or let the input bucket keep versions."
+            }
+            Self::GaveUp => {
+                "See what `fanfold status` and the alarms say, mend the cause, then `fanfold redrive`, or upload the file again."
+            }
+            Self::Cancelled => {
+                "`fanfold redrive` processes what was skipped, if the file was read to its end; else upload it again."
+            }
+            Self::Unknown => "Use the version that is deployed.",
+        }
+    }
+}
+
+impl std::fmt::Display for FaultCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a batch failed, or is to end before its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fault {
+    /// What is wrong, for programs.
+    pub code: FaultCode,
+    /// What is wrong and where, for people.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault by its code and words.
+    pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
+        Self { code, message: cut(message.into()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_read_by_the_names_that_are_written() {
+        for code in FaultCode::ALL {
+            let text = serde_json::to_string(&code).unwrap();
+            assert_eq!(text, format!("\"{code}\""));
+            assert_eq!(serde_json::from_str::<FaultCode>(&text).unwrap(), code);
+        }
+        assert_eq!(serde_json::from_str::<FaultCode>("\"OF_NEXT_YEAR\"").unwrap(), FaultCode::Unknown);
+    }
+}
