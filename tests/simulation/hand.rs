@@ -9,7 +9,7 @@ use fanfold::faults::fault;
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::model::message::GatherMessage;
-use fanfold::model::progress::{Batch, Tally};
+use fanfold::model::progress::{Batch, Sealing, Tally};
 
 use super::clockwork::{Alarm, Event, Waiting};
 use super::invariant;
@@ -42,7 +42,7 @@ impl Hand {
         let alarm = Arc::new(Alarm::default());
         let point = self.world(|state| {
             state.points += 1;
-            let slow = state.happens(state.plan.chaos.slow);
+            let slow = state.happens(state.plan.chaos.slow) || state.is_sluggish(call);
             let milliseconds = if slow { state.rng.i64(1_000..200_000) } else { state.rng.i64(1..50) };
             state.after(milliseconds, Event::Wake(alarm.clone()));
             state.points
@@ -175,6 +175,15 @@ impl Hand {
         self.world(|state| {
             let now = state.clockwork.now;
             state.done.entry(key.to_owned()).or_insert(now);
+        });
+    }
+
+    pub fn watch_sealing(&self, batch: &Batch, sealing: &Sealing) {
+        self.world(|state| {
+            if batch.sealing.as_ref().is_some_and(|first| first.chunks < sealing.chunks) {
+                state.reach("later seal with more chunks");
+            }
+            state.seals.insert(self.task, sealing.clone());
         });
     }
 

@@ -91,6 +91,13 @@ impl Ledger for Watched<MemoryLedger> {
     }
 
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
+        if self.hand.has(Mutation::LaterSealCounts) {
+            let own = self.hand.world(|state| state.seals.get(&self.hand.task).and_then(Sealing::last_leaf));
+            return match own {
+                Some((leaf, size)) => self.store.size_leaf(batch, leaf, size, now).await,
+                None => Ok(self.store.read_leaves(batch, leaf..leaf + 1).await?.remove(0)),
+            };
+        }
         self.store.size_leaf(batch, leaf, size, now).await
     }
 
@@ -100,6 +107,7 @@ impl Ledger for Watched<MemoryLedger> {
 
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
         let batch = self.store.seal(batch, sealing).await?;
+        self.hand.watch_sealing(&batch, sealing);
         self.hand.catch_up_after(&[Mutation::SealBeforeTheLastMessage]);
         Ok(batch)
     }

@@ -45,6 +45,8 @@ pub enum Mutation {
     /// Sweep does not note what it saw.
     SweepForgets,
 
+    /// The last leaf gets its size by whichever seal comes last.
+    LaterSealCounts,
     /// Gather reads through the holes that a scatter left which died.
     HolesAreRead,
     /// Records of a chunk that was ended without them count as stored.
@@ -58,7 +60,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -77,6 +79,7 @@ impl Mutation {
         Self::ClaimsAreNotKept,
         Self::SweepAnnouncesTooSoon,
         Self::SweepForgets,
+        Self::LaterSealCounts,
         Self::HolesAreRead,
         Self::LostChunksCount,
         Self::GatherDoesNotLook,

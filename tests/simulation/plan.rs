@@ -145,9 +145,9 @@ pub struct Chaos {
     pub most: u32,
 }
 
-/// A call that fails whoever makes it, so many times in a hundred, half of them after its effect.
+/// A call that something happens to whoever makes it, so many times in a hundred.
 #[derive(Debug, Clone, Copy)]
-pub struct Flaky {
+pub struct Often {
     pub call: &'static str,
     pub percent: u32,
     /// Until when, in milliseconds.
@@ -172,7 +172,10 @@ pub struct Plan {
     pub strangers: bool,
     /// A call that fails whoever makes it, for so many milliseconds.
     pub outage: Option<(&'static str, i64)>,
-    pub flaky: Option<Flaky>,
+    /// A call that fails, before or after its effect.
+    pub flaky: Option<Often>,
+    /// A call that is slow.
+    pub sluggish: Option<Often>,
     /// A chunk of the first file whose records nobody can read any more.
     pub unreadable: Option<u32>,
 }
@@ -289,6 +292,7 @@ impl Plan {
                 (CALLS[rng.usize(..CALLS.len())], hours * 3_600_000)
             }),
             flaky: None,
+            sluggish: None,
             unreadable: None,
         }
     }

@@ -14,7 +14,7 @@ use fanfold::model::calls::StageCalls;
 use fanfold::model::condition::Condition;
 use fanfold::model::ids::BatchId;
 use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
-use fanfold::model::progress::{Batch, Tally};
+use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{Outcome, Subject};
 use fanfold::tasks::memory::MemoryTasks;
@@ -24,7 +24,7 @@ use futures::FutureExt;
 use super::clockwork::{BEGIN, Clockwork, Event};
 use super::invariant::Broken;
 use super::mutation::{Late, Mutation};
-use super::plan::Plan;
+use super::plan::{Often, Plan};
 use super::queue::{Message, Queue};
 
 pub const INPUT: &str = "input";
@@ -91,6 +91,8 @@ pub struct State {
     /// When the outcomes of a chunk were decided, and when an object was put last, by their keys.
     pub done: BTreeMap<String, i64>,
     pub put: BTreeMap<String, i64>,
+    /// What each function sealed a batch with, whether or not that counted.
+    pub seals: BTreeMap<u64, Sealing>,
     /// Batches of which something was buried, stopped or sealed by force.
     pub hurt: BTreeSet<BatchId>,
     /// What the outputs of a batch were when it was closed: generation, and versions by key.
@@ -124,6 +126,7 @@ impl State {
             swept: BTreeMap::new(),
             done: BTreeMap::new(),
             put: BTreeMap::new(),
+            seals: BTreeMap::new(),
             hurt: BTreeSet::new(),
             closed: BTreeMap::new(),
             broken: None,
@@ -165,9 +168,17 @@ impl State {
 
     /// Whether a call fails that often does. It is asked twice, before and after the call's effect.
     pub fn is_flaky(&mut self, call: &str) -> bool {
+        self.is_often(self.plan.flaky, call, 200)
+    }
+
+    pub fn is_sluggish(&mut self, call: &str) -> bool {
+        self.is_often(self.plan.sluggish, call, 100)
+    }
+
+    fn is_often(&mut self, often: Option<Often>, call: &str, of: u32) -> bool {
         let passed = self.clockwork.now - BEGIN;
-        let flaky = self.plan.flaky.filter(|flaky| flaky.call == call && passed < flaky.until);
-        flaky.is_some_and(|flaky| self.rng.u32(..200) < flaky.percent)
+        let often = often.filter(|often| often.call == call && passed < often.until);
+        often.is_some_and(|often| self.rng.u32(..of) < often.percent)
     }
 
     pub fn poll_later(&mut self, queue: usize, at: i64) {

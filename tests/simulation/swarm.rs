@@ -7,7 +7,7 @@ use fanfold::stage::gather::Results;
 use fanfold::variant::BUILT_IN;
 use fastrand::Rng;
 
-use super::plan::{Chaos, File, Flaky, Form, Plan, REFUSED, Record};
+use super::plan::{Chaos, File, Form, Often, Plan, REFUSED, Record};
 
 const SWARM: u64 = 0x5eed_0f5a_a3b1_e5ed;
 const HOUR: i64 = 3_600_000;
@@ -47,6 +47,7 @@ impl Plan {
             0 | 1 => hot_call(&mut rng, &mut plan),
             2 | 3 => twins(&mut rng, &mut plan),
             4 => torn(&mut rng, &mut plan),
+            5 => outrun(&mut rng, &mut plan),
             _ => {}
         }
         plan
@@ -79,7 +80,7 @@ fn overwrite(files: &mut [File]) {
 fn hot_call(rng: &mut Rng, plan: &mut Plan) {
     storm(rng, plan);
     plan.chunk_size = if rng.bool() { 1 } else { plan.chunk_size };
-    plan.flaky = Some(Flaky {
+    plan.flaky = Some(Often {
         call: CALLS[rng.usize(..CALLS.len())],
         percent: [10, 30, 60][rng.usize(..3)],
         until: [HOUR / 60, HOUR, 8 * HOUR][rng.usize(..3)],
@@ -97,7 +98,19 @@ fn torn(rng: &mut Rng, plan: &mut Plan) {
     let many = 11 + rng.usize(..26);
     crowd(rng, &mut plan.files[0], many);
     let call = ["ledger.put_claims", "channel.send", "ledger.seal"][rng.usize(..3)];
-    plan.flaky = Some(Flaky { call, percent: [30, 60][rng.usize(..2)], until: HOUR });
+    plan.flaky = Some(Often { call, percent: [30, 60][rng.usize(..2)], until: HOUR });
+}
+
+/// Scatters so slow that their message is given up while they go on: they come to more chunks than their
+/// batch was sealed with.
+fn outrun(rng: &mut Rng, plan: &mut Plan) {
+    storm(rng, plan);
+    plan.chunk_size = 1;
+    let many = 2 + rng.usize(..20);
+    crowd(rng, &mut plan.files[0], many);
+    let call = ["blob.put", "ledger.put_claims", "channel.send", "ledger.seal"][rng.usize(..4)];
+    plan.sluggish = Some(Often { call, percent: [10, 30, 60][rng.usize(..3)], until: HOUR });
+    plan.chaos = Chaos { death: rng.u32(..50), twice: 9_000, unacknowledged: 300, most: 200, ..Chaos::default() };
 }
 
 /// A storm of slow calls and messages that arrive while they are worked on.
