@@ -9,6 +9,7 @@ use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
+use fanfold::model::message::ProcessMessage;
 use fanfold::model::progress::{Opening, Sealing, Seen, Tally};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::runtime::clock::SystemClock;
@@ -24,13 +25,16 @@ const HOUR: i64 = 3600;
 struct Fixture {
     ledger: MemoryLedger,
     gather: MemoryChannel,
+    process: MemoryChannel,
+    work: MemoryBlob,
     sweep: Sweep<MemoryStores>,
     batch: BatchId,
 }
 
 impl Fixture {
-    async fn begun(hours_ago: i64) -> Self {
-        let (ledger, gather) = (MemoryLedger::new(), MemoryChannel::new());
+    async fn begun(hours_ago: i64, condition: Condition) -> Self {
+        let (ledger, gather, process, work) =
+            (MemoryLedger::new(), MemoryChannel::new(), MemoryChannel::new(), MemoryBlob::new());
         let batch = BatchId::parse("orders-0123456789ab").unwrap();
         let started_at = SystemClock.now().plus_seconds(-hours_ago * HOUR);
         let input = InputRef {
@@ -41,25 +45,25 @@ impl Fixture {
             bytes: 1,
             format: Some("csv".to_owned()),
         };
-        let (id, variant, condition) = (batch.clone(), "chunked".to_owned(), Condition::Tree);
+        let (id, variant) = (batch.clone(), "any".to_owned());
         let opening =
             Opening { id, variant, input, condition, ranged: false, chunk_size: 1, started_at, sequence: started_at };
         assert_eq!(ledger.open(&opening).await.unwrap(), Opened::New);
         let sealing = Sealing { records: Some(2), chunks: 2, columns: None, error: None, scattered_at: started_at };
         ledger.seal(&batch, &sealing).await.unwrap();
         ledger.size_leaf(&batch, 0, 2, started_at).await.unwrap();
-        let chunks = Chunks::Bucket { work: MemoryBlob::new(), input: None };
+        let chunks = Chunks::Bucket { work: work.clone(), input: None };
         let sweep = Sweep {
             batches: Batches { chunks, ledger: ledger.clone(), gather: gather.clone(), condition },
             scatter: MemoryChannel::new(),
-            process: MemoryChannel::new(),
+            process: process.clone(),
             output: MemoryBlob::new(),
             clock: SystemClock,
             stall_after: HOUR / 4,
             give_up_after: 24 * HOUR,
             width: 1,
         };
-        Self { ledger, gather, sweep, batch }
+        Self { ledger, gather, process, work, sweep, batch }
     }
 
     async fn run(&self) {
@@ -75,7 +79,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn a_root_that_sweep_completes_is_announced_at_once() {
-    let fixture = Fixture::begun(0).await;
+    let fixture = Fixture::begun(0, Condition::Tree).await;
     fixture.mark(0).await;
     fixture.run().await;
     assert!(fixture.gather.receive(1).await.unwrap().is_empty(), "a chunk is missing");
@@ -87,7 +91,7 @@ async fn a_root_that_sweep_completes_is_announced_at_once() {
 
 #[tokio::test]
 async fn a_batch_is_given_up_for_standing_still_and_not_for_its_age() {
-    let fixture = Fixture::begun(100).await;
+    let fixture = Fixture::begun(100, Condition::Tree).await;
     let seen = |hours_ago: i64| {
         let since = SystemClock.now().plus_seconds(-hours_ago * HOUR);
         Seen { mark: "PROCESSING 1 0".to_owned(), since, mended: 3, next: SystemClock.now().plus_seconds(HOUR) }
@@ -100,4 +104,25 @@ async fn a_batch_is_given_up_for_standing_still_and_not_for_its_age() {
     fixture.ledger.see(&fixture.batch, &seen(25)).await.unwrap();
     fixture.run().await;
     assert_eq!(stop().await.unwrap().fault.code, FaultCode::GaveUp);
+}
+
+/// A scatter that died left a gap, the batch was sealed without it and gather took it; then another scatter,
+/// which is slow, comes to that chunk and dies before it could send it.
+#[tokio::test]
+async fn a_chunk_that_comes_while_its_batch_is_gathered_is_sent_by_sweep() {
+    let fixture = Fixture::begun(1, Condition::Listing).await;
+    let now = SystemClock.now();
+    let earlier = now.plus_seconds(-HOUR);
+    fixture.ledger.take(&fixture.batch, "dead", earlier, earlier).await.unwrap();
+    let chunk = ChunkIndex::new(0).unwrap();
+    let record = r#"{"index":0,"record":{"itemNo":"1"}}"#;
+    fixture.work.upload(&fixture.batch.pending_key(chunk), record);
+    let seen = Seen { mark: "GATHERING 0 1".to_owned(), since: earlier, mended: 0, next: now };
+    fixture.ledger.see(&fixture.batch, &seen).await.unwrap();
+    fixture.run().await;
+    let sent = fixture.process.receive(10).await.unwrap();
+    assert_eq!(sent.len(), 1);
+    let message = ProcessMessage::parse(&sent[0].body).unwrap();
+    assert_eq!((message.batch_id, message.chunk), (fixture.batch, chunk));
+    assert!(fixture.gather.receive(1).await.unwrap().is_empty(), "it is not complete");
 }
