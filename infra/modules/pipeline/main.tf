@@ -189,9 +189,9 @@ resource "aws_dynamodb_table" "ledger" {
 
   # Sparse: only a batch that is not finished carries `open`.
   global_secondary_index {
-    name            = "open-batches"
-    hash_key        = "open"
-    range_key       = "startedAt"
+    name      = "open-batches"
+    hash_key  = "open"
+    range_key = "startedAt"
     # Sweep reads the batch itself. Whatever else were projected, each mark of a chunk would write it twice:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Projections
     projection_type = "KEYS_ONLY"
