@@ -3,9 +3,9 @@
 use crate::codec::Decoder;
 use crate::cut::Cut;
 use crate::memory;
+use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::record::{Entry, MAX_RECORD_BYTES};
-use crate::model::fault::Fault;
 
 /// The key field of all files here.
 pub const KEY_FIELD: &str = "k";

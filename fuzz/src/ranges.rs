@@ -5,9 +5,9 @@ use crate::codec::scan::Scanner;
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode, most};
 use crate::memory;
+use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::{Claim, Range};
-use crate::model::fault::Fault;
 
 /// A file as a scanner saw it.
 #[derive(Debug, PartialEq)]
