@@ -340,7 +340,9 @@ fn check(
     }
     let told = outputs.tally.succeeded + outputs.tally.failed;
     if told != records {
-        let why = if batch.opening.ranged {
+        let why = if batch.opening.id.generation() > 0 {
+            "the batch had ended without the others before it was redriven"
+        } else if batch.opening.ranged {
             "the input was overwritten or deleted before its batch had ended"
         } else {
             "chunks that waited were deleted from the work bucket"

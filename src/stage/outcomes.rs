@@ -1,7 +1,7 @@
 //! The outcomes of a batch in input order. A batch that was redriven has several generations: of
 //! each record the latest outcome counts.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -151,8 +151,11 @@ async fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: u
     if batch.opening.ranged {
         return Ok(exceptions(batches, batch, batches.leaves(batch).await?, width));
     }
+    let tree = batch.opening.condition == Condition::Tree && batch.state.is_final();
+    let leaves = if tree { batches.leaves(batch).await? } else { Vec::new() };
+    let unmarked = if tree { unmarked(batch, &leaves) } else { BTreeSet::new() };
     let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
-    Ok(kept(batches, batch, (0..chunks).collect(), width))
+    Ok(kept(batches, batch, (0..chunks).collect(), unmarked, width))
 }
 
 fn exceptions<'a, S: Stores>(
@@ -161,21 +164,38 @@ fn exceptions<'a, S: Stores>(
     leaves: Vec<Leaf>,
     width: usize,
 ) -> KeptChunks<'a> {
-    let chunks = leaves.into_iter().flat_map(|leaf| leaf.excepted).collect();
-    kept(batches, batch, chunks, width)
+    let unmarked = unmarked(batch, &leaves);
+    let mut chunks: BTreeSet<u32> = leaves.into_iter().flat_map(|leaf| leaf.excepted).collect();
+    chunks.extend(&unmarked);
+    kept(batches, batch, chunks.into_iter().collect(), unmarked, width)
 }
 
-fn kept<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, chunks: Vec<u32>, width: usize) -> KeptChunks<'a> {
-    // A scatter that died may not have come to every chunk.
-    let gaps = batch.is_sealed_by_force();
+/// The chunks that a batch was closed without, since it was given up: nobody will end them any more, and
+/// whatever was kept of them was not counted.
+fn unmarked(batch: &Batch, leaves: &[Leaf]) -> BTreeSet<u32> {
+    let closed = batch.sealing.as_ref().filter(|_| batch.state.is_final());
+    let done: BTreeSet<u32> = leaves.iter().flat_map(|leaf| leaf.done.iter().copied()).collect();
+    (0..closed.map_or(0, |sealing| sealing.chunks)).filter(|chunk| !done.contains(chunk)).collect()
+}
+
+fn kept<'a, S: Stores>(
+    batches: &'a Batches<S>,
+    batch: &Batch,
+    chunks: Vec<u32>,
+    unmarked: BTreeSet<u32>,
+    width: usize,
+) -> KeptChunks<'a> {
+    // A scatter that died may not have come to every chunk, and a batch that was given up may lack some.
+    let gaps = batch.is_sealed_by_force() || batch.state.is_final();
     let id: BatchId = batch.opening.id.clone();
     let results = chunks.into_iter().map(move |index| {
-        let id = id.clone();
+        let (id, lost) = (id.clone(), unmarked.contains(&index));
         async move {
             let chunk = ChunkIndex::new(index)?;
-            match batches.chunks.outcomes(&id, chunk).await? {
-                None if gaps => Ok((chunk, Kept::buried(Vec::new(), ""))),
+            let found = if lost { None } else { batches.chunks.outcomes(&id, chunk).await? };
+            match found {
                 Some(kept) => Ok((chunk, kept)),
+                None if gaps => Ok((chunk, Kept::buried(Vec::new(), ""))),
                 None => Err(Error::internal(format!("chunk {chunk} of batch {id} is done and lacks its result"))),
             }
         }
