@@ -10,7 +10,8 @@ use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
 use fanfold::model::message::ProcessMessage;
-use fanfold::model::progress::{Opening, Sealing, Seen, Tally};
+use fanfold::model::progress::{BatchState, Opening, Sealing, Seen, Tally};
+use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::runtime::clock::SystemClock;
 use fanfold::runtime::local::MemoryStores;
@@ -27,14 +28,15 @@ struct Fixture {
     gather: MemoryChannel,
     process: MemoryChannel,
     work: MemoryBlob,
+    output: MemoryBlob,
     sweep: Sweep<MemoryStores>,
     batch: BatchId,
 }
 
 impl Fixture {
     async fn begun(hours_ago: i64, condition: Condition) -> Self {
-        let (ledger, gather, process, work) =
-            (MemoryLedger::new(), MemoryChannel::new(), MemoryChannel::new(), MemoryBlob::new());
+        let (ledger, gather, process) = (MemoryLedger::new(), MemoryChannel::new(), MemoryChannel::new());
+        let (work, output) = (MemoryBlob::new(), MemoryBlob::new());
         let batch = BatchId::parse("orders-0123456789ab").unwrap();
         let started_at = SystemClock.now().plus_seconds(-hours_ago * HOUR);
         let input = InputRef {
@@ -57,17 +59,23 @@ impl Fixture {
             batches: Batches { chunks, ledger: ledger.clone(), gather: gather.clone(), condition },
             scatter: MemoryChannel::new(),
             process: process.clone(),
-            output: MemoryBlob::new(),
+            output: output.clone(),
             clock: SystemClock,
             stall_after: HOUR / 4,
             give_up_after: 24 * HOUR,
             width: 1,
         };
-        Self { ledger, gather, process, work, sweep, batch }
+        Self { ledger, gather, process, work, output, sweep, batch }
     }
 
     async fn run(&self) {
         self.sweep.run(SystemClock.now().plus_seconds(300)).await.unwrap();
+    }
+
+    /// Lets the record of a chunk wait.
+    fn put(&self, chunk: u32) {
+        let record = r#"{"index":0,"record":{"itemNo":"1"}}"#;
+        self.work.upload(&self.batch.pending_key(ChunkIndex::new(chunk).unwrap()), record);
     }
 
     async fn mark(&self, chunk: u32) {
@@ -114,15 +122,60 @@ async fn a_chunk_that_comes_while_its_batch_is_gathered_is_sent_by_sweep() {
     let now = SystemClock.now();
     let earlier = now.plus_seconds(-HOUR);
     fixture.ledger.take(&fixture.batch, "dead", earlier, earlier).await.unwrap();
-    let chunk = ChunkIndex::new(0).unwrap();
-    let record = r#"{"index":0,"record":{"itemNo":"1"}}"#;
-    fixture.work.upload(&fixture.batch.pending_key(chunk), record);
+    fixture.put(0);
     let seen = Seen { mark: "GATHERING 0 1".to_owned(), since: earlier, mended: 0, next: now };
     fixture.ledger.see(&fixture.batch, &seen).await.unwrap();
     fixture.run().await;
     let sent = fixture.process.receive(10).await.unwrap();
     assert_eq!(sent.len(), 1);
     let message = ProcessMessage::parse(&sent[0].body).unwrap();
-    assert_eq!((message.batch_id, message.chunk), (fixture.batch, chunk));
+    assert_eq!((message.batch_id, message.chunk.get()), (fixture.batch, 0));
     assert!(fixture.gather.receive(1).await.unwrap().is_empty(), "it is not complete");
+}
+
+#[tokio::test]
+async fn sweep_waits_twice_as_long_after_each_mend_in_vain() {
+    let fixture = Fixture::begun(1, Condition::Tree).await;
+    for chunk in [0, 1] {
+        fixture.put(chunk);
+    }
+    fixture.run().await;
+    let mut seen = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().seen.unwrap();
+    assert_eq!(seen.mended, 0);
+    for (mended, quarters) in [(1, 2), (2, 4), (3, 8), (4, 8)] {
+        let now = SystemClock.now();
+        fixture.ledger.see(&fixture.batch, &Seen { next: now, ..seen }).await.unwrap();
+        fixture.run().await;
+        seen = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().seen.unwrap();
+        let pause = (seen.next.0 - now.0) / 1000 - quarters * HOUR / 4;
+        assert!(seen.mended == mended && (0..60).contains(&pause), "{seen:?}");
+        fixture.run().await;
+        let again = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().seen.unwrap();
+        assert_eq!(again, seen, "not before its time");
+    }
+    // A chunk is done: it got on.
+    fixture.mark(0).await;
+    fixture.run().await;
+    let after = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().seen.unwrap();
+    assert!(after.mended == 0 && after.mark != seen.mark, "{after:?}");
+}
+
+#[tokio::test]
+async fn a_batch_whose_outputs_cannot_be_written_is_closed_with_a_summary_alone() {
+    let fixture = Fixture::begun(26, Condition::Tree).await;
+    let earlier = SystemClock.now().plus_seconds(-25 * HOUR);
+    for chunk in [0, 1] {
+        fixture.mark(chunk).await;
+    }
+    fixture.ledger.mark_root(&fixture.batch, 0).await.unwrap();
+    fixture.ledger.take(&fixture.batch, "dead", earlier, earlier).await.unwrap();
+    let seen = Seen { mark: "GATHERING 0 1".to_owned(), since: earlier, mended: 9, next: SystemClock.now() };
+    fixture.ledger.see(&fixture.batch, &seen).await.unwrap();
+    fixture.run().await;
+    let summary = fixture.output.read(&fixture.batch.output_key("summary.json")).unwrap();
+    let summary: Summary = serde_json::from_slice(&summary).unwrap();
+    assert_eq!((summary.state, summary.error.unwrap().code), (BatchState::Failed, FaultCode::GaveUp));
+    assert_eq!((summary.records.succeeded, summary.results), (2, None));
+    let batch = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap();
+    assert_eq!(batch.state, BatchState::Failed);
 }

@@ -47,7 +47,7 @@ impl Blob for Watched<MemoryBlob> {
             return self.store.get(key, version).await;
         };
         if self.hand.world(|state| is_unreadable(state, key)) {
-            return Ok(Some(body_of(bytes.slice(..bytes.len() / 2))));
+            return Ok(Some(body_of("{")));
         }
         if self.hand.has_in(&["scatter"], Mutation::RedriveTakesEverything) && key.contains("/done/") {
             let text = String::from_utf8_lossy(&bytes).replace(r#""success":true"#, r#""success":false"#);

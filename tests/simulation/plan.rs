@@ -176,6 +176,8 @@ pub struct Plan {
     pub flaky: Option<Often>,
     /// A call that is slow.
     pub sluggish: Option<Often>,
+    /// How many messages in a hundred are lost in the first hour.
+    pub lossy: u32,
     /// A chunk of the first file whose records nobody can read any more.
     pub unreadable: Option<u32>,
 }
@@ -293,6 +295,7 @@ impl Plan {
             }),
             flaky: None,
             sluggish: None,
+            lossy: 0,
             unreadable: None,
         }
     }

@@ -12,7 +12,8 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// What every search has to reach, some of it in swarm plans alone.
-const RARE: [&str; 9] = [
+const RARE: [&str; 10] = [
+    "message lost with its function",
     "later seal with more chunks",
     "sealed by force with a hole",
     "sealed by force over several groups of claims",

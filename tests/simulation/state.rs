@@ -22,7 +22,7 @@ use fastrand::Rng;
 use futures::FutureExt;
 
 use super::clockwork::{BEGIN, Clockwork, Event};
-use super::invariant::Broken;
+use super::invariant::{self, Broken};
 use super::mutation::{Late, Mutation};
 use super::plan::{Often, Plan};
 use super::queue::{Message, Queue};
@@ -193,12 +193,36 @@ impl State {
     }
 
     pub fn send(&mut self, queue: usize, message: Outgoing) {
+        if (PROCESS..=GATHER).contains(&queue) && self.is_lost() {
+            self.tell(|| format!("queue {queue} LOSES {}", message.body));
+            return;
+        }
         let delay = self.rng.i64(0..200);
         let now = self.clockwork.now;
         self.tell(|| format!("queue {queue} <- {}", message.body));
         let sent = self.queues[queue].send(message.body, message.group, now, delay);
         if sent && TIMEOUTS[queue] > 0 {
             self.poll_later(queue, now + delay);
+        }
+    }
+
+    fn is_lost(&mut self) -> bool {
+        let early = self.clockwork.now - BEGIN < 3_600_000;
+        self.plan.lossy > 0 && early && self.rng.u32(..100) < self.plan.lossy
+    }
+
+    /// Lets the messages of a function that died be lost with it, where that happens. What no batch was made
+    /// of yet must come again: nobody would miss it.
+    pub fn lose(&mut self, queue: usize, messages: &[u64]) {
+        for id in messages {
+            let body = self.queues[queue].get(*id).map(|message| message.body.clone());
+            let batch = body.and_then(|body| subject_of(queue, &body)).map(|(batch, _)| batch);
+            let known = batch.and_then(|batch| invariant::ledger(self, &batch)).is_some();
+            if queue < DEAD && known && self.is_lost() {
+                self.tell(|| format!("queue {queue} message {id} is LOST with its function"));
+                self.reach("message lost with its function");
+                self.queues[queue].delete(*id);
+            }
         }
     }
 

@@ -48,6 +48,7 @@ impl Plan {
             2 | 3 => twins(&mut rng, &mut plan),
             4 => torn(&mut rng, &mut plan),
             5 => outrun(&mut rng, &mut plan),
+            6 => lossy(&mut rng, &mut plan),
             _ => {}
         }
         plan
@@ -111,6 +112,15 @@ fn outrun(rng: &mut Rng, plan: &mut Plan) {
     let call = ["blob.put", "ledger.put_claims", "channel.send", "ledger.seal"][rng.usize(..4)];
     plan.sluggish = Some(Often { call, percent: [10, 30, 60][rng.usize(..3)], until: HOUR });
     plan.chaos = Chaos { death: rng.u32(..50), twice: 9_000, unacknowledged: 300, most: 200, ..Chaos::default() };
+}
+
+/// Messages that are lost for good, and functions that take theirs along when they die: whatever sweep does
+/// not make good, nobody does.
+fn lossy(rng: &mut Rng, plan: &mut Plan) {
+    storm(rng, plan);
+    plan.files.iter_mut().for_each(|file| file.poison = None);
+    plan.lossy = [10, 30, 60][rng.usize(..3)];
+    plan.chaos = Chaos { death: 200, twice: 500, most: 30, ..Chaos::default() };
 }
 
 /// A storm of slow calls and messages that arrive while they are worked on.

@@ -46,8 +46,9 @@ pub enum Ended {
 struct Task {
     future: Pin<Box<dyn Future<Output = Ended> + Send>>,
     waker: Waker,
-    /// The queue that feeds it.
+    /// The queue that feeds it, and the messages that it works on.
     queue: Option<usize>,
+    messages: Vec<u64>,
 }
 
 /// Messages that no batch of this deployment comes of.
@@ -175,6 +176,9 @@ impl World {
             let mut state = self.state.lock().unwrap();
             state.tell(|| format!("function {id} is dead"));
             state.late.remove(&id);
+            if let Some(queue) = task.queue {
+                state.lose(queue, &task.messages);
+            }
             drop(state);
             drop(task);
         }
@@ -198,14 +202,20 @@ impl World {
         }
     }
 
-    fn spawn(&mut self, queue: Option<usize>, seconds: i64, make: impl FnOnce(&Self, Hand) -> Running) {
+    fn spawn(
+        &mut self,
+        queue: Option<usize>,
+        messages: Vec<u64>,
+        seconds: i64,
+        make: impl FnOnce(&Self, Hand) -> Running,
+    ) {
         self.next += 1;
         let id = self.next;
         let began = self.state.lock().unwrap().clockwork.now;
         let hand = Hand { state: self.state.clone(), task: id, queue, began, doomed: Arc::default() };
         let waker = Waker::from(Arc::new(TaskWaker { task: id, ready: self.ready.clone() }));
         let future = make(self, hand);
-        self.tasks.insert(id, Task { future, waker, queue });
+        self.tasks.insert(id, Task { future, waker, queue, messages });
         self.ready.lock().unwrap().push(id);
         self.state.lock().unwrap().after(seconds * 1000, Event::Kill(id));
     }
@@ -219,7 +229,8 @@ impl World {
             (0..most).map_while(|_| state.receive(queue, next)).collect()
         };
         if !deliveries.is_empty() {
-            self.spawn(Some(queue), TIMEOUTS[queue], |world, hand| world.function(queue, hand, deliveries));
+            let messages = deliveries.iter().map(|(id, _)| *id).collect();
+            self.spawn(Some(queue), messages, TIMEOUTS[queue], |world, hand| world.function(queue, hand, deliveries));
         }
     }
 
@@ -231,7 +242,7 @@ impl World {
                 return;
             }
         }
-        self.spawn(None, SWEEP_TIMEOUT, Self::sweeping);
+        self.spawn(None, Vec::new(), SWEEP_TIMEOUT, Self::sweeping);
     }
 
     /// What people do: upload a file, and perhaps cancel its batch.
