@@ -31,8 +31,9 @@ use super::state::{GATHER, INPUT, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, Stat
 const SWEEP_SECONDS: i64 = 60;
 /// Messages that a function gets at once at most.
 const MOST_MESSAGES: usize = 4;
-/// The time by which every batch has to be closed, in milliseconds.
-const PATIENCE: i64 = 40 * 3_600_000;
+/// The time by which every batch has to be closed, in milliseconds after all is in order again: a gather
+/// that dies keeps its message for an hour and a half, and may die many times.
+const PATIENCE: i64 = 60 * 3_600_000;
 /// Of a plan without an outage; of another, more with its length.
 const MOST_EVENTS: usize = 1_000_000;
 
@@ -126,12 +127,12 @@ impl World {
     }
 
     fn go(&mut self) {
-        let outage = self.state.lock().unwrap().plan.outage.map_or(0, |(_, until)| until / 3_600_000);
-        let most = MOST_EVENTS * (1 + usize::try_from(outage).unwrap() / 4);
+        let outage = self.state.lock().unwrap().plan.outage.map_or(0, |(_, until)| until);
+        let most = MOST_EVENTS * (1 + usize::try_from(outage).unwrap() / (4 * 3_600_000));
         for _ in 0..most {
             let event = {
                 let mut state = self.state.lock().unwrap();
-                let over = state.clockwork.now - BEGIN > PATIENCE;
+                let over = state.clockwork.now - BEGIN > PATIENCE + outage;
                 if state.broken.is_some() || over || state.is_settled(self.tasks.is_empty()) {
                     return;
                 }
