@@ -328,7 +328,7 @@ async fn the_command_tells_how_far_a_batch_is() {
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
         let told = world.command(arguments);
-        assert_eq!(told.code.name(), code, "{arguments:?}: {}", told.stderr);
+        assert_eq!(told.code, code, "{arguments:?}: {}", told.stderr);
         assert!(told.stderr.contains(words), "{arguments:?}: {}", told.stderr);
     }
 }

@@ -8,6 +8,7 @@ use fanfold::blob::{Blob, read_all};
 use fanfold::channel::{Channel, Outgoing};
 use fanfold::items::Items;
 use fanfold::ledger::{Ledger, completion};
+use fanfold::model::condition::Condition;
 use fanfold::model::format::Layout;
 use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
 use fanfold::model::input::InputRef;
@@ -51,7 +52,7 @@ impl Scattered {
             id: id.clone(),
             variant: "chunked".to_owned(),
             input,
-            condition: variant.condition,
+            condition: Condition::Tree,
             ranged: false,
             chunk_size: 0,
             started_at: now,
