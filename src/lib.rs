@@ -20,5 +20,6 @@ pub mod model;
 pub mod runtime;
 pub mod sdk;
 pub mod stage;
+pub mod store;
 pub mod tasks;
 pub mod variant;

@@ -15,16 +15,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("items", &["model", "sdk", "faults"]),
     ("ledger", &["model", "sdk", "faults"]),
     ("tasks", &["model", "sdk", "faults"]),
-    ("stage", &["model", "codec", "blob", "channel", "items", "ledger", "tasks"]),
-    ("variant", &["model", "stage"]),
-    ("runtime", &["model", "codec", "sdk", "blob", "channel", "items", "ledger", "tasks", "stage", "variant"]),
+    ("store", &["model", "blob", "channel", "items", "ledger", "tasks"]),
+    ("stage", &["model", "codec", "blob", "channel", "items", "ledger", "tasks", "store"]),
+    ("variant", &["model", "stage", "store"]),
+    ("runtime", &["model", "codec", "sdk", "blob", "channel", "items", "ledger", "tasks", "store", "stage", "variant"]),
     ("bin", &["runtime"]),
 ];
 
 /// What a layer may not even name.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("model", &["aws_", "lambda_runtime", "tokio", "std::fs", "std::env", "SystemTime"]),
-    ("codec", &["aws_sdk", "lambda_runtime", "tokio", "std::fs", "std::env", "SystemTime"]),
+    ("codec", &["aws_", "lambda_runtime", "tokio", "std::fs", "std::env", "SystemTime"]),
     ("stage", &["aws_", "lambda_runtime", "std::fs", "std::env", "SystemTime"]),
     ("variant", &["aws_", "lambda_runtime", "std::env"]),
 ];

@@ -46,8 +46,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfold::model::progress::BatchState;
 use fanfold::model::schema::RecordSchema;
-use fanfold::runtime::clock::SystemClock;
-use fanfold::stage::Clock;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
 use fanfold::variant::BUILT_IN;
 
 use invariant::Broken;

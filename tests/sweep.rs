@@ -13,12 +13,12 @@ use fanfold::model::message::ProcessMessage;
 use fanfold::model::progress::{BatchState, Opening, Sealing, Seen, Tally};
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::runtime::clock::SystemClock;
 use fanfold::runtime::local::MemoryStores;
-use fanfold::stage::Clock;
 use fanfold::stage::batches::Batches;
 use fanfold::stage::chunks::Chunks;
 use fanfold::stage::sweep::Sweep;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
 
 const HOUR: i64 = 3600;
 

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::runtime::clock::SystemClock;
-use fanfold::stage::Clock;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
 
 use crate::batch::{self, Seen};
 use crate::calls::Requests;

@@ -8,8 +8,8 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::item::Item;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::runtime::clock::SystemClock;
-use fanfold::stage::Clock;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::batch::Seen;

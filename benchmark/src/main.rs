@@ -29,11 +29,11 @@ mod stores;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fanfold::runtime::telemetry;
+use fanfold::runtime::command::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::init_command();
+    telemetry::init();
     match cli::Cli::parse().run().await {
         Ok(code) => code,
         Err(error) => {

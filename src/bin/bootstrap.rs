@@ -6,7 +6,7 @@ use fanfold::runtime::{lambda, telemetry};
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    telemetry::init_function();
+    telemetry::init();
     let config = Config::read(|name| std::env::var(name).ok())
         .inspect_err(|error| tracing::error!(%error, "function can not start"))?;
     let clients = Clients::from_env().await;

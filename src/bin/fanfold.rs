@@ -3,11 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use fanfold::runtime::{command, telemetry};
+use fanfold::runtime::command::{self, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::init_command();
+    telemetry::init();
     match command::run(command::Cli::parse()).await {
         Ok(code) => code,
         Err(error) => {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use super::{Blob, Body, Part, Pin, Section, UploadId, Written};
+use crate::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use crate::faults::{Faults, Faulty, fault};
 use crate::model::error::Result;
 

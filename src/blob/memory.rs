@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 
 use sha2::{Digest, Sha256};
 
-use super::{Blob, Body, Part, Pin, Section, UploadId, Written};
+use crate::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use crate::model::error::{Error, Result};
 
 /// A bucket in memory; clones share their objects.

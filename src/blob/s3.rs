@@ -9,7 +9,7 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use super::{Blob, Body, Part, Pin, Section, UploadId, Written};
+use crate::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use crate::model::error::{Error, Result};
 use crate::sdk;
 

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::{Blob, Pin, Section};
+use crate::blob::{Blob, Pin, Section};
 use crate::model::error::{Error, ErrorKind, Result};
 
 /// What one request reads: as the documentation advises for many ranges of one object,

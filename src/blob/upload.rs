@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Blob, PART_BYTES, Part, UploadId, Written};
+use crate::blob::{Blob, PART_BYTES, Part, UploadId, Written};
 use crate::model::error::Result;
 
 /// Writes one object piece by piece and holds at most a part of it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Channel, Delivery, Outgoing};
+use crate::channel::{Channel, Delivery, Outgoing};
 use crate::faults::{Faults, Faulty, fault};
 use crate::model::error::Result;
 

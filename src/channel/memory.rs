@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::{Channel, Delivery, Outgoing};
+use crate::channel::{Channel, Delivery, Outgoing};
 use crate::model::error::Result;
 
 /// A channel in memory; clones share their messages. Time does not pass in it: what was received

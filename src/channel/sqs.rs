@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntry};
 
-use super::{Channel, Delivery, Outgoing};
+use crate::channel::{Channel, Delivery, Outgoing};
 use crate::model::error::{Error, Result};
 use crate::sdk;
 

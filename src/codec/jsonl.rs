@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::lines::Lines;
-use super::{not_utf8, reason, too_large};
+use crate::codec::lines::Lines;
+use crate::codec::{not_utf8, reason, too_large};
 use crate::model::fault::Fault;
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES};

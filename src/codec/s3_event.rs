@@ -1,7 +1,7 @@
 //! S3 event notifications, as they arrive in a queue's message.
 
-use aws_lambda_events::event::s3::{S3Event, S3EventRecord};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde::Deserialize;
 
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
@@ -10,6 +10,41 @@ use crate::model::ids::{BatchId, Revision};
 use crate::model::input::InputRef;
 use crate::model::progress::Opening;
 use crate::model::timestamp::Timestamp;
+
+/// An event as S3 writes it, as far as it is read here.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(rename = "Records")]
+    records: Vec<EventRecord>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EventRecord {
+    event_name: Option<String>,
+    s3: Entity,
+}
+
+#[derive(Deserialize)]
+struct Entity {
+    bucket: Bucket,
+    object: Object,
+}
+
+#[derive(Deserialize)]
+struct Bucket {
+    name: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Object {
+    key: Option<String>,
+    size: Option<i64>,
+    e_tag: Option<String>,
+    version_id: Option<String>,
+    sequencer: Option<String>,
+}
 
 /// What a notification says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,14 +115,14 @@ pub fn parse(body: &str) -> Result<Vec<Notice>> {
     if is_test_event(body) {
         return Ok(vec![Notice::Nothing("s3 test event".to_owned())]);
     }
-    let event: S3Event =
+    let event: Event =
         serde_json::from_str(body).map_err(|e| Error::malformed("the message is not an S3 event").because(e))?;
     event.records.into_iter().map(notice).collect()
 }
 
 /// S3 sends this one when a notification is set up; it has no records.
 fn is_test_event(body: &str) -> bool {
-    #[derive(serde::Deserialize)]
+    #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]
     struct TestEvent {
         event: String,
@@ -95,7 +130,7 @@ fn is_test_event(body: &str) -> bool {
     serde_json::from_str::<TestEvent>(body).is_ok_and(|test| test.event == "s3:TestEvent")
 }
 
-fn notice(record: S3EventRecord) -> Result<Notice> {
+fn notice(record: EventRecord) -> Result<Notice> {
     let name = record.event_name.unwrap_or_default();
     let missing = |what: &str| Error::malformed(format!("the S3 event names no {what}"));
     let bucket = record.s3.bucket.name.ok_or_else(|| missing("bucket"))?;

@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Number, Value};
 
-use super::{Items, Rejection, WriteMode};
+use crate::items::{Items, Rejection, WriteMode};
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::item::{Item, ORDER};

@@ -1,7 +1,7 @@
 //! An items table that fails on purpose.
 
-use super::{Items, Rejection};
 use crate::faults::{Faults, Faulty, fault};
+use crate::items::{Items, Rejection};
 use crate::model::error::Result;
 use crate::model::item::Item;
 

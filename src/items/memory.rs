@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Items, Rejection, WriteMode};
+use crate::items::{Items, Rejection, WriteMode};
 use crate::model::error::{Error, Result};
 use crate::model::item::Item;
 

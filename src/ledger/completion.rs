@@ -5,7 +5,7 @@
 //! a first mark or by a repeated one. So a mark counts once, and a crash after any of these calls
 //! is made good by the redelivery that follows it.
 
-use super::Ledger;
+use crate::ledger::Ledger;
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, Leaf, Sealing, Tally};

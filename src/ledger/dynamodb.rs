@@ -17,7 +17,7 @@ use self::attributes::{
     Attributes, OPEN, batch_item, batch_key, batch_of, calls_key, calls_of, claims_key, claims_of, failure_key,
     failure_of, leaf_key, leaf_of, open_batch_of,
 };
-use super::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
+use crate::ledger::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use super::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use crate::faults::{Faults, Faulty};
+use crate::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
+use crate::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};

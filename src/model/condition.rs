@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ids::{MAX_CHUNKS, MAX_TREE_CHUNKS};
+use crate::model::ids::{MAX_CHUNKS, MAX_TREE_CHUNKS};
 
 /// How the end of a batch is noticed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::record::cut;
+use crate::model::record::cut;
 
 /// What is wrong, for programs. `docs/ERRORS.md` lists what each means and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

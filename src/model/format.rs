@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Fault, FaultCode};
+use crate::model::fault::{Fault, FaultCode};
 
 /// How records are laid out in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::error::{Error, Result};
+use crate::model::error::{Error, Result};
 
 /// Chunks that one leaf of the completion tree covers.
 pub const LEAF_SIZE: u32 = 256;

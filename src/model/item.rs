@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::ids::BatchId;
-use super::timestamp::Timestamp;
+use crate::model::ids::BatchId;
+use crate::model::timestamp::Timestamp;
 
 /// The attributes that fanfold adds to each item; a record can not have fields of these names.
 pub const OWN_ATTRIBUTES: [&str; 4] = ["batchId", "recordIndex", "updatedAt", ORDER];

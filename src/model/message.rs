@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::error::{Error, Result};
-use super::format::Layout;
-use super::ids::{BatchId, ChunkIndex};
-use super::range::{Claim, Range};
-use super::timestamp::Timestamp;
+use crate::model::error::{Error, Result};
+use crate::model::format::Layout;
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::range::{Claim, Range};
+use crate::model::timestamp::Timestamp;
 
 /// The version of all messages that this build writes and reads.
 pub const VERSION: u32 = 1;

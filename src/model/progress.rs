@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::condition::Condition;
-use super::fault::Fault;
-use super::ids::{BatchId, ChunkIndex, LEAF_SIZE};
-use super::input::InputRef;
-use super::timestamp::Timestamp;
+use crate::model::condition::Condition;
+use crate::model::fault::Fault;
+use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
+use crate::model::input::InputRef;
+use crate::model::timestamp::Timestamp;
 
 /// The mark that scatter leaves in the root set when it seals a batch.
 pub const SEAL_TOKEN: i64 = -1;

@@ -6,10 +6,10 @@ use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::error::{Error, Result};
-use super::format::Layout;
-use super::item::{OWN_ATTRIBUTES, check_fields, key_of};
-use super::record::Entry;
+use crate::model::error::{Error, Result};
+use crate::model::format::Layout;
+use crate::model::item::{OWN_ATTRIBUTES, check_fields, key_of};
+use crate::model::record::Entry;
 
 /// How many of a record's violations its message names.
 const SHOWN: usize = 3;

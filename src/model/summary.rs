@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::Fault;
-use super::ids::BatchId;
-use super::input::InputRef;
-use super::progress::{Batch, BatchState, Opening};
-use super::timestamp::Timestamp;
+use crate::model::fault::Fault;
+use crate::model::ids::BatchId;
+use crate::model::input::InputRef;
+use crate::model::progress::{Batch, BatchState, Opening};
+use crate::model::timestamp::Timestamp;
 
 /// How many failed records the summary itself names.
 pub const SHOWN_FAILURES: usize = 20;

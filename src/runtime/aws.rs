@@ -10,9 +10,9 @@ use crate::blob::s3::S3Blob;
 use crate::channel::sqs::SqsChannel;
 use crate::items::dynamodb::DynamoItems;
 use crate::ledger::dynamodb::DynamoLedger;
-use crate::runtime::clock::SystemClock;
 use crate::sdk::calls::CountCalls;
-use crate::stage::Stores;
+use crate::store::Stores;
+use crate::store::clock::SystemClock;
 use crate::tasks::dynamodb::DynamoTasks;
 
 /// Attempts of one call, with growing pauses between them.

@@ -9,10 +9,6 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use super::aws::{AwsStores, Clients};
-use super::clock::SystemClock;
-use super::config::{Config, StageConfig};
-use super::server::{Server, deadline};
 use crate::blob::Blob;
 use crate::blob::s3::S3Blob;
 use crate::channel::sqs::SqsChannel;
@@ -20,11 +16,15 @@ use crate::items::dynamodb::DynamoItems;
 use crate::ledger::Ledger;
 use crate::ledger::dynamodb::DynamoLedger;
 use crate::model::ids::BatchId;
+use crate::runtime::aws::{AwsStores, Clients};
+use crate::runtime::config::{Config, StageConfig};
+use crate::runtime::server::{Server, deadline};
 use crate::stage::bury::Bury;
 use crate::stage::gather::Gather;
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
 use crate::stage::sweep::Sweep;
+use crate::store::clock::SystemClock;
 use crate::tasks::dynamodb::DynamoTasks;
 use crate::variant::Parts;
 

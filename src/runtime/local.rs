@@ -9,11 +9,12 @@ use crate::model::error::Result;
 use crate::model::ids::{BatchId, Revision};
 use crate::model::schema::RecordSchema;
 use crate::model::summary::Summary;
-use crate::runtime::clock::SystemClock;
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
-use crate::stage::{Clock, Outcome, Stage, Stores};
+use crate::stage::{Outcome, Stage};
+use crate::store::clock::SystemClock;
+use crate::store::{Clock, Stores};
 use crate::tasks::memory::MemoryTasks;
 use crate::variant::{Parts, Variant};
 

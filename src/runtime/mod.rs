@@ -2,7 +2,6 @@
 //! and the `fanfold` command.
 
 pub mod aws;
-pub mod clock;
 pub mod command;
 pub mod config;
 pub mod deployment;

@@ -17,7 +17,8 @@ use crate::model::ids::BatchId;
 use crate::model::record::cut;
 use crate::model::timestamp::Timestamp;
 use crate::sdk::calls;
-use crate::stage::{self, Clock, Outcome, Stage};
+use crate::stage::{self, Outcome, Stage};
+use crate::store::Clock;
 
 /// The pause before a message that failed comes again doubles from here to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -195,8 +196,8 @@ mod tests {
     use crate::channel::memory::MemoryChannel;
     use crate::ledger::Part;
     use crate::ledger::memory::MemoryLedger;
-    use crate::runtime::clock::SystemClock;
     use crate::stage::Subject;
+    use crate::store::clock::SystemClock;
 
     /// Does what the message's body says.
     struct Obedient;

@@ -34,7 +34,7 @@ pub async fn batch_write(client: &Client, table: &str, mut left: Vec<WriteReques
         let written = match client.batch_write_item().request_items(table, left).send().await {
             Ok(written) => written,
             Err(error) if error.code() == Some("ValidationException") => return Ok(Written::Refused),
-            Err(error) => return Err(super::error("write to the table", table, error)),
+            Err(error) => return Err(crate::sdk::error("write to the table", table, error)),
         };
         left = written.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
         if left.is_empty() {

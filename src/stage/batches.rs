@@ -5,10 +5,6 @@ use std::collections::BTreeSet;
 
 use futures::future::join;
 
-use super::chunks::{Chunks, Kept};
-use super::coverage::{self, Ascending};
-use super::ranges::{Ranges, Read, Records};
-use super::{Stores, bounded};
 use crate::channel::{Channel, Outgoing};
 use crate::ledger::Ledger;
 use crate::ledger::completion::{self, Progress};
@@ -21,6 +17,11 @@ use crate::model::progress::{Batch, Leaf, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
 use crate::model::timestamp::Timestamp;
+use crate::stage::chunks::{Chunks, Kept};
+use crate::stage::concurrent::bounded;
+use crate::stage::coverage::{self, Ascending};
+use crate::stage::ranges::{Ranges, Read, Records};
+use crate::store::Stores;
 
 /// What a worker finds of its chunk.
 pub enum Found {

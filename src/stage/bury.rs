@@ -3,8 +3,6 @@
 //! ends its batch as failed. What nobody can work on is parked for people to look at, which raises
 //! an alarm; a gather message is parked too, and sweep takes its batch up again.
 
-use super::batches::{Batches, Found};
-use super::{Clock, Outcome, Stage, Stores, Subject};
 use crate::channel::{Channel, Delivery, Outgoing};
 use crate::codec::s3_event::{self, Created, Notice};
 use crate::ledger::completion::Progress;
@@ -15,6 +13,9 @@ use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
 use crate::model::progress::Batch;
 use crate::model::timestamp::Timestamp;
+use crate::stage::batches::{Batches, Found};
+use crate::stage::{Outcome, Stage, Subject};
+use crate::store::{Clock, Stores};
 
 /// The bury stage.
 pub struct Bury<S: Stores> {

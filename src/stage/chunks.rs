@@ -8,14 +8,14 @@
 
 use std::collections::BTreeSet;
 
-use super::Stores;
-use super::ranges::Ranges;
 use crate::blob::{Blob, PAGE, list_all, read_all};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::Tally;
 use crate::model::record::{Entry, Outcome, Response, cut};
 use crate::model::timestamp::Timestamp;
+use crate::stage::ranges::Ranges;
+use crate::store::Stores;
 use crate::tasks::{Row, Tasks, Verdict};
 
 /// Chunks that scatter writes at once at most; so many in a row may be missing of what it wrote

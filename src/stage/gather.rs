@@ -3,10 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use super::batches::Batches;
-use super::coverage;
-use super::outcomes::Outcomes;
-use super::{Clock, Outcome, Stage, Stores, Subject};
 use crate::blob::upload::Upload;
 use crate::blob::{Blob, read_all};
 use crate::channel::Delivery;
@@ -25,6 +21,10 @@ use crate::model::summary::{
     ChunkCounts, Failure, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
 use crate::model::timestamp::Timestamp;
+use crate::stage::batches::Batches;
+use crate::stage::outcomes::Outcomes;
+use crate::stage::{Outcome, Stage, Subject, coverage};
+use crate::store::{Clock, Stores};
 
 const SUMMARY: &str = "summary.json";
 /// Seconds that a lease outlasts the function that took it, since no two clocks agree.

@@ -4,7 +4,9 @@
 pub mod batches;
 pub mod bury;
 pub mod chunks;
+pub mod concurrent;
 pub mod coverage;
+pub mod dispatch;
 pub mod gather;
 pub mod outcomes;
 pub mod process;
@@ -15,41 +17,11 @@ pub mod sweep;
 
 use std::future::Future;
 
-use futures::stream::{self, StreamExt};
-
-use crate::blob::Blob;
-use crate::channel::{Channel, Delivery};
-use crate::items::Items;
-use crate::ledger::{Ledger, Part};
+use crate::channel::Delivery;
+use crate::ledger::Part;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::message::ProcessMessage;
-use crate::model::progress::Opening;
-use crate::model::range::Range;
+use crate::model::ids::BatchId;
 use crate::model::timestamp::Timestamp;
-use crate::tasks::Tasks;
-
-/// Where the time comes from.
-pub trait Clock: Send + Sync + 'static {
-    /// The present moment.
-    fn now(&self) -> Timestamp;
-}
-
-/// The stores that a pipeline works with.
-pub trait Stores: Send + Sync + 'static {
-    /// Buckets.
-    type Blob: Blob;
-    /// Message channels.
-    type Channel: Channel;
-    /// The items table.
-    type Items: Items;
-    /// The tasks table.
-    type Tasks: Tasks;
-    /// The ledger.
-    type Ledger: Ledger;
-    /// The clock.
-    type Clock: Clock;
-}
 
 /// What became of a message.
 #[derive(Debug)]
@@ -83,26 +55,6 @@ pub struct Subject {
     pub batch: BatchId,
     /// Which part of it.
     pub part: Part,
-}
-
-/// The message that asks for a chunk to be processed.
-///
-/// # Errors
-/// `Internal` if the chunk, or the name of its input, is none that scatter would make.
-fn claim_check(opening: &Opening, chunk: ChunkIndex, records: usize, range: Option<Range>) -> Result<ProcessMessage> {
-    let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
-    let layout = ranges::format_of(&opening.input)?.layout;
-    let message = ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence);
-    Ok(match range {
-        Some(range) => message.of_range(range),
-        None => message,
-    })
-}
-
-/// What futures come to, in their order; `width` of them are under way at once. They come as a list,
-/// since an iterator that borrows keeps the whole from being `Send`.
-async fn bounded<F: Future>(futures: Vec<F>, width: usize) -> Vec<F::Output> {
-    stream::iter(futures).buffered(width.max(1)).collect().await
 }
 
 /// A stage: works on one message at a time. Every stage may be given the same message again, at any

@@ -7,9 +7,6 @@
 
 use std::collections::HashMap;
 
-use super::batches::{Batches, Found};
-use super::chunks::Kept;
-use super::{Clock, Outcome, Stage, Stores, Subject, bounded};
 use crate::channel::Delivery;
 use crate::items::Items;
 use crate::ledger::Part;
@@ -22,6 +19,11 @@ use crate::model::progress::Tally;
 use crate::model::record::{self, Entry};
 use crate::model::schema::{RecordSchema, Valid};
 use crate::model::timestamp::Timestamp;
+use crate::stage::batches::{Batches, Found};
+use crate::stage::chunks::Kept;
+use crate::stage::concurrent::bounded;
+use crate::stage::{Outcome, Stage, Subject};
+use crate::store::{Clock, Stores};
 
 /// The process stage.
 pub struct Process<S: Stores> {

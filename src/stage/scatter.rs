@@ -4,10 +4,6 @@
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use super::batches::Batches;
-use super::outcomes::Outcomes;
-use super::splitter::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
-use super::{Clock, Outcome, Stage, Stores, Subject, claim_check};
 use crate::blob::{Pin, sections};
 use crate::channel::{Channel, Delivery, Outgoing};
 use crate::codec::s3_event::{self, Created, Notice};
@@ -19,6 +15,12 @@ use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{ProcessMessage, RedriveMessage, to_body};
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
+use crate::stage::batches::Batches;
+use crate::stage::dispatch::claim_check;
+use crate::stage::outcomes::Outcomes;
+use crate::stage::splitter::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
+use crate::stage::{Outcome, Stage, Subject};
+use crate::store::{Clock, Stores};
 
 /// What a batch is made of, chunk by chunk.
 type Cuts<'a> = BoxStream<'a, Result<Cut>>;

@@ -4,10 +4,6 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use super::batches::Batches;
-use super::coverage;
-use super::gather::put_summary;
-use super::{Clock, Stores, claim_check};
 use crate::channel::{Channel, Outgoing};
 use crate::codec::s3_event;
 use crate::ledger::completion::Progress;
@@ -21,6 +17,11 @@ use crate::model::progress::{Batch, BatchState, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
+use crate::stage::batches::Batches;
+use crate::stage::coverage;
+use crate::stage::dispatch::claim_check;
+use crate::stage::gather::put_summary;
+use crate::store::{Clock, Stores};
 
 /// Chunks that are sent again before the time is looked at.
 const GROUP: usize = 100;

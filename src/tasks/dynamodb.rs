@@ -12,13 +12,13 @@ use aws_sdk_dynamodb::types::{
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
-use super::{Row, Rows, Tasks, Verdict, fitting};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome, Response};
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
 use crate::sdk::batch_write::{BATCH_ITEMS, batch_write};
+use crate::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
 /// Rows of one transaction, and their text; a transaction may hold 100 items and 4 MB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{Row, Rows, Tasks, Verdict, fitting};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome};
 use crate::model::timestamp::Timestamp;
+use crate::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
 type Chunks = BTreeMap<(BatchId, ChunkIndex), Chunk>;
 

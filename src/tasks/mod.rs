@@ -77,7 +77,7 @@ pub trait Tasks: Send + Sync + 'static {
 }
 
 /// A record as its row keeps it: one that is too large for a row fails instead.
-fn fitting(entry: &Entry) -> Entry {
+pub fn fitting(entry: &Entry) -> Entry {
     if entry.weight() <= MAX_ROW_BYTES {
         return entry.clone();
     }

@@ -3,10 +3,10 @@
 
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
-use crate::stage::Stores;
 use crate::stage::batches::Batches;
 use crate::stage::chunks::{Chunks, MOST_AT_ONCE};
 use crate::stage::ranges::Ranges;
+use crate::store::Stores;
 
 /// Calls under way at once where a variant works concurrently.
 pub const CONCURRENT: usize = MOST_AT_ONCE as usize;

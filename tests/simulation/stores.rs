@@ -11,7 +11,7 @@ use fanfold::ledger::memory::MemoryLedger;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::item::Item;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::{Clock, Stores};
+use fanfold::store::{Clock, Stores};
 use fanfold::tasks::memory::MemoryTasks;
 use serde_json::Value;
 

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use clap::Args;
 use fanfold::model::error::{Error, Result};
-use fanfold::runtime::clock::SystemClock;
-use fanfold::stage::Clock;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
 
 use crate::batch::{self, Seen};
 use crate::check;

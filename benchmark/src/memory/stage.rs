@@ -12,12 +12,13 @@ use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::message::ProcessMessage;
 use fanfold::model::schema::RecordSchema;
-use fanfold::runtime::clock::SystemClock;
 use fanfold::stage::batches::Batches;
 use fanfold::stage::gather::{Gather, Results};
 use fanfold::stage::process::Process;
 use fanfold::stage::scatter::Scatter;
-use fanfold::stage::{Clock, Outcome, Stage};
+use fanfold::stage::{Outcome, Stage};
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
 use fanfold::variant::{Parts, Variant};
 use serde::{Deserialize, Serialize};
 

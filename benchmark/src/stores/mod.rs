@@ -13,8 +13,8 @@ use std::io;
 use std::path::Path;
 
 use fanfold::model::error::Error;
-use fanfold::runtime::clock::SystemClock;
-use fanfold::stage::Stores;
+use fanfold::store::Stores;
+use fanfold::store::clock::SystemClock;
 
 /// The stores in files.
 pub struct FileStores;

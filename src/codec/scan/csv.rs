@@ -2,10 +2,10 @@
 
 use memchr::{memchr, memchr3};
 
-use super::Chunks;
-use super::bits::{Marks, WIDTH, marks, running_parity};
-use super::rows::{Ends, Reading, Row, Rows};
 use crate::codec::csv::CsvRecords;
+use crate::codec::scan::Chunks;
+use crate::codec::scan::bits::{Marks, WIDTH, marks, running_parity};
+use crate::codec::scan::rows::{Ends, Reading, Row, Rows};
 use crate::model::fault::Fault;
 use crate::model::range::Claim;
 

@@ -6,6 +6,7 @@ mod redrive;
 mod report;
 mod status;
 mod submit;
+pub mod telemetry;
 mod watch;
 
 use std::path::PathBuf;
@@ -13,13 +14,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::aws::Clients;
-use super::deployment::{Deployment, Resources};
 use crate::ledger::Ledger;
 use crate::ledger::dynamodb::DynamoLedger;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::progress::{self, BatchState};
+use crate::runtime::aws::Clients;
+use crate::runtime::deployment::{Deployment, Resources};
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]

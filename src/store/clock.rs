@@ -3,7 +3,12 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::model::timestamp::Timestamp;
-use crate::stage::Clock;
+
+/// Where the time comes from.
+pub trait Clock: Send + Sync + 'static {
+    /// The present moment.
+    fn now(&self) -> Timestamp;
+}
 
 /// The system's clock.
 #[derive(Debug, Clone, Copy, Default)]
