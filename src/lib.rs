@@ -10,16 +10,21 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(missing_docs)]
 
+pub mod batch;
 pub mod blob;
 pub mod channel;
 pub mod codec;
 pub mod faults;
+pub mod intake;
 pub mod items;
 pub mod ledger;
 pub mod model;
+pub mod pipeline;
+pub mod render;
 pub mod runtime;
 pub mod sdk;
 pub mod stage;
 pub mod store;
 pub mod tasks;
-pub mod variant;
+
+pub use pipeline::variant;

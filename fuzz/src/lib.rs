@@ -10,8 +10,12 @@
 
 #[path = "../../src/codec/mod.rs"]
 pub mod codec;
+#[path = "../../src/intake/mod.rs"]
+pub mod intake;
 #[path = "../../src/model/mod.rs"]
 pub mod model;
+#[path = "../../src/render/mod.rs"]
+pub mod render;
 
 pub mod cut;
 pub mod decode;

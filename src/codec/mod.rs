@@ -6,9 +6,10 @@ pub mod gzip;
 pub mod json;
 pub mod jsonl;
 pub mod lines;
-pub mod outputs;
-pub mod s3_event;
 pub mod scan;
+
+pub use crate::intake::s3_event;
+pub use crate::render::records as outputs;
 
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};

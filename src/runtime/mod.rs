@@ -6,6 +6,7 @@ pub mod command;
 pub mod config;
 pub mod deployment;
 pub mod lambda;
-pub mod local;
 pub mod server;
 pub mod telemetry;
+
+pub use crate::pipeline::local;

@@ -1,19 +1,15 @@
 //! The stages of the pipeline: generic over the stores, without any type of the SDK or of Lambda.
 //! Stages meet only through [`crate::model::message`].
 
-pub mod batches;
 pub mod bury;
-pub mod chunks;
-pub mod concurrent;
-pub mod coverage;
-pub mod dispatch;
 pub mod gather;
-pub mod outcomes;
 pub mod process;
-pub mod ranges;
 pub mod scatter;
+#[path = "scatter/cut.rs"]
 pub mod splitter;
 pub mod sweep;
+
+pub use crate::batch::{chunks, concurrent, coverage, dispatch, find as batches, outcomes, ranges};
 
 use std::future::Future;
 

@@ -1,0 +1,3 @@
+//! What makes a batch.
+
+pub mod s3_event;

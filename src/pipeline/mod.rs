@@ -1,0 +1,4 @@
+//! The pipelines: stages put together.
+
+pub mod local;
+pub mod variant;

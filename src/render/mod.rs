@@ -1,0 +1,3 @@
+//! What gather writes.
+
+pub mod records;
