@@ -11,13 +11,8 @@
 #![warn(missing_docs)]
 
 pub mod batch;
-pub mod blob;
-pub mod channel;
-pub mod codec;
-pub mod faults;
+pub mod format;
 pub mod intake;
-pub mod items;
-pub mod ledger;
 pub mod model;
 pub mod pipeline;
 pub mod render;
@@ -25,6 +20,7 @@ pub mod runtime;
 pub mod sdk;
 pub mod stage;
 pub mod store;
-pub mod tasks;
 
+pub use crate::format as codec;
+pub use crate::store::{blob, channel, faults, items, ledger, tasks};
 pub use pipeline::variant;

@@ -7,34 +7,22 @@ use std::path::{Path, PathBuf};
 /// A layer and the layers that it may use.
 const ARROWS: &[(&str, &[&str])] = &[
     ("model", &[]),
-    ("codec", &["model", "intake", "render"]),
-    ("intake", &["model"]),
-    ("render", &["model", "codec"]),
     ("sdk", &["model"]),
-    ("faults", &["model"]),
-    ("blob", &["model", "sdk", "faults"]),
-    ("channel", &["model", "sdk", "faults"]),
-    ("items", &["model", "sdk", "faults"]),
-    ("ledger", &["model", "sdk", "faults"]),
-    ("tasks", &["model", "sdk", "faults"]),
-    ("store", &["model", "blob", "channel", "items", "ledger", "tasks"]),
-    ("batch", &["model", "codec", "blob", "channel", "items", "ledger", "tasks", "store", "stage"]),
-    ("stage", &["model", "codec", "blob", "channel", "items", "ledger", "tasks", "store", "batch"]),
-    ("pipeline", &["model", "blob", "channel", "items", "ledger", "tasks", "stage", "store", "variant"]),
-    (
-        "runtime",
-        &[
-            "model", "codec", "sdk", "blob", "channel", "items", "ledger", "tasks", "store", "stage", "pipeline",
-            "variant",
-        ],
-    ),
+    ("store", &["model", "sdk"]),
+    ("format", &["model", "intake", "render"]),
+    ("render", &["model", "format"]),
+    ("intake", &["model"]),
+    ("batch", &["model", "store", "format", "stage"]),
+    ("stage", &["model", "store", "format", "intake", "batch"]),
+    ("pipeline", &["model", "store", "stage"]),
+    ("runtime", &["model", "sdk", "store", "format", "stage", "pipeline"]),
     ("bin", &["runtime"]),
 ];
 
 /// What a layer may not even name.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("model", &["aws_", "lambda_runtime", "tokio", "std::fs", "std::env", "SystemTime"]),
-    ("codec", &["aws_", "lambda_runtime", "tokio", "std::fs", "std::env", "SystemTime"]),
+    ("format", &["aws_", "lambda_runtime", "tokio", "std::fs", "std::env", "SystemTime"]),
     ("stage", &["aws_", "lambda_runtime", "std::fs", "std::env", "SystemTime"]),
     ("pipeline", &["aws_", "lambda_runtime", "std::env"]),
 ];

@@ -8,8 +8,8 @@
 //! [`decode::PER_BYTE`] times what it has read, at most that many times the largest record; and
 //! while it makes entries, [`decode::PER_ENTRY`] times what they take.
 
-#[path = "../../src/codec/mod.rs"]
-pub mod codec;
+#[path = "../../src/format/mod.rs"]
+pub mod format;
 #[path = "../../src/intake/mod.rs"]
 pub mod intake;
 #[path = "../../src/model/mod.rs"]
@@ -25,4 +25,5 @@ pub mod ranges;
 pub mod reference;
 pub mod targets;
 
+pub use format as codec;
 pub use targets::{TARGETS, csv, gzip, json, jsonl, message, ranges, record, s3_event};

@@ -1,6 +1,12 @@
 //! The stores that the stages work with.
 
+pub mod blob;
+pub mod channel;
 pub mod clock;
+pub mod faults;
+pub mod items;
+pub mod ledger;
+pub mod tasks;
 
 use crate::blob::Blob;
 use crate::channel::Channel;
