@@ -4,8 +4,8 @@
 use std::hint::black_box;
 
 use criterion::{BenchmarkGroup, Criterion, Throughput, criterion_group, criterion_main, measurement::WallTime};
-use fanfold::codec::Decoder;
-use fanfold::codec::scan::Scanner;
+use fanfold::format::Decoder;
+use fanfold::format::scan::Scanner;
 use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::schema::RecordSchema;
 use serde_json::Value;

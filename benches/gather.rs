@@ -3,9 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fanfold::codec::outputs::{Kind, OutputEncoder};
 use fanfold::model::format::Layout;
 use fanfold::model::record::{Entry, Outcome};
+use fanfold::render::records::{Kind, OutputEncoder};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 

@@ -3,13 +3,13 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fanfold::items::dynamodb::put_requests;
 use fanfold::model::format::Layout;
 use fanfold::model::ids::BatchId;
 use fanfold::model::item::Item;
 use fanfold::model::record::Entry;
 use fanfold::model::schema::RecordSchema;
 use fanfold::model::timestamp::Timestamp;
+use fanfold::store::items::dynamodb::put_requests;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 

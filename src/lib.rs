@@ -2,9 +2,9 @@
 //!
 //! A file of records is uploaded to S3, cut into chunks, processed in parallel by Lambda functions,
 //! and summed up exactly once. The layers, each of which may use only those before it:
-//! [`model`] (pure data and rules), [`codec`] (bytes to model and back), the stores
-//! ([`blob`], [`channel`], [`items`], [`ledger`], [`tasks`]), the [`stage`]s, the [`variant`]s that put stages
-//! together, and the [`runtime`] that gives them AWS clients, events and a clock.
+//! [`model`] (pure data and rules), the [`store`]s, [`mod@format`] (bytes to records), [`render`] (what is written),
+//! [`intake`] (what makes a batch), [`batch`] (what the stages share of one), the [`stage`]s, the [`pipeline`]s
+//! that put stages together, and the [`runtime`] that gives them AWS clients, events and a clock.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -20,7 +20,3 @@ pub mod runtime;
 pub mod sdk;
 pub mod stage;
 pub mod store;
-
-pub use crate::format as codec;
-pub use crate::store::{blob, channel, faults, items, ledger, tasks};
-pub use pipeline::variant;

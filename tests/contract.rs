@@ -4,12 +4,12 @@
 #[path = "contract/suites.rs"]
 mod suites;
 
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::channel::memory::MemoryChannel;
-use fanfold::items::WriteMode;
-use fanfold::items::memory::MemoryItems;
-use fanfold::ledger::memory::MemoryLedger;
-use fanfold::tasks::memory::MemoryTasks;
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::channel::memory::MemoryChannel;
+use fanfold::store::items::WriteMode;
+use fanfold::store::items::memory::MemoryItems;
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::tasks::memory::MemoryTasks;
 
 #[tokio::test]
 async fn memory_blob_keeps_the_contract() {

@@ -8,13 +8,13 @@ mod suites;
 #[path = "end_to_end/world.rs"]
 mod world;
 
-use fanfold::blob::{Blob, read_all};
-use fanfold::channel::{Channel, Outgoing};
-use fanfold::items::{Items, WriteMode};
-use fanfold::ledger::Ledger;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
-use fanfold::variant::BUILT_IN;
+use fanfold::pipeline::variant::BUILT_IN;
+use fanfold::store::blob::{Blob, read_all};
+use fanfold::store::channel::{Channel, Outgoing};
+use fanfold::store::items::{Items, WriteMode};
+use fanfold::store::ledger::Ledger;
 use serde_json::{Value, json};
 
 use world::World;

@@ -5,11 +5,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::channel::{Channel, Outgoing};
-use fanfold::faults::{Faults, Faulty};
-use fanfold::ledger::completion::Progress;
-use fanfold::ledger::{CLAIMS, Ledger};
+use fanfold::batch::find::Batches;
+use fanfold::batch::ranges::{Ranges, Read};
 use fanfold::model::condition::Condition;
 use fanfold::model::error::Result;
 use fanfold::model::fault::{Fault, FaultCode};
@@ -21,12 +18,15 @@ use fanfold::model::progress::{BatchState, Opening};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::summary::{Summary, Unread};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::runtime::local::{LocalPipeline, MemoryStores};
+use fanfold::pipeline::local::{LocalPipeline, MemoryStores};
+use fanfold::pipeline::variant::{BUILT_IN, Parts, Variant};
 use fanfold::stage::Outcome;
-use fanfold::stage::batches::Batches;
 use fanfold::stage::gather::Results;
-use fanfold::stage::ranges::{Ranges, Read};
-use fanfold::variant::{BUILT_IN, Parts, Variant};
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::channel::{Channel, Outgoing};
+use fanfold::store::faults::{Faults, Faulty};
+use fanfold::store::ledger::completion::Progress;
+use fanfold::store::ledger::{CLAIMS, Ledger};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::future::try_join3;
@@ -155,7 +155,7 @@ async fn workers_read_the_version_that_the_batch_was_made_from() {
 
 /// An event of a bucket without versions.
 fn without_version(event: &str, body: &str) -> (String, BatchId) {
-    let tag = fanfold::blob::memory::tag(body.as_bytes());
+    let tag = fanfold::store::blob::memory::tag(body.as_bytes());
     let mut event: serde_json::Value = serde_json::from_str(event).unwrap();
     let object = event["Records"][0]["s3"]["object"].as_object_mut().unwrap();
     object.remove("versionId");

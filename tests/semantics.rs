@@ -3,8 +3,6 @@
 
 use std::io::Write;
 
-use fanfold::channel::{Channel, Delivery, Outgoing};
-use fanfold::ledger::Ledger;
 use fanfold::model::condition::Condition;
 use fanfold::model::error::ErrorKind;
 use fanfold::model::fault::FaultCode;
@@ -12,9 +10,11 @@ use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::runtime::local::LocalPipeline;
+use fanfold::pipeline::local::LocalPipeline;
+use fanfold::pipeline::variant::{BUILT_IN, Pending, Variant};
 use fanfold::stage::Outcome;
-use fanfold::variant::{BUILT_IN, Pending, Variant};
+use fanfold::store::channel::{Channel, Delivery, Outgoing};
+use fanfold::store::ledger::Ledger;
 use serde_json::{Value, json};
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
@@ -389,8 +389,8 @@ fn every_promise_names_a_test_that_exists() {
         "tests/contract/ledger.rs",
         "tests/end_to_end.rs",
         "tests/end_to_end/faults.rs",
-        "src/codec/tests.rs",
-        "src/codec/scan/tests.rs",
+        "src/format/tests.rs",
+        "src/format/scan/tests.rs",
         "src/runtime/server.rs",
     ] {
         code.push_str(&std::fs::read_to_string(root.join(file)).unwrap());

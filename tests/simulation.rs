@@ -46,9 +46,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfold::model::progress::BatchState;
 use fanfold::model::schema::RecordSchema;
+use fanfold::pipeline::variant::BUILT_IN;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
-use fanfold::variant::BUILT_IN;
 
 use invariant::Broken;
 use mutation::Mutation;

@@ -1,10 +1,7 @@
 //! What sweep promises, on stores in memory.
 
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::channel::Channel;
-use fanfold::channel::memory::MemoryChannel;
-use fanfold::ledger::memory::MemoryLedger;
-use fanfold::ledger::{Ledger, Opened};
+use fanfold::batch::chunks::Chunks;
+use fanfold::batch::find::Batches;
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
@@ -13,12 +10,15 @@ use fanfold::model::message::ProcessMessage;
 use fanfold::model::progress::{BatchState, Opening, Sealing, Seen, Tally};
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::runtime::local::MemoryStores;
-use fanfold::stage::batches::Batches;
-use fanfold::stage::chunks::Chunks;
+use fanfold::pipeline::local::MemoryStores;
 use fanfold::stage::sweep::Sweep;
 use fanfold::store::Clock;
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::channel::Channel;
+use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::clock::SystemClock;
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::ledger::{Ledger, Opened};
 
 const HOUR: i64 = 3600;
 

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use fanfold::blob::upload::Upload;
-use fanfold::blob::{PART_BYTES, read_all};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::Clock;
+use fanfold::store::blob::upload::Upload;
+use fanfold::store::blob::{PART_BYTES, read_all};
 use fanfold::store::clock::SystemClock;
 
 use crate::calls::{self, Requests};

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use fanfold::ledger::Ledger;
-use fanfold::ledger::dynamodb::DynamoLedger;
 use fanfold::model::calls::Calls;
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
+use fanfold::store::ledger::Ledger;
+use fanfold::store::ledger::dynamodb::DynamoLedger;
 
 use crate::stopwatch::Stopwatch;
 

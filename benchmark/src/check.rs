@@ -1,13 +1,13 @@
 //! Whether a batch did what it should: only then its time counts.
 
-use fanfold::blob::Blob;
-use fanfold::codec::csv::row_text;
-use fanfold::items::Items;
+use fanfold::format::csv::row_text;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::item::Item;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
+use fanfold::store::blob::Blob;
+use fanfold::store::items::Items;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
@@ -166,9 +166,9 @@ fn same_value(found: &Value, expected: &Value) -> bool {
 mod tests {
     use super::*;
     use bytes_of::put;
-    use fanfold::blob::memory::MemoryBlob;
-    use fanfold::items::memory::MemoryItems;
     use fanfold::model::timestamp::Timestamp;
+    use fanfold::store::blob::memory::MemoryBlob;
+    use fanfold::store::items::memory::MemoryItems;
     use serde_json::json;
 
     mod bytes_of {

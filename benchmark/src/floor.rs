@@ -2,14 +2,14 @@
 //! the same items can be faster with as many requests under way, so that a variant's multiple of it
 //! says what the pipeline costs, whatever the target is.
 
-use fanfold::items::Items;
-use fanfold::items::dynamodb::DynamoItems;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::item::Item;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
+use fanfold::store::items::Items;
+use fanfold::store::items::dynamodb::DynamoItems;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::batch::Seen;
@@ -76,7 +76,7 @@ fn item(batch: &BatchId, records: &Records, index: u64, updated_at: Timestamp) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fanfold::items::memory::MemoryItems;
+    use fanfold::store::items::memory::MemoryItems;
 
     #[tokio::test]
     async fn the_floor_writes_every_item_as_process_would() {

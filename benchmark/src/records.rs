@@ -143,7 +143,7 @@ mod tests {
     fn a_line_is_what_a_csv_writer_writes_and_a_reader_reads() {
         for index in 0..1000 {
             let record = records(1000).get(index);
-            assert_eq!(record.line(), fanfold::codec::csv::row_text(&record.cells()));
+            assert_eq!(record.line(), fanfold::format::csv::row_text(&record.cells()));
         }
     }
 

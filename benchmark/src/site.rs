@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fanfold::blob::s3::S3Blob;
-use fanfold::items::dynamodb::DynamoItems;
-use fanfold::ledger::dynamodb::DynamoLedger;
 use fanfold::model::error::{Error, Result};
 use fanfold::runtime::aws::Clients;
 use fanfold::runtime::deployment::{Deployment, Resources};
+use fanfold::store::blob::s3::S3Blob;
+use fanfold::store::items::dynamodb::DynamoItems;
+use fanfold::store::ledger::dynamodb::DynamoLedger;
 use serde::Deserialize;
 
 use crate::options::Labels;

@@ -1,7 +1,7 @@
 //! Runs a decoder as scatter does, and watches how much it holds.
 
-use crate::codec::Decoder;
 use crate::cut::Cut;
+use crate::format::Decoder;
 use crate::memory;
 use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};

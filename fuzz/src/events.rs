@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-use crate::codec::s3_event::{Notice, parse};
 use crate::decode::KEY_FIELD;
+use crate::intake::s3_event::{Notice, parse};
 use crate::model::format::Layout;
 use crate::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS};
 use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};

@@ -25,5 +25,4 @@ pub mod ranges;
 pub mod reference;
 pub mod targets;
 
-pub use format as codec;
 pub use targets::{TARGETS, csv, gzip, json, jsonl, message, ranges, record, s3_event};

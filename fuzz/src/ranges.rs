@@ -1,9 +1,9 @@
 //! What is promised of the scanner: chunks that are ranges hold what the file holds.
 
-use crate::codec::Decoder;
-use crate::codec::scan::Scanner;
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode, most};
+use crate::format::Decoder;
+use crate::format::scan::Scanner;
 use crate::memory;
 use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};

@@ -8,13 +8,13 @@ use flate2::write::GzEncoder;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use crate::codec::Decoder;
-use crate::codec::outputs::{Kind, OutputEncoder};
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode};
+use crate::format::Decoder;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::record::{Entry, Outcome};
 use crate::reference::{self, Reading, Told};
+use crate::render::records::{Kind, OutputEncoder};
 
 pub use crate::events::{message, record, s3_event};
 pub use crate::ranges::ranges;

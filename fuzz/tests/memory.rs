@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use fanfold_fuzz::codec::Decoder;
+use fanfold_fuzz::format::Decoder;
 use fanfold_fuzz::decode::{End, decode_pieces, decode_with};
 use fanfold_fuzz::model::format::InputFormat;
 use fanfold_fuzz::model::range::Range;

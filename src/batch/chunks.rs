@@ -8,15 +8,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::blob::{Blob, PAGE, list_all, read_all};
+use crate::batch::ranges::Ranges;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::Tally;
 use crate::model::record::{Entry, Outcome, Response, cut};
 use crate::model::timestamp::Timestamp;
-use crate::stage::ranges::Ranges;
 use crate::store::Stores;
-use crate::tasks::{Row, Tasks, Verdict};
+use crate::store::blob::{Blob, PAGE, list_all, read_all};
+use crate::store::tasks::{Row, Tasks, Verdict};
 
 /// Chunks that scatter writes at once at most; so many in a row may be missing of what it wrote
 /// before it died.

@@ -2,11 +2,11 @@
 //! was sealed by force may have holes: scatter keeps claims side by side, and died before it had
 //! kept them all.
 
-use crate::ledger::{CLAIMS, Ledger};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::Batch;
 use crate::model::range::{Claim, Range};
+use crate::store::ledger::{CLAIMS, Ledger};
 
 /// The part of an input that lies in chunks.
 #[derive(Debug, Default)]

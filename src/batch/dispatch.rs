@@ -1,11 +1,11 @@
 //! The messages that ask for chunks to be processed.
 
+use crate::batch::ranges;
 use crate::model::error::{Error, Result};
 use crate::model::ids::ChunkIndex;
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Opening;
 use crate::model::range::Range;
-use crate::stage::ranges;
 
 /// The message that asks for a chunk to be processed.
 ///

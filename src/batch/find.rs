@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 
 use futures::future::join;
 
-use crate::channel::{Channel, Outgoing};
-use crate::ledger::Ledger;
-use crate::ledger::completion::{self, Progress};
+use crate::batch::chunks::{Chunks, Kept};
+use crate::batch::concurrent::bounded;
+use crate::batch::coverage::{self, Ascending};
+use crate::batch::ranges::{Ranges, Read, Records};
 use crate::model::condition::Condition;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
@@ -17,11 +18,10 @@ use crate::model::progress::{Batch, Leaf, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
 use crate::model::timestamp::Timestamp;
-use crate::stage::chunks::{Chunks, Kept};
-use crate::stage::concurrent::bounded;
-use crate::stage::coverage::{self, Ascending};
-use crate::stage::ranges::{Ranges, Read, Records};
 use crate::store::Stores;
+use crate::store::channel::{Channel, Outgoing};
+use crate::store::ledger::Ledger;
+use crate::store::ledger::completion::{self, Progress};
 
 /// What a worker finds of its chunk.
 pub enum Found {

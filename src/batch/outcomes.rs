@@ -6,15 +6,15 @@ use std::ops::Range;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use crate::batch::chunks::Kept;
+use crate::batch::coverage::{self, Ascending};
+use crate::batch::find::Batches;
+use crate::batch::ranges::Records;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, Leaf, Tally};
 use crate::model::record::{Entry, Outcome};
-use crate::stage::batches::Batches;
-use crate::stage::chunks::Kept;
-use crate::stage::coverage::{self, Ascending};
-use crate::stage::ranges::Records;
 use crate::store::Stores;
 
 /// Outcomes as they come.

@@ -6,8 +6,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
 
-use crate::blob::{Blob, Body, Pin, Section, sections};
-use crate::codec::{Decoder, PIECE};
+use crate::format::{Decoder, PIECE};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::InputFormat;
 use crate::model::ids::BatchId;
@@ -15,6 +14,7 @@ use crate::model::input::InputRef;
 use crate::model::progress::{Batch, Opening};
 use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
+use crate::store::blob::{Blob, Body, Pin, Section, sections};
 
 /// The bucket of inputs, and what was last learnt of one.
 pub struct Ranges<B> {
@@ -122,7 +122,7 @@ impl<B: Blob> Ranges<B> {
         let read = columns.get_or_try_init(|| async {
             let body = self.open(input, 0..range.header).await.map_err(Some)?.ok_or(None)?;
             let head: Vec<Bytes> = body.try_collect().await?;
-            let columns = crate::codec::csv::columns_of(&head.concat());
+            let columns = crate::format::csv::columns_of(&head.concat());
             let columns = columns.ok_or_else(|| Error::internal("the header is not one any more"))?;
             Ok::<_, Option<Error>>(columns.into())
         });

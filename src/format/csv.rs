@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
 
-use crate::codec::{not_utf8, too_large};
+use crate::format::{not_utf8, too_large};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES, fits};

@@ -4,7 +4,7 @@
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::codec::{not_utf8, reason, too_large};
+use crate::format::{not_utf8, reason, too_large};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES};

@@ -2,8 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use crate::codec::lines::Lines;
-use crate::codec::{not_utf8, reason, too_large};
+use crate::format::lines::Lines;
+use crate::format::{not_utf8, reason, too_large};
 use crate::model::fault::Fault;
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES};

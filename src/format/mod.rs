@@ -8,9 +8,6 @@ pub mod jsonl;
 pub mod lines;
 pub mod scan;
 
-pub use crate::intake::s3_event;
-pub use crate::render::records as outputs;
-
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::Range;

@@ -1,22 +1,22 @@
 //! A whole pipeline in one process, on stores in memory: for tests, and to try fanfold as a library.
 
-use crate::blob::memory::MemoryBlob;
-use crate::channel::memory::MemoryChannel;
-use crate::channel::{Channel, Delivery};
-use crate::items::memory::MemoryItems;
-use crate::ledger::memory::MemoryLedger;
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, Revision};
 use crate::model::schema::RecordSchema;
 use crate::model::summary::Summary;
+use crate::pipeline::variant::{Parts, Variant};
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
 use crate::stage::{Outcome, Stage};
+use crate::store::blob::memory::MemoryBlob;
+use crate::store::channel::memory::MemoryChannel;
+use crate::store::channel::{Channel, Delivery};
 use crate::store::clock::SystemClock;
+use crate::store::items::memory::MemoryItems;
+use crate::store::ledger::memory::MemoryLedger;
+use crate::store::tasks::memory::MemoryTasks;
 use crate::store::{Clock, Stores};
-use crate::tasks::memory::MemoryTasks;
-use crate::variant::{Parts, Variant};
 
 /// The bucket that uploads go to.
 pub const INPUT: &str = "input";

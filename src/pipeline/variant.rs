@@ -1,11 +1,11 @@
 //! The variants: one pipeline, put together from different parts. A variant is a Cargo feature;
 //! what is not built in can not be named.
 
+use crate::batch::chunks::{Chunks, MOST_AT_ONCE};
+use crate::batch::find::Batches;
+use crate::batch::ranges::Ranges;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
-use crate::stage::batches::Batches;
-use crate::stage::chunks::{Chunks, MOST_AT_ONCE};
-use crate::stage::ranges::Ranges;
 use crate::store::Stores;
 
 /// Calls under way at once where a variant works concurrently.

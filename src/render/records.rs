@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::codec::csv::row_text;
+use crate::format::csv::row_text;
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
 use crate::model::ids::BatchId;

@@ -9,13 +9,8 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::blob::Blob;
-use crate::blob::s3::S3Blob;
-use crate::channel::sqs::SqsChannel;
-use crate::items::dynamodb::DynamoItems;
-use crate::ledger::Ledger;
-use crate::ledger::dynamodb::DynamoLedger;
 use crate::model::ids::BatchId;
+use crate::pipeline::variant::Parts;
 use crate::runtime::aws::{AwsStores, Clients};
 use crate::runtime::config::{Config, StageConfig};
 use crate::runtime::server::{Server, deadline};
@@ -24,9 +19,14 @@ use crate::stage::gather::Gather;
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
 use crate::stage::sweep::Sweep;
+use crate::store::blob::Blob;
+use crate::store::blob::s3::S3Blob;
+use crate::store::channel::sqs::SqsChannel;
 use crate::store::clock::SystemClock;
-use crate::tasks::dynamodb::DynamoTasks;
-use crate::variant::Parts;
+use crate::store::items::dynamodb::DynamoItems;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::dynamodb::DynamoLedger;
+use crate::store::tasks::dynamodb::DynamoTasks;
 
 /// How long a function may take at its start to open the connections that its first message needs.
 const WARM_UP: Duration = Duration::from_secs(1);

@@ -8,5 +8,3 @@ pub mod deployment;
 pub mod lambda;
 pub mod server;
 pub mod telemetry;
-
-pub use crate::pipeline::local;

@@ -9,8 +9,6 @@ use futures::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use tracing::Instrument;
 
-use crate::channel::{Channel, Delivery};
-use crate::ledger::{LastFailure, Ledger};
 use crate::model::calls::StageCalls;
 use crate::model::error::Error;
 use crate::model::ids::BatchId;
@@ -19,6 +17,8 @@ use crate::model::timestamp::Timestamp;
 use crate::sdk::calls;
 use crate::stage::{self, Outcome, Stage};
 use crate::store::Clock;
+use crate::store::channel::{Channel, Delivery};
+use crate::store::ledger::{LastFailure, Ledger};
 
 /// The pause before a message that failed comes again doubles from here to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -193,11 +193,11 @@ fn delivery(message: SqsMessage) -> Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::channel::memory::MemoryChannel;
-    use crate::ledger::Part;
-    use crate::ledger::memory::MemoryLedger;
     use crate::stage::Subject;
+    use crate::store::channel::memory::MemoryChannel;
     use crate::store::clock::SystemClock;
+    use crate::store::ledger::Part;
+    use crate::store::ledger::memory::MemoryLedger;
 
     /// Does what the message's body says.
     struct Obedient;

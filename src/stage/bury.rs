@@ -3,18 +3,18 @@
 //! ends its batch as failed. What nobody can work on is parked for people to look at, which raises
 //! an alarm; a gather message is parked too, and sweep takes its batch up again.
 
-use crate::channel::{Channel, Delivery, Outgoing};
-use crate::codec::s3_event::{self, Created, Notice};
-use crate::ledger::completion::Progress;
-use crate::ledger::{Ledger, Part};
+use crate::batch::find::{Batches, Found};
+use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
 use crate::model::progress::Batch;
 use crate::model::timestamp::Timestamp;
-use crate::stage::batches::{Batches, Found};
 use crate::stage::{Outcome, Stage, Subject};
+use crate::store::channel::{Channel, Delivery, Outgoing};
+use crate::store::ledger::completion::Progress;
+use crate::store::ledger::{Ledger, Part};
 use crate::store::{Clock, Stores};
 
 /// The bury stage.

@@ -3,12 +3,9 @@
 
 use serde_json::{Map, Value};
 
-use crate::blob::upload::Upload;
-use crate::blob::{Blob, read_all};
-use crate::channel::Delivery;
-use crate::codec::outputs::{Kind, OutputEncoder};
-use crate::ledger::completion::Progress;
-use crate::ledger::{Ledger, Part, Taken};
+use crate::batch::coverage;
+use crate::batch::find::Batches;
+use crate::batch::outcomes::Outcomes;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::fault::{Fault, FaultCode};
@@ -21,9 +18,13 @@ use crate::model::summary::{
     ChunkCounts, Failure, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
 use crate::model::timestamp::Timestamp;
-use crate::stage::batches::Batches;
-use crate::stage::outcomes::Outcomes;
-use crate::stage::{Outcome, Stage, Subject, coverage};
+use crate::render::records::{Kind, OutputEncoder};
+use crate::stage::{Outcome, Stage, Subject};
+use crate::store::blob::upload::Upload;
+use crate::store::blob::{Blob, read_all};
+use crate::store::channel::Delivery;
+use crate::store::ledger::completion::Progress;
+use crate::store::ledger::{Ledger, Part, Taken};
 use crate::store::{Clock, Stores};
 
 const SUMMARY: &str = "summary.json";

@@ -5,19 +5,15 @@ pub mod bury;
 pub mod gather;
 pub mod process;
 pub mod scatter;
-#[path = "scatter/cut.rs"]
-pub mod splitter;
 pub mod sweep;
-
-pub use crate::batch::{chunks, concurrent, coverage, dispatch, find as batches, outcomes, ranges};
 
 use std::future::Future;
 
-use crate::channel::Delivery;
-use crate::ledger::Part;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::BatchId;
 use crate::model::timestamp::Timestamp;
+use crate::store::channel::Delivery;
+use crate::store::ledger::Part;
 
 /// What became of a message.
 #[derive(Debug)]

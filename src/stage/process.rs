@@ -7,10 +7,9 @@
 
 use std::collections::HashMap;
 
-use crate::channel::Delivery;
-use crate::items::Items;
-use crate::ledger::Part;
-use crate::ledger::completion::Progress;
+use crate::batch::chunks::Kept;
+use crate::batch::concurrent::bounded;
+use crate::batch::find::{Batches, Found};
 use crate::model::error::{Error, Result};
 use crate::model::ids::ChunkIndex;
 use crate::model::item::Item;
@@ -19,10 +18,11 @@ use crate::model::progress::Tally;
 use crate::model::record::{self, Entry};
 use crate::model::schema::{RecordSchema, Valid};
 use crate::model::timestamp::Timestamp;
-use crate::stage::batches::{Batches, Found};
-use crate::stage::chunks::Kept;
-use crate::stage::concurrent::bounded;
 use crate::stage::{Outcome, Stage, Subject};
+use crate::store::channel::Delivery;
+use crate::store::items::Items;
+use crate::store::ledger::Part;
+use crate::store::ledger::completion::Progress;
 use crate::store::{Clock, Stores};
 
 /// The process stage.

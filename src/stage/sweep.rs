@@ -4,10 +4,10 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::channel::{Channel, Outgoing};
-use crate::codec::s3_event;
-use crate::ledger::completion::Progress;
-use crate::ledger::{Ledger, Taken};
+use crate::batch::coverage;
+use crate::batch::dispatch::claim_check;
+use crate::batch::find::Batches;
+use crate::intake::s3_event;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
@@ -17,10 +17,10 @@ use crate::model::progress::{Batch, BatchState, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
-use crate::stage::batches::Batches;
-use crate::stage::coverage;
-use crate::stage::dispatch::claim_check;
 use crate::stage::gather::put_summary;
+use crate::store::channel::{Channel, Outgoing};
+use crate::store::ledger::completion::Progress;
+use crate::store::ledger::{Ledger, Taken};
 use crate::store::{Clock, Stores};
 
 /// Chunks that are sent again before the time is looked at.

@@ -8,11 +8,11 @@ pub mod items;
 pub mod ledger;
 pub mod tasks;
 
-use crate::blob::Blob;
-use crate::channel::Channel;
-use crate::items::Items;
-use crate::ledger::Ledger;
-use crate::tasks::Tasks;
+use crate::store::blob::Blob;
+use crate::store::channel::Channel;
+use crate::store::items::Items;
+use crate::store::ledger::Ledger;
+use crate::store::tasks::Tasks;
 
 pub use clock::Clock;
 

@@ -1,9 +1,9 @@
 //! The contract of `Blob`.
 
 use bytes::Bytes;
-use fanfold::blob::upload::Upload;
-use fanfold::blob::{Blob, PART_BYTES, Pin, Section, list_all, read_all, sections};
 use fanfold::model::error::ErrorKind;
+use fanfold::store::blob::upload::Upload;
+use fanfold::store::blob::{Blob, PART_BYTES, Pin, Section, list_all, read_all, sections};
 use futures::TryStreamExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 

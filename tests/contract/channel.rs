@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fanfold::channel::{Channel, Delivery, Outgoing};
+use fanfold::store::channel::{Channel, Delivery, Outgoing};
 
 pub async fn all(plain: &impl Channel, ordered: &impl Channel) {
     every_message_arrives(plain).await;

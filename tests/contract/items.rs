@@ -1,9 +1,9 @@
 //! The contract of `Items`; the key field is `itemNo`.
 
-use fanfold::items::Items;
 use fanfold::model::ids::BatchId;
 use fanfold::model::item::Item;
 use fanfold::model::timestamp::Timestamp;
+use fanfold::store::items::Items;
 use serde_json::{Value, json};
 
 pub async fn all(items: &impl Items) {

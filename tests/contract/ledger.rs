@@ -1,7 +1,5 @@
 //! The contract of `Ledger`, and completion on top of it.
 
-use fanfold::ledger::completion::{self, Progress};
-use fanfold::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::condition::Condition;
 use fanfold::model::error::ErrorKind;
@@ -11,6 +9,8 @@ use fanfold::model::input::InputRef;
 use fanfold::model::progress::{BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::timestamp::Timestamp;
+use fanfold::store::ledger::completion::{self, Progress};
+use fanfold::store::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);

@@ -3,7 +3,7 @@
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::tasks::{MAX_ROW_BYTES, Tasks, Verdict};
+use fanfold::store::tasks::{MAX_ROW_BYTES, Tasks, Verdict};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 

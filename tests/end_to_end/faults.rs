@@ -4,10 +4,6 @@
 use std::process::Command;
 use std::time::Duration;
 
-use fanfold::blob::{Blob, read_all};
-use fanfold::channel::{Channel, Outgoing};
-use fanfold::items::Items;
-use fanfold::ledger::{Ledger, Part, completion};
 use fanfold::model::condition::Condition;
 use fanfold::model::format::Layout;
 use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
@@ -17,7 +13,11 @@ use fanfold::model::progress::{BatchState, Opening, Sealing};
 use fanfold::model::record::Entry;
 use fanfold::model::summary::Summary;
 use fanfold::store::Clock;
+use fanfold::store::blob::{Blob, read_all};
+use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
+use fanfold::store::items::Items;
+use fanfold::store::ledger::{Ledger, Part, completion};
 use futures::future::join_all;
 use futures::join;
 use serde_json::json;

@@ -10,16 +10,16 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_sdk_s3::types::{BucketVersioningStatus, StorageClass, VersioningConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
-use fanfold::blob::s3::S3Blob;
-use fanfold::blob::{Blob, read_all};
-use fanfold::channel::sqs::SqsChannel;
-use fanfold::items::dynamodb::DynamoItems;
-use fanfold::ledger::dynamodb::DynamoLedger;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::summary::Summary;
 use fanfold::runtime::aws::Clients;
 use fanfold::runtime::deployment::{Deployment, Resources};
-use fanfold::tasks::dynamodb::DynamoTasks;
+use fanfold::store::blob::s3::S3Blob;
+use fanfold::store::blob::{Blob, read_all};
+use fanfold::store::channel::sqs::SqsChannel;
+use fanfold::store::items::dynamodb::DynamoItems;
+use fanfold::store::ledger::dynamodb::DynamoLedger;
+use fanfold::store::tasks::dynamodb::DynamoTasks;
 use serde_json::json;
 
 const WIDTH: usize = 4;

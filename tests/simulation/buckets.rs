@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::blob::{Blob, Body, Part as BlobPart, Pin, Section, UploadId, Written};
-use fanfold::ledger::{CLAIMS, Ledger};
 use fanfold::model::error::Result;
 use fanfold::model::ids::{BatchId, Revision};
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::blob::{Blob, Body, Part as BlobPart, Pin, Section, UploadId, Written};
+use fanfold::store::ledger::{CLAIMS, Ledger};
 use futures::{FutureExt, StreamExt, stream};
 
 use super::mutation::{Late, Mutation};

@@ -3,18 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::channel::Delivery;
-use fanfold::faults::Faulty;
+use fanfold::batch::find::Batches;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::batches::Batches;
+use fanfold::pipeline::variant::Parts;
 use fanfold::stage::bury::Bury;
 use fanfold::stage::gather::Gather;
 use fanfold::stage::process::Process;
 use fanfold::stage::scatter::Scatter;
 use fanfold::stage::sweep::Sweep;
 use fanfold::stage::{Outcome, Stage, packs};
-use fanfold::variant::Parts;
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::channel::Delivery;
+use fanfold::store::faults::Faulty;
 
 use super::hand::Hand;
 use super::plan::Plan;

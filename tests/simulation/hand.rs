@@ -4,12 +4,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fanfold::channel::Outgoing;
-use fanfold::faults::fault;
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::model::message::GatherMessage;
 use fanfold::model::progress::{Batch, Sealing, Tally};
+use fanfold::store::channel::Outgoing;
+use fanfold::store::faults::fault;
 
 use super::clockwork::{Alarm, Event, Waiting};
 use super::invariant;

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::ledger::{CLAIMS, Ledger};
+use fanfold::batch::chunks::{Chunks, Kept};
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
@@ -13,10 +12,11 @@ use fanfold::model::progress::{Batch, BatchState, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::summary::Summary;
-use fanfold::runtime::local::MemoryStores;
-use fanfold::stage::chunks::{Chunks, Kept};
+use fanfold::pipeline::local::MemoryStores;
+use fanfold::pipeline::variant::Pending;
 use fanfold::stage::gather::Results;
-use fanfold::variant::Pending;
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::ledger::{CLAIMS, Ledger};
 use futures::FutureExt;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
@@ -25,7 +25,7 @@ use super::clockwork::BEGIN;
 use super::output::{Line, failed_records, index_of, lines_of};
 use super::plan::{File, Record, Stored};
 use super::state::{GIVE_UP_AFTER, PARKED, State, subject_of};
-use fanfold::items::WriteMode;
+use fanfold::store::items::WriteMode;
 
 pub const ENDS: &str = "I1 every batch reaches a final state";
 pub const EQUALS: &str = "I2 results, failed, summary and items equal those of the reference model";

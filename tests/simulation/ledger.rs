@@ -3,9 +3,6 @@
 use std::collections::BTreeSet;
 use std::ops::Range as Groups;
 
-use fanfold::channel::Outgoing;
-use fanfold::ledger::memory::MemoryLedger;
-use fanfold::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
@@ -13,6 +10,9 @@ use fanfold::model::message::{GatherMessage, to_body};
 use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::timestamp::Timestamp;
+use fanfold::store::channel::Outgoing;
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 
 use super::mutation::Mutation;
 use super::state::{GATHER, STALL_AFTER};

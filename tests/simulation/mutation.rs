@@ -2,8 +2,8 @@
 //! catch them in the stages.
 
 use bytes::Bytes;
-use fanfold::channel::Outgoing;
 use fanfold::model::item::Item;
+use fanfold::store::channel::Outgoing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mutation {

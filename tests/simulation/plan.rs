@@ -2,10 +2,10 @@
 
 use std::io::Write;
 
-use fanfold::items::WriteMode;
 use fanfold::model::condition::Condition;
+use fanfold::pipeline::variant::{BUILT_IN, Variant};
 use fanfold::stage::gather::Results;
-use fanfold::variant::{BUILT_IN, Variant};
+use fanfold::store::items::WriteMode;
 use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use fanfold::ledger::{CLAIMS, Ledger};
 use fanfold::model::fault::FaultCode;
 use fanfold::model::progress::Batch;
+use fanfold::store::ledger::{CLAIMS, Ledger};
 use futures::FutureExt;
 
 use super::Seed;

@@ -3,13 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::channel::{Delivery, Outgoing};
-use fanfold::codec::s3_event::{Notice, parse};
-use fanfold::items::memory::MemoryItems;
-use fanfold::items::{Items, WriteMode};
-use fanfold::ledger::memory::MemoryLedger;
-use fanfold::ledger::{LastFailure, Ledger, Part};
+use fanfold::intake::s3_event::{Notice, parse};
 use fanfold::model::calls::StageCalls;
 use fanfold::model::condition::Condition;
 use fanfold::model::ids::BatchId;
@@ -17,7 +11,13 @@ use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_
 use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{Outcome, Subject};
-use fanfold::tasks::memory::MemoryTasks;
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::channel::{Delivery, Outgoing};
+use fanfold::store::items::memory::MemoryItems;
+use fanfold::store::items::{Items, WriteMode};
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::ledger::{LastFailure, Ledger, Part};
+use fanfold::store::tasks::memory::MemoryTasks;
 use fastrand::Rng;
 use futures::FutureExt;
 

@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-use fanfold::blob::memory::MemoryBlob;
-use fanfold::channel::{Channel, Delivery, Outgoing};
-use fanfold::faults::{Faults, Faulty};
-use fanfold::items::memory::MemoryItems;
-use fanfold::items::{Items, Rejection};
-use fanfold::ledger::memory::MemoryLedger;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::item::Item;
 use fanfold::model::timestamp::Timestamp;
+use fanfold::store::blob::memory::MemoryBlob;
+use fanfold::store::channel::{Channel, Delivery, Outgoing};
+use fanfold::store::faults::{Faults, Faulty};
+use fanfold::store::items::memory::MemoryItems;
+use fanfold::store::items::{Items, Rejection};
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::tasks::memory::MemoryTasks;
 use fanfold::store::{Clock, Stores};
-use fanfold::tasks::memory::MemoryTasks;
 use serde_json::Value;
 
 use super::hand::Hand;

@@ -1,10 +1,10 @@
 //! Plans that reach the rare, as swarm testing does: each has much of a few faults, instead of a
 //! little of all. They change what a plain plan of the same seed decides, by a generator of their own.
 
-use fanfold::items::WriteMode;
 use fanfold::model::condition::Condition;
+use fanfold::pipeline::variant::BUILT_IN;
 use fanfold::stage::gather::Results;
-use fanfold::variant::BUILT_IN;
+use fanfold::store::items::WriteMode;
 use fastrand::Rng;
 
 use super::plan::{Chaos, File, Form, Often, Plan, REFUSED, Record};

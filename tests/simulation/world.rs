@@ -7,9 +7,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use fanfold::channel::{Delivery, Outgoing};
-use fanfold::codec::s3_event::event_of;
-use fanfold::ledger::Ledger;
+use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::Result;
 use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::format::Layout;
@@ -20,6 +18,8 @@ use fanfold::model::progress::{BatchState, Stop};
 use fanfold::model::schema::RecordSchema;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{Outcome, Subject};
+use fanfold::store::channel::{Delivery, Outgoing};
+use fanfold::store::ledger::Ledger;
 use futures::FutureExt;
 
 use super::clockwork::{BEGIN, Event, Ready, TaskWaker};

@@ -112,8 +112,8 @@ fn watch(child: &mut Child, before: Duration, lambda: &Lambda) -> Option<Started
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fanfold::pipeline::variant::BUILT_IN;
     use fanfold::runtime::config::Config;
-    use fanfold::variant::BUILT_IN;
 
     #[test]
     fn every_handler_of_every_variant_is_set_up() {

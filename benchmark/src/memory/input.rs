@@ -102,7 +102,7 @@ fn put(file: &mut impl Write, layout: Layout, record: &Record) -> io::Result<()>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fanfold::codec::Decoder;
+    use fanfold::format::Decoder;
     use fanfold::model::format::InputFormat;
 
     fn made(layout: Layout, record_bytes: usize) -> (Vec<u8>, Made) {

@@ -16,7 +16,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::ids::BatchId;
 use fanfold::model::summary::Summary;
-use fanfold::variant::{Unit, Variant};
+use fanfold::pipeline::variant::{Unit, Variant};
 
 use input::{Made, Shape};
 use stage::{Role, Told};

@@ -5,21 +5,21 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use fanfold::channel::{Channel, Delivery};
-use fanfold::codec::s3_event::event_of;
+use fanfold::batch::find::Batches;
+use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::message::ProcessMessage;
 use fanfold::model::schema::RecordSchema;
-use fanfold::stage::batches::Batches;
+use fanfold::pipeline::variant::{Parts, Variant};
 use fanfold::stage::gather::{Gather, Results};
 use fanfold::stage::process::Process;
 use fanfold::stage::scatter::Scatter;
 use fanfold::stage::{Outcome, Stage};
 use fanfold::store::Clock;
+use fanfold::store::channel::{Channel, Delivery};
 use fanfold::store::clock::SystemClock;
-use fanfold::variant::{Parts, Variant};
 use serde::{Deserialize, Serialize};
 
 use super::resident;
@@ -313,7 +313,7 @@ impl fmt::Display for Role {
 /// Those of the bucket; `Internal` if it can not be read.
 pub async fn summary(root: &Path, batch: &BatchId) -> Result<fanfold::model::summary::Summary> {
     let output = bucket(root, "output")?;
-    let text = fanfold::blob::read_all(&output, &batch.output_key("summary.json")).await?;
+    let text = fanfold::store::blob::read_all(&output, &batch.output_key("summary.json")).await?;
     let text = text.ok_or_else(|| missing("summary"))?;
     serde_json::from_slice(&text).map_err(|e| Error::internal("the summary is not readable").because(e))
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use fanfold::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use fanfold::model::error::{Error, Result};
+use fanfold::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use futures::StreamExt;
 use futures::stream;
 
@@ -304,7 +304,7 @@ fn given_up() -> Error {
 mod tests {
     use super::*;
     use crate::stores::suites;
-    use fanfold::blob::read_all;
+    use fanfold::store::blob::read_all;
     use futures::TryStreamExt;
 
     fn bucket(folder: &tempfile::TempDir) -> FileBlob {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fanfold::channel::{Channel, Delivery, Outgoing};
 use fanfold::model::error::{Error, Result};
+use fanfold::store::channel::{Channel, Delivery, Outgoing};
 
 use super::{failed, pause};
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fanfold::items::{Items, Rejection};
 use fanfold::model::error::Result;
 use fanfold::model::item::Item;
+use fanfold::store::items::{Items, Rejection};
 
 use super::pause;
 

@@ -7,8 +7,6 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fanfold::ledger::memory::MemoryLedger;
-use fanfold::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::condition::Condition;
 use fanfold::model::error::{Error, Result};
@@ -18,6 +16,8 @@ use fanfold::model::input::InputRef;
 use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use serde::{Deserialize, Serialize};
 
 use super::{failed, if_there, pause};

@@ -9,7 +9,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::record::{Entry, Outcome, Response};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::tasks::{MAX_ROW_BYTES, Row, Rows, Tasks, Verdict};
+use fanfold::store::tasks::{MAX_ROW_BYTES, Row, Rows, Tasks, Verdict};
 use serde::{Deserialize, Serialize};
 
 use super::{failed, if_there, pause};

@@ -2,10 +2,10 @@
 
 use memchr::{memchr, memchr3};
 
-use crate::codec::csv::CsvRecords;
-use crate::codec::scan::Chunks;
-use crate::codec::scan::bits::{Marks, WIDTH, marks, running_parity};
-use crate::codec::scan::rows::{Ends, Reading, Row, Rows};
+use crate::format::csv::CsvRecords;
+use crate::format::scan::Chunks;
+use crate::format::scan::bits::{Marks, WIDTH, marks, running_parity};
+use crate::format::scan::rows::{Ends, Reading, Row, Rows};
 use crate::model::fault::Fault;
 use crate::model::range::Claim;
 

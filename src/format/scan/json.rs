@@ -1,7 +1,7 @@
 //! A JSON document: the decoder's own machine, which makes no entries here.
 
-use crate::codec::json::Document;
-use crate::codec::scan::{Chunks, Place};
+use crate::format::json::Document;
+use crate::format::scan::{Chunks, Place};
 use crate::model::fault::Fault;
 use crate::model::range::Claim;
 

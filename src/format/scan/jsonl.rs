@@ -2,9 +2,9 @@
 
 use memchr::memchr;
 
-use crate::codec::jsonl::text;
-use crate::codec::lines::Lines;
-use crate::codec::scan::rows::{Ends, Reading, Row};
+use crate::format::jsonl::text;
+use crate::format::lines::Lines;
+use crate::format::scan::rows::{Ends, Reading, Row};
 use crate::model::fault::Fault;
 use crate::model::record::MAX_RECORD_BYTES;
 

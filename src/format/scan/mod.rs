@@ -1,8 +1,8 @@
 //! Finds chunks of an uncompressed input file without making records of it. What [`Decoder::part`]
 //! makes of all chunks is what a [`Decoder`] makes of the whole file.
 //!
-//! [`Decoder`]: crate::codec::Decoder
-//! [`Decoder::part`]: crate::codec::Decoder::part
+//! [`Decoder`]: crate::format::Decoder
+//! [`Decoder::part`]: crate::format::Decoder::part
 
 mod bits;
 mod csv;
@@ -10,7 +10,7 @@ mod json;
 mod jsonl;
 mod rows;
 
-use crate::codec::Mark;
+use crate::format::Mark;
 use crate::model::fault::Fault;
 use crate::model::format::Layout;
 use crate::model::range::{Claim, Range};
@@ -113,7 +113,7 @@ impl Scanner {
     }
 
     fn skip_mark(&mut self) {
-        let mark = crate::codec::BYTE_ORDER_MARK.len();
+        let mark = crate::format::BYTE_ORDER_MARK.len();
         match &mut self.layout {
             Scan::Csv(scan) => scan.skip(mark),
             Scan::Json(scan) => scan.skip(mark),

@@ -3,7 +3,7 @@
 
 use simdutf8::compat::from_utf8;
 
-use crate::codec::scan::{Chunks, Place};
+use crate::format::scan::{Chunks, Place};
 use crate::model::fault::Fault;
 use crate::model::range::Claim;
 

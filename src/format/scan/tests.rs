@@ -5,7 +5,7 @@ mod properties;
 use std::collections::HashSet;
 
 use super::Scanner;
-use crate::codec::Decoder;
+use crate::format::Decoder;
 use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::{Claim, Range};

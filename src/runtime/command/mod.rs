@@ -14,13 +14,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::ledger::Ledger;
-use crate::ledger::dynamodb::DynamoLedger;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::progress::{self, BatchState};
 use crate::runtime::aws::Clients;
 use crate::runtime::deployment::{Deployment, Resources};
+use crate::store::ledger::Ledger;
+use crate::store::ledger::dynamodb::DynamoLedger;
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]

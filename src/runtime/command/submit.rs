@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use crate::blob::s3::S3Blob;
-use crate::blob::upload::Upload;
 use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, Revision};
 use crate::runtime::command::{Common, Context, ending};
+use crate::store::blob::s3::S3Blob;
+use crate::store::blob::upload::Upload;
 
 const PIECE: usize = 1024 * 1024;
 

@@ -5,15 +5,15 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 
-use crate::codec::scan::Scanner;
-use crate::codec::{Decoder, PIECE};
+use crate::batch::outcomes::Outcomes;
+use crate::format::scan::Scanner;
+use crate::format::{Decoder, PIECE};
 use crate::model::error::Result;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::{ChunkIndex, too_many_chunks};
 use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
-use crate::stage::outcomes::Outcomes;
 
 /// The size from which a chunk is full, whatever the number of its records.
 pub const CHUNK_BYTES: usize = 1024 * 1024;

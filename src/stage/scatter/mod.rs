@@ -1,13 +1,15 @@
 //! The splitter: cuts an uploaded file into chunks, sends a claim check for each, and seals the
 //! batch when the last one is sent.
 
+pub mod cut;
+
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use crate::blob::{Pin, sections};
-use crate::channel::{Channel, Delivery, Outgoing};
-use crate::codec::s3_event::{self, Created, Notice};
-use crate::ledger::{CLAIMS, Ledger, Opened, Part};
+use crate::batch::dispatch::claim_check;
+use crate::batch::find::Batches;
+use crate::batch::outcomes::Outcomes;
+use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
@@ -15,11 +17,11 @@ use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{ProcessMessage, RedriveMessage, to_body};
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
-use crate::stage::batches::Batches;
-use crate::stage::dispatch::claim_check;
-use crate::stage::outcomes::Outcomes;
-use crate::stage::splitter::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
+use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
 use crate::stage::{Outcome, Stage, Subject};
+use crate::store::blob::{Pin, sections};
+use crate::store::channel::{Channel, Delivery, Outgoing};
+use crate::store::ledger::{CLAIMS, Ledger, Opened, Part};
 use crate::store::{Clock, Stores};
 
 /// What a batch is made of, chunk by chunk.

@@ -5,9 +5,9 @@ use std::ops::Range;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use crate::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
-use crate::faults::{Faults, Faulty, fault};
 use crate::model::error::Result;
+use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
+use crate::store::faults::{Faults, Faulty, fault};
 
 impl<B: Blob, F: Faults> Blob for Faulty<B, F> {
     async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {

@@ -9,8 +9,8 @@ use futures::{StreamExt, stream};
 
 use sha2::{Digest, Sha256};
 
-use crate::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use crate::model::error::{Error, Result};
+use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 
 /// A bucket in memory; clones share their objects.
 #[derive(Debug, Clone, Default)]

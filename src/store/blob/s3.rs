@@ -9,9 +9,9 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use crate::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use crate::model::error::{Error, Result};
 use crate::sdk;
+use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 
 /// A bucket in S3.
 #[derive(Debug, Clone)]

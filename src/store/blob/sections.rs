@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use crate::blob::{Blob, Pin, Section};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::store::blob::{Blob, Pin, Section};
 
 /// What one request reads: as the documentation advises for many ranges of one object,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html>

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 
-use crate::blob::{Blob, PART_BYTES, Part, UploadId, Written};
 use crate::model::error::Result;
+use crate::store::blob::{Blob, PART_BYTES, Part, UploadId, Written};
 
 /// Writes one object piece by piece and holds at most a part of it.
 pub struct Upload<'a, B: Blob> {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::channel::{Channel, Delivery, Outgoing};
-use crate::faults::{Faults, Faulty, fault};
 use crate::model::error::Result;
+use crate::store::channel::{Channel, Delivery, Outgoing};
+use crate::store::faults::{Faults, Faulty, fault};
 
 impl<C: Channel, F: Faults> Channel for Faulty<C, F> {
     async fn send(&self, mut messages: Vec<Outgoing>) -> Result<()> {

@@ -4,8 +4,8 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::channel::{Channel, Delivery, Outgoing};
 use crate::model::error::Result;
+use crate::store::channel::{Channel, Delivery, Outgoing};
 
 /// A channel in memory; clones share their messages. Time does not pass in it: what was received
 /// comes back by [`release`](Channel::release) only.

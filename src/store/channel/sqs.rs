@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntry};
 
-use crate::channel::{Channel, Delivery, Outgoing};
 use crate::model::error::{Error, Result};
 use crate::sdk;
+use crate::store::channel::{Channel, Delivery, Outgoing};
 
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 // (a batch may hold 1 MiB since 2025; 256 KiB is what every region and emulator takes).

@@ -8,13 +8,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Number, Value};
 
-use crate::items::{Items, Rejection, WriteMode};
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::item::{Item, ORDER};
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
 use crate::sdk::batch_write::{BATCH_ITEMS, Written, batch_write};
+use crate::store::items::{Items, Rejection, WriteMode};
 
 /// The items table.
 #[derive(Debug, Clone)]

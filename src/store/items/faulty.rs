@@ -1,9 +1,9 @@
 //! An items table that fails on purpose.
 
-use crate::faults::{Faults, Faulty, fault};
-use crate::items::{Items, Rejection};
 use crate::model::error::Result;
 use crate::model::item::Item;
+use crate::store::faults::{Faults, Faulty, fault};
+use crate::store::items::{Items, Rejection};
 
 impl<I: Items, F: Faults> Items for Faulty<I, F> {
     async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {

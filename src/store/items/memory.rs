@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::items::{Items, Rejection, WriteMode};
 use crate::model::error::{Error, Result};
 use crate::model::item::Item;
+use crate::store::items::{Items, Rejection, WriteMode};
 
 /// An items table in memory; clones share their items.
 #[derive(Debug, Clone, Default)]

@@ -5,11 +5,11 @@
 //! a first mark or by a repeated one. So a mark counts once, and a crash after any of these calls
 //! is made good by the redelivery that follows it.
 
-use crate::ledger::Ledger;
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, Leaf, Sealing, Tally};
 use crate::model::timestamp::Timestamp;
+use crate::store::ledger::Ledger;
 
 /// Whether a batch is complete, as far as the caller could see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

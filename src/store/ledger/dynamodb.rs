@@ -17,7 +17,6 @@ use self::attributes::{
     Attributes, OPEN, batch_item, batch_key, batch_of, calls_key, calls_of, claims_key, claims_of, failure_key,
     failure_of, leaf_key, leaf_of, open_batch_of,
 };
-use crate::ledger::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -25,6 +24,7 @@ use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Seali
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
+use crate::store::ledger::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
 
 /// Items of one read:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use crate::faults::{Faults, Faulty};
-use crate::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
+use crate::store::faults::{Faults, Faulty};
+use crate::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 
 impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
     async fn open(&self, opening: &Opening) -> Result<Opened> {

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
+use crate::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
 
 /// A ledger in memory; clones share their batches.
 #[derive(Debug, Clone, Default)]

@@ -18,7 +18,7 @@ use crate::model::record::{Entry, Outcome, Response};
 use crate::model::timestamp::Timestamp;
 use crate::sdk;
 use crate::sdk::batch_write::{BATCH_ITEMS, batch_write};
-use crate::tasks::{Row, Rows, Tasks, Verdict, fitting};
+use crate::store::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
 /// Rows of one transaction, and their text; a transaction may hold 100 items and 4 MB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>

@@ -1,11 +1,11 @@
 //! A tasks table that fails on purpose.
 
-use crate::faults::{Faults, Faulty, fault};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome};
 use crate::model::timestamp::Timestamp;
-use crate::tasks::{Rows, Tasks, Verdict};
+use crate::store::faults::{Faults, Faulty, fault};
+use crate::store::tasks::{Rows, Tasks, Verdict};
 
 impl<T: Tasks, F: Faults> Tasks for Faulty<T, F> {
     async fn create(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {

@@ -7,7 +7,7 @@ use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome};
 use crate::model::timestamp::Timestamp;
-use crate::tasks::{Row, Rows, Tasks, Verdict, fitting};
+use crate::store::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
 type Chunks = BTreeMap<(BatchId, ChunkIndex), Chunk>;
 

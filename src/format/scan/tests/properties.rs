@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::value::RawValue;
 
-use crate::codec::scan::tests::{MARK, agrees, scan};
+use crate::format::scan::tests::{MARK, agrees, scan};
 use crate::model::format::Layout;
 use crate::model::range::Range;
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
-use crate::ledger::{LastFailure, OpenBatch, Part};
 use crate::model::calls::StageCalls;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
@@ -14,6 +13,7 @@ use crate::model::input::InputRef;
 use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
+use crate::store::ledger::{LastFailure, OpenBatch, Part};
 
 /// How the key of a batch's item begins.
 const BATCH: &str = "BATCH#";
