@@ -242,7 +242,7 @@ coverage: ## lines of the stages and of the ledger's rules that the simulation a
 	  cargo install cargo-tarpaulin --locked --version $(TARPAULIN) --root target/tools --target-dir target/tools/build; fi
 	FANFOLD_SEEDS=900 target/tools/bin/cargo-tarpaulin tarpaulin --engine llvm --test simulation --locked --skip-clean --timeout 900 \
 	  --target-dir target/coverage --output-dir target/coverage --out Stdout --out Html --fail-under 95 --ignore-tests \
-	  --include-files 'src/stage/*' --include-files 'src/batch/*' --include-files src/store/ledger/memory.rs \
+	  --include-files 'src/stage/*' --include-files 'src/batch/*' --include-files src/store/ledger/tree.rs --include-files src/store/ledger/memory.rs \
 	  -- --skip wrong_orders
 
 fmt: ## format Rust and Terraform

@@ -25,7 +25,7 @@ use fanfold::stage::gather::Results;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::faults::{Faults, Faulty};
-use fanfold::store::ledger::completion::Progress;
+use fanfold::store::ledger::tree::Progress;
 use fanfold::store::ledger::{CLAIMS, Ledger};
 use flate2::Compression;
 use flate2::write::GzEncoder;

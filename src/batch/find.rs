@@ -21,7 +21,7 @@ use crate::model::timestamp::Timestamp;
 use crate::store::Stores;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::Ledger;
-use crate::store::ledger::completion::{self, Progress};
+use crate::store::ledger::tree::{self, Progress};
 
 /// What a worker finds of its chunk.
 pub enum Found {
@@ -144,7 +144,7 @@ impl<S: Stores> Batches<S> {
             if copied && !matches!(read, Ok(Waiting::No)) {
                 self.chunks.discard(id, chunk).await?;
             }
-            return completion::settle(&self.ledger, id, chunk.leaf(), leaf).await.map(Found::Done);
+            return tree::settle(&self.ledger, id, chunk.leaf(), leaf).await.map(Found::Done);
         }
         if is_stray(batch, chunk) {
             if copied {
@@ -235,7 +235,7 @@ impl<S: Stores> Batches<S> {
     /// Marks a chunk in the tree, if there is one.
     async fn note(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Progress> {
         match self.condition {
-            Condition::Tree => completion::mark(&self.ledger, batch, chunk, tally, now).await,
+            Condition::Tree => tree::mark(&self.ledger, batch, chunk, tally, now).await,
             Condition::Listing => Ok(Progress::Open),
         }
     }
@@ -276,7 +276,7 @@ impl<S: Stores> Batches<S> {
     /// Those of the stores.
     pub async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Progress> {
         match self.condition {
-            Condition::Tree => completion::seal(&self.ledger, batch, sealing).await,
+            Condition::Tree => tree::seal(&self.ledger, batch, sealing).await,
             Condition::Listing => {
                 self.ledger.seal(batch, sealing).await?;
                 self.by_listing(batch).await
@@ -369,7 +369,7 @@ impl<S: Stores> Batches<S> {
         let mut progress = if batch.is_complete() { Progress::Complete } else { Progress::Open };
         for (number, leaf) in (0..).zip(&leaves) {
             if !batch.root.contains(&i64::from(number)) {
-                progress = completion::settle(&self.ledger, &batch.opening.id, number, leaf).await?;
+                progress = tree::settle(&self.ledger, &batch.opening.id, number, leaf).await?;
             }
         }
         let done: BTreeSet<u32> = leaves.into_iter().flat_map(|leaf| leaf.done).collect();
@@ -408,7 +408,7 @@ impl<S: Stores> Batches<S> {
         let progress = match (self.condition, &batch.sealing) {
             _ if batch.state.is_final() => Progress::Open,
             (Condition::Tree, Some(sealing)) if !batch.is_complete() => {
-                completion::size(&self.ledger, batch, sealing.scattered_at).await?
+                tree::size(&self.ledger, batch, sealing.scattered_at).await?
             }
             _ if self.is_complete(batch).await? => Progress::Complete,
             _ => Progress::Open,

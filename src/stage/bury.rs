@@ -13,7 +13,7 @@ use crate::model::progress::Batch;
 use crate::model::timestamp::Timestamp;
 use crate::stage::{Outcome, Stage, Subject};
 use crate::store::channel::{Channel, Delivery, Outgoing};
-use crate::store::ledger::completion::Progress;
+use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Part};
 use crate::store::{Clock, Stores};
 

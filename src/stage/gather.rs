@@ -23,7 +23,7 @@ use crate::stage::{Outcome, Stage, Subject};
 use crate::store::blob::upload::Upload;
 use crate::store::blob::{Blob, read_all};
 use crate::store::channel::Delivery;
-use crate::store::ledger::completion::Progress;
+use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Part, Taken};
 use crate::store::{Clock, Stores};
 

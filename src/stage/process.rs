@@ -22,7 +22,7 @@ use crate::stage::{Outcome, Stage, Subject};
 use crate::store::channel::Delivery;
 use crate::store::items::Items;
 use crate::store::ledger::Part;
-use crate::store::ledger::completion::Progress;
+use crate::store::ledger::tree::Progress;
 use crate::store::{Clock, Stores};
 
 /// The process stage.

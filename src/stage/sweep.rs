@@ -19,7 +19,7 @@ use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
 use crate::stage::gather::put_summary;
 use crate::store::channel::{Channel, Outgoing};
-use crate::store::ledger::completion::Progress;
+use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Taken};
 use crate::store::{Clock, Stores};
 

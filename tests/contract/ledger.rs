@@ -9,7 +9,7 @@ use fanfold::model::input::InputRef;
 use fanfold::model::progress::{BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::completion::{self, Progress};
+use fanfold::store::ledger::tree::{self, Progress};
 use fanfold::store::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use futures::stream::{self, StreamExt};
 
@@ -85,7 +85,7 @@ async fn open(ledger: &impl Ledger, name: &str) -> BatchId {
 }
 
 async fn mark(ledger: &impl Ledger, batch: &BatchId, index: u32) -> Progress {
-    completion::mark(ledger, batch, chunk(index), tally(2, 1), NOW).await.unwrap()
+    tree::mark(ledger, batch, chunk(index), tally(2, 1), NOW).await.unwrap()
 }
 
 async fn a_batch_is_opened_once(ledger: &impl Ledger) {
@@ -104,7 +104,7 @@ async fn an_empty_batch_completes_by_its_seal(ledger: &impl Ledger) {
     let batch = open(ledger, "empty").await;
     let fault = Fault::new(FaultCode::NotUtf8, "line 1");
     let sealed = Sealing { error: Some(fault), columns: None, records: None, ..sealing(0) };
-    assert_eq!(completion::seal(ledger, &batch, &sealed).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::seal(ledger, &batch, &sealed).await.unwrap(), Progress::Complete);
     let read = ledger.read(&batch).await.unwrap().unwrap();
     assert_eq!((read.sealing.as_ref(), read.state), (Some(&sealed), BatchState::Processing));
     assert!(read.is_complete());
@@ -112,7 +112,7 @@ async fn an_empty_batch_completes_by_its_seal(ledger: &impl Ledger) {
 
 async fn the_last_mark_completes_a_sealed_batch(ledger: &impl Ledger) {
     let batch = open(ledger, "mark-last").await;
-    assert_eq!(completion::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Open);
+    assert_eq!(tree::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Open);
     assert_eq!(mark(ledger, &batch, 2).await, Progress::Open);
     assert_eq!(mark(ledger, &batch, 0).await, Progress::Open);
     assert_eq!(mark(ledger, &batch, 1).await, Progress::Complete);
@@ -129,12 +129,12 @@ async fn the_seal_completes_a_batch_whose_chunks_are_done(ledger: &impl Ledger) 
     for index in 0..3 {
         assert_eq!(mark(ledger, &batch, index).await, Progress::Open);
     }
-    assert_eq!(completion::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Complete);
 }
 
 async fn a_repeated_mark_counts_once_and_still_learns_the_end(ledger: &impl Ledger) {
     let batch = open(ledger, "repeat").await;
-    assert_eq!(completion::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
+    assert_eq!(tree::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
     for _ in 0..3 {
         assert_eq!(mark(ledger, &batch, 0).await, Progress::Open);
     }
@@ -149,20 +149,20 @@ async fn a_repeated_mark_counts_once_and_still_learns_the_end(ledger: &impl Ledg
 /// A worker that dies between the leaf and the root is followed by a redelivery.
 async fn a_full_leaf_seen_again_marks_the_root(ledger: &impl Ledger) {
     let batch = open(ledger, "crash").await;
-    assert_eq!(completion::seal(ledger, &batch, &sealing(1)).await.unwrap(), Progress::Open);
+    assert_eq!(tree::seal(ledger, &batch, &sealing(1)).await.unwrap(), Progress::Open);
     let leaf = ledger.mark_leaf(&batch, chunk(0), tally(3, 0), NOW).await.unwrap();
     assert!(leaf.is_full(0) && leaf.holds(chunk(0)));
     assert!(!ledger.read(&batch).await.unwrap().unwrap().is_complete());
     let read = ledger.read_leaves(&batch, 0..1).await.unwrap().remove(0);
-    assert_eq!(completion::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
-    assert_eq!(completion::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
 }
 
 async fn leaves_of_256_and_257_chunks_fill(ledger: &impl Ledger) {
     for chunks in [256, 257] {
         let batch = open(ledger, &format!("leaf{chunks}")).await;
         let seal = sealing(chunks);
-        assert_eq!(completion::seal(ledger, &batch, &seal).await.unwrap(), Progress::Open);
+        assert_eq!(tree::seal(ledger, &batch, &seal).await.unwrap(), Progress::Open);
         let marks = stream::iter(0..chunks).map(|index| mark(ledger, &batch, index)).buffer_unordered(8);
         let complete = marks.filter(|progress| std::future::ready(*progress == Progress::Complete)).count().await;
         assert!(complete >= 1, "somebody must see the end of {chunks}");
@@ -186,18 +186,18 @@ async fn a_second_seal_changes_nothing(ledger: &impl Ledger) {
 /// A scatter that goes on after its batch was sealed by force has counted more chunks.
 async fn a_later_seal_with_more_chunks_keeps_no_batch_open(ledger: &impl Ledger) {
     let batch = open(ledger, "late-seal").await;
-    assert_eq!(completion::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
-    assert_eq!(completion::mark(ledger, &batch, chunk(0), tally(1, 0), NOW).await.unwrap(), Progress::Open);
-    assert_eq!(completion::seal(ledger, &batch, &sealing(5)).await.unwrap(), Progress::Open);
-    assert_eq!(completion::mark(ledger, &batch, chunk(1), tally(1, 0), NOW).await.unwrap(), Progress::Complete);
-    assert_eq!(completion::seal(ledger, &batch, &sealing(5)).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
+    assert_eq!(tree::mark(ledger, &batch, chunk(0), tally(1, 0), NOW).await.unwrap(), Progress::Open);
+    assert_eq!(tree::seal(ledger, &batch, &sealing(5)).await.unwrap(), Progress::Open);
+    assert_eq!(tree::mark(ledger, &batch, chunk(1), tally(1, 0), NOW).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::seal(ledger, &batch, &sealing(5)).await.unwrap(), Progress::Complete);
 }
 
 async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
     let batch = open(ledger, "take").await;
     let at = |ms: i64| Timestamp(NOW.0 + ms);
     assert!(ledger.take(&batch, "a", at(0), at(100)).await.is_err(), "not sealed");
-    completion::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
+    tree::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
     let Taken::Yes(taken) = ledger.take(&batch, "a", at(0), at(100)).await.unwrap() else {
         panic!("a free batch is taken")
     };
@@ -224,8 +224,8 @@ async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
 
 async fn chunk_65537_is_refused(ledger: &impl Ledger) {
     let batch = open(ledger, "tree").await;
-    assert!(completion::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS - 1), tally(1, 0), NOW).await.is_ok());
-    let refused = completion::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS), tally(1, 0), NOW).await.unwrap_err();
+    assert!(tree::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS - 1), tally(1, 0), NOW).await.is_ok());
+    let refused = tree::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS), tally(1, 0), NOW).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Malformed);
     assert!(refused.to_string().contains("65536 chunks"), "{refused}");
 }
@@ -290,7 +290,7 @@ async fn claims_are_kept_by_group(ledger: &impl Ledger) {
 
 async fn who_lets_go_can_be_followed_at_once(ledger: &impl Ledger) {
     let batch = open(ledger, "let-go").await;
-    completion::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
+    tree::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
     let at = |ms: i64| Timestamp(NOW.0 + ms);
     assert!(matches!(ledger.take(&batch, "a", at(0), at(100)).await.unwrap(), Taken::Yes(_)));
     ledger.let_go(&batch, "b", at(10)).await.unwrap();
@@ -312,7 +312,7 @@ async fn a_stop_is_decided_once_and_not_too_late(ledger: &impl Ledger) {
     assert_eq!(ledger.stop(&batch, &stop("second")).await.unwrap().stop, Some(stop("für x")));
     assert_eq!(ledger.read(&batch).await.unwrap().unwrap().stop, Some(stop("für x")));
     let batch = open(ledger, "stop-late").await;
-    completion::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
+    tree::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
     ledger.take(&batch, "a", NOW, Timestamp(NOW.0 + 100)).await.unwrap();
     assert_eq!(ledger.stop(&batch, &stop("late")).await.unwrap().stop, None);
     ledger.close(&batch, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
@@ -347,7 +347,7 @@ async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
         ledger.see(id, &seen).await.unwrap();
         assert_eq!(ledger.read(id).await.unwrap().unwrap().seen, Some(seen.clone()));
     }
-    completion::seal(ledger, &closed, &sealing(0)).await.map(|_| ()).unwrap();
+    tree::seal(ledger, &closed, &sealing(0)).await.map(|_| ()).unwrap();
     ledger.take(&closed, "a", NOW, NOW).await.unwrap();
     ledger.close(&closed, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
     ledger.see(&closed, &Seen { mark: "late".to_owned(), since: NOW, mended: 0, next: NOW }).await.unwrap();

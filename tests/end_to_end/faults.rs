@@ -17,7 +17,7 @@ use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::items::Items;
-use fanfold::store::ledger::{Ledger, Part, completion};
+use fanfold::store::ledger::{Ledger, Part, tree};
 use futures::future::join_all;
 use futures::join;
 use serde_json::json;
@@ -75,8 +75,8 @@ impl Scattered {
         let columns = Some(vec!["itemNo".to_owned(), "price".to_owned()]);
         let records = Some(u64::from(chunks) * 10);
         let sealing = Sealing { records, chunks, columns, error: None, scattered_at: now };
-        let progress = completion::seal(&world.ledger, &id, &sealing).await.unwrap();
-        assert_eq!(progress, completion::Progress::Open);
+        let progress = tree::seal(&world.ledger, &id, &sealing).await.unwrap();
+        assert_eq!(progress, tree::Progress::Open);
         Self { id, messages, keys }
     }
 

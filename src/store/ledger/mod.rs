@@ -1,10 +1,10 @@
 //! Batch state and completion. The trait has single conditional writes only; how they make
-//! completion certain and single is in [`completion`].
+//! completion certain and single is in [`tree`].
 
-pub mod completion;
 pub mod dynamodb;
 pub mod faulty;
 pub mod memory;
+pub mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
