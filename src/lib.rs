@@ -10,6 +10,8 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(missing_docs)]
 
+extern crate self as fanfold;
+
 pub mod batch;
 pub mod format;
 pub mod intake;

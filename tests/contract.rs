@@ -1,15 +1,13 @@
 //! Each store's contract, held by its implementation in memory. The same suites run against the
 //! AWS implementations in `end_to_end.rs`.
 
-#[path = "contract/suites.rs"]
-mod suites;
-
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::items::WriteMode;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::tasks::memory::MemoryTasks;
+use fanfold::store::testing as suites;
 
 #[tokio::test]
 async fn memory_blob_keeps_the_contract() {

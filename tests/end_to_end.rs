@@ -3,8 +3,6 @@
 
 #[path = "end_to_end/faults.rs"]
 mod faults;
-#[path = "contract/suites.rs"]
-mod suites;
 #[path = "end_to_end/world.rs"]
 mod world;
 
@@ -15,6 +13,7 @@ use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::items::{Items, WriteMode};
 use fanfold::store::ledger::Ledger;
+use fanfold::store::testing as suites;
 use serde_json::{Value, json};
 
 use world::World;

@@ -7,6 +7,8 @@ pub mod faults;
 pub mod items;
 pub mod ledger;
 pub mod tasks;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use crate::store::blob::Blob;
 use crate::store::channel::Channel;

@@ -303,8 +303,8 @@ fn given_up() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::suites;
     use fanfold::store::blob::read_all;
+    use fanfold::store::testing as suites;
     use futures::TryStreamExt;
 
     fn bucket(folder: &tempfile::TempDir) -> FileBlob {

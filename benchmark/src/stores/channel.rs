@@ -134,7 +134,7 @@ impl Channel for FileChannel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::suites;
+    use fanfold::store::testing as suites;
 
     fn channel(folder: &tempfile::TempDir, name: &str) -> FileChannel {
         FileChannel::open(&folder.path().join(name)).unwrap()

@@ -49,6 +49,3 @@ fn if_there<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>, Error> {
         Err(error) => Err(failed(path)(error)),
     }
 }
-
-#[cfg(test)]
-mod suites;

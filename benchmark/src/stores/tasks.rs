@@ -152,7 +152,7 @@ impl Tasks for FileTasks {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stores::suites;
+    use fanfold::store::testing as suites;
 
     #[tokio::test]
     async fn files_keep_the_contract() {
