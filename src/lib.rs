@@ -10,8 +10,6 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(missing_docs)]
 
-extern crate self as fanfold;
-
 pub mod batch;
 pub mod format;
 pub mod intake;

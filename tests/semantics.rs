@@ -386,7 +386,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/sweep.rs",
         "tests/simulation.rs",
         "tests/contract.rs",
-        "tests/contract/ledger.rs",
+        "src/store/testing/ledger.rs",
         "tests/end_to_end.rs",
         "tests/end_to_end/faults.rs",
         "src/format/tests.rs",

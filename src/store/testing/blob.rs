@@ -1,12 +1,16 @@
 //! The contract of `Blob`.
 
+use crate::model::error::ErrorKind;
+use crate::store::blob::upload::Upload;
+use crate::store::blob::{Blob, PART_BYTES, Pin, Section, list_all, read_all, sections};
 use bytes::Bytes;
-use fanfold::model::error::ErrorKind;
-use fanfold::store::blob::upload::Upload;
-use fanfold::store::blob::{Blob, PART_BYTES, Pin, Section, list_all, read_all, sections};
 use futures::TryStreamExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 
+/// Tries the contract of a bucket.
+///
+/// # Panics
+/// If it is broken.
 pub async fn all(blob: &impl Blob) {
     what_is_put_is_read(blob).await;
     versions_stay_readable(blob).await;

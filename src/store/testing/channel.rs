@@ -3,8 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use fanfold::store::channel::{Channel, Delivery, Outgoing};
+use crate::store::channel::{Channel, Delivery, Outgoing};
 
+/// Tries the contract of two message channels, the second of which keeps the order.
+///
+/// # Panics
+/// If it is broken.
 pub async fn all(plain: &impl Channel, ordered: &impl Channel) {
     every_message_arrives(plain).await;
     a_released_message_comes_again(plain).await;

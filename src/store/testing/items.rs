@@ -1,11 +1,15 @@
 //! The contract of `Items`; the key field is `itemNo`.
 
-use fanfold::model::ids::BatchId;
-use fanfold::model::item::Item;
-use fanfold::model::timestamp::Timestamp;
-use fanfold::store::items::Items;
+use crate::model::ids::BatchId;
+use crate::model::item::Item;
+use crate::model::timestamp::Timestamp;
+use crate::store::items::Items;
 use serde_json::{Value, json};
 
+/// Tries the contract of an items table.
+///
+/// # Panics
+/// If it is broken.
 pub async fn all(items: &impl Items) {
     every_field_comes_back(items).await;
     more_than_one_request_holds(items).await;

@@ -1,20 +1,24 @@
 //! The contract of `Ledger`, and completion on top of it.
 
-use fanfold::model::calls::{Calls, StageCalls};
-use fanfold::model::condition::Condition;
-use fanfold::model::error::ErrorKind;
-use fanfold::model::fault::{Fault, FaultCode};
-use fanfold::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
-use fanfold::model::input::InputRef;
-use fanfold::model::progress::{BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
-use fanfold::model::range::{Claim, Range};
-use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::tree::{self, Progress};
-use fanfold::store::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
+use crate::model::calls::{Calls, StageCalls};
+use crate::model::condition::Condition;
+use crate::model::error::ErrorKind;
+use crate::model::fault::{Fault, FaultCode};
+use crate::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
+use crate::model::input::InputRef;
+use crate::model::progress::{BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::range::{Claim, Range};
+use crate::model::timestamp::Timestamp;
+use crate::store::ledger::tree::{self, Progress};
+use crate::store::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
 use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
 
+/// Tries the contract of a ledger.
+///
+/// # Panics
+/// If it is broken.
 pub async fn all(ledger: &impl Ledger) {
     a_batch_is_opened_once(ledger).await;
     an_empty_batch_completes_by_its_seal(ledger).await;

@@ -1,14 +1,18 @@
 //! The contract of `Tasks`.
 
-use fanfold::model::ids::{BatchId, ChunkIndex};
-use fanfold::model::record::{Entry, Outcome};
-use fanfold::model::timestamp::Timestamp;
-use fanfold::store::tasks::{MAX_ROW_BYTES, Tasks, Verdict};
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::record::{Entry, Outcome};
+use crate::model::timestamp::Timestamp;
+use crate::store::tasks::{MAX_ROW_BYTES, Tasks, Verdict};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
 
+/// Tries the contract of a tasks table.
+///
+/// # Panics
+/// If it is broken.
 pub async fn all(tasks: &impl Tasks) {
     rows_come_back_in_order(tasks).await;
     a_repeat_never_takes_back_an_outcome(tasks).await;
