@@ -68,7 +68,7 @@ STATE := $(WORK)/$(subst /,,$(subst :,-,$(patsubst http://%,%,$(AWS_ENDPOINT_URL
 endif
 
 # What measurements were made of: the code, not what was measured with it; and the emulator.
-COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src tests infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
+COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src crates tests infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
 TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' infra/local/emulator.py)
 TARGET_localstack = LocalStack $(shell sed -n 's/.*localstack:\([0-9.]*\)$$/\1/p' docker-compose.yml)
 TARGET            = $(if $(ENDPOINT),$(ENDPOINT),$(TARGET_$(ENV)))

@@ -9,7 +9,7 @@ use fanfold::model::item::Item;
 use fanfold::model::record::Entry;
 use fanfold::model::schema::RecordSchema;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::items::dynamodb::put_requests;
+use fanfold_aws::items::put_requests;
 use serde_json::json;
 use serde_json::value::to_raw_value;
 

@@ -387,11 +387,11 @@ fn every_promise_names_a_test_that_exists() {
         "tests/simulation.rs",
         "tests/contract.rs",
         "src/store/testing/ledger.rs",
-        "tests/end_to_end.rs",
-        "tests/end_to_end/faults.rs",
+        "crates/cli/tests/end_to_end/main.rs",
+        "crates/cli/tests/end_to_end/faults.rs",
         "src/format/tests.rs",
         "src/format/scan/tests.rs",
-        "src/runtime/server.rs",
+        "crates/lambda/src/server.rs",
     ] {
         code.push_str(&std::fs::read_to_string(root.join(file)).unwrap());
     }

@@ -9,7 +9,7 @@ use fanfold::model::calls::Calls;
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::store::ledger::Ledger;
-use fanfold::store::ledger::dynamodb::DynamoLedger;
+use fanfold_aws::ledger::DynamoLedger;
 
 use crate::stopwatch::Stopwatch;
 

@@ -9,7 +9,7 @@ use fanfold::model::timestamp::Timestamp;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::items::Items;
-use fanfold::store::items::dynamodb::DynamoItems;
+use fanfold_aws::items::DynamoItems;
 use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::batch::Seen;

@@ -29,7 +29,7 @@ mod stores;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fanfold::runtime::command::telemetry;
+use fanfold_cli::command::telemetry;
 
 #[tokio::main]
 async fn main() -> ExitCode {

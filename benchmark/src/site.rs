@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fanfold::model::error::{Error, Result};
-use fanfold::runtime::aws::Clients;
-use fanfold::runtime::deployment::{Deployment, Resources};
-use fanfold::store::blob::s3::S3Blob;
-use fanfold::store::items::dynamodb::DynamoItems;
-use fanfold::store::ledger::dynamodb::DynamoLedger;
+use fanfold_aws::clients::Clients;
+use fanfold_aws::deployment::{Deployment, Resources};
+use fanfold_aws::items::DynamoItems;
+use fanfold_aws::ledger::DynamoLedger;
+use fanfold_aws::s3::S3Blob;
 use serde::Deserialize;
 
 use crate::options::Labels;

@@ -34,7 +34,7 @@ def build_for_lambda(options):
         # cargo-lambda 1.9.2 fails when given it as an argument.
         "CARGO_TARGET_DIR": str(target_dir),
     }
-    common = ["--release", "--bin", "bootstrap"]
+    common = ["--release", "--package", "fanfold-lambda", "--bin", "bootstrap"]
     if options.host == triple:
         # Only the last step differs from an ordinary build, so only that is done again. A linker in Cargo's
         # configuration would count as another configuration of every crate and compile them all a second time.

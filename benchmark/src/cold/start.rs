@@ -113,7 +113,7 @@ fn watch(child: &mut Child, before: Duration, lambda: &Lambda) -> Option<Started
 mod tests {
     use super::*;
     use fanfold::pipeline::variant::BUILT_IN;
-    use fanfold::runtime::config::Config;
+    use fanfold_lambda::config::Config;
 
     #[test]
     fn every_handler_of_every_variant_is_set_up() {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use fanfold::runtime::command::{self, telemetry};
+use fanfold_cli::command::{self, telemetry};
 
 #[tokio::main]
 async fn main() -> ExitCode {

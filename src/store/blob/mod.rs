@@ -2,7 +2,6 @@
 
 pub mod faulty;
 pub mod memory;
-pub mod s3;
 pub mod sections;
 pub mod upload;
 

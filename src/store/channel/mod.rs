@@ -2,7 +2,6 @@
 
 pub mod faulty;
 pub mod memory;
-pub mod sqs;
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,6 +1,5 @@
 //! The items table: one item per key.
 
-pub mod dynamodb;
 pub mod faulty;
 pub mod memory;
 

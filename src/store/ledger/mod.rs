@@ -1,7 +1,6 @@
 //! Batch state and completion. The trait has single conditional writes only; how they make
 //! completion certain and single is in [`tree`].
 
-pub mod dynamodb;
 pub mod faulty;
 pub mod memory;
 pub mod tree;

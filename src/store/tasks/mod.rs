@@ -1,6 +1,5 @@
 //! Pending records and their outcomes as rows of a table: one row a record, together by chunk.
 
-pub mod dynamodb;
 pub mod faulty;
 pub mod memory;
 

@@ -12,14 +12,14 @@ use aws_sdk_s3::types::{BucketVersioningStatus, StorageClass, VersioningConfigur
 use aws_sdk_sqs::types::QueueAttributeName;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::summary::Summary;
-use fanfold::runtime::aws::Clients;
-use fanfold::runtime::deployment::{Deployment, Resources};
-use fanfold::store::blob::s3::S3Blob;
 use fanfold::store::blob::{Blob, read_all};
-use fanfold::store::channel::sqs::SqsChannel;
-use fanfold::store::items::dynamodb::DynamoItems;
-use fanfold::store::ledger::dynamodb::DynamoLedger;
-use fanfold::store::tasks::dynamodb::DynamoTasks;
+use fanfold_aws::clients::Clients;
+use fanfold_aws::deployment::{Deployment, Resources};
+use fanfold_aws::items::DynamoItems;
+use fanfold_aws::ledger::DynamoLedger;
+use fanfold_aws::s3::S3Blob;
+use fanfold_aws::sqs::SqsChannel;
+use fanfold_aws::tasks::DynamoTasks;
 use serde_json::json;
 
 const WIDTH: usize = 4;

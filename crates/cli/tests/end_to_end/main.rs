@@ -1,9 +1,7 @@
 //! The deployed pipeline: real functions, queues, buckets and tables on a local AWS. `make test`
 //! starts one, deploys to it and names it here by three variables.
 
-#[path = "end_to_end/faults.rs"]
 mod faults;
-#[path = "end_to_end/world.rs"]
 mod world;
 
 use fanfold::model::progress::BatchState;
@@ -140,14 +138,14 @@ async fn every_request_of_a_batch_is_counted() {
 #[tokio::test]
 async fn the_example_goes_through_in_every_format() {
     let world = World::open().await;
-    let rows: Vec<Value> = include_str!("../examples/orders.json")
+    let rows: Vec<Value> = include_str!("../../../../examples/orders.json")
         .parse::<Value>()
         .map(|document| document["records"].as_array().unwrap().clone())
         .unwrap();
     let examples: [(&str, &[u8]); 3] = [
-        ("orders.csv", include_bytes!("../examples/orders.csv")),
-        ("orders.json", include_bytes!("../examples/orders.json")),
-        ("orders.jsonl.gz", include_bytes!("../examples/orders.jsonl.gz")),
+        ("orders.csv", include_bytes!("../../../../examples/orders.csv")),
+        ("orders.json", include_bytes!("../../../../examples/orders.json")),
+        ("orders.jsonl.gz", include_bytes!("../../../../examples/orders.jsonl.gz")),
     ];
     for (name, bytes) in examples {
         let done = world.submit(name, bytes);
@@ -182,7 +180,7 @@ async fn the_example_goes_through_in_every_format() {
 #[tokio::test]
 async fn what_failed_can_be_mended_and_uploaded_again() {
     let world = World::open().await;
-    let done = world.submit("broken.csv", include_bytes!("../examples/broken.csv"));
+    let done = world.submit("broken.csv", include_bytes!("../../../../examples/broken.csv"));
     assert_eq!(done.code, 3, "{}", done.stderr);
     assert_eq!(counts(&done.summary()), (8, 3, 5));
     let failed = done.output("failed.csv").unwrap();
