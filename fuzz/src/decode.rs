@@ -1,11 +1,11 @@
 //! Runs a decoder as scatter does, and watches how much it holds.
 
 use crate::cut::Cut;
-use crate::format::Decoder;
 use crate::memory;
-use crate::model::fault::Fault;
-use crate::model::format::{InputFormat, Layout};
-use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use fanfold::format::Decoder;
+use fanfold::model::fault::Fault;
+use fanfold::model::format::{InputFormat, Layout};
+use fanfold::model::record::{Entry, MAX_RECORD_BYTES};
 
 /// The key field of all files here.
 pub const KEY_FIELD: &str = "k";

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use crate::decode::KEY_FIELD;
-use crate::intake::s3_event::{Notice, parse};
-use crate::model::format::Layout;
-use crate::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS};
-use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
-use crate::model::record::Entry;
-use crate::model::schema::RecordSchema;
+use fanfold::intake::s3_event::{Notice, parse};
+use fanfold::model::format::Layout;
+use fanfold::model::ids::{BatchId, ChunkIndex, MAX_CHUNKS};
+use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
+use fanfold::model::record::Entry;
+use fanfold::model::schema::RecordSchema;
 
 // https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
 const MAX_KEY_BYTES: usize = 1024;

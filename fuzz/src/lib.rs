@@ -1,21 +1,12 @@
 //! What reads bytes that strangers wrote, against anything they may write.
 //!
-//! The two layers without I/O are included as they are, so that fuzzing builds in a minute. A
-//! target is a function over bytes that panics when a promise does not hold; libFuzzer calls it
+//! The engine has neither the AWS SDK nor Lambda among its dependencies, so that fuzzing builds in a
+//! minute. A target is a function over bytes that panics when a promise does not hold; libFuzzer calls it
 //! through `fuzz_targets/`, the replay of the corpus through `tests/corpus.rs`.
 //!
 //! **Memory.** A decoder never holds more than [`decode::most`] says: [`decode::FIXED`] bytes, and
 //! [`decode::PER_BYTE`] times what it has read, at most that many times the largest record; and
 //! while it makes entries, [`decode::PER_ENTRY`] times what they take.
-
-#[path = "../../src/format/mod.rs"]
-pub mod format;
-#[path = "../../src/intake/mod.rs"]
-pub mod intake;
-#[path = "../../src/model/mod.rs"]
-pub mod model;
-#[path = "../../src/render/mod.rs"]
-pub mod render;
 
 pub mod cut;
 pub mod decode;

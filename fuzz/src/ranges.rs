@@ -2,12 +2,12 @@
 
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode, most};
-use crate::format::Decoder;
-use crate::format::scan::Scanner;
 use crate::memory;
-use crate::model::fault::Fault;
-use crate::model::format::{InputFormat, Layout};
-use crate::model::range::{Claim, Range};
+use fanfold::format::Decoder;
+use fanfold::format::scan::Scanner;
+use fanfold::model::fault::Fault;
+use fanfold::model::format::{InputFormat, Layout};
+use fanfold::model::range::{Claim, Range};
 
 /// A file as a scanner saw it.
 #[derive(Debug, PartialEq)]

@@ -5,8 +5,8 @@ use std::collections::HashSet;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
-use crate::model::format::Layout;
-use crate::model::record::MAX_RECORD_BYTES;
+use fanfold::model::format::Layout;
+use fanfold::model::record::MAX_RECORD_BYTES;
 
 /// What a file holds: its records, in order, up to the fault that ends it.
 #[derive(Debug)]

@@ -10,11 +10,11 @@ use serde_json::Value;
 
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode};
-use crate::format::Decoder;
-use crate::model::format::{InputFormat, Layout};
-use crate::model::record::{Entry, Outcome};
 use crate::reference::{self, Reading, Told};
-use crate::render::records::{Kind, OutputEncoder};
+use fanfold::format::Decoder;
+use fanfold::model::format::{InputFormat, Layout};
+use fanfold::model::record::{Entry, Outcome};
+use fanfold::render::records::{Kind, OutputEncoder};
 
 pub use crate::events::{message, record, s3_event};
 pub use crate::ranges::ranges;

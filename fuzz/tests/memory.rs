@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
-use fanfold_fuzz::format::Decoder;
+use fanfold::format::Decoder;
+use fanfold::model::format::InputFormat;
+use fanfold::model::range::Range;
+use fanfold::model::record::MAX_RECORD_BYTES;
 use fanfold_fuzz::decode::{End, decode_pieces, decode_with};
-use fanfold_fuzz::model::format::InputFormat;
-use fanfold_fuzz::model::range::Range;
-use fanfold_fuzz::model::record::MAX_RECORD_BYTES;
 use fanfold_fuzz::ranges::scan;
 use flate2::Compression;
 use flate2::write::GzEncoder;

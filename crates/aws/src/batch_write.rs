@@ -6,7 +6,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::WriteRequest;
 
-use crate::model::error::{Error, Result};
+use crate::error;
+use fanfold::model::error::{Error, Result};
 
 /// Items of one request, which may hold 16 MB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
@@ -34,7 +35,7 @@ pub async fn batch_write(client: &Client, table: &str, mut left: Vec<WriteReques
         let written = match client.batch_write_item().request_items(table, left).send().await {
             Ok(written) => written,
             Err(error) if error.code() == Some("ValidationException") => return Ok(Written::Refused),
-            Err(error) => return Err(crate::sdk::error("write to the table", table, error)),
+            Err(error) => return Err(error::of_call("write to the table", table, error)),
         };
         left = written.unprocessed_items.unwrap_or_default().remove(table).unwrap_or_default();
         if left.is_empty() {

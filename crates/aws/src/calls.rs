@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 
-use crate::model::calls::Requests;
+use fanfold::model::calls::Requests;
 
 tokio::task_local! {
     static COUNT: Arc<Mutex<Requests>>;

@@ -6,14 +6,14 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use std::time::Duration;
 
-use crate::sdk::calls::CountCalls;
-use crate::store::Stores;
-use crate::store::blob::s3::S3Blob;
-use crate::store::channel::sqs::SqsChannel;
-use crate::store::clock::SystemClock;
-use crate::store::items::dynamodb::DynamoItems;
-use crate::store::ledger::dynamodb::DynamoLedger;
-use crate::store::tasks::dynamodb::DynamoTasks;
+use crate::calls::CountCalls;
+use crate::items::DynamoItems;
+use crate::ledger::DynamoLedger;
+use crate::s3::S3Blob;
+use crate::sqs::SqsChannel;
+use crate::tasks::DynamoTasks;
+use fanfold::store::Stores;
+use fanfold::store::clock::SystemClock;
 
 /// Attempts of one call, with growing pauses between them.
 const ATTEMPTS: u32 = 6;

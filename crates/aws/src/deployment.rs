@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::model::error::{Error, Result};
+use fanfold::model::error::{Error, Result};
 
 /// A deployment: Terraform's output of that name.
 #[derive(Debug, Clone, Deserialize)]

@@ -2,12 +2,12 @@
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
-use crate::model::error::{Error, ErrorKind};
+use fanfold::model::error::{Error, ErrorKind};
 
 /// An error of an AWS call: what was attempted, on which resource, and why it failed. The SDK has
 /// retried already what can be retried
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>).
-pub fn error<E, R>(act: &str, place: &str, error: SdkError<E, R>) -> Error
+pub fn of_call<E, R>(act: &str, place: &str, error: SdkError<E, R>) -> Error
 where
     E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,

@@ -8,13 +8,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Number, Value};
 
-use crate::model::error::{Error, Result};
-use crate::model::ids::BatchId;
-use crate::model::item::{Item, ORDER};
-use crate::model::timestamp::Timestamp;
-use crate::sdk;
-use crate::sdk::batch_write::{BATCH_ITEMS, Written, batch_write};
-use crate::store::items::{Items, Rejection, WriteMode};
+use crate::batch_write::{BATCH_ITEMS, Written, batch_write};
+use crate::error;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::BatchId;
+use fanfold::model::item::{Item, ORDER};
+use fanfold::model::timestamp::Timestamp;
+use fanfold::store::items::{Items, Rejection, WriteMode};
 
 /// The items table.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ impl DynamoItems {
                 let reason = error.message().unwrap_or("DynamoDB refuses the item").to_owned();
                 Ok(Some(Rejection { position, reason }))
             }
-            Err(error) => Err(sdk::error("write to the table", &self.table, error)),
+            Err(error) => Err(error::of_call("write to the table", &self.table, error)),
         }
     }
 
@@ -79,7 +79,7 @@ impl DynamoItems {
                     position: first + position,
                     reason: error.message().unwrap_or("DynamoDB refuses the item").to_owned(),
                 }),
-                Err(error) => return Err(sdk::error("write to the table", &self.table, error)),
+                Err(error) => return Err(error::of_call("write to the table", &self.table, error)),
             }
         }
         Ok(rejections)
@@ -124,7 +124,7 @@ impl Items for DynamoItems {
     async fn read(&self, key: &str) -> Result<Option<Item>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(&self.key_field, AttributeValue::S(key.to_owned()));
-        let found = request.send().await.map_err(|e| sdk::error("read from the table", &self.table, e))?;
+        let found = request.send().await.map_err(|e| error::of_call("read from the table", &self.table, e))?;
         found.item.map(|attributes| self.item(key, attributes)).transpose()
     }
 }

@@ -9,9 +9,9 @@ use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
-use crate::model::error::{Error, Result};
-use crate::sdk;
-use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
+use crate::error;
+use fanfold::model::error::{Error, Result};
+use fanfold::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 
 /// A bucket in S3.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl Blob for S3Blob {
         let body = match found {
             Ok(object) => object.body,
             Err(error) if is_missing(error.code()) => return Ok(None),
-            Err(error) => return Err(sdk::error("read", &self.place(key), error)),
+            Err(error) => return Err(error::of_call("read", &self.place(key), error)),
         };
         Ok(Some(self.pieces(key, body)))
     }
@@ -98,7 +98,7 @@ impl Blob for S3Blob {
             Err(error) if error.code() == Some("PreconditionFailed") => {
                 return Err(Error::conflict(format!("{} was overwritten", self.place(key))));
             }
-            Err(error) => return Err(sdk::error("read", &self.place(key), error)),
+            Err(error) => return Err(error::of_call("read", &self.place(key), error)),
         };
         let body = self.pieces(key, object.body);
         match object.content_range.as_deref().and_then(|range| range.rsplit('/').next()?.parse().ok()) {
@@ -113,7 +113,7 @@ impl Blob for S3Blob {
     async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
         let request = self.client.put_object().bucket(&self.bucket).key(key);
         let request = request.content_type(content_type).body(ByteStream::from(body));
-        let put = request.send().await.map_err(|e| sdk::error("write", &self.place(key), e))?;
+        let put = request.send().await.map_err(|e| error::of_call("write", &self.place(key), e))?;
         let version = put.version_id;
         Ok(Written { version })
     }
@@ -126,13 +126,13 @@ impl Blob for S3Blob {
         match request.content_type(content_type).body(ByteStream::from(body)).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("PreconditionFailed") => Ok(false),
-            Err(error) => Err(sdk::error("write", &self.place(key), error)),
+            Err(error) => Err(error::of_call("write", &self.place(key), error)),
         }
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
         let request = self.client.delete_object().bucket(&self.bucket).key(key);
-        request.send().await.map_err(|e| sdk::error("delete", &self.place(key), e))?;
+        request.send().await.map_err(|e| error::of_call("delete", &self.place(key), e))?;
         Ok(())
     }
 
@@ -140,21 +140,21 @@ impl Blob for S3Blob {
         let most = i32::try_from(most).unwrap_or(i32::MAX);
         let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(most);
         let request = request.set_start_after(after.map(str::to_owned));
-        let page = request.send().await.map_err(|e| sdk::error("list", &self.place(prefix), e))?;
+        let page = request.send().await.map_err(|e| error::of_call("list", &self.place(prefix), e))?;
         Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }
 
     async fn begin_upload(&self, key: &str, content_type: &str) -> Result<UploadId> {
         let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key);
         let begun = request.content_type(content_type).send().await;
-        let begun = begun.map_err(|e| sdk::error("begin an upload to", &self.place(key), e))?;
+        let begun = begun.map_err(|e| error::of_call("begin an upload to", &self.place(key), e))?;
         begun.upload_id.map(UploadId).ok_or_else(|| Error::transient("S3 began an upload without an id"))
     }
 
     async fn put_part(&self, key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
         let request = self.client.upload_part().bucket(&self.bucket).key(key);
         let request = request.upload_id(&upload.0).part_number(number).body(ByteStream::from(body));
-        let put = request.send().await.map_err(|e| sdk::error("write a part of", &self.place(key), e))?;
+        let put = request.send().await.map_err(|e| error::of_call("write a part of", &self.place(key), e))?;
         let tag = put.e_tag.ok_or_else(|| Error::transient("S3 took a part without an entity tag"))?;
         Ok(Part { number, tag })
     }
@@ -164,7 +164,7 @@ impl Blob for S3Blob {
         let whole = CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(part).collect()));
         let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key);
         let request = request.upload_id(&upload.0).multipart_upload(whole.build());
-        let done = request.send().await.map_err(|e| sdk::error("complete the upload to", &self.place(key), e))?;
+        let done = request.send().await.map_err(|e| error::of_call("complete the upload to", &self.place(key), e))?;
         let version = done.version_id;
         Ok(Written { version })
     }
@@ -174,7 +174,7 @@ impl Blob for S3Blob {
         match request.upload_id(&upload.0).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
-            Err(error) => Err(sdk::error("give up the upload to", &self.place(key), error)),
+            Err(error) => Err(error::of_call("give up the upload to", &self.place(key), error)),
         }
     }
 }

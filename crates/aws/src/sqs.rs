@@ -5,9 +5,9 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntry};
 
-use crate::model::error::{Error, Result};
-use crate::sdk;
-use crate::store::channel::{Channel, Delivery, Outgoing};
+use crate::error;
+use fanfold::model::error::{Error, Result};
+use fanfold::store::channel::{Channel, Delivery, Outgoing};
 
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 // (a batch may hold 1 MiB since 2025; 256 KiB is what every region and emulator takes).
@@ -42,7 +42,7 @@ impl SqsChannel {
                 .build();
             request = request.entries(entry.map_err(|e| Error::internal("a message lacks a field").because(e))?);
         }
-        let sent = request.send().await.map_err(|e| sdk::error("send to", &self.url, e))?;
+        let sent = request.send().await.map_err(|e| error::of_call("send to", &self.url, e))?;
         let failed = sent.failed.iter();
         Ok(failed.filter_map(|entry| batch.get(entry.id.parse::<usize>().ok()?).cloned()).collect())
     }
@@ -76,7 +76,7 @@ impl Channel for SqsChannel {
             .max_number_of_messages(most.clamp(1, BATCH_MESSAGES) as i32)
             .wait_time_seconds(WAIT_SECONDS)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
-        let received = request.send().await.map_err(|e| sdk::error("receive from", &self.url, e))?;
+        let received = request.send().await.map_err(|e| error::of_call("receive from", &self.url, e))?;
         let delivery = |message: aws_sdk_sqs::types::Message| {
             let count = MessageSystemAttributeName::ApproximateReceiveCount;
             let attempt = message.attributes.as_ref().and_then(|a| a.get(&count)?.parse().ok());
@@ -92,7 +92,7 @@ impl Channel for SqsChannel {
 
     async fn delete(&self, receipt: &str) -> Result<()> {
         let request = self.client.delete_message().queue_url(&self.url).receipt_handle(receipt);
-        request.send().await.map_err(|e| sdk::error("delete from", &self.url, e))?;
+        request.send().await.map_err(|e| error::of_call("delete from", &self.url, e))?;
         Ok(())
     }
 
@@ -102,7 +102,7 @@ impl Channel for SqsChannel {
         let request = self.client.change_message_visibility().queue_url(&self.url);
         let seconds = i32::try_from(delay.as_secs()).unwrap_or(i32::MAX).min(43_200);
         let request = request.receipt_handle(receipt).visibility_timeout(seconds);
-        request.send().await.map_err(|e| sdk::error("release a message of", &self.url, e))?;
+        request.send().await.map_err(|e| error::of_call("release a message of", &self.url, e))?;
         Ok(())
     }
 }

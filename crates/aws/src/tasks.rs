@@ -12,13 +12,13 @@ use aws_sdk_dynamodb::types::{
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
-use crate::model::error::{Error, Result};
-use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::record::{Entry, Outcome, Response};
-use crate::model::timestamp::Timestamp;
-use crate::sdk;
-use crate::sdk::batch_write::{BATCH_ITEMS, batch_write};
-use crate::store::tasks::{Row, Rows, Tasks, Verdict, fitting};
+use crate::batch_write::{BATCH_ITEMS, Written, batch_write};
+use crate::error;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::record::{Entry, Outcome, Response};
+use fanfold::model::timestamp::Timestamp;
+use fanfold::store::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
 /// Rows of one transaction, and their text; a transaction may hold 100 items and 4 MB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
@@ -66,7 +66,7 @@ impl DynamoTasks {
             };
             let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
             else {
-                return Err(sdk::error("write to the table", &self.table, error));
+                return Err(error::of_call("write to the table", &self.table, error));
             };
             if cancelled.cancellation_reasons().iter().any(|r| r.code() == Some("ConditionalCheckFailed")) {
                 return Ok(());
@@ -98,7 +98,7 @@ impl Tasks for DynamoTasks {
                 .key_condition_expression("pk = :pk")
                 .expression_attribute_values(":pk", AttributeValue::S(key(batch, chunk)))
                 .set_exclusive_start_key(next);
-            let page = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+            let page = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
             for item in page.items.unwrap_or_default() {
                 match verdict_of(&item) {
                     Some(verdict) => chunk_rows.verdict = Some(verdict),
@@ -123,7 +123,7 @@ impl Tasks for DynamoTasks {
             return Ok(verdict);
         };
         if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) {
-            return Err(sdk::error("write to the table", &self.table, error));
+            return Err(error::of_call("write to the table", &self.table, error));
         }
         let kept = match error.into_service_error() {
             PutItemError::ConditionalCheckFailedException(refused) => refused.item.as_ref().and_then(verdict_of),
@@ -143,9 +143,8 @@ impl Tasks for DynamoTasks {
             }
             batches.push(batch_write(&self.client, &self.table, requests));
         }
-        let written: Vec<sdk::batch_write::Written> =
-            stream::iter(batches).buffer_unordered(self.width).try_collect().await?;
-        if written.contains(&sdk::batch_write::Written::Refused) {
+        let written: Vec<Written> = stream::iter(batches).buffer_unordered(self.width).try_collect().await?;
+        if written.contains(&Written::Refused) {
             return Err(Error::internal(format!("the table {} refuses an outcome of {batch}", self.table)));
         }
         Ok(())

@@ -5,11 +5,11 @@ use std::io::Read;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::model::error::{Error, Result};
-use crate::model::schema::RecordSchema;
-use crate::pipeline::variant::{Pending, Variant};
-use crate::stage::gather::Results;
-use crate::store::items::WriteMode;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::schema::RecordSchema;
+use fanfold::pipeline::variant::{Pending, Variant};
+use fanfold::stage::gather::Results;
+use fanfold::store::items::WriteMode;
 
 /// A function's configuration.
 #[derive(Debug)]
@@ -245,7 +245,7 @@ mod tests {
         let schema = packed(r#"{"type":"object"}"#);
         let config = read(&[
             ("_HANDLER", "process"),
-            ("VARIANT", crate::pipeline::variant::BUILT_IN[0].name),
+            ("VARIANT", fanfold::pipeline::variant::BUILT_IN[0].name),
             ("LEDGER_TABLE", "ledger"),
             ("INPUT_BUCKET", "input"),
             ("WORK_BUCKET", "work"),

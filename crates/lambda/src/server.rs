@@ -9,16 +9,16 @@ use futures::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
 use tracing::Instrument;
 
-use crate::model::calls::StageCalls;
-use crate::model::error::Error;
-use crate::model::ids::BatchId;
-use crate::model::record::cut;
-use crate::model::timestamp::Timestamp;
-use crate::sdk::calls;
-use crate::stage::{self, Outcome, Stage};
-use crate::store::Clock;
-use crate::store::channel::{Channel, Delivery};
-use crate::store::ledger::{LastFailure, Ledger};
+use fanfold::model::calls::StageCalls;
+use fanfold::model::error::Error;
+use fanfold::model::ids::BatchId;
+use fanfold::model::record::cut;
+use fanfold::model::timestamp::Timestamp;
+use fanfold::stage::{self, Outcome, Stage};
+use fanfold::store::Clock;
+use fanfold::store::channel::{Channel, Delivery};
+use fanfold::store::ledger::{LastFailure, Ledger};
+use fanfold_aws::calls;
 
 /// The pause before a message that failed comes again doubles from here to there.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -193,11 +193,11 @@ fn delivery(message: SqsMessage) -> Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stage::Subject;
-    use crate::store::channel::memory::MemoryChannel;
-    use crate::store::clock::SystemClock;
-    use crate::store::ledger::Part;
-    use crate::store::ledger::memory::MemoryLedger;
+    use fanfold::stage::Subject;
+    use fanfold::store::channel::memory::MemoryChannel;
+    use fanfold::store::clock::SystemClock;
+    use fanfold::store::ledger::Part;
+    use fanfold::store::ledger::memory::MemoryLedger;
 
     /// Does what the message's body says.
     struct Obedient;

@@ -5,15 +5,15 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
 
-use crate::model::calls::StageCalls;
-use crate::model::condition::Condition;
-use crate::model::error::{Error, Result};
-use crate::model::ids::BatchId;
-use crate::model::input::InputRef;
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Tally};
-use crate::model::range::Claim;
-use crate::model::timestamp::Timestamp;
-use crate::store::ledger::{LastFailure, OpenBatch, Part};
+use fanfold::model::calls::StageCalls;
+use fanfold::model::condition::Condition;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::BatchId;
+use fanfold::model::input::InputRef;
+use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Tally};
+use fanfold::model::range::Claim;
+use fanfold::model::timestamp::Timestamp;
+use fanfold::store::ledger::{LastFailure, OpenBatch, Part};
 
 /// How the key of a batch's item begins.
 const BATCH: &str = "BATCH#";

@@ -17,14 +17,14 @@ use self::attributes::{
     Attributes, OPEN, batch_item, batch_key, batch_of, calls_key, calls_of, claims_key, claims_of, failure_key,
     failure_of, leaf_key, leaf_of, open_batch_of,
 };
-use crate::model::calls::{Calls, StageCalls};
-use crate::model::error::{Error, Result};
-use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
-use crate::model::range::Claim;
-use crate::model::timestamp::Timestamp;
-use crate::sdk;
-use crate::store::ledger::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
+use crate::error;
+use fanfold::model::calls::{Calls, StageCalls};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
+use fanfold::model::range::Claim;
+use fanfold::model::timestamp::Timestamp;
+use fanfold::store::ledger::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
 
 /// Items of one read:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
@@ -89,7 +89,7 @@ impl DynamoLedger {
                     };
                     Ok(Updated::Refused(refused.item))
                 }
-                _ => Err(sdk::error("update the table", &self.table, error)),
+                _ => Err(error::of_call("update the table", &self.table, error)),
             },
         }
     }
@@ -104,7 +104,7 @@ impl DynamoLedger {
             }
             let wanted = wanted.build().map_err(|e| Error::internal("a read without keys").because(e))?;
             let request = self.client.batch_get_item().request_items(&self.table, wanted);
-            let mut found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+            let mut found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
             for item in found.responses.as_mut().and_then(|r| r.remove(&self.table)).unwrap_or_default() {
                 if let Some(AttributeValue::S(key)) = item.get("pk") {
                     items.insert(key.clone(), item);
@@ -159,7 +159,7 @@ impl Ledger for DynamoLedger {
         };
         use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
         if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
-            return Err(sdk::error("write to the table", &self.table, error));
+            return Err(error::of_call("write to the table", &self.table, error));
         }
         match error.into_service_error() {
             ConditionalCheckFailedException(refused) => {
@@ -173,7 +173,7 @@ impl Ledger for DynamoLedger {
     async fn read(&self, batch: &BatchId) -> Result<Option<Batch>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key("pk", AttributeValue::S(batch_key(batch)));
-        let found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+        let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
         found.item.map(|item| batch_of(&item)).transpose()
     }
 
@@ -222,7 +222,7 @@ impl Ledger for DynamoLedger {
             .item("pk", AttributeValue::S(claims_key(batch, group)))
             .item("claims", AttributeValue::S(json))
             .item("expiresAt", expiry(now));
-        request.send().await.map_err(|e| sdk::error("write to the table", &self.table, e))?;
+        request.send().await.map_err(|e| error::of_call("write to the table", &self.table, e))?;
         Ok(())
     }
 
@@ -418,7 +418,7 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":open", text(OPEN))
             .limit(OPEN_PAGE)
             .set_exclusive_start_key(after);
-        let page = request.send().await.map_err(|e| sdk::error("read the index of", &self.table, e))?;
+        let page = request.send().await.map_err(|e| error::of_call("read the index of", &self.table, e))?;
         page.items.unwrap_or_default().iter().map(open_batch_of).collect()
     }
 
@@ -433,14 +433,14 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":message", text(&failure.message))
             .expression_attribute_values(":attempt", number(failure.attempt))
             .expression_attribute_values(":x", expiry(now));
-        request.send().await.map_err(|e| sdk::error("update the table", &self.table, e))?;
+        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
         Ok(())
     }
 
     async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key("pk", AttributeValue::S(failure_key(batch, part)));
-        let found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+        let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
         Ok(found.item.as_ref().map(failure_of))
     }
 
@@ -462,7 +462,7 @@ impl Ledger for DynamoLedger {
             .key("pk", AttributeValue::S(calls_key(batch, stage)))
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values));
-        request.send().await.map_err(|e| sdk::error("update the table", &self.table, e))?;
+        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
         Ok(())
     }
 
@@ -471,7 +471,7 @@ impl Ledger for DynamoLedger {
         for stage in STAGES {
             let request = self.client.get_item().table_name(&self.table).consistent_read(true);
             let request = request.key("pk", AttributeValue::S(calls_key(batch, stage)));
-            let found = request.send().await.map_err(|e| sdk::error("read the table", &self.table, e))?;
+            let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
             if let Some(item) = found.item {
                 calls.0.insert(stage.to_owned(), calls_of(&item));
             }

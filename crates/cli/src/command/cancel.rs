@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::model::error::{Error, Result};
-use crate::model::fault::{Fault, FaultCode};
-use crate::model::progress::{BatchState, Stop};
-use crate::runtime::command::{Batch as BatchArgument, Context, ending};
-use crate::store::Clock;
-use crate::store::clock::SystemClock;
-use crate::store::ledger::Ledger;
+use crate::command::{Batch as BatchArgument, Context, ending};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::fault::{Fault, FaultCode};
+use fanfold::model::progress::{BatchState, Stop};
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
+use fanfold::store::ledger::Ledger;
 
 /// End a batch before its end: chunks that wait are skipped, and what was done stays.
 #[derive(Debug, Args)]

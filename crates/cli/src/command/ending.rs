@@ -7,12 +7,12 @@ use futures::TryStreamExt;
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
-use crate::model::error::{Error, Result};
-use crate::model::ids::BatchId;
-use crate::model::summary::Summary;
-use crate::runtime::command::{Context, exit_code, report, watch};
-use crate::store::blob::s3::S3Blob;
-use crate::store::blob::{Blob, read_all};
+use crate::command::{Context, exit_code, report, watch};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::BatchId;
+use fanfold::model::summary::Summary;
+use fanfold::store::blob::{Blob, read_all};
+use fanfold_aws::s3::S3Blob;
 
 /// Waits until a batch is closed, prints its summary, and downloads its outputs if a folder is given.
 ///

@@ -14,13 +14,13 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::model::error::{Error, Result};
-use crate::model::ids::BatchId;
-use crate::model::progress::{self, BatchState};
-use crate::runtime::aws::Clients;
-use crate::runtime::deployment::{Deployment, Resources};
-use crate::store::ledger::Ledger;
-use crate::store::ledger::dynamodb::DynamoLedger;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::BatchId;
+use fanfold::model::progress::{self, BatchState};
+use fanfold::store::ledger::Ledger;
+use fanfold_aws::clients::Clients;
+use fanfold_aws::deployment::{Deployment, Resources};
+use fanfold_aws::ledger::DynamoLedger;
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]

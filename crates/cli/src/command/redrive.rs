@@ -4,13 +4,13 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::model::error::{Error, Result};
-use crate::model::ids::MAX_GENERATION;
-use crate::model::message::{RedriveMessage, to_body};
-use crate::runtime::command::{Batch as BatchArgument, Context, ending};
-use crate::store::channel::sqs::SqsChannel;
-use crate::store::channel::{Channel, Outgoing};
-use crate::store::ledger::Ledger;
+use crate::command::{Batch as BatchArgument, Context, ending};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::MAX_GENERATION;
+use fanfold::model::message::{RedriveMessage, to_body};
+use fanfold::store::channel::{Channel, Outgoing};
+use fanfold::store::ledger::Ledger;
+use fanfold_aws::sqs::SqsChannel;
 
 /// Process again the failed records of a batch that is closed; its outputs are written anew.
 #[derive(Debug, Args)]

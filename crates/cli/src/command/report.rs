@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use crate::model::error::{Error, Result};
-use crate::model::summary::Summary;
-use crate::runtime::deployment::Resources;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::summary::Summary;
+use fanfold_aws::deployment::Resources;
 
 /// How many failures are shown; the summary and the failed file hold more.
 const SHOWN: usize = 5;

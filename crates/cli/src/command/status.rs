@@ -5,8 +5,8 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::json;
 
-use crate::model::error::{Error, Result};
-use crate::runtime::command::{Common, Context, latest, watch};
+use crate::command::{Common, Context, latest, watch};
+use fanfold::model::error::{Error, Result};
 
 /// Show how far a batch is.
 #[derive(Debug, Args)]

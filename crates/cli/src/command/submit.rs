@@ -8,12 +8,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use crate::model::error::{Error, Result};
-use crate::model::format::InputFormat;
-use crate::model::ids::{BatchId, Revision};
-use crate::runtime::command::{Common, Context, ending};
-use crate::store::blob::s3::S3Blob;
-use crate::store::blob::upload::Upload;
+use crate::command::{Common, Context, ending};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::format::InputFormat;
+use fanfold::model::ids::{BatchId, Revision};
+use fanfold::store::blob::upload::Upload;
+use fanfold_aws::s3::S3Blob;
 
 const PIECE: usize = 1024 * 1024;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::model::condition::Condition;
-use crate::model::error::{Error, Result};
-use crate::model::ids::{BatchId, MAX_LEAVES};
-use crate::model::progress::{Batch, Tally};
-use crate::runtime::command::Context;
-use crate::store::ledger::Ledger;
+use crate::command::Context;
+use fanfold::model::condition::Condition;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::{BatchId, MAX_LEAVES};
+use fanfold::model::progress::{Batch, Tally};
+use fanfold::store::ledger::Ledger;
 
 /// The ledger has no events that a client could await: it is asked, at first often, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
