@@ -19,7 +19,7 @@ from toolbox import Failure, cargo_tool, python_with, run
 CHECKOV = "3.3.30"
 CARGO_DENY = "0.20.2"
 
-INFRA = Path(__file__).resolve().parent.parent
+INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if (folder / "infra" / "main.tf").is_file())
 ROOT = INFRA.parent
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from toolbox import Failure, locked, run
 
-INFRA = Path(__file__).resolve().parent.parent
+INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if (folder / "infra" / "main.tf").is_file())
 LOCK_FILE = INFRA / ".terraform.lock.hcl"
 
 # Where providers for all users of a machine are commonly kept, and how far below to look.

@@ -29,7 +29,7 @@ import glibc
 import package
 from toolbox import Failure
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = next(folder for folder in Path(__file__).resolve().parents if (folder / "Makefile").is_file())
 VENV = Path(sys.prefix)
 
 
