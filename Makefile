@@ -69,7 +69,7 @@ endif
 
 # What measurements were made of: the code, not what was measured with it; and the emulator.
 COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src crates tests infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
-TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' infra/local/emulator.py)
+TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' scripts/emulator.py)
 TARGET_localstack = LocalStack $(shell sed -n 's/.*localstack:\([0-9.]*\)$$/\1/p' docker-compose.yml)
 TARGET            = $(if $(ENDPOINT),$(ENDPOINT),$(TARGET_$(ENV)))
 
@@ -78,9 +78,9 @@ empty :=
 space := $(empty) $(empty)
 list   = $(subst $(space),$(comma),$(strip $(1)))
 
-need       := infra/local/need
-emulator    = $(PYTHON) infra/local/emulator.py
-deployment  = $(PYTHON) infra/local/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
+need       := scripts/need
+emulator    = $(PYTHON) scripts/emulator.py
+deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
 export ALARM_EMAIL ARCH CHUNK_SIZE CONFIRM FILE GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN OUTPUT PORT PROTECT_DATA PYTHON
@@ -130,10 +130,10 @@ package: ## zip the functions
 ifeq ($(ENV),local)
 package: build
 	@$(need) python
-	@$(PYTHON) infra/local/package.py --zip $(PACKAGE) --binary $(BIN)/bootstrap
+	@$(PYTHON) scripts/package.py --zip $(PACKAGE) --binary $(BIN)/bootstrap
 else
 	@$(need) cargo python
-	@$(PYTHON) infra/local/package.py --zip $(PACKAGE) --arch $(ARCH) --host '$(HOST)'
+	@$(PYTHON) scripts/package.py --zip $(PACKAGE) --arch $(ARCH) --host '$(HOST)'
 endif
 
 start: ## start the local AWS
@@ -212,11 +212,11 @@ report: ## draw docs/report.svg and .png and write docs/report.md from measureme
 	@$(BIN)/benchmark report
 
 logs: deployed ## what the functions logged in the last MINUTES (60)
-	@"$$($(emulator) python)" infra/local/logs.py $(WORK)/deployment.json --minutes '$(MINUTES)'
+	@"$$($(emulator) python)" scripts/logs.py $(WORK)/deployment.json --minutes '$(MINUTES)'
 
 test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python
-	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' infra/local/test
+	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' scripts/test
 
 fuzz: ## try the decoders on made-up files, for SECONDS (60) each of TARGETS
 	@$(need) cargo
@@ -258,7 +258,7 @@ lint: ## check the format, run clippy
 
 audit: ## check the infrastructure with checkov, and licences and sources of dependencies with cargo-deny
 	@$(need) cargo python
-	@$(PYTHON) infra/local/audit.py infra crates $(if $(filter yes,$(ADVISORIES)),--advisories)
+	@$(PYTHON) scripts/audit.py infra crates $(if $(filter yes,$(ADVISORIES)),--advisories)
 
 clean: $(if $(filter localstack,$(ENV)),stop) ## end the local AWS and remove target/; what is deployed to AWS stays known
 	@for facts in target/*/emulator.json; do \

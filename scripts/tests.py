@@ -168,7 +168,7 @@ class SettingsTest(Scratch):
         listed = " ".join(re.findall(r'"(\w+)"', known))
         self.assertIn(f"default = [{known}]\n", (ROOT / "Cargo.toml").read_text())
         self.assertIn(f"benchmark: VARIANTS := $(or $(VARIANTS),{listed})\n", (ROOT / "Makefile").read_text())
-        tested = (ROOT / "infra/local/test").read_text()
+        tested = (ROOT / "scripts/test").read_text()
         self.assertIn(f"export VARIANTS='{listed}'\n", tested)
         self.assertIn(f"for variant in {listed}; do\n", tested)
 
@@ -353,7 +353,7 @@ class MakefileTest(Scratch):
         for tool in ("bash", "env", "id", "tr", "sed", "cut"):
             tools.joinpath(tool).symlink_to(subprocess.check_output(["which", tool], text=True).strip())
         done = subprocess.run(
-            [ROOT / "infra/local/need", "cargo", "terraform", "python"],
+            [ROOT / "scripts/need", "cargo", "terraform", "python"],
             env={"PATH": str(tools)}, capture_output=True, text=True,
         )
         self.assertEqual(done.returncode, 1)
