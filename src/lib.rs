@@ -15,6 +15,7 @@ pub mod format;
 pub mod intake;
 pub mod model;
 pub mod pipeline;
+pub mod processor;
 pub mod render;
 pub mod stage;
 pub mod store;

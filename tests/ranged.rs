@@ -18,9 +18,10 @@ use fanfold::model::progress::{BatchState, Opening};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::summary::{Summary, Unread};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::pipeline::local::{LocalPipeline, MemoryStores};
-use fanfold::pipeline::variant::{BUILT_IN, Parts, Variant};
-use fanfold::stage::Outcome;
+use fanfold::pipeline::Pipeline;
+use fanfold::pipeline::local::{INPUT, LocalPipeline, MemoryStores};
+use fanfold::pipeline::variant::{BUILT_IN, Variant};
+use fanfold::stage::Disposition;
 use fanfold::stage::gather::Results;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Channel, Outgoing};
@@ -38,21 +39,21 @@ fn pipeline(chunk_size: usize) -> LocalPipeline {
 }
 
 async fn send(pipeline: &LocalPipeline, event: &str) {
-    pipeline.queues[0].send(vec![Outgoing::new(event.to_owned())]).await.unwrap();
+    pipeline.stores.queues[0].send(vec![Outgoing::new(event.to_owned())]).await.unwrap();
 }
 
 async fn scatter(pipeline: &LocalPipeline, event: &str) {
     send(pipeline, event).await;
-    let delivery = pipeline.queues[0].receive(1).await.unwrap().remove(0);
+    let delivery = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
     let outcome = pipeline.handle(0, &delivery).await;
-    assert!(matches!(outcome, Outcome::Done), "{outcome:?}");
-    pipeline.queues[0].delete(&delivery.receipt).await.unwrap();
+    assert!(matches!(outcome, Disposition::Done), "{outcome:?}");
+    pipeline.stores.queues[0].delete(&delivery.receipt).await.unwrap();
 }
 
 async fn process(pipeline: &LocalPipeline, most: usize) {
-    for delivery in pipeline.queues[1].receive(most).await.unwrap() {
-        assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
-        pipeline.queues[1].delete(&delivery.receipt).await.unwrap();
+    for delivery in pipeline.stores.queues[1].receive(most).await.unwrap() {
+        assert!(matches!(pipeline.handle(1, &delivery).await, Disposition::Done));
+        pipeline.stores.queues[1].delete(&delivery.receipt).await.unwrap();
     }
 }
 
@@ -66,7 +67,7 @@ async fn run(pipeline: &LocalPipeline, key: &str, body: impl Into<bytes::Bytes>)
 }
 
 fn output(pipeline: &LocalPipeline, batch: &BatchId, name: &str) -> Option<String> {
-    let bytes = pipeline.output.read(&batch.output_key(name))?;
+    let bytes = pipeline.stores.output.read(&batch.output_key(name))?;
     Some(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -119,7 +120,7 @@ async fn ranges_give_the_same_as_copies_whatever_the_borders() {
                 assert_eq!(output(&ranged, &batch, &name), output(&copied, &batch, &name), "{name} in {chunk_size}");
             }
             let untimed = |pipeline: &LocalPipeline| {
-                let items = pipeline.items.all().into_iter();
+                let items = pipeline.items().all().into_iter();
                 items.map(|(key, item)| (key, item.index, item.fields)).collect::<Vec<_>>()
             };
             assert_eq!(untimed(&ranged), untimed(&copied), "{key} in {chunk_size}");
@@ -132,11 +133,11 @@ async fn nothing_is_copied_and_only_failures_are_kept() {
     let pipeline = pipeline(10);
     let (_, summary) = run(&pipeline, "orders.csv", csv(95)).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (95, 95, 0)));
-    assert_eq!(pipeline.work.keys(), Vec::<String>::new());
+    assert_eq!(pipeline.stores.work.keys(), Vec::<String>::new());
     let (batch, summary) = run(&pipeline, "more.csv", csv(95).replace("i42,42.50", "i42,cheap")).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (95, 94, 1)));
-    assert_eq!(pipeline.work.keys(), [format!("{batch}/done/00000004.jsonl")]);
-    let kept = pipeline.work.read(&pipeline.work.keys()[0]).unwrap();
+    assert_eq!(pipeline.stores.work.keys(), [format!("{batch}/done/00000004.jsonl")]);
+    let kept = pipeline.stores.work.read(&pipeline.stores.work.keys()[0]).unwrap();
     let kept = std::str::from_utf8(&kept).unwrap();
     assert!(kept.starts_with("{\"succeeded\":9}\n") && kept.lines().count() == 2, "{kept}");
     assert_eq!(output(&pipeline, &batch, "results.csv").unwrap().lines().count(), 96);
@@ -147,7 +148,7 @@ async fn workers_read_the_version_that_the_batch_was_made_from() {
     let pipeline = pipeline(5);
     let (batch, event) = pipeline.upload("orders.csv", csv(12));
     scatter(&pipeline, &event).await;
-    pipeline.input.upload("orders.csv", "something else altogether");
+    pipeline.stores.input.upload("orders.csv", "something else altogether");
     assert!(pipeline.run().await.unwrap().is_empty());
     assert_eq!(counts(&pipeline.summary(&batch).unwrap()), (12, 12, 0));
     assert_eq!(output(&pipeline, &batch, "results.csv").unwrap().lines().last(), Some("i11,11.50,true,"));
@@ -160,7 +161,8 @@ fn without_version(event: &str, body: &str) -> (String, BatchId) {
     let object = event["Records"][0]["s3"]["object"].as_object_mut().unwrap();
     object.remove("versionId");
     object.insert("eTag".to_owned(), tag.clone().into());
-    let sequencer = object["sequencer"].as_str().unwrap().to_owned();
+    let sequencer = "0A".to_owned();
+    object.insert("sequencer".to_owned(), sequencer.clone().into());
     let revision = fanfold::model::ids::Revision::Etag { etag: tag, sequencer };
     (event.to_string(), BatchId::of("input", "orders.csv", &revision))
 }
@@ -172,15 +174,15 @@ async fn a_file_that_was_overwritten_and_has_no_versions_fails_its_chunks_clearl
     let (event, batch) = without_version(&event, &csv(12));
     scatter(&pipeline, &event).await;
     process(&pipeline, 1).await;
-    pipeline.input.upload("orders.csv", csv(12).replace("i1", "j1"));
+    pipeline.stores.input.upload("orders.csv", csv(12).replace("i1", "j1"));
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
     let error = summary.error.as_ref().unwrap();
     assert_eq!((summary.state, counts(&summary), summary.chunks.failed), (BatchState::Failed, (5, 5, 0), 2));
     assert!(error.message.contains("12 records and 5 have an outcome: the input was overwritten"), "{error:?}");
     assert_eq!(summary.results, None);
-    assert!(pipeline.items.all().keys().all(|key| key.starts_with('i')));
-    let closed = pipeline.ledger.read(&batch).await.unwrap().unwrap();
+    assert!(pipeline.items().all().keys().all(|key| key.starts_with('i')));
+    let closed = pipeline.stores.ledger.read(&batch).await.unwrap().unwrap();
     assert_eq!(closed.state, BatchState::Failed);
 }
 
@@ -191,24 +193,18 @@ async fn a_file_overwritten_after_its_last_chunk_has_no_results_and_says_so() {
     let (event, batch) = without_version(&event, &csv(7));
     scatter(&pipeline, &event).await;
     process(&pipeline, 10).await;
-    pipeline.input.upload("orders.csv", "gone");
+    pipeline.stores.input.upload("orders.csv", "gone");
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
     assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (7, 7, 0)));
     assert_eq!(summary.error.unwrap().code.name(), "INPUT_CHANGED");
-    assert_eq!(pipeline.items.all().len(), 7);
+    assert_eq!(pipeline.items().all().len(), 7);
 }
 
 /// What the stages of a pipeline share.
 fn batches(pipeline: &LocalPipeline) -> Batches<MemoryStores> {
-    let parts = Parts {
-        input: pipeline.input.clone(),
-        work: pipeline.work.clone(),
-        tasks: None,
-        ledger: pipeline.ledger.clone(),
-        gather: pipeline.queues[2].clone(),
-    };
-    Variant::named("ranged").unwrap().batches(parts).unwrap()
+    let (supply, variant) = (pipeline.stores.clone(), Variant::named("ranged").unwrap());
+    Pipeline { supply, variant, input_bucket: INPUT.to_owned() }.batches().unwrap()
 }
 
 /// The indexes of the records that have an outcome, by their item numbers.
@@ -222,19 +218,19 @@ async fn records_that_no_chunk_covers_have_no_outcome_and_the_summary_says_how_m
     let whole = pipeline(1);
     let (batch, event) = whole.upload("orders.csv", csv(38));
     scatter(&whole, &event).await;
-    let claims = whole.ledger.read_claims(&batch, 0..4).await.unwrap();
-    let opening = whole.ledger.read(&batch).await.unwrap().unwrap().opening;
+    let claims = whole.stores.ledger.read_claims(&batch, 0..4).await.unwrap();
+    let opening = whole.stores.ledger.read(&batch).await.unwrap().unwrap().opening;
     // A scatter that kept two groups of ten, not those before and between them, and died.
     let torn = pipeline(1);
     assert_eq!(torn.upload("orders.csv", csv(38)).0, batch);
-    torn.ledger.open(&opening).await.unwrap();
+    torn.stores.ledger.open(&opening).await.unwrap();
     for group in [1, 3] {
-        torn.ledger.put_claims(&batch, group, &claims[group as usize], opening.started_at).await.unwrap();
+        torn.stores.ledger.put_claims(&batch, group, &claims[group as usize], opening.started_at).await.unwrap();
         for (chunk, claim) in (group * CLAIMS..).zip(&claims[group as usize]) {
             let chunk = ChunkIndex::new(chunk).unwrap();
             let message = ProcessMessage::new(batch.clone(), chunk, 1, Layout::Csv, opening.sequence);
             let message = Outgoing::new(to_body(&message.of_range(claim.range)));
-            torn.queues[1].send(vec![message]).await.unwrap();
+            torn.stores.queues[1].send(vec![message]).await.unwrap();
         }
     }
     let shared = batches(&torn);
@@ -246,7 +242,7 @@ async fn records_that_no_chunk_covers_have_no_outcome_and_the_summary_says_how_m
     assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (18, 18, 0)));
     let expected: Vec<String> = (10..20).chain(30..38).map(|n| format!("i{n}")).collect();
     assert_eq!(told(&torn, &batch), expected);
-    assert_eq!(torn.items.all().len(), 18, "what is told was stored, and nothing else");
+    assert_eq!(torn.items().all().len(), 18, "what is told was stored, and nothing else");
     // "i0,0.50" and its line end ten times, "i20,20.50" with the line end before it ten times, and one at the end.
     assert_eq!(summary.unread, Some(Unread { bytes: 10 * 8 + (10 * 10 + 1) + 1 }));
     assert_eq!(summary.chunks.total - summary.chunks.failed, 18);
@@ -275,7 +271,7 @@ async fn a_gzipped_file_is_copied_as_chunked_does_and_the_summary_says_so() {
     let (_, summary) = run(&pipeline, "orders.csv.gz", gzip.finish().unwrap()).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (12, 12, 0)));
     assert_eq!((summary.variant.as_str(), summary.fallback.as_deref()), ("ranged", Some("chunked")));
-    assert_eq!(pipeline.work.keys().len(), 3, "what was kept of its chunks");
+    assert_eq!(pipeline.stores.work.keys().len(), 3, "what was kept of its chunks");
     let (_, summary) = run(&pipeline, "orders.csv", csv(12)).await;
     assert_eq!((summary.variant.as_str(), summary.fallback), ("ranged", None));
 }
@@ -316,7 +312,7 @@ async fn without_results_a_batch_that_succeeds_is_closed_without_reading_its_inp
         scatter(&pipeline, &event).await;
         process(&pipeline, 10).await;
         // Nobody would notice now.
-        pipeline.input.upload("orders.csv", "gone");
+        pipeline.stores.input.upload("orders.csv", "gone");
         assert!(pipeline.run().await.unwrap().is_empty());
         let summary = pipeline.summary(&batch).unwrap();
         assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (12, 12, 0)));

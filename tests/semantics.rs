@@ -12,7 +12,7 @@ use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::local::LocalPipeline;
 use fanfold::pipeline::variant::{BUILT_IN, Pending, Variant};
-use fanfold::stage::Outcome;
+use fanfold::stage::Disposition;
 use fanfold::store::channel::{Channel, Delivery, Outgoing};
 use fanfold::store::ledger::Ledger;
 use serde_json::{Value, json};
@@ -63,7 +63,7 @@ promises! {
 }
 
 async fn send(pipeline: &LocalPipeline, stage: usize, body: &str) {
-    pipeline.queues[stage].send(vec![Outgoing::new(body.to_owned())]).await.unwrap();
+    pipeline.stores.queues[stage].send(vec![Outgoing::new(body.to_owned())]).await.unwrap();
 }
 
 /// Uploads a file, works until nothing is left, and returns the batch and its summary.
@@ -77,7 +77,7 @@ async fn run(pipeline: &LocalPipeline, key: &str, body: impl Into<bytes::Bytes>)
 }
 
 fn output(pipeline: &LocalPipeline, batch: &BatchId, name: &str) -> Option<String> {
-    let bytes = pipeline.output.read(&batch.output_key(name))?;
+    let bytes = pipeline.stores.output.read(&batch.output_key(name))?;
     Some(String::from_utf8(bytes.to_vec()).unwrap())
 }
 
@@ -95,7 +95,7 @@ async fn every_record_of_a_chunk_becomes_an_item(variant: Variant) {
     let (batch, summary) = run(&pipeline, "orders.csv", csv(1_001)).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (1_001, 1_001, 0)));
     assert_eq!((summary.chunks.total as usize, summary.chunks.failed), (chunks(variant, 1_001, 100), 0));
-    let items = pipeline.items.all();
+    let items = pipeline.items().all();
     assert_eq!(items.len(), 1_001);
     for n in 0..1_001_u64 {
         let item = &items[&format!("i{n}")];
@@ -112,9 +112,9 @@ async fn every_record_of_a_chunk_becomes_an_item(variant: Variant) {
 async fn an_emptied_pipeline_leaves_no_message_and_no_pending_object(variant: Variant) {
     let pipeline = pipeline(variant, 10);
     run(&pipeline, "orders.csv", csv(95)).await;
-    assert!(pipeline.queues.iter().all(|queue| queue.bodies().is_empty()));
-    assert_eq!(pipeline.work.keys().iter().filter(|key| key.contains("/pending/")).count(), 0);
-    let done = pipeline.work.keys().iter().filter(|key| key.contains("/done/")).count();
+    assert!(pipeline.stores.queues.iter().all(|queue| queue.bodies().is_empty()));
+    assert_eq!(pipeline.stores.work.keys().iter().filter(|key| key.contains("/pending/")).count(), 0);
+    let done = pipeline.stores.work.keys().iter().filter(|key| key.contains("/done/")).count();
     assert_eq!(done, if variant.pending == Pending::Bucket { chunks(variant, 95, 10) } else { 0 });
 }
 
@@ -150,7 +150,7 @@ async fn of_two_records_with_one_key_the_last_wins_and_both_succeed(variant: Var
     let pipeline = pipeline(variant, 100);
     let (_, summary) = run(&pipeline, "x.csv", "itemNo,price\na,1\nb,2\na,3\n").await;
     assert_eq!(counts(&summary), (3, 3, 0));
-    let items = pipeline.items.all();
+    let items = pipeline.items().all();
     assert_eq!((items.len(), items["a"].index), (2, 2));
     assert_eq!(items["a"].fields["price"], 3);
 }
@@ -173,7 +173,7 @@ async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place(variant: Va
         let error = summary.error.unwrap();
         assert_eq!((summary.state, error.code.name()), (BatchState::Failed, code));
         assert!(error.message.contains(place), "{code}: {}", error.message);
-        assert!(pipeline.input.read(key).is_some(), "the input stays");
+        assert!(pipeline.stores.input.read(key).is_some(), "the input stays");
     }
 }
 
@@ -184,7 +184,7 @@ async fn a_file_that_breaks_midway_keeps_and_counts_what_came_before(variant: Va
     let (batch, summary) = run(&pipeline, "orders.csv", body).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (10_000, 10_000, 0)));
     assert!(summary.error.unwrap().message.starts_with("line 10002,"));
-    assert_eq!(pipeline.items.all().len(), 10_000);
+    assert_eq!(pipeline.items().all().len(), 10_000);
     assert_eq!(output(&pipeline, &batch, "results.csv").unwrap().lines().count(), 10_001);
 }
 
@@ -204,7 +204,7 @@ async fn a_key_may_hold_anything(variant: Variant) {
         let (batch, summary) = run(&pipeline, key, csv(7)).await;
         assert_eq!((summary.state, summary.input.key.as_str()), (BatchState::Succeeded, key));
         let prefix = format!("{batch}/");
-        for written in pipeline.work.keys().iter().chain(&pipeline.output.keys()) {
+        for written in pipeline.stores.work.keys().iter().chain(&pipeline.stores.output.keys()) {
             assert!(written.starts_with(&prefix) && !written.contains(".."), "{key}: {written}");
         }
     }
@@ -221,10 +221,10 @@ async fn events_that_make_no_batch_are_discarded(variant: Variant) {
     let test = json!({"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "input"}).to_string();
     for body in [test, gone, placeholder, event.replace("ObjectCreated:Put", "ObjectRemoved:Delete")] {
         send(&pipeline, 0, &body).await;
-        let delivery = pipeline.queues[0].receive(1).await.unwrap().remove(0);
-        assert!(matches!(pipeline.handle(0, &delivery).await, Outcome::Discarded(_)), "{body}");
+        let delivery = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
+        assert!(matches!(pipeline.handle(0, &delivery).await, Disposition::Discarded(_)), "{body}");
     }
-    assert_eq!(pipeline.ledger.read(&batch).await.unwrap(), None);
+    assert_eq!(pipeline.stores.ledger.read(&batch).await.unwrap(), None);
 }
 
 async fn a_repeated_event_makes_one_batch_and_a_new_upload_another(variant: Variant) {
@@ -234,10 +234,10 @@ async fn a_repeated_event_makes_one_batch_and_a_new_upload_another(variant: Vari
         send(&pipeline, 0, &event).await;
     }
     assert!(pipeline.run().await.unwrap().is_empty());
-    let first = pipeline.output.read(&batch.output_key("summary.json"));
+    let first = pipeline.stores.output.read(&batch.output_key("summary.json"));
     send(&pipeline, 0, &event).await;
     assert!(pipeline.run().await.unwrap().is_empty());
-    assert_eq!(pipeline.output.read(&batch.output_key("summary.json")), first, "a closed batch stays as it is");
+    assert_eq!(pipeline.stores.output.read(&batch.output_key("summary.json")), first, "a closed batch stays as it is");
     let (second, summary) = run(&pipeline, "orders.csv", csv(12)).await;
     assert_ne!(second, batch);
     assert_eq!(summary.state, BatchState::Succeeded);
@@ -247,9 +247,9 @@ async fn a_repeated_message_changes_nothing(variant: Variant) {
     let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("orders.csv", csv(12));
     send(&pipeline, 0, &event).await;
-    let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
-    assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));
-    let checks = pipeline.queues[1].bodies();
+    let scatter = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(0, &scatter).await, Disposition::Done));
+    let checks = pipeline.stores.queues[1].bodies();
     assert_eq!(checks.len(), chunks(variant, 12, 5));
     for _ in 0..3 {
         for body in &checks {
@@ -259,7 +259,7 @@ async fn a_repeated_message_changes_nothing(variant: Variant) {
     }
     let summary = pipeline.summary(&batch).unwrap();
     assert_eq!(counts(&summary), (12, 12, 0));
-    let closed = pipeline.ledger.read(&batch).await.unwrap().unwrap();
+    let closed = pipeline.stores.ledger.read(&batch).await.unwrap().unwrap();
     assert_eq!((closed.state, closed.gather_attempts), (BatchState::Succeeded, 1));
 }
 
@@ -275,7 +275,7 @@ async fn a_message_that_can_not_be_parsed_is_rejected_alone(variant: Variant) {
     let left = pipeline.run().await.unwrap();
     assert_eq!(left.len(), 9);
     for (delivery, outcome) in left {
-        let Outcome::Rejected(error) = outcome else { panic!("{}: {outcome:?}", delivery.body) };
+        let Disposition::Rejected(error) = outcome else { panic!("{}: {outcome:?}", delivery.body) };
         assert_eq!(error.kind, ErrorKind::Malformed);
     }
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
@@ -307,18 +307,18 @@ async fn a_crash_after_the_mark_is_made_good_by_the_redelivery(variant: Variant)
     let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("orders.csv", csv(1));
     send(&pipeline, 0, &event).await;
-    let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
-    assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));
-    let check = pipeline.queues[1].receive(1).await.unwrap().remove(0);
-    assert!(matches!(pipeline.handle(1, &check).await, Outcome::Done));
+    let scatter = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(0, &scatter).await, Disposition::Done));
+    let check = pipeline.stores.queues[1].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(1, &check).await, Disposition::Done));
     // The worker died before its completion message left it: the message never was.
-    let lost = pipeline.queues[2].receive(1).await.unwrap().remove(0);
-    pipeline.queues[2].delete(&lost.receipt).await.unwrap();
+    let lost = pipeline.stores.queues[2].receive(1).await.unwrap().remove(0);
+    pipeline.stores.queues[2].delete(&lost.receipt).await.unwrap();
     assert!(pipeline.summary(&batch).is_none());
     let again = pipeline.handle(1, &check).await;
-    assert!(matches!(again, Outcome::Done), "{again:?}");
+    assert!(matches!(again, Disposition::Done), "{again:?}");
     let gather = Delivery { id: "g".into(), receipt: "r".into(), body: lost.body, attempt: 1 };
-    assert!(matches!(pipeline.handle(2, &gather).await, Outcome::Done));
+    assert!(matches!(pipeline.handle(2, &gather).await, Disposition::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }
 
@@ -328,24 +328,24 @@ async fn a_gather_that_failed_goes_on_when_its_message_comes_again(variant: Vari
     send(&pipeline, 0, &event).await;
     for stage in [0, 1] {
         for _ in 0..10 {
-            for delivery in pipeline.queues[stage].receive(10).await.unwrap() {
-                assert!(matches!(pipeline.handle(stage, &delivery).await, Outcome::Done));
+            for delivery in pipeline.stores.queues[stage].receive(10).await.unwrap() {
+                assert!(matches!(pipeline.handle(stage, &delivery).await, Disposition::Done));
             }
         }
     }
-    let first = pipeline.queues[2].receive(1).await.unwrap().remove(0);
+    let first = pipeline.stores.queues[2].receive(1).await.unwrap().remove(0);
     let now = fanfold::model::timestamp::Timestamp(4_000_000_000_000);
     // It took the batch for a long time, and died.
     let lease = now.plus_seconds(3600);
-    pipeline.ledger.take(&batch, &first.receipt, now, lease).await.unwrap();
+    pipeline.stores.ledger.take(&batch, &first.receipt, now, lease).await.unwrap();
     let again = Delivery { attempt: 2, receipt: "another arrival".into(), ..first.clone() };
     match pipeline.handle(2, &again).await {
-        Outcome::Later(at, _) => assert!(at > lease, "the message comes again when the lease is over"),
+        Disposition::Later(at, _) => assert!(at > lease, "the message comes again when the lease is over"),
         other => panic!("the lease holds for every other arrival: {other:?}"),
     }
     // One that could say so before it failed lets go.
-    pipeline.ledger.let_go(&batch, &first.receipt, Timestamp(1)).await.unwrap();
-    assert!(matches!(pipeline.handle(2, &again).await, Outcome::Done));
+    pipeline.stores.ledger.let_go(&batch, &first.receipt, Timestamp(1)).await.unwrap();
+    assert!(matches!(pipeline.handle(2, &again).await, Disposition::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }
 
@@ -357,21 +357,21 @@ async fn a_chunk_that_is_put_back_when_it_is_done_holds_nothing_up(variant: Vari
     let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("orders.csv", csv(7));
     send(&pipeline, 0, &event).await;
-    let scatter = pipeline.queues[0].receive(1).await.unwrap().remove(0);
-    assert!(matches!(pipeline.handle(0, &scatter).await, Outcome::Done));
-    let pending = pipeline.work.keys().into_iter().find(|key| key.contains("/pending/")).unwrap();
-    let records = pipeline.work.read(&pending).unwrap();
+    let scatter = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(0, &scatter).await, Disposition::Done));
+    let pending = pipeline.stores.work.keys().into_iter().find(|key| key.contains("/pending/")).unwrap();
+    let records = pipeline.stores.work.read(&pending).unwrap();
     for _ in 0..chunks(variant, 7, 5) {
-        for delivery in pipeline.queues[1].receive(10).await.unwrap() {
-            assert!(matches!(pipeline.handle(1, &delivery).await, Outcome::Done));
+        for delivery in pipeline.stores.queues[1].receive(10).await.unwrap() {
+            assert!(matches!(pipeline.handle(1, &delivery).await, Disposition::Done));
         }
     }
-    pipeline.work.upload(&pending, records);
-    let gather = pipeline.queues[2].receive(1).await.unwrap().remove(0);
-    assert!(matches!(pipeline.handle(2, &gather).await, Outcome::Done));
+    pipeline.stores.work.upload(&pending, records);
+    let gather = pipeline.stores.queues[2].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(2, &gather).await, Disposition::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
     // Where the end is noticed by a listing it had to go; else whoever repeats the chunk deletes it.
-    let left = pipeline.work.read(&pending).is_some();
+    let left = pipeline.stores.work.read(&pending).is_some();
     assert_eq!(left, variant.condition == Condition::Tree, "{}", variant.name);
 }
 

@@ -11,7 +11,7 @@ use fanfold::model::progress::{BatchState, Opening, Sealing, Seen, Tally};
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::local::MemoryStores;
-use fanfold::stage::sweep::Sweep;
+use fanfold::stage::sweep::{Patience, Sweep};
 use fanfold::store::Clock;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::Channel;
@@ -61,8 +61,7 @@ impl Fixture {
             process: process.clone(),
             output: output.clone(),
             clock: SystemClock,
-            stall_after: HOUR / 4,
-            give_up_after: 24 * HOUR,
+            patience: Patience { stall_after: HOUR / 4, give_up_after: 24 * HOUR },
             width: 1,
         };
         Self { ledger, gather, process, work, output, sweep, batch }
@@ -81,7 +80,7 @@ impl Fixture {
     async fn mark(&self, chunk: u32) {
         let tally = Tally { succeeded: 1, ..Tally::default() };
         let chunk = ChunkIndex::new(chunk).unwrap();
-        self.ledger.mark_leaf(&self.batch, chunk, tally, Timestamp(0)).await.unwrap();
+        self.ledger.mark_leaf(&self.batch, chunk, tally.into(), Timestamp(0)).await.unwrap();
     }
 }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use crate::batch::ranges::Ranges;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::Tally;
+use crate::model::progress::{Mark, Tally};
 use crate::model::record::{Entry, Outcome, Response, cut};
 use crate::model::timestamp::Timestamp;
 use crate::store::Stores;
@@ -45,7 +45,7 @@ pub enum Chunks<S: Stores> {
 /// What was decided about a chunk.
 #[derive(Debug, Clone, Default)]
 pub struct Kept {
-    /// The outcomes of its records; only of those that failed, if the others are counted.
+    /// The outcomes of its records; only of those that failed or have a result, if the others are counted.
     pub outcomes: Vec<Outcome>,
     /// Whether it was buried.
     pub buried: bool,
@@ -59,10 +59,10 @@ impl Kept {
         Self { outcomes, buried: false, succeeded: None }
     }
 
-    /// The same by exception: only what failed is named.
+    /// The same by exception: only what failed is named, and what has a result.
     pub fn excepted(mut outcomes: Vec<Outcome>) -> Self {
         let all = outcomes.len();
-        outcomes.retain(|outcome| !outcome.response.success);
+        outcomes.retain(|outcome| !outcome.response.success || outcome.result.is_some());
         Self { succeeded: Some((all - outcomes.len()) as u64), outcomes, buried: false }
     }
 
@@ -85,6 +85,13 @@ impl Kept {
             failed,
             failed_chunks: u64::from(self.buried),
         }
+    }
+
+    /// What is noted of the chunk when it is done.
+    pub fn mark(&self) -> Mark {
+        let tally = self.tally();
+        let results = self.outcomes.iter().any(|outcome| outcome.result.is_some());
+        Mark { tally, excepted: results || !tally.is_clean() }
     }
 
     /// Whether the chunk was ended without its records: they have no outcomes.
@@ -142,7 +149,7 @@ impl<S: Stores> Chunks<S> {
         }
     }
 
-    /// Decides the outcomes of a chunk, unless that was done, and says what is counted of them.
+    /// Decides the outcomes of a chunk, unless that was done, and says what is to be noted of them.
     /// `reason` is why, if the chunk is buried.
     ///
     /// # Errors
@@ -154,7 +161,7 @@ impl<S: Stores> Chunks<S> {
         decision: Kept,
         reason: &str,
         now: Timestamp,
-    ) -> Result<Tally> {
+    ) -> Result<Mark> {
         let kept = match self {
             // The mark decides then: only of a chunk that is marked with failures are outcomes read.
             Self::Bucket { .. } if decision.is_counted() => false,
@@ -166,7 +173,7 @@ impl<S: Stores> Chunks<S> {
                 };
                 lines.extend(lines_of(&decision.outcomes)?);
                 if work.put_new(&batch.done_key(chunk), JSON_LINES, lines.into()).await? {
-                    return Ok(decision.tally());
+                    return Ok(decision.mark());
                 }
                 true
             }
@@ -181,10 +188,10 @@ impl<S: Stores> Chunks<S> {
             }
         };
         if !kept {
-            return Ok(decision.tally());
+            return Ok(decision.mark());
         }
         let kept = self.outcomes(batch, chunk).await?;
-        kept.map(|kept| kept.tally()).ok_or_else(|| missing(batch, chunk))
+        kept.map(|kept| kept.mark()).ok_or_else(|| missing(batch, chunk))
     }
 
     /// What was decided about a chunk, if anything was.
@@ -330,14 +337,15 @@ fn parse_kept(lines: &[u8]) -> Result<Kept> {
 
 fn answered(row: Row) -> Option<Outcome> {
     let (index, request) = (row.entry.index, row.entry.record);
-    row.response.map(|response: Response| Outcome { index, request, response })
+    let result = row.result;
+    row.response.map(|response: Response| Outcome { index, request, response, result })
 }
 
 /// A row as it was put.
 fn unanswered(row: Row) -> Entry {
     let (index, request) = (row.entry.index, row.entry.record);
     match row.response {
-        Some(response) => Outcome { index, request, response }.into_entry(),
+        Some(response) => Outcome { index, request, response, result: None }.into_entry(),
         None => Entry { index, record: request, fault: row.entry.fault },
     }
 }

@@ -14,7 +14,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{GatherMessage, ProcessMessage, to_body};
-use crate::model::progress::{Batch, Leaf, Sealing, Stop, Tally};
+use crate::model::progress::{Batch, Leaf, Mark, Sealing, Stop};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
 use crate::model::timestamp::Timestamp;
@@ -218,11 +218,11 @@ impl<S: Stores> Batches<S> {
         &self,
         batch: &BatchId,
         chunk: ChunkIndex,
-        tally: Tally,
+        mark: Mark,
         copied: bool,
         now: Timestamp,
     ) -> Result<Progress> {
-        let progress = self.note(batch, chunk, tally, now).await?;
+        let progress = self.note(batch, chunk, mark, now).await?;
         if copied {
             self.chunks.discard(batch, chunk).await?;
         }
@@ -233,9 +233,9 @@ impl<S: Stores> Batches<S> {
     }
 
     /// Marks a chunk in the tree, if there is one.
-    async fn note(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Progress> {
+    async fn note(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Progress> {
         match self.condition {
-            Condition::Tree => tree::mark(&self.ledger, batch, chunk, tally, now).await,
+            Condition::Tree => tree::mark(&self.ledger, batch, chunk, mark, now).await,
             Condition::Listing => Ok(Progress::Open),
         }
     }
@@ -265,9 +265,9 @@ impl<S: Stores> Batches<S> {
             }
             Err(error) => return Err(error),
         };
-        let tally = self.chunks.decide(id, chunk, Kept::buried(entries, reason), reason, now).await?;
+        let mark = self.chunks.decide(id, chunk, Kept::buried(entries, reason), reason, now).await?;
         tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
-        self.finish(id, chunk, tally, claim.is_none(), now).await
+        self.finish(id, chunk, mark, claim.is_none(), now).await
     }
 
     /// Seals a batch after its last message was sent.

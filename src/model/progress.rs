@@ -24,6 +24,21 @@ pub struct Tally {
     pub failed_chunks: u64,
 }
 
+/// What is noted of a chunk that is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// What is counted of it.
+    pub tally: Tally,
+    /// Whether an outcome of it is kept that its count alone does not tell.
+    pub excepted: bool,
+}
+
+impl From<Tally> for Mark {
+    fn from(tally: Tally) -> Self {
+        Self { tally, excepted: !tally.is_clean() }
+    }
+}
+
 impl Tally {
     /// Whether nothing failed.
     pub fn is_clean(&self) -> bool {

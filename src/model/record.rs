@@ -61,14 +61,17 @@ pub struct Outcome {
     pub index: u64,
     /// The record, as [`Entry::record`].
     pub request: Box<RawValue>,
-    /// Whether it was stored, and if not, why.
+    /// Whether it succeeded, and if not, why.
     pub response: Response,
+    /// What the processor had to say of a success.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<Box<RawValue>>,
 }
 
-/// Whether a record was stored.
+/// Whether a record succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
-    /// Whether the record became an item.
+    /// Whether it did; with the processor of items, whether it became one.
     pub success: bool,
     /// Why not; empty for a success.
     pub message: String,
@@ -87,13 +90,14 @@ pub fn cut(mut message: String) -> String {
 }
 
 impl Outcome {
-    /// The outcome of an entry; `failure` says why it was not stored.
+    /// The outcome of an entry; `failure` says why it did not succeed.
     pub fn of(entry: Entry, failure: Option<String>) -> Self {
         let failure = failure.map(cut);
         Self {
             index: entry.index,
             request: entry.record,
             response: Response { success: failure.is_none(), message: failure.unwrap_or_default() },
+            result: None,
         }
     }
 }

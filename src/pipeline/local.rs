@@ -1,17 +1,26 @@
-//! A whole pipeline in one process, on stores in memory: for tests, and to try fanfold as a library.
+//! A whole pipeline in one process, on stores in memory: to use fanfold as a library, and for tests.
 
-use crate::model::error::Result;
+use bytes::Bytes;
+
+use crate::intake::s3_event::event_of;
+use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, Revision};
+use crate::model::input::InputRef;
 use crate::model::schema::RecordSchema;
 use crate::model::summary::Summary;
-use crate::pipeline::variant::{Parts, Variant};
+use crate::pipeline::variant::Variant;
+use crate::pipeline::{Bucket, Pipeline, Queue, Supply};
+use crate::processor::Processor;
+use crate::processor::items::WriteItems;
+use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
-use crate::stage::{Outcome, Stage};
+use crate::stage::sweep::{Patience, Sweep};
+use crate::stage::{Disposition, Stage, deliver, sort};
 use crate::store::blob::memory::MemoryBlob;
 use crate::store::channel::memory::MemoryChannel;
-use crate::store::channel::{Channel, Delivery};
+use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::clock::SystemClock;
 use crate::store::items::memory::MemoryItems;
 use crate::store::ledger::memory::MemoryLedger;
@@ -21,85 +30,118 @@ use crate::store::{Clock, Stores};
 /// The bucket that uploads go to.
 pub const INPUT: &str = "input";
 const LEASE_SECONDS: i64 = 60;
+/// How often a message is tried before it is buried.
+const ATTEMPTS: u32 = 5;
+/// How often a batch that lacks something is mended before it counts as stuck.
+const SWEEPS: usize = 20;
+/// A batch stands still as soon as no message is left, and is never given up.
+const PATIENCE: Patience = Patience { stall_after: 0, give_up_after: i64::MAX / 2000 };
 
-/// The stores in memory.
+/// The types of stores in memory.
 pub struct MemoryStores;
 
 impl Stores for MemoryStores {
     type Blob = MemoryBlob;
     type Channel = MemoryChannel;
-    type Items = MemoryItems;
     type Tasks = MemoryTasks;
     type Ledger = MemoryLedger;
     type Clock = SystemClock;
 }
 
-/// A pipeline in memory.
-pub struct LocalPipeline {
+/// Stores in memory; clones share what they hold.
+#[derive(Debug, Clone, Default)]
+pub struct Memory {
     /// The bucket of uploads.
     pub input: MemoryBlob,
     /// The bucket of pending chunks and their results.
     pub work: MemoryBlob,
     /// The bucket of outputs.
     pub output: MemoryBlob,
-    /// The items table.
-    pub items: MemoryItems,
+    /// The tasks table.
+    pub tasks: MemoryTasks,
     /// The ledger.
     pub ledger: MemoryLedger,
-    /// The queues of the three stages.
-    pub queues: [MemoryChannel; 3],
+    /// The queues of scatter, process and gather, and of what is parked.
+    pub queues: [MemoryChannel; 4],
+}
+
+impl Supply for Memory {
+    type Stores = MemoryStores;
+
+    fn bucket(&self, bucket: Bucket) -> Result<MemoryBlob> {
+        Ok(match bucket {
+            Bucket::Input => self.input.clone(),
+            Bucket::Work => self.work.clone(),
+            Bucket::Output => self.output.clone(),
+        })
+    }
+
+    fn queue(&self, queue: Queue) -> Result<MemoryChannel> {
+        Ok(self.queues[queue as usize].clone())
+    }
+
+    fn tasks(&self) -> Result<MemoryTasks> {
+        Ok(self.tasks.clone())
+    }
+
+    fn ledger(&self) -> MemoryLedger {
+        self.ledger.clone()
+    }
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+}
+
+/// A pipeline in memory, with the processor of its records.
+pub struct LocalPipeline<P = WriteItems<MemoryItems>> {
+    /// Its stores.
+    pub stores: Memory,
     scatter: Scatter<MemoryStores>,
-    process: Process<MemoryStores>,
+    process: Process<MemoryStores, P>,
     gather: Gather<MemoryStores>,
+    bury: Bury<MemoryStores>,
+    sweep: Sweep<MemoryStores>,
 }
 
 impl LocalPipeline {
-    /// A pipeline of a variant for records of a schema.
+    /// A pipeline of a variant that makes items of records of a schema.
     ///
     /// # Errors
     /// `Config` for an unknown variant or a bad schema.
     pub fn new(variant: &str, schema: &str, key_field: &str, chunk_size: usize) -> Result<Self> {
-        let variant = Variant::named(variant)?;
-        let [input, work, output] = [(); 3].map(|()| MemoryBlob::new());
-        let queues = [(); 3].map(|()| MemoryChannel::new());
-        let (items, tasks, ledger) = (MemoryItems::new(), MemoryTasks::new(), MemoryLedger::new());
-        let batches = || {
-            let (input, work, tasks) = (input.clone(), work.clone(), Some(tasks.clone()));
-            variant.batches(Parts { input, work, tasks, ledger: ledger.clone(), gather: queues[2].clone() })
-        };
+        let processor = WriteItems::new(MemoryItems::new());
+        Self::with_processor(Variant::named(variant)?, schema, key_field, chunk_size, processor)
+    }
+
+    /// The items table.
+    pub fn items(&self) -> &MemoryItems {
+        &self.process.processor.items
+    }
+}
+
+impl<P: Processor> LocalPipeline<P> {
+    /// A pipeline of a variant that gives the records of a JSON Schema to a processor, at most
+    /// `chunk_size` at a time.
+    ///
+    /// # Errors
+    /// `Config` for a bad schema.
+    pub fn with_processor(
+        variant: Variant,
+        schema: &str,
+        key_field: &str,
+        chunk_size: usize,
+        processor: P,
+    ) -> Result<Self> {
+        let stores = Memory::default();
+        let pipeline = Pipeline { supply: stores.clone(), variant, input_bucket: INPUT.to_owned() };
         Ok(Self {
-            scatter: Scatter {
-                input: input.clone(),
-                input_bucket: INPUT.to_owned(),
-                process: queues[1].clone(),
-                batches: batches()?,
-                clock: SystemClock,
-                variant: variant.name.to_owned(),
-                key_field: key_field.to_owned(),
-                chunk_size: variant.chunk_size(chunk_size),
-                width: variant.width,
-                ranged: variant.ranged(),
-            },
-            process: Process {
-                batches: batches()?,
-                items: items.clone(),
-                clock: SystemClock,
-                schema: RecordSchema::parse(schema, key_field)?,
-                width: variant.width,
-            },
-            gather: Gather {
-                batches: batches()?,
-                output: output.clone(),
-                clock: SystemClock,
-                width: variant.width,
-                results: Results::All,
-            },
-            input,
-            work,
-            output,
-            items,
-            ledger,
-            queues,
+            stores,
+            scatter: pipeline.scatter(key_field, chunk_size)?,
+            process: pipeline.process(RecordSchema::parse(schema, key_field)?, processor)?,
+            gather: pipeline.gather(Results::All)?,
+            bury: pipeline.bury()?,
+            sweep: pipeline.sweep(PATIENCE)?,
         })
     }
 
@@ -109,29 +151,97 @@ impl LocalPipeline {
     }
 
     /// Uploads a file and returns the batch that it will be, and the event that S3 would send.
-    pub fn upload(&self, key: &str, body: impl Into<bytes::Bytes>) -> (BatchId, String) {
+    pub fn upload(&self, key: &str, body: impl Into<Bytes>) -> (BatchId, String) {
         let body = body.into();
-        let size = body.len();
-        let version = self.input.upload(key, body);
-        let event = serde_json::json!({"Records": [{
-            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "us-east-1",
-            "eventTime": "2026-01-02T03:04:05.678Z", "eventName": "ObjectCreated:Put",
-            "userIdentity": {"principalId": "A"}, "requestParameters": {"sourceIPAddress": "127.0.0.1"},
-            "responseElements": {},
-            "s3": {"s3SchemaVersion": "1.0", "configurationId": "c",
-                "bucket": {"name": INPUT, "ownerIdentity": {"principalId": "A"}, "arn": "arn:aws:s3:::input"},
-                "object": {"key": form_encoded(key), "size": size, "versionId": version, "sequencer": "0A"}}
-        }]});
-        (BatchId::of(INPUT, key, &Revision::Version(version)), event.to_string())
+        let bytes = body.len() as u64;
+        let version = self.stores.input.upload(key, body);
+        let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
+        let (bucket, key, version_id) = (INPUT.to_owned(), key.to_owned(), Some(version));
+        let input = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None };
+        (batch, event_of(&input).unwrap_or_default())
+    }
+
+    /// Makes a batch of a file and works until it is closed. The name of the file tells its format.
+    ///
+    /// # Errors
+    /// `Internal` if the batch does not end, with what was said last.
+    pub async fn run_file(&self, name: &str, body: impl Into<Bytes>) -> Result<Summary> {
+        let (batch, event) = self.upload(name, body);
+        self.stores.queues[0].send(vec![Outgoing::new(event)]).await?;
+        let mut said = None;
+        for _ in 0..SWEEPS {
+            while let Some(error) = self.turn().await? {
+                said = error.or(said);
+            }
+            if let Some(summary) = self.summary(&batch) {
+                return Ok(summary);
+            }
+            self.sweep.run(self.deadline()).await?;
+        }
+        let said = said.map_or_else(String::new, |error| format!("; the last error: {error}"));
+        Err(Error::internal(format!("batch {batch} does not end{said}")))
+    }
+
+    /// Gives the messages that wait to their stages. `None` if there was none, and what was said last of
+    /// one that has to come again.
+    async fn turn(&self) -> Result<Option<Option<Error>>> {
+        let (mut worked, mut said) = (false, None);
+        for queue in [Queue::Scatter, Queue::Process, Queue::Gather] {
+            let deliveries = self.stores.queues[queue as usize].receive(10).await?;
+            worked |= !deliveries.is_empty();
+            let dispositions = match queue {
+                Queue::Scatter => self.invoke(&self.scatter, &deliveries).await,
+                Queue::Process => self.invoke(&self.process, &deliveries).await,
+                _ => self.invoke(&self.gather, &deliveries).await,
+            };
+            for (delivery, disposition) in dispositions {
+                said = self.conclude(queue, delivery, disposition).await?.or(said);
+            }
+        }
+        Ok(worked.then_some(said))
+    }
+
+    /// One invocation of a stage, as a server of functions makes it.
+    async fn invoke<'a, S: Stage>(&self, stage: &S, deliveries: &'a [Delivery]) -> Vec<(&'a Delivery, Disposition)> {
+        let sorted = sort(stage, deliveries);
+        let mut ended: Vec<_> =
+            sorted.unreadable.into_iter().map(|(delivery, error)| (delivery, Disposition::Rejected(error))).collect();
+        for pack in sorted.packs {
+            let dispositions = stage.handle_pack(&pack, self.deadline()).await;
+            ended.extend(pack.iter().map(|received| received.delivery).zip(dispositions));
+        }
+        ended
+    }
+
+    /// Lets a message come again, or buries it if that came to nothing often enough.
+    async fn conclude(&self, queue: Queue, delivery: &Delivery, disposition: Disposition) -> Result<Option<Error>> {
+        let channel = &self.stores.queues[queue as usize];
+        let error = match disposition {
+            Disposition::Done | Disposition::Discarded(_) => None,
+            Disposition::Rejected(error) | Disposition::Retry(error) | Disposition::Later(_, error) => Some(error),
+        };
+        let malformed = matches!(error, Some(Error { kind: crate::model::error::ErrorKind::Malformed, .. }));
+        if error.is_some() && delivery.attempt < ATTEMPTS && !malformed {
+            channel.release(&delivery.receipt, std::time::Duration::ZERO).await?;
+            return Ok(error);
+        }
+        if error.is_some() {
+            deliver(&self.bury, delivery, self.deadline()).await;
+        }
+        channel.delete(&delivery.receipt).await?;
+        Ok(error)
+    }
+
+    fn deadline(&self) -> crate::model::timestamp::Timestamp {
+        SystemClock.now().plus_seconds(LEASE_SECONDS)
     }
 
     /// Gives a message to a stage (0 scatter, 1 process, 2 gather).
-    pub async fn handle(&self, stage: usize, delivery: &Delivery) -> Outcome {
-        let deadline = SystemClock.now().plus_seconds(LEASE_SECONDS);
+    pub async fn handle(&self, stage: usize, delivery: &Delivery) -> Disposition {
         match stage {
-            0 => self.scatter.handle(delivery, deadline).await,
-            1 => self.process.handle(delivery, deadline).await,
-            _ => self.gather.handle(delivery, deadline).await,
+            0 => deliver(&self.scatter, delivery, self.deadline()).await,
+            1 => deliver(&self.process, delivery, self.deadline()).await,
+            _ => deliver(&self.gather, delivery, self.deadline()).await,
         }
     }
 
@@ -139,9 +249,9 @@ impl LocalPipeline {
     ///
     /// # Errors
     /// Those of the queues.
-    pub async fn run(&self) -> Result<Vec<(Delivery, Outcome)>> {
+    pub async fn run(&self) -> Result<Vec<(Delivery, Disposition)>> {
         let mut left = Vec::new();
-        for (stage, queue) in self.queues.iter().enumerate() {
+        for (stage, queue) in self.stores.queues.iter().take(3).enumerate() {
             loop {
                 let deliveries = queue.receive(10).await?;
                 if deliveries.is_empty() {
@@ -149,8 +259,8 @@ impl LocalPipeline {
                 }
                 for delivery in deliveries {
                     match self.handle(stage, &delivery).await {
-                        Outcome::Done | Outcome::Discarded(_) => {}
-                        outcome => left.push((delivery.clone(), outcome)),
+                        Disposition::Done | Disposition::Discarded(_) => {}
+                        disposition => left.push((delivery.clone(), disposition)),
                     }
                     queue.delete(&delivery.receipt).await?;
                 }
@@ -161,13 +271,7 @@ impl LocalPipeline {
 
     /// The summary of a batch, once written.
     pub fn summary(&self, batch: &BatchId) -> Option<Summary> {
-        let text = self.output.read(&batch.output_key("summary.json"))?;
+        let text = self.stores.output.read(&batch.output_key("summary.json"))?;
         serde_json::from_slice(&text).ok()
     }
-}
-
-/// A key as S3 writes it into an event.
-fn form_encoded(key: &str) -> String {
-    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-    utf8_percent_encode(key, NON_ALPHANUMERIC).to_string().replace("%20", "+")
 }

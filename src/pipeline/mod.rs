@@ -1,4 +1,169 @@
-//! The pipelines: stages put together.
+//! The pipelines: stages put together, in one place for all that run them.
 
 pub mod local;
 pub mod variant;
+
+use crate::batch::chunks::Chunks;
+use crate::batch::find::Batches;
+use crate::batch::ranges::Ranges;
+use crate::model::error::Result;
+use crate::model::schema::RecordSchema;
+use crate::pipeline::variant::{Pending, Variant};
+use crate::stage::bury::Bury;
+use crate::stage::gather::{Gather, Results};
+use crate::stage::process::Process;
+use crate::stage::scatter::Scatter;
+use crate::stage::sweep::{Patience, Sweep};
+use crate::store::Stores;
+
+/// The buckets of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bucket {
+    /// Of uploads.
+    Input,
+    /// Of pending chunks and their results.
+    Work,
+    /// Of outputs.
+    Output,
+}
+
+/// The channels of a pipeline.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Queue {
+    /// To scatter.
+    Scatter,
+    /// To the workers.
+    Process,
+    /// To gather.
+    Gather,
+    /// Of messages that nobody can work on.
+    Parked,
+}
+
+/// Where a pipeline's stores come from. Each is asked for when a stage is built that needs it, as a
+/// function knows no others.
+pub trait Supply {
+    /// Their types.
+    type Stores: Stores;
+
+    /// A bucket.
+    ///
+    /// # Errors
+    /// `Config` if it is not known.
+    fn bucket(&self, bucket: Bucket) -> Result<<Self::Stores as Stores>::Blob>;
+
+    /// A channel.
+    ///
+    /// # Errors
+    /// `Config` if it is not known.
+    fn queue(&self, queue: Queue) -> Result<<Self::Stores as Stores>::Channel>;
+
+    /// The tasks table, which only some variants have.
+    ///
+    /// # Errors
+    /// `Config` if it is not known.
+    fn tasks(&self) -> Result<<Self::Stores as Stores>::Tasks>;
+
+    /// Batch state.
+    fn ledger(&self) -> <Self::Stores as Stores>::Ledger;
+
+    /// The time.
+    fn clock(&self) -> <Self::Stores as Stores>::Clock;
+}
+
+/// What all stages of a pipeline are built from.
+#[derive(Debug, Clone)]
+pub struct Pipeline<P> {
+    /// The stores.
+    pub supply: P,
+    /// The parts.
+    pub variant: Variant,
+    /// The name of the bucket of uploads; events of another are refused.
+    pub input_bucket: String,
+}
+
+impl<P: Supply> Pipeline<P> {
+    /// What the stages share.
+    ///
+    /// # Errors
+    /// `Config` if a store is not known.
+    pub fn batches(&self) -> Result<Batches<P::Stores>> {
+        let (supply, condition) = (&self.supply, self.variant.condition);
+        let chunks = match self.variant.pending {
+            Pending::Bucket => Chunks::Bucket { work: supply.bucket(Bucket::Work)?, input: None },
+            Pending::Input => {
+                let input = Some(Ranges::new(supply.bucket(Bucket::Input)?));
+                Chunks::Bucket { work: supply.bucket(Bucket::Work)?, input }
+            }
+            Pending::Table => Chunks::Table(supply.tasks()?),
+        };
+        Ok(Batches { chunks, ledger: supply.ledger(), gather: supply.queue(Queue::Gather)?, condition })
+    }
+
+    /// Scatter, for records whose key is `key_field`, at most `chunk_size` of them in a chunk.
+    ///
+    /// # Errors
+    /// `Config` if a store is not known.
+    pub fn scatter(&self, key_field: &str, chunk_size: usize) -> Result<Scatter<P::Stores>> {
+        Ok(Scatter {
+            input: self.supply.bucket(Bucket::Input)?,
+            input_bucket: self.input_bucket.clone(),
+            process: self.supply.queue(Queue::Process)?,
+            batches: self.batches()?,
+            clock: self.supply.clock(),
+            variant: self.variant.name.to_owned(),
+            key_field: key_field.to_owned(),
+            chunk_size: self.variant.chunk_size(chunk_size),
+            width: self.variant.width,
+            ranged: self.variant.ranged(),
+        })
+    }
+
+    /// Process, for records that a schema takes for valid.
+    ///
+    /// # Errors
+    /// `Config` if a store is not known.
+    pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<P::Stores, W>> {
+        let (clock, width) = (self.supply.clock(), self.variant.width);
+        Ok(Process { batches: self.batches()?, processor, clock, schema, width })
+    }
+
+    /// Gather.
+    ///
+    /// # Errors
+    /// `Config` if a store is not known.
+    pub fn gather(&self, results: Results) -> Result<Gather<P::Stores>> {
+        let (output, clock) = (self.supply.bucket(Bucket::Output)?, self.supply.clock());
+        Ok(Gather { batches: self.batches()?, output, clock, width: self.variant.width, results })
+    }
+
+    /// Bury.
+    ///
+    /// # Errors
+    /// `Config` if a store is not known.
+    pub fn bury(&self) -> Result<Bury<P::Stores>> {
+        Ok(Bury {
+            batches: self.batches()?,
+            input_bucket: self.input_bucket.clone(),
+            parked: self.supply.queue(Queue::Parked)?,
+            clock: self.supply.clock(),
+            variant: self.variant.name.to_owned(),
+        })
+    }
+
+    /// Sweep.
+    ///
+    /// # Errors
+    /// `Config` if a store is not known.
+    pub fn sweep(&self, patience: Patience) -> Result<Sweep<P::Stores>> {
+        Ok(Sweep {
+            batches: self.batches()?,
+            scatter: self.supply.queue(Queue::Scatter)?,
+            process: self.supply.queue(Queue::Process)?,
+            output: self.supply.bucket(Bucket::Output)?,
+            clock: self.supply.clock(),
+            patience,
+            width: self.variant.width,
+        })
+    }
+}

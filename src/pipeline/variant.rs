@@ -1,12 +1,9 @@
 //! The variants: one pipeline, put together from different parts. A variant is a Cargo feature;
 //! what is not built in can not be named.
 
-use crate::batch::chunks::{Chunks, MOST_AT_ONCE};
-use crate::batch::find::Batches;
-use crate::batch::ranges::Ranges;
+use crate::batch::chunks::MOST_AT_ONCE;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
-use crate::store::Stores;
 
 /// Calls under way at once where a variant works concurrently.
 pub const CONCURRENT: usize = MOST_AT_ONCE as usize;
@@ -92,20 +89,6 @@ pub const BUILT_IN: &[Variant] = &[
     },
 ];
 
-/// The stores that a variant may be put together from; it takes those it needs.
-pub struct Parts<S: Stores> {
-    /// The bucket of uploads.
-    pub input: S::Blob,
-    /// The work bucket.
-    pub work: S::Blob,
-    /// The tasks table, where there is one.
-    pub tasks: Option<S::Tasks>,
-    /// Batch state.
-    pub ledger: S::Ledger,
-    /// To gather.
-    pub gather: S::Channel,
-}
-
 impl Variant {
     /// The variant of a name.
     ///
@@ -132,20 +115,6 @@ impl Variant {
     /// Whether chunks are ranges of the input, where it can be read in ranges.
     pub fn ranged(self) -> bool {
         self.pending == Pending::Input
-    }
-
-    /// Puts the shared part of the stages together.
-    ///
-    /// # Errors
-    /// `Config` if a part is missing.
-    pub fn batches<S: Stores>(self, parts: Parts<S>) -> Result<Batches<S>> {
-        let chunks = match self.pending {
-            Pending::Bucket => Chunks::Bucket { work: parts.work, input: None },
-            Pending::Input => Chunks::Bucket { work: parts.work, input: Some(Ranges::new(parts.input)) },
-            Pending::Table => Chunks::Table(parts.tasks.ok_or_else(|| Error::config("the variant needs TASKS_TABLE"))?),
-        };
-        let (ledger, gather, condition) = (parts.ledger, parts.gather, self.condition);
-        Ok(Batches { chunks, ledger, gather, condition })
     }
 }
 

@@ -11,7 +11,7 @@ use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
 use crate::model::progress::Batch;
 use crate::model::timestamp::Timestamp;
-use crate::stage::{Outcome, Stage, Subject};
+use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Part};
@@ -32,15 +32,22 @@ pub struct Bury<S: Stores> {
 }
 
 /// What a dead letter asked for.
-enum Letter {
+#[derive(Debug)]
+pub enum Letter {
+    /// To process a chunk.
     Chunk(ProcessMessage),
+    /// To scatter what was uploaded.
     Scatter(Vec<Created>),
+    /// To scatter a redrive.
     Redrive(BatchId),
+    /// To gather a batch.
     Gather(BatchId),
+    /// Nothing that fanfold asks for.
+    Unknown,
 }
 
 impl Letter {
-    fn parse(body: &str) -> Option<Self> {
+    fn parse(body: &str) -> Self {
         let created = |notice| match notice {
             Notice::Created(created) => Some(created),
             Notice::Nothing(_) => None,
@@ -50,48 +57,53 @@ impl Letter {
             .or_else(|| GatherMessage::parse(body).ok().map(|message| Self::Gather(message.batch_id)))
             .or_else(|| RedriveMessage::parse(body).ok().map(|message| Self::Redrive(message.redrive)))
             .or_else(|| scatter().map(|notices| Self::Scatter(notices.into_iter().filter_map(created).collect())))
+            .unwrap_or(Self::Unknown)
     }
 }
 
 impl<S: Stores> Stage for Bury<S> {
     const NAME: &'static str = "bury";
 
-    fn subject(&self, body: &str) -> Option<Subject> {
-        Some(match Letter::parse(body)? {
-            Letter::Chunk(message) => Subject { batch: message.batch_id, part: Part::Chunk(message.chunk) },
-            Letter::Gather(batch) => Subject { batch, part: Part::Gather },
-            Letter::Redrive(batch) => Subject { batch, part: Part::Scatter },
-            Letter::Scatter(created) => {
-                let created = created.first()?;
-                Subject { batch: created.batch(), part: Part::Scatter }
-            }
-        })
+    type Message = Letter;
+
+    fn parse(&self, body: &str) -> Result<Letter> {
+        Ok(Letter::parse(body))
     }
 
-    async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
-        let done = match Letter::parse(&delivery.body) {
-            Some(Letter::Chunk(message)) => self.bury_chunk(&message, delivery.attempt).await,
-            Some(Letter::Scatter(uploads)) => self.bury_scatter(uploads, delivery.attempt).await,
-            Some(Letter::Redrive(batch)) => self.bury_redrive(&batch, delivery.attempt).await,
-            Some(Letter::Gather(batch)) => self.bury_gather(&batch).await,
-            None => Err(Error::malformed("the message is of no form that fanfold knows")),
+    fn subject(letter: &Letter) -> Option<Subject> {
+        let (batch, part) = match letter {
+            Letter::Chunk(message) => (message.batch_id.clone(), Part::Chunk(message.chunk)),
+            Letter::Gather(batch) => (batch.clone(), Part::Gather),
+            Letter::Redrive(batch) => (batch.clone(), Part::Scatter),
+            Letter::Scatter(created) => (created.first()?.batch(), Part::Scatter),
+            Letter::Unknown => return None,
+        };
+        Some(Subject { batch, part })
+    }
+
+    async fn handle(&self, received: &Received<'_, Letter>, _deadline: Timestamp) -> Disposition {
+        let Delivery { body, attempt, .. } = received.delivery;
+        let done = match &received.message {
+            Letter::Chunk(message) => self.bury_chunk(message, *attempt).await,
+            Letter::Scatter(uploads) => self.bury_scatter(uploads, *attempt).await,
+            Letter::Redrive(batch) => self.bury_redrive(batch, *attempt).await,
+            Letter::Gather(batch) => self.bury_gather(batch).await,
+            Letter::Unknown => Err(Error::malformed("the message is of no form that fanfold knows")),
         };
         match done {
-            Ok(outcome) => outcome,
-            Err(error) if error.kind == ErrorKind::Malformed => {
-                self.park(&delivery.body, &error.to_string()).await.into()
-            }
-            Err(error) => Outcome::Retry(error),
+            Ok(disposition) => disposition,
+            Err(error) if error.kind == ErrorKind::Malformed => self.park(body, &error.to_string()).await.into(),
+            Err(error) => Disposition::Retry(error),
         }
     }
 }
 
 impl<S: Stores> Bury<S> {
-    async fn bury_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Outcome> {
+    async fn bury_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Disposition> {
         let id = &message.batch_id;
         let progress = match self.batches.find_one(message).await {
             Ok(Found::Done(progress)) => progress,
-            Ok(Found::Stray(reason)) => return Ok(Outcome::Discarded(reason.to_owned())),
+            Ok(Found::Stray(reason)) => return Ok(Disposition::Discarded(reason.to_owned())),
             Ok(Found::Pending(_) | Found::Stopped(_) | Found::Gone(_)) => self.end_chunk(message, attempt).await?,
             // Neither pending nor done, or not readable: if that stays so, its records are gone.
             Err(error) if matches!(error.kind, ErrorKind::Transient | ErrorKind::Internal) => {
@@ -100,7 +112,7 @@ impl<S: Stores> Bury<S> {
             Err(error) => return Err(error),
         };
         self.batches.announce(id, progress).await?;
-        Ok(Outcome::Done)
+        Ok(Disposition::Done)
     }
 
     async fn end_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Progress> {
@@ -109,7 +121,7 @@ impl<S: Stores> Bury<S> {
         self.batches.bury(id, chunk, message.claim().as_ref(), &reason, self.clock.now()).await
     }
 
-    async fn bury_scatter(&self, uploads: Vec<Created>, attempt: u32) -> Result<Outcome> {
+    async fn bury_scatter(&self, uploads: &[Created], attempt: u32) -> Result<Disposition> {
         for created in uploads {
             if created.bucket != self.input_bucket {
                 return Err(Error::malformed(format!("the event is of another bucket: {}", created.bucket)));
@@ -125,14 +137,14 @@ impl<S: Stores> Bury<S> {
             };
             self.end_scatter(&batch, attempt).await?;
         }
-        Ok(Outcome::Done)
+        Ok(Disposition::Done)
     }
 
-    async fn bury_redrive(&self, id: &BatchId, attempt: u32) -> Result<Outcome> {
+    async fn bury_redrive(&self, id: &BatchId, attempt: u32) -> Result<Disposition> {
         let batch = self.batches.ledger.read(id).await?;
         let batch = batch.ok_or_else(|| Error::malformed(format!("the redrive {id} never began")))?;
         self.end_scatter(&batch, attempt).await?;
-        Ok(Outcome::Done)
+        Ok(Disposition::Done)
     }
 
     /// Ends a batch whose input could not be cut: what was cut of it goes on, sweep sees to it.
@@ -149,9 +161,9 @@ impl<S: Stores> Bury<S> {
         self.batches.announce(id, progress).await
     }
 
-    async fn bury_gather(&self, id: &BatchId) -> Result<Outcome> {
+    async fn bury_gather(&self, id: &BatchId) -> Result<Disposition> {
         match self.batches.ledger.read(id).await? {
-            Some(batch) if batch.state.is_final() => Ok(Outcome::Discarded("the batch is closed".to_owned())),
+            Some(batch) if batch.state.is_final() => Ok(Disposition::Discarded("the batch is closed".to_owned())),
             _ => {
                 let reason = self.reason(id, Part::Gather, "the outputs could not be written", 0).await?;
                 Err(Error::malformed(reason))
@@ -160,10 +172,10 @@ impl<S: Stores> Bury<S> {
     }
 
     /// Keeps a message for people.
-    async fn park(&self, body: &str, reason: &str) -> Result<Outcome> {
+    async fn park(&self, body: &str, reason: &str) -> Result<Disposition> {
         tracing::error!(%reason, "message parked");
         self.parked.send(vec![Outgoing::new(body.to_owned())]).await?;
-        Ok(Outcome::Done)
+        Ok(Disposition::Done)
     }
 
     /// What could not be done, how often it was tried and what was said the last time.

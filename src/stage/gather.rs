@@ -19,15 +19,14 @@ use crate::model::summary::{
 };
 use crate::model::timestamp::Timestamp;
 use crate::render::records::{Kind, OutputEncoder};
-use crate::stage::{Outcome, Stage, Subject};
+use crate::stage::summary::{SUMMARY, put_summary};
+use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::upload::Upload;
 use crate::store::blob::{Blob, read_all};
-use crate::store::channel::Delivery;
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Part, Taken};
 use crate::store::{Clock, Stores};
 
-const SUMMARY: &str = "summary.json";
 /// Seconds that a lease outlasts the function that took it, since no two clocks agree.
 const CLOCKS_APART: i64 = 10;
 
@@ -75,29 +74,34 @@ pub struct Gather<S: Stores> {
 impl<S: Stores> Stage for Gather<S> {
     const NAME: &'static str = "gather";
 
-    fn subject(&self, body: &str) -> Option<Subject> {
-        let message = GatherMessage::parse(body).ok()?;
-        Some(Subject { batch: message.batch_id, part: Part::Gather })
+    type Message = BatchId;
+
+    fn parse(&self, body: &str) -> Result<BatchId> {
+        GatherMessage::parse(body).map(|message| message.batch_id)
     }
 
-    async fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> Outcome {
-        self.take(delivery, deadline).await.into()
+    fn subject(batch: &BatchId) -> Option<Subject> {
+        Some(Subject { batch: batch.clone(), part: Part::Gather })
+    }
+
+    async fn handle(&self, received: &Received<'_, BatchId>, deadline: Timestamp) -> Disposition {
+        // Each arrival for itself: a message may come again while its first arrival is worked on.
+        self.take(&received.message, &received.delivery.receipt, deadline).await.into()
     }
 }
 
 impl<S: Stores> Gather<S> {
-    async fn take(&self, delivery: &Delivery, deadline: Timestamp) -> Result<Outcome> {
-        let id = GatherMessage::parse(&delivery.body)?.batch_id;
-        let Some(batch) = self.batches.ledger.read(&id).await? else {
+    async fn take(&self, id: &BatchId, owner: &str, deadline: Timestamp) -> Result<Disposition> {
+        let Some(batch) = self.batches.ledger.read(id).await? else {
             return Err(Error::malformed(format!("the ledger does not know batch {id}")));
         };
         if batch.state.is_final() {
-            return Ok(Outcome::Done);
+            return Ok(Disposition::Done);
         }
         if !self.batches.is_complete(&batch).await? {
             if batch.sealing.is_none() {
                 // Whoever completes it will say so.
-                return Ok(Outcome::Discarded(format!("batch {id} is not complete")));
+                return Ok(Disposition::Discarded(format!("batch {id} is not complete")));
             }
             // A repeated scatter may put back what a listing had found gone. This message must stay:
             // for five minutes the queue drops another with the same deduplication id.
@@ -106,21 +110,19 @@ impl<S: Stores> Gather<S> {
                 return Err(Error::transient(format!("batch {id} has pending chunks again")));
             }
         }
-        // Each arrival for itself: a message may come again while its first arrival is worked on.
-        let owner = delivery.receipt.as_str();
         let until = deadline.plus_seconds(CLOCKS_APART);
-        match self.batches.ledger.take(&id, owner, self.clock.now(), until).await? {
-            Taken::Closed(_) => Ok(Outcome::Done),
+        match self.batches.ledger.take(id, owner, self.clock.now(), until).await? {
+            Taken::Closed(_) => Ok(Disposition::Done),
             Taken::Held(batch) => {
                 let error = Error::transient(format!("batch {id} is being gathered by another function"));
                 // If that one dies, its lease has to end first: coming sooner would use up the message.
-                Ok(Outcome::Later(batch.lease_until.map_or(self.clock.now(), |lease| lease.plus_seconds(1)), error))
+                Ok(Disposition::Later(batch.lease_until.map_or(self.clock.now(), |lease| lease.plus_seconds(1)), error))
             }
             Taken::Yes(batch) => match self.gather(*batch, owner).await {
-                Ok(()) => Ok(Outcome::Done),
+                Ok(()) => Ok(Disposition::Done),
                 Err(error) => {
                     // The lease ends by itself too, later.
-                    if let Err(error) = self.batches.ledger.let_go(&id, owner, self.clock.now()).await {
+                    if let Err(error) = self.batches.ledger.let_go(id, owner, self.clock.now()).await {
                         tracing::warn!(batch_id = %id, %error, "batch not let go");
                     }
                     Err(error)
@@ -364,17 +366,6 @@ fn check(
 fn columns_of(outcome: &record::Outcome) -> Vec<String> {
     let row: Option<Map<String, Value>> = serde_json::from_str(outcome.request.get()).ok();
     row.map(|row| row.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
-}
-
-/// Writes a batch's summary, which has to come last of its outputs.
-///
-/// # Errors
-/// Those of the bucket.
-pub async fn put_summary(output: &impl Blob, summary: &Summary) -> Result<()> {
-    let text =
-        serde_json::to_vec_pretty(summary).map_err(|e| Error::internal("the summary can not be written").because(e))?;
-    output.put(&summary.batch_id.output_key(SUMMARY), "application/json", text.into()).await?;
-    Ok(())
 }
 
 /// What was written beside the summary.

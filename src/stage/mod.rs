@@ -5,6 +5,7 @@ pub mod bury;
 pub mod gather;
 pub mod process;
 pub mod scatter;
+pub mod summary;
 pub mod sweep;
 
 use std::future::Future;
@@ -17,23 +18,23 @@ use crate::store::ledger::Part;
 
 /// What became of a message.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum Disposition {
     /// Its work is done, now or before.
     Done,
     /// It asks for nothing; the reason is for the log.
     Discarded(String),
-    /// It can never be worked on, and belongs into the dead-letter channel.
+    /// It can never be worked on, and belongs in the dead-letter channel.
     Rejected(Error),
     /// It could not be worked on now, and must come again.
     Retry(Error),
-    /// It can not be worked on before this moment, and must come again then.
+    /// It cannot be worked on before this moment, and must come again then.
     Later(Timestamp, Error),
 }
 
-impl From<Result<Outcome>> for Outcome {
-    fn from(result: Result<Outcome>) -> Self {
+impl From<Result<Disposition>> for Disposition {
+    fn from(result: Result<Disposition>) -> Self {
         match result {
-            Ok(outcome) => outcome,
+            Ok(disposition) => disposition,
             Err(error) if error.kind == ErrorKind::Malformed => Self::Rejected(error),
             Err(error) => Self::Retry(error),
         }
@@ -49,45 +50,96 @@ pub struct Subject {
     pub part: Part,
 }
 
+/// A message that arrived and was read.
+#[derive(Debug)]
+pub struct Received<'a, M> {
+    /// How it arrived.
+    pub delivery: &'a Delivery,
+    /// What it says.
+    pub message: M,
+}
+
+/// Messages that are worked on together.
+pub type Pack<'a, M> = Vec<Received<'a, M>>;
+
 /// A stage: works on one message at a time. Every stage may be given the same message again, at any
 /// time and concurrently with itself.
 pub trait Stage: Send + Sync + 'static {
     /// The stage's name, which is its function's handler.
     const NAME: &'static str;
 
+    /// What its messages say.
+    type Message: Send + Sync;
+
+    /// Reads a message's body, once each time it arrives.
+    ///
+    /// # Errors
+    /// `Malformed` if the stage cannot work on it.
+    fn parse(&self, body: &str) -> Result<Self::Message>;
+
     /// What a message is about, if it is about a batch.
-    fn subject(&self, body: &str) -> Option<Subject>;
+    fn subject(message: &Self::Message) -> Option<Subject>;
 
     /// Splits messages into packs that are best worked on together; each for itself, as a rule.
-    fn packs<'a>(&self, deliveries: &[&'a Delivery]) -> Vec<Vec<&'a Delivery>> {
-        deliveries.iter().map(|delivery| vec![*delivery]).collect()
+    fn packs<'a>(&self, messages: Pack<'a, Self::Message>) -> Vec<Pack<'a, Self::Message>> {
+        messages.into_iter().map(|message| vec![message]).collect()
     }
 
     /// Works on the messages of a pack, and says in their order what became of them.
-    fn handle_pack(&self, pack: &[&Delivery], deadline: Timestamp) -> impl Future<Output = Vec<Outcome>> + Send {
+    fn handle_pack(
+        &self,
+        pack: &[Received<'_, Self::Message>],
+        deadline: Timestamp,
+    ) -> impl Future<Output = Vec<Disposition>> + Send {
         async move {
-            let mut outcomes = Vec::with_capacity(pack.len());
-            for delivery in pack {
-                outcomes.push(self.handle(delivery, deadline).await);
+            let mut dispositions = Vec::with_capacity(pack.len());
+            for message in pack {
+                dispositions.push(self.handle(message, deadline).await);
             }
-            outcomes
+            dispositions
         }
     }
 
     /// Works on a message; whatever is taken for longer than a call is taken until `deadline`.
-    fn handle(&self, delivery: &Delivery, deadline: Timestamp) -> impl Future<Output = Outcome> + Send;
+    fn handle(
+        &self,
+        message: &Received<'_, Self::Message>,
+        deadline: Timestamp,
+    ) -> impl Future<Output = Disposition> + Send;
 }
 
-/// What is worked on together. A message that came before may be what ended its function: it comes
-/// by itself and after those that did not. As those behind it would never be reached, the order is
-/// turned round each time.
-pub fn packs<'a, S: Stage>(stage: &S, deliveries: &'a [Delivery]) -> Vec<Vec<&'a Delivery>> {
-    let (first, mut again): (Vec<&Delivery>, Vec<&Delivery>) =
-        deliveries.iter().partition(|delivery| delivery.attempt <= 1);
-    if again.iter().any(|delivery| delivery.attempt % 2 == 0) {
+/// Reads and works on one message.
+pub async fn deliver<S: Stage>(stage: &S, delivery: &Delivery, deadline: Timestamp) -> Disposition {
+    match stage.parse(&delivery.body) {
+        Ok(message) => stage.handle(&Received { delivery, message }, deadline).await,
+        Err(error) => Err(error).into(),
+    }
+}
+
+/// The messages of one invocation.
+pub struct Sorted<'a, M> {
+    /// In the order in which they are to be worked on.
+    pub packs: Vec<Pack<'a, M>>,
+    /// Those that the stage cannot read, with the reason.
+    pub unreadable: Vec<(&'a Delivery, Error)>,
+}
+
+/// Reads the messages of one invocation, and says what is worked on together. A message that came
+/// before may be what ended its function: it comes by itself and after those that did not. As those
+/// behind it would never be reached, the order is turned round each time.
+pub fn sort<'a, S: Stage>(stage: &S, deliveries: &'a [Delivery]) -> Sorted<'a, S::Message> {
+    let (mut first, mut again, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    for delivery in deliveries {
+        match stage.parse(&delivery.body) {
+            Ok(message) if delivery.attempt <= 1 => first.push(Received { delivery, message }),
+            Ok(message) => again.push(Received { delivery, message }),
+            Err(error) => unreadable.push((delivery, error)),
+        }
+    }
+    if again.iter().any(|received| received.delivery.attempt % 2 == 0) {
         again.reverse();
     }
-    let mut packs = stage.packs(&first);
-    packs.extend(again.into_iter().map(|delivery| vec![delivery]));
-    packs
+    let mut packs = stage.packs(first);
+    packs.extend(again.into_iter().map(|received| vec![received]));
+    Sorted { packs, unreadable }
 }

@@ -17,7 +17,7 @@ use crate::model::progress::{Batch, BatchState, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
-use crate::stage::gather::put_summary;
+use crate::stage::summary::put_summary;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Taken};
@@ -33,6 +33,15 @@ const RESERVE_SECONDS: i64 = 5;
 const MOST_DOUBLINGS: u32 = 3;
 const OWNER: &str = "sweep";
 
+/// How long a batch may stand still.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Seconds without progress after which it is mended for the first time.
+    pub stall_after: i64,
+    /// Seconds without progress after which it is ended as it is.
+    pub give_up_after: i64,
+}
+
 /// The sweep stage.
 pub struct Sweep<S: Stores> {
     /// Where chunks wait and outcomes are kept, and batch state.
@@ -45,10 +54,8 @@ pub struct Sweep<S: Stores> {
     pub output: S::Blob,
     /// The time.
     pub clock: S::Clock,
-    /// Seconds without progress after which a batch is mended for the first time.
-    pub stall_after: i64,
-    /// Seconds after which a batch is ended as it is.
-    pub give_up_after: i64,
+    /// How long a batch may stand still.
+    pub patience: Patience,
     /// Calls under way at once.
     pub width: usize,
 }
@@ -90,7 +97,7 @@ impl<S: Stores> Sweep<S> {
         }
         let now = self.clock.now();
         let since = got_on_at(&batch);
-        if is_over(since, self.give_up_after, now) && batch.stop.is_none() {
+        if is_over(since, self.patience.give_up_after, now) && batch.stop.is_none() {
             let hours = (now.0 - since.0) / 3_600_000;
             let message = format!("the batch got no further for {hours} hours; what was done stays");
             let fault = Fault::new(FaultCode::GaveUp, message);
@@ -118,7 +125,7 @@ impl<S: Stores> Sweep<S> {
             let in_vain = batch.seen.as_ref().filter(|seen| progress_of(&seen.mark) == progress_of(&mark));
             let since = in_vain.map_or(now, |seen| seen.since);
             let mended = in_vain.map_or(0, |seen| seen.mended) + u32::from(stands_still);
-            let pause = self.stall_after << mended.min(MOST_DOUBLINGS);
+            let pause = self.patience.stall_after << mended.min(MOST_DOUBLINGS);
             let seen = Seen { mark, since, mended, next: now.plus_seconds(pause) };
             self.batches.ledger.see(&batch.opening.id, &seen).await?;
         }
@@ -251,8 +258,9 @@ impl<S: Stores> Sweep<S> {
         let gathering = batch.state == BatchState::Gathering;
         let sealed = batch.sealing.is_some();
         sealed
-            && (given_up.is_some_and(|stop| is_over(stop.at, self.stall_after, now))
-                || (gathering && is_over(got_on_at(batch), self.give_up_after + self.stall_after, now)))
+            && (given_up.is_some_and(|stop| is_over(stop.at, self.patience.stall_after, now))
+                || (gathering
+                    && is_over(got_on_at(batch), self.patience.give_up_after + self.patience.stall_after, now)))
     }
 
     /// Ends a batch with a summary alone.

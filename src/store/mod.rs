@@ -12,7 +12,6 @@ pub mod testing;
 
 use crate::store::blob::Blob;
 use crate::store::channel::Channel;
-use crate::store::items::Items;
 use crate::store::ledger::Ledger;
 use crate::store::tasks::Tasks;
 
@@ -24,8 +23,6 @@ pub trait Stores: Send + Sync + 'static {
     type Blob: Blob;
     /// Message channels.
     type Channel: Channel;
-    /// The items table.
-    type Items: Items;
     /// The tasks table.
     type Tasks: Tasks;
     /// The ledger.

@@ -3,18 +3,17 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfold::batch::find::Batches;
+use fanfold::model::error::Result;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::pipeline::variant::Parts;
-use fanfold::stage::bury::Bury;
-use fanfold::stage::gather::Gather;
-use fanfold::stage::process::Process;
-use fanfold::stage::scatter::Scatter;
-use fanfold::stage::sweep::Sweep;
-use fanfold::stage::{Outcome, Stage, packs};
+use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
+use fanfold::processor::items::WriteItems;
+use fanfold::stage::sweep::Patience;
+use fanfold::stage::{Disposition, Received, Sorted, Stage, sort};
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::Delivery;
 use fanfold::store::faults::Faulty;
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::tasks::memory::MemoryTasks;
 
 use super::hand::Hand;
 use super::plan::Plan;
@@ -28,120 +27,105 @@ use super::world::{Ended, Running, World};
 struct Stocked {
     data: Data,
     hand: Hand,
-    plan: Arc<Plan>,
-    width: usize,
+}
+
+impl Supply for Stocked {
+    type Stores = SimStores;
+
+    fn bucket(&self, bucket: Bucket) -> Result<Faulty<Watched<MemoryBlob>, Hand>> {
+        let store = match bucket {
+            Bucket::Input => &self.data.input,
+            Bucket::Work => &self.data.work,
+            Bucket::Output => &self.data.output,
+        };
+        Ok(self.faulty(self.watched(store.clone())))
+    }
+
+    fn queue(&self, queue: Queue) -> Result<Faulty<SimChannel, Hand>> {
+        let queue = match queue {
+            Queue::Scatter => SCATTER,
+            Queue::Process => PROCESS,
+            Queue::Gather => GATHER,
+            Queue::Parked => PARKED,
+        };
+        Ok(self.faulty(SimChannel { queue, hand: self.hand.clone() }))
+    }
+
+    fn tasks(&self) -> Result<Faulty<MemoryTasks, Hand>> {
+        Ok(self.faulty(self.data.tasks.clone()))
+    }
+
+    fn ledger(&self) -> Faulty<Watched<MemoryLedger>, Hand> {
+        self.faulty(self.watched(self.data.ledger.clone()))
+    }
+
+    fn clock(&self) -> Hand {
+        self.hand.clone()
+    }
 }
 
 impl Stocked {
-    fn blob(&self, of: impl Fn(&Data) -> &MemoryBlob) -> Faulty<Watched<MemoryBlob>, Hand> {
-        Faulty::new(Watched { store: of(&self.data).clone(), hand: self.hand.clone() }, self.hand.clone())
+    fn watched<T>(&self, store: T) -> Watched<T> {
+        Watched { store, hand: self.hand.clone() }
     }
 
-    fn channel(&self, queue: usize) -> Faulty<SimChannel, Hand> {
-        Faulty::new(SimChannel { queue, hand: self.hand.clone() }, self.hand.clone())
-    }
-
-    fn batches(&self, hand: &Hand) -> Batches<SimStores> {
-        let ledger = Watched { store: self.data.ledger.clone(), hand: hand.clone() };
-        let parts = Parts {
-            input: self.blob(|data| &data.input),
-            work: self.blob(|data| &data.work),
-            tasks: Some(Faulty::new(self.data.tasks.clone(), hand.clone())),
-            ledger: Faulty::new(ledger, hand.clone()),
-            gather: self.channel(GATHER),
-        };
-        self.plan.variant.batches(parts).unwrap()
+    fn faulty<T>(&self, store: T) -> Faulty<T, Hand> {
+        Faulty::new(store, self.hand.clone())
     }
 }
 
 impl World {
-    fn stores(&self, hand: &Hand) -> Stocked {
-        hand.world(|state| Stocked {
-            data: state.data.clone(),
-            hand: hand.clone(),
-            plan: state.plan.clone(),
-            width: state.plan.variant.width,
-        })
+    fn pipeline(&self, hand: &Hand) -> (Pipeline<Stocked>, Arc<Plan>) {
+        let (data, plan) = hand.world(|state| (state.data.clone(), state.plan.clone()));
+        let supply = Stocked { data, hand: hand.clone() };
+        (Pipeline { supply, variant: plan.variant, input_bucket: INPUT.to_owned() }, plan)
     }
 
     /// One run of sweep.
     pub fn sweeping(&self, hand: Hand) -> Running {
         let deadline = Timestamp(hand.world(|state| state.clockwork.now) + SWEEP_TIMEOUT * 1000);
-        let stores = self.stores(&hand);
-        let sweep = Sweep::<SimStores> {
-            batches: stores.batches(&hand),
-            scatter: stores.channel(SCATTER),
-            process: stores.channel(PROCESS),
-            output: stores.blob(|data| &data.output),
-            clock: hand.clone(),
-            stall_after: STALL_AFTER,
-            give_up_after: GIVE_UP_AFTER,
-            width: stores.width,
-        };
+        let patience = Patience { stall_after: STALL_AFTER, give_up_after: GIVE_UP_AFTER };
+        let sweep = self.pipeline(&hand).0.sweep(patience).unwrap();
         Box::pin(async move { Ended::Sweep(sweep.run(deadline).await) })
     }
 
     /// The function that a queue feeds.
     pub fn function(&self, queue: usize, hand: Hand, deliveries: Vec<(u64, Delivery)>) -> Running {
-        let stores = self.stores(&hand);
-        let (plan, batches, clock) = (&stores.plan, stores.batches(&hand), hand.clone());
+        let (pipeline, plan) = self.pipeline(&hand);
         match queue {
             SCATTER => {
-                let stage = Scatter::<SimStores> {
-                    input: stores.blob(|data| &data.input),
-                    input_bucket: INPUT.to_owned(),
-                    process: stores.channel(PROCESS),
-                    batches,
-                    clock,
-                    variant: plan.variant.name.to_owned(),
-                    key_field: "itemNo".to_owned(),
-                    chunk_size: plan.variant.chunk_size(plan.chunk_size),
-                    width: stores.width,
-                    ranged: plan.variant.ranged(),
-                };
+                let stage = pipeline.scatter("itemNo", plan.chunk_size).unwrap();
                 Box::pin(work(stage, hand, queue, deliveries))
             }
             PROCESS => {
-                let items = Watched { store: stores.data.items.clone(), hand: hand.clone() };
-                let items = Faulty::new(items, hand.clone());
-                let (schema, width) = (self.schema.clone(), stores.width);
-                let stage = Process::<SimStores> { batches, items, clock, schema, width };
+                let supply = &pipeline.supply;
+                let items = supply.faulty(supply.watched(supply.data.items.clone()));
+                let stage = pipeline.process(self.schema.clone(), WriteItems::new(items)).unwrap();
                 Box::pin(work(stage, hand, queue, deliveries))
             }
-            GATHER => {
-                let output = stores.blob(|data| &data.output);
-                let (width, results) = (stores.width, plan.results);
-                let stage = Gather::<SimStores> { batches, output, clock, width, results };
-                Box::pin(work(stage, hand, queue, deliveries))
-            }
-            _ => {
-                let stage = Bury::<SimStores> {
-                    batches,
-                    input_bucket: INPUT.to_owned(),
-                    parked: stores.channel(PARKED),
-                    clock,
-                    variant: plan.variant.name.to_owned(),
-                };
-                Box::pin(work(stage, hand, queue, deliveries))
-            }
+            GATHER => Box::pin(work(pipeline.gather(plan.results).unwrap(), hand, queue, deliveries)),
+            _ => Box::pin(work(pipeline.bury().unwrap(), hand, queue, deliveries)),
         }
     }
 }
 
 /// One invocation, as the server of the functions runs it.
-async fn work(stage: impl Stage, hand: Hand, queue: usize, deliveries: Vec<(u64, Delivery)>) -> Ended {
+async fn work<S: Stage>(stage: S, hand: Hand, queue: usize, deliveries: Vec<(u64, Delivery)>) -> Ended {
     let deadline = Timestamp(hand.world(|state| state.clockwork.now) + TIMEOUTS[queue] * 1000);
     let (ids, deliveries): (Vec<u64>, Vec<Delivery>) = deliveries.into_iter().unzip();
-    let mut ended = Vec::new();
-    for pack in packs(&stage, &deliveries) {
-        let doomed = pack.iter().any(|delivery| hand.world(|state| state.is_poison(&delivery.body)));
-        hand.doomed.store(doomed && queue == PROCESS, Ordering::Relaxed);
-        for (delivery, outcome) in pack.iter().zip(stage.handle_pack(&pack, deadline).await) {
-            if let (GATHER, Outcome::Retry(error)) = (queue, &outcome) {
+    let id_of = |delivery: &Delivery| deliveries.iter().position(|other| other.id == delivery.id).map(|at| ids[at]);
+    let Sorted { packs, unreadable } = sort(&stage, &deliveries);
+    let rejected = |(delivery, error)| id_of(delivery).map(|id| (id, Err(error).into(), None));
+    let mut ended: Vec<_> = unreadable.into_iter().filter_map(rejected).collect();
+    for pack in packs {
+        let poison = |received: &Received<'_, _>| hand.world(|state| state.is_poison(&received.delivery.body));
+        hand.doomed.store(pack.iter().any(poison) && queue == PROCESS, Ordering::Relaxed);
+        let dispositions = stage.handle_pack(&pack, deadline).await;
+        for (Received { delivery, message }, disposition) in pack.iter().zip(dispositions) {
+            if let (GATHER, Disposition::Retry(error)) = (queue, &disposition) {
                 hand.watch_waiting(&delivery.body, &error.to_string());
             }
-            let at = deliveries.iter().position(|other| other.id == delivery.id);
-            ended.extend(at.map(|at| (ids[at], outcome, stage.subject(&delivery.body))));
+            ended.extend(id_of(delivery).map(|id| (id, disposition, S::subject(message))));
         }
     }
     Ended::Messages(ended)

@@ -7,7 +7,7 @@ use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use fanfold::model::message::{GatherMessage, to_body};
-use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::Outgoing;
@@ -73,17 +73,17 @@ impl Ledger for Watched<MemoryLedger> {
         self.store.read_leaves(batch, leaves).await
     }
 
-    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
         if self.hand.has_in(&["bury"], Mutation::BuryDoesNotMark) {
             return Ok(self.store.read_leaves(batch, chunk.leaf()..chunk.leaf() + 1).await?.remove(0));
         }
-        let all = Tally { succeeded: tally.succeeded + tally.failed, ..Tally::default() };
-        let tally = if self.hand.has(Mutation::FailuresAreNotMarked) { all } else { tally };
-        let mut leaf = self.store.mark_leaf(batch, chunk, tally, now).await?;
+        let all = Tally { succeeded: mark.tally.succeeded + mark.tally.failed, ..Tally::default() };
+        let mark = if self.hand.has(Mutation::FailuresAreNotMarked) { all.into() } else { mark };
+        let mut leaf = self.store.mark_leaf(batch, chunk, mark, now).await?;
         self.hand.catch_up_after(&[Mutation::MarkBeforeTheItems]);
         if self.hand.has(Mutation::CounterWithoutItsCondition) {
             // What a plain counter would say: every mark counts, whoever makes it.
-            let (count, sum) = self.hand.count(batch, chunk.leaf(), tally);
+            let (count, sum) = self.hand.count(batch, chunk.leaf(), mark.tally);
             let first = chunk.leaf() * LEAF_SIZE;
             (leaf.done, leaf.tally) = ((first..first + count).collect(), sum);
         }

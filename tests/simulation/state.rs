@@ -10,7 +10,7 @@ use fanfold::model::ids::BatchId;
 use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::{Outcome, Subject};
+use fanfold::stage::{Disposition, Subject};
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Delivery, Outgoing};
 use fanfold::store::items::memory::MemoryItems;
@@ -263,10 +263,10 @@ impl State {
     }
 
     /// What becomes of a message that a function worked on.
-    pub fn conclude(&mut self, id: u64, queue: usize, message: u64, outcome: &Outcome, subject: Option<Subject>) {
+    pub fn conclude(&mut self, id: u64, queue: usize, message: u64, outcome: &Disposition, subject: Option<Subject>) {
         self.tell(|| format!("function {id} ends: {outcome:?}"));
         let pause = match outcome {
-            Outcome::Done | Outcome::Discarded(_) => {
+            Disposition::Done | Disposition::Discarded(_) => {
                 let often = self.plan.chaos.unacknowledged;
                 if !self.happens(often) {
                     self.queues[queue].delete(message);
@@ -279,10 +279,10 @@ impl State {
                 1_000
             }
             // A function that several queues feed releases nothing: the visibility timeout has to end.
-            Outcome::Rejected(_) | Outcome::Retry(_) if queue >= DEAD => return,
-            Outcome::Rejected(_) => 0,
-            Outcome::Retry(_) => 5_000,
-            Outcome::Later(at, _) => at.0 - self.clockwork.now,
+            Disposition::Rejected(_) | Disposition::Retry(_) if queue >= DEAD => return,
+            Disposition::Rejected(_) => 0,
+            Disposition::Retry(_) => 5_000,
+            Disposition::Later(at, _) => at.0 - self.clockwork.now,
         };
         let now = self.clockwork.now;
         let Some(kept) = self.queues[queue].get(message) else {
@@ -290,7 +290,7 @@ impl State {
         };
         kept.visible_at = now + pause;
         let attempt = kept.receives;
-        if let (Outcome::Rejected(error) | Outcome::Retry(error), Some(subject)) = (outcome, subject) {
+        if let (Disposition::Rejected(error) | Disposition::Retry(error), Some(subject)) = (outcome, subject) {
             let failure = LastFailure { attempt, message: error.to_string() };
             let (ledger, calls) = (self.data.ledger.clone(), StageCalls { messages: 1, ..StageCalls::default() });
             ledger.note_failure(&subject.batch, subject.part, &failure, Timestamp(now)).now_or_never();

@@ -26,7 +26,6 @@ pub struct SimStores;
 impl Stores for SimStores {
     type Blob = Faulty<Watched<MemoryBlob>, Hand>;
     type Channel = Faulty<SimChannel, Hand>;
-    type Items = Faulty<Watched<MemoryItems>, Hand>;
     type Tasks = Faulty<MemoryTasks, Hand>;
     type Ledger = Faulty<Watched<MemoryLedger>, Hand>;
     type Clock = Hand;

@@ -17,7 +17,7 @@ use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_
 use fanfold::model::progress::{BatchState, Stop};
 use fanfold::model::schema::RecordSchema;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::{Outcome, Subject};
+use fanfold::stage::{Disposition, Subject};
 use fanfold::store::channel::{Delivery, Outgoing};
 use fanfold::store::ledger::Ledger;
 use futures::FutureExt;
@@ -40,7 +40,7 @@ const MOST_EVENTS: usize = 1_000_000;
 /// What a function came to.
 pub enum Ended {
     /// Of each message, by its number in the queue.
-    Messages(Vec<(u64, Outcome, Option<Subject>)>),
+    Messages(Vec<(u64, Disposition, Option<Subject>)>),
     Sweep(Result<()>),
 }
 

@@ -5,18 +5,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
-use fanfold::batch::find::Batches;
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::message::ProcessMessage;
 use fanfold::model::schema::RecordSchema;
-use fanfold::pipeline::variant::{Parts, Variant};
-use fanfold::stage::gather::{Gather, Results};
+use fanfold::pipeline::variant::Variant;
+use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
+use fanfold::processor::items::WriteItems;
+use fanfold::stage::gather::Results;
 use fanfold::stage::process::Process;
-use fanfold::stage::scatter::Scatter;
-use fanfold::stage::{Outcome, Stage};
+use fanfold::stage::{Disposition, Sorted, Stage, deliver, sort};
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Delivery};
 use fanfold::store::clock::SystemClock;
@@ -120,19 +120,20 @@ pub async fn work(task: &Task) -> Result<Told> {
         Role::Scatter => {
             let event = delivery(event_of(&site.input()?).unwrap_or_default());
             watch = Stopwatch::start();
-            done(site.scatter()?.handle(&event, deadline()).await)?;
+            let scatter = site.pipeline().scatter(KEY_FIELD, site.chunk_size)?;
+            done(deliver(&scatter, &event, deadline()).await)?;
         }
         Role::Process => {
             let message = site.message(task.message).await?;
             told.chunk_bytes = site.chunk_bytes(&message.body)?;
             watch = Stopwatch::start();
-            done(process.handle(&message, deadline()).await)?;
+            done(deliver(&process, &message, deadline()).await)?;
         }
         Role::ProcessAll => site.process_all(&process).await?,
         Role::Gather => {
             let message = site.gather.receive(1).await?.pop().ok_or_else(|| missing("message to gather"))?;
             watch = Stopwatch::start();
-            done(site.gather()?.handle(&message, deadline()).await)?;
+            done(deliver(&site.pipeline().gather(Results::All)?, &message, deadline()).await)?;
         }
     }
     told.seconds = watch.seconds();
@@ -173,11 +174,11 @@ fn delivery(body: String) -> Delivery {
     Delivery { id: "m0".into(), receipt: "m0-1".into(), body, attempt: 1 }
 }
 
-fn done(outcome: Outcome) -> Result<()> {
-    match outcome {
-        Outcome::Done => Ok(()),
-        Outcome::Discarded(reason) => Err(Error::internal(format!("the message was discarded: {reason}"))),
-        Outcome::Rejected(error) | Outcome::Retry(error) | Outcome::Later(_, error) => Err(error),
+fn done(disposition: Disposition) -> Result<()> {
+    match disposition {
+        Disposition::Done => Ok(()),
+        Disposition::Discarded(reason) => Err(Error::internal(format!("the message was discarded: {reason}"))),
+        Disposition::Rejected(error) | Disposition::Retry(error) | Disposition::Later(_, error) => Err(error),
     }
 }
 
@@ -224,40 +225,13 @@ impl Site {
         })
     }
 
-    fn batches(&self) -> Result<Batches<FileStores>> {
-        self.variant.batches(Parts {
-            input: bucket(&self.root, INPUT)?,
-            work: self.work.clone(),
-            tasks: Some(self.tasks.clone()),
-            ledger: self.ledger.clone(),
-            gather: self.gather.clone(),
-        })
+    fn pipeline(&self) -> Pipeline<&Self> {
+        Pipeline { supply: self, variant: self.variant, input_bucket: INPUT.to_owned() }
     }
 
-    fn scatter(&self) -> Result<Scatter<FileStores>> {
-        Ok(Scatter {
-            input: bucket(&self.root, INPUT)?,
-            input_bucket: INPUT.to_owned(),
-            process: self.queue.clone(),
-            batches: self.batches()?,
-            clock: SystemClock,
-            variant: self.variant.name.to_owned(),
-            key_field: KEY_FIELD.to_owned(),
-            chunk_size: self.variant.chunk_size(self.chunk_size),
-            width: self.variant.width,
-            ranged: self.variant.ranged(),
-        })
-    }
-
-    fn process(&self) -> Result<Process<FileStores>> {
+    fn process(&self) -> Result<Process<FileStores, WriteItems<CountedItems>>> {
         let schema = RecordSchema::parse(SCHEMA, KEY_FIELD)?;
-        let (items, width) = (self.items.clone(), self.variant.width);
-        Ok(Process { batches: self.batches()?, items, clock: SystemClock, schema, width })
-    }
-
-    fn gather(&self) -> Result<Gather<FileStores>> {
-        let (output, width) = (bucket(&self.root, "output")?, self.variant.width);
-        Ok(Gather { batches: self.batches()?, output, clock: SystemClock, width, results: Results::All })
+        self.pipeline().process(schema, WriteItems::new(self.items.clone()))
     }
 
     async fn message(&self, number: u64) -> Result<Delivery> {
@@ -268,13 +242,15 @@ impl Site {
         self.queue.receive(1).await?.pop().ok_or_else(|| missing("such message"))
     }
 
-    async fn process_all(&self, process: &Process<FileStores>) -> Result<()> {
+    async fn process_all(&self, process: &Process<FileStores, WriteItems<CountedItems>>) -> Result<()> {
         loop {
             let deliveries = self.queue.receive(MESSAGES).await?;
             if deliveries.is_empty() {
                 return Ok(());
             }
-            for pack in process.packs(&deliveries.iter().collect::<Vec<_>>()) {
+            let Sorted { packs, unreadable } = sort(process, &deliveries);
+            unreadable.into_iter().try_for_each(|(_, error)| Err(error))?;
+            for pack in packs {
                 process.handle_pack(&pack, deadline()).await.into_iter().try_for_each(done)?;
             }
             for delivery in deliveries {
@@ -292,6 +268,38 @@ impl Site {
         let pending = self.work.size(&message.batch_id.pending_key(message.chunk))?;
         let bytes = pending.or(self.tasks.size(&message.batch_id, message.chunk)?);
         bytes.ok_or_else(|| missing("chunk"))
+    }
+}
+
+impl Supply for &Site {
+    type Stores = FileStores;
+
+    fn bucket(&self, name: Bucket) -> Result<FileBlob> {
+        match name {
+            Bucket::Input => bucket(&self.root, INPUT),
+            Bucket::Work => Ok(self.work.clone()),
+            Bucket::Output => bucket(&self.root, "output"),
+        }
+    }
+
+    fn queue(&self, queue: Queue) -> Result<FileChannel> {
+        match queue {
+            Queue::Process => Ok(self.queue.clone()),
+            Queue::Gather => Ok(self.gather.clone()),
+            Queue::Scatter | Queue::Parked => Err(missing("such queue")),
+        }
+    }
+
+    fn tasks(&self) -> Result<FileTasks> {
+        Ok(self.tasks.clone())
+    }
+
+    fn ledger(&self) -> JournalLedger {
+        self.ledger.clone()
+    }
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
     }
 }
 

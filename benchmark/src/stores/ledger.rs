@@ -13,7 +13,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
@@ -34,7 +34,7 @@ pub struct JournalLedger {
 #[derive(Serialize, Deserialize)]
 enum Entry {
     Open(#[serde(with = "OpeningForm")] Opening),
-    Mark(BatchId, ChunkIndex, Tally),
+    Mark(BatchId, ChunkIndex, Mark),
     Claims(BatchId, u32, Vec<Claim>),
     Size(BatchId, u32, u32),
     Root(BatchId, u32),
@@ -95,7 +95,7 @@ async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
     let now = Timestamp(0);
     match entry {
         Entry::Open(opening) => memory.open(&opening).await.map(|_| ()),
-        Entry::Mark(batch, chunk, tally) => memory.mark_leaf(&batch, chunk, tally, now).await.map(|_| ()),
+        Entry::Mark(batch, chunk, mark) => memory.mark_leaf(&batch, chunk, mark, now).await.map(|_| ()),
         Entry::Claims(batch, group, claims) => memory.put_claims(&batch, group, &claims, now).await,
         Entry::Size(batch, leaf, size) => memory.size_leaf(&batch, leaf, size, now).await.map(|_| ()),
         Entry::Root(batch, leaf) => memory.mark_root(&batch, leaf).await.map(|_| ()),
@@ -128,10 +128,10 @@ impl Ledger for JournalLedger {
         self.memory.read_leaves(batch, leaves).await
     }
 
-    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
         pause().await;
-        self.note(&Entry::Mark(batch.clone(), chunk, tally))?;
-        self.memory.mark_leaf(batch, chunk, tally, now).await
+        self.note(&Entry::Mark(batch.clone(), chunk, mark))?;
+        self.memory.mark_leaf(batch, chunk, mark, now).await
     }
 
     async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
@@ -250,7 +250,7 @@ mod tests {
         let sealing = Sealing { records, chunks: 1, columns, error: None, scattered_at: NOW };
         assert_eq!(ledger.open(&opening(id)).await.unwrap(), Opened::New);
         ledger.put_claims(id, 0, claims, NOW).await.unwrap();
-        ledger.mark_leaf(id, ChunkIndex::new(0).unwrap(), tally, NOW).await.unwrap();
+        ledger.mark_leaf(id, ChunkIndex::new(0).unwrap(), tally.into(), NOW).await.unwrap();
         ledger.size_leaf(id, 0, 1, NOW).await.unwrap();
         ledger.mark_root(id, 0).await.unwrap();
         ledger.seal(id, &sealing).await.unwrap();

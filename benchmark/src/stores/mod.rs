@@ -22,7 +22,6 @@ pub struct FileStores;
 impl Stores for FileStores {
     type Blob = blob::FileBlob;
     type Channel = channel::FileChannel;
-    type Items = items::CountedItems;
     type Tasks = tasks::FileTasks;
     type Ledger = ledger::JournalLedger;
     type Clock = SystemClock;

@@ -11,6 +11,7 @@ use fanfold::model::record::{Entry, Outcome, Response};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::tasks::{MAX_ROW_BYTES, Row, Rows, Tasks, Verdict};
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::{failed, if_there, pause};
 
@@ -22,6 +23,7 @@ pub struct FileTasks(PathBuf);
 struct Line {
     entry: Entry,
     response: Option<Response>,
+    result: Option<Box<RawValue>>,
 }
 
 impl FileTasks {
@@ -81,7 +83,7 @@ fn fitting(entry: &Entry) -> Entry {
 fn resolved(outcome: &Outcome) -> Line {
     let fault = (!outcome.response.success).then(|| outcome.response.message.clone());
     let entry = Entry { index: outcome.index, record: outcome.request.clone(), fault };
-    Line { entry, response: Some(outcome.response.clone()) }
+    Line { entry, response: Some(outcome.response.clone()), result: outcome.result.clone() }
 }
 
 /// A verdict as its file has it: why the chunk was buried, if it was.
@@ -97,7 +99,7 @@ impl Tasks for FileTasks {
     async fn create(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], _now: Timestamp) -> Result<()> {
         pause().await;
         let path = self.rows(batch, chunk);
-        let fresh = |entry: &Entry| Line { entry: fitting(entry), response: None };
+        let fresh = |entry: &Entry| Line { entry: fitting(entry), response: None, result: None };
         if !path.exists() {
             return self.replace(&path, entries.iter().map(|entry| Ok(fresh(entry))));
         }
@@ -112,7 +114,7 @@ impl Tasks for FileTasks {
     async fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Rows> {
         pause().await;
         let path = self.rows(batch, chunk);
-        let row = |line: Result<Line>| line.map(|Line { entry, response }| Row { entry, response });
+        let row = |line: Result<Line>| line.map(|Line { entry, response, result }| Row { entry, response, result });
         let rows = self.lines(&path)?.map(row).collect::<Result<_>>()?;
         let settled = path.with_extension("verdict");
         let verdict = if_there(fs::read(&settled), &settled)?.map(|text| verdict(&text)).transpose()?;

@@ -7,7 +7,6 @@ use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use std::time::Duration;
 
 use crate::calls::CountCalls;
-use crate::items::DynamoItems;
 use crate::ledger::DynamoLedger;
 use crate::s3::S3Blob;
 use crate::sqs::SqsChannel;
@@ -26,7 +25,6 @@ pub struct AwsStores;
 impl Stores for AwsStores {
     type Blob = S3Blob;
     type Channel = SqsChannel;
-    type Items = DynamoItems;
     type Tasks = DynamoTasks;
     type Ledger = DynamoLedger;
     type Clock = SystemClock;

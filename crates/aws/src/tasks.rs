@@ -193,6 +193,9 @@ fn resolved_row(batch: &BatchId, chunk: ChunkIndex, outcome: &Outcome, now: Time
     let mut attributes = row(batch, chunk, outcome.index, &outcome.request, now);
     attributes.insert("success".to_owned(), AttributeValue::Bool(outcome.response.success));
     attributes.insert("message".to_owned(), AttributeValue::S(outcome.response.message.clone()));
+    if let Some(result) = &outcome.result {
+        attributes.insert("result".to_owned(), AttributeValue::S(result.get().to_owned()));
+    }
     attributes
 }
 
@@ -231,11 +234,12 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     let index = text("record").and_then(|index| index.parse().ok()).ok_or_else(corrupt)?;
     let record = text("request").and_then(|record| RawValue::from_string(record).ok()).ok_or_else(corrupt)?;
     let (fault, message) = (text("fault"), text("message").unwrap_or_default());
+    let result = text("result").map(RawValue::from_string).transpose().map_err(|_| corrupt())?;
     let success = item.get("success").and_then(|value| value.as_bool().ok().copied());
     // A repeat finds the reason again, which may be that the record could not even be decoded.
     let fault = fault.or_else(|| (success == Some(false)).then(|| message.clone()));
     let response = success.map(|success| Response { success, message });
-    Ok(Row { entry: Entry { index, record, fault }, response })
+    Ok(Row { entry: Entry { index, record, fault }, response, result })
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The configuration of a function: read once from its environment, all problems told together.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 
 use base64::Engine;
@@ -7,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::schema::RecordSchema;
+use fanfold::pipeline::Queue;
 use fanfold::pipeline::variant::{Pending, Variant};
 use fanfold::stage::gather::Results;
+use fanfold::stage::sweep::Patience;
 use fanfold::store::items::WriteMode;
 
 /// A function's configuration.
@@ -26,6 +29,10 @@ pub struct Config {
     pub tasks_table: Option<String>,
     /// The queue that feeds this function, if it is one.
     pub source_queue_url: Option<String>,
+    /// The bucket of outputs, of a stage that writes them.
+    pub output_bucket: Option<String>,
+    /// The URLs of the queues that this stage sends to.
+    pub queues: BTreeMap<Queue, String>,
     /// What only this stage needs.
     pub stage: StageConfig,
 }
@@ -39,10 +46,6 @@ pub enum StageConfig {
         chunk_size: usize,
         /// The field that is the items' key.
         key_field: String,
-        /// The workers' queue.
-        process_queue_url: String,
-        /// Gather's queue.
-        gather_queue_url: String,
     },
     /// Of process.
     Process {
@@ -54,47 +57,34 @@ pub enum StageConfig {
         schema: Box<RecordSchema>,
         /// Who wins where several records have one key.
         write_mode: WriteMode,
-        /// Gather's queue.
-        gather_queue_url: String,
     },
     /// Of gather.
     Gather {
-        /// The bucket of outputs.
-        output_bucket: String,
         /// Which outcomes are written out.
         results: Results,
-        /// Its own queue.
-        gather_queue_url: String,
     },
     /// Of bury.
-    Bury {
-        /// Gather's queue.
-        gather_queue_url: String,
-        /// The queue of messages that nobody can work on.
-        parked_queue_url: String,
-    },
+    Bury,
     /// Of sweep.
     Sweep {
-        /// The queues of the stages.
-        queues: Box<Queues>,
-        /// The bucket of outputs.
-        output_bucket: String,
-        /// Seconds without progress after which a batch is mended.
-        stall_after: i64,
-        /// Seconds after which a batch is ended as it is.
-        give_up_after: i64,
+        /// How long a batch may stand still.
+        patience: Patience,
     },
 }
 
-/// The queues' URLs.
-#[derive(Debug)]
-pub struct Queues {
-    /// Scatter's.
-    pub scatter: String,
-    /// The workers'.
-    pub process: String,
-    /// Gather's.
-    pub gather: String,
+/// The queues that a stage sends to, by the variables that name them.
+fn queues_of(handler: &str) -> &'static [(Queue, &'static str)] {
+    const PROCESS: (Queue, &str) = (Queue::Process, "PROCESS_QUEUE_URL");
+    const GATHER: (Queue, &str) = (Queue::Gather, "GATHER_QUEUE_URL");
+    match handler {
+        "scatter" => &[PROCESS, GATHER],
+        "process" => &[GATHER],
+        // Its own.
+        "gather" => &[(Queue::Gather, "SOURCE_QUEUE_URL")],
+        "bury" => &[GATHER, (Queue::Parked, "PARKED_QUEUE_URL")],
+        "sweep" => &[(Queue::Scatter, "SCATTER_QUEUE_URL"), PROCESS, GATHER],
+        _ => &[],
+    }
 }
 
 /// Reads variables and remembers what is wrong with them.
@@ -135,49 +125,29 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     fn stage(&mut self, handler: &str) -> Option<StageConfig> {
         match handler {
-            "scatter" => Some(StageConfig::Scatter {
-                chunk_size: self.size("CHUNK_SIZE"),
-                key_field: self.text("KEY_FIELD"),
-                process_queue_url: self.text("PROCESS_QUEUE_URL"),
-                gather_queue_url: self.text("GATHER_QUEUE_URL"),
-            }),
+            "scatter" => {
+                Some(StageConfig::Scatter { chunk_size: self.size("CHUNK_SIZE"), key_field: self.text("KEY_FIELD") })
+            }
             "process" => {
                 let key_field = self.text("KEY_FIELD");
                 let packed = self.text("RECORD_SCHEMA");
                 let schema = unpack(&packed).and_then(|text| RecordSchema::parse(&text, &key_field));
-                let (items_table, gather_queue_url) = (self.text("ITEMS_TABLE"), self.text("GATHER_QUEUE_URL"));
+                let items_table = self.text("ITEMS_TABLE");
                 let mode = (self.lookup)("WRITE_MODE");
                 let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
                 let (schema, write_mode) = (self.note(schema), self.note(write_mode));
-                Some(StageConfig::Process {
-                    items_table,
-                    key_field,
-                    schema: Box::new(schema?),
-                    write_mode: write_mode?,
-                    gather_queue_url,
-                })
+                let schema = Box::new(schema?);
+                Some(StageConfig::Process { items_table, key_field, schema, write_mode: write_mode? })
             }
             "gather" => {
-                let output_bucket = self.text("OUTPUT_BUCKET");
                 let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));
-                let results = self.note(results);
-                let gather_queue_url = self.text("SOURCE_QUEUE_URL");
-                Some(StageConfig::Gather { output_bucket, results: results?, gather_queue_url })
+                Some(StageConfig::Gather { results: self.note(results)? })
             }
-            "bury" => Some(StageConfig::Bury {
-                gather_queue_url: self.text("GATHER_QUEUE_URL"),
-                parked_queue_url: self.text("PARKED_QUEUE_URL"),
-            }),
-            "sweep" => Some(StageConfig::Sweep {
-                queues: Box::new(Queues {
-                    scatter: self.text("SCATTER_QUEUE_URL"),
-                    process: self.text("PROCESS_QUEUE_URL"),
-                    gather: self.text("GATHER_QUEUE_URL"),
-                }),
-                output_bucket: self.text("OUTPUT_BUCKET"),
-                stall_after: self.seconds("STALL_AFTER"),
-                give_up_after: self.seconds("GIVE_UP_AFTER"),
-            }),
+            "bury" => Some(StageConfig::Bury),
+            "sweep" => {
+                let (stall_after, give_up_after) = (self.seconds("STALL_AFTER"), self.seconds("GIVE_UP_AFTER"));
+                Some(StageConfig::Sweep { patience: Patience { stall_after, give_up_after } })
+            }
             other => {
                 let stages = "scatter, process, gather, bury, sweep";
                 self.problems.push(format!("the handler {other:?} is no stage; it must be one of: {stages}"));
@@ -204,11 +174,22 @@ impl Config {
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
         let several = matches!(handler.as_str(), "bury" | "sweep");
         let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
+        let writes = matches!(handler.as_str(), "gather" | "sweep");
+        let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
+        let queues = queues_of(&handler).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();
         let stage = reader.stage(&handler);
         match (variant, stage) {
-            (Some(variant), Some(stage)) if reader.problems.is_empty() => {
-                Ok(Self { variant, ledger_table, input_bucket, work_bucket, tasks_table, source_queue_url, stage })
-            }
+            (Some(variant), Some(stage)) if reader.problems.is_empty() => Ok(Self {
+                variant,
+                ledger_table,
+                input_bucket,
+                work_bucket,
+                tasks_table,
+                source_queue_url,
+                output_bucket,
+                queues,
+                stage,
+            }),
             _ => Err(Error::config(format!("the function is set up wrongly: {}", reader.problems.join("; ")))),
         }
     }

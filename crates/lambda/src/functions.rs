@@ -11,13 +11,10 @@ use tokio::time::timeout;
 
 use crate::config::{Config, StageConfig};
 use crate::server::{Server, deadline};
+use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
-use fanfold::pipeline::variant::Parts;
-use fanfold::stage::bury::Bury;
-use fanfold::stage::gather::Gather;
-use fanfold::stage::process::Process;
-use fanfold::stage::scatter::Scatter;
-use fanfold::stage::sweep::Sweep;
+use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
+use fanfold::processor::items::WriteItems;
 use fanfold::store::blob::Blob;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
@@ -45,84 +42,83 @@ async fn warm_up(ledger: &DynamoLedger, bucket: &S3Blob) {
     let _ = timeout(WARM_UP, join(reads, bucket.get("warm-up", None))).await;
 }
 
+/// The stores in AWS that a function is configured for.
+struct Configured<'a> {
+    config: &'a Config,
+    clients: &'a Clients,
+}
+
+impl Configured<'_> {
+    fn s3(&self, name: &str) -> S3Blob {
+        S3Blob::new(self.clients.s3.clone(), name)
+    }
+
+    fn sqs(&self, url: &str) -> SqsChannel {
+        SqsChannel::new(self.clients.sqs.clone(), url)
+    }
+}
+
+impl Supply for Configured<'_> {
+    type Stores = AwsStores;
+
+    fn bucket(&self, bucket: Bucket) -> Result<S3Blob> {
+        Ok(self.s3(match bucket {
+            Bucket::Input => &self.config.input_bucket,
+            Bucket::Work => &self.config.work_bucket,
+            Bucket::Output => self.config.output_bucket.as_ref().ok_or_else(|| unset("OUTPUT_BUCKET"))?,
+        }))
+    }
+
+    fn queue(&self, queue: Queue) -> Result<SqsChannel> {
+        let url = self.config.queues.get(&queue);
+        url.map(|url| self.sqs(url)).ok_or_else(|| unset("the URL of a queue that it sends to"))
+    }
+
+    fn tasks(&self) -> Result<DynamoTasks> {
+        let table = self.config.tasks_table.as_ref().ok_or_else(|| unset("TASKS_TABLE"))?;
+        Ok(DynamoTasks::new(self.clients.dynamodb.clone(), table, self.config.variant.width))
+    }
+
+    fn ledger(&self) -> DynamoLedger {
+        DynamoLedger::new(self.clients.dynamodb.clone(), &self.config.ledger_table)
+    }
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+}
+
+fn unset(what: &str) -> Error {
+    Error::config(format!("the function is set up wrongly: {what} is not set"))
+}
+
 /// Serves the invocations of the stage that `config` names, until Lambda ends the process.
 ///
 /// # Errors
-/// What the Lambda runtime can not recover from.
-pub async fn run(config: Config, clients: Clients) -> Result<(), lambda_runtime::Error> {
-    let variant = config.variant;
-    let bucket = |name: String| S3Blob::new(clients.s3.clone(), name);
-    let queue = |url: String| SqsChannel::new(clients.sqs.clone(), url);
-    let source = config.source_queue_url.map(queue);
-    let work_bucket = config.work_bucket;
-    let ledger = DynamoLedger::new(clients.dynamodb.clone(), config.ledger_table);
-    let tasks = |table| DynamoTasks::new(clients.dynamodb.clone(), table, variant.width);
-    let parts = |gather: SqsChannel| Parts::<AwsStores> {
-        input: bucket(config.input_bucket.clone()),
-        work: bucket(work_bucket.clone()),
-        tasks: config.tasks_table.map(tasks),
-        ledger: ledger.clone(),
-        gather,
-    };
-    let clock = SystemClock;
-    let server = Server { source: source.clone(), ledger: ledger.clone(), clock };
-    match config.stage {
-        StageConfig::Scatter { chunk_size, key_field, process_queue_url, gather_queue_url } => {
-            let stage = Scatter {
-                input: bucket(config.input_bucket.clone()),
-                input_bucket: config.input_bucket.clone(),
-                process: queue(process_queue_url),
-                batches: variant.batches(parts(queue(gather_queue_url)))?,
-                clock,
-                variant: variant.name.to_owned(),
-                key_field,
-                chunk_size: variant.chunk_size(chunk_size),
-                width: variant.width,
-                ranged: variant.ranged(),
-            };
-            server.serve(&stage).await
+/// What the Lambda runtime cannot recover from.
+pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), lambda_runtime::Error> {
+    let supply = Configured { config: &config, clients: &clients };
+    let source = config.source_queue_url.as_ref().map(|url| supply.sqs(url));
+    let server = Server { source, ledger: supply.ledger(), clock: SystemClock };
+    let pipeline = Pipeline { supply, variant: config.variant, input_bucket: config.input_bucket.clone() };
+    match &config.stage {
+        StageConfig::Scatter { chunk_size, key_field } => {
+            server.serve(&pipeline.scatter(key_field, *chunk_size)?).await
         }
-        StageConfig::Process { items_table, key_field, schema, write_mode, gather_queue_url } => {
-            warm_up(&ledger, &bucket(if variant.ranged() { &config.input_bucket } else { &work_bucket }.clone())).await;
-            let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field, variant.width);
-            let stage = Process {
-                items: items.in_mode(write_mode),
-                batches: variant.batches(parts(queue(gather_queue_url)))?,
-                clock,
-                schema: *schema,
-                width: variant.width,
-            };
-            server.serve(&stage).await
+        StageConfig::Process { items_table, key_field, schema, write_mode } => {
+            let read_first = if config.variant.ranged() { Bucket::Input } else { Bucket::Work };
+            warm_up(&server.ledger, &pipeline.supply.bucket(read_first)?).await;
+            let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field, config.variant.width);
+            let processor = WriteItems::new(items.in_mode(*write_mode));
+            server.serve(&pipeline.process(schema.as_ref().clone(), processor)?).await
         }
-        StageConfig::Gather { output_bucket, results, gather_queue_url } => {
-            let batches = variant.batches(parts(queue(gather_queue_url)))?;
-            let (output, width) = (bucket(output_bucket), variant.width);
-            server.serve(&Gather { batches, output, clock, width, results }).await
-        }
-        StageConfig::Bury { gather_queue_url, parked_queue_url } => {
-            let stage = Bury {
-                batches: variant.batches(parts(queue(gather_queue_url)))?,
-                input_bucket: config.input_bucket.clone(),
-                parked: queue(parked_queue_url),
-                clock,
-                variant: variant.name.to_owned(),
-            };
-            server.serve(&stage).await
-        }
-        StageConfig::Sweep { queues, output_bucket, stall_after, give_up_after } => {
-            let stage = Sweep {
-                batches: variant.batches(parts(queue(queues.gather)))?,
-                scatter: queue(queues.scatter),
-                process: queue(queues.process),
-                output: bucket(output_bucket),
-                clock,
-                stall_after,
-                give_up_after,
-                width: variant.width,
-            };
+        StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
+        StageConfig::Bury => server.serve(&pipeline.bury()?).await,
+        StageConfig::Sweep { patience } => {
+            let sweep = pipeline.sweep(*patience)?;
             // A schedule's event says nothing that matters; a failure is an alarm's business.
             lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-                stage.run(deadline(&event.context)).await.map_err(lambda_runtime::Error::from)
+                sweep.run(deadline(&event.context)).await.map_err(lambda_runtime::Error::from)
             }))
             .await
         }

@@ -14,7 +14,7 @@ use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
 use fanfold::model::record::cut;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::{self, Outcome, Stage};
+use fanfold::stage::{self, Disposition, Received, Sorted, Stage, Subject};
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Delivery};
 use fanfold::store::ledger::{LastFailure, Ledger};
@@ -59,13 +59,18 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
         let whole = left_until(self.clock.now(), deadline);
         let mut response = SqsBatchResponse::default();
         let mut spent: BTreeMap<BatchId, StageCalls> = BTreeMap::new();
-        for pack in stage::packs(stage, &deliveries) {
+        let Sorted { packs, unreadable } = stage::sort(stage, &deliveries);
+        for (delivery, error) in unreadable {
+            self.conclude(delivery, None, Err(error).into()).await;
+            response.add_failure(&delivery.id);
+        }
+        for pack in packs {
             let (done, requests) = calls::counted(self.settle(stage, &pack, deadline, whole)).await;
-            for (delivery, _) in pack.iter().zip(&done).filter(|(_, done)| !**done) {
-                response.add_failure(&delivery.id);
+            for (received, _) in pack.iter().zip(&done).filter(|(_, done)| !**done) {
+                response.add_failure(&received.delivery.id);
             }
             // A pack is of one batch.
-            if let Some(subject) = pack.first().and_then(|first| stage.subject(&first.body)) {
+            if let Some(subject) = pack.first().and_then(|first| S::subject(&first.message)) {
                 let messages = pack.len() as u64;
                 spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests });
             }
@@ -85,68 +90,75 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
     }
 
     /// Works on a pack of messages and says which may be deleted. A panic fails this pack only.
-    async fn settle<S: Stage>(&self, stage: &S, pack: &[&Delivery], deadline: Timestamp, whole: Duration) -> Vec<bool> {
+    async fn settle<S: Stage>(
+        &self,
+        stage: &S,
+        pack: &[Received<'_, S::Message>],
+        deadline: Timestamp,
+        whole: Duration,
+    ) -> Vec<bool> {
         let left = left_until(self.clock.now(), deadline);
         if left < whole / 4 {
             tracing::info!(messages = pack.len(), "messages not begun: no time left");
-            for delivery in pack {
-                self.release(delivery, Duration::ZERO).await;
+            for received in pack {
+                self.release(received.delivery, Duration::ZERO).await;
             }
             return vec![false; pack.len()];
         }
-        let first = pack.first().map_or("", |delivery| delivery.id.as_str());
+        let first = pack.first().map_or("", |first| first.delivery.id.as_str());
         let span = tracing::info_span!("messages", first, count = pack.len());
         let work = AssertUnwindSafe(stage.handle_pack(pack, deadline).instrument(span)).catch_unwind();
-        let outcomes = match tokio::time::timeout(left - LONGEST_ANSWER.min(left / 10), work).await {
-            Ok(Ok(outcomes)) => outcomes,
+        let dispositions = match tokio::time::timeout(left - LONGEST_ANSWER.min(left / 10), work).await {
+            Ok(Ok(dispositions)) => dispositions,
             Ok(Err(_)) => {
                 tracing::error!("stage panicked");
-                let panicked = || Outcome::Retry(Error::internal(format!("{} panicked", S::NAME)));
+                let panicked = || Disposition::Retry(Error::internal(format!("{} panicked", S::NAME)));
                 pack.iter().map(|_| panicked()).collect()
             }
             Err(_) => {
-                let late = || Outcome::Retry(Error::transient(format!("{} ran out of its function's time", S::NAME)));
+                let late =
+                    || Disposition::Retry(Error::transient(format!("{} ran out of its function's time", S::NAME)));
                 pack.iter().map(|_| late()).collect()
             }
         };
         let mut done = Vec::with_capacity(pack.len());
-        for (delivery, outcome) in pack.iter().zip(outcomes) {
+        for (Received { delivery, message }, disposition) in pack.iter().zip(dispositions) {
             let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
-            done.push(self.conclude(stage, delivery, outcome).instrument(span).await);
+            done.push(self.conclude(delivery, S::subject(message), disposition).instrument(span).await);
         }
         done
     }
 
     /// Says whether a message may be deleted; if not, sees to it that it comes again when it should.
-    async fn conclude(&self, stage: &impl Stage, delivery: &Delivery, outcome: Outcome) -> bool {
-        let (failure, pause) = match outcome {
-            Outcome::Done => return true,
-            Outcome::Discarded(reason) => {
+    async fn conclude(&self, delivery: &Delivery, subject: Option<Subject>, disposition: Disposition) -> bool {
+        let (failure, pause) = match disposition {
+            Disposition::Done => return true,
+            Disposition::Discarded(reason) => {
                 tracing::info!(%reason, "message discarded");
                 return true;
             }
-            Outcome::Rejected(error) => {
+            Disposition::Rejected(error) => {
                 tracing::error!(%error, "message rejected");
                 // Without a pause it reaches the dead-letter queue within seconds.
                 (error, Duration::ZERO)
             }
-            Outcome::Retry(error) => {
+            Disposition::Retry(error) => {
                 tracing::warn!(kind = ?error.kind, %error, "message will come again");
                 (error, pause(delivery.attempt))
             }
-            Outcome::Later(at, error) => {
+            Disposition::Later(at, error) => {
                 tracing::info!(%error, %at, "message will come again later");
                 (error, left_until(self.clock.now(), at))
             }
         };
-        self.note(stage, delivery, &failure).await;
+        self.note(subject, delivery, &failure).await;
         self.release(delivery, pause).await;
         false
     }
 
     /// Keeps why a message failed, for whoever will have to bury it.
-    async fn note(&self, stage: &impl Stage, delivery: &Delivery, error: &Error) {
-        let Some(subject) = stage.subject(&delivery.body) else {
+    async fn note(&self, subject: Option<Subject>, delivery: &Delivery, error: &Error) {
+        let Some(subject) = subject else {
             return;
         };
         let failure = LastFailure { attempt: delivery.attempt, message: cut(error.to_string()) };
@@ -193,7 +205,6 @@ fn delivery(message: SqsMessage) -> Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fanfold::stage::Subject;
     use fanfold::store::channel::memory::MemoryChannel;
     use fanfold::store::clock::SystemClock;
     use fanfold::store::ledger::Part;
@@ -205,16 +216,22 @@ mod tests {
     impl Stage for Obedient {
         const NAME: &'static str = "process";
 
-        fn subject(&self, _body: &str) -> Option<Subject> {
+        type Message = String;
+
+        fn parse(&self, body: &str) -> fanfold::model::error::Result<String> {
+            if body == "unreadable" { Err(Error::malformed("no form")) } else { Ok(body.to_owned()) }
+        }
+
+        fn subject(_message: &String) -> Option<Subject> {
             Some(Subject { batch: batch(), part: Part::Scatter })
         }
 
-        async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
-            match delivery.body.as_str() {
-                "done" => Outcome::Done,
-                "discard" => Outcome::Discarded("nothing to do".into()),
-                "reject" => Outcome::Rejected(Error::malformed("not ours")),
-                "retry" => Outcome::Retry(Error::transient("later")),
+        async fn handle(&self, received: &Received<'_, String>, _deadline: Timestamp) -> Disposition {
+            match received.message.as_str() {
+                "done" => Disposition::Done,
+                "discard" => Disposition::Discarded("nothing to do".into()),
+                "reject" => Disposition::Rejected(Error::malformed("not ours")),
+                "retry" => Disposition::Retry(Error::transient("later")),
                 "hang" => std::future::pending().await,
                 other => panic!("{other}"),
             }
@@ -250,8 +267,8 @@ mod tests {
     #[tokio::test]
     async fn only_what_failed_comes_again_and_a_panic_is_one_of_them() {
         let ledger = MemoryLedger::new();
-        let failed = answer(&["done", "reject", "discard", "panic", "retry"], &ledger, 60_000).await;
-        assert_eq!(failed, ["id-panic", "id-reject", "id-retry"]);
+        let failed = answer(&["done", "reject", "discard", "panic", "retry", "unreadable"], &ledger, 60_000).await;
+        assert_eq!(failed, ["id-panic", "id-reject", "id-retry", "id-unreadable"]);
         assert_eq!(ledger.read_calls(&batch()).await.unwrap().0["process"].messages, 5);
     }
 

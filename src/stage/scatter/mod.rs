@@ -18,9 +18,9 @@ use crate::model::message::{ProcessMessage, RedriveMessage, to_body};
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
-use crate::stage::{Outcome, Stage, Subject};
+use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::{Pin, sections};
-use crate::store::channel::{Channel, Delivery, Outgoing};
+use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::{CLAIMS, Ledger, Opened, Part};
 use crate::store::{Clock, Stores};
 
@@ -54,38 +54,57 @@ pub struct Scatter<S: Stores> {
     pub ranged: bool,
 }
 
+/// What scatter is asked for.
+#[derive(Debug)]
+pub enum Order {
+    /// To cut what was uploaded.
+    Scatter(Vec<Notice>),
+    /// To cut what failed once more, as this generation.
+    Redrive(BatchId),
+}
+
 impl<S: Stores> Stage for Scatter<S> {
     const NAME: &'static str = "scatter";
 
-    fn subject(&self, body: &str) -> Option<Subject> {
-        let redrive = RedriveMessage::parse(body).ok().map(|message| message.redrive);
-        let batch = redrive.or_else(|| {
-            s3_event::parse(body).ok()?.into_iter().find_map(|notice| match notice {
+    type Message = Order;
+
+    fn parse(&self, body: &str) -> Result<Order> {
+        match RedriveMessage::parse(body) {
+            Ok(message) => Ok(Order::Redrive(message.redrive)),
+            Err(_) => s3_event::parse(body).map(Order::Scatter),
+        }
+    }
+
+    fn subject(order: &Order) -> Option<Subject> {
+        let batch = match order {
+            Order::Redrive(batch) => Some(batch.clone()),
+            Order::Scatter(notices) => notices.iter().find_map(|notice| match notice {
                 Notice::Created(created) => Some(created.batch()),
                 Notice::Nothing(_) => None,
-            })
-        });
+            }),
+        };
         batch.map(|batch| Subject { batch, part: Part::Scatter })
     }
 
-    async fn handle(&self, delivery: &Delivery, _deadline: Timestamp) -> Outcome {
-        self.take(&delivery.body).await.into()
+    async fn handle(&self, received: &Received<'_, Order>, _deadline: Timestamp) -> Disposition {
+        self.take(&received.message).await.into()
     }
 }
 
 impl<S: Stores> Scatter<S> {
-    async fn take(&self, body: &str) -> Result<Outcome> {
-        if let Ok(message) = RedriveMessage::parse(body) {
-            return self.redrive(&message.redrive).await;
-        }
+    async fn take(&self, order: &Order) -> Result<Disposition> {
+        let notices = match order {
+            Order::Redrive(batch) => return self.redrive(batch).await,
+            Order::Scatter(notices) => notices,
+        };
         let mut discarded = None;
-        for notice in s3_event::parse(body)? {
+        for notice in notices {
             discarded = match notice {
-                Notice::Nothing(reason) => Some(reason),
-                Notice::Created(created) => self.scatter(&created).await?,
+                Notice::Nothing(reason) => Some(reason.clone()),
+                Notice::Created(created) => self.scatter(created).await?,
             };
         }
-        Ok(discarded.map_or(Outcome::Done, Outcome::Discarded))
+        Ok(discarded.map_or(Disposition::Done, Disposition::Discarded))
     }
 
     /// Scatters one upload, or says why there is nothing to do.
@@ -130,14 +149,14 @@ impl<S: Stores> Scatter<S> {
     }
 
     /// Scatters what failed in the generations before this one, or says why there is nothing to do.
-    async fn redrive(&self, id: &BatchId) -> Result<Outcome> {
+    async fn redrive(&self, id: &BatchId) -> Result<Disposition> {
         let Some(before) = id.generation().checked_sub(1) else {
             return Err(Error::malformed(format!("{id} names no generation that a redrive could make")));
         };
         let first = self.batches.ledger.read(&id.in_generation(0)).await?.filter(Batch::is_redrivable);
         let before = self.batches.ledger.read(&id.in_generation(before)).await?;
         let (Some(first), Some(before)) = (first, before.filter(|batch| batch.state.is_final())) else {
-            return Ok(Outcome::Discarded(format!("the generation before {id} is not one that can be redriven")));
+            return Ok(Disposition::Discarded(format!("the generation before {id} is not one that can be redriven")));
         };
         let opening = Opening {
             id: id.clone(),
@@ -149,14 +168,14 @@ impl<S: Stores> Scatter<S> {
         };
         let batch = self.open(&opening).await?;
         if batch.sealing.is_some() {
-            return self.resume(&batch).await.map(|()| Outcome::Done);
+            return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         let outcomes = Outcomes::failed(&self.batches, &before, self.width).await?;
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
         let cuts = Redrive::new(outcomes, chunk_size, self.batches.condition.most_chunks(), columns);
         self.run(&batch.opening, cuts.stream()).await?;
-        Ok(Outcome::Done)
+        Ok(Disposition::Done)
     }
 
     async fn open(&self, opening: &Opening) -> Result<Batch> {

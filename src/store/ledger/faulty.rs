@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 use crate::store::faults::{Faults, Faulty};
@@ -29,8 +29,8 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
         self.call("ledger.read_leaves", self.store.read_leaves(batch, leaves)).await
     }
 
-    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
-        self.call("ledger.mark_leaf", self.store.mark_leaf(batch, chunk, tally, now)).await
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
+        self.call("ledger.mark_leaf", self.store.mark_leaf(batch, chunk, mark, now)).await
     }
 
     async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {

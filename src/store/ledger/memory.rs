@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Mark, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
@@ -73,12 +73,12 @@ impl Ledger for MemoryLedger {
         Ok(self.state(|state| leaves.map(|number| state.leaf(batch, number).clone()).collect()))
     }
 
-    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, _now: Timestamp) -> Result<Leaf> {
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, _now: Timestamp) -> Result<Leaf> {
         Ok(self.state(|state| {
             let leaf = state.leaf(batch, chunk.leaf());
             if leaf.done.insert(chunk.get()) {
-                leaf.tally = leaf.tally + tally;
-                if !tally.is_clean() {
+                leaf.tally = leaf.tally + mark.tally;
+                if mark.excepted {
                     leaf.excepted.insert(chunk.get());
                 }
             }

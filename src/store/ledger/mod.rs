@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 
@@ -95,7 +95,7 @@ pub trait Ledger: Send + Sync + 'static {
         &self,
         batch: &BatchId,
         chunk: ChunkIndex,
-        tally: Tally,
+        mark: Mark,
         now: Timestamp,
     ) -> impl Future<Output = Result<Leaf>> + Send;
 

@@ -7,7 +7,7 @@
 
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, Leaf, Sealing, Tally};
+use crate::model::progress::{Batch, Leaf, Mark, Sealing};
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::Ledger;
 
@@ -29,10 +29,10 @@ pub async fn mark(
     ledger: &impl Ledger,
     batch: &BatchId,
     chunk: ChunkIndex,
-    tally: Tally,
+    mark: impl Into<Mark>,
     now: Timestamp,
 ) -> Result<Progress> {
-    let leaf = ledger.mark_leaf(batch, chunk.in_tree()?, tally, now).await?;
+    let leaf = ledger.mark_leaf(batch, chunk.in_tree()?, mark.into(), now).await?;
     settle(ledger, batch, chunk.leaf(), &leaf).await
 }
 

@@ -37,7 +37,11 @@ impl Tasks for MemoryTasks {
     async fn create(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], _now: Timestamp) -> Result<()> {
         self.chunk(batch, chunk, |chunk| {
             for entry in entries {
-                chunk.rows.entry(entry.index).or_insert_with(|| Row { entry: fitting(entry), response: None });
+                chunk.rows.entry(entry.index).or_insert_with(|| Row {
+                    entry: fitting(entry),
+                    response: None,
+                    result: None,
+                });
             }
         });
         Ok(())
@@ -60,7 +64,10 @@ impl Tasks for MemoryTasks {
                 // A repeat finds the reason again, which may be that the record could not even be decoded.
                 let fault = (!outcome.response.success).then(|| outcome.response.message.clone());
                 let entry = Entry { index: outcome.index, record: outcome.request.clone(), fault };
-                chunk.rows.insert(outcome.index, Row { entry, response: Some(outcome.response.clone()) });
+                chunk.rows.insert(
+                    outcome.index,
+                    Row { entry, response: Some(outcome.response.clone()), result: outcome.result.clone() },
+                );
             }
         });
         Ok(())

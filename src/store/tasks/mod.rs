@@ -5,6 +5,8 @@ pub mod memory;
 
 use std::future::Future;
 
+use serde_json::value::RawValue;
+
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome, Response};
@@ -20,6 +22,8 @@ pub struct Row {
     pub entry: Entry,
     /// What became of it.
     pub response: Option<Response>,
+    /// What the processor had to say of its success.
+    pub result: Option<Box<RawValue>>,
 }
 
 /// What decides the outcomes of a chunk.

@@ -154,7 +154,7 @@ async fn a_repeated_mark_counts_once_and_still_learns_the_end(ledger: &impl Ledg
 async fn a_full_leaf_seen_again_marks_the_root(ledger: &impl Ledger) {
     let batch = open(ledger, "crash").await;
     assert_eq!(tree::seal(ledger, &batch, &sealing(1)).await.unwrap(), Progress::Open);
-    let leaf = ledger.mark_leaf(&batch, chunk(0), tally(3, 0), NOW).await.unwrap();
+    let leaf = ledger.mark_leaf(&batch, chunk(0), tally(3, 0).into(), NOW).await.unwrap();
     assert!(leaf.is_full(0) && leaf.holds(chunk(0)));
     assert!(!ledger.read(&batch).await.unwrap().unwrap().is_complete());
     let read = ledger.read_leaves(&batch, 0..1).await.unwrap().remove(0);
@@ -254,8 +254,8 @@ async fn calls_add_up(ledger: &impl Ledger) {
 async fn a_look_sees_the_batch_and_its_leaves(ledger: &impl Ledger) {
     assert_eq!(ledger.look(&id("look"), &[1].into()).await.unwrap().0, None);
     let batch = open(ledger, "look").await;
-    let first = ledger.mark_leaf(&batch, chunk(3), tally(2, 0), NOW).await.unwrap();
-    let second = ledger.mark_leaf(&batch, chunk(300), tally(2, 1), NOW).await.unwrap();
+    let first = ledger.mark_leaf(&batch, chunk(3), tally(2, 0).into(), NOW).await.unwrap();
+    let second = ledger.mark_leaf(&batch, chunk(300), tally(2, 1).into(), NOW).await.unwrap();
     let read = ledger.read(&batch).await.unwrap();
     let (looked, leaves) = ledger.look(&batch, &[0, 1, 7].into()).await.unwrap();
     assert_eq!(looked, read);
@@ -268,7 +268,7 @@ async fn a_leaf_names_the_chunks_in_which_something_failed(ledger: &impl Ledger)
     let buried = Tally { succeeded: 0, failed: 0, failed_chunks: 1 };
     let mut leaf = Leaf::default();
     for (index, tally) in [(1, tally(2, 0)), (2, tally(1, 1)), (3, buried), (1, tally(0, 2))] {
-        leaf = ledger.mark_leaf(&batch, chunk(index), tally, NOW).await.unwrap();
+        leaf = ledger.mark_leaf(&batch, chunk(index), tally.into(), NOW).await.unwrap();
     }
     assert_eq!(leaf.done, [1, 2, 3].into());
     assert_eq!(leaf.excepted, [2, 3].into(), "the first mark of a chunk counts");

@@ -52,7 +52,8 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
     tasks.create(&batch, chunk, &entries(0, 120), NOW).await.unwrap();
     let outcome = |entry: Entry| {
         let failure = (entry.index % 2 == 1).then(|| "odd".to_owned());
-        Outcome::of(entry, failure)
+        let result = (entry.index % 4 == 0).then(|| to_raw_value(&json!({"sum": entry.index, "text": "ü"})).unwrap());
+        Outcome { result, ..Outcome::of(entry, failure) }
     };
     let outcomes: Vec<Outcome> = entries(0, 120).into_iter().map(outcome).collect();
     for _ in 0..2 {
@@ -62,6 +63,8 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
         assert_eq!(rows.len(), 120);
         for (row, outcome) in rows.iter().zip(&outcomes) {
             assert_eq!(row.response.as_ref(), Some(&outcome.response));
+            let results = [&row.result, &outcome.result].map(|result| result.as_ref().map(|result| result.get()));
+            assert_eq!(results[0], results[1]);
             assert_eq!(row.entry.fault.as_deref(), (!outcome.response.success).then_some("odd"));
             assert_eq!(row.entry.record.get(), outcome.request.get());
         }

@@ -21,7 +21,7 @@ use crate::error;
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
-use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
@@ -193,11 +193,11 @@ impl Ledger for DynamoLedger {
         Ok(keys.iter().map(|key| found.get(key).map(leaf_of).unwrap_or_default()).collect())
     }
 
-    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, tally: Tally, now: Timestamp) -> Result<Leaf> {
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
         let mut expression =
             "ADD #done :chunks, #doneCount :one, #succeeded :s, #failed :f, #failedChunks :c".to_owned();
         let mut names = vec!["done", "doneCount", "succeeded", "failed", "failedChunks", "expiresAt"];
-        if !tally.is_clean() {
+        if mark.excepted {
             expression.push_str(", #excepted :chunks");
             names.push("excepted");
         }
@@ -207,9 +207,9 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":chunks", set_of(chunk))
             .expression_attribute_values(":chunk", number(chunk))
             .expression_attribute_values(":one", number(1))
-            .expression_attribute_values(":s", number(tally.succeeded))
-            .expression_attribute_values(":f", number(tally.failed))
-            .expression_attribute_values(":c", number(tally.failed_chunks))
+            .expression_attribute_values(":s", number(mark.tally.succeeded))
+            .expression_attribute_values(":f", number(mark.tally.failed))
+            .expression_attribute_values(":c", number(mark.tally.failed_chunks))
             .expression_attribute_values(":x", expiry(now));
         let leaf = self.send(update).await?.either();
         Ok(leaf_of(&leaf.unwrap_or_default()))
