@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
-use fanfold::pipeline::local::LocalPipeline;
+use fanfold::pipeline::local::{LocalPipeline, Settings};
 use fanfold::pipeline::variant::{BUILT_IN, Variant};
 use fanfold::processor::each::Each;
 use fanfold::processor::{Chunk, MAX_RESULT_BYTES, Processor, Record, Reply};
@@ -17,7 +17,8 @@ use serde_json::value::to_raw_value;
 const SCHEMA: &str = r#"{"required":["id"],"properties":{"n":{"type":"integer","maximum":1000}}}"#;
 
 fn pipeline<P: Processor>(variant: Variant, processor: P) -> LocalPipeline<P> {
-    LocalPipeline::with_processor(variant, SCHEMA, "id", 7, processor).unwrap()
+    let settings = Settings { variant: Some(variant), schema: SCHEMA.into(), chunk_size: 7, ..Settings::default() };
+    LocalPipeline::new(&settings, processor).unwrap()
 }
 
 fn lines(records: u64) -> String {
@@ -69,11 +70,13 @@ async fn only_valid_records_are_processed_and_in_their_order() {
                 async { Ok(Reply::Done(None)) }
             }),
         );
-        let file = lines(10) + "not JSON\n" + "{\"n\":1}\n" + "{\"id\":\"x\",\"n\":5000}\n" + "{\"id\":\"last\",\"n\":5}\n";
+        let file =
+            lines(10) + "not JSON\n" + "{\"n\":1}\n" + "{\"id\":\"x\",\"n\":5000}\n" + "{\"id\":\"last\",\"n\":5}\n";
         let summary = pipeline.run_file("numbers.jsonl", file).await.unwrap();
         assert_eq!((summary.records.total, summary.records.failed), (14, 3), "{}", variant.name);
         let seen = seen.lock().unwrap();
-        let expected: BTreeMap<u64, String> = (0..10).map(|n| (n, format!("r{n}"))).chain([(13, "last".into())]).collect();
+        let expected: BTreeMap<u64, String> =
+            (0..10).map(|n| (n, format!("r{n}"))).chain([(13, "last".into())]).collect();
         assert_eq!(*seen, expected, "{}", variant.name);
     }
 }

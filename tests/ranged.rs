@@ -19,7 +19,7 @@ use fanfold::model::range::{Claim, Range};
 use fanfold::model::summary::{Summary, Unread};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::Pipeline;
-use fanfold::pipeline::local::{INPUT, LocalPipeline, MemoryStores};
+use fanfold::pipeline::local::{INPUT, LocalPipeline, MemoryStores, Settings};
 use fanfold::pipeline::variant::{BUILT_IN, Variant};
 use fanfold::stage::Disposition;
 use fanfold::stage::gather::Results;
@@ -34,8 +34,13 @@ use futures::future::try_join3;
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
 
+fn settings(variant: &str, chunk_size: usize) -> Settings {
+    let variant = Some(Variant::named(variant).unwrap());
+    Settings { variant, schema: ORDERS.into(), key_field: "itemNo".into(), chunk_size, ..Settings::default() }
+}
+
 fn pipeline(chunk_size: usize) -> LocalPipeline {
-    LocalPipeline::new("ranged", ORDERS, "itemNo", chunk_size).unwrap()
+    LocalPipeline::of_items(&settings("ranged", chunk_size)).unwrap()
 }
 
 async fn send(pipeline: &LocalPipeline, event: &str) {
@@ -108,7 +113,7 @@ async fn ranges_give_the_same_as_copies_whatever_the_borders() {
     let copies = copies.or(BUILT_IN.first().copied()).map_or("ranged", |variant: Variant| variant.name);
     for (key, text) in [("x.csv", AWKWARD), ("y.csv", &marked), ("x.json", &document), ("x.jsonl", &lines)] {
         for chunk_size in 1..=12 {
-            let copied = LocalPipeline::new(copies, ORDERS, "itemNo", chunk_size).unwrap();
+            let copied = LocalPipeline::of_items(&settings(copies, chunk_size)).unwrap();
             let ranged = pipeline(chunk_size);
             let (batch, expected) = run(&copied, key, text.to_owned()).await;
             let (_, summary) = run(&ranged, key, text.to_owned()).await;
@@ -305,8 +310,7 @@ async fn a_record_that_is_too_large_fails_alone_with_its_place() {
 #[tokio::test]
 async fn without_results_a_batch_that_succeeds_is_closed_without_reading_its_input_again() {
     for (results, failed) in [(Results::Failed, true), (Results::None, false)] {
-        let mut pipeline = pipeline(5);
-        pipeline.set_results(results);
+        let pipeline = LocalPipeline::of_items(&Settings { results, ..settings("ranged", 5) }).unwrap();
         let (batch, event) = pipeline.upload("orders.csv", csv(12));
         let (event, batch) = if failed { (event, batch) } else { without_version(&event, &csv(12)) };
         scatter(&pipeline, &event).await;

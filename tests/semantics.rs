@@ -10,7 +10,7 @@ use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::pipeline::local::LocalPipeline;
+use fanfold::pipeline::local::{LocalPipeline, Settings};
 use fanfold::pipeline::variant::{BUILT_IN, Pending, Variant};
 use fanfold::stage::Disposition;
 use fanfold::store::channel::{Channel, Delivery, Outgoing};
@@ -20,7 +20,9 @@ use serde_json::{Value, json};
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
 
 fn pipeline(variant: Variant, chunk_size: usize) -> LocalPipeline {
-    LocalPipeline::new(variant.name, ORDERS, "itemNo", chunk_size).unwrap()
+    let (schema, key_field) = (ORDERS.to_owned(), "itemNo".to_owned());
+    let settings = Settings { variant: Some(variant), schema, key_field, chunk_size, ..Settings::default() };
+    LocalPipeline::of_items(&settings).unwrap()
 }
 
 /// How many chunks a variant makes.

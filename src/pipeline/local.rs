@@ -1,13 +1,16 @@
 //! A whole pipeline in one process, on stores in memory: to use fanfold as a library, and for tests.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
 use crate::intake::s3_event::event_of;
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::{BatchId, Revision};
 use crate::model::input::InputRef;
 use crate::model::schema::RecordSchema;
 use crate::model::summary::Summary;
+use crate::model::timestamp::Timestamp;
 use crate::pipeline::variant::Variant;
 use crate::pipeline::{Bucket, Pipeline, Queue, Supply};
 use crate::processor::Processor;
@@ -93,6 +96,29 @@ impl Supply for Memory {
     }
 }
 
+/// What records a pipeline takes and how it works on them.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The variant; none for the one that this build prefers.
+    pub variant: Option<Variant>,
+    /// A JSON Schema (draft 2020-12) of a record; a CSV row's values are converted by its types.
+    pub schema: String,
+    /// The field that is a record's key.
+    pub key_field: String,
+    /// Records in a chunk, at most.
+    pub chunk_size: usize,
+    /// Which outcomes are written out.
+    pub results: Results,
+}
+
+impl Default for Settings {
+    /// Any object that has a field `id`, 500 to a chunk, all outcomes written out.
+    fn default() -> Self {
+        let (schema, key_field) = ("{}".to_owned(), "id".to_owned());
+        Self { variant: None, schema, key_field, chunk_size: 500, results: Results::All }
+    }
+}
+
 /// A pipeline in memory, with the processor of its records.
 pub struct LocalPipeline<P = WriteItems<MemoryItems>> {
     /// Its stores.
@@ -105,13 +131,12 @@ pub struct LocalPipeline<P = WriteItems<MemoryItems>> {
 }
 
 impl LocalPipeline {
-    /// A pipeline of a variant that makes items of records of a schema.
+    /// A pipeline that makes an item of every record.
     ///
     /// # Errors
-    /// `Config` for an unknown variant or a bad schema.
-    pub fn new(variant: &str, schema: &str, key_field: &str, chunk_size: usize) -> Result<Self> {
-        let processor = WriteItems::new(MemoryItems::new());
-        Self::with_processor(Variant::named(variant)?, schema, key_field, chunk_size, processor)
+    /// `Config` for a bad schema, or in a build without a variant.
+    pub fn of_items(settings: &Settings) -> Result<Self> {
+        Self::new(settings, WriteItems::new(MemoryItems::new()))
     }
 
     /// The items table.
@@ -121,33 +146,23 @@ impl LocalPipeline {
 }
 
 impl<P: Processor> LocalPipeline<P> {
-    /// A pipeline of a variant that gives the records of a JSON Schema to a processor, at most
-    /// `chunk_size` at a time.
+    /// A pipeline that gives its records to a processor.
     ///
     /// # Errors
-    /// `Config` for a bad schema.
-    pub fn with_processor(
-        variant: Variant,
-        schema: &str,
-        key_field: &str,
-        chunk_size: usize,
-        processor: P,
-    ) -> Result<Self> {
-        let stores = Memory::default();
+    /// `Config` for a bad schema, or in a build without a variant.
+    pub fn new(settings: &Settings, processor: P) -> Result<Self> {
+        let (stores, variant) = (Memory::default(), settings.variant.map_or_else(Variant::preferred, Ok)?);
         let pipeline = Pipeline { supply: stores.clone(), variant, input_bucket: INPUT.to_owned() };
+        let key_field = settings.key_field.as_str();
+        let schema = RecordSchema::parse(&settings.schema, key_field)?;
         Ok(Self {
             stores,
-            scatter: pipeline.scatter(key_field, chunk_size)?,
-            process: pipeline.process(RecordSchema::parse(schema, key_field)?, processor)?,
-            gather: pipeline.gather(Results::All)?,
+            scatter: pipeline.scatter(key_field, settings.chunk_size.max(1))?,
+            process: pipeline.process(schema, processor)?,
+            gather: pipeline.gather(settings.results)?,
             bury: pipeline.bury()?,
             sweep: pipeline.sweep(PATIENCE)?,
         })
-    }
-
-    /// Chooses which outcomes are written out.
-    pub fn set_results(&mut self, results: Results) {
-        self.gather.results = results;
     }
 
     /// Uploads a file and returns the batch that it will be, and the event that S3 would send.
@@ -220,9 +235,9 @@ impl<P: Processor> LocalPipeline<P> {
             Disposition::Done | Disposition::Discarded(_) => None,
             Disposition::Rejected(error) | Disposition::Retry(error) | Disposition::Later(_, error) => Some(error),
         };
-        let malformed = matches!(error, Some(Error { kind: crate::model::error::ErrorKind::Malformed, .. }));
+        let malformed = error.as_ref().is_some_and(|error| error.kind == ErrorKind::Malformed);
         if error.is_some() && delivery.attempt < ATTEMPTS && !malformed {
-            channel.release(&delivery.receipt, std::time::Duration::ZERO).await?;
+            channel.release(&delivery.receipt, Duration::ZERO).await?;
             return Ok(error);
         }
         if error.is_some() {
@@ -232,7 +247,7 @@ impl<P: Processor> LocalPipeline<P> {
         Ok(error)
     }
 
-    fn deadline(&self) -> crate::model::timestamp::Timestamp {
+    fn deadline(&self) -> Timestamp {
         SystemClock.now().plus_seconds(LEASE_SECONDS)
     }
 

@@ -104,6 +104,16 @@ impl Variant {
         })
     }
 
+    /// The one to take where nobody chose: records are read where they lie, if this build can.
+    ///
+    /// # Errors
+    /// `Config` if this build has none.
+    pub fn preferred() -> Result<Self> {
+        let first = || BUILT_IN.first().copied();
+        let found = BUILT_IN.iter().find(|variant| variant.ranged()).copied().or_else(first);
+        found.ok_or_else(|| Error::config("this build has no variant; build with the feature of one"))
+    }
+
     /// Records in a chunk, of which a deployment wants at most `chunk_size`.
     pub fn chunk_size(self, chunk_size: usize) -> usize {
         match self.unit {
