@@ -152,9 +152,7 @@ fn objection(file: &str, target: &str) -> Option<&'static str> {
     if own != other {
         return (!allowed.contains(&other.as_str())).then_some("the arrow points upward");
     }
-    let Some((_, shared)) = ROOMS.iter().find(|(layer, _)| *layer == own) else {
-        return None;
-    };
+    let (_, shared) = ROOMS.iter().find(|(layer, _)| *layer == own)?;
     let (room, next) = (part(file, 1), part(target, 1));
     // The suites of the stores try them all.
     let fine =
