@@ -36,7 +36,7 @@ async fn double(record: Record) -> Result<Reply> {
     let n = record.fields["n"].as_u64().unwrap();
     Ok(match n {
         _ if n % 10 == 9 => Reply::Failed(format!("{n} is refused")),
-        _ if n % 3 == 0 => Reply::Done(None),
+        _ if n.is_multiple_of(3) => Reply::Done(None),
         _ => Reply::Done(Some(to_raw_value(&(2 * n)).unwrap())),
     })
 }

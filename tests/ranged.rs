@@ -7,14 +7,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fanfold::batch::find::Batches;
 use fanfold::batch::ranges::{Ranges, Read};
-use fanfold::model::condition::Condition;
 use fanfold::model::error::Result;
 use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::format::Layout;
 use fanfold::model::ids::{BatchId, ChunkIndex};
-use fanfold::model::input::InputRef;
+use fanfold::model::input::Source;
 use fanfold::model::message::{ProcessMessage, to_body};
-use fanfold::model::progress::{BatchState, Opening};
+use fanfold::model::progress::BatchState;
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::summary::{Summary, Unread};
 use fanfold::model::timestamp::Timestamp;
@@ -234,7 +233,7 @@ async fn records_that_no_chunk_covers_have_no_outcome_and_the_summary_says_how_m
         for (chunk, claim) in (group * CLAIMS..).zip(&claims[group as usize]) {
             let chunk = ChunkIndex::new(chunk).unwrap();
             let message = ProcessMessage::new(batch.clone(), chunk, 1, Layout::Csv, opening.sequence);
-            let message = Outgoing::new(to_body(&message.of_range(claim.range)));
+            let message = Outgoing::new(to_body(&message.of_range(claim.range, opening.input.source())));
             torn.stores.queues[1].send(vec![message]).await.unwrap();
         }
     }
@@ -349,24 +348,32 @@ impl Faults for Reads {
     }
 }
 
+/// What was sent before claim checks named their input.
+#[tokio::test]
+async fn a_claim_check_that_does_not_name_its_input_is_worked_on() {
+    let pipeline = pipeline(5);
+    let (batch, event) = pipeline.upload("orders.csv", csv(12));
+    scatter(&pipeline, &event).await;
+    let sent = pipeline.stores.queues[1].receive(10).await.unwrap();
+    assert_eq!(sent.len(), 3);
+    for delivery in sent {
+        let mut message: serde_json::Value = serde_json::from_str(&delivery.body).unwrap();
+        let input = message.as_object_mut().unwrap().remove("input").unwrap();
+        assert_eq!(input["key"], "orders.csv");
+        pipeline.stores.queues[1].send(vec![Outgoing::new(message.to_string())]).await.unwrap();
+        pipeline.stores.queues[1].delete(&delivery.receipt).await.unwrap();
+    }
+    assert!(pipeline.run().await.unwrap().is_empty());
+    assert_eq!(counts(&pipeline.summary(&batch).unwrap()), (12, 12, 0));
+}
+
 #[tokio::test]
 async fn the_header_is_read_once_by_chunks_beside_each_other() {
     let (blob, reads) = (MemoryBlob::default(), Reads::default());
     let version_id = Some(blob.upload("a.csv", "k,n\n1,a\n2,b\n3,c\n"));
-    let (bucket, key, format) = ("input".to_owned(), "a.csv".to_owned(), Some("csv".to_owned()));
-    let input = InputRef { bucket, key, version_id, e_tag: None, bytes: 16, format };
+    let input = Source { key: "a.csv".to_owned(), version_id, e_tag: None };
     let id = BatchId::parse("a-0123456789ab").unwrap();
     let ranges = Ranges::new(Faulty::new(blob, reads.clone()));
-    ranges.learn(&Opening {
-        id: id.clone(),
-        variant: "ranged".to_owned(),
-        input: input.clone(),
-        condition: Condition::Tree,
-        ranged: true,
-        chunk_size: 1,
-        started_at: Timestamp(0),
-        sequence: Timestamp(0),
-    });
     let claims = [0, 1, 2].map(|n| Claim {
         range: Range { offset: 4 + 4 * n, length: 3, first: n, line: 2 + n, column: 1, header: 4 },
         records: 1,

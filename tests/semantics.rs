@@ -58,6 +58,7 @@ promises! {
     a_repeated_event_makes_one_batch_and_a_new_upload_another,
     a_repeated_message_changes_nothing,
     a_message_that_can_not_be_parsed_is_rejected_alone,
+    a_claim_check_that_tells_only_its_chunk_is_worked_on,
     outputs_are_in_the_form_of_their_input,
     a_crash_after_the_mark_is_made_good_by_the_redelivery,
     a_gather_that_failed_goes_on_when_its_message_comes_again,
@@ -281,6 +282,31 @@ async fn a_message_that_can_not_be_parsed_is_rejected_alone(variant: Variant) {
         assert_eq!(error.kind, ErrorKind::Malformed);
     }
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
+}
+
+/// As it is where no message was written.
+async fn a_claim_check_that_tells_only_its_chunk_is_worked_on(variant: Variant) {
+    if variant.ranged() {
+        return; // Which range it is only its message tells.
+    }
+    let pipeline = pipeline(variant, 2);
+    let (batch, event) = pipeline.upload("orders.csv", "itemNo,price\na,1.5\nb,2.5\nc,3.5\n");
+    send(&pipeline, 0, &event).await;
+    let scatter = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
+    assert!(matches!(pipeline.handle(0, &scatter).await, Disposition::Done));
+    pipeline.stores.queues[0].delete(&scatter.receipt).await.unwrap();
+    for delivery in pipeline.stores.queues[1].receive(10).await.unwrap() {
+        let message: Value = serde_json::from_str(&delivery.body).unwrap();
+        let bare = json!({"v": 1, "batchId": message["batchId"], "chunk": message["chunk"]});
+        send(&pipeline, 1, &bare.to_string()).await;
+        pipeline.stores.queues[1].delete(&delivery.receipt).await.unwrap();
+    }
+    assert!(pipeline.run().await.unwrap().is_empty());
+    let summary = pipeline.summary(&batch).unwrap();
+    assert_eq!((summary.records.succeeded, summary.records.failed), (3, 0), "{}", variant.name);
+    let (_, item) = pipeline.items().all().into_iter().find(|(key, _)| key == "b").unwrap();
+    assert_eq!(item.fields["price"], json!(2.5), "converted by the layout of the input");
+    assert!(item.sequence.0 > 0);
 }
 
 async fn outputs_are_in_the_form_of_their_input(variant: Variant) {

@@ -1,6 +1,7 @@
 //! What sweep promises, on stores in memory.
 
 use fanfold::batch::chunks::Chunks;
+use fanfold::batch::dispatch::{Dispatch, FanOut};
 use fanfold::batch::find::Batches;
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
@@ -58,7 +59,7 @@ impl Fixture {
         let sweep = Sweep {
             batches: Batches { chunks, ledger: ledger.clone(), gather: gather.clone(), condition },
             scatter: MemoryChannel::new(),
-            process: process.clone(),
+            workers: Dispatch { channel: process.clone(), fan_out: FanOut::Messages },
             output: output.clone(),
             clock: SystemClock,
             patience: Patience { stall_after: HOUR / 4, give_up_after: 24 * HOUR },

@@ -1,27 +1,66 @@
-//! The messages that ask for chunks to be processed.
+//! How workers learn of the chunks that wait for them.
 
 use crate::batch::ranges;
 use crate::model::error::{Error, Result};
 use crate::model::ids::ChunkIndex;
-use crate::model::message::ProcessMessage;
+use crate::model::message::{ProcessMessage, to_body};
 use crate::model::progress::Opening;
-use crate::model::range::Range;
+use crate::model::range::Claim;
+use crate::store::channel::{Channel, Outgoing};
 
-/// The message that asks for a chunk to be processed.
+/// How workers learn of a chunk that was put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FanOut {
+    /// Its claim check is sent.
+    Messages,
+}
+
+/// The way to the workers.
+pub struct Dispatch<C> {
+    /// Their channel.
+    pub channel: C,
+    /// How they learn of a chunk that was put.
+    pub fan_out: FanOut,
+}
+
+impl<C: Channel> Dispatch<C> {
+    /// Sees to it that the workers learn of chunks that wait since just now.
+    ///
+    /// # Errors
+    /// Those of the channel.
+    pub async fn fan_out(&self, checks: Vec<ProcessMessage>) -> Result<()> {
+        match self.fan_out {
+            FanOut::Messages => self.send(checks).await,
+        }
+    }
+
+    /// Sends claim checks on chunks that the workers may have heard of before.
+    ///
+    /// # Errors
+    /// Those of the channel.
+    pub async fn send(&self, checks: Vec<ProcessMessage>) -> Result<()> {
+        if checks.is_empty() {
+            return Ok(());
+        }
+        self.channel.send(checks.iter().map(|check| Outgoing::new(to_body(check))).collect()).await
+    }
+}
+
+/// The claim check on a chunk of copied records.
 ///
 /// # Errors
 /// `Internal` if the chunk, or the name of its input, is none that scatter would make.
-pub fn claim_check(
-    opening: &Opening,
-    chunk: ChunkIndex,
-    records: usize,
-    range: Option<Range>,
-) -> Result<ProcessMessage> {
+pub fn copied(opening: &Opening, chunk: ChunkIndex, records: usize) -> Result<ProcessMessage> {
     let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
-    let layout = ranges::format_of(&opening.input)?.layout;
-    let message = ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence);
-    Ok(match range {
-        Some(range) => message.of_range(range),
-        None => message,
-    })
+    let layout = ranges::format_of(&opening.input.key)?.layout;
+    Ok(ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence))
+}
+
+/// The claim check on a chunk that is a range of the input.
+///
+/// # Errors
+/// As [`copied`].
+pub fn claimed(opening: &Opening, chunk: ChunkIndex, claim: &Claim) -> Result<ProcessMessage> {
+    let check = copied(opening, chunk, claim.records as usize)?;
+    Ok(check.of_range(claim.range, opening.input.source()))
 }

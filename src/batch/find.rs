@@ -8,13 +8,15 @@ use futures::future::join;
 use crate::batch::chunks::{Chunks, Kept};
 use crate::batch::concurrent::bounded;
 use crate::batch::coverage::{self, Ascending};
-use crate::batch::ranges::{Ranges, Read, Records};
+use crate::batch::ranges::{self, Read, Records};
 use crate::model::condition::Condition;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
+use crate::model::format::Layout;
 use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::input::Source;
 use crate::model::message::{GatherMessage, ProcessMessage, to_body};
-use crate::model::progress::{Batch, Leaf, Mark, Sealing, Stop};
+use crate::model::progress::{Batch, Leaf, Mark, Opening, Sealing, Stop};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
 use crate::model::timestamp::Timestamp;
@@ -23,10 +25,20 @@ use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::Ledger;
 use crate::store::ledger::tree::{self, Progress};
 
+/// The records of a chunk, and what a worker has to know of their batch.
+pub struct Work {
+    /// The records.
+    pub entries: Vec<Entry>,
+    /// How the input lay.
+    pub layout: Layout,
+    /// What orders the batch among all.
+    pub sequence: Timestamp,
+}
+
 /// What a worker finds of its chunk.
 pub enum Found {
     /// The records wait.
-    Pending(Vec<Entry>),
+    Pending(Work),
     /// The records wait, and are not to be processed any more.
     Stopped(Box<Stop>),
     /// The records are not what they were, for this reason, and never will be.
@@ -42,6 +54,8 @@ enum Waiting {
     Yes(Vec<Entry>),
     No,
     Gone(String),
+    /// The message does not say of which input they are.
+    Somewhere,
 }
 
 /// Chunks, ledger and the way to gather.
@@ -64,22 +78,11 @@ impl<S: Stores> Batches<S> {
             return Vec::new();
         };
         if self.condition == Condition::Listing {
-            let found = messages.iter().map(|message| self.find_by_listing(id, message.chunk));
+            let found = messages.iter().map(|message| self.find_by_listing(message));
             return bounded(found.collect(), width).await;
         }
         let leaves = messages.iter().map(|message| message.chunk.leaf()).collect();
-        let look = self.ledger.look(id, &leaves);
-        let (looked, read) = match self.needs_input(messages) {
-            // Where the input lies has to be asked, but once a batch.
-            Some(input) => {
-                let looked = look.await;
-                if let Ok((Some(batch), _)) = &looked {
-                    input.learn(&batch.opening);
-                }
-                (looked, self.read_all(messages, width).await)
-            }
-            None => join(look, self.read_all(messages, width)).await,
-        };
+        let (looked, read) = join(self.ledger.look(id, &leaves), self.read_all(messages, width)).await;
         let judged = messages.iter().zip(read).map(|(message, read)| async {
             let (batch, leaves) = looked.as_ref().map_err(Error::again)?;
             let batch = batch.as_ref().ok_or_else(|| unknown(id))?;
@@ -99,17 +102,16 @@ impl<S: Stores> Batches<S> {
         found.unwrap_or_else(|| Err(Error::internal("nothing was looked for")))
     }
 
-    async fn find_by_listing(&self, id: &BatchId, chunk: ChunkIndex) -> Result<Found> {
-        match self.chunks.pending(id, chunk).await? {
-            Some(entries) => Ok(Found::Pending(entries)),
-            None => self.by_listing(id).await.map(Found::Done),
+    async fn find_by_listing(&self, message: &ProcessMessage) -> Result<Found> {
+        let id = &message.batch_id;
+        let Some(entries) = self.chunks.pending(id, message.chunk).await? else {
+            return self.by_listing(id).await.map(Found::Done);
+        };
+        if let (Some(layout), Some(sequence)) = (message.layout, message.sequence.map(Timestamp)) {
+            return Ok(Found::Pending(Work { entries, layout, sequence }));
         }
-    }
-
-    /// The input, if ranges of it are to be read, and where it lies is not known yet.
-    fn needs_input(&self, messages: &[&ProcessMessage]) -> Option<&Ranges<S::Blob>> {
-        let message = messages.iter().find(|message| message.range.is_some())?;
-        self.chunks.input().ok().filter(|input| input.known(&message.batch_id).is_none())
+        let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
+        work(message, &batch.opening, entries).map(Found::Pending)
     }
 
     async fn read_all(&self, messages: &[&ProcessMessage], width: usize) -> Vec<Result<Waiting>> {
@@ -118,16 +120,19 @@ impl<S: Stores> Batches<S> {
                 let entries = self.chunks.pending(&message.batch_id, message.chunk).await?;
                 return Ok(entries.map_or(Waiting::No, Waiting::Yes));
             };
-            let input = self.chunks.input()?;
-            let Some(known) = input.known(&message.batch_id) else {
-                return Ok(Waiting::No);
-            };
-            Ok(match input.read(&message.batch_id, &known, &claim).await? {
-                Read::Records(entries) => Waiting::Yes(entries),
-                Read::Gone(reason) => Waiting::Gone(reason),
-            })
+            match &message.input {
+                Some(input) => self.read(&message.batch_id, input, &claim).await,
+                None => Ok(Waiting::Somewhere),
+            }
         });
         bounded(read.collect(), width).await
+    }
+
+    async fn read(&self, id: &BatchId, input: &Source, claim: &Claim) -> Result<Waiting> {
+        Ok(match self.chunks.input()?.read(id, input, claim).await? {
+            Read::Records(entries) => Waiting::Yes(entries),
+            Read::Gone(reason) => Waiting::Gone(reason),
+        })
     }
 
     async fn judge(
@@ -152,12 +157,16 @@ impl<S: Stores> Batches<S> {
             }
             return Ok(Found::Stray("the batch ended without this chunk"));
         }
-        match (read?, &batch.stop) {
-            (Waiting::No, _) => {
+        let read = match (read?, message.claim()) {
+            (Waiting::Somewhere, Some(claim)) => self.read(id, &batch.opening.input.source(), &claim).await?,
+            (read, _) => read,
+        };
+        match (read, &batch.stop) {
+            (Waiting::No | Waiting::Somewhere, _) => {
                 Err(Error::transient(format!("chunk {chunk} of batch {id} is neither pending nor done")))
             }
             (_, Some(stop)) => Ok(Found::Stopped(Box::new(stop.clone()))),
-            (Waiting::Yes(entries), None) => Ok(Found::Pending(entries)),
+            (Waiting::Yes(entries), None) => work(message, &batch.opening, entries).map(Found::Pending),
             (Waiting::Gone(reason), None) => Ok(Found::Gone(reason)),
         }
     }
@@ -169,7 +178,7 @@ impl<S: Stores> Batches<S> {
             return self.chunks.pending(id, chunk).await;
         };
         let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
-        match self.chunks.input()?.read(id, &batch.opening.input, claim).await? {
+        match self.chunks.input()?.read(id, &batch.opening.input.source(), claim).await? {
             Read::Records(entries) => Ok(Some(entries)),
             Read::Gone(_) => Ok(None),
         }
@@ -428,6 +437,15 @@ impl<S: Stores> Batches<S> {
             _ => Progress::Open,
         })
     }
+}
+
+/// What waits, with what its message leaves out.
+fn work(message: &ProcessMessage, opening: &Opening, entries: Vec<Entry>) -> Result<Work> {
+    let layout = match message.layout {
+        Some(layout) => layout,
+        None => ranges::format_of(&opening.input.key)?.layout,
+    };
+    Ok(Work { entries, layout, sequence: message.sequence.map_or(opening.sequence, Timestamp) })
 }
 
 fn unknown(batch: &BatchId) -> Error {

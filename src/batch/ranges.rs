@@ -10,27 +10,21 @@ use crate::format::{Decoder, PIECE};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::InputFormat;
 use crate::model::ids::BatchId;
-use crate::model::input::InputRef;
-use crate::model::progress::{Batch, Opening};
+use crate::model::input::Source;
+use crate::model::progress::Batch;
 use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
 use crate::store::blob::{Blob, Body, Pin, Section, sections};
 
-/// The bucket of inputs, and what was last learnt of one.
+/// The bucket of inputs, and the columns of the one that was read last.
 pub struct Ranges<B> {
     /// The bucket.
     pub bucket: B,
-    known: Mutex<Option<Known>>,
+    last: Mutex<Option<(BatchId, Columns)>>,
 }
 
-/// What never changes of a batch.
-#[derive(Clone)]
-struct Known {
-    batch: BatchId,
-    input: InputRef,
-    /// The columns of a CSV file, which are read once, however many chunks ask for them.
-    columns: Arc<OnceCell<Arc<[String]>>>,
-}
+/// The columns of a CSV file, which are read once, however many chunks ask for them.
+type Columns = Arc<OnceCell<Arc<[String]>>>;
 
 /// What became of the records of a range.
 pub enum Read {
@@ -43,32 +37,23 @@ pub enum Read {
 impl<B: Blob> Ranges<B> {
     /// Ranges of objects of a bucket.
     pub fn new(bucket: B) -> Self {
-        Self { bucket, known: Mutex::new(None) }
+        Self { bucket, last: Mutex::new(None) }
     }
 
-    /// The input of a batch, if it was read last: of it no question is left.
-    pub fn known(&self, batch: &BatchId) -> Option<InputRef> {
-        self.recall(batch).map(|known| known.input)
-    }
-
-    /// Keeps in mind what a batch is made from.
-    pub fn learn(&self, opening: &Opening) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.as_ref().is_none_or(|known| known.batch != opening.id) {
-            *known = Some(Known { batch: opening.id.clone(), input: opening.input.clone(), columns: Arc::default() });
+    /// The columns of a batch's input, as far as they were read.
+    fn recall(&self, batch: &BatchId) -> Columns {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*last {
+            Some((of, columns)) if of == batch => columns.clone(),
+            _ => last.insert((batch.clone(), Columns::default())).1.clone(),
         }
-    }
-
-    fn recall(&self, batch: &BatchId) -> Option<Known> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.as_ref().filter(|known| known.batch == *batch).cloned()
     }
 
     /// Reads the records of a chunk of a batch.
     ///
     /// # Errors
     /// Those of the bucket; `Internal` if the range does not hold what scatter found in it.
-    pub async fn read(&self, batch: &BatchId, input: &InputRef, claim: &Claim) -> Result<Read> {
+    pub async fn read(&self, batch: &BatchId, input: &Source, claim: &Claim) -> Result<Read> {
         match self.entries(batch, input, claim).await {
             Ok(Some(entries)) => Ok(Read::Records(entries)),
             Ok(None) => {
@@ -88,7 +73,7 @@ impl<B: Blob> Ranges<B> {
         }
     }
 
-    async fn entries(&self, batch: &BatchId, input: &InputRef, claim: &Claim) -> Result<Option<Vec<Entry>>> {
+    async fn entries(&self, batch: &BatchId, input: &Source, claim: &Claim) -> Result<Option<Vec<Entry>>> {
         let range = &claim.range;
         let Some(columns) = self.columns(batch, input, range).await? else {
             return Ok(None);
@@ -96,7 +81,7 @@ impl<B: Blob> Ranges<B> {
         let Some(body) = self.open(input, range.bytes()).await? else {
             return Ok(None);
         };
-        let format = format_of(input)?;
+        let format = format_of(&input.key)?;
         let mut entries = Vec::new();
         let decoded = decode(Decoder::part(format.layout, &columns, range), body, &mut entries).await?;
         if decoded.is_err() || entries.len() != claim.records as usize {
@@ -113,11 +98,11 @@ impl<B: Blob> Ranges<B> {
     }
 
     /// The columns of a CSV file, read once.
-    async fn columns(&self, batch: &BatchId, input: &InputRef, range: &Range) -> Result<Option<Arc<[String]>>> {
+    async fn columns(&self, batch: &BatchId, input: &Source, range: &Range) -> Result<Option<Arc<[String]>>> {
         if range.header == 0 {
             return Ok(Some(Arc::new([])));
         }
-        let columns = self.recall(batch).map(|known| known.columns).unwrap_or_default();
+        let columns = self.recall(batch);
         // Of an input that is gone there is no reason to give: `None` for an error.
         let read = columns.get_or_try_init(|| async {
             let body = self.open(input, 0..range.header).await.map_err(Some)?.ok_or(None)?;
@@ -145,7 +130,7 @@ impl<B: Blob> Ranges<B> {
         end: u64,
         width: usize,
     ) -> Result<Option<Records<'a>>> {
-        let (id, input) = (&batch.opening.id, &batch.opening.input);
+        let (id, input) = (&batch.opening.id, &batch.opening.input.source());
         let opened = async {
             let Some(columns) = self.columns(id, input, first).await? else {
                 return Ok(None);
@@ -159,11 +144,11 @@ impl<B: Blob> Ranges<B> {
             Err(error) if error.kind == ErrorKind::Conflict => return Ok(None),
             Err(error) => return Err(error),
         };
-        let decoder = Some(Decoder::part(format_of(input)?.layout, &columns, first));
+        let decoder = Some(Decoder::part(format_of(&input.key)?.layout, &columns, first));
         Ok(Some(Records { body, piece: Bytes::new(), decoder, next: first.first, end }))
     }
 
-    async fn open(&self, input: &InputRef, bytes: std::ops::Range<u64>) -> Result<Option<Body>> {
+    async fn open(&self, input: &Source, bytes: std::ops::Range<u64>) -> Result<Option<Body>> {
         let section = self.bucket.get_range(&input.key, &Pin::of(input), bytes).await?;
         Ok(section.map(|Section { body, .. }| body))
     }
@@ -215,12 +200,12 @@ impl Records<'_> {
     }
 }
 
-/// The format of an input that has one.
+/// The format of an input that has one, by its key.
 ///
 /// # Errors
 /// `Internal` for another.
-pub fn format_of(input: &InputRef) -> Result<InputFormat> {
-    let format = InputFormat::of_key(&input.key);
+pub fn format_of(key: &str) -> Result<InputFormat> {
+    let format = InputFormat::of_key(key);
     format.map_err(|fault| Error::internal(format!("a chunk of no format: {}", fault.message)))
 }
 

@@ -20,3 +20,24 @@ pub struct InputRef {
     /// The format, such as `csv` or `jsonl.gz`; none if the extension is not known.
     pub format: Option<String>,
 }
+
+/// The one upload of an object whose bytes are read, wherever its bucket keeps others.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// The object's key, decoded.
+    pub key: String,
+    /// The object's version, if the bucket keeps versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_id: Option<String>,
+    /// The object's entity tag, if the bucket keeps no versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub e_tag: Option<String>,
+}
+
+impl InputRef {
+    /// What is to be read of it.
+    pub fn source(&self) -> Source {
+        Source { key: self.key.clone(), version_id: self.version_id.clone(), e_tag: self.e_tag.clone() }
+    }
+}

@@ -5,13 +5,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
 use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::input::Source;
 use crate::model::range::{Claim, Range};
 use crate::model::timestamp::Timestamp;
 
 /// The version of all messages that this build writes and reads.
 pub const VERSION: u32 = 1;
 
-/// A claim check on a chunk whose records wait in the work bucket, or in the input itself.
+/// A claim check on a chunk whose records wait in the work bucket, or in the input itself. What the
+/// batch's opening tells too may be missing, as it is where no message was written: the worker asks then.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessMessage {
@@ -21,15 +23,20 @@ pub struct ProcessMessage {
     /// The chunk (the message sequence).
     pub chunk: ChunkIndex,
     /// How many records the chunk holds.
-    pub records: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<u32>,
     /// How the input lay: a CSV row's values are converted by the schema's types.
-    pub layout: Layout,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layout: Option<Layout>,
     /// What orders the batch among all, for writes that keep an order.
-    #[serde(default)]
-    pub sequence: i64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<i64>,
     /// Where the records lie in the input, if they were not copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,
+    /// The input that the range is of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input: Option<Source>,
 }
 
 /// The order to process again what failed of a batch; it comes by scatter's queue.
@@ -50,20 +57,26 @@ pub struct GatherMessage {
 }
 
 impl ProcessMessage {
-    /// A claim check in the current version.
+    /// A claim check on records that were copied.
     pub fn new(batch_id: BatchId, chunk: ChunkIndex, records: u32, layout: Layout, sequence: Timestamp) -> Self {
-        Self { v: VERSION, batch_id, chunk, records, layout, sequence: sequence.0, range: None }
+        let (records, layout, sequence) = (Some(records), Some(layout), Some(sequence.0));
+        Self { records, layout, sequence, ..Self::bare(batch_id, chunk) }
     }
 
-    /// The same for records that were not copied.
-    pub fn of_range(mut self, range: Range) -> Self {
-        self.range = Some(range);
+    /// A claim check that says no more than which chunk it is on.
+    pub fn bare(batch_id: BatchId, chunk: ChunkIndex) -> Self {
+        Self { v: VERSION, batch_id, chunk, records: None, layout: None, sequence: None, range: None, input: None }
+    }
+
+    /// The same on records that lie in the input.
+    pub fn of_range(mut self, range: Range, input: Source) -> Self {
+        (self.range, self.input) = (Some(range), Some(input));
         self
     }
 
     /// What it claims, if that is a range of the input.
     pub fn claim(&self) -> Option<Claim> {
-        self.range.map(|range| Claim { range, records: self.records })
+        Some(Claim { range: self.range?, records: self.records? })
     }
 
     /// Reads a message's body.
@@ -145,6 +158,15 @@ mod tests {
             r#"{"v":1,"batchId":"orders-0123456789ab","chunk":3,"records":500,"layout":"csv","sequence":7}"#
         );
         assert_eq!(ProcessMessage::parse(&body).unwrap(), message);
+        let range = Range { offset: 40, length: 99, first: 7, line: 9, column: 1, header: 20 };
+        let input = Source { key: "a b.csv".to_owned(), version_id: Some("v1".to_owned()), e_tag: None };
+        let message = ProcessMessage::new(id.clone(), ChunkIndex::new(3).unwrap(), 5, Layout::Csv, Timestamp(7));
+        let message = message.of_range(range, input);
+        let body = to_body(&message);
+        assert!(body.ends_with(r#""input":{"key":"a b.csv","versionId":"v1"}}"#), "{body}");
+        assert_eq!(ProcessMessage::parse(&body).unwrap(), message);
+        let body = to_body(&ProcessMessage::bare(id.clone(), ChunkIndex::new(3).unwrap()));
+        assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab","chunk":3}"#);
         let body = to_body(&GatherMessage::new(id.clone()));
         assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab"}"#);
         assert_eq!(GatherMessage::parse(&body).unwrap().batch_id, id);

@@ -4,6 +4,7 @@ pub mod local;
 pub mod variant;
 
 use crate::batch::chunks::Chunks;
+use crate::batch::dispatch::Dispatch;
 use crate::batch::find::Batches;
 use crate::batch::ranges::Ranges;
 use crate::model::error::Result;
@@ -100,6 +101,10 @@ impl<P: Supply> Pipeline<P> {
         Ok(Batches { chunks, ledger: supply.ledger(), gather: supply.queue(Queue::Gather)?, condition })
     }
 
+    fn workers(&self) -> Result<Dispatch<<P::Stores as Stores>::Channel>> {
+        Ok(Dispatch { channel: self.supply.queue(Queue::Process)?, fan_out: self.variant.fan_out })
+    }
+
     /// Scatter, for records whose key is `key_field`, at most `chunk_size` of them in a chunk.
     ///
     /// # Errors
@@ -108,7 +113,7 @@ impl<P: Supply> Pipeline<P> {
         Ok(Scatter {
             input: self.supply.bucket(Bucket::Input)?,
             input_bucket: self.input_bucket.clone(),
-            process: self.supply.queue(Queue::Process)?,
+            workers: self.workers()?,
             batches: self.batches()?,
             clock: self.supply.clock(),
             variant: self.variant.name.to_owned(),
@@ -159,7 +164,7 @@ impl<P: Supply> Pipeline<P> {
         Ok(Sweep {
             batches: self.batches()?,
             scatter: self.supply.queue(Queue::Scatter)?,
-            process: self.supply.queue(Queue::Process)?,
+            workers: self.workers()?,
             output: self.supply.bucket(Bucket::Output)?,
             clock: self.supply.clock(),
             patience,

@@ -2,6 +2,7 @@
 //! what is not built in can not be named.
 
 use crate::batch::chunks::MOST_AT_ONCE;
+use crate::batch::dispatch::FanOut;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 
@@ -41,6 +42,8 @@ pub struct Variant {
     pub pending: Pending,
     /// How many calls to AWS one function has under way at most.
     pub width: usize,
+    /// How workers learn of the chunks that wait for them.
+    pub fan_out: FanOut,
     /// How the end of a batch is noticed.
     pub condition: Condition,
 }
@@ -53,6 +56,7 @@ pub const BUILT_IN: &[Variant] = &[
         unit: Unit::Record,
         pending: Pending::Bucket,
         width: SERIAL,
+        fan_out: FanOut::Messages,
         condition: Condition::Listing,
     },
     #[cfg(feature = "async")]
@@ -61,6 +65,7 @@ pub const BUILT_IN: &[Variant] = &[
         unit: Unit::Record,
         pending: Pending::Bucket,
         width: CONCURRENT,
+        fan_out: FanOut::Messages,
         condition: Condition::Listing,
     },
     #[cfg(feature = "chunked")]
@@ -69,6 +74,7 @@ pub const BUILT_IN: &[Variant] = &[
         unit: Unit::Chunk,
         pending: Pending::Bucket,
         width: CONCURRENT,
+        fan_out: FanOut::Messages,
         condition: Condition::Tree,
     },
     #[cfg(feature = "dynamodb")]
@@ -77,6 +83,7 @@ pub const BUILT_IN: &[Variant] = &[
         unit: Unit::Chunk,
         pending: Pending::Table,
         width: CONCURRENT,
+        fan_out: FanOut::Messages,
         condition: Condition::Tree,
     },
     #[cfg(feature = "ranged")]
@@ -85,6 +92,7 @@ pub const BUILT_IN: &[Variant] = &[
         unit: Unit::Chunk,
         pending: Pending::Input,
         width: CONCURRENT,
+        fan_out: FanOut::Messages,
         condition: Condition::Tree,
     },
 ];

@@ -7,7 +7,7 @@
 
 use crate::batch::chunks::Kept;
 use crate::batch::concurrent::bounded;
-use crate::batch::find::{Batches, Found};
+use crate::batch::find::{Batches, Found, Work};
 use crate::model::error::{Error, Result};
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Mark;
@@ -37,6 +37,8 @@ pub struct Process<S: Stores, P> {
 /// Records and messages that are worked on together at most.
 const PACK_RECORDS: u32 = 2500;
 const PACK_MESSAGES: usize = 16;
+/// What a message counts for that does not tell the records of its chunk.
+const UNTOLD_RECORDS: u32 = 500;
 
 impl<S: Stores, P: Processor> Stage for Process<S, P> {
     const NAME: &'static str = "process";
@@ -65,16 +67,17 @@ impl<S: Stores, P: Processor> Stage for Process<S, P> {
         let mut packs: Vec<(u32, Pack<'a, ProcessMessage>)> = Vec::new();
         for received in messages {
             let message = &received.message;
+            let records = message.records.unwrap_or(UNTOLD_RECORDS);
             let room = packs.iter_mut().find(|(held, pack)| {
                 let same = pack.iter().all(|other| other.message.batch_id == message.batch_id);
-                same && held.saturating_add(message.records) <= PACK_RECORDS && pack.len() < PACK_MESSAGES
+                same && held.saturating_add(records) <= PACK_RECORDS && pack.len() < PACK_MESSAGES
             });
             match room {
                 Some((held, pack)) => {
-                    *held += message.records;
+                    *held += records;
                     pack.push(received);
                 }
-                None => packs.push((message.records, vec![received])),
+                None => packs.push((records, vec![received])),
             }
         }
         packs.into_iter().map(|(_, pack)| pack).collect()
@@ -109,12 +112,12 @@ impl<S: Stores, P: Processor> Process<S, P> {
         for (received, found) in pack.iter().zip(found) {
             let message = &received.message;
             steps.push(match found {
-                Ok(Found::Pending(entries)) if entries.len() == message.records as usize => {
-                    let (job, chunk) = self.check(received, entries);
+                Ok(Found::Pending(work)) if message.records.is_none_or(|told| told as usize == work.entries.len()) => {
+                    let (job, chunk) = self.check(received, work);
                     chunks.extend((!chunk.records.is_empty()).then_some(chunk));
                     Step::Keep(message, job, Ok(Vec::new()))
                 }
-                Ok(Found::Pending(entries)) => Step::End(message, Err(miscounted(message, entries.len()))),
+                Ok(Found::Pending(work)) => Step::End(message, Err(miscounted(message, work.entries.len()))),
                 found => Step::End(message, found),
             });
         }
@@ -191,11 +194,11 @@ impl<S: Stores, P: Processor> Process<S, P> {
     }
 
     /// Tells the valid records of a chunk from the others.
-    fn check(&self, received: &Received<'_, ProcessMessage>, entries: Vec<Entry>) -> (Job, Chunk) {
-        let message = &received.message;
+    fn check(&self, received: &Received<'_, ProcessMessage>, work: Work) -> (Job, Chunk) {
+        let (message, Work { entries, layout, sequence }) = (&received.message, work);
         let (mut records, mut faults) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for entry in &entries {
-            match self.schema.check(entry, message.layout) {
+            match self.schema.check(entry, layout) {
                 Ok(valid) => {
                     records.push(Record { index: entry.index, key: valid.key, fields: valid.fields });
                     faults.push(None);
@@ -208,7 +211,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
             batch: message.batch_id.in_generation(0),
             index: message.chunk,
             attempt: received.delivery.attempt,
-            sequence: Timestamp(message.sequence),
+            sequence,
             now: self.clock.now(),
             records,
         };
@@ -217,7 +220,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
 }
 
 fn miscounted(message: &ProcessMessage, held: usize) -> Error {
-    let (chunk, records) = (message.chunk, message.records);
+    let (chunk, records) = (message.chunk, message.records.unwrap_or_default());
     Error::internal(format!("chunk {chunk} holds {held} records, and its message says {records}"))
 }
 

@@ -5,7 +5,7 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::batch::coverage;
-use crate::batch::dispatch::claim_check;
+use crate::batch::dispatch::{self, Dispatch};
 use crate::batch::find::Batches;
 use crate::intake::s3_event;
 use crate::model::condition::Condition;
@@ -49,7 +49,7 @@ pub struct Sweep<S: Stores> {
     /// To scatter.
     pub scatter: S::Channel,
     /// To the workers.
-    pub process: S::Channel,
+    pub workers: Dispatch<S::Channel>,
     /// Where outputs go.
     pub output: S::Blob,
     /// The time.
@@ -222,19 +222,17 @@ impl<S: Stores> Sweep<S> {
 
     async fn send_again(&self, batch: &Batch, chunks: &[ChunkIndex]) -> Result<Progress> {
         let id = &batch.opening.id;
+        let opening = &batch.opening;
         let found = stream::iter(self.claims(batch, chunks).await?).map(|(chunk, claim)| async move {
-            let waiting = match claim {
-                Some(claim) => Some(claim.records as usize),
+            let check = match claim {
+                Some(claim) => Some(dispatch::claimed(opening, chunk, &claim)?),
                 None => match self.batches.chunks.pending(id, chunk).await {
                     Err(error) if error.kind == ErrorKind::Internal => None,
-                    pending => pending?.map(|entries| entries.len()),
+                    pending => pending?.map(|entries| dispatch::copied(opening, chunk, entries.len())).transpose()?,
                 },
             };
-            match waiting {
-                Some(records) => {
-                    let message = claim_check(&batch.opening, chunk, records, claim.map(|claim| claim.range))?;
-                    Ok((Some(message), Progress::Open))
-                }
+            match check {
+                Some(check) => Ok((Some(check), Progress::Open)),
                 // Ended meanwhile, or lost: burying tells.
                 None => {
                     let progress = self.batches.bury(id, chunk, None, "its records are gone", self.clock.now()).await?;
@@ -243,12 +241,8 @@ impl<S: Stores> Sweep<S> {
             }
         });
         let found: Vec<_> = found.buffer_unordered(self.width).try_collect().await?;
-        let (messages, progress): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        let messages: Vec<Outgoing> =
-            messages.into_iter().flatten().map(|message| Outgoing::new(to_body(&message))).collect();
-        if !messages.is_empty() {
-            self.process.send(messages).await?;
-        }
+        let (checks, progress): (Vec<_>, Vec<_>) = found.into_iter().unzip();
+        self.workers.send(checks.into_iter().flatten().collect()).await?;
         Ok(latest(progress))
     }
 

@@ -6,7 +6,7 @@ pub mod cut;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
-use crate::batch::dispatch::claim_check;
+use crate::batch::dispatch::{self, Dispatch};
 use crate::batch::find::Batches;
 use crate::batch::outcomes::Outcomes;
 use crate::intake::s3_event::{self, Created, Notice};
@@ -14,13 +14,12 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::message::{ProcessMessage, RedriveMessage, to_body};
+use crate::model::message::{ProcessMessage, RedriveMessage};
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::{Pin, sections};
-use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::{CLAIMS, Ledger, Opened, Part};
 use crate::store::{Clock, Stores};
 
@@ -37,7 +36,7 @@ pub struct Scatter<S: Stores> {
     /// The name of that bucket; events of another are refused.
     pub input_bucket: String,
     /// To the workers.
-    pub process: S::Channel,
+    pub workers: Dispatch<S::Channel>,
     /// Where chunks wait, and batch state.
     pub batches: Batches<S>,
     /// The time.
@@ -118,7 +117,8 @@ impl<S: Stores> Scatter<S> {
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
             ..created.opening(&self.variant, self.batches.condition, self.clock.now())
         };
-        let body = sections::read(&self.input, created.key.clone(), Pin::of(&opening.input), 0, self.width).await;
+        let body =
+            sections::read(&self.input, created.key.clone(), Pin::of(&opening.input.source()), 0, self.width).await;
         let body = match body {
             Ok(Some(body)) => body,
             Ok(None) => return Ok(Some("the object is gone".to_owned())),
@@ -214,13 +214,12 @@ impl<S: Stores> Scatter<S> {
     }
 
     async fn send_group(&self, opening: &Opening, group: Vec<Cut>) -> Result<Option<End>> {
-        let (mut claims, mut messages, mut first, mut end) = (Vec::new(), Vec::new(), None, None);
+        let (mut claims, mut checks, mut first, mut end) = (Vec::new(), Vec::new(), None, None);
         for cut in group {
             match cut {
                 Cut::Claim(chunk, claim) => {
                     first.get_or_insert(chunk);
-                    let check = claim_check(opening, chunk, claim.records as usize, Some(claim.range))?;
-                    messages.push(Outgoing::new(to_body(&check)));
+                    checks.push(dispatch::claimed(opening, chunk, &claim)?);
                     claims.push(claim);
                 }
                 Cut::Chunk(_) => return Err(Error::internal("a copied chunk among ranges")),
@@ -230,19 +229,19 @@ impl<S: Stores> Scatter<S> {
         if let Some(first) = first {
             let group = first.get() / CLAIMS;
             self.batches.ledger.put_claims(&opening.id, group, &claims, self.clock.now()).await?;
-            self.process.send(messages).await?;
+            self.workers.fan_out(checks).await?;
         }
         Ok(end)
     }
 
     async fn send_again(&self, opening: &Opening, chunks: &[ChunkIndex]) -> Result<()> {
-        let mut messages = Vec::new();
+        let mut checks = Vec::new();
         for &chunk in chunks {
             if let Some(entries) = self.batches.chunks.pending(&opening.id, chunk).await? {
-                messages.push(Outgoing::new(to_body(&claim_check(opening, chunk, entries.len(), None)?)));
+                checks.push(dispatch::copied(opening, chunk, entries.len())?);
             }
         }
-        if messages.is_empty() { Ok(()) } else { self.process.send(messages).await }
+        self.workers.send(checks).await
     }
 
     /// Writes each chunk and then sends its claim check. A repeat writes and sends the same again.
@@ -257,15 +256,15 @@ impl<S: Stores> Scatter<S> {
         });
         let mut groups = std::pin::pin!(sent.try_buffer_unordered(self.width).try_chunks(MESSAGES));
         while let Some(group) = groups.try_next().await.map_err(|e| e.1)? {
-            let mut messages = Vec::with_capacity(group.len());
+            let mut checks = Vec::with_capacity(group.len());
             for sent in group {
                 match sent {
-                    Ok(message) => messages.push(Outgoing::new(to_body(&message))),
+                    Ok(check) => checks.push(check),
                     Err(last) => end = Some(last),
                 }
             }
-            if !messages.is_empty() {
-                self.process.send(messages).await?;
+            if !checks.is_empty() {
+                self.workers.fan_out(checks).await?;
             }
         }
         end.ok_or_else(|| Error::internal("the input had no end"))
@@ -273,7 +272,7 @@ impl<S: Stores> Scatter<S> {
 
     async fn put(&self, opening: &Opening, chunk: Chunk) -> Result<ProcessMessage> {
         self.batches.chunks.put(&opening.id, chunk.index, &chunk.entries, self.clock.now()).await?;
-        claim_check(opening, chunk.index, chunk.entries.len(), None)
+        dispatch::copied(opening, chunk.index, chunk.entries.len())
     }
 
     fn sealing(&self, end: End) -> Sealing {

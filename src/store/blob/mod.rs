@@ -12,7 +12,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 
 use crate::model::error::Result;
-use crate::model::input::InputRef;
+use crate::model::input::Source;
 
 /// The size from which an output is uploaded in parts, and of each part but the last. S3 wants at
 /// least 5 MiB a part and at most 10,000 parts:
@@ -60,8 +60,8 @@ pub enum Pin {
 
 impl Pin {
     /// The upload that a batch is made from.
-    pub fn of(input: &InputRef) -> Self {
-        match (&input.version_id, &input.e_tag) {
+    pub fn of(source: &Source) -> Self {
+        match (&source.version_id, &source.e_tag) {
             (Some(version), _) => Self::Version(version.clone()),
             (None, Some(tag)) => Self::Tag(tag.clone()),
             (None, None) => Self::Newest,

@@ -52,7 +52,8 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
     tasks.create(&batch, chunk, &entries(0, 120), NOW).await.unwrap();
     let outcome = |entry: Entry| {
         let failure = (entry.index % 2 == 1).then(|| "odd".to_owned());
-        let result = entry.index.is_multiple_of(4).then(|| to_raw_value(&json!({"sum": entry.index, "text": "ü"})).unwrap());
+        let result =
+            entry.index.is_multiple_of(4).then(|| to_raw_value(&json!({"sum": entry.index, "text": "ü"})).unwrap());
         Outcome { result, ..Outcome::of(entry, failure) }
     };
     let outcomes: Vec<Outcome> = entries(0, 120).into_iter().map(outcome).collect();

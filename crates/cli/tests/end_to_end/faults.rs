@@ -164,7 +164,7 @@ async fn a_chunk_that_can_not_be_processed_is_buried_and_can_be_redriven() {
     let world = World::open().await;
     let mut batch = Scattered::put(&world, "poison", 3).await;
     // Its chunk and its message do not agree: no attempt can succeed.
-    batch.messages[1].records = 11;
+    batch.messages[1].records = Some(11);
     batch.send(&world, &batch.messages[..2]).await;
     // On a busy machine five attempts take longer than a batch may stand still before sweep sends a
     // message that is right. The last chunk is the progress that puts sweep off.
@@ -294,7 +294,7 @@ async fn log_nothing(variant: &str) {
     let chunk = batch.messages[0].chunk;
     let garbage = format!("{{\"index\":\"{SECRET}\",\"record\":{SECRET}}}\n");
     world.work.put(&batch.id.pending_key(chunk), "application/jsonl", garbage.into()).await.unwrap();
-    batch.messages[0].records = 1;
+    batch.messages[0].records = Some(1);
     batch.send(&world, &batch.messages).await;
     let summary = world.summary(&batch.id).await;
     assert_eq!((summary.state, summary.error.unwrap().code.name()), (BatchState::Failed, "LOST_RECORDS"));
