@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use fanfold::batch::find::Batches;
+use fanfold::batch::Batches;
 use fanfold::batch::ranges::{Ranges, Read};
 use fanfold::model::error::Result;
 use fanfold::model::fault::{Fault, FaultCode};

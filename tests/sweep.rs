@@ -1,8 +1,8 @@
 //! What sweep promises, on stores in memory.
 
-use fanfold::batch::chunks::Chunks;
+use fanfold::batch::Batches;
+use fanfold::batch::chunks::RecordStore;
 use fanfold::batch::dispatch::{Dispatch, FanOut};
-use fanfold::batch::find::Batches;
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
@@ -55,7 +55,7 @@ impl Fixture {
         let sealing = Sealing { records: Some(2), chunks: 2, columns: None, error: None, scattered_at: started_at };
         ledger.seal(&batch, &sealing).await.unwrap();
         ledger.size_leaf(&batch, 0, 2, started_at).await.unwrap();
-        let chunks = Chunks::Bucket { work: work.clone(), input: None };
+        let chunks = RecordStore::Copied { work: work.clone() };
         let sweep = Sweep {
             batches: Batches { chunks, ledger: ledger.clone(), gather: gather.clone(), condition },
             scatter: MemoryChannel::new(),

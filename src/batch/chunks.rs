@@ -28,18 +28,23 @@ const BURIED: &[u8] = b"{\"buried\":true}\n";
 const EXCEPTED: &[u8] = b"{\"succeeded\":";
 const JSON_LINES: &str = "application/jsonl";
 
-/// Where chunks wait and outcomes are kept.
-pub enum Chunks<S: Stores> {
-    /// In the work bucket, an object a chunk; but where a chunk is a range of the input, its records
-    /// stay there.
-    Bucket {
+/// Where the records of chunks wait and their outcomes are kept.
+pub enum RecordStore<S: Stores> {
+    /// In the work bucket, an object a chunk.
+    Copied {
         /// The work bucket.
         work: S::Blob,
-        /// The input, of a variant that reads ranges of it.
-        input: Option<Ranges<S::Blob>>,
     },
     /// In the tasks table, a row a record.
-    Table(S::Tasks),
+    Rows(S::Tasks),
+    /// The records lie in the input, if that can be read in ranges, and else in the work bucket; the
+    /// outcomes are kept there.
+    InPlace {
+        /// The work bucket.
+        work: S::Blob,
+        /// The input.
+        input: Ranges<S::Blob>,
+    },
 }
 
 /// What was decided about a chunk.
@@ -105,14 +110,14 @@ impl Kept {
     }
 }
 
-impl<S: Stores> Chunks<S> {
+impl<S: Stores> RecordStore<S> {
     /// The input, of a variant that reads ranges of it.
     ///
     /// # Errors
     /// `Config` of another.
     pub fn input(&self) -> Result<&Ranges<S::Blob>> {
         match self {
-            Self::Bucket { input: Some(input), .. } => Ok(input),
+            Self::InPlace { input, .. } => Ok(input),
             _ => Err(Error::config("the message is of another variant; deploy all functions with one VARIANT")),
         }
     }
@@ -123,12 +128,12 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn put(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
         match self {
-            Self::Bucket { work, .. } => {
+            Self::Copied { work } | Self::InPlace { work, .. } => {
                 let lines = lines_of(entries)?;
                 work.put(&batch.pending_key(chunk), JSON_LINES, lines.into()).await?;
                 Ok(())
             }
-            Self::Table(tasks) => tasks.create(batch, chunk, entries, now).await,
+            Self::Rows(tasks) => tasks.create(batch, chunk, entries, now).await,
         }
     }
 
@@ -138,11 +143,11 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn pending(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Vec<Entry>>> {
         match self {
-            Self::Bucket { work, .. } => {
+            Self::Copied { work } | Self::InPlace { work, .. } => {
                 let lines = read_all(work, &batch.pending_key(chunk)).await?;
                 lines.map(|lines| parse_lines(&lines)).transpose()
             }
-            Self::Table(tasks) => {
+            Self::Rows(tasks) => {
                 let rows = tasks.read(batch, chunk).await?.rows;
                 Ok((!rows.is_empty()).then(|| rows.into_iter().map(unanswered).collect()))
             }
@@ -164,8 +169,8 @@ impl<S: Stores> Chunks<S> {
     ) -> Result<Mark> {
         let kept = match self {
             // The mark decides then: only of a chunk that is marked with failures are outcomes read.
-            Self::Bucket { .. } if decision.is_counted() => false,
-            Self::Bucket { work, .. } => {
+            Self::Copied { .. } | Self::InPlace { .. } if decision.is_counted() => false,
+            Self::Copied { work } | Self::InPlace { work, .. } => {
                 let mut lines = match decision.succeeded {
                     _ if decision.buried => BURIED.to_vec(),
                     Some(succeeded) => [EXCEPTED, format!("{succeeded}}}\n").as_bytes()].concat(),
@@ -177,7 +182,7 @@ impl<S: Stores> Chunks<S> {
                 }
                 true
             }
-            Self::Table(tasks) => {
+            Self::Rows(tasks) => {
                 let verdict = if decision.buried {
                     Verdict::Buried(cut(reason.to_owned()))
                 } else {
@@ -200,11 +205,11 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn outcomes(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Kept>> {
         match self {
-            Self::Bucket { work, .. } => {
+            Self::Copied { work } | Self::InPlace { work, .. } => {
                 let lines = read_all(work, &batch.done_key(chunk)).await?;
                 lines.map(|lines| parse_kept(&lines)).transpose()
             }
-            Self::Table(tasks) => {
+            Self::Rows(tasks) => {
                 let found = tasks.read(batch, chunk).await?;
                 match found.verdict {
                     None => Ok(None),
@@ -227,8 +232,8 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn discard(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<()> {
         match self {
-            Self::Bucket { work, .. } => work.delete(&batch.pending_key(chunk)).await,
-            Self::Table(_) => Ok(()),
+            Self::Copied { work } | Self::InPlace { work, .. } => work.delete(&batch.pending_key(chunk)).await,
+            Self::Rows(_) => Ok(()),
         }
     }
 
@@ -238,11 +243,11 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store; `Internal` for the tasks table, which does not tell.
     pub async fn first_pending(&self, batch: &BatchId) -> Result<Option<ChunkIndex>> {
         match self {
-            Self::Bucket { work, .. } => {
+            Self::Copied { work } | Self::InPlace { work, .. } => {
                 let keys = work.list(&batch.pending_prefix(), None, 1).await?;
                 Ok(keys.first().and_then(|key| batch.chunk_of_pending(key)))
             }
-            Self::Table(_) => Err(Error::internal("the tasks table can not say what is pending")),
+            Self::Rows(_) => Err(Error::internal("the tasks table can not say what is pending")),
         }
     }
 
@@ -252,11 +257,11 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn all_pending(&self, batch: &BatchId) -> Result<Vec<ChunkIndex>> {
         match self {
-            Self::Bucket { work, .. } => {
+            Self::Copied { work } | Self::InPlace { work, .. } => {
                 let keys = list_all(work, &batch.pending_prefix()).await?;
                 Ok(keys.iter().filter_map(|key| batch.chunk_of_pending(key)).collect())
             }
-            Self::Table(_) => Ok(Vec::new()),
+            Self::Rows(_) => Ok(Vec::new()),
         }
     }
 
@@ -268,7 +273,7 @@ impl<S: Stores> Chunks<S> {
         let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else {
             return Ok(BTreeSet::new());
         };
-        let Self::Bucket { work, .. } = self else {
+        let (Self::Copied { work } | Self::InPlace { work, .. }) = self else {
             return Err(Error::internal("the tasks table can not say what is decided"));
         };
         let before = first.get().checked_sub(1).map(ChunkIndex::new).transpose()?;
@@ -289,14 +294,14 @@ impl<S: Stores> Chunks<S> {
     /// Those of the store.
     pub async fn known(&self, batch: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
         match self {
-            Self::Bucket { work, .. } => {
+            Self::Copied { work } | Self::InPlace { work, .. } => {
                 // A chunk moves from the one to the other, thus never is in neither.
                 let mut known: BTreeSet<ChunkIndex> = self.all_pending(batch).await?.into_iter().collect();
                 let done = list_all(work, &batch.done_prefix()).await?;
                 known.extend(done.iter().filter_map(|key| batch.chunk_of_done(key)));
                 Ok(known)
             }
-            Self::Table(tasks) => {
+            Self::Rows(tasks) => {
                 let (mut known, mut index, mut missed) = (BTreeSet::new(), 0, 0);
                 while missed < MOST_AT_ONCE {
                     let Ok(chunk) = ChunkIndex::new(index) else {

@@ -1,10 +1,68 @@
 //! What the stages share of a batch: how a chunk is found, finished or buried, where its records wait
-//! and its outcomes are kept, and how the end of the batch is noticed.
+//! and its outcomes are kept, and how the end of the batch is noticed. Here is where variants differ.
 
+pub mod bury;
 pub mod chunks;
 pub mod concurrent;
+pub mod condition;
 pub mod coverage;
 pub mod dispatch;
 pub mod find;
 pub mod outcomes;
 pub mod ranges;
+
+use crate::batch::chunks::RecordStore;
+use crate::model::condition::Condition;
+use crate::model::error::{Error, Result};
+use crate::model::ids::BatchId;
+use crate::model::message::{GatherMessage, to_body};
+use crate::model::progress::{Batch, Leaf, Sealing};
+use crate::store::Stores;
+use crate::store::channel::{Channel, Outgoing};
+use crate::store::ledger::Ledger;
+use crate::store::ledger::tree::Progress;
+
+/// Chunks, ledger and the way to gather.
+pub struct Batches<S: Stores> {
+    /// Where chunks wait.
+    pub chunks: RecordStore<S>,
+    /// Batch state.
+    pub ledger: S::Ledger,
+    /// To gather.
+    pub gather: S::Channel,
+    /// How the end is noticed.
+    pub condition: Condition,
+}
+
+impl<S: Stores> Batches<S> {
+    /// A batch that must be known.
+    ///
+    /// # Errors
+    /// Those of the ledger; `Internal` if it is not.
+    pub async fn known_batch(&self, id: &BatchId) -> Result<Batch> {
+        let unknown = || Error::internal(format!("the ledger does not know batch {id}"));
+        self.ledger.read(id).await?.ok_or_else(unknown)
+    }
+
+    /// The leaves of a batch that is sealed.
+    ///
+    /// # Errors
+    /// Those of the ledger.
+    pub async fn leaves(&self, batch: &Batch) -> Result<Vec<Leaf>> {
+        let leaves = batch.sealing.as_ref().map_or(0, Sealing::leaves);
+        self.ledger.read_leaves(&batch.opening.id, 0..leaves).await
+    }
+
+    /// Tells gather that a batch is complete, if it is. Repeats are harmless.
+    ///
+    /// # Errors
+    /// Those of the channel.
+    pub async fn announce(&self, batch: &BatchId, progress: Progress) -> Result<()> {
+        if progress == Progress::Open {
+            return Ok(());
+        }
+        tracing::info!(batch_id = %batch, "batch complete");
+        let body = to_body(&GatherMessage::new(batch.clone()));
+        self.gather.send(vec![Outgoing::grouped(body, batch.as_str())]).await
+    }
+}

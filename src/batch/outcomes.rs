@@ -6,11 +6,10 @@ use std::ops::Range;
 
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use crate::batch::Batches;
 use crate::batch::chunks::Kept;
 use crate::batch::coverage::{self, Ascending};
-use crate::batch::find::Batches;
 use crate::batch::ranges::Records;
-use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, Leaf, Tally};
@@ -95,10 +94,11 @@ impl<'a> Outcomes<'a> {
         let mut lanes = Vec::new();
         for batch in generations(batches, batch).await? {
             let first = batch.opening.id.generation() == 0;
-            let kept = match batches.condition {
-                // Of a later generation a success counts, since it takes a failure back.
-                Condition::Tree if first => exceptions(batches, &batch, batches.leaves(&batch).await?, width),
-                _ => kept_of(batches, &batch, width).await?,
+            // Of a later generation a success counts, since it takes a failure back.
+            let kept = if first && batches.condition.has_tree() {
+                exceptions(batches, &batch, batches.leaves(&batch).await?, width)
+            } else {
+                kept_of(batches, &batch, width).await?
             };
             lanes.push(Lane::groups(kept));
         }
@@ -132,6 +132,22 @@ impl<'a> Outcomes<'a> {
     }
 }
 
+impl<S: Stores> Batches<S> {
+    /// The records of a sealed batch whose chunks are ranges, as far as those reach, and which of them
+    /// lie in no chunk; `None` if the input is not what it was.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    async fn records(&self, batch: &Batch, width: usize) -> Result<Option<(Records<'_>, Ascending)>> {
+        let coverage = coverage::of(&self.ledger, batch).await?;
+        let Some(first) = coverage.first else {
+            return Ok(Some((Records::none(), Ascending::default())));
+        };
+        let records = self.chunks.input()?.all(batch, &first, coverage.end, width).await?;
+        Ok(records.map(|records| (records, coverage.holes.into_iter().collect())))
+    }
+}
+
 /// A batch and the generations before it, the oldest first.
 async fn generations<S: Stores>(batches: &Batches<S>, batch: &Batch) -> Result<Vec<Batch>> {
     let id = &batch.opening.id;
@@ -151,7 +167,7 @@ async fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: u
     if batch.opening.ranged {
         return Ok(exceptions(batches, batch, batches.leaves(batch).await?, width));
     }
-    let tree = batch.opening.condition == Condition::Tree && batch.state.is_final();
+    let tree = batch.opening.condition.has_tree() && batch.state.is_final();
     let leaves = if tree { batches.leaves(batch).await? } else { Vec::new() };
     let unmarked = if tree { unmarked(batch, &leaves) } else { BTreeSet::new() };
     let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);

@@ -15,6 +15,11 @@ pub enum Condition {
 }
 
 impl Condition {
+    /// Whether the ledger counts chunks, so that it tells which are done and what they came to.
+    pub fn has_tree(self) -> bool {
+        self == Self::Tree
+    }
+
     /// How many chunks a batch can have.
     pub fn most_chunks(self) -> u32 {
         match self {

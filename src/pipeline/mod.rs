@@ -3,9 +3,9 @@
 pub mod local;
 pub mod variant;
 
-use crate::batch::chunks::Chunks;
+use crate::batch::Batches;
+use crate::batch::chunks::RecordStore;
 use crate::batch::dispatch::Dispatch;
-use crate::batch::find::Batches;
 use crate::batch::ranges::Ranges;
 use crate::model::error::Result;
 use crate::model::schema::RecordSchema;
@@ -91,12 +91,12 @@ impl<P: Supply> Pipeline<P> {
     pub fn batches(&self) -> Result<Batches<P::Stores>> {
         let (supply, condition) = (&self.supply, self.variant.condition);
         let chunks = match self.variant.pending {
-            Pending::Bucket => Chunks::Bucket { work: supply.bucket(Bucket::Work)?, input: None },
+            Pending::Bucket => RecordStore::Copied { work: supply.bucket(Bucket::Work)? },
             Pending::Input => {
-                let input = Some(Ranges::new(supply.bucket(Bucket::Input)?));
-                Chunks::Bucket { work: supply.bucket(Bucket::Work)?, input }
+                let input = Ranges::new(supply.bucket(Bucket::Input)?);
+                RecordStore::InPlace { work: supply.bucket(Bucket::Work)?, input }
             }
-            Pending::Table => Chunks::Table(supply.tasks()?),
+            Pending::Table => RecordStore::Rows(supply.tasks()?),
         };
         Ok(Batches { chunks, ledger: supply.ledger(), gather: supply.queue(Queue::Gather)?, condition })
     }

@@ -3,7 +3,8 @@
 //! ends its batch as failed. What nobody can work on is parked for people to look at, which raises
 //! an alarm; a gather message is parked too, and sweep takes its batch up again.
 
-use crate::batch::find::{Batches, Found};
+use crate::batch::Batches;
+use crate::batch::find::Found;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};

@@ -3,10 +3,8 @@
 
 use serde_json::{Map, Value};
 
-use crate::batch::coverage;
-use crate::batch::find::Batches;
 use crate::batch::outcomes::Outcomes;
-use crate::model::condition::Condition;
+use crate::batch::{Batches, coverage};
 use crate::model::error::{Error, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
@@ -233,7 +231,7 @@ impl<S: Stores> Gather<S> {
 
     /// What the leaves of a batch count, if it has any.
     async fn counted(&self, batch: &Batch) -> Result<Option<Tally>> {
-        if self.batches.condition == Condition::Listing {
+        if !self.batches.condition.has_tree() {
             return Ok(None);
         }
         let leaves = self.batches.leaves(batch).await?;

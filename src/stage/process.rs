@@ -5,9 +5,10 @@
 //! pending records are deleted. Whatever is interrupted comes again, and a chunk that bears its
 //! mark is not worked on twice.
 
+use crate::batch::Batches;
 use crate::batch::chunks::Kept;
 use crate::batch::concurrent::bounded;
-use crate::batch::find::{Batches, Found, Work};
+use crate::batch::find::{Found, Work};
 use crate::model::error::{Error, Result};
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Mark;

@@ -4,11 +4,9 @@
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
-use crate::batch::coverage;
 use crate::batch::dispatch::{self, Dispatch};
-use crate::batch::find::Batches;
+use crate::batch::{Batches, coverage};
 use crate::intake::s3_event;
-use crate::model::condition::Condition;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -139,7 +137,7 @@ impl<S: Stores> Sweep<S> {
             BatchState::Gathering => 0,
             BatchState::Processing => {
                 let (missing, progress) = self.batches.missing(batch).await?;
-                if batch.opening.condition == Condition::Tree && !batch.is_complete() {
+                if batch.opening.condition.has_tree() && !batch.is_complete() {
                     // Whoever filled the last leaf died before its mark in the root: sweep made that good.
                     self.batches.announce(id, progress).await?;
                 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use fanfold::batch::chunks::{Chunks, Kept};
+use fanfold::batch::chunks::{Kept, RecordStore};
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
@@ -78,9 +78,9 @@ pub fn ledger(state: &State, id: &BatchId) -> Option<Batch> {
 }
 
 pub fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
-    let chunks: Chunks<MemoryStores> = match state.plan.variant.pending {
-        Pending::Bucket | Pending::Input => Chunks::Bucket { work: state.data.work.clone(), input: None },
-        Pending::Table => Chunks::Table(state.data.tasks.clone()),
+    let chunks: RecordStore<MemoryStores> = match state.plan.variant.pending {
+        Pending::Bucket | Pending::Input => RecordStore::Copied { work: state.data.work.clone() },
+        Pending::Table => RecordStore::Rows(state.data.tasks.clone()),
     };
     let chunk = ChunkIndex::new(chunk).ok()?;
     if !ledger(state, id)?.opening.ranged {

@@ -6,8 +6,8 @@ pub mod cut;
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
+use crate::batch::Batches;
 use crate::batch::dispatch::{self, Dispatch};
-use crate::batch::find::Batches;
 use crate::batch::outcomes::Outcomes;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};

@@ -1,0 +1,100 @@
+//! The end of chunks, and of batches, that cannot or must not be worked on.
+
+use std::collections::BTreeSet;
+
+use crate::batch::chunks::Kept;
+use crate::batch::find::unknown;
+use crate::batch::ranges::Read;
+use crate::batch::{Batches, coverage};
+use crate::model::error::{ErrorKind, Result};
+use crate::model::fault::Fault;
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::Sealing;
+use crate::model::range::Claim;
+use crate::model::record::Entry;
+use crate::model::timestamp::Timestamp;
+use crate::store::Stores;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::tree::Progress;
+
+impl<S: Stores> Batches<S> {
+    /// Ends a chunk that can not or must not be processed: all of its records fail for `reason`,
+    /// unless the outcomes were decided before. `claim` is of a chunk that is a range of the input. A
+    /// chunk whose records are gone ends without any, which shows in the batch's total.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn bury(
+        &self,
+        id: &BatchId,
+        chunk: ChunkIndex,
+        claim: Option<&Claim>,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<Progress> {
+        let entries = match self.last_seen(id, chunk, claim).await {
+            Ok(Some(entries)) => entries,
+            // Who ends a chunk decides it before discarding its records.
+            Ok(None) if !self.condition.has_tree() => return self.by_listing(id).await,
+            Ok(None) => Vec::new(),
+            Err(error) if error.kind == ErrorKind::Internal => {
+                tracing::error!(batch_id = %id, %chunk, %error, "records lost");
+                Vec::new()
+            }
+            Err(error) => return Err(error),
+        };
+        let mark = self.chunks.decide(id, chunk, Kept::buried(entries, reason), reason, now).await?;
+        tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
+        self.finish(id, chunk, mark, claim.is_none(), now).await
+    }
+
+    /// The records of a chunk that is to be ended; none if they are gone. `claim` is of one that is a
+    /// range of the input.
+    async fn last_seen(&self, id: &BatchId, chunk: ChunkIndex, claim: Option<&Claim>) -> Result<Option<Vec<Entry>>> {
+        let Some(claim) = claim else {
+            return self.chunks.pending(id, chunk).await;
+        };
+        let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
+        match self.chunks.input()?.read(id, &batch.opening.input.source(), claim).await? {
+            Read::Records(entries) => Ok(Some(entries)),
+            Read::Gone(_) => Ok(None),
+        }
+    }
+
+    /// Seals a batch whose scatter will not come to the end of its work, with the chunks it put.
+    /// Those between them that it did not come to count as buried without records: not before the
+    /// seal, since until then the scatter may still come to them.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn seal_by_force(&self, id: &BatchId, fault: Fault, now: Timestamp) -> Result<Progress> {
+        let known = self.known(id).await?;
+        let chunks = known.last().map_or(0, |last| last.get() + 1);
+        let reason = fault.message.clone();
+        let sealing = Sealing { records: None, chunks, columns: None, error: Some(fault), scattered_at: now };
+        let mut progress = self.seal(id, &sealing).await?;
+        if self.condition.has_tree() {
+            for index in 0..chunks {
+                let chunk = ChunkIndex::new(index)?;
+                if !known.contains(&chunk) {
+                    progress = self.bury(id, chunk, None, &reason, now).await?;
+                }
+            }
+        }
+        match self.ledger.read(id).await? {
+            Some(sealed) => Ok(self.resume(&sealed).await?.0),
+            None => Ok(progress),
+        }
+    }
+
+    /// The chunks that a scatter came to, as far as it shows.
+    async fn known(&self, id: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
+        let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
+        if !batch.opening.ranged {
+            return self.chunks.known(id).await;
+        }
+        let mut known = BTreeSet::new();
+        coverage::each_claim(&self.ledger, id, |chunk, _| _ = known.insert(chunk)).await?;
+        Ok(known)
+    }
+}

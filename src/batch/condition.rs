@@ -1,0 +1,163 @@
+//! How the end of a batch is noticed: by a tree of marks, or by a listing of what waits.
+
+use std::collections::BTreeSet;
+
+use crate::batch::Batches;
+use crate::model::condition::Condition;
+use crate::model::error::Result;
+use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::progress::{Batch, Leaf, Mark, Sealing};
+use crate::model::timestamp::Timestamp;
+use crate::store::Stores;
+use crate::store::ledger::Ledger;
+use crate::store::ledger::tree::{self, Progress};
+
+impl<S: Stores> Batches<S> {
+    /// Notes that a chunk's items and outcomes are written; `copied` says whether its records wait in
+    /// a store of their own.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn finish(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        mark: Mark,
+        copied: bool,
+        now: Timestamp,
+    ) -> Result<Progress> {
+        let progress = self.note(batch, chunk, mark, now).await?;
+        if copied {
+            self.chunks.discard(batch, chunk).await?;
+        }
+        match self.condition {
+            Condition::Tree => Ok(progress),
+            Condition::Listing => self.by_listing(batch).await,
+        }
+    }
+
+    /// Marks a chunk in the tree, if there is one.
+    async fn note(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Progress> {
+        match self.condition {
+            Condition::Tree => tree::mark(&self.ledger, batch, chunk, mark, now).await,
+            Condition::Listing => Ok(Progress::Open),
+        }
+    }
+
+    /// Seals a batch after its last message was sent.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Progress> {
+        match self.condition {
+            Condition::Tree => tree::seal(&self.ledger, batch, sealing).await,
+            Condition::Listing => {
+                self.ledger.seal(batch, sealing).await?;
+                self.by_listing(batch).await
+            }
+        }
+    }
+
+    /// Whether a batch that was opened is complete by now.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn is_complete(&self, batch: &Batch) -> Result<bool> {
+        match (self.condition, &batch.sealing) {
+            (Condition::Tree, _) => Ok(batch.is_complete()),
+            (Condition::Listing, None) => Ok(false),
+            (Condition::Listing, Some(sealing)) => {
+                let first = self.chunks.first_pending(&batch.opening.id).await?;
+                Ok(first.is_none_or(|chunk| chunk.get() >= sealing.chunks))
+            }
+        }
+    }
+
+    /// The chunks of a sealed batch that are not done. Full leaves that nobody brought to the root
+    /// are brought there on the way, and so the batch may turn out to be complete.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn missing(&self, batch: &Batch) -> Result<(Vec<ChunkIndex>, Progress)> {
+        let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
+        if self.condition == Condition::Listing {
+            let mut pending = self.chunks.all_pending(&batch.opening.id).await?;
+            pending.retain(|chunk| chunk.get() < chunks);
+            let complete = pending.is_empty() && batch.sealing.is_some();
+            return Ok((pending, if complete { Progress::Complete } else { Progress::Open }));
+        }
+        let leaves = self.leaves(batch).await?;
+        let mut progress = if batch.is_complete() { Progress::Complete } else { Progress::Open };
+        for (number, leaf) in (0..).zip(&leaves) {
+            if !batch.root.contains(&i64::from(number)) {
+                progress = tree::settle(&self.ledger, &batch.opening.id, number, leaf).await?;
+            }
+        }
+        let done: BTreeSet<u32> = leaves.into_iter().flat_map(|leaf| leaf.done).collect();
+        let missing = (0..chunks).filter(|chunk| !done.contains(chunk));
+        Ok((missing.map(ChunkIndex::new).collect::<Result<_>>()?, progress))
+    }
+
+    /// What is left to do for a batch that is sealed: its end may have to be announced, and chunks to be
+    /// sent again.
+    ///
+    /// A scatter that is repeated, or that runs beside another, may put back what waited of chunks that
+    /// are done. Nobody else might ever look at them: what has its mark, or its result, is deleted.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn resume(&self, batch: &Batch) -> Result<(Progress, Vec<ChunkIndex>)> {
+        let id = &batch.opening.id;
+        let pending = if batch.opening.ranged { Vec::new() } else { self.chunks.all_pending(id).await? };
+        let decided = match self.condition {
+            Condition::Listing => self.chunks.decided(id, &pending).await?,
+            Condition::Tree => BTreeSet::new(),
+        };
+        let mut waiting = Vec::new();
+        for chunk in pending {
+            let done = match self.condition {
+                _ if is_stray(batch, chunk) => true,
+                Condition::Tree => self.leaf(id, chunk).await?.holds(chunk),
+                Condition::Listing => decided.contains(&chunk),
+            };
+            if done {
+                self.chunks.discard(id, chunk).await?;
+            } else if self.condition == Condition::Listing {
+                waiting.push(chunk);
+            }
+        }
+        let progress = match (self.condition, &batch.sealing) {
+            _ if batch.state.is_final() => Progress::Open,
+            (Condition::Tree, Some(sealing)) if !batch.is_complete() => {
+                tree::size(&self.ledger, batch, sealing.scattered_at).await?
+            }
+            _ if self.is_complete(batch).await? => Progress::Complete,
+            _ => Progress::Open,
+        };
+        Ok((progress, waiting))
+    }
+
+    async fn leaf(&self, id: &BatchId, chunk: ChunkIndex) -> Result<Leaf> {
+        let leaves = self.ledger.read_leaves(id, chunk.leaf()..chunk.leaf() + 1).await?;
+        Ok(leaves.into_iter().next().unwrap_or_default())
+    }
+
+    /// First the seal, then the listing: whichever of worker and scatter comes last sees both, and what
+    /// was put before the seal cannot be missed. A listing before that spares most workers the question.
+    pub(super) async fn by_listing(&self, id: &BatchId) -> Result<Progress> {
+        if self.chunks.first_pending(id).await?.is_some() {
+            return Ok(Progress::Open);
+        }
+        let batch = self.ledger.read(id).await?.filter(|batch| !batch.state.is_final());
+        Ok(match batch {
+            Some(batch) if self.is_complete(&batch).await? => Progress::Complete,
+            _ => Progress::Open,
+        })
+    }
+}
+
+/// Whether a batch has ended, or been sealed, without a chunk that is not done.
+pub(super) fn is_stray(batch: &Batch, chunk: ChunkIndex) -> bool {
+    let past = batch.sealing.as_ref().is_some_and(|sealing| chunk.get() >= sealing.chunks);
+    past || batch.state.is_final()
+}
