@@ -70,14 +70,18 @@ impl<'a> Outcomes<'a> {
     ///
     /// # Errors
     /// Those of the stores; `Internal` if an earlier generation is not known.
-    pub async fn all<S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Option<Self>> {
+    pub async fn all<S: Stores>(
+        batches: &'a Batches<S>,
+        generations: &[Generation],
+        width: usize,
+    ) -> Result<Option<Self>> {
         let mut lanes = Vec::new();
-        for batch in generations(batches, batch).await? {
+        for generation in generations {
+            let batch = &generation.batch;
             if !batch.opening.ranged {
-                lanes.push(Lane::groups(kept_of(batches, &batch, width).await?));
-            } else if let Some((records, holes)) = batches.records(&batch, width).await? {
-                let exceptions = losses(batches, &batch, width).await?;
-                lanes.push(Lane::new(beside(records, holes, exceptions)));
+                lanes.push(Lane::groups(kept_of(batches, generation, width)));
+            } else if let Some((records, holes)) = batches.records(batch, width).await? {
+                lanes.push(Lane::new(beside(records, holes, losses(batches, generation, width))));
             } else {
                 return Ok(None);
             }
@@ -90,19 +94,19 @@ impl<'a> Outcomes<'a> {
     ///
     /// # Errors
     /// Those of the stores; `Internal` if an earlier generation is not known.
-    pub async fn failed<S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Self> {
+    pub fn failed<S: Stores>(batches: &'a Batches<S>, generations: &[Generation], width: usize) -> Self {
         let mut lanes = Vec::new();
-        for batch in generations(batches, batch).await? {
-            let first = batch.opening.id.generation() == 0;
+        for generation in generations {
+            let first = generation.batch.opening.id.generation() == 0;
             // Of a later generation a success counts, since it takes a failure back.
             let kept = if first && batches.condition.has_tree() {
-                exceptions(batches, &batch, batches.leaves(&batch).await?, width)
+                exceptions(batches, generation, width)
             } else {
-                kept_of(batches, &batch, width).await?
+                kept_of(batches, generation, width)
             };
             lanes.push(Lane::groups(kept));
         }
-        Ok(Self { lanes })
+        Self { lanes }
     }
 
     /// The outcome of the next record.
@@ -148,14 +152,47 @@ impl<S: Stores> Batches<S> {
     }
 }
 
-/// A batch and the generations before it, the oldest first.
-async fn generations<S: Stores>(batches: &Batches<S>, batch: &Batch) -> Result<Vec<Batch>> {
+/// A generation of a batch, with its leaves, if it has a tree.
+pub struct Generation {
+    /// The batch.
+    pub batch: Batch,
+    /// What its tree counts.
+    pub leaves: Option<Vec<Leaf>>,
+}
+
+impl Generation {
+    /// What its tree counts of it, if it has one.
+    pub fn tally(&self) -> Option<Tally> {
+        let leaves = self.leaves.as_ref()?;
+        Some(leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally))
+    }
+
+    /// The chunks that a batch was closed without, since it was given up: nobody will end them any more, and
+    /// whatever was kept of them was not counted.
+    fn unmarked(&self) -> BTreeSet<u32> {
+        let closed = self.batch.sealing.as_ref().filter(|_| self.batch.state.is_final());
+        let done: BTreeSet<u32> = self.leaves.iter().flatten().flat_map(|leaf| leaf.done.iter().copied()).collect();
+        (0..closed.map_or(0, |sealing| sealing.chunks)).filter(|chunk| !done.contains(chunk)).collect()
+    }
+}
+
+/// A batch that is sealed and the generations before it, the oldest first. Their leaves are read here, once.
+///
+/// # Errors
+/// Those of the ledger; `Internal` if an earlier generation is not known.
+pub async fn generations<S: Stores>(batches: &Batches<S>, batch: &Batch) -> Result<Vec<Generation>> {
     let id = &batch.opening.id;
     let mut all = Vec::new();
-    for generation in 0..id.generation() {
-        all.push(batches.known_batch(&id.in_generation(generation)).await?);
+    for generation in 0..=id.generation() {
+        let batch = if generation == id.generation() {
+            batch.clone()
+        } else {
+            batches.known_batch(&id.in_generation(generation)).await?
+        };
+        let has_tree = batch.opening.condition.has_tree();
+        let leaves = if has_tree { Some(batches.leaves(&batch).await?) } else { None };
+        all.push(Generation { batch, leaves });
     }
-    all.push(batch.clone());
     Ok(all)
 }
 
@@ -163,35 +200,22 @@ type KeptChunks<'a> = BoxStream<'a, Result<(ChunkIndex, Kept)>>;
 
 /// What was kept of the chunks of a batch, in their order: of all of them, or of one whose chunks are
 /// ranges of those in which a record failed.
-async fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<KeptChunks<'a>> {
+fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> KeptChunks<'a> {
+    let batch = &generation.batch;
     if batch.opening.ranged {
-        return Ok(exceptions(batches, batch, batches.leaves(batch).await?, width));
+        return exceptions(batches, generation, width);
     }
-    let tree = batch.opening.condition.has_tree() && batch.state.is_final();
-    let leaves = if tree { batches.leaves(batch).await? } else { Vec::new() };
-    let unmarked = if tree { unmarked(batch, &leaves) } else { BTreeSet::new() };
+    let unmarked = if generation.leaves.is_some() { generation.unmarked() } else { BTreeSet::new() };
     let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
-    Ok(kept(batches, batch, (0..chunks).collect(), unmarked, width))
+    kept(batches, batch, (0..chunks).collect(), unmarked, width)
 }
 
-fn exceptions<'a, S: Stores>(
-    batches: &'a Batches<S>,
-    batch: &Batch,
-    leaves: Vec<Leaf>,
-    width: usize,
-) -> KeptChunks<'a> {
-    let unmarked = unmarked(batch, &leaves);
-    let mut chunks: BTreeSet<u32> = leaves.into_iter().flat_map(|leaf| leaf.excepted).collect();
+fn exceptions<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> KeptChunks<'a> {
+    let unmarked = generation.unmarked();
+    let excepted = generation.leaves.iter().flatten().flat_map(|leaf| leaf.excepted.iter());
+    let mut chunks: BTreeSet<u32> = excepted.copied().collect();
     chunks.extend(&unmarked);
-    kept(batches, batch, chunks.into_iter().collect(), unmarked, width)
-}
-
-/// The chunks that a batch was closed without, since it was given up: nobody will end them any more, and
-/// whatever was kept of them was not counted.
-fn unmarked(batch: &Batch, leaves: &[Leaf]) -> BTreeSet<u32> {
-    let closed = batch.sealing.as_ref().filter(|_| batch.state.is_final());
-    let done: BTreeSet<u32> = leaves.iter().flat_map(|leaf| leaf.done.iter().copied()).collect();
-    (0..closed.map_or(0, |sealing| sealing.chunks)).filter(|chunk| !done.contains(chunk)).collect()
+    kept(batches, &generation.batch, chunks.into_iter().collect(), unmarked, width)
 }
 
 fn kept<'a, S: Stores>(
@@ -224,9 +248,9 @@ type Exceptions<'a> = BoxStream<'a, Result<(Kept, Option<Range<u64>>)>>;
 
 /// The exceptions of a batch whose chunks are ranges. The records of a chunk that was ended without
 /// them lie in its range all the same, if that is known: they have no outcome.
-async fn losses<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: usize) -> Result<Exceptions<'a>> {
-    let kept = kept_of(batches, batch, width).await?;
-    let id = batch.opening.id.clone();
+fn losses<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> Exceptions<'a> {
+    let kept = kept_of(batches, generation, width);
+    let id = generation.batch.opening.id.clone();
     let exceptions = kept.and_then(move |(chunk, kept)| {
         let id = id.clone();
         async move {
@@ -238,7 +262,7 @@ async fn losses<'a, S: Stores>(batches: &'a Batches<S>, batch: &Batch, width: us
             Ok((kept, claim.map(|claim| claim.records())))
         }
     });
-    Ok(exceptions.boxed())
+    exceptions.boxed()
 }
 
 /// The records of an input, and beside them what is known of those that failed.

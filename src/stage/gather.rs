@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::batch::outcomes::Outcomes;
+use crate::batch::outcomes::{self, Generation, Outcomes};
 use crate::batch::{Batches, coverage};
 use crate::model::error::{Error, Result};
 use crate::model::fault::{Fault, FaultCode};
@@ -167,10 +167,11 @@ impl<S: Stores> Gather<S> {
             let first = sealed(&self.batches.known_batch(&id.in_generation(0)).await?)?;
             (whole, sealing.columns) = (first.records, first.columns);
         }
-        let counted = self.counted(batch).await?;
+        let generations = outcomes::generations(&self.batches, batch).await?;
+        let counted = generations.last().and_then(Generation::tally);
         let outputs = match InputFormat::of_key(&batch.opening.input.key) {
             Ok(format) if sealing.error.is_none() || sealing.chunks > 0 || id.generation() > 0 => {
-                self.write_outputs(batch, &sealing, format.layout, counted).await?
+                self.write_outputs(&generations, &sealing, format.layout).await?
             }
             _ => Outputs::default(),
         };
@@ -229,45 +230,27 @@ impl<S: Stores> Gather<S> {
         Ok(Some(Unread { bytes: coverage.unread(batch.opening.input.bytes) }))
     }
 
-    /// What the leaves of a batch count, if it has any.
-    async fn counted(&self, batch: &Batch) -> Result<Option<Tally>> {
-        if !self.batches.condition.has_tree() {
-            return Ok(None);
-        }
-        let leaves = self.batches.leaves(batch).await?;
-        Ok(Some(leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally)))
-    }
-
-    async fn write_outputs(
-        &self,
-        batch: &Batch,
-        sealing: &Sealing,
-        layout: Layout,
-        counted: Option<Tally>,
-    ) -> Result<Outputs> {
+    async fn write_outputs(&self, generations: &[Generation], sealing: &Sealing, layout: Layout) -> Result<Outputs> {
         let all = match self.results {
-            Results::All => Outcomes::all(&self.batches, batch, self.width).await?,
+            Results::All => Outcomes::all(&self.batches, generations, self.width).await?,
             Results::Failed | Results::None => None,
         };
         let mut outputs = Outputs { gone: self.results == Results::All && all.is_none(), ..Outputs::default() };
         let whole = all.is_some();
         let mut outcomes = match all {
             Some(outcomes) => outcomes,
-            None => Outcomes::failed(&self.batches, batch, self.width).await?,
+            None => Outcomes::failed(&self.batches, generations, self.width),
         };
-        self.encode(batch, sealing, layout, whole, &mut outcomes, &mut outputs).await?;
+        let Some((first, last)) = generations.first().zip(generations.last()) else {
+            return Err(Error::internal("a batch without generations"));
+        };
+        self.encode(&last.batch, sealing, layout, whole, &mut outcomes, &mut outputs).await?;
         outputs.own = outcomes.own_tally();
-        if let Some(counted) = counted.filter(|_| !whole) {
-            let first = batch.opening.id.in_generation(0);
-            let told = match batch.opening.id.generation() {
+        if let (false, Some(counted), Some(told)) = (whole, last.tally(), first.tally()) {
+            if generations.len() == 1 {
                 // What succeeded was counted without being read.
-                0 => {
-                    outputs.own.succeeded = counted.succeeded;
-                    Some(counted)
-                }
-                _ => self.counted(&self.batches.known_batch(&first).await?).await?,
-            };
-            let told = told.unwrap_or_default();
+                outputs.own.succeeded = counted.succeeded;
+            }
             outputs.tally.succeeded = (told.succeeded + told.failed).saturating_sub(outputs.tally.failed);
         }
         Ok(outputs)

@@ -8,7 +8,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::batch::Batches;
 use crate::batch::dispatch::{self, Dispatch};
-use crate::batch::outcomes::Outcomes;
+use crate::batch::outcomes::{self, Outcomes};
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
@@ -170,7 +170,8 @@ impl<S: Stores> Scatter<S> {
         if batch.sealing.is_some() {
             return self.resume(&batch).await.map(|()| Disposition::Done);
         }
-        let outcomes = Outcomes::failed(&self.batches, &before, self.width).await?;
+        let generations = outcomes::generations(&self.batches, &before).await?;
+        let outcomes = Outcomes::failed(&self.batches, &generations, self.width);
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
         let cuts = Redrive::new(outcomes, chunk_size, self.batches.condition.most_chunks(), columns);
