@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod find;
 pub mod outcomes;
 pub mod ranges;
+pub mod view;
 
 use crate::batch::chunks::RecordStore;
 use crate::model::condition::Condition;

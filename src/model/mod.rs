@@ -15,3 +15,4 @@ pub mod record;
 pub mod schema;
 pub mod summary;
 pub mod timestamp;
+pub mod view;

@@ -3,9 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::json;
 
-use crate::command::{Common, Context, latest, watch};
+use crate::command::watch::known;
+use crate::command::{Common, Context, latest};
+use fanfold::batch::view::view_of;
 use fanfold::model::error::{Error, Result};
 
 /// Show how far a batch is.
@@ -23,54 +24,28 @@ impl Status {
             Ok(batch) => batch,
             Err(code) => return Ok(code),
         };
-        let id = batch.opening.id.in_generation(0);
-        let view = watch::view_of(&context.ledger(), batch).await?;
-        let Some(batch) = &view.batch else {
-            return Err(Error::internal("a batch without itself"));
-        };
-        let records = batch.sealing.as_ref().and_then(|sealing| sealing.records);
-        let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
-        // What sweep waits for says something only of a batch that it mended.
-        let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
-        let status = json!({
-            "batchId": id,
-            "generation": batch.opening.id.generation(),
-            "variant": batch.opening.variant,
-            "state": batch.state,
-            "input": batch.opening.input,
-            "records": {"total": records, "succeeded": view.tally.succeeded, "failed": view.tally.failed},
-            "chunks": {"total": view.chunks(), "done": view.chunks_done, "failed": view.tally.failed_chunks},
-            "startedAt": batch.opening.started_at,
-            "scatteredAt": batch.sealing.as_ref().map(|sealing| sealing.scattered_at),
-            "gatherStartedAt": batch.gather_started_at,
-            "finishedAt": batch.finished_at,
-            "mended": mended.map(|seen| json!({"times": seen.mended, "nextAt": seen.next})),
-            "error": stopped.or_else(|| batch.sealing.as_ref().and_then(|sealing| sealing.error.as_ref())),
-        });
+        let view = view_of(&context.ledger(), &batch).await?;
         if self.common.json {
-            println!("{status}");
+            let text = serde_json::to_string(&view);
+            println!("{}", text.map_err(|e| Error::internal("the status cannot be told").because(e))?);
             return Ok(ExitCode::SUCCESS);
         }
-        println!("batch    {id}");
-        if batch.opening.id.generation() > 0 {
-            println!("redriven {} times; what follows is of the last time", batch.opening.id.generation());
+        println!("batch    {}", view.batch_id);
+        if view.generation > 0 {
+            println!("redriven {} times; what follows is of the last time", view.generation);
         }
-        println!("state    {}", batch.state.name());
-        println!(
-            "records  {} ({} succeeded, {} failed)",
-            watch::known(records),
-            view.tally.succeeded,
-            view.tally.failed
-        );
-        println!("chunks   {} of {} done", watch::known(view.chunks_done), watch::known(view.chunks()));
-        if let Some(fault) = stopped {
-            println!("stopped  {}: {}", fault.code, fault.message);
+        println!("state    {}", view.state.name());
+        let records = view.records;
+        println!("records  {} ({} succeeded, {} failed)", known(records.total), records.succeeded, records.failed);
+        println!("chunks   {} of {} done", known(view.chunks.done), known(view.chunks.total));
+        if let Some(stop) = &batch.stop {
+            println!("stopped  {}: {}", stop.fault.code, stop.fault.message);
         }
-        if let Some(seen) = mended {
-            println!("mended   {} times since it last got on; next at {}", seen.mended, seen.next);
+        if let Some(mended) = view.mended {
+            println!("mended   {} times since it last got on; next at {}", mended.times, mended.next_at);
         }
-        println!("started  {}", batch.opening.started_at);
-        if let Some(finished) = batch.finished_at {
+        println!("started  {}", view.started_at);
+        if let Some(finished) = view.finished_at {
             println!("finished {finished}");
         }
         Ok(ExitCode::SUCCESS)

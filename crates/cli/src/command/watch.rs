@@ -6,88 +6,23 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::command::Context;
-use fanfold::model::condition::Condition;
+use fanfold::batch::view::view;
 use fanfold::model::error::{Error, Result};
-use fanfold::model::ids::{BatchId, MAX_LEAVES};
-use fanfold::model::progress::{Batch, Tally};
-use fanfold::store::ledger::Ledger;
+use fanfold::model::ids::BatchId;
+use fanfold::model::view::BatchView;
 
 /// The ledger has no events that a client could await: it is asked, at first often, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// Leaves that are read at once.
-const GROUP: usize = 16;
-
-/// How far a batch is.
-pub struct View {
-    /// The batch; none until scatter takes its event.
-    pub batch: Option<Batch>,
-    /// Chunks that are done, where the ledger knows.
-    pub chunks_done: Option<u64>,
-    /// The counts of those.
-    pub tally: Tally,
+/// How far a batch is, in a few words.
+fn line(view: Option<&BatchView>) -> String {
+    let chunks = view.map(|view| view.chunks);
+    let (done, total) = (chunks.and_then(|chunks| chunks.done), chunks.and_then(|chunks| chunks.total));
+    format!("{} {}/{} chunks", state(view), known(done), known(total))
 }
 
-/// Reads how far a batch is.
-///
-/// # Errors
-/// Those of the ledger.
-pub async fn view(ledger: &impl Ledger, id: &BatchId) -> Result<View> {
-    match ledger.read(id).await? {
-        Some(batch) => view_of(ledger, batch).await,
-        None => Ok(View { batch: None, chunks_done: None, tally: Tally::default() }),
-    }
-}
-
-/// Reads how far a batch is of which the ledger told already.
-///
-/// # Errors
-/// Those of the ledger.
-pub async fn view_of(ledger: &impl Ledger, batch: Batch) -> Result<View> {
-    let chunks = batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks));
-    let (chunks_done, tally) = match batch.tally {
-        Some(tally) => (chunks, tally),
-        None if batch.opening.condition == Condition::Listing => (None, Tally::default()),
-        None => {
-            let (done, tally) = sum(ledger, &batch).await?;
-            (Some(done), tally)
-        }
-    };
-    Ok(View { batch: Some(batch), chunks_done, tally })
-}
-
-/// What the leaves hold of a batch that is not closed. While scatter runs nobody knows how many
-/// leaves there will be: a group that nobody wrote to is the end.
-async fn sum(ledger: &impl Ledger, batch: &Batch) -> Result<(u64, Tally)> {
-    let leaves = batch.sealing.as_ref().map_or(MAX_LEAVES, |sealing| sealing.leaves());
-    let (mut done, mut tally) = (0, Tally::default());
-    for from in (0..leaves).step_by(GROUP) {
-        let group = ledger.read_leaves(&batch.opening.id, from..leaves.min(from + GROUP as u32)).await?;
-        let here: u64 = group.iter().map(|leaf| leaf.done.len() as u64).sum();
-        if here == 0 && batch.sealing.is_none() {
-            break;
-        }
-        done += here;
-        tally = group.iter().fold(tally, |sum, leaf| sum + leaf.tally);
-    }
-    Ok((done, tally))
-}
-
-impl View {
-    /// The batch's state in words.
-    pub fn state(&self) -> &'static str {
-        self.batch.as_ref().map_or("WAITING", |batch| batch.state.name())
-    }
-
-    /// Chunks in all, once scatter knows.
-    pub fn chunks(&self) -> Option<u64> {
-        let sealing = self.batch.as_ref()?.sealing.as_ref()?;
-        Some(u64::from(sealing.chunks))
-    }
-
-    fn line(&self) -> String {
-        format!("{} {}/{} chunks", self.state().to_lowercase(), known(self.chunks_done), known(self.chunks()))
-    }
+fn state(view: Option<&BatchView>) -> String {
+    view.map_or("WAITING", |view| view.state.name()).to_lowercase()
 }
 
 /// A count, as far as it is known.
@@ -107,16 +42,17 @@ pub async fn until_closed(context: &Context, id: &BatchId) -> Result<()> {
     let (mut shown, mut pause) = (String::new(), FIRST_PAUSE);
     loop {
         let view = view(&ledger, id).await?;
-        let line = view.line();
+        let line = line(view.as_ref());
         if terminal {
-            let done = view.chunks_done.unwrap_or_default();
-            bar.set_length(view.chunks().unwrap_or(done));
+            let chunks = view.as_ref().map(|view| view.chunks);
+            let done = chunks.and_then(|chunks| chunks.done).unwrap_or_default();
+            bar.set_length(chunks.and_then(|chunks| chunks.total).unwrap_or(done));
             bar.set_position(done);
-            bar.set_message(view.state().to_lowercase());
+            bar.set_message(state(view.as_ref()));
         } else if line != shown {
             eprintln!("{line}");
         }
-        if view.batch.as_ref().is_some_and(|batch| batch.state.is_final()) {
+        if view.is_some_and(|view| view.state.is_final()) {
             bar.finish_and_clear();
             return Ok(());
         }
