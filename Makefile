@@ -17,6 +17,7 @@ SEED      ?= 1
 SECONDS   ?= 60
 BYTES     ?= 1GiB
 FORMATS   ?= csv json jsonl
+ALL_VARIANTS := $(shell sed -n 's/^  "\([a-z]*\)": .*/\1/p' infra/variants.json)
 TARGETS   ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 PYTHON    ?= python3
 TERRAFORM ?= terraform
@@ -176,7 +177,7 @@ demo: input build start deploy ## all of it: build, start, deploy, submit FILE, 
 
 # What else is deployed stays.
 benchmark: export KEEP_VARIANTS := yes
-benchmark: VARIANTS := $(or $(VARIANTS),sync async chunked dynamodb ranged)
+benchmark: VARIANTS := $(or $(VARIANTS),$(ALL_VARIANTS))
 benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor beside them
 	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
 	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \

@@ -1,9 +1,11 @@
 locals {
-  known_variants = toset(["sync", "async", "chunked", "dynamodb", "ranged"])
+  # What a variant is made of, as far as it shows in resources: the engine knows the rest, and a test of it that both agree.
+  variants       = jsondecode(file("${path.module}/variants.json"))
+  known_variants = toset(keys(local.variants))
 
   # One record a message: an invocation takes as many as Lambda gives without a window. Of chunks it takes four, which are
   # worked on together: one look at the ledger serves them all, and writes of items fill their requests.
-  single_record_variants = ["sync", "async"]
+  batch_sizes = { record = 10, chunk = 4 }
 
   # {scope}{variant}-output-{account id} is the name that comes nearest to its limit; 12 digits are an account id.
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html: 63 characters. Farther from theirs are
@@ -68,6 +70,7 @@ module "pipeline" {
 
   name    = "${var.scope}${each.key}"
   variant = each.key
+  parts   = local.variants[each.key]
   account = local.account
 
   package      = module.package.package
@@ -75,7 +78,7 @@ module "pipeline" {
   memory       = var.memory
   timeout      = var.timeout
   concurrency  = var.concurrency
-  batch_size   = coalesce(var.batch_size, contains(local.single_record_variants, each.key) ? 10 : 4)
+  batch_size   = coalesce(var.batch_size, local.batch_sizes[local.variants[each.key].unit])
 
   write_mode    = var.write_mode
   results       = var.results

@@ -163,14 +163,16 @@ class SettingsTest(Scratch):
         exported = " ".join(re.findall(r"^export ([A-Z_ ]+)$", (ROOT / "Makefile").read_text(), re.M)).split()
         self.assertLessEqual(set(deployment.PLAIN_SETTINGS), set(exported))
 
-    def test_every_variant_is_built_deployed_measured_and_tested(self):
-        known = re.search(r"known_variants = toset\(\[(.+)\]\)", (ROOT / "infra/main.tf").read_text()).group(1)
-        listed = " ".join(re.findall(r'"(\w+)"', known))
-        self.assertIn(f"default = [{known}]\n", (ROOT / "Cargo.toml").read_text())
-        self.assertIn(f"benchmark: VARIANTS := $(or $(VARIANTS),{listed})\n", (ROOT / "Makefile").read_text())
-        tested = (ROOT / "scripts/test").read_text()
-        self.assertIn(f"export VARIANTS='{listed}'\n", tested)
-        self.assertIn(f"for variant in {listed}; do\n", tested)
+    def test_every_variant_is_a_feature_of_every_package(self):
+        variants = list(json.loads((ROOT / "infra/variants.json").read_text()))
+        known = ", ".join(f'"{variant}"' for variant in variants)
+        for package in ["", "crates/lambda/", "crates/cli/"]:
+            self.assertIn(f"default = [{known}]\n", (ROOT / package / "Cargo.toml").read_text())
+
+    def test_every_variant_is_measured_and_tested(self):
+        variants = " ".join(json.loads((ROOT / "infra/variants.json").read_text()))
+        done = subprocess.run(["make", "-pn", "help"], cwd=ROOT, capture_output=True, text=True, check=False)
+        self.assertIn(f"ALL_VARIANTS := {variants}\n", done.stdout)
 
     def test_a_schema_that_is_not_there_is_named(self):
         with self.assertRaisesRegex(Failure, "SCHEMA=none.json names no file"):

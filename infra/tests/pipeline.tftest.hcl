@@ -20,6 +20,7 @@ mock_provider "aws" {
 variables {
   name               = "anna-chunked"
   variant            = "chunked"
+  parts              = { unit = "chunk", pending = "bucket", fanOut = "messages", condition = "tree" }
   account            = { partition = "aws", region = "eu-central-1", id = "123456789012" }
   package            = { bucket = "anna-package-123456789012", key = "bootstrap.zip", hash = "aGFzaA==" }
   architecture       = "x86_64"
@@ -239,6 +240,7 @@ run "encrypted_with_a_key" {
 
   variables {
     variant     = "dynamodb"
+    parts       = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
     kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234"
   }
 
@@ -397,6 +399,7 @@ run "unprotected_dynamodb" {
 
   variables {
     variant      = "dynamodb"
+    parts        = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
     protect_data = false
   }
 
@@ -416,6 +419,7 @@ run "table_of_dynamodb" {
   variables {
     name    = "anna-dynamodb"
     variant = "dynamodb"
+    parts   = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
   }
 
   assert {
@@ -450,6 +454,7 @@ run "urls_and_longest_environments" {
   variables {
     name          = "a23456789-123456789-123456789-12345dynamodb"
     variant       = "dynamodb" # it has the most to tell
+    parts         = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
     account       = { partition = "aws-cn", region = "cn-northwest-1", id = "123456789012" }
     chunk_size    = 10000
     key_field     = format("%0255d", 0)

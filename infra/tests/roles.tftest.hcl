@@ -22,6 +22,7 @@ mock_provider "aws" {
 variables {
   name               = "anna-chunked"
   variant            = "chunked"
+  parts              = { unit = "chunk", pending = "bucket", fanOut = "messages", condition = "tree" }
   account            = { partition = "aws", region = "eu-central-1", id = "123456789012" }
   package            = { bucket = "anna-package-123456789012", key = "bootstrap.zip", hash = "aGFzaA==" }
   architecture       = "x86_64"
@@ -54,6 +55,7 @@ run "chunks_in_the_work_bucket" {
   variables {
     name    = "anna-chunked"
     variant = "chunked"
+    parts   = { unit = "chunk", pending = "bucket", fanOut = "messages", condition = "tree" }
   }
 
   # What begins the names is left out.
@@ -122,6 +124,7 @@ run "records_in_the_work_bucket" {
   variables {
     name    = "anna-sync"
     variant = "sync"
+    parts   = { unit = "record", pending = "bucket", fanOut = "messages", condition = "listing" }
   }
 
   # What begins the names is left out.
@@ -190,6 +193,7 @@ run "async_like_sync" {
   variables {
     name    = "anna-async"
     variant = "async"
+    parts   = { unit = "record", pending = "bucket", fanOut = "messages", condition = "listing" }
   }
 
   # What begins the names is left out.
@@ -258,6 +262,7 @@ run "chunks_in_the_tasks_table" {
   variables {
     name    = "anna-dynamodb"
     variant = "dynamodb"
+    parts   = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
   }
 
   # What begins the names is left out.
@@ -326,6 +331,7 @@ run "chunks_in_the_input" {
   variables {
     name    = "anna-ranged"
     variant = "ranged"
+    parts   = { unit = "chunk", pending = "input", fanOut = "messages", condition = "tree" }
   }
 
   # What begins the names is left out.

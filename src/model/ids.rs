@@ -11,6 +11,12 @@ pub const LEAF_SIZE: u32 = 256;
 pub const MAX_LEAVES: u32 = 256;
 /// Chunks that the completion tree of one batch can count.
 pub const MAX_TREE_CHUNKS: u32 = LEAF_SIZE * MAX_LEAVES;
+/// How the keys of pending chunks end in the work bucket, and those of nothing else there: by this a
+/// notification can be limited to them.
+pub const PENDING: &str = ".chunk";
+/// How the keys of chunks' outcomes end.
+const DONE: &str = ".jsonl";
+
 /// Chunks that can be named: keys hold eight digits.
 pub const MAX_CHUNKS: u32 = 100_000_000;
 
@@ -122,7 +128,7 @@ impl BatchId {
 
     /// Where the pending records of a chunk lie in the work bucket.
     pub fn pending_key(&self, chunk: ChunkIndex) -> String {
-        format!("{}/pending/{:08}.jsonl", self.0, chunk.0)
+        format!("{}/pending/{:08}{PENDING}", self.0, chunk.0)
     }
 
     /// Under which all outcomes lie in the work bucket.
@@ -132,22 +138,29 @@ impl BatchId {
 
     /// Where the outcomes of a chunk lie in the work bucket.
     pub fn done_key(&self, chunk: ChunkIndex) -> String {
-        format!("{}/done/{:08}.jsonl", self.0, chunk.0)
+        format!("{}/done/{:08}{DONE}", self.0, chunk.0)
+    }
+
+    /// The batch and the chunk whose pending records lie under a key of the work bucket.
+    pub fn of_pending(key: &str) -> Option<(Self, ChunkIndex)> {
+        let batch = Self::parse(key.split_once('/')?.0).ok()?;
+        let chunk = batch.chunk_of_pending(key)?;
+        Some((batch, chunk))
     }
 
     /// The chunk whose pending records lie under a key.
     pub fn chunk_of_pending(&self, key: &str) -> Option<ChunkIndex> {
-        self.chunk_of(key, "pending")
+        self.chunk_of(key, "pending", PENDING)
     }
 
     /// The chunk whose outcomes lie under a key.
     pub fn chunk_of_done(&self, key: &str) -> Option<ChunkIndex> {
-        self.chunk_of(key, "done")
+        self.chunk_of(key, "done", DONE)
     }
 
-    fn chunk_of(&self, key: &str, folder: &str) -> Option<ChunkIndex> {
+    fn chunk_of(&self, key: &str, folder: &str, suffix: &str) -> Option<ChunkIndex> {
         let name = key.strip_prefix(&self.0)?.strip_prefix('/')?.strip_prefix(folder)?.strip_prefix('/')?;
-        ChunkIndex::new(name.strip_suffix(".jsonl")?.parse().ok()?).ok()
+        ChunkIndex::new(name.strip_suffix(suffix)?.parse().ok()?).ok()
     }
 
     /// Where an output of the batch lies in the output bucket: all generations write the same objects.
@@ -312,6 +325,8 @@ mod tests {
         assert_eq!(second.chunk_of_pending(&second.pending_key(chunk)), Some(chunk));
         assert_eq!(first.chunk_of_done(&first.done_key(chunk)), Some(chunk));
         assert_eq!(first.chunk_of_done(&second.done_key(chunk)), None);
+        assert_eq!(BatchId::of_pending(&second.pending_key(chunk)), Some((second.clone(), chunk)));
+        assert_eq!(BatchId::of_pending(&second.done_key(chunk)), None);
         for text in ["a-0123456789ab.r0", "a-0123456789ab.r01", "a-0123456789ab.r1000", "a-0123456789ab.r", "a.r1"] {
             assert!(BatchId::parse(text).is_err(), "{text}");
         }

@@ -20,7 +20,7 @@ use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
 use crate::stage::sweep::{Patience, Sweep};
-use crate::stage::{Disposition, Stage, deliver, sort};
+use crate::stage::{Disposition, Sorted, Stage, deliver, sort};
 use crate::store::blob::memory::MemoryBlob;
 use crate::store::channel::memory::MemoryChannel;
 use crate::store::channel::{Channel, Delivery, Outgoing};
@@ -218,10 +218,8 @@ impl<P: Processor> LocalPipeline<P> {
 
     /// One invocation of a stage, as a server of functions makes it.
     async fn invoke<'a, S: Stage>(&self, stage: &S, deliveries: &'a [Delivery]) -> Vec<(&'a Delivery, Disposition)> {
-        let sorted = sort(stage, deliveries);
-        let mut ended: Vec<_> =
-            sorted.unreadable.into_iter().map(|(delivery, error)| (delivery, Disposition::Rejected(error))).collect();
-        for pack in sorted.packs {
+        let Sorted { packs, rest: mut ended } = sort(stage, deliveries);
+        for pack in packs {
             let dispositions = stage.handle_pack(&pack, self.deadline()).await;
             ended.extend(pack.iter().map(|received| received.delivery).zip(dispositions));
         }

@@ -150,6 +150,32 @@ mod tests {
         assert!(BUILT_IN.iter().all(|variant| refused.contains(variant.name)), "{refused}");
     }
 
+    /// The infrastructure is told by the same names.
+    #[test]
+    fn the_infrastructure_knows_the_same_variants() {
+        let told: serde_json::Value = serde_json::from_str(include_str!("../../infra/variants.json")).unwrap();
+        let told = told.as_object().unwrap();
+        for variant in BUILT_IN {
+            let unit = if variant.unit == Unit::Record { "record" } else { "chunk" };
+            let pending = match variant.pending {
+                Pending::Bucket => "bucket",
+                Pending::Table => "table",
+                Pending::Input => "input",
+            };
+            let fan_out = match variant.fan_out {
+                FanOut::Messages => "messages",
+            };
+            let condition = if variant.condition.has_tree() { "tree" } else { "listing" };
+            let parts =
+                serde_json::json!({"unit": unit, "pending": pending, "fanOut": fan_out, "condition": condition});
+            assert_eq!(told.get(variant.name), Some(&parts), "{}", variant.name);
+        }
+        if cfg!(all(feature = "sync", feature = "async", feature = "chunked", feature = "dynamodb", feature = "ranged"))
+        {
+            assert_eq!(BUILT_IN.len(), told.len());
+        }
+    }
+
     #[test]
     fn nothing_is_unbounded() {
         assert!(BUILT_IN.iter().all(|variant| (1..=CONCURRENT).contains(&variant.width)));

@@ -5,6 +5,7 @@
 
 use crate::batch::Batches;
 use crate::batch::find::Found;
+use crate::intake::claim_check;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
@@ -54,7 +55,7 @@ impl Letter {
             Notice::Nothing(_) => None,
         };
         let scatter = || s3_event::parse(body).ok();
-        None.or_else(|| ProcessMessage::parse(body).ok().map(Self::Chunk))
+        None.or_else(|| claim_check::parse(body).ok().flatten().map(Self::Chunk))
             .or_else(|| GatherMessage::parse(body).ok().map(|message| Self::Gather(message.batch_id)))
             .or_else(|| RedriveMessage::parse(body).ok().map(|message| Self::Redrive(message.redrive)))
             .or_else(|| scatter().map(|notices| Self::Scatter(notices.into_iter().filter_map(created).collect())))
@@ -67,8 +68,8 @@ impl<S: Stores> Stage for Bury<S> {
 
     type Message = Letter;
 
-    fn parse(&self, body: &str) -> Result<Letter> {
-        Ok(Letter::parse(body))
+    fn parse(&self, body: &str) -> Result<Option<Letter>> {
+        Ok(Some(Letter::parse(body)))
     }
 
     fn subject(letter: &Letter) -> Option<Subject> {

@@ -74,8 +74,8 @@ impl<S: Stores> Stage for Gather<S> {
 
     type Message = BatchId;
 
-    fn parse(&self, body: &str) -> Result<BatchId> {
-        GatherMessage::parse(body).map(|message| message.batch_id)
+    fn parse(&self, body: &str) -> Result<Option<BatchId>> {
+        GatherMessage::parse(body).map(|message| Some(message.batch_id))
     }
 
     fn subject(batch: &BatchId) -> Option<Subject> {

@@ -71,11 +71,11 @@ pub trait Stage: Send + Sync + 'static {
     /// What its messages say.
     type Message: Send + Sync;
 
-    /// Reads a message's body, once each time it arrives.
+    /// Reads a message's body, once each time it arrives. `None` if it asks for nothing.
     ///
     /// # Errors
     /// `Malformed` if the stage cannot work on it.
-    fn parse(&self, body: &str) -> Result<Self::Message>;
+    fn parse(&self, body: &str) -> Result<Option<Self::Message>>;
 
     /// What a message is about, if it is about a batch.
     fn subject(message: &Self::Message) -> Option<Subject>;
@@ -111,29 +111,35 @@ pub trait Stage: Send + Sync + 'static {
 /// Reads and works on one message.
 pub async fn deliver<S: Stage>(stage: &S, delivery: &Delivery, deadline: Timestamp) -> Disposition {
     match stage.parse(&delivery.body) {
-        Ok(message) => stage.handle(&Received { delivery, message }, deadline).await,
+        Ok(Some(message)) => stage.handle(&Received { delivery, message }, deadline).await,
+        Ok(None) => idle(),
         Err(error) => Err(error).into(),
     }
+}
+
+fn idle() -> Disposition {
+    Disposition::Discarded("the message asks for nothing".to_owned())
 }
 
 /// The messages of one invocation.
 pub struct Sorted<'a, M> {
     /// In the order in which they are to be worked on.
     pub packs: Vec<Pack<'a, M>>,
-    /// Those that the stage cannot read, with the reason.
-    pub unreadable: Vec<(&'a Delivery, Error)>,
+    /// Those that the stage cannot read, or that ask for nothing: what becomes of them.
+    pub rest: Vec<(&'a Delivery, Disposition)>,
 }
 
 /// Reads the messages of one invocation, and says what is worked on together. A message that came
 /// before may be what ended its function: it comes by itself and after those that did not. As those
 /// behind it would never be reached, the order is turned round each time.
 pub fn sort<'a, S: Stage>(stage: &S, deliveries: &'a [Delivery]) -> Sorted<'a, S::Message> {
-    let (mut first, mut again, mut unreadable) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut first, mut again, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for delivery in deliveries {
         match stage.parse(&delivery.body) {
-            Ok(message) if delivery.attempt <= 1 => first.push(Received { delivery, message }),
-            Ok(message) => again.push(Received { delivery, message }),
-            Err(error) => unreadable.push((delivery, error)),
+            Ok(Some(message)) if delivery.attempt <= 1 => first.push(Received { delivery, message }),
+            Ok(Some(message)) => again.push(Received { delivery, message }),
+            Ok(None) => rest.push((delivery, idle())),
+            Err(error) => rest.push((delivery, Err(error).into())),
         }
     }
     if again.iter().any(|received| received.delivery.attempt % 2 == 0) {
@@ -141,5 +147,5 @@ pub fn sort<'a, S: Stage>(stage: &S, deliveries: &'a [Delivery]) -> Sorted<'a, S
     }
     let mut packs = stage.packs(first);
     packs.extend(again.into_iter().map(|received| vec![received]));
-    Sorted { packs, unreadable }
+    Sorted { packs, rest }
 }

@@ -9,6 +9,7 @@ use crate::batch::Batches;
 use crate::batch::chunks::Kept;
 use crate::batch::concurrent::bounded;
 use crate::batch::find::{Found, Work};
+use crate::intake::claim_check;
 use crate::model::error::{Error, Result};
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Mark;
@@ -46,8 +47,8 @@ impl<S: Stores, P: Processor> Stage for Process<S, P> {
 
     type Message = ProcessMessage;
 
-    fn parse(&self, body: &str) -> Result<ProcessMessage> {
-        ProcessMessage::parse(body)
+    fn parse(&self, body: &str) -> Result<Option<ProcessMessage>> {
+        claim_check::parse(body)
     }
 
     fn subject(message: &ProcessMessage) -> Option<Subject> {

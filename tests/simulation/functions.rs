@@ -114,9 +114,9 @@ async fn work<S: Stage>(stage: S, hand: Hand, queue: usize, deliveries: Vec<(u64
     let deadline = Timestamp(hand.world(|state| state.clockwork.now) + TIMEOUTS[queue] * 1000);
     let (ids, deliveries): (Vec<u64>, Vec<Delivery>) = deliveries.into_iter().unzip();
     let id_of = |delivery: &Delivery| deliveries.iter().position(|other| other.id == delivery.id).map(|at| ids[at]);
-    let Sorted { packs, unreadable } = sort(&stage, &deliveries);
-    let rejected = |(delivery, error)| id_of(delivery).map(|id| (id, Err(error).into(), None));
-    let mut ended: Vec<_> = unreadable.into_iter().filter_map(rejected).collect();
+    let Sorted { packs, rest } = sort(&stage, &deliveries);
+    let rest = rest.into_iter().filter_map(|(delivery, disposition)| Some((id_of(delivery)?, disposition, None)));
+    let mut ended: Vec<_> = rest.collect();
     for pack in packs {
         let poison = |received: &Received<'_, _>| hand.world(|state| state.is_poison(&received.delivery.body));
         hand.doomed.store(pack.iter().any(poison) && queue == PROCESS, Ordering::Relaxed);

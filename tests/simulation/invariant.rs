@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use fanfold::batch::chunks::{Kept, RecordStore};
+use fanfold::intake::claim_check;
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
-use fanfold::model::message::ProcessMessage;
 use fanfold::model::progress::{Batch, BatchState, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::record::{Entry, Outcome};
@@ -467,7 +467,7 @@ fn sweeps_in_measure(state: &State, queue: usize, body: &str, copies: u32, began
     let progress = batch.and_then(|batch| state.progress.get(&batch)).map_or(1, |(many, _)| *many);
     let most = 2 * (hours / 2 + 3 * i64::from(progress) + 2);
     hold!(TIRES, i64::from(copies) <= most, "{copies} times within {hours} hours and {progress} changes: {body}");
-    let Ok(message) = ProcessMessage::parse(body) else { return Ok(()) };
+    let Ok(Some(message)) = claim_check::parse(body) else { return Ok(()) };
     let listing = state.plan.variant.condition == Condition::Listing;
     let done = state.done.get(&message.batch_id.done_key(message.chunk)).copied();
     hold!(TIRES, !listing || done.is_none_or(|done| done > began), "it was done before: {body}");

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use fanfold::intake::claim_check;
 use fanfold::intake::s3_event::{Notice, parse};
 use fanfold::model::calls::StageCalls;
 use fanfold::model::condition::Condition;
 use fanfold::model::ids::BatchId;
-use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_body};
+use fanfold::model::message::{GatherMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{Disposition, Subject};
@@ -346,7 +347,7 @@ impl State {
 
     /// Whether a message is of a chunk that no function survives.
     pub fn is_poison(&self, body: &str) -> bool {
-        let Ok(message) = ProcessMessage::parse(body) else {
+        let Ok(Some(message)) = claim_check::parse(body) else {
             return false;
         };
         let file = self.batches.iter().position(|id| *id == message.batch_id);
@@ -386,7 +387,7 @@ pub fn subject_of(queue: usize, body: &str) -> Option<(BatchId, Part)> {
             };
             Some((redrive.or_else(created)?, Part::Scatter))
         }
-        PROCESS => ProcessMessage::parse(body).ok().map(|m| (m.batch_id, Part::Chunk(m.chunk))),
+        PROCESS => claim_check::parse(body).ok().flatten().map(|m| (m.batch_id, Part::Chunk(m.chunk))),
         _ => GatherMessage::parse(body).ok().map(|m| (m.batch_id, Part::Gather)),
     }
 }

@@ -248,8 +248,8 @@ impl Site {
             if deliveries.is_empty() {
                 return Ok(());
             }
-            let Sorted { packs, unreadable } = sort(process, &deliveries);
-            unreadable.into_iter().try_for_each(|(_, error)| Err(error))?;
+            let Sorted { packs, rest } = sort(process, &deliveries);
+            rest.into_iter().try_for_each(|(_, disposition)| done(disposition))?;
             for pack in packs {
                 process.handle_pack(&pack, deadline()).await.into_iter().try_for_each(done)?;
             }

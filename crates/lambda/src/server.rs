@@ -59,10 +59,11 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
         let whole = left_until(self.clock.now(), deadline);
         let mut response = SqsBatchResponse::default();
         let mut spent: BTreeMap<BatchId, StageCalls> = BTreeMap::new();
-        let Sorted { packs, unreadable } = stage::sort(stage, &deliveries);
-        for (delivery, error) in unreadable {
-            self.conclude(delivery, None, Err(error).into()).await;
-            response.add_failure(&delivery.id);
+        let Sorted { packs, rest } = stage::sort(stage, &deliveries);
+        for (delivery, disposition) in rest {
+            if !self.conclude(delivery, None, disposition).await {
+                response.add_failure(&delivery.id);
+            }
         }
         for pack in packs {
             let (done, requests) = calls::counted(self.settle(stage, &pack, deadline, whole)).await;
@@ -218,8 +219,12 @@ mod tests {
 
         type Message = String;
 
-        fn parse(&self, body: &str) -> fanfold::model::error::Result<String> {
-            if body == "unreadable" { Err(Error::malformed("no form")) } else { Ok(body.to_owned()) }
+        fn parse(&self, body: &str) -> fanfold::model::error::Result<Option<String>> {
+            match body {
+                "unreadable" => Err(Error::malformed("no form")),
+                "idle" => Ok(None),
+                _ => Ok(Some(body.to_owned())),
+            }
         }
 
         fn subject(_message: &String) -> Option<Subject> {
@@ -267,7 +272,8 @@ mod tests {
     #[tokio::test]
     async fn only_what_failed_comes_again_and_a_panic_is_one_of_them() {
         let ledger = MemoryLedger::new();
-        let failed = answer(&["done", "reject", "discard", "panic", "retry", "unreadable"], &ledger, 60_000).await;
+        let failed =
+            answer(&["done", "reject", "discard", "panic", "retry", "unreadable", "idle"], &ledger, 60_000).await;
         assert_eq!(failed, ["id-panic", "id-reject", "id-retry", "id-unreadable"]);
         assert_eq!(ledger.read_calls(&batch()).await.unwrap().0["process"].messages, 5);
     }

@@ -1,7 +1,6 @@
 locals {
-  # What a variant is made of, as far as it shows in resources: src/variant knows the rest.
-  in_tasks_table = var.variant == "dynamodb"
-  in_input       = var.variant == "ranged"
+  in_tasks_table = var.parts.pending == "table"
+  in_input       = var.parts.pending == "input"
 
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
   table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }

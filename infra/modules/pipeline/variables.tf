@@ -5,8 +5,14 @@ variable "name" {
 }
 
 variable "variant" {
-  description = "Variant of the pipeline, told to every function: dynamodb keeps what is pending in a table, ranged leaves it in the input bucket, the others keep it in the work bucket."
+  description = "Name of the variant, told to every function."
   type        = string
+  nullable    = false
+}
+
+variable "parts" {
+  description = "What the variant is made of: what a message is about (record or chunk), where records wait (bucket, table or input), how workers learn of them (messages or notifications)."
+  type        = object({ unit = string, pending = string, fanOut = string, condition = string })
   nullable    = false
 }
 

@@ -67,10 +67,10 @@ impl<S: Stores> Stage for Scatter<S> {
 
     type Message = Order;
 
-    fn parse(&self, body: &str) -> Result<Order> {
+    fn parse(&self, body: &str) -> Result<Option<Order>> {
         match RedriveMessage::parse(body) {
-            Ok(message) => Ok(Order::Redrive(message.redrive)),
-            Err(_) => s3_event::parse(body).map(Order::Scatter),
+            Ok(message) => Ok(Some(Order::Redrive(message.redrive))),
+            Err(_) => s3_event::parse(body).map(|notices| Some(Order::Scatter(notices))),
         }
     }
 

@@ -16,12 +16,33 @@ use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBlob(Arc<Mutex<State>>);
 
-#[derive(Debug, Default)]
+/// Is told of objects that were created: bucket notifications in memory.
+pub type Listener = Arc<dyn Fn(&Created) + Send + Sync>;
+
+/// An object that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// Its key.
+    pub key: String,
+    /// Its version.
+    pub version: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+#[derive(Default)]
 struct State {
     /// All versions of each key, the newest last.
     objects: BTreeMap<String, Vec<(String, Option<Bytes>)>>,
     uploads: BTreeMap<String, BTreeMap<i32, Bytes>>,
     next: u64,
+    listener: Option<Listener>,
+}
+
+impl std::fmt::Debug for State {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("State").field("objects", &self.objects).finish_non_exhaustive()
+    }
 }
 
 impl State {
@@ -49,7 +70,29 @@ impl MemoryBlob {
 
     /// Writes an object and tells its version, as an uploader would see it.
     pub fn upload(&self, key: &str, body: impl Into<Bytes>) -> String {
-        self.state(|state| state.write(key, Some(body.into())))
+        self.create(key, |_| Ok(Some(body.into()))).ok().flatten().unwrap_or_default()
+    }
+
+    /// Tells `listener` of every object that is created from now on.
+    pub fn notify(&self, listener: impl Fn(&Created) + Send + Sync + 'static) {
+        self.state(|state| state.listener = Some(Arc::new(listener)));
+    }
+
+    /// Writes what `body` makes of the bucket's state, if anything; tells the version, and the listener.
+    fn create(&self, key: &str, body: impl FnOnce(&mut State) -> Result<Option<Bytes>>) -> Result<Option<String>> {
+        let (created, listener) = self.state(|state| {
+            let Some(body) = body(state)? else {
+                return Ok((None, None));
+            };
+            let bytes = body.len() as u64;
+            let version = state.write(key, Some(body));
+            Ok::<_, Error>((Some(Created { key: key.to_owned(), version, bytes }), state.listener.clone()))
+        })?;
+        // Not under the lock: a listener may look at the bucket.
+        if let (Some(created), Some(listener)) = (&created, listener) {
+            listener(created);
+        }
+        Ok(created.map(|created| created.version))
     }
 
     /// The newest version of an object.
@@ -107,13 +150,11 @@ impl Blob for MemoryBlob {
     }
 
     async fn put_new(&self, key: &str, _content_type: &str, body: Bytes) -> Result<bool> {
-        Ok(self.state(|state| {
+        let written = self.create(key, |state| {
             let there = state.objects.get(key).and_then(|versions| versions.last()).is_some_and(|v| v.1.is_some());
-            if !there {
-                state.write(key, Some(body));
-            }
-            !there
-        }))
+            Ok((!there).then_some(body))
+        });
+        Ok(written?.is_some())
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
@@ -155,15 +196,15 @@ impl Blob for MemoryBlob {
     }
 
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
-        self.state(|state| {
+        let version = self.create(key, |state| {
             let Some(kept) = state.uploads.remove(&upload.0) else {
                 return Err(Error::conflict("the upload was given up"));
             };
             let pieces: Option<Vec<Bytes>> = parts.iter().map(|part| kept.get(&part.number).cloned()).collect();
             let pieces = pieces.ok_or_else(|| Error::internal("a part was never uploaded"))?;
-            let version = Some(state.write(key, Some(pieces.concat().into())));
-            Ok(Written { version })
-        })
+            Ok(Some(pieces.concat().into()))
+        });
+        Ok(Written { version: version? })
     }
 
     async fn abort_upload(&self, _key: &str, upload: &UploadId) -> Result<()> {
