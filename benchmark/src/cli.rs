@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 use fanfold::model::error::Result;
+use fanfold::pipeline::variant::BUILT_IN;
 
 use crate::options::Common;
 use crate::plan::FLOOR;
@@ -40,7 +41,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Run {
     /// The variants, which take turns.
-    #[arg(long, value_delimiter = ',', default_value = "sync,async,chunked,dynamodb,ranged")]
+    #[arg(long, value_delimiter = ',', default_values_t = BUILT_IN.iter().map(|variant| variant.name.to_owned()))]
     variants: Vec<String>,
     /// Records of a batch.
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000,10000")]

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fanfold::pipeline::variant::BUILT_IN;
+
 use crate::plan::FLOOR;
 use crate::prices;
 use crate::row::Row;
@@ -195,14 +197,13 @@ fn series(rows: &[Row]) -> Vec<Series> {
     series
 }
 
-/// The order in which variants are listed: as they were published, then the others, then the floor.
+/// The order in which variants are listed: as they were published, then the others as the engine lists
+/// them, then the floor.
 fn rank(variant: &str) -> usize {
-    let known = ["sync", "async", "dynamodb", "chunked", "ranged"];
-    match known.iter().position(|name| *name == variant) {
-        Some(place) => place,
-        None if variant == FLOOR => usize::MAX,
-        None => known.len(),
-    }
+    let published = ["sync", "async", "dynamodb", "chunked"];
+    let others = BUILT_IN.iter().map(|variant| variant.name).filter(|name| !published.contains(name));
+    let place = published.into_iter().chain(others).position(|name| name == variant);
+    place.unwrap_or(if variant == FLOOR { usize::MAX } else { usize::MAX - 1 })
 }
 
 fn point(count: u64, rows: &[&Row]) -> Point {

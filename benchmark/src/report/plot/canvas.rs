@@ -40,6 +40,7 @@ pub enum Shape {
     /// A triangle on its tip.
     Kite,
     Diamond,
+    Plus,
     Cross,
 }
 
@@ -128,6 +129,11 @@ impl<DB: DrawingBackend> Canvas<DB> {
             Shape::Diamond => {
                 let r = r * 1.25;
                 self.fill(&[(x, y - r), (x + r, y), (x, y + r), (x - r, y)], color, alpha)
+            }
+            Shape::Plus => {
+                let stroke = Stroke { color, alpha, width: (size / 3.0).max(1.6), dashes: &[] };
+                self.line(&[(x - r, y), (x + r, y)], stroke)?;
+                self.line(&[(x, y - r), (x, y + r)], stroke)
             }
             Shape::Cross => {
                 let stroke = Stroke { color, alpha, width: (size / 4.0).max(1.2), dashes: &[] };

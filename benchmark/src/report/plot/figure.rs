@@ -45,7 +45,7 @@ fn look(variant: &str) -> Look {
         "chunked" => (RGBColor(0, 143, 105), Shape::Circle, &[], 3.4),
         "ranged" => (RGBColor(213, 94, 0), Shape::Kite, &[6.0, 3.0], 3.4),
         "floor" => (RGBColor(60, 60, 60), Shape::Cross, &[3.0, 4.0], 2.2),
-        _ => (RGBColor(213, 94, 0), Shape::Diamond, &[7.0, 3.0], 2.2),
+        _ => (RGBColor(86, 180, 233), Shape::Plus, &[2.0, 3.0], 2.6),
     };
     Look { color, shape, dashes, width }
 }
@@ -222,6 +222,8 @@ fn write_labels<DB: DrawingBackend>(canvas: &Canvas<DB>, labels: &[Label]) -> Re
 
 #[cfg(test)]
 mod tests {
+    use fanfold::pipeline::variant::BUILT_IN;
+
     use super::*;
 
     #[test]
@@ -235,7 +237,8 @@ mod tests {
 
     #[test]
     fn variants_differ_without_colour() {
-        let looks = ["sync", "async", "dynamodb", "chunked", "ranged", "floor"].map(look);
+        let names = BUILT_IN.iter().map(|variant| variant.name);
+        let looks: Vec<Look> = names.chain([crate::plan::FLOOR]).map(look).collect();
         for (at, one) in looks.iter().enumerate() {
             for other in &looks[..at] {
                 assert!(one.shape != other.shape);
