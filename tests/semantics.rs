@@ -3,6 +3,7 @@
 
 use std::io::Write;
 
+use fanfold::intake::claim_check;
 use fanfold::model::condition::Condition;
 use fanfold::model::error::ErrorKind;
 use fanfold::model::fault::FaultCode;
@@ -296,8 +297,8 @@ async fn a_claim_check_that_tells_only_its_chunk_is_worked_on(variant: Variant) 
     assert!(matches!(pipeline.handle(0, &scatter).await, Disposition::Done));
     pipeline.stores.queues[0].delete(&scatter.receipt).await.unwrap();
     for delivery in pipeline.stores.queues[1].receive(10).await.unwrap() {
-        let message: Value = serde_json::from_str(&delivery.body).unwrap();
-        let bare = json!({"v": 1, "batchId": message["batchId"], "chunk": message["chunk"]});
+        let message = claim_check::parse(&delivery.body).unwrap().unwrap();
+        let bare = json!({"v": 1, "batchId": message.batch_id, "chunk": message.chunk});
         send(&pipeline, 1, &bare.to_string()).await;
         pipeline.stores.queues[1].delete(&delivery.receipt).await.unwrap();
     }

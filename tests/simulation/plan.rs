@@ -196,11 +196,15 @@ const CALLS: [&str; 10] = [
     "ledger.take",
 ];
 
+/// The variants that a seed chooses among: those that there were when the first seeds were kept.
+pub const FIRST_VARIANTS: usize = 5;
+
 impl Plan {
-    pub fn of(seed: u64) -> Self {
+    /// The plan of a seed, of a variant if it is not for the seed to choose.
+    pub fn of(seed: u64, variant: Option<Variant>) -> Self {
         let mut rng = Rng::with_seed(seed);
-        let variant = BUILT_IN[rng.usize(..BUILT_IN.len())];
-        Self::with(seed, variant, &mut rng)
+        let chosen = BUILT_IN[rng.usize(..BUILT_IN.len().min(FIRST_VARIANTS))];
+        Self::with(seed, variant.unwrap_or(chosen), &mut rng)
     }
 
     /// A batch of three chunks, with nothing that goes wrong by chance and without sweep.

@@ -2,7 +2,7 @@
 //! little of all. They change what a plain plan of the same seed decides, by a generator of their own.
 
 use fanfold::model::condition::Condition;
-use fanfold::pipeline::variant::BUILT_IN;
+use fanfold::pipeline::variant::{BUILT_IN, Variant};
 use fanfold::stage::gather::Results;
 use fanfold::store::items::WriteMode;
 use fastrand::Rng;
@@ -31,9 +31,9 @@ const CALLS: [&str; 14] = [
 ];
 
 impl Plan {
-    pub fn swarm(seed: u64) -> Self {
+    pub fn swarm(seed: u64, variant: Option<Variant>) -> Self {
         let mut rng = Rng::with_seed(seed ^ SWARM);
-        let mut plan = Self::of(seed);
+        let mut plan = Self::of(seed, variant);
         // One leaf of the tree is enough here: large batches are the plain plans'.
         plan.files.iter_mut().for_each(|file| file.records.truncate(36));
         if rng.bool() {
