@@ -413,6 +413,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/semantics.rs",
         "tests/ranged.rs",
         "tests/sweep.rs",
+        "tests/notification.rs",
         "tests/simulation.rs",
         "tests/contract.rs",
         "src/store/testing/ledger.rs",

@@ -442,6 +442,30 @@ run "table_of_dynamodb" {
   }
 }
 
+run "chunks_of_notification" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    name    = "anna-notification"
+    variant = "notification"
+    parts   = { unit = "chunk", pending = "bucket", fanOut = "notifications", condition = "tree" }
+  }
+
+  assert {
+    condition = (
+      aws_s3_bucket_notification.work[0].bucket == aws_s3_bucket.this["work"].bucket
+      && aws_s3_bucket_notification.work[0].queue[0].queue_arn == "arn:aws:sqs:eu-central-1:123456789012:anna-notification-process"
+      && aws_s3_bucket_notification.work[0].queue[0].events == toset(["s3:ObjectCreated:*"])
+      && aws_s3_bucket_notification.work[0].queue[0].filter_suffix == ".chunk"
+    )
+    error_message = "the work bucket tells the workers of every chunk, and of nothing else"
+  }
+}
+
 # The URLs of queues, and the longest environments that the root's variables and the longest schema allow. It comes last:
 # runs of a file share their state.
 run "urls_and_longest_environments" {

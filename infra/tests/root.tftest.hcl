@@ -92,11 +92,11 @@ run "every_variant" {
   command = plan
 
   variables {
-    variants = ["sync", "async", "chunked", "dynamodb", "ranged"]
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
   }
 
   assert {
-    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 4, dynamodb = 4, ranged = 4 }
+    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 4, dynamodb = 4, ranged = 4, notification = 4 }
     error_message = "an invocation takes ten messages where one is a record, and four where one is a chunk"
   }
 
@@ -115,13 +115,13 @@ run "every_variant_with_a_batch_size" {
   command = plan
 
   variables {
-    variants   = ["sync", "async", "chunked", "dynamodb", "ranged"]
+    variants   = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
     batch_size = 3
   }
 
   assert {
     condition = { for variant, pipeline in module.pipeline : variant => { for function, settings in pipeline.settings : function => [for trigger in settings.triggers : trigger.batch_size] } } == {
-      for variant in ["sync", "async", "chunked", "dynamodb", "ranged"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
+      for variant in ["sync", "async", "chunked", "dynamodb", "ranged", "notification"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
     }
     error_message = "a batch size that is given is that of process in every variant"
   }

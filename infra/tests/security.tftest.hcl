@@ -35,7 +35,7 @@ variables {
   scope   = "anna-"
   package = "./versions.tf" # any file: the provider is a mock
 
-  variants = ["sync", "async", "chunked", "dynamodb", "ranged"]
+  variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
 }
 
 run "rights" {

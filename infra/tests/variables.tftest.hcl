@@ -60,12 +60,12 @@ run "accepts_the_longest_scope_of_all_variants" {
   command = plan
 
   variables {
-    scope    = "a23456789-123456789-123456789-12345"
-    variants = ["sync", "async", "chunked", "dynamodb", "ranged"]
+    scope    = "a23456789-123456789-123456789-1"
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
   }
 
   assert {
-    condition     = length(module.pipeline["dynamodb"].deployment.output_bucket) == 63
+    condition     = length(module.pipeline["notification"].deployment.output_bucket) == 63
     error_message = "the longest variant says how long the scope may be"
   }
 

@@ -13,6 +13,10 @@ use crate::store::channel::{Channel, Outgoing};
 pub enum FanOut {
     /// Its claim check is sent.
     Messages,
+    /// Its bucket notifies them of the object
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html>): at least once, as
+    /// a message comes.
+    Notifications,
 }
 
 /// The way to the workers.
@@ -31,6 +35,7 @@ impl<C: Channel> Dispatch<C> {
     pub async fn fan_out(&self, checks: Vec<ProcessMessage>) -> Result<()> {
         match self.fan_out {
             FanOut::Messages => self.send(checks).await,
+            FanOut::Notifications => Ok(()),
         }
     }
 

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt;
 
+use crate::batch::dispatch::FanOut;
 use crate::intake::s3_event::event_of;
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::ids::{BatchId, Revision};
+use crate::model::ids::{BatchId, PENDING, Revision};
 use crate::model::input::InputRef;
 use crate::model::schema::RecordSchema;
 use crate::model::summary::Summary;
@@ -66,6 +68,25 @@ pub struct Memory {
     pub ledger: MemoryLedger,
     /// The queues of scatter, process and gather, and of what is parked.
     pub queues: [MemoryChannel; 4],
+}
+
+impl Memory {
+    /// Lets the work bucket notify the workers of chunks.
+    fn notify_workers(&self) {
+        let workers = self.queues[Queue::Process as usize].clone();
+        self.work.notify(move |created| {
+            if created.key.ends_with(PENDING) {
+                let event = event_of(&uploaded("work", &created.key, &created.version, created.bytes));
+                workers.send(event.into_iter().map(Outgoing::new).collect()).now_or_never();
+            }
+        });
+    }
+}
+
+/// An object as its notification names it.
+fn uploaded(bucket: &str, key: &str, version: &str, bytes: u64) -> InputRef {
+    let (bucket, key, version_id) = (bucket.to_owned(), key.to_owned(), Some(version.to_owned()));
+    InputRef { bucket, key, version_id, e_tag: None, bytes, format: None }
 }
 
 impl Supply for Memory {
@@ -152,6 +173,9 @@ impl<P: Processor> LocalPipeline<P> {
     /// `Config` for a bad schema, or in a build without a variant.
     pub fn new(settings: &Settings, processor: P) -> Result<Self> {
         let (stores, variant) = (Memory::default(), settings.variant.map_or_else(Variant::preferred, Ok)?);
+        if variant.fan_out == FanOut::Notifications {
+            stores.notify_workers();
+        }
         let pipeline = Pipeline { supply: stores.clone(), variant, input_bucket: INPUT.to_owned() };
         let key_field = settings.key_field.as_str();
         let schema = RecordSchema::parse(&settings.schema, key_field)?;
@@ -170,10 +194,8 @@ impl<P: Processor> LocalPipeline<P> {
         let body = body.into();
         let bytes = body.len() as u64;
         let version = self.stores.input.upload(key, body);
-        let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
-        let (bucket, key, version_id) = (INPUT.to_owned(), key.to_owned(), Some(version));
-        let input = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None };
-        (batch, event_of(&input).unwrap_or_default())
+        let event = event_of(&uploaded(INPUT, key, &version, bytes)).unwrap_or_default();
+        (BatchId::of(INPUT, key, &Revision::Version(version)), event)
     }
 
     /// Makes a batch of a file and works until it is closed. The name of the file tells its format.

@@ -3,15 +3,19 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use fanfold::batch::dispatch::FanOut;
+use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::Result;
-use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::ids::{BatchId, PENDING, Revision};
+use fanfold::model::input::InputRef;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::blob::{Blob, Body, Part as BlobPart, Pin, Section, UploadId, Written};
+use fanfold::store::channel::Outgoing;
 use fanfold::store::ledger::{CLAIMS, Ledger};
 use futures::{FutureExt, StreamExt, stream};
 
 use super::mutation::{Late, Mutation};
-use super::state::{INPUT, State};
+use super::state::{INPUT, PROCESS, State};
 use super::stores::Watched;
 
 const BURIED: &str = "{\"buried\":true}\n";
@@ -78,7 +82,14 @@ impl Blob for Watched<MemoryBlob> {
             }
             self.hand.catch_up_after(&[Mutation::SummaryBeforeTheOutputs]);
         }
-        self.store.put(key, content_type, body).await
+        let bytes = body.len() as u64;
+        let written = self.store.put(key, content_type, body).await?;
+        if key.ends_with(PENDING) && self.hand.world(|state| state.plan.variant.fan_out == FanOut::Notifications) {
+            let (bucket, key, version_id) = ("work".to_owned(), key.to_owned(), written.version.clone());
+            let object = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None };
+            self.hand.world(|state| state.send(PROCESS, Outgoing::new(event_of(&object).unwrap())));
+        }
+        Ok(written)
     }
 
     async fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> Result<bool> {

@@ -1,6 +1,7 @@
 locals {
   in_tasks_table = var.parts.pending == "table"
   in_input       = var.parts.pending == "input"
+  notifies       = var.parts.fanOut == "notifications"
 
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
   table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }
@@ -142,6 +143,20 @@ resource "aws_s3_bucket_notification" "input" {
   }
 }
 
+# Workers learn of a chunk by the object in which its records wait, and of nothing else that lies beside it.
+resource "aws_s3_bucket_notification" "work" {
+  count = local.notifies ? 1 : 0
+
+  bucket = aws_s3_bucket.this["work"].bucket
+
+  queue {
+    id            = "process"
+    events        = ["s3:ObjectCreated:*"]
+    filter_suffix = ".chunk"
+    queue_arn     = module.queue["process"].arn
+  }
+}
+
 # Tables
 
 resource "aws_dynamodb_table" "items" {
@@ -263,7 +278,7 @@ module "queue" {
   fifo                         = each.key == "gather" # completion is announced more than once, and the queue drops the repeats
   function_timeout             = var.timeout[each.key]
   dead_letter_function_timeout = var.timeout.bury
-  sending_bucket               = each.key == "scatter" ? local.buckets["input"] : null
+  sending_bucket               = each.key == "scatter" ? local.buckets["input"] : each.key == "process" && local.notifies ? local.buckets["work"] : null
   kms_key_arn                  = var.kms_key_arn
 }
 
