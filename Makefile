@@ -179,37 +179,37 @@ demo: input build start deploy ## all of it: build, start, deploy, submit FILE, 
 benchmark: export KEEP_VARIANTS := yes
 benchmark: VARIANTS := $(or $(VARIANTS),$(ALL_VARIANTS))
 benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor beside them
-	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \
 	  --repeat '$(REPEAT)' --seed '$(SEED)' --env '$(ENV)' --scope '$(SCOPE)' --target '$(TARGET)' --commitish '$(COMMITISH)'
 
 latency: export KEEP_VARIANTS := yes
 latency: VARIANTS := $(or $(VARIANTS),$(VARIANT))
 latency: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure what a batch of 10 records waits for, of VARIANTS
-	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark latency --variants '$(call list,$(VARIANTS))' --seed '$(SEED)'
 
 memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FORMATS, without AWS; fails if it is too much
 	@$(need) cargo
-	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark memory --variants '$(call list,$(or $(VARIANTS),chunked))' --formats '$(call list,$(FORMATS))' \
 	  --bytes '$(BYTES)' --seed '$(SEED)' $(if $(CHUNK_SIZE),--chunk-size '$(CHUNK_SIZE)') --work-dir target/memory
 
 cold: build ## measure the size of the functions and how long they start, of BOOTSTRAPS or of this build
-	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark cold --variant '$(VARIANT)' $(foreach path,$(or $(BOOTSTRAPS),$(BIN)/bootstrap),--bootstrap '$(path)')
 
 flamegraph: start deploy ## sample process of VARIANT at work with perf, draw docs/process.svg
 	@$(need) cargo
 	@command -v perf >/dev/null || { echo "fanfold: perf is missing; install it (Debian, Ubuntu: linux-perf)" >&2; exit 1; }
-	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@[ -x target/tools/bin/inferno-flamegraph ] || cargo install inferno --locked --version $(INFERNO) \
 	  --no-default-features --features cli --root target/tools --target-dir target/tools/build
 	@benchmark/flamegraph '$(VARIANT)' '$(SCOPE)' $(BIN)/benchmark target/tools/bin
 
 report: ## draw docs/report.svg and .png and write docs/report.md from measurements.csv
 	@$(need) cargo
-	cargo build $(CARGO_FLAGS) --package fanfold-benchmark
+	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark report
 
 logs: deployed ## what the functions logged in the last MINUTES (60)
@@ -234,14 +234,14 @@ fuzz: ## try the decoders on made-up files, for SECONDS (60) each of TARGETS
 soak: ## simulate SEEDS (1000000) seeds of each kind more than the tests do, from FIRST_SEED (10000) on, or of KIND alone
 	@$(need) cargo
 	FANFOLD_SEEDS='$(or $(SEEDS),1000000)' FANFOLD_FIRST_SEED='$(or $(FIRST_SEED),10000)' $(if $(KIND),FANFOLD_KIND='$(KIND)') \
-	  FANFOLD_COMMIT='$(COMMITISH)' cargo test $(CARGO_FLAGS) --test simulation -- --nocapture every_batch
+	  FANFOLD_COMMIT='$(COMMITISH)' cargo test $(CARGO_FLAGS) --package fanfold --test simulation -- --nocapture every_batch
 
 # Its own profile of flags, thus its own folder: minutes the first time.
 coverage: ## lines of the stages and of the ledger's rules that the simulation alone reaches: at least 95 %
 	@$(need) cargo
 	@if [ ! -x target/tools/bin/cargo-tarpaulin ]; then \
 	  cargo install cargo-tarpaulin --locked --version $(TARPAULIN) --root target/tools --target-dir target/tools/build; fi
-	FANFOLD_SEEDS=900 target/tools/bin/cargo-tarpaulin tarpaulin --engine llvm --test simulation --locked --skip-clean --timeout 900 \
+	FANFOLD_SEEDS=900 target/tools/bin/cargo-tarpaulin tarpaulin --engine llvm --packages fanfold --test simulation --locked --skip-clean --timeout 900 \
 	  --target-dir target/coverage --output-dir target/coverage --out Stdout --out Html --fail-under 95 --ignore-tests \
 	  --include-files 'src/stage/*' --include-files 'src/batch/*' --include-files src/store/ledger/tree.rs --include-files src/store/ledger/memory.rs \
 	  -- --skip wrong_orders

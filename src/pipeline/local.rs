@@ -1,4 +1,5 @@
-//! A whole pipeline in one process, on stores in memory: to use fanfold as a library, and for tests.
+//! A whole pipeline in one process, on stores in memory or one's own: to use fanfold as a library, and
+//! for tests.
 
 use std::time::Duration;
 
@@ -21,9 +22,11 @@ use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
+use crate::stage::summary::SUMMARY;
 use crate::stage::sweep::{Patience, Sweep};
 use crate::stage::{Disposition, Sorted, Stage, deliver, sort};
 use crate::store::blob::memory::MemoryBlob;
+use crate::store::blob::read_all;
 use crate::store::channel::memory::MemoryChannel;
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::clock::SystemClock;
@@ -132,6 +135,12 @@ pub struct Settings {
     pub results: Results,
 }
 
+impl Settings {
+    fn variant(&self) -> Result<Variant> {
+        self.variant.map_or_else(Variant::preferred, Ok)
+    }
+}
+
 impl Default for Settings {
     /// Any object that has a field `id`, 500 to a chunk, all outcomes written out.
     fn default() -> Self {
@@ -140,15 +149,15 @@ impl Default for Settings {
     }
 }
 
-/// A pipeline in memory, with the processor of its records.
-pub struct LocalPipeline<P = WriteItems<MemoryItems>> {
+/// A pipeline in one process, with the processor of its records; its stores are in memory, as a rule.
+pub struct LocalPipeline<P = WriteItems<MemoryItems>, S: Supply = Memory> {
     /// Its stores.
-    pub stores: Memory,
-    scatter: Scatter<MemoryStores>,
-    process: Process<MemoryStores, P>,
-    gather: Gather<MemoryStores>,
-    bury: Bury<MemoryStores>,
-    sweep: Sweep<MemoryStores>,
+    pub stores: S,
+    scatter: Scatter<S::Stores>,
+    process: Process<S::Stores, P>,
+    gather: Gather<S::Stores>,
+    bury: Bury<S::Stores>,
+    sweep: Sweep<S::Stores>,
 }
 
 impl LocalPipeline {
@@ -167,26 +176,16 @@ impl LocalPipeline {
 }
 
 impl<P: Processor> LocalPipeline<P> {
-    /// A pipeline that gives its records to a processor.
+    /// A pipeline in memory that gives its records to a processor.
     ///
     /// # Errors
     /// `Config` for a bad schema, or in a build without a variant.
     pub fn new(settings: &Settings, processor: P) -> Result<Self> {
-        let (stores, variant) = (Memory::default(), settings.variant.map_or_else(Variant::preferred, Ok)?);
-        if variant.fan_out == FanOut::Notifications {
+        let stores = Memory::default();
+        if settings.variant()?.fan_out == FanOut::Notifications {
             stores.notify_workers();
         }
-        let pipeline = Pipeline { supply: stores.clone(), variant, input_bucket: INPUT.to_owned() };
-        let key_field = settings.key_field.as_str();
-        let schema = RecordSchema::parse(&settings.schema, key_field)?;
-        Ok(Self {
-            stores,
-            scatter: pipeline.scatter(key_field, settings.chunk_size.max(1))?,
-            process: pipeline.process(schema, processor)?,
-            gather: pipeline.gather(settings.results)?,
-            bury: pipeline.bury()?,
-            sweep: pipeline.sweep(PATIENCE)?,
-        })
+        Self::with_stores(settings, stores, processor)
     }
 
     /// Uploads a file and returns the batch that it will be, and the event that S3 would send.
@@ -204,79 +203,15 @@ impl<P: Processor> LocalPipeline<P> {
     /// `Internal` if the batch does not end, with what was said last.
     pub async fn run_file(&self, name: &str, body: impl Into<Bytes>) -> Result<Summary> {
         let (batch, event) = self.upload(name, body);
-        self.stores.queues[0].send(vec![Outgoing::new(event)]).await?;
-        let mut said = None;
-        for _ in 0..SWEEPS {
-            while let Some(error) = self.turn().await? {
-                said = error.or(said);
-            }
-            if let Some(summary) = self.summary(&batch) {
-                return Ok(summary);
-            }
-            self.sweep.run(self.deadline()).await?;
-        }
-        let said = said.map_or_else(String::new, |error| format!("; the last error: {error}"));
-        Err(Error::internal(format!("batch {batch} does not end{said}")))
-    }
-
-    /// Gives the messages that wait to their stages. `None` if there was none, and what was said last of
-    /// one that has to come again.
-    async fn turn(&self) -> Result<Option<Option<Error>>> {
-        let (mut worked, mut said) = (false, None);
-        for queue in [Queue::Scatter, Queue::Process, Queue::Gather] {
-            let deliveries = self.stores.queues[queue as usize].receive(10).await?;
-            worked |= !deliveries.is_empty();
-            let dispositions = match queue {
-                Queue::Scatter => self.invoke(&self.scatter, &deliveries).await,
-                Queue::Process => self.invoke(&self.process, &deliveries).await,
-                _ => self.invoke(&self.gather, &deliveries).await,
-            };
-            for (delivery, disposition) in dispositions {
-                said = self.conclude(queue, delivery, disposition).await?.or(said);
-            }
-        }
-        Ok(worked.then_some(said))
-    }
-
-    /// One invocation of a stage, as a server of functions makes it.
-    async fn invoke<'a, S: Stage>(&self, stage: &S, deliveries: &'a [Delivery]) -> Vec<(&'a Delivery, Disposition)> {
-        let Sorted { packs, rest: mut ended } = sort(stage, deliveries);
-        for pack in packs {
-            let dispositions = stage.handle_pack(&pack, self.deadline()).await;
-            ended.extend(pack.iter().map(|received| received.delivery).zip(dispositions));
-        }
-        ended
-    }
-
-    /// Lets a message come again, or buries it if that came to nothing often enough.
-    async fn conclude(&self, queue: Queue, delivery: &Delivery, disposition: Disposition) -> Result<Option<Error>> {
-        let channel = &self.stores.queues[queue as usize];
-        let error = match disposition {
-            Disposition::Done | Disposition::Discarded(_) => None,
-            Disposition::Rejected(error) | Disposition::Retry(error) | Disposition::Later(_, error) => Some(error),
-        };
-        let malformed = error.as_ref().is_some_and(|error| error.kind == ErrorKind::Malformed);
-        if error.is_some() && delivery.attempt < ATTEMPTS && !malformed {
-            channel.release(&delivery.receipt, Duration::ZERO).await?;
-            return Ok(error);
-        }
-        if error.is_some() {
-            deliver(&self.bury, delivery, self.deadline()).await;
-        }
-        channel.delete(&delivery.receipt).await?;
-        Ok(error)
-    }
-
-    fn deadline(&self) -> Timestamp {
-        SystemClock.now().plus_seconds(LEASE_SECONDS)
+        self.run_batch(&batch, event, || {}).await
     }
 
     /// Gives a message to a stage (0 scatter, 1 process, 2 gather).
     pub async fn handle(&self, stage: usize, delivery: &Delivery) -> Disposition {
         match stage {
-            0 => deliver(&self.scatter, delivery, self.deadline()).await,
-            1 => deliver(&self.process, delivery, self.deadline()).await,
-            _ => deliver(&self.gather, delivery, self.deadline()).await,
+            0 => deliver(&self.scatter, delivery, deadline()).await,
+            1 => deliver(&self.process, delivery, deadline()).await,
+            _ => deliver(&self.gather, delivery, deadline()).await,
         }
     }
 
@@ -306,7 +241,102 @@ impl<P: Processor> LocalPipeline<P> {
 
     /// The summary of a batch, once written.
     pub fn summary(&self, batch: &BatchId) -> Option<Summary> {
-        let text = self.stores.output.read(&batch.output_key("summary.json"))?;
+        let text = self.stores.output.read(&batch.output_key(SUMMARY))?;
         serde_json::from_slice(&text).ok()
     }
+}
+
+impl<P: Processor, S: Supply> LocalPipeline<P, S> {
+    /// A pipeline on stores of one's own that gives its records to a processor.
+    ///
+    /// # Errors
+    /// `Config` for a bad schema, or in a build without a variant.
+    pub fn with_stores(settings: &Settings, stores: S, processor: P) -> Result<Self> {
+        let (variant, key_field) = (settings.variant()?, settings.key_field.as_str());
+        let schema = RecordSchema::parse(&settings.schema, key_field)?;
+        let pipeline = Pipeline { supply: stores, variant, input_bucket: INPUT.to_owned() };
+        Ok(Self {
+            scatter: pipeline.scatter(key_field, settings.chunk_size.max(1))?,
+            process: pipeline.process(schema, processor)?,
+            gather: pipeline.gather(settings.results)?,
+            bury: pipeline.bury()?,
+            sweep: pipeline.sweep(PATIENCE)?,
+            stores: pipeline.supply,
+        })
+    }
+
+    /// Works on the batch that an event makes until it is closed; `look` is called whenever it got on.
+    ///
+    /// # Errors
+    /// `Internal` if the batch does not end, with what was said last.
+    pub async fn run_batch(&self, batch: &BatchId, event: String, mut look: impl FnMut()) -> Result<Summary> {
+        self.stores.queue(Queue::Scatter)?.send(vec![Outgoing::new(event)]).await?;
+        let mut said = None;
+        for _ in 0..SWEEPS {
+            while let Some(error) = self.turn().await? {
+                said = error.or(said);
+                look();
+            }
+            let summary = read_all(&self.gather.output, &batch.output_key(SUMMARY)).await?;
+            if let Some(summary) = summary {
+                let unreadable = |e| Error::internal("the summary is not readable").because(e);
+                return serde_json::from_slice(&summary).map_err(unreadable);
+            }
+            self.sweep.run(deadline()).await?;
+        }
+        let said = said.map_or_else(String::new, |error: Error| format!("; the last error: {error}"));
+        Err(Error::internal(format!("batch {batch} does not end{said}")))
+    }
+
+    /// Gives the messages that wait to their stages. `None` if there was none, and what was said last of
+    /// one that has to come again.
+    async fn turn(&self) -> Result<Option<Option<Error>>> {
+        let (mut worked, mut said) = (false, None);
+        for queue in [Queue::Scatter, Queue::Process, Queue::Gather] {
+            let deliveries = self.stores.queue(queue)?.receive(10).await?;
+            worked |= !deliveries.is_empty();
+            let dispositions = match queue {
+                Queue::Scatter => self.invoke(&self.scatter, &deliveries).await,
+                Queue::Process => self.invoke(&self.process, &deliveries).await,
+                _ => self.invoke(&self.gather, &deliveries).await,
+            };
+            for (delivery, disposition) in dispositions {
+                said = self.conclude(queue, delivery, disposition).await?.or(said);
+            }
+        }
+        Ok(worked.then_some(said))
+    }
+
+    /// One invocation of a stage, as a server of functions makes it.
+    async fn invoke<'a, T: Stage>(&self, stage: &T, deliveries: &'a [Delivery]) -> Vec<(&'a Delivery, Disposition)> {
+        let Sorted { packs, rest: mut ended } = sort(stage, deliveries);
+        for pack in packs {
+            let dispositions = stage.handle_pack(&pack, deadline()).await;
+            ended.extend(pack.iter().map(|received| received.delivery).zip(dispositions));
+        }
+        ended
+    }
+
+    /// Lets a message come again, or buries it if that came to nothing often enough.
+    async fn conclude(&self, queue: Queue, delivery: &Delivery, disposition: Disposition) -> Result<Option<Error>> {
+        let channel = self.stores.queue(queue)?;
+        let error = match disposition {
+            Disposition::Done | Disposition::Discarded(_) => None,
+            Disposition::Rejected(error) | Disposition::Retry(error) | Disposition::Later(_, error) => Some(error),
+        };
+        let malformed = error.as_ref().is_some_and(|error| error.kind == ErrorKind::Malformed);
+        if error.is_some() && delivery.attempt < ATTEMPTS && !malformed {
+            channel.release(&delivery.receipt, Duration::ZERO).await?;
+            return Ok(error);
+        }
+        if error.is_some() {
+            deliver(&self.bury, delivery, deadline()).await;
+        }
+        channel.delete(&delivery.receipt).await?;
+        Ok(error)
+    }
+}
+
+fn deadline() -> Timestamp {
+    SystemClock.now().plus_seconds(LEASE_SECONDS)
 }

@@ -26,11 +26,11 @@ use super::resident;
 use crate::records::KEY_FIELD;
 use crate::stopwatch::Stopwatch;
 use crate::stores::FileStores;
-use crate::stores::blob::FileBlob;
 use crate::stores::channel::FileChannel;
 use crate::stores::items::CountedItems;
 use crate::stores::ledger::JournalLedger;
 use crate::stores::tasks::FileTasks;
+use fanfold::store::blob::file::FileBlob;
 
 const INPUT: &str = "input";
 /// Longer than any stage takes.

@@ -1,6 +1,7 @@
 //! Objects in one bucket.
 
 pub mod faulty;
+pub mod file;
 pub mod memory;
 pub mod sections;
 pub mod upload;

@@ -1,4 +1,4 @@
-//! A bucket of files.
+//! A bucket of files, in a folder: what a process of its own finds there the one before it left.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::model::error::{Error, Result};
+use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use bytes::Bytes;
-use fanfold::model::error::{Error, Result};
-use fanfold::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 use futures::StreamExt;
 use futures::stream;
-
-use super::{failed, if_there, pause};
 
 /// What a body's stream hands out at a time.
 const PIECE: u64 = 64 * 1024;
@@ -42,13 +40,15 @@ impl FileBlob {
         Ok(Self { root: root.to_owned(), keeps_versions, drafts: Arc::default() })
     }
 
-    /// Makes an object of a file that lies on the same disk, without a copy of it; tells its version.
+    /// Makes an object of a file without a copy of it; tells its version. From another disk the object is
+    /// but a link to the file, and changes as that does.
     ///
     /// # Errors
     /// `Internal` if the file is not there, or the key is taken.
     pub fn adopt(&self, key: &str, file: &Path) -> Result<String> {
-        let place = self.place_for(key)?;
-        fs::hard_link(file, &place).map_err(failed(&place))?;
+        let (place, file) = (self.place_for(key)?, file.canonicalize().map_err(failed(file))?);
+        let linked = fs::hard_link(&file, &place).or_else(|_| std::os::unix::fs::symlink(&file, &place));
+        linked.map_err(failed(&place))?;
         Ok(version(&fs::metadata(&place).map_err(failed(&place))?))
     }
 
@@ -59,6 +59,11 @@ impl FileBlob {
     pub fn size(&self, key: &str) -> Result<Option<u64>> {
         let place = self.place(key);
         Ok(if_there(fs::metadata(&place), &place)?.map(|metadata| metadata.len()))
+    }
+
+    /// Where an object lies, if there is one.
+    pub fn path(&self, key: &str) -> Option<PathBuf> {
+        Some(self.place(key)).filter(|place| place.is_file())
     }
 
     fn place(&self, key: &str) -> PathBuf {
@@ -296,6 +301,28 @@ impl Blob for FileBlob {
     }
 }
 
+/// Lets the other calls that are under way go on, as one over the network does. Without it each
+/// would end before the next begins, and what a function holds of several at once would never stand
+/// beside each other here.
+pub async fn pause() {
+    tokio::task::yield_now().await;
+}
+
+/// Says of which file an error is.
+pub fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.display().to_string();
+    move |error| Error::internal(path).because(error)
+}
+
+/// What an operation on a file comes to that need not be there.
+pub fn if_there<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(path)(error)),
+    }
+}
+
 fn given_up() -> Error {
     Error::conflict("the upload was given up")
 }
@@ -303,8 +330,8 @@ fn given_up() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use fanfold::store::blob::read_all;
-    use fanfold::store::testing as suites;
+    use crate::store::blob::read_all;
+    use crate::store::testing as suites;
     use futures::TryStreamExt;
 
     fn bucket(folder: &tempfile::TempDir) -> FileBlob {
