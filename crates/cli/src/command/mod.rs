@@ -4,6 +4,7 @@ mod cancel;
 mod ending;
 mod redrive;
 mod report;
+mod run;
 mod status;
 mod submit;
 pub mod telemetry;
@@ -35,6 +36,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Process a file on this machine, as a deployment would: nothing is uploaded.
+    Run(run::Run),
     /// Upload a file of records as a new batch.
     Submit(submit::Submit),
     /// Show how far a batch is.
@@ -121,8 +124,14 @@ impl Context {
 /// # Errors
 /// Anything else, for exit status 1.
 pub async fn run(cli: Cli) -> Result<ExitCode> {
+    let command = match cli.command {
+        // It needs no deployment.
+        Command::Run(run) => return run.run().await,
+        command => command,
+    };
     let deployment = Deployment::read(&cli.deployment)?;
-    match cli.command {
+    match command {
+        Command::Run(run) => run.run().await,
         Command::Submit(submit) => {
             let context = context(&deployment, submit.common.variant.as_deref()).await?;
             submit.run(&context).await

@@ -1,6 +1,6 @@
 //! A summary in words.
 
-use std::fmt::Write;
+use std::path::Path;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::summary::Summary;
@@ -17,37 +17,43 @@ pub fn json(summary: &Summary) -> Result<String> {
     serde_json::to_string_pretty(summary).map_err(|e| Error::internal("the summary can not be shown").because(e))
 }
 
-/// The summary for people, and where the outputs are.
+/// The summary for people, and where the outputs of a deployment are.
 pub fn summary(summary: &Summary, resources: &Resources) -> String {
-    let mut text = String::new();
+    let bucket = &resources.output_bucket;
+    let place = |key: &str| format!("s3://{bucket}/{key}");
+    told(summary, place) + &line("items", &format!("DynamoDB table {}", resources.items_table))
+}
+
+/// The summary for people, and where the outputs are that were put into a folder.
+pub fn local(summary: &Summary, folder: &Path) -> String {
+    let place = |key: &str| folder.join(key.rsplit('/').next().unwrap_or(key)).display().to_string();
+    told(summary, place) + &line("items", &place("items.jsonl"))
+}
+
+fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
+    let records = summary.records;
     let seconds = (summary.finished_at.0 - summary.started_at.0) as f64 / 1000.0;
-    let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "{name:9} {value}");
-    };
-    line("batch", summary.batch_id.as_str());
-    line("state", summary.state.name());
-    line(
-        "records",
-        &format!(
-            "{} ({} succeeded, {} failed)",
-            summary.records.total, summary.records.succeeded, summary.records.failed
-        ),
-    );
-    line("chunks", &format!("{} ({} failed)", summary.chunks.total, summary.chunks.failed));
-    line("duration", &format!("{seconds:.3} s from scatter to summary"));
+    let mut text = line("batch", summary.batch_id.as_str());
+    text += &line("state", summary.state.name());
+    text +=
+        &line("records", &format!("{} ({} succeeded, {} failed)", records.total, records.succeeded, records.failed));
+    text += &line("chunks", &format!("{} ({} failed)", summary.chunks.total, summary.chunks.failed));
+    text += &line("duration", &format!("{seconds:.3} s from scatter to summary"));
     if let Some(error) = &summary.error {
-        line("error", &format!("{}: {}", error.code, error.message));
+        text += &line("error", &format!("{}: {}", error.code, error.message));
     }
     for failure in summary.failures.iter().take(SHOWN) {
-        line("failed", &format!("record {}: {}", failure.index, failure.message));
+        text += &line("failed", &format!("record {}: {}", failure.index, failure.message));
     }
-    let bucket = &resources.output_bucket;
-    line("summary", &format!("s3://{bucket}/{}", summary.batch_id.output_key("summary.json")));
+    text += &line("summary", &place(&summary.batch_id.output_key("summary.json")));
     for (name, output) in [("results", &summary.results), ("to mend", &summary.failed)] {
         if let Some(output) = output {
-            line(name, &format!("s3://{bucket}/{}", output.key));
+            text += &line(name, &place(&output.key));
         }
     }
-    line("items", &format!("DynamoDB table {}", resources.items_table));
     text
+}
+
+fn line(name: &str, value: &str) -> String {
+    format!("{name:9} {value}\n")
 }

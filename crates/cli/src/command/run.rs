@@ -1,0 +1,148 @@
+//! `fanfold run`: a whole batch in this process, without a deployment.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use indicatif::ProgressBar;
+
+use crate::command::{exit_code, report};
+use crate::stores::{ItemLines, LocalStores};
+use fanfold::intake::s3_event::event_of;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::format::InputFormat;
+use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::input::InputRef;
+use fanfold::model::summary::Summary;
+use fanfold::pipeline::local::{INPUT, LocalPipeline, Settings};
+use fanfold::processor::items::WriteItems;
+
+/// What a deployment takes its records for unless it is told otherwise.
+const ORDERS: &str = include_str!("../../../../examples/orders.schema.json");
+const ORDERS_KEY: &str = "itemNo";
+
+/// Process a file on this machine, as a deployment would: nothing is uploaded.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The file: .csv, .json, .jsonl or .ndjson, each optionally .gz.
+    file: PathBuf,
+    /// A JSON Schema of a record [default: that of examples/orders.csv if its key is itemNo, else any object]
+    #[arg(long, value_name = "FILE", env = "SCHEMA")]
+    schema: Option<PathBuf>,
+    /// The field that is the key of a record's item.
+    #[arg(long, value_name = "NAME", env = "KEY_FIELD", default_value = ORDERS_KEY)]
+    key_field: String,
+    /// Where summary, results, failed records and items go; what lies there of an earlier run is replaced.
+    #[arg(long, value_name = "DIR", default_value = "fanfold-run")]
+    output: PathBuf,
+    /// Most records in a chunk.
+    #[arg(long, value_name = "N", env = "CHUNK_SIZE", default_value_t = 500)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    chunk_size: u32,
+    /// Print the summary as JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Run {
+    pub(super) async fn run(self) -> Result<ExitCode> {
+        let key = match self.key() {
+            Ok(key) => key,
+            Err(usage) => {
+                eprintln!("error: {usage}");
+                return Ok(ExitCode::from(2));
+            }
+        };
+        let settings = Settings {
+            schema: self.schema()?,
+            key_field: self.key_field.clone(),
+            chunk_size: self.chunk_size as usize,
+            ..Settings::default()
+        };
+        let scratch = tempfile::Builder::new().prefix("fanfold-run-").tempdir();
+        let scratch = scratch.map_err(|e| Error::config("could not make a temporary folder").because(e))?;
+        let stores = LocalStores::open(scratch.path())?;
+        let items = ItemLines::create(&scratch.path().join("items.jsonl"))?;
+        let (batch, event) = self.adopt(&stores, &key)?;
+        let pipeline = LocalPipeline::with_stores(&settings, stores, WriteItems::new(items.clone()))?;
+        let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+        let look = || {
+            bar.set_message(format!("{} items", items.written()));
+            bar.tick();
+        };
+        let summary = pipeline.run_batch(&batch, event, look).await;
+        bar.finish_and_clear();
+        let summary = summary?;
+        self.keep(&pipeline.stores, &items, &summary)?;
+        if self.json {
+            println!("{}", report::json(&summary)?);
+        } else {
+            print!("{}", report::local(&summary, &self.output));
+        }
+        Ok(exit_code(summary.state))
+    }
+
+    /// The file's name, which tells its format, or what is wrong with it.
+    fn key(&self) -> std::result::Result<String, String> {
+        if !self.file.is_file() {
+            return Err(format!("{} is not a file", self.file.display()));
+        }
+        let name = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        match InputFormat::of_key(&name) {
+            Ok(_) => Ok(name),
+            Err(fault) => Err(format!("{name}: {}", fault.message)),
+        }
+    }
+
+    fn schema(&self) -> Result<String> {
+        match &self.schema {
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|e| Error::config(format!("could not read the schema {}", path.display())).because(e)),
+            None if self.key_field == ORDERS_KEY => Ok(ORDERS.to_owned()),
+            None => Ok(r#"{"type":"object"}"#.to_owned()),
+        }
+    }
+
+    /// The batch that the file will be, and the event that would tell of its upload.
+    fn adopt(&self, stores: &LocalStores, key: &str) -> Result<(BatchId, String)> {
+        let cannot = |e| Error::config(format!("could not read {}", self.file.display())).because(e);
+        let bytes = std::fs::metadata(&self.file).map_err(cannot)?.len();
+        let version = stores.input.adopt(key, &self.file)?;
+        let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
+        let (bucket, key, version_id) = (INPUT.to_owned(), key.to_owned(), Some(version));
+        let input = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None };
+        Ok((batch, event_of(&input).unwrap_or_default()))
+    }
+
+    /// Puts the outputs into the folder, in place of those of an earlier run.
+    fn keep(&self, stores: &LocalStores, items: &ItemLines, summary: &Summary) -> Result<()> {
+        let cannot = |e| Error::config(format!("could not write to {}", self.output.display())).because(e);
+        std::fs::create_dir_all(&self.output).map_err(cannot)?;
+        for name in OUTPUTS {
+            let path = self.output.join(name);
+            if path.is_file() {
+                std::fs::remove_file(&path).map_err(cannot)?;
+            }
+        }
+        let keys = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten().map(|output| &output.key);
+        for key in keys.chain([&summary.batch_id.output_key("summary.json")]) {
+            let from =
+                stores.output.path(key).ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
+            std::fs::copy(from, self.output.join(key.rsplit('/').next().unwrap_or(key))).map_err(cannot)?;
+        }
+        items.finish(&self.output.join("items.jsonl"))
+    }
+}
+
+/// What a run may leave.
+const OUTPUTS: [&str; 8] = [
+    "summary.json",
+    "results.csv",
+    "results.json",
+    "results.jsonl",
+    "failed.csv",
+    "failed.json",
+    "failed.jsonl",
+    "items.jsonl",
+];

@@ -1,0 +1,186 @@
+//! The stores of a batch that runs in this process: buckets are folders, items lines of a file, the rest
+//! is in memory.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fanfold::model::error::{Error, Result};
+use fanfold::model::item::Item;
+use fanfold::pipeline::{Bucket, Queue, Supply};
+use fanfold::store::Stores;
+use fanfold::store::blob::file::FileBlob;
+use fanfold::store::channel::memory::MemoryChannel;
+use fanfold::store::clock::SystemClock;
+use fanfold::store::items::{Items, Rejection};
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::tasks::memory::MemoryTasks;
+use serde_json::{Map, Value};
+
+/// The stores of one batch.
+pub struct LocalStores {
+    /// The file, as the bucket of uploads.
+    pub input: FileBlob,
+    /// Where outputs go.
+    pub output: FileBlob,
+    work: FileBlob,
+    tasks: MemoryTasks,
+    ledger: MemoryLedger,
+    queues: [MemoryChannel; 4],
+}
+
+impl LocalStores {
+    /// Empty stores in a folder.
+    ///
+    /// # Errors
+    /// `Internal` if they cannot be made.
+    pub fn open(folder: &Path) -> Result<Self> {
+        Ok(Self {
+            input: FileBlob::open(&folder.join("input"), true)?,
+            output: FileBlob::open(&folder.join("output"), false)?,
+            work: FileBlob::open(&folder.join("work"), false)?,
+            tasks: MemoryTasks::new(),
+            ledger: MemoryLedger::new(),
+            queues: Default::default(),
+        })
+    }
+}
+
+/// The types of [`LocalStores`].
+pub struct Types;
+
+impl Stores for Types {
+    type Blob = FileBlob;
+    type Channel = MemoryChannel;
+    type Tasks = MemoryTasks;
+    type Ledger = MemoryLedger;
+    type Clock = SystemClock;
+}
+
+impl Supply for LocalStores {
+    type Stores = Types;
+
+    fn bucket(&self, bucket: Bucket) -> Result<FileBlob> {
+        Ok(match bucket {
+            Bucket::Input => self.input.clone(),
+            Bucket::Work => self.work.clone(),
+            Bucket::Output => self.output.clone(),
+        })
+    }
+
+    fn queue(&self, queue: Queue) -> Result<MemoryChannel> {
+        Ok(self.queues[queue as usize].clone())
+    }
+
+    fn tasks(&self) -> Result<MemoryTasks> {
+        Ok(self.tasks.clone())
+    }
+
+    fn ledger(&self) -> MemoryLedger {
+        self.ledger.clone()
+    }
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+}
+
+/// An items table as a file of JSON Lines. Every write appends; at the end only the last line of each key
+/// stays. Of a key not more than a fingerprint is held in memory.
+#[derive(Clone)]
+pub struct ItemLines(Arc<Mutex<Lines>>);
+
+struct Lines {
+    path: PathBuf,
+    file: BufWriter<File>,
+    written: u64,
+    /// The line of each key.
+    last: HashMap<u128, u64>,
+    hashers: [RandomState; 2],
+}
+
+impl ItemLines {
+    /// An empty table.
+    ///
+    /// # Errors
+    /// `Config` if the file cannot be made.
+    pub fn create(path: &Path) -> Result<Self> {
+        let file = BufWriter::new(File::create(path).map_err(|e| cannot(path, e))?);
+        let hashers = [RandomState::new(), RandomState::new()];
+        Ok(Self(Arc::new(Mutex::new(Lines { path: path.to_owned(), file, written: 0, last: HashMap::new(), hashers }))))
+    }
+
+    /// How many keys there are.
+    pub fn written(&self) -> usize {
+        self.lines(|lines| lines.last.len())
+    }
+
+    /// Writes the table to a file of its own.
+    ///
+    /// # Errors
+    /// `Config` if that cannot be done.
+    pub fn finish(&self, to: &Path) -> Result<()> {
+        self.lines(|lines| {
+            lines.file.flush().map_err(|e| cannot(&lines.path, e))?;
+            if lines.last.len() as u64 == lines.written {
+                return std::fs::copy(&lines.path, to).map(|_| ()).map_err(|e| cannot(to, e));
+            }
+            let mut kept: Vec<u64> = lines.last.values().copied().collect();
+            kept.sort_unstable();
+            let mut kept = kept.into_iter().peekable();
+            let read = BufReader::new(File::open(&lines.path).map_err(|e| cannot(&lines.path, e))?);
+            let mut out = BufWriter::new(File::create(to).map_err(|e| cannot(to, e))?);
+            for (number, line) in (0..).zip(read.split(b'\n')) {
+                if kept.next_if_eq(&number).is_some() {
+                    let line = line.map_err(|e| cannot(&lines.path, e))?;
+                    out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(|e| cannot(to, e))?;
+                }
+            }
+            out.flush().map_err(|e| cannot(to, e))
+        })
+    }
+
+    fn lines<T>(&self, act: impl FnOnce(&mut Lines) -> T) -> T {
+        act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Items for ItemLines {
+    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+        self.lines(|lines| {
+            for item in items {
+                let line = serde_json::to_vec(&as_line(item));
+                let line = line.map_err(|e| Error::internal("an item cannot be written").because(e))?;
+                lines
+                    .file
+                    .write_all(&line)
+                    .and_then(|()| lines.file.write_all(b"\n"))
+                    .map_err(|e| cannot(&lines.path, e))?;
+                let [high, low] = lines.hashers.each_ref().map(|hasher| u128::from(hasher.hash_one(&item.key)));
+                lines.last.insert(high << 64 | low, lines.written);
+                lines.written += 1;
+            }
+            Ok(Vec::new())
+        })
+    }
+
+    async fn read(&self, _key: &str) -> Result<Option<Item>> {
+        Err(Error::internal("items of a local run are read from their file"))
+    }
+}
+
+/// An item with the attributes that its table would have.
+fn as_line(item: &Item) -> Map<String, Value> {
+    let mut line = item.fields.clone();
+    line.insert("batchId".to_owned(), item.batch.to_string().into());
+    line.insert("recordIndex".to_owned(), item.index.into());
+    line.insert("updatedAt".to_owned(), item.updated_at.0.into());
+    line
+}
+
+fn cannot(path: &Path, error: std::io::Error) -> Error {
+    Error::config(format!("could not write {}", path.display())).because(error)
+}
