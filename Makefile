@@ -95,7 +95,7 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold flamegraph report test soak coverage fuzz fmt lint audit logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold flamegraph report check test soak coverage fuzz fmt lint audit logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -214,6 +214,13 @@ report: ## draw docs/report.svg and .png and write docs/report.md from measureme
 
 logs: deployed ## what the functions logged in the last MINUTES (60)
 	@"$$($(emulator) python)" scripts/logs.py $(WORK)/deployment.json --minutes '$(MINUTES)'
+
+# Of the engine alone, so that nothing waits for the SDK.
+check: ## what a change of the engine needs before it is committed: format, clippy, all of its tests on a short simulation
+	@$(need) cargo fmt clippy
+	cargo fmt --all --check
+	cargo clippy $(CARGO_FLAGS) --package fanfold --all-targets -- -D warnings
+	FANFOLD_SEEDS=$(or $(SEEDS),1000) cargo test $(CARGO_FLAGS) --package fanfold
 
 test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python

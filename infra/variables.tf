@@ -299,7 +299,7 @@ variable "kms_key_arn" {
   # Policies name keys, not aliases.
   validation {
     condition     = var.kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
-    error_message = "kms_key_arn is \"${coalesce(var.kms_key_arn, "(empty)")}\": give the ARN of a key, as in \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-…\"; an alias can not be named in a policy."
+    error_message = "kms_key_arn is \"${coalesce(var.kms_key_arn, "(empty)")}\": give the ARN of a key, as in \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-…\"; an alias cannot be named in a policy."
   }
 }
 

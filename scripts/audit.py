@@ -31,7 +31,7 @@ def check_infra(options):
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BC_", "CKV_", "PRISMA_"))}
     done = subprocess.run(command, cwd=ROOT, env={**own, "LOG_LEVEL": "ERROR"}, capture_output=True, text=True)
     summary = re.search(r"^Passed checks: (\d+), Failed checks: (\d+), Skipped checks: (\d+)(.*)$", done.stdout, re.M)
-    # It counts a file that it can not read, and passes.
+    # It counts a file that it cannot read, and passes.
     if done.returncode != 0 or not summary or summary.group(1) == "0" or summary.group(4):
         raise Failure(
             f"checkov {CHECKOV} objects to infra/:\n{(done.stdout + done.stderr).strip()}\n"

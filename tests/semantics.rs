@@ -51,14 +51,14 @@ promises! {
     an_emptied_pipeline_leaves_no_message_and_no_pending_object,
     an_invalid_record_fails_alone_and_can_be_mended,
     of_two_records_with_one_key_the_last_wins_and_both_succeed,
-    a_file_that_can_not_be_read_fails_as_a_whole_with_the_place,
+    a_file_that_cannot_be_read_fails_as_a_whole_with_the_place,
     a_file_that_breaks_midway_keeps_and_counts_what_came_before,
     an_empty_file_succeeds_with_no_records,
     a_key_may_hold_anything,
     events_that_make_no_batch_are_discarded,
     a_repeated_event_makes_one_batch_and_a_new_upload_another,
     a_repeated_message_changes_nothing,
-    a_message_that_can_not_be_parsed_is_rejected_alone,
+    a_message_that_cannot_be_parsed_is_rejected_alone,
     a_claim_check_that_tells_only_its_chunk_is_worked_on,
     outputs_are_in_the_form_of_their_input,
     a_crash_after_the_mark_is_made_good_by_the_redelivery,
@@ -159,7 +159,7 @@ async fn of_two_records_with_one_key_the_last_wins_and_both_succeed(variant: Var
     assert_eq!(items["a"].fields["price"], 3);
 }
 
-async fn a_file_that_can_not_be_read_fails_as_a_whole_with_the_place(variant: Variant) {
+async fn a_file_that_cannot_be_read_fails_as_a_whole_with_the_place(variant: Variant) {
     let mut truncated = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     truncated.write_all(csv(10).as_bytes()).unwrap();
     let truncated = truncated.finish().unwrap();
@@ -267,7 +267,7 @@ async fn a_repeated_message_changes_nothing(variant: Variant) {
     assert_eq!((closed.state, closed.gather_attempts), (BatchState::Succeeded, 1));
 }
 
-async fn a_message_that_can_not_be_parsed_is_rejected_alone(variant: Variant) {
+async fn a_message_that_cannot_be_parsed_is_rejected_alone(variant: Variant) {
     let pipeline = pipeline(variant, 5);
     let (batch, event) = pipeline.upload("orders.csv", csv(12));
     for body in ["", "{}", r#"{"v":2,"batchId":"orders-0123456789ab","chunk":0,"records":1}"#] {

@@ -118,7 +118,7 @@ impl Row {
     /// # Errors
     /// `Internal`, which only a defect can cause.
     pub fn line(&self) -> Result<String> {
-        let broken = || Error::internal("a measurement can not be written as CSV");
+        let broken = || Error::internal("a measurement cannot be written as CSV");
         let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
         writer.serialize(self).map_err(|e| broken().because(e))?;
         let bytes = writer.into_inner().map_err(|_| broken())?;

@@ -18,7 +18,7 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::tree::Progress;
 
 impl<S: Stores> Batches<S> {
-    /// Ends a chunk that can not or must not be processed: all of its records fail for `reason`,
+    /// Ends a chunk that cannot or must not be processed: all of its records fail for `reason`,
     /// unless the outcomes were decided before. `claim` is of a chunk that is a range of the input. A
     /// chunk whose records are gone ends without any, which shows in the batch's total.
     ///

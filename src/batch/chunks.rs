@@ -4,7 +4,7 @@
 //!
 //! The outcomes of a chunk are decided once, by whoever keeps them first: a worker that processed
 //! it, or whoever buried it because nobody could. Everybody else learns what was decided, so that
-//! counters and outcomes can not differ.
+//! counters and outcomes cannot differ.
 
 use std::collections::BTreeSet;
 
@@ -247,7 +247,7 @@ impl<S: Stores> RecordStore<S> {
                 let keys = work.list(&batch.pending_prefix(), None, 1).await?;
                 Ok(keys.first().and_then(|key| batch.chunk_of_pending(key)))
             }
-            Self::Rows(_) => Err(Error::internal("the tasks table can not say what is pending")),
+            Self::Rows(_) => Err(Error::internal("the tasks table cannot say what is pending")),
         }
     }
 
@@ -274,7 +274,7 @@ impl<S: Stores> RecordStore<S> {
             return Ok(BTreeSet::new());
         };
         let (Self::Copied { work } | Self::InPlace { work, .. }) = self else {
-            return Err(Error::internal("the tasks table can not say what is decided"));
+            return Err(Error::internal("the tasks table cannot say what is decided"));
         };
         let before = first.get().checked_sub(1).map(ChunkIndex::new).transpose()?;
         let (mut after, mut decided) = (before.map(|chunk| batch.done_key(chunk)), BTreeSet::new());
@@ -359,7 +359,7 @@ fn lines_of<T: serde::Serialize>(values: &[T]) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     for value in values {
         serde_json::to_writer(&mut lines, value)
-            .map_err(|e| Error::internal("a record can not be written to its chunk").because(e))?;
+            .map_err(|e| Error::internal("a record cannot be written to its chunk").because(e))?;
         lines.push(b'\n');
     }
     Ok(lines)

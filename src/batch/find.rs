@@ -127,7 +127,7 @@ impl<S: Stores> Batches<S> {
         let (id, chunk) = (&message.batch_id, message.chunk);
         let copied = message.range.is_none();
         if leaf.holds(chunk) {
-            // What can not be read now may be there all the same.
+            // What cannot be read now may be there all the same.
             if copied && !matches!(read, Ok(Waiting::No)) {
                 self.chunks.discard(id, chunk).await?;
             }

@@ -66,7 +66,7 @@ impl<'a> Lane<'a> {
 
 impl<'a> Outcomes<'a> {
     /// All outcomes of a batch that is sealed and of all generations before it; up to `width` chunks
-    /// of each are read ahead. `None` if they can not be told, since the input is not what it was.
+    /// of each are read ahead. `None` if they cannot be told, since the input is not what it was.
     ///
     /// # Errors
     /// Those of the stores; `Internal` if an earlier generation is not known.
@@ -320,7 +320,7 @@ impl Beside<'_> {
     }
 }
 
-/// What could not be decoded can not have succeeded: it is for the counters to tell.
+/// What could not be decoded cannot have succeeded: it is for the counters to tell.
 fn succeeded(mut entry: Entry) -> Outcome {
     let fault = entry.fault.take();
     Outcome::of(entry, fault)

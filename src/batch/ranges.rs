@@ -173,7 +173,7 @@ impl Records<'_> {
     /// The next records, some at a time; `None` at the end.
     ///
     /// # Errors
-    /// Those of the bucket; `Internal` if the input ends too early, or can not be read so far.
+    /// Those of the bucket; `Internal` if the input ends too early, or cannot be read so far.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>> {
         let mut entries = Vec::new();
         while entries.is_empty() {
@@ -209,7 +209,7 @@ pub fn format_of(key: &str) -> Result<InputFormat> {
     format.map_err(|fault| Error::internal(format!("a chunk of no format: {}", fault.message)))
 }
 
-/// Gives the pieces of a body to a decoder, to its end or to where it can not be read.
+/// Gives the pieces of a body to a decoder, to its end or to where it cannot be read.
 async fn decode(
     mut decoder: Decoder,
     mut body: Body,

@@ -72,7 +72,7 @@ impl CsvRecords {
     /// Reads the next piece.
     ///
     /// # Errors
-    /// A fault with line and byte if the text is not UTF-8 or the header can not be used.
+    /// A fault with line and byte if the text is not UTF-8 or the header cannot be used.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         while !bytes.is_empty() {
             let (taken, complete) = self.rows.read(bytes);

@@ -66,7 +66,7 @@ fn csv_rows_become_objects_with_their_index() {
 }
 
 #[test]
-fn csv_that_can_not_be_used_says_where() {
+fn csv_that_cannot_be_used_says_where() {
     let (_, no_header) = fault("f.csv", b"1,2\n3,4\n");
     assert_eq!(no_header.code.name(), "NO_HEADER");
     assert!(no_header.message.contains("KEY_FIELD"), "{}", no_header.message);

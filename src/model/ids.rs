@@ -88,7 +88,7 @@ impl BatchId {
     /// Takes a name as typed or as read from a message.
     ///
     /// # Errors
-    /// `Malformed` if it can not be a batch's name.
+    /// `Malformed` if it cannot be a batch's name.
     pub fn parse(text: &str) -> Result<Self> {
         let (name, _) = parted(text);
         let fits = name.len() <= STEM_LENGTH + 13

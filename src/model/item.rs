@@ -5,7 +5,7 @@ use serde_json::{Map, Number, Value};
 use crate::model::ids::BatchId;
 use crate::model::timestamp::Timestamp;
 
-/// The attributes that fanfold adds to each item; a record can not have fields of these names.
+/// The attributes that fanfold adds to each item; a record cannot have fields of these names.
 pub const OWN_ATTRIBUTES: [&str; 4] = ["batchId", "recordIndex", "updatedAt", ORDER];
 /// The attribute by which ordered writes compare items.
 pub const ORDER: &str = "fanfoldOrder";

@@ -15,7 +15,7 @@ pub struct Entry {
     /// The record's JSON text: an object; for a faulty line of CSV or JSON Lines its text as a
     /// string; `null` where it is too large to be kept.
     pub record: Box<RawValue>,
-    /// Why the record can not be decoded.
+    /// Why the record cannot be decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
 }

@@ -61,7 +61,7 @@ impl RecordSchema {
         if let Some(fault) = &entry.fault {
             return Err(fault.clone());
         }
-        let mut fields = members(entry.record.get(), 0).map_err(|e| format!("the record can not be read: {e}"))?;
+        let mut fields = members(entry.record.get(), 0).map_err(|e| format!("the record cannot be read: {e}"))?;
         if layout == Layout::Csv {
             fields = self.convert(fields);
         }

@@ -22,7 +22,7 @@ pub struct Summary {
     pub generation: u32,
     /// The variant that worked on it.
     pub variant: String,
-    /// The variant whose way it took instead: `ranged` can not read ranges of a gzipped file.
+    /// The variant whose way it took instead: `ranged` cannot read ranges of a gzipped file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     /// How it ended.

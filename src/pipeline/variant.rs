@@ -1,5 +1,5 @@
 //! The variants: one pipeline, put together from different parts. A variant is a Cargo feature;
-//! what is not built in can not be named.
+//! what is not built in cannot be named.
 
 use crate::batch::chunks::MOST_AT_ONCE;
 use crate::batch::dispatch::FanOut;

@@ -1,5 +1,5 @@
 //! The end of what keeps failing: consumes the dead-letter channels, so that a batch ends although
-//! a part of it can not be done. A chunk is buried: its records fail with the reason. A scatter
+//! a part of it cannot be done. A chunk is buried: its records fail with the reason. A scatter
 //! ends its batch as failed. What nobody can work on is parked for people to look at, which raises
 //! an alarm; a gather message is parked too, and sweep takes its batch up again.
 

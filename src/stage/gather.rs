@@ -336,7 +336,7 @@ fn check(
         return Ok(Some(Fault::new(FaultCode::LostRecords, message)));
     }
     let changed = || {
-        let message = "the input was overwritten or deleted before its batch had ended, so that its records can not \
+        let message = "the input was overwritten or deleted before its batch had ended, so that its records cannot \
                        be repeated in the results; all of them were processed";
         Fault::new(FaultCode::InputChanged, message)
     };
@@ -355,7 +355,7 @@ struct Outputs {
     results: Option<String>,
     failed: Option<String>,
     failures: Vec<Failure>,
-    /// Whether results were wanted and can not be, since the input is not what it was.
+    /// Whether results were wanted and cannot be, since the input is not what it was.
     gone: bool,
     /// Of all records.
     tally: Tally,

@@ -59,7 +59,7 @@ pub struct Sweep<S: Stores> {
 }
 
 impl<S: Stores> Sweep<S> {
-    /// Looks at every open batch, as far as the time until `deadline` allows. One that can not be
+    /// Looks at every open batch, as far as the time until `deadline` allows. One that cannot be
     /// mended does not keep it from the others.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl<S: Stores> Sweep<S> {
         Ok(latest(progress))
     }
 
-    /// Whether even the outputs of what was done can not be written.
+    /// Whether even the outputs of what was done cannot be written.
     fn is_hopeless(&self, batch: &Batch, now: Timestamp) -> bool {
         let given_up = batch.stop.as_ref().filter(|stop| stop.fault.code == FaultCode::GaveUp);
         let gathering = batch.state == BatchState::Gathering;

@@ -48,7 +48,7 @@ pub struct File {
     pub records: Vec<Record>,
     /// Whether it is compressed.
     pub gzip: bool,
-    /// Whether it can not be read to its end.
+    /// Whether it cannot be read to its end.
     pub broken: bool,
     /// When it is uploaded, in milliseconds.
     pub at: i64,
@@ -56,7 +56,7 @@ pub struct File {
     pub events: u32,
     /// When somebody cancels its batch.
     pub cancelled_at: Option<i64>,
-    /// A chunk that can not be processed.
+    /// A chunk that cannot be processed.
     pub poison: Option<u32>,
 }
 
@@ -233,7 +233,7 @@ impl Plan {
         Self { chunk_size, chaos, results, sweep: false, redrives: 0, strangers: false, outage: None, ..plan }
     }
 
-    /// The same with a chunk that can not be processed: bury and sweep have to end the batch.
+    /// The same with a chunk that cannot be processed: bury and sweep have to end the batch.
     pub fn poisoned(variant: Variant) -> Self {
         let mut plan = Self { sweep: true, ..Self::small(variant) };
         plan.files[0].poison = Some(0);

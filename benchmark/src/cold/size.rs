@@ -25,10 +25,10 @@ pub struct Sizes {
 /// The sizes of a file.
 ///
 /// # Errors
-/// `Config` if it can not be read.
+/// `Config` if it cannot be read.
 pub fn of(path: &Path) -> Result<Sizes> {
     let bytes = fs::read(path)
-        .map_err(|e| Error::config(format!("{} can not be read; build it first", path.display())).because(e))?;
+        .map_err(|e| Error::config(format!("{} cannot be read; build it first", path.display())).because(e))?;
     let stripped = stripped(path);
     Ok(Sizes {
         whole: bytes.len() as u64,
@@ -48,7 +48,7 @@ fn stripped(path: &Path) -> Option<Vec<u8>> {
 }
 
 fn zipped(bytes: &[u8]) -> Result<u64> {
-    let broken = |e: std::io::Error| Error::internal("the executable can not be zipped").because(e);
+    let broken = |e: std::io::Error| Error::internal("the executable cannot be zipped").because(e);
     let mut zip = DeflateEncoder::new(Vec::new(), Compression::default());
     zip.write_all(bytes).map_err(broken)?;
     Ok(zip.finish().map_err(broken)?.len() as u64)

@@ -75,14 +75,14 @@ pub fn measure(path: &Path, handler: &str, variant: &str, lambda: &Lambda) -> Re
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let before = lambda.watch.elapsed();
     let mut child =
-        command.spawn().map_err(|e| Error::config(format!("{} can not be started", path.display())).because(e))?;
+        command.spawn().map_err(|e| Error::config(format!("{} cannot be started", path.display())).because(e))?;
     let started = watch(&mut child, before, lambda);
     // It may have ended by itself; then there is nothing to end.
     let _ = child.kill();
-    let ended = child.wait().map_err(|e| Error::internal("a process can not be waited for").because(e))?;
+    let ended = child.wait().map_err(|e| Error::internal("a process cannot be waited for").because(e))?;
     started.ok_or_else(|| {
         let mut said = String::new();
-        // What it said is for the user's eyes; if it can not be read there is the status.
+        // What it said is for the user's eyes; if it cannot be read there is the status.
         let _ = child.stdout.take().map(|mut out| out.read_to_string(&mut said));
         let _ = child.stderr.take().map(|mut out| out.read_to_string(&mut said));
         Error::config(format!("{} as {handler} asked for no work ({ended}): {said}", path.display()))
@@ -131,7 +131,7 @@ mod tests {
     fn an_executable_that_is_none_of_the_functions_is_told() {
         let lambda = Lambda::open().unwrap();
         let told = |path: &str| measure(Path::new(path), "scatter", "chunked", &lambda).unwrap_err().to_string();
-        assert!(told("/nowhere/bootstrap").contains("can not be started"));
+        assert!(told("/nowhere/bootstrap").contains("cannot be started"));
         let told = told("/bin/false");
         assert!(told.contains("/bin/false as scatter asked for no work (exit status: 1)"), "{told}");
     }

@@ -39,7 +39,7 @@ struct Event {
 /// not say.
 ///
 /// # Errors
-/// `Transient` if they can not be read.
+/// `Transient` if they cannot be read.
 pub async fn report(endpoint: &str, function: &str, since: Timestamp, batch: &str) -> Result<Option<Report>> {
     for _ in 0..LOOKS {
         let mut events = Vec::new();
@@ -85,7 +85,7 @@ fn duration(message: &str) -> Option<f64> {
 }
 
 fn page(endpoint: &str, function: &str, since: Timestamp, token: Option<&str>) -> Result<Page> {
-    let unreadable = || Error::transient("the functions' logs can not be read");
+    let unreadable = || Error::transient("the functions' logs cannot be read");
     let mut body = json!({"logGroupName": format!("/aws/lambda/{function}"), "startTime": since.0});
     if let Some(token) = token {
         body["nextToken"] = token.into();

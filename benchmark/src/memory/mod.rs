@@ -183,7 +183,7 @@ impl Case {
             .arg(&self.root)
             .stderr(Stdio::inherit())
             .output()
-            .map_err(|e| Error::internal("a process can not be started").because(e))?;
+            .map_err(|e| Error::internal("a process cannot be started").because(e))?;
         if !output.status.success() {
             return Err(Error::internal(format!("{role} of {} failed: {}", self.variant.name, output.status)));
         }

@@ -153,7 +153,7 @@ pub fn bucket(root: &Path, name: &str) -> Result<FileBlob> {
 /// Makes a file the input of the stores in a folder; tells the batch that it will be.
 ///
 /// # Errors
-/// `Internal` if the stores can not be made.
+/// `Internal` if the stores cannot be made.
 pub fn submit(root: &Path, key: &str, file: &Path) -> Result<BatchId> {
     let version = bucket(root, INPUT)?.adopt(key, file)?;
     let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
@@ -318,7 +318,7 @@ impl fmt::Display for Role {
 /// The summary that gather wrote, if it did.
 ///
 /// # Errors
-/// Those of the bucket; `Internal` if it can not be read.
+/// Those of the bucket; `Internal` if it cannot be read.
 pub async fn summary(root: &Path, batch: &BatchId) -> Result<fanfold::model::summary::Summary> {
     let output = bucket(root, "output")?;
     let text = fanfold::store::blob::read_all(&output, &batch.output_key("summary.json")).await?;

@@ -25,7 +25,7 @@ pub fn page(groups: &[Group], shown: &Group) -> String {
     page
 }
 
-/// Appends a line; writing to a string can not fail.
+/// Appends a line; writing to a string cannot fail.
 fn line(page: &mut String, text: &str) {
     page.push_str(text);
     page.push('\n');
@@ -72,7 +72,7 @@ fn table(page: &mut String, group: &Group, count: u64) {
 
 fn row(page: &mut String, group: &Group, variant: &str, point: &Point) {
     let or_dash = |value: Option<String>| value.unwrap_or_else(|| "–".to_owned());
-    // Writing to a string can not fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(
         page,
         "| {variant} | {} | {} | {} | {} | {} | {} | {} | {} |",

@@ -34,7 +34,7 @@ impl FileChannel {
     /// The channel in a file, which is made if there is none.
     ///
     /// # Errors
-    /// `Internal` if it can not be opened.
+    /// `Internal` if it cannot be opened.
     pub fn open(path: &Path) -> Result<Self> {
         let end = File::options().create(true).append(true).open(path).map_err(failed(path))?;
         let front = BufReader::new(File::open(path).map_err(failed(path))?);
@@ -46,7 +46,7 @@ impl FileChannel {
     /// How many messages were ever sent.
     ///
     /// # Errors
-    /// `Internal` if the file can not be read.
+    /// `Internal` if the file cannot be read.
     pub fn count(&self) -> Result<u64> {
         let file = File::open(&self.path).map_err(failed(&self.path))?;
         let (mut lines, mut count) = (BufReader::new(file), 0);

@@ -68,7 +68,7 @@ impl JournalLedger {
     /// The ledger that a journal tells of; a journal that is not there is begun.
     ///
     /// # Errors
-    /// `Internal` if it can not be read.
+    /// `Internal` if it cannot be read.
     pub async fn open(path: &Path) -> Result<Self> {
         let memory = MemoryLedger::new();
         if let Some(file) = if_there(File::open(path), path)? {
@@ -83,7 +83,7 @@ impl JournalLedger {
     }
 
     fn note(&self, entry: &Entry) -> Result<()> {
-        let broken = || Error::internal("the journal can not be written");
+        let broken = || Error::internal("the journal cannot be written");
         let mut line = serde_json::to_vec(entry).map_err(|e| broken().because(e))?;
         line.push(b'\n');
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);

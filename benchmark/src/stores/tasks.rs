@@ -30,7 +30,7 @@ impl FileTasks {
     /// The table in a folder, which is made if there is none.
     ///
     /// # Errors
-    /// `Internal` if it can not be made.
+    /// `Internal` if it cannot be made.
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(failed(folder))?;
         Ok(Self(folder.to_owned()))

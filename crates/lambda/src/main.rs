@@ -8,7 +8,7 @@ use fanfold_lambda::{functions, telemetry};
 async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let config = Config::read(|name| std::env::var(name).ok())
-        .inspect_err(|error| tracing::error!(%error, "function can not start"))?;
+        .inspect_err(|error| tracing::error!(%error, "function cannot start"))?;
     let clients = Clients::from_env().await;
     functions::run(config, clients).await
 }

@@ -40,7 +40,7 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
     /// Serves invocations until Lambda ends the process.
     ///
     /// # Errors
-    /// What the Lambda runtime can not recover from.
+    /// What the Lambda runtime cannot recover from.
     pub async fn serve<S: Stage>(&self, stage: &S) -> Result<(), lambda_runtime::Error> {
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
             // In a box of its own, for the compiler's sake.

@@ -101,7 +101,7 @@ locals {
     ListInput = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
   }
 
-  # Where chunks wait and results are kept: in the work bucket or in the tasks table. What can not be read in ranges waits
+  # Where chunks wait and results are kept: in the work bucket or in the tasks table. What cannot be read in ranges waits
   # in the work bucket, too.
   chunk_permissions = local.in_tasks_table ? {
     # A transaction of puts needs the right to put:

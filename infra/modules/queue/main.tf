@@ -69,7 +69,7 @@ resource "aws_sqs_queue" "dead_letter" {
   name       = local.dead_letter_name
   fifo_queue = var.fifo # a FIFO queue's dead-letter queue has to be FIFO too
 
-  # As above, for the function that works on what is dead. There is no redrive policy: what that function can not work on
+  # As above, for the function that works on what is dead. There is no redrive policy: what that function cannot work on
   # comes back to it until it expires.
   visibility_timeout_seconds = 6 * var.dead_letter_function_timeout
 

@@ -288,7 +288,7 @@ impl<S: Stores> Scatter<S> {
 }
 
 impl End {
-    /// The end of a file that can not be read at all.
+    /// The end of a file that cannot be read at all.
     fn unreadable(fault: Fault) -> Self {
         Self { records: 0, chunks: 0, columns: None, fault: Some(fault) }
     }

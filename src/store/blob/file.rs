@@ -31,7 +31,7 @@ impl FileBlob {
     /// The bucket in a folder, which is made if there is none.
     ///
     /// # Errors
-    /// `Internal` if it can not be made.
+    /// `Internal` if it cannot be made.
     pub fn open(root: &Path, keeps_versions: bool) -> Result<Self> {
         for part in ["objects", "versions", "drafts", "uploads"] {
             let folder = root.join(part);

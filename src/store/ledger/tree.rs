@@ -24,7 +24,7 @@ pub enum Progress {
 /// Marks a chunk as done. The counts of a repeated mark are ignored.
 ///
 /// # Errors
-/// Those of the ledger; `Malformed` for a chunk that the tree can not count.
+/// Those of the ledger; `Malformed` for a chunk that the tree cannot count.
 pub async fn mark(
     ledger: &impl Ledger,
     batch: &BatchId,

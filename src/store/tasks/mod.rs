@@ -85,7 +85,7 @@ pub fn fitting(entry: &Entry) -> Entry {
         return entry.clone();
     }
     let fault = format!(
-        "the record is larger than {MAX_ROW_BYTES} bytes, which a row of the tasks table can not hold; \
+        "the record is larger than {MAX_ROW_BYTES} bytes, which a row of the tasks table cannot hold; \
          use another variant"
     );
     Entry::faulty(entry.index, None, fault)

@@ -66,7 +66,7 @@ pub struct Canvas<DB: DrawingBackend> {
 }
 
 fn failed<E: std::fmt::Display>(error: E) -> Error {
-    Error::internal(format!("the plot can not be drawn: {error}"))
+    Error::internal(format!("the plot cannot be drawn: {error}"))
 }
 
 impl<DB: DrawingBackend> Canvas<DB> {

@@ -29,7 +29,7 @@ pub fn shrink(pixels: &[u8], width: usize, factor: usize) -> Vec<u8> {
 
 /// An image as a PNG file.
 pub fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>> {
-    let broken = |e| Error::internal("the image can not be compressed").because(e);
+    let broken = |e| Error::internal("the image cannot be compressed").because(e);
     let stride = width as usize * CHANNELS;
     let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
     let mut above = vec![0; stride];

@@ -26,7 +26,7 @@ impl Redrive {
             Err(code) => return Ok(code),
         };
         let (id, ledger) = (&batch.opening.id, context.ledger());
-        let refuse = |reason: &str| Err(Error::conflict(format!("batch {id} can not be redriven: {reason}")));
+        let refuse = |reason: &str| Err(Error::conflict(format!("batch {id} cannot be redriven: {reason}")));
         if !batch.state.is_final() {
             return refuse("it is not closed; see `fanfold status`");
         }

@@ -14,7 +14,7 @@ const SHOWN: usize = 5;
 /// # Errors
 /// `Internal` never, in practice.
 pub fn json(summary: &Summary) -> Result<String> {
-    serde_json::to_string_pretty(summary).map_err(|e| Error::internal("the summary can not be shown").because(e))
+    serde_json::to_string_pretty(summary).map_err(|e| Error::internal("the summary cannot be shown").because(e))
 }
 
 /// The summary for people, and where the outputs of a deployment are.

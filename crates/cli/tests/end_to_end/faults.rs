@@ -1,4 +1,4 @@
-//! Functions killed, messages sent twice and lost, chunks that can not be processed: on the real
+//! Functions killed, messages sent twice and lost, chunks that cannot be processed: on the real
 //! deployment.
 
 use std::process::Command;
@@ -160,7 +160,7 @@ async fn every_message_sent_twice_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_chunk_that_can_not_be_processed_is_buried_and_can_be_redriven() {
+async fn a_chunk_that_cannot_be_processed_is_buried_and_can_be_redriven() {
     let world = World::open().await;
     let mut batch = Scattered::put(&world, "poison", 3).await;
     // Its chunk and its message do not agree: no attempt can succeed.
@@ -289,7 +289,7 @@ async fn log_nothing(variant: &str) {
         let done = world.submit(name, text.as_bytes());
         assert_eq!(counts(&done.summary()).0, total, "{name}: {}", done.stderr);
     }
-    // A chunk that can not be read any more.
+    // A chunk that cannot be read any more.
     let mut batch = Scattered::put(&world, "unread", 1).await;
     let chunk = batch.messages[0].chunk;
     let garbage = format!("{{\"index\":\"{SECRET}\",\"record\":{SECRET}}}\n");

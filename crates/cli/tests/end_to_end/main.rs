@@ -191,7 +191,7 @@ async fn what_failed_can_be_mended_and_uploaded_again() {
 }
 
 #[tokio::test]
-async fn files_that_can_not_be_read_fail_with_their_place() {
+async fn files_that_cannot_be_read_fail_with_their_place() {
     let world = World::open().await;
     let mut midway = csv(120, "midway");
     midway.extend_from_slice(b"x,\xff,1\n");

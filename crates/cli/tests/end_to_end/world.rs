@@ -124,7 +124,7 @@ impl World {
         self.summary(&self.batch(key, &written.version.unwrap())).await
     }
 
-    /// Uploads an object that can not be read without being restored, and tells its version.
+    /// Uploads an object that cannot be read without being restored, and tells its version.
     pub async fn archive(&self, key: &str, bytes: Vec<u8>) -> String {
         let put = self.clients.s3.put_object().bucket(&self.resources.input_bucket).key(key);
         let put = put.storage_class(StorageClass::Glacier).body(bytes.into()).send().await.unwrap();
