@@ -373,7 +373,7 @@ async fn a_gather_that_failed_goes_on_when_its_message_comes_again(variant: Vari
         other => panic!("the lease holds for every other arrival: {other:?}"),
     }
     // One that could say so before it failed lets go.
-    pipeline.stores.ledger.let_go(&batch, &first.receipt, Timestamp(1)).await.unwrap();
+    pipeline.stores.ledger.release_lease(&batch, &first.receipt, Timestamp(1)).await.unwrap();
     assert!(matches!(pipeline.handle(2, &again).await, Disposition::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }

@@ -8,7 +8,7 @@ use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
 use fanfold::model::message::ProcessMessage;
-use fanfold::model::progress::{BatchState, Opening, Sealing, Seen, Tally};
+use fanfold::model::progress::{BatchState, Observation, Opening, Sealing, Tally};
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::local::MemoryStores;
@@ -19,7 +19,7 @@ use fanfold::store::channel::Channel;
 use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{Ledger, Opened};
+use fanfold::store::ledger::{Ledger, OpenResult};
 
 const HOUR: i64 = 3600;
 
@@ -51,7 +51,7 @@ impl Fixture {
         let (id, variant) = (batch.clone(), "any".to_owned());
         let opening =
             Opening { id, variant, input, condition, ranged: false, chunk_size: 1, started_at, sequence: started_at };
-        assert_eq!(ledger.open(&opening).await.unwrap(), Opened::New);
+        assert_eq!(ledger.open(&opening).await.unwrap(), OpenResult::Created);
         let sealing = Sealing { records: Some(2), chunks: 2, columns: None, error: None, scattered_at: started_at };
         ledger.seal(&batch, &sealing).await.unwrap();
         ledger.size_leaf(&batch, 0, 2, started_at).await.unwrap();
@@ -102,14 +102,14 @@ async fn a_batch_is_given_up_for_standing_still_and_not_for_its_age() {
     let fixture = Fixture::begun(100, Condition::Tree).await;
     let seen = |hours_ago: i64| {
         let since = SystemClock.now().plus_seconds(-hours_ago * HOUR);
-        Seen { mark: "PROCESSING 1 0".to_owned(), since, mended: 3, next: SystemClock.now().plus_seconds(HOUR) }
+        Observation { mark: "PROCESSING 1 0".to_owned(), since, mended: 3, next: SystemClock.now().plus_seconds(HOUR) }
     };
     let stop = async || fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().stop;
     fixture.mark(0).await;
-    fixture.ledger.see(&fixture.batch, &seen(23)).await.unwrap();
+    fixture.ledger.observe(&fixture.batch, &seen(23)).await.unwrap();
     fixture.run().await;
     assert_eq!(stop().await, None, "it got on a day ago");
-    fixture.ledger.see(&fixture.batch, &seen(25)).await.unwrap();
+    fixture.ledger.observe(&fixture.batch, &seen(25)).await.unwrap();
     fixture.run().await;
     assert_eq!(stop().await.unwrap().fault.code, FaultCode::GaveUp);
 }
@@ -123,8 +123,8 @@ async fn a_chunk_that_comes_while_its_batch_is_gathered_is_sent_by_sweep() {
     let earlier = now.plus_seconds(-HOUR);
     fixture.ledger.take(&fixture.batch, "dead", earlier, earlier).await.unwrap();
     fixture.put(0);
-    let seen = Seen { mark: "GATHERING 0 1".to_owned(), since: earlier, mended: 0, next: now };
-    fixture.ledger.see(&fixture.batch, &seen).await.unwrap();
+    let seen = Observation { mark: "GATHERING 0 1".to_owned(), since: earlier, mended: 0, next: now };
+    fixture.ledger.observe(&fixture.batch, &seen).await.unwrap();
     fixture.run().await;
     let sent = fixture.process.receive(10).await.unwrap();
     assert_eq!(sent.len(), 1);
@@ -144,7 +144,7 @@ async fn sweep_waits_twice_as_long_after_each_mend_in_vain() {
     assert_eq!(seen.mended, 0);
     for (mended, quarters) in [(1, 2), (2, 4), (3, 8), (4, 8)] {
         let now = SystemClock.now();
-        fixture.ledger.see(&fixture.batch, &Seen { next: now, ..seen }).await.unwrap();
+        fixture.ledger.observe(&fixture.batch, &Observation { next: now, ..seen }).await.unwrap();
         fixture.run().await;
         seen = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().seen.unwrap();
         let pause = (seen.next.0 - now.0) / 1000 - quarters * HOUR / 4;
@@ -169,8 +169,8 @@ async fn a_batch_whose_outputs_cannot_be_written_is_closed_with_a_summary_alone(
     }
     fixture.ledger.mark_root(&fixture.batch, 0).await.unwrap();
     fixture.ledger.take(&fixture.batch, "dead", earlier, earlier).await.unwrap();
-    let seen = Seen { mark: "GATHERING 0 1".to_owned(), since: earlier, mended: 9, next: SystemClock.now() };
-    fixture.ledger.see(&fixture.batch, &seen).await.unwrap();
+    let seen = Observation { mark: "GATHERING 0 1".to_owned(), since: earlier, mended: 9, next: SystemClock.now() };
+    fixture.ledger.observe(&fixture.batch, &seen).await.unwrap();
     fixture.run().await;
     let summary = fixture.output.read(&fixture.batch.output_key("summary.json")).unwrap();
     let summary: Summary = serde_json::from_slice(&summary).unwrap();

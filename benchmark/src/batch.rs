@@ -23,7 +23,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What was seen of a batch.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct Observation {
     /// The batch, once its file was uploaded.
     pub batch_id: Option<BatchId>,
     /// When the first byte was uploaded.
@@ -45,8 +45,8 @@ pub struct Seen {
 }
 
 /// Runs a batch to its end, whatever that is.
-pub async fn run(pipeline: &Pipeline, step: &Step, records: &Records) -> Seen {
-    let mut seen = Seen::default();
+pub async fn run(pipeline: &Pipeline, step: &Step, records: &Records) -> Observation {
+    let mut seen = Observation::default();
     if let Err(error) = attempt(pipeline, step, records, &mut seen).await {
         seen.failure = Some(error.to_string());
         seen.seconds = None;
@@ -54,7 +54,7 @@ pub async fn run(pipeline: &Pipeline, step: &Step, records: &Records) -> Seen {
     seen
 }
 
-async fn attempt(pipeline: &Pipeline, step: &Step, records: &Records, seen: &mut Seen) -> Result<()> {
+async fn attempt(pipeline: &Pipeline, step: &Step, records: &Records, seen: &mut Observation) -> Result<()> {
     let key = format!("benchmark/{}-{}-{}-{}.csv", step.variant, step.count, step.repeat, records.tag);
     let (batch, watch) = upload(pipeline, &key, records, seen).await?;
     seen.batch_id = Some(batch.clone());
@@ -85,7 +85,7 @@ pub async fn upload(
     pipeline: &Pipeline,
     key: &str,
     records: &Records,
-    seen: &mut Seen,
+    seen: &mut Observation,
 ) -> Result<(BatchId, Stopwatch)> {
     let mut upload = Upload::new(&pipeline.input, key.to_owned(), "text/csv");
     upload.buffer().extend_from_slice(format!("{HEADER}\n").as_bytes());

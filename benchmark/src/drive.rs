@@ -7,7 +7,7 @@ use fanfold::model::timestamp::Timestamp;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 
-use crate::batch::{self, Seen};
+use crate::batch::{self, Observation};
 use crate::calls::Requests;
 use crate::floor::{self, BATCH_ITEMS};
 use crate::measurements::Measurements;
@@ -74,7 +74,7 @@ async fn all(
     Ok(code)
 }
 
-async fn measure(site: &Site, common: &Common, step: &Step, place: usize) -> Result<Seen> {
+async fn measure(site: &Site, common: &Common, step: &Step, place: usize) -> Result<Observation> {
     let tag = format!("{:x}.{place:x}", SystemClock.now().0);
     let records = Records { seed: common.seed, repeat: step.repeat, tag, count: step.count };
     if step.variant == FLOOR {
@@ -84,7 +84,7 @@ async fn measure(site: &Site, common: &Common, step: &Step, place: usize) -> Res
     Ok(batch::run(&site.pipeline(&step.variant)?, step, &records).await)
 }
 
-fn row_of(site: &Site, common: &Common, step: &Step, seen: &Seen) -> Row {
+fn row_of(site: &Site, common: &Common, step: &Step, seen: &Observation) -> Row {
     let labels = &site.labels;
     let is_floor = step.variant == FLOOR;
     let time = |at: Option<Timestamp>| at.unwrap_or_else(|| SystemClock.now()).to_string();

@@ -12,7 +12,7 @@ use fanfold::store::items::Items;
 use fanfold_aws::items::DynamoItems;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use crate::batch::Seen;
+use crate::batch::Observation;
 use crate::check;
 use crate::plan::FLOOR;
 use crate::records::Records;
@@ -23,14 +23,15 @@ use crate::stopwatch::Stopwatch;
 pub const BATCH_ITEMS: u64 = 25;
 
 /// Writes all items with `width` requests under way, and checks them like those of a batch.
-pub async fn run(items: &DynamoItems, table: &str, records: &Records, width: usize) -> Seen {
+pub async fn run(items: &DynamoItems, table: &str, records: &Records, width: usize) -> Observation {
     let name = format!("{FLOOR}-{}.csv", records.count);
     let batch = BatchId::of(table, &name, &Revision::Version(records.tag.clone()));
     let started_at = SystemClock.now();
     let watch = Stopwatch::start();
     let written = write(items, &batch, records, width, started_at).await;
     let seconds = watch.seconds();
-    let mut seen = Seen { batch_id: Some(batch.clone()), started_at: Some(started_at), ..Seen::default() };
+    let mut seen =
+        Observation { batch_id: Some(batch.clone()), started_at: Some(started_at), ..Observation::default() };
     seen.ended_at = Some(SystemClock.now());
     let checked = match written {
         Ok(()) => check::items(items, &batch, records).await,

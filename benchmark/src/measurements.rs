@@ -99,7 +99,7 @@ impl Measurements {
     /// is to say about that.
     ///
     /// # Errors
-    /// As [`Content::read`], or `Config` if the file can not be written.
+    /// As [`Content::read`], or `Config` if the file cannot be written.
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
         let content = Content::read(path)?;
         let cannot = |e: std::io::Error| Error::config(format!("could not write {}", path.display())).because(e);
@@ -118,7 +118,7 @@ impl Measurements {
     /// Appends a row; it is on the disk when this returns.
     ///
     /// # Errors
-    /// `Config` if the file can not be written.
+    /// `Config` if the file cannot be written.
     pub fn append(&mut self, row: &Row) -> Result<()> {
         self.write(&row.line()?)
     }

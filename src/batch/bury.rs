@@ -34,7 +34,7 @@ impl<S: Stores> Batches<S> {
     ) -> Result<Progress> {
         let entries = match self.last_seen(id, chunk, claim).await {
             Ok(Some(entries)) => entries,
-            // Who ends a chunk decides it before discarding its records.
+            // The worker that ends a chunk decides its outcomes before it discards the records.
             Ok(None) if !self.condition.has_tree() => return self.by_listing(id).await,
             Ok(None) => Vec::new(),
             Err(error) if error.kind == ErrorKind::Internal => {

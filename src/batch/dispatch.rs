@@ -54,7 +54,7 @@ impl<C: Channel> Dispatch<C> {
 /// The claim check on a chunk of copied records.
 ///
 /// # Errors
-/// `Internal` if the chunk, or the name of its input, is none that scatter would make.
+/// `Internal` if scatter would not make such a chunk, or take an input of such a name.
 pub fn copied(opening: &Opening, chunk: ChunkIndex, records: usize) -> Result<ProcessMessage> {
     let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
     let layout = ranges::format_of(&opening.input.key)?.layout;

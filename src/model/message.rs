@@ -132,7 +132,7 @@ fn parse<T: DeserializeOwned>(body: &str) -> Result<T> {
         v: u32,
     }
     let head: Head =
-        serde_json::from_str(body).map_err(|e| Error::malformed("the message is not one of fanfold's").because(e))?;
+        serde_json::from_str(body).map_err(|e| Error::malformed("fanfold did not send the message").because(e))?;
     if head.v != VERSION {
         return Err(Error::malformed(format!(
             "the message is of version {}, and this build reads version {VERSION}; \
@@ -178,8 +178,8 @@ mod tests {
     #[test]
     fn other_bodies_are_refused_with_a_reason() {
         for (body, reason) in [
-            ("", "not one of fanfold's"),
-            ("{}", "not one of fanfold's"),
+            ("", "fanfold did not send"),
+            ("{}", "fanfold did not send"),
             (r#"{"v":2,"batchId":"a-0123456789ab"}"#, "version 2"),
             (r#"{"v":1,"batchId":"../../x","chunk":1,"records":1,"layout":"csv"}"#, "not a batch id"),
             (r#"{"v":1,"batchId":"a-0123456789ab","chunk":100000000,"records":1,"layout":"csv"}"#, "100000000"),

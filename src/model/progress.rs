@@ -201,7 +201,7 @@ pub struct Stop {
 
 /// What sweep saw of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct Observation {
     /// How far the batch was, in a form that changes with every progress.
     pub mark: String,
     /// When it was first so far.
@@ -236,7 +236,7 @@ pub struct Batch {
     /// Whether and why it is to end early.
     pub stop: Option<Stop>,
     /// What sweep saw last.
-    pub seen: Option<Seen>,
+    pub seen: Option<Observation>,
 }
 
 impl Batch {

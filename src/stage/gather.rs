@@ -22,7 +22,7 @@ use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::upload::Upload;
 use crate::store::blob::{Blob, read_all};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Ledger, Part, Taken};
+use crate::store::ledger::{Lease, Ledger, Part};
 use crate::store::{Clock, Stores};
 
 /// Seconds that a lease outlasts the function that took it, since no two clocks agree.
@@ -110,17 +110,17 @@ impl<S: Stores> Gather<S> {
         }
         let until = deadline.plus_seconds(CLOCKS_APART);
         match self.batches.ledger.take(id, owner, self.clock.now(), until).await? {
-            Taken::Closed(_) => Ok(Disposition::Done),
-            Taken::Held(batch) => {
+            Lease::Closed(_) => Ok(Disposition::Done),
+            Lease::Held(batch) => {
                 let error = Error::transient(format!("batch {id} is being gathered by another function"));
                 // If that one dies, its lease has to end first: coming sooner would use up the message.
                 Ok(Disposition::Later(batch.lease_until.map_or(self.clock.now(), |lease| lease.plus_seconds(1)), error))
             }
-            Taken::Yes(batch) => match self.gather(*batch, owner).await {
+            Lease::Acquired(batch) => match self.gather(*batch, owner).await {
                 Ok(()) => Ok(Disposition::Done),
                 Err(error) => {
                     // The lease ends by itself too, later.
-                    if let Err(error) = self.batches.ledger.let_go(id, owner, self.clock.now()).await {
+                    if let Err(error) = self.batches.ledger.release_lease(id, owner, self.clock.now()).await {
                         tracing::warn!(batch_id = %id, %error, "batch not let go");
                     }
                     Err(error)

@@ -1,4 +1,4 @@
-//! The summary, which ends a batch for whoever waits for it.
+//! The summary: its presence tells whoever waits that the batch has ended.
 
 use crate::model::error::{Error, Result};
 use crate::model::summary::Summary;

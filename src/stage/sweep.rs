@@ -11,14 +11,14 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{RedriveMessage, to_body};
-use crate::model::progress::{Batch, BatchState, Seen, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Observation, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
 use crate::stage::summary::put_summary;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Ledger, Taken};
+use crate::store::ledger::{Lease, Ledger};
 use crate::store::{Clock, Stores};
 
 /// Chunks that are sent again before the time is looked at.
@@ -124,8 +124,8 @@ impl<S: Stores> Sweep<S> {
             let since = in_vain.map_or(now, |seen| seen.since);
             let mended = in_vain.map_or(0, |seen| seen.mended) + u32::from(stands_still);
             let pause = self.patience.stall_after << mended.min(MOST_DOUBLINGS);
-            let seen = Seen { mark, since, mended, next: now.plus_seconds(pause) };
-            self.batches.ledger.see(&batch.opening.id, &seen).await?;
+            let seen = Observation { mark, since, mended, next: now.plus_seconds(pause) };
+            self.batches.ledger.observe(&batch.opening.id, &seen).await?;
         }
         Ok(stands_still)
     }
@@ -259,7 +259,7 @@ impl<S: Stores> Sweep<S> {
     async fn close(&self, batch: &Batch, now: Timestamp, until: Timestamp) -> Result<()> {
         let id = &batch.opening.id;
         let owner = format!("{OWNER}-{}", now.0);
-        let Taken::Yes(batch) = self.batches.ledger.take(id, &owner, now, until).await? else {
+        let Lease::Acquired(batch) = self.batches.ledger.take(id, &owner, now, until).await? else {
             return Ok(());
         };
         let leaves = self.batches.leaves(&batch).await?;

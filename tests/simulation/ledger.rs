@@ -7,12 +7,12 @@ use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use fanfold::model::message::{GatherMessage, to_body};
-use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::Outgoing;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
+use fanfold::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
 
 use super::mutation::Mutation;
 use super::state::{GATHER, STALL_AFTER};
@@ -39,7 +39,7 @@ fn filled(claims: Vec<Vec<Claim>>) -> Vec<Vec<Claim>> {
 }
 
 impl Ledger for Watched<MemoryLedger> {
-    async fn open(&self, opening: &Opening) -> Result<Opened> {
+    async fn open(&self, opening: &Opening) -> Result<OpenResult> {
         self.store.open(opening).await
     }
 
@@ -47,7 +47,7 @@ impl Ledger for Watched<MemoryLedger> {
         self.store.read(batch).await
     }
 
-    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Snapshot> {
         let (batch, mut found) = self.store.look(batch, leaves).await?;
         if self.hand.has(Mutation::DuplicateDoesNotCheckAgain) {
             // A leaf of unknown size is full by all of its marks, which it never has here.
@@ -112,22 +112,22 @@ impl Ledger for Watched<MemoryLedger> {
         Ok(batch)
     }
 
-    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Lease> {
         self.hand.watch_taking(batch);
         let for_ever = self.hand.has(Mutation::LeaseNeverEnds);
         let until = if for_ever { now.plus_seconds(YEAR) } else { until };
         let taken = self.store.take(batch, owner, now, until).await?;
         match taken {
-            Taken::Held(held) if self.hand.has(Mutation::GatherDoesNotTake) => Ok(Taken::Yes(held)),
+            Lease::Held(held) if self.hand.has(Mutation::GatherDoesNotTake) => Ok(Lease::Acquired(held)),
             taken => Ok(taken),
         }
     }
 
-    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+    async fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
         if self.hand.has(Mutation::LeaseNeverEnds) {
             return Ok(());
         }
-        self.store.let_go(batch, owner, now).await
+        self.store.release_lease(batch, owner, now).await
     }
 
     async fn close(&self, id: &BatchId, owner: &str, end: BatchState, tally: Tally, at: Timestamp) -> Result<()> {
@@ -150,7 +150,7 @@ impl Ledger for Watched<MemoryLedger> {
         self.store.stop(batch, stop).await
     }
 
-    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+    async fn observe(&self, batch: &BatchId, seen: &Observation) -> Result<()> {
         self.hand.watch_progress(batch, &seen.mark);
         if self.hand.has(Mutation::SweepForgets) {
             return Ok(());
@@ -162,9 +162,9 @@ impl Ledger for Watched<MemoryLedger> {
         }
         if self.hand.has(Mutation::SweepNeverTires) {
             let next = Timestamp(self.hand.world(|state| state.clockwork.now)).plus_seconds(STALL_AFTER);
-            return self.store.see(batch, &Seen { mended: 0, next, ..seen.clone() }).await;
+            return self.store.observe(batch, &Observation { mended: 0, next, ..seen.clone() }).await;
         }
-        self.store.see(batch, seen).await
+        self.store.observe(batch, seen).await
     }
 
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {

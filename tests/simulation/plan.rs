@@ -168,7 +168,7 @@ pub struct Plan {
     pub sweep: bool,
     /// How often what failed is redriven.
     pub redrives: u32,
-    /// Whether messages come that are none of fanfold's, or of batches that nobody knows.
+    /// Whether messages arrive that fanfold did not send, or that name batches nobody knows.
     pub strangers: bool,
     /// A call that fails whoever makes it, for so many milliseconds.
     pub outage: Option<(&'static str, i64)>,

@@ -13,7 +13,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 
-use crate::batch::{self, Seen};
+use crate::batch::{self, Observation};
 use crate::check;
 use crate::options::Labels;
 use crate::records::Records;
@@ -84,7 +84,7 @@ async fn one(site: &Site, variant: &str, options: &Options, repeat: u32) -> Resu
     let tag = format!("{:x}", SystemClock.now().0);
     let records = Records { seed: options.seed, repeat, tag, count: options.count };
     let key = format!("benchmark/latency-{variant}-{}.csv", records.tag);
-    let mut seen = Seen::default();
+    let mut seen = Observation::default();
     let (id, watch) = batch::upload(&pipeline, &key, &records, &mut seen).await?;
     let uploaded = watch.seconds();
     let uploaded_at = SystemClock.now();
@@ -96,7 +96,7 @@ async fn one(site: &Site, variant: &str, options: &Options, repeat: u32) -> Resu
 }
 
 /// The reports of scatter, process and gather for a batch, if an emulator's logs have them.
-async fn reports(site: &Site, variant: &str, seen: &Seen, batch: &str) -> Result<Option<[Report; 3]>> {
+async fn reports(site: &Site, variant: &str, seen: &Observation, batch: &str) -> Result<Option<[Report; 3]>> {
     let (Some(endpoint), Some(started_at)) = (site.endpoint(), seen.started_at) else {
         return Ok(None);
     };

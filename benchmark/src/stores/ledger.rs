@@ -13,11 +13,11 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
+use fanfold::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use super::{failed, if_there, pause};
@@ -104,10 +104,10 @@ async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
 }
 
 impl Ledger for JournalLedger {
-    async fn open(&self, opening: &Opening) -> Result<Opened> {
+    async fn open(&self, opening: &Opening) -> Result<OpenResult> {
         pause().await;
         let opened = self.memory.open(opening).await?;
-        if opened == Opened::New {
+        if opened == OpenResult::Created {
             self.note(&Entry::Open(opening.clone()))?;
         }
         Ok(opened)
@@ -118,7 +118,7 @@ impl Ledger for JournalLedger {
         self.memory.read(batch).await
     }
 
-    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Snapshot> {
         pause().await;
         self.memory.look(batch, leaves).await
     }
@@ -163,14 +163,14 @@ impl Ledger for JournalLedger {
         self.memory.seal(batch, sealing).await
     }
 
-    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Lease> {
         pause().await;
         self.memory.take(batch, owner, now, until).await
     }
 
-    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+    async fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
         pause().await;
-        self.memory.let_go(batch, owner, now).await
+        self.memory.release_lease(batch, owner, now).await
     }
 
     async fn close(
@@ -189,8 +189,8 @@ impl Ledger for JournalLedger {
         self.memory.stop(batch, stop).await
     }
 
-    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
-        self.memory.see(batch, seen).await
+    async fn observe(&self, batch: &BatchId, seen: &Observation) -> Result<()> {
+        self.memory.observe(batch, seen).await
     }
 
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
@@ -248,7 +248,7 @@ mod tests {
         let tally = Tally { succeeded: 4, failed: 1, failed_chunks: 0 };
         let (columns, records) = (Some(vec!["k".to_owned()]), Some(5));
         let sealing = Sealing { records, chunks: 1, columns, error: None, scattered_at: NOW };
-        assert_eq!(ledger.open(&opening(id)).await.unwrap(), Opened::New);
+        assert_eq!(ledger.open(&opening(id)).await.unwrap(), OpenResult::Created);
         ledger.put_claims(id, 0, claims, NOW).await.unwrap();
         ledger.mark_leaf(id, ChunkIndex::new(0).unwrap(), tally.into(), NOW).await.unwrap();
         ledger.size_leaf(id, 0, 1, NOW).await.unwrap();
@@ -270,6 +270,6 @@ mod tests {
         assert_eq!(second.read_leaves(&id, 0..1).await.unwrap(), first.read_leaves(&id, 0..1).await.unwrap());
         assert_eq!(second.read_claims(&id, 0..1).await.unwrap(), [claims.to_vec()]);
         assert!(second.read(&id).await.unwrap().unwrap().is_complete());
-        assert!(matches!(second.open(&opening(&id)).await.unwrap(), Opened::Before(_)));
+        assert!(matches!(second.open(&opening(&id)).await.unwrap(), OpenResult::Existing(_)));
     }
 }

@@ -1,4 +1,4 @@
-//! A count of every request that is sent, retries among them, for whoever asked for it.
+//! Counts every request that is sent, including retries, for the caller that asks for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -157,7 +157,7 @@ impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
         false
     }
 
-    /// Keeps why a message failed, for whoever will have to bury it.
+    /// Notes why a message failed, so that bury can tell.
     async fn note(&self, subject: Option<Subject>, delivery: &Delivery, error: &Error) {
         let Some(subject) = subject else {
             return;

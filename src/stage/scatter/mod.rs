@@ -20,7 +20,7 @@ use crate::model::timestamp::Timestamp;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::{Pin, sections};
-use crate::store::ledger::{CLAIMS, Ledger, Opened, Part};
+use crate::store::ledger::{CLAIMS, Ledger, OpenResult, Part};
 use crate::store::{Clock, Stores};
 
 /// What a batch is made of, chunk by chunk.
@@ -181,8 +181,8 @@ impl<S: Stores> Scatter<S> {
 
     async fn open(&self, opening: &Opening) -> Result<Batch> {
         Ok(match self.batches.ledger.open(opening).await? {
-            Opened::New => Batch::opened(opening.clone()),
-            Opened::Before(batch) => *batch,
+            OpenResult::Created => Batch::opened(opening.clone()),
+            OpenResult::Existing(batch) => *batch,
         })
     }
 

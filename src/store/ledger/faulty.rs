@@ -6,14 +6,14 @@ use std::ops::Range;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 use crate::store::faults::{Faults, Faulty};
-use crate::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
+use crate::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
 
 impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
-    async fn open(&self, opening: &Opening) -> Result<Opened> {
+    async fn open(&self, opening: &Opening) -> Result<OpenResult> {
         self.call("ledger.open", self.store.open(opening)).await
     }
 
@@ -21,7 +21,7 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
         self.call("ledger.read", self.store.read(batch)).await
     }
 
-    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Snapshot> {
         self.call("ledger.look", self.store.look(batch, leaves)).await
     }
 
@@ -53,12 +53,12 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
         self.call("ledger.seal", self.store.seal(batch, sealing)).await
     }
 
-    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Lease> {
         self.call("ledger.take", self.store.take(batch, owner, now, until)).await
     }
 
-    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
-        self.call("ledger.let_go", self.store.let_go(batch, owner, now)).await
+    async fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+        self.call("ledger.release_lease", self.store.release_lease(batch, owner, now)).await
     }
 
     async fn close(
@@ -76,8 +76,8 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
         self.call("ledger.stop", self.store.stop(batch, stop)).await
     }
 
-    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
-        self.call("ledger.see", self.store.see(batch, seen)).await
+    async fn observe(&self, batch: &BatchId, seen: &Observation) -> Result<()> {
+        self.call("ledger.observe", self.store.observe(batch, seen)).await
     }
 
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Mark, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
-use crate::store::ledger::{LastFailure, Ledger, Looked, OpenBatch, Opened, Part, Taken};
+use crate::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
 
 /// A ledger in memory; clones share their batches.
 #[derive(Debug, Clone, Default)]
@@ -47,13 +47,13 @@ impl MemoryLedger {
 }
 
 impl Ledger for MemoryLedger {
-    async fn open(&self, opening: &Opening) -> Result<Opened> {
+    async fn open(&self, opening: &Opening) -> Result<OpenResult> {
         self.state(|state| match state.batches.get(&opening.id) {
-            Some((batch, _)) => Ok(Opened::Before(Box::new(batch.clone()))),
+            Some((batch, _)) => Ok(OpenResult::Existing(Box::new(batch.clone()))),
             None => {
                 let batch = Batch::opened(opening.clone());
                 state.batches.insert(opening.id.clone(), (batch, None));
-                Ok(Opened::New)
+                Ok(OpenResult::Created)
             }
         })
     }
@@ -62,7 +62,7 @@ impl Ledger for MemoryLedger {
         Ok(self.state(|state| state.batches.get(batch).map(|(batch, _)| batch.clone())))
     }
 
-    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Snapshot> {
         Ok(self.state(|state| {
             let leaves = leaves.iter().map(|number| (*number, state.leaf(batch, *number).clone())).collect();
             (state.batches.get(batch).map(|(batch, _)| batch.clone()), leaves)
@@ -125,7 +125,7 @@ impl Ledger for MemoryLedger {
         })
     }
 
-    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Lease> {
         self.state(|state| {
             let (batch, held_by) = state.batch(batch)?;
             let free = match batch.state {
@@ -134,21 +134,21 @@ impl Ledger for MemoryLedger {
                     batch.lease_until.is_some_and(|lease| lease < now) || held_by.as_deref() == Some(owner)
                 }
                 BatchState::Scattering => return Err(Error::internal("a batch was taken before it was sealed")),
-                _ => return Ok(Taken::Closed(Box::new(batch.clone()))),
+                _ => return Ok(Lease::Closed(Box::new(batch.clone()))),
             };
             if !free {
-                return Ok(Taken::Held(Box::new(batch.clone())));
+                return Ok(Lease::Held(Box::new(batch.clone())));
             }
             batch.state = BatchState::Gathering;
             batch.gather_started_at.get_or_insert(now);
             batch.gather_attempts += 1;
             batch.lease_until = Some(until);
             *held_by = Some(owner.to_owned());
-            Ok(Taken::Yes(Box::new(batch.clone())))
+            Ok(Lease::Acquired(Box::new(batch.clone())))
         })
     }
 
-    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+    async fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
         self.state(|state| {
             let (batch, held_by) = state.batch(batch)?;
             if batch.state == BatchState::Gathering && held_by.as_deref() == Some(owner) {
@@ -194,7 +194,7 @@ impl Ledger for MemoryLedger {
         })
     }
 
-    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+    async fn observe(&self, batch: &BatchId, seen: &Observation) -> Result<()> {
         self.state(|state| {
             let (batch, _) = state.batch(batch)?;
             if !batch.state.is_final() {

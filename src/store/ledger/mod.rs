@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Mark, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 
@@ -24,18 +24,18 @@ pub const CLAIMS: u32 = 10;
 
 /// What came of opening a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Opened {
+pub enum OpenResult {
     /// It is new.
-    New,
+    Created,
     /// It was opened before.
-    Before(Box<Batch>),
+    Existing(Box<Batch>),
 }
 
 /// What came of taking a batch to gather it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Taken {
+pub enum Lease {
     /// It is the caller's until the lease ends.
-    Yes(Box<Batch>),
+    Acquired(Box<Batch>),
     /// Somebody else's lease runs.
     Held(Box<Batch>),
     /// It was closed before.
@@ -43,7 +43,7 @@ pub enum Taken {
 }
 
 /// A batch, if it is known, and leaves of it by their numbers.
-pub type Looked = (Option<Batch>, BTreeMap<u32, Leaf>);
+pub type Snapshot = (Option<Batch>, BTreeMap<u32, Leaf>);
 
 /// A batch that is not closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,14 +78,14 @@ pub struct LastFailure {
 /// every write that came before them. A call that fails may have had its effect; every call may be repeated.
 pub trait Ledger: Send + Sync + 'static {
     /// Opens a batch, unless it is there already.
-    fn open(&self, opening: &Opening) -> impl Future<Output = Result<Opened>> + Send;
+    fn open(&self, opening: &Opening) -> impl Future<Output = Result<OpenResult>> + Send;
 
     /// A batch as it stands.
     fn read(&self, batch: &BatchId) -> impl Future<Output = Result<Option<Batch>>> + Send;
 
     /// A batch and some of its leaves, at most 50, as they stand, each for itself; a leaf that nobody
     /// wrote yet is missing.
-    fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> impl Future<Output = Result<Looked>> + Send;
+    fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> impl Future<Output = Result<Snapshot>> + Send;
 
     /// The leaves of a range as they stand; one that nobody wrote yet is empty.
     fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> impl Future<Output = Result<Vec<Leaf>>> + Send;
@@ -135,11 +135,11 @@ pub trait Ledger: Send + Sync + 'static {
         owner: &str,
         now: Timestamp,
         until: Timestamp,
-    ) -> impl Future<Output = Result<Taken>> + Send;
+    ) -> impl Future<Output = Result<Lease>> + Send;
 
     /// Ends the lease of `owner`, so that another may take the batch at once. No error if it is
     /// somebody else's by now.
-    fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
+    fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
 
     /// Closes a batch that `owner` has taken. `Conflict` if it is somebody else's by now; no error
     /// if it is closed already.
@@ -157,7 +157,7 @@ pub trait Ledger: Send + Sync + 'static {
     fn stop(&self, batch: &BatchId, stop: &Stop) -> impl Future<Output = Result<Batch>> + Send;
 
     /// Notes what sweep saw of a batch that is not closed.
-    fn see(&self, batch: &BatchId, seen: &Seen) -> impl Future<Output = Result<()>> + Send;
+    fn observe(&self, batch: &BatchId, seen: &Observation) -> impl Future<Output = Result<()>> + Send;
 
     /// A page of the batches that are not closed, the oldest first, from the one after `after`; empty
     /// at the end. The one read that may lag behind.

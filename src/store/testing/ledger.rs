@@ -6,11 +6,11 @@ use crate::model::error::ErrorKind;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
 use crate::model::input::InputRef;
-use crate::model::progress::{BatchState, Leaf, Opening, Sealing, Seen, Stop, Tally};
+use crate::model::progress::{BatchState, Leaf, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::{Claim, Range};
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::tree::{self, Progress};
-use crate::store::ledger::{LastFailure, Ledger, OpenBatch, Opened, Part, Taken};
+use crate::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part};
 use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
@@ -84,7 +84,7 @@ fn opening(name: &str) -> Opening {
 }
 
 async fn open(ledger: &impl Ledger, name: &str) -> BatchId {
-    assert_eq!(ledger.open(&opening(name)).await.unwrap(), Opened::New);
+    assert_eq!(ledger.open(&opening(name)).await.unwrap(), OpenResult::Created);
     id(name)
 }
 
@@ -99,8 +99,8 @@ async fn a_batch_is_opened_once(ledger: &impl Ledger) {
     assert_eq!((&read.opening, read.state), (&opening("open"), BatchState::Scattering));
     let later = Opening { started_at: Timestamp(NOW.0 + 9), ..opening("open") };
     match ledger.open(&later).await.unwrap() {
-        Opened::Before(before) => assert_eq!(*before, read),
-        Opened::New => panic!("opened twice"),
+        OpenResult::Existing(before) => assert_eq!(*before, read),
+        OpenResult::Created => panic!("opened twice"),
     }
 }
 
@@ -202,16 +202,16 @@ async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
     let at = |ms: i64| Timestamp(NOW.0 + ms);
     assert!(ledger.take(&batch, "a", at(0), at(100)).await.is_err(), "not sealed");
     tree::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
-    let Taken::Yes(taken) = ledger.take(&batch, "a", at(0), at(100)).await.unwrap() else {
+    let Lease::Acquired(taken) = ledger.take(&batch, "a", at(0), at(100)).await.unwrap() else {
         panic!("a free batch is taken")
     };
     assert_eq!((taken.state, taken.gather_started_at, taken.gather_attempts), (BatchState::Gathering, Some(at(0)), 1));
-    assert!(matches!(ledger.take(&batch, "b", at(50), at(150)).await.unwrap(), Taken::Held(_)));
-    let Taken::Yes(again) = ledger.take(&batch, "a", at(60), at(100)).await.unwrap() else {
+    assert!(matches!(ledger.take(&batch, "b", at(50), at(150)).await.unwrap(), Lease::Held(_)));
+    let Lease::Acquired(again) = ledger.take(&batch, "a", at(60), at(100)).await.unwrap() else {
         panic!("its owner takes it again")
     };
     assert_eq!((again.gather_started_at, again.gather_attempts), (Some(at(0)), 2));
-    let Taken::Yes(taken) = ledger.take(&batch, "b", at(101), at(200)).await.unwrap() else {
+    let Lease::Acquired(taken) = ledger.take(&batch, "b", at(101), at(200)).await.unwrap() else {
         panic!("a lease that ran out is taken over")
     };
     assert_eq!((taken.gather_started_at, taken.gather_attempts), (Some(at(0)), 3));
@@ -220,7 +220,7 @@ async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
     assert_eq!(late.kind, ErrorKind::Conflict);
     ledger.close(&batch, "b", end, tally(1, 1), at(130)).await.unwrap();
     ledger.close(&batch, "b", BatchState::Failed, tally(9, 9), at(140)).await.unwrap();
-    let Taken::Closed(closed) = ledger.take(&batch, "c", at(500), at(600)).await.unwrap() else {
+    let Lease::Closed(closed) = ledger.take(&batch, "c", at(500), at(600)).await.unwrap() else {
         panic!("a closed batch stays closed")
     };
     assert_eq!((closed.state, closed.finished_at, closed.tally), (end, Some(at(130)), Some(tally(1, 1))));
@@ -296,16 +296,16 @@ async fn who_lets_go_can_be_followed_at_once(ledger: &impl Ledger) {
     let batch = open(ledger, "let-go").await;
     tree::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
     let at = |ms: i64| Timestamp(NOW.0 + ms);
-    assert!(matches!(ledger.take(&batch, "a", at(0), at(100)).await.unwrap(), Taken::Yes(_)));
-    ledger.let_go(&batch, "b", at(10)).await.unwrap();
-    assert!(matches!(ledger.take(&batch, "b", at(10), at(110)).await.unwrap(), Taken::Held(_)), "not b's");
-    ledger.let_go(&batch, "a", at(20)).await.unwrap();
-    assert!(matches!(ledger.take(&batch, "b", at(20), at(120)).await.unwrap(), Taken::Yes(_)));
+    assert!(matches!(ledger.take(&batch, "a", at(0), at(100)).await.unwrap(), Lease::Acquired(_)));
+    ledger.release_lease(&batch, "b", at(10)).await.unwrap();
+    assert!(matches!(ledger.take(&batch, "b", at(10), at(110)).await.unwrap(), Lease::Held(_)), "not b's");
+    ledger.release_lease(&batch, "a", at(20)).await.unwrap();
+    assert!(matches!(ledger.take(&batch, "b", at(20), at(120)).await.unwrap(), Lease::Acquired(_)));
     let late = ledger.close(&batch, "a", BatchState::Succeeded, tally(0, 0), at(30)).await.unwrap_err();
     assert_eq!(late.kind, ErrorKind::Conflict);
     ledger.close(&batch, "b", BatchState::Succeeded, tally(0, 0), at(30)).await.unwrap();
-    ledger.let_go(&batch, "b", at(40)).await.unwrap();
-    assert!(matches!(ledger.take(&batch, "c", at(500), at(600)).await.unwrap(), Taken::Closed(_)));
+    ledger.release_lease(&batch, "b", at(40)).await.unwrap();
+    assert!(matches!(ledger.take(&batch, "c", at(500), at(600)).await.unwrap(), Lease::Closed(_)));
 }
 
 async fn a_stop_is_decided_once_and_not_too_late(ledger: &impl Ledger) {
@@ -339,22 +339,22 @@ async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
     // More than one page holds, begun at different times.
     for n in 0..130 {
         let opening = Opening { started_at: Timestamp(NOW.0 - 1_000 + n), ..opening(&format!("page{n}")) };
-        assert_eq!(ledger.open(&opening).await.unwrap(), Opened::New);
+        assert_eq!(ledger.open(&opening).await.unwrap(), OpenResult::Created);
     }
     let open = all_open(ledger).await;
     assert!(open.windows(2).all(|pair| pair[0].started_at <= pair[1].started_at), "the oldest first");
     let pages = |open: &[OpenBatch]| open.iter().filter(|batch| batch.id.as_str().starts_with("page")).count();
     assert_eq!(pages(&open), 130);
     let (batch, closed) = (id("page7"), id("page8"));
-    let seen = Seen { mark: "PROCESSING 3".to_owned(), since: Timestamp(NOW.0 - 9), mended: 2, next: NOW };
+    let seen = Observation { mark: "PROCESSING 3".to_owned(), since: Timestamp(NOW.0 - 9), mended: 2, next: NOW };
     for id in [&batch, &closed] {
-        ledger.see(id, &seen).await.unwrap();
+        ledger.observe(id, &seen).await.unwrap();
         assert_eq!(ledger.read(id).await.unwrap().unwrap().seen, Some(seen.clone()));
     }
     tree::seal(ledger, &closed, &sealing(0)).await.map(|_| ()).unwrap();
     ledger.take(&closed, "a", NOW, NOW).await.unwrap();
     ledger.close(&closed, "a", BatchState::Succeeded, tally(0, 0), NOW).await.unwrap();
-    ledger.see(&closed, &Seen { mark: "late".to_owned(), since: NOW, mended: 0, next: NOW }).await.unwrap();
+    ledger.observe(&closed, &Observation { mark: "late".to_owned(), since: NOW, mended: 0, next: NOW }).await.unwrap();
     assert_eq!(ledger.read(&closed).await.unwrap().unwrap().seen, Some(seen));
     let open = all_open(ledger).await;
     assert!(open.iter().any(|open| open.id == batch) && open.iter().all(|open| open.id != closed));

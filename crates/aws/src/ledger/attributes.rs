@@ -10,7 +10,7 @@ use fanfold::model::condition::Condition;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{Batch, BatchState, Leaf, Opening, Sealing, Seen, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Observation, Opening, Sealing, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::{LastFailure, OpenBatch, Part};
@@ -126,7 +126,7 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         finished_at: number(item, "finishedAt").map(Timestamp),
         tally: item.contains_key("succeeded").then(|| tally(item)),
         stop: json(item, "stop")?,
-        seen: text(item, "seen").map(|mark| Seen {
+        seen: text(item, "seen").map(|mark| Observation {
             mark: mark.to_owned(),
             since: number(item, "seenSince").map_or(started_at, Timestamp),
             mended: number(item, "mended").unwrap_or_default(),

@@ -21,10 +21,10 @@ use crate::error;
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
-use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Opening, SEAL_TOKEN, Sealing, Seen, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::{KEPT_SECONDS, LastFailure, Ledger, Looked, OpenBatch, Opened, Part, STAGES, Taken};
+use fanfold::store::ledger::{KEPT_SECONDS, LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, STAGES, Snapshot};
 
 /// Items of one read:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
@@ -147,7 +147,7 @@ fn expiry(now: Timestamp) -> AttributeValue {
 }
 
 impl Ledger for DynamoLedger {
-    async fn open(&self, opening: &Opening) -> Result<Opened> {
+    async fn open(&self, opening: &Opening) -> Result<OpenResult> {
         let mut item = batch_item(opening);
         item.insert("expiresAt".into(), expiry(opening.started_at));
         let put = self.client.put_item().table_name(&self.table).set_item(Some(item));
@@ -155,7 +155,7 @@ impl Ledger for DynamoLedger {
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = put.send().await else {
-            return Ok(Opened::New);
+            return Ok(OpenResult::Created);
         };
         use aws_sdk_dynamodb::operation::put_item::PutItemError::ConditionalCheckFailedException;
         if !error.as_service_error().is_some_and(|e| e.is_conditional_check_failed_exception()) {
@@ -164,7 +164,7 @@ impl Ledger for DynamoLedger {
         match error.into_service_error() {
             ConditionalCheckFailedException(refused) => {
                 let item = refused.item.ok_or_else(|| unknown(&opening.id))?;
-                Ok(Opened::Before(Box::new(batch_of(&item)?)))
+                Ok(OpenResult::Existing(Box::new(batch_of(&item)?)))
             }
             other => Err(Error::internal("an unexpected refusal").because(other)),
         }
@@ -177,7 +177,7 @@ impl Ledger for DynamoLedger {
         found.item.map(|item| batch_of(&item)).transpose()
     }
 
-    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Looked> {
+    async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Snapshot> {
         let batch_key = batch_key(batch);
         let keys = leaves.iter().map(|number| leaf_key(batch, *number));
         let found = self.read_items(keys.chain([batch_key.clone()]).collect()).await?;
@@ -292,7 +292,7 @@ impl Ledger for DynamoLedger {
         batch_of(&self.send(update).await?.either().ok_or_else(|| unknown(batch))?)
     }
 
-    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Taken> {
+    async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Lease> {
         let update = self
             .update(
                 batch_key(batch),
@@ -308,19 +308,19 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":until", number(until.0))
             .expression_attribute_values(":one", number(1));
         match self.send(update).await? {
-            Updated::After(item) => Ok(Taken::Yes(Box::new(batch_of(&item)?))),
+            Updated::After(item) => Ok(Lease::Acquired(Box::new(batch_of(&item)?))),
             Updated::Refused(item) => {
                 let held = Box::new(batch_of(&item.ok_or_else(|| unknown(batch))?)?);
                 match held.state {
                     BatchState::Scattering => Err(Error::internal("a batch was taken before it was sealed")),
-                    state if state.is_final() => Ok(Taken::Closed(held)),
-                    _ => Ok(Taken::Held(held)),
+                    state if state.is_final() => Ok(Lease::Closed(held)),
+                    _ => Ok(Lease::Held(held)),
                 }
             }
         }
     }
 
-    async fn let_go(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
+    async fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
         let update = self
             .update(
                 batch_key(batch),
@@ -385,7 +385,7 @@ impl Ledger for DynamoLedger {
         batch_of(&self.send(update).await?.either().ok_or_else(|| unknown(batch))?)
     }
 
-    async fn see(&self, batch: &BatchId, seen: &Seen) -> Result<()> {
+    async fn observe(&self, batch: &BatchId, seen: &Observation) -> Result<()> {
         let update = self
             .update(
                 batch_key(batch),

@@ -320,7 +320,11 @@ async fn the_command_tells_how_far_a_batch_is() {
         (&["status", "no such id", "--variant", "chunked"], 2, "is not a batch id"),
         (&["submit", "no/such/file.csv", "--variant", "chunked"], 2, "is not a file"),
         (&["submit"], 2, "required"),
-        (&["status", &id], 1, "name one with --variant; deployed are: async, chunked, dynamodb, ranged, sync"),
+        (
+            &["status", &id],
+            1,
+            "name one with --variant; deployed are: async, chunked, dynamodb, notification, ranged, sync",
+        ),
         (&["status", &id, "--variant", "serial"], 1, "is not deployed; deployed are: async, chunked"),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
