@@ -26,7 +26,7 @@ use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::faults::{Faults, Faulty};
 use fanfold::store::ledger::tree::Progress;
-use fanfold::store::ledger::{CLAIMS, Ledger};
+use fanfold::store::ledger::{CLAIMS, Claims, Ledger};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::future::try_join3;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanfold::model::calls::Calls;
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
-use fanfold::store::ledger::Ledger;
+use fanfold::store::ledger::Notes;
 use fanfold_aws::ledger::DynamoLedger;
 
 use crate::stopwatch::Stopwatch;

@@ -6,7 +6,7 @@ use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::Batch;
 use crate::model::range::{Claim, Range};
-use crate::store::ledger::{CLAIMS, Ledger};
+use crate::store::ledger::{CLAIMS, Claims};
 
 /// The part of an input that lies in chunks.
 #[derive(Debug, Default)]
@@ -52,7 +52,7 @@ impl Coverage {
 ///
 /// # Errors
 /// Those of the ledger; `Internal` if a batch that was not sealed by force lacks a chunk.
-pub async fn of(ledger: &impl Ledger, batch: &Batch) -> Result<Coverage> {
+pub async fn of(ledger: &impl Claims, batch: &Batch) -> Result<Coverage> {
     let (id, chunks) = (&batch.opening.id, batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks));
     let mut coverage = Coverage::default();
     if batch.is_sealed_by_force() {
@@ -79,7 +79,7 @@ pub async fn of(ledger: &impl Ledger, batch: &Batch) -> Result<Coverage> {
 /// # Errors
 /// Those of the ledger.
 pub async fn claims(
-    ledger: &impl Ledger,
+    ledger: &impl Claims,
     id: &BatchId,
     chunks: &[ChunkIndex],
 ) -> Result<Vec<(ChunkIndex, Option<Claim>)>> {
@@ -101,7 +101,7 @@ pub async fn claims(
 ///
 /// # Errors
 /// Those of the ledger.
-pub async fn each_claim(ledger: &impl Ledger, id: &BatchId, mut take: impl FnMut(ChunkIndex, Claim)) -> Result<()> {
+pub async fn each_claim(ledger: &impl Claims, id: &BatchId, mut take: impl FnMut(ChunkIndex, Claim)) -> Result<()> {
     const PAGE: u32 = 100;
     let mut from = 0;
     loop {

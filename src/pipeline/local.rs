@@ -1,6 +1,7 @@
 //! A whole pipeline in one process, on stores in memory or one's own: to use fanfold as a library, and
 //! for tests.
 
+use std::marker::PhantomData;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,7 +27,7 @@ use crate::stage::summary::SUMMARY;
 use crate::stage::sweep::{Patience, Sweep};
 use crate::stage::{Disposition, Sorted, Stage, deliver, sort};
 use crate::store::blob::memory::MemoryBlob;
-use crate::store::blob::read_all;
+use crate::store::blob::{Blob, read_all};
 use crate::store::channel::memory::MemoryChannel;
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::clock::SystemClock;
@@ -45,26 +46,29 @@ const SWEEPS: usize = 20;
 /// A batch stands still as soon as no message is left, and is never given up.
 const PATIENCE: Patience = Patience { stall_after: 0, give_up_after: i64::MAX / 2000 };
 
-/// The types of stores in memory.
-pub struct MemoryStores;
+/// The types of stores in one process, whose buckets are of one type.
+pub struct LocalTypes<B>(PhantomData<B>);
 
-impl Stores for MemoryStores {
-    type Blob = MemoryBlob;
+/// The types of stores in memory.
+pub type MemoryStores = LocalTypes<MemoryBlob>;
+
+impl<B: Blob> Stores for LocalTypes<B> {
+    type Blob = B;
     type Channel = MemoryChannel;
     type Tasks = MemoryTasks;
     type Ledger = MemoryLedger;
     type Clock = SystemClock;
 }
 
-/// Stores in memory; clones share what they hold.
+/// Stores in one process: but for the buckets in memory.
 #[derive(Debug, Clone, Default)]
-pub struct Memory {
+pub struct LocalStores<B> {
     /// The bucket of uploads.
-    pub input: MemoryBlob,
+    pub input: B,
     /// The bucket of pending chunks and their results.
-    pub work: MemoryBlob,
+    pub work: B,
     /// The bucket of outputs.
-    pub output: MemoryBlob,
+    pub output: B,
     /// The tasks table.
     pub tasks: MemoryTasks,
     /// The ledger.
@@ -72,6 +76,9 @@ pub struct Memory {
     /// The queues of scatter, process and gather, and of what is parked.
     pub queues: [MemoryChannel; 4],
 }
+
+/// Stores in memory; clones share what they hold.
+pub type Memory = LocalStores<MemoryBlob>;
 
 impl Memory {
     /// Lets the work bucket notify the workers of chunks.
@@ -92,10 +99,10 @@ fn uploaded(bucket: &str, key: &str, version: &str, bytes: u64) -> InputRef {
     InputRef { bucket, key, version_id, e_tag: None, bytes, format: None }
 }
 
-impl Supply for Memory {
-    type Stores = MemoryStores;
+impl<B: Blob + Clone> Supply for LocalStores<B> {
+    type Stores = LocalTypes<B>;
 
-    fn bucket(&self, bucket: Bucket) -> Result<MemoryBlob> {
+    fn bucket(&self, bucket: Bucket) -> Result<B> {
         Ok(match bucket {
             Bucket::Input => self.input.clone(),
             Bucket::Work => self.work.clone(),

@@ -16,7 +16,7 @@ use crate::model::timestamp::Timestamp;
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Ledger, Part};
+use crate::store::ledger::{Ledger, Notes, Part};
 use crate::store::{Clock, Stores};
 
 /// The bury stage.

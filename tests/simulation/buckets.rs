@@ -11,7 +11,7 @@ use fanfold::model::input::InputRef;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::blob::{Blob, Body, Part as BlobPart, Pin, Section, UploadId, Written};
 use fanfold::store::channel::Outgoing;
-use fanfold::store::ledger::{CLAIMS, Ledger};
+use fanfold::store::ledger::{CLAIMS, Claims};
 use futures::{FutureExt, StreamExt, stream};
 
 use super::mutation::{Late, Mutation};

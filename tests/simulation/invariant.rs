@@ -16,7 +16,7 @@ use fanfold::pipeline::local::MemoryStores;
 use fanfold::pipeline::variant::Pending;
 use fanfold::stage::gather::Results;
 use fanfold::store::blob::memory::MemoryBlob;
-use fanfold::store::ledger::{CLAIMS, Ledger};
+use fanfold::store::ledger::{CLAIMS, Claims, Ledger};
 use futures::FutureExt;
 use serde_json::Value;
 use serde_json::value::to_raw_value;

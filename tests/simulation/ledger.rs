@@ -12,7 +12,7 @@ use fanfold::model::range::{Claim, Range};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::Outgoing;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
+use fanfold::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
 
 use super::mutation::Mutation;
 use super::state::{GATHER, STALL_AFTER};
@@ -54,19 +54,6 @@ impl Ledger for Watched<MemoryLedger> {
             found.values_mut().for_each(|leaf| leaf.size = None);
         }
         Ok((batch, found))
-    }
-
-    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
-        if self.hand.has(Mutation::ClaimsAreNotKept) {
-            return Ok(());
-        }
-        self.store.put_claims(batch, group, claims, now).await
-    }
-
-    async fn read_claims(&self, batch: &BatchId, groups: Groups<u32>) -> Result<Vec<Vec<Claim>>> {
-        let claims = self.store.read_claims(batch, groups).await?;
-        let fills = self.hand.has_in(&["gather"], Mutation::HolesAreRead);
-        Ok(if fills { filled(claims) } else { claims })
     }
 
     async fn read_leaves(&self, batch: &BatchId, leaves: Groups<u32>) -> Result<Vec<Leaf>> {
@@ -170,7 +157,24 @@ impl Ledger for Watched<MemoryLedger> {
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
         self.store.open_batches(after).await
     }
+}
 
+impl Claims for Watched<MemoryLedger> {
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        if self.hand.has(Mutation::ClaimsAreNotKept) {
+            return Ok(());
+        }
+        self.store.put_claims(batch, group, claims, now).await
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Groups<u32>) -> Result<Vec<Vec<Claim>>> {
+        let claims = self.store.read_claims(batch, groups).await?;
+        let fills = self.hand.has_in(&["gather"], Mutation::HolesAreRead);
+        Ok(if fills { filled(claims) } else { claims })
+    }
+}
+
+impl Notes for Watched<MemoryLedger> {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
         self.store.note_failure(batch, part, failure, now).await
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use fanfold::model::fault::FaultCode;
 use fanfold::model::progress::Batch;
-use fanfold::store::ledger::{CLAIMS, Ledger};
+use fanfold::store::ledger::{CLAIMS, Claims};
 use futures::FutureExt;
 
 use super::Seed;

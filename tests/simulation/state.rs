@@ -17,7 +17,7 @@ use fanfold::store::channel::{Delivery, Outgoing};
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, WriteMode};
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{LastFailure, Ledger, Part};
+use fanfold::store::ledger::{LastFailure, Ledger, Notes, Part};
 use fanfold::store::tasks::memory::MemoryTasks;
 use fastrand::Rng;
 use futures::FutureExt;

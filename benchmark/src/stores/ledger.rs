@@ -17,7 +17,7 @@ use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Openi
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
+use fanfold::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
 use serde::{Deserialize, Serialize};
 
 use super::{failed, if_there, pause};
@@ -134,17 +134,6 @@ impl Ledger for JournalLedger {
         self.memory.mark_leaf(batch, chunk, mark, now).await
     }
 
-    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
-        pause().await;
-        self.note(&Entry::Claims(batch.clone(), group, claims.to_vec()))?;
-        self.memory.put_claims(batch, group, claims, now).await
-    }
-
-    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
-        pause().await;
-        self.memory.read_claims(batch, groups).await
-    }
-
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
         pause().await;
         self.note(&Entry::Size(batch.clone(), leaf, size))?;
@@ -196,7 +185,22 @@ impl Ledger for JournalLedger {
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
         self.memory.open_batches(after).await
     }
+}
 
+impl Claims for JournalLedger {
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        pause().await;
+        self.note(&Entry::Claims(batch.clone(), group, claims.to_vec()))?;
+        self.memory.put_claims(batch, group, claims, now).await
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        pause().await;
+        self.memory.read_claims(batch, groups).await
+    }
+}
+
+impl Notes for JournalLedger {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
         self.memory.note_failure(batch, part, failure, now).await
     }

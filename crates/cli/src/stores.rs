@@ -10,82 +10,26 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::item::Item;
-use fanfold::pipeline::{Bucket, Queue, Supply};
-use fanfold::store::Stores;
+use fanfold::pipeline::local::LocalStores;
 use fanfold::store::blob::file::FileBlob;
-use fanfold::store::channel::memory::MemoryChannel;
-use fanfold::store::clock::SystemClock;
 use fanfold::store::items::{Items, Rejection};
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::tasks::memory::MemoryTasks;
 use serde_json::{Map, Value};
 
-/// The stores of one batch.
-pub struct LocalStores {
-    /// The file, as the bucket of uploads.
-    pub input: FileBlob,
-    /// Where outputs go.
-    pub output: FileBlob,
-    work: FileBlob,
-    tasks: MemoryTasks,
-    ledger: MemoryLedger,
-    queues: [MemoryChannel; 4],
-}
-
-impl LocalStores {
-    /// Empty stores in a folder.
-    ///
-    /// # Errors
-    /// `Internal` if they cannot be made.
-    pub fn open(folder: &Path) -> Result<Self> {
-        Ok(Self {
-            input: FileBlob::open(&folder.join("input"), true)?,
-            output: FileBlob::open(&folder.join("output"), false)?,
-            work: FileBlob::open(&folder.join("work"), false)?,
-            tasks: MemoryTasks::new(),
-            ledger: MemoryLedger::new(),
-            queues: Default::default(),
-        })
-    }
-}
-
-/// The types of [`LocalStores`].
-pub struct Types;
-
-impl Stores for Types {
-    type Blob = FileBlob;
-    type Channel = MemoryChannel;
-    type Tasks = MemoryTasks;
-    type Ledger = MemoryLedger;
-    type Clock = SystemClock;
-}
-
-impl Supply for LocalStores {
-    type Stores = Types;
-
-    fn bucket(&self, bucket: Bucket) -> Result<FileBlob> {
-        Ok(match bucket {
-            Bucket::Input => self.input.clone(),
-            Bucket::Work => self.work.clone(),
-            Bucket::Output => self.output.clone(),
-        })
-    }
-
-    fn queue(&self, queue: Queue) -> Result<MemoryChannel> {
-        Ok(self.queues[queue as usize].clone())
-    }
-
-    fn tasks(&self) -> Result<MemoryTasks> {
-        Ok(self.tasks.clone())
-    }
-
-    fn ledger(&self) -> MemoryLedger {
-        self.ledger.clone()
-    }
-
-    fn clock(&self) -> SystemClock {
-        SystemClock
-    }
+/// Empty stores in a folder.
+///
+/// # Errors
+/// `Internal` if they cannot be made.
+pub fn open(folder: &Path) -> Result<LocalStores<FileBlob>> {
+    Ok(LocalStores {
+        input: FileBlob::open(&folder.join("input"), true)?,
+        work: FileBlob::open(&folder.join("work"), false)?,
+        output: FileBlob::open(&folder.join("output"), false)?,
+        tasks: MemoryTasks::new(),
+        ledger: MemoryLedger::new(),
+        queues: Default::default(),
+    })
 }
 
 /// An items table as a file of JSON Lines. Every write appends; at the end only the last line of each key

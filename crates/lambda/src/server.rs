@@ -17,7 +17,7 @@ use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::{self, Disposition, Received, Sorted, Stage, Subject};
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Delivery};
-use fanfold::store::ledger::{LastFailure, Ledger};
+use fanfold::store::ledger::{LastFailure, Notes};
 use fanfold_aws::calls;
 
 /// The pause before a message that failed comes again doubles from here to there.
@@ -36,7 +36,7 @@ pub struct Server<C, L, K> {
     pub clock: K,
 }
 
-impl<C: Channel, L: Ledger, K: Clock> Server<C, L, K> {
+impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
     /// Serves invocations until Lambda ends the process.
     ///
     /// # Errors

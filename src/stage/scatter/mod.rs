@@ -20,7 +20,7 @@ use crate::model::timestamp::Timestamp;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::{Pin, sections};
-use crate::store::ledger::{CLAIMS, Ledger, OpenResult, Part};
+use crate::store::ledger::{CLAIMS, Claims, Ledger, OpenResult, Part};
 use crate::store::{Clock, Stores};
 
 /// What a batch is made of, chunk by chunk.

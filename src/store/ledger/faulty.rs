@@ -10,7 +10,7 @@ use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
 use crate::store::faults::{Faults, Faulty};
-use crate::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
+use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
 
 impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
     async fn open(&self, opening: &Opening) -> Result<OpenResult> {
@@ -31,14 +31,6 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
         self.call("ledger.mark_leaf", self.store.mark_leaf(batch, chunk, mark, now)).await
-    }
-
-    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
-        self.call("ledger.put_claims", self.store.put_claims(batch, group, claims, now)).await
-    }
-
-    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
-        self.call("ledger.read_claims", self.store.read_claims(batch, groups)).await
     }
 
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
@@ -83,7 +75,19 @@ impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
         self.call("ledger.open_batches", self.store.open_batches(after)).await
     }
+}
 
+impl<L: Claims, F: Faults> Claims for Faulty<L, F> {
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        self.call("ledger.put_claims", self.store.put_claims(batch, group, claims, now)).await
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        self.call("ledger.read_claims", self.store.read_claims(batch, groups)).await
+    }
+}
+
+impl<L: Notes, F: Faults> Notes for Faulty<L, F> {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
         self.call("ledger.note_failure", self.store.note_failure(batch, part, failure, now)).await
     }

@@ -10,7 +10,7 @@ use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::timestamp::Timestamp;
-use crate::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, Snapshot};
+use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
 
 /// A ledger in memory; clones share their batches.
 #[derive(Debug, Clone, Default)]
@@ -83,17 +83,6 @@ impl Ledger for MemoryLedger {
                 }
             }
             leaf.clone()
-        }))
-    }
-
-    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], _now: Timestamp) -> Result<()> {
-        self.state(|state| state.claims.insert((batch.clone(), group), claims.to_vec()));
-        Ok(())
-    }
-
-    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
-        Ok(self.state(|state| {
-            groups.map(|group| state.claims.get(&(batch.clone(), group)).cloned().unwrap_or_default()).collect()
         }))
     }
 
@@ -215,7 +204,22 @@ impl Ledger for MemoryLedger {
             open
         }))
     }
+}
 
+impl Claims for MemoryLedger {
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], _now: Timestamp) -> Result<()> {
+        self.state(|state| state.claims.insert((batch.clone(), group), claims.to_vec()));
+        Ok(())
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        Ok(self.state(|state| {
+            groups.map(|group| state.claims.get(&(batch.clone(), group)).cloned().unwrap_or_default()).collect()
+        }))
+    }
+}
+
+impl Notes for MemoryLedger {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, _now: Timestamp) -> Result<()> {
         self.state(|state| state.failures.insert((batch.clone(), part), failure.clone()));
         Ok(())

@@ -74,7 +74,7 @@ pub struct LastFailure {
     pub message: String,
 }
 
-/// The ledger: each method but `read_leaves`, `read_claims`, `read_calls` and `open_batches` is one request, and atomic. Reads see
+/// The ledger: each method but `read_leaves` and `open_batches` is one request, and atomic. Reads see
 /// every write that came before them. A call that fails may have had its effect; every call may be repeated.
 pub trait Ledger: Send + Sync + 'static {
     /// Opens a batch, unless it is there already.
@@ -98,18 +98,6 @@ pub trait Ledger: Send + Sync + 'static {
         mark: Mark,
         now: Timestamp,
     ) -> impl Future<Output = Result<Leaf>> + Send;
-
-    /// Keeps where the chunks from `CLAIMS * group` on lie, up to [`CLAIMS`] of them. Idempotent.
-    fn put_claims(
-        &self,
-        batch: &BatchId,
-        group: u32,
-        claims: &[Claim],
-        now: Timestamp,
-    ) -> impl Future<Output = Result<()>> + Send;
-
-    /// The claims of a range of groups as they stand; a group that nobody wrote yet is empty.
-    fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> impl Future<Output = Result<Vec<Vec<Claim>>>> + Send;
 
     /// Says how many chunks a leaf covers, and returns the leaf after it.
     fn size_leaf(
@@ -162,7 +150,26 @@ pub trait Ledger: Send + Sync + 'static {
     /// A page of the batches that are not closed, the oldest first, from the one after `after`; empty
     /// at the end. The one read that may lag behind.
     fn open_batches(&self, after: Option<&OpenBatch>) -> impl Future<Output = Result<Vec<OpenBatch>>> + Send;
+}
 
+/// Where the chunks of a batch lie that are ranges of its input. Each method but `read_claims` is one
+/// request, and atomic; every call may be repeated.
+pub trait Claims: Send + Sync + 'static {
+    /// Keeps where the chunks from `CLAIMS * group` on lie, up to [`CLAIMS`] of them. Idempotent.
+    fn put_claims(
+        &self,
+        batch: &BatchId,
+        group: u32,
+        claims: &[Claim],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The claims of a range of groups as they stand; a group that nobody wrote yet is empty.
+    fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> impl Future<Output = Result<Vec<Vec<Claim>>>> + Send;
+}
+
+/// What is noted of a batch for bury to tell, and for people. Each method but `read_calls` is one request.
+pub trait Notes: Send + Sync + 'static {
     /// Keeps why something could not be done; only the last time is kept.
     fn note_failure(
         &self,

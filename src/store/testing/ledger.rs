@@ -10,7 +10,7 @@ use crate::model::progress::{BatchState, Leaf, Observation, Opening, Sealing, St
 use crate::model::range::{Claim, Range};
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::tree::{self, Progress};
-use crate::store::ledger::{LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part};
+use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part};
 use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
@@ -19,7 +19,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_123);
 ///
 /// # Panics
 /// If it is broken.
-pub async fn all(ledger: &impl Ledger) {
+pub async fn all(ledger: &(impl Ledger + Claims + Notes)) {
     a_batch_is_opened_once(ledger).await;
     an_empty_batch_completes_by_its_seal(ledger).await;
     the_last_mark_completes_a_sealed_batch(ledger).await;
@@ -83,16 +83,16 @@ fn opening(name: &str) -> Opening {
     }
 }
 
-async fn open(ledger: &impl Ledger, name: &str) -> BatchId {
+async fn open(ledger: &(impl Ledger + Claims + Notes), name: &str) -> BatchId {
     assert_eq!(ledger.open(&opening(name)).await.unwrap(), OpenResult::Created);
     id(name)
 }
 
-async fn mark(ledger: &impl Ledger, batch: &BatchId, index: u32) -> Progress {
+async fn mark(ledger: &(impl Ledger + Claims + Notes), batch: &BatchId, index: u32) -> Progress {
     tree::mark(ledger, batch, chunk(index), tally(2, 1), NOW).await.unwrap()
 }
 
-async fn a_batch_is_opened_once(ledger: &impl Ledger) {
+async fn a_batch_is_opened_once(ledger: &(impl Ledger + Claims + Notes)) {
     assert_eq!(ledger.read(&id("open")).await.unwrap(), None);
     let batch = open(ledger, "open").await;
     let read = ledger.read(&batch).await.unwrap().unwrap();
@@ -104,7 +104,7 @@ async fn a_batch_is_opened_once(ledger: &impl Ledger) {
     }
 }
 
-async fn an_empty_batch_completes_by_its_seal(ledger: &impl Ledger) {
+async fn an_empty_batch_completes_by_its_seal(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "empty").await;
     let fault = Fault::new(FaultCode::NotUtf8, "line 1");
     let sealed = Sealing { error: Some(fault), columns: None, records: None, ..sealing(0) };
@@ -114,7 +114,7 @@ async fn an_empty_batch_completes_by_its_seal(ledger: &impl Ledger) {
     assert!(read.is_complete());
 }
 
-async fn the_last_mark_completes_a_sealed_batch(ledger: &impl Ledger) {
+async fn the_last_mark_completes_a_sealed_batch(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "mark-last").await;
     assert_eq!(tree::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Open);
     assert_eq!(mark(ledger, &batch, 2).await, Progress::Open);
@@ -128,7 +128,7 @@ async fn the_last_mark_completes_a_sealed_batch(ledger: &impl Ledger) {
     assert_eq!(ledger.read(&batch).await.unwrap().unwrap().sealing, Some(sealing(3)));
 }
 
-async fn the_seal_completes_a_batch_whose_chunks_are_done(ledger: &impl Ledger) {
+async fn the_seal_completes_a_batch_whose_chunks_are_done(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "seal-last").await;
     for index in 0..3 {
         assert_eq!(mark(ledger, &batch, index).await, Progress::Open);
@@ -136,7 +136,7 @@ async fn the_seal_completes_a_batch_whose_chunks_are_done(ledger: &impl Ledger) 
     assert_eq!(tree::seal(ledger, &batch, &sealing(3)).await.unwrap(), Progress::Complete);
 }
 
-async fn a_repeated_mark_counts_once_and_still_learns_the_end(ledger: &impl Ledger) {
+async fn a_repeated_mark_counts_once_and_still_learns_the_end(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "repeat").await;
     assert_eq!(tree::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
     for _ in 0..3 {
@@ -151,7 +151,7 @@ async fn a_repeated_mark_counts_once_and_still_learns_the_end(ledger: &impl Ledg
 }
 
 /// A worker that dies between the leaf and the root is followed by a redelivery.
-async fn a_full_leaf_seen_again_marks_the_root(ledger: &impl Ledger) {
+async fn a_full_leaf_seen_again_marks_the_root(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "crash").await;
     assert_eq!(tree::seal(ledger, &batch, &sealing(1)).await.unwrap(), Progress::Open);
     let leaf = ledger.mark_leaf(&batch, chunk(0), tally(3, 0).into(), NOW).await.unwrap();
@@ -162,7 +162,7 @@ async fn a_full_leaf_seen_again_marks_the_root(ledger: &impl Ledger) {
     assert_eq!(tree::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
 }
 
-async fn leaves_of_256_and_257_chunks_fill(ledger: &impl Ledger) {
+async fn leaves_of_256_and_257_chunks_fill(ledger: &(impl Ledger + Claims + Notes)) {
     for chunks in [256, 257] {
         let batch = open(ledger, &format!("leaf{chunks}")).await;
         let seal = sealing(chunks);
@@ -179,7 +179,7 @@ async fn leaves_of_256_and_257_chunks_fill(ledger: &impl Ledger) {
     }
 }
 
-async fn a_second_seal_changes_nothing(ledger: &impl Ledger) {
+async fn a_second_seal_changes_nothing(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "reseal").await;
     let first = ledger.seal(&batch, &sealing(2)).await.unwrap();
     let again = Sealing { scattered_at: Timestamp(NOW.0 + 99), ..sealing(2) };
@@ -188,7 +188,7 @@ async fn a_second_seal_changes_nothing(ledger: &impl Ledger) {
 }
 
 /// A scatter that goes on after its batch was sealed by force has counted more chunks.
-async fn a_later_seal_with_more_chunks_keeps_no_batch_open(ledger: &impl Ledger) {
+async fn a_later_seal_with_more_chunks_keeps_no_batch_open(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "late-seal").await;
     assert_eq!(tree::seal(ledger, &batch, &sealing(2)).await.unwrap(), Progress::Open);
     assert_eq!(tree::mark(ledger, &batch, chunk(0), tally(1, 0), NOW).await.unwrap(), Progress::Open);
@@ -197,7 +197,7 @@ async fn a_later_seal_with_more_chunks_keeps_no_batch_open(ledger: &impl Ledger)
     assert_eq!(tree::seal(ledger, &batch, &sealing(5)).await.unwrap(), Progress::Complete);
 }
 
-async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
+async fn a_batch_is_taken_by_one_and_closed_once(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "take").await;
     let at = |ms: i64| Timestamp(NOW.0 + ms);
     assert!(ledger.take(&batch, "a", at(0), at(100)).await.is_err(), "not sealed");
@@ -226,7 +226,7 @@ async fn a_batch_is_taken_by_one_and_closed_once(ledger: &impl Ledger) {
     assert_eq!((closed.state, closed.finished_at, closed.tally), (end, Some(at(130)), Some(tally(1, 1))));
 }
 
-async fn chunk_65537_is_refused(ledger: &impl Ledger) {
+async fn chunk_65537_is_refused(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "tree").await;
     assert!(tree::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS - 1), tally(1, 0), NOW).await.is_ok());
     let refused = tree::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS), tally(1, 0), NOW).await.unwrap_err();
@@ -234,7 +234,7 @@ async fn chunk_65537_is_refused(ledger: &impl Ledger) {
     assert!(refused.to_string().contains("65536 chunks"), "{refused}");
 }
 
-async fn calls_add_up(ledger: &impl Ledger) {
+async fn calls_add_up(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = id("calls");
     assert_eq!(ledger.read_calls(&batch).await.unwrap(), Calls::default());
     let calls = |messages: u64, requests: &[(&str, u64)]| StageCalls {
@@ -251,7 +251,7 @@ async fn calls_add_up(ledger: &impl Ledger) {
     assert_eq!(read.0.len(), 2);
 }
 
-async fn a_look_sees_the_batch_and_its_leaves(ledger: &impl Ledger) {
+async fn a_look_sees_the_batch_and_its_leaves(ledger: &(impl Ledger + Claims + Notes)) {
     assert_eq!(ledger.look(&id("look"), &[1].into()).await.unwrap().0, None);
     let batch = open(ledger, "look").await;
     let first = ledger.mark_leaf(&batch, chunk(3), tally(2, 0).into(), NOW).await.unwrap();
@@ -263,7 +263,7 @@ async fn a_look_sees_the_batch_and_its_leaves(ledger: &impl Ledger) {
     assert!(leaves.get(&7).is_none_or(|leaf| leaf.done.is_empty()));
 }
 
-async fn a_leaf_names_the_chunks_in_which_something_failed(ledger: &impl Ledger) {
+async fn a_leaf_names_the_chunks_in_which_something_failed(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "excepted").await;
     let buried = Tally { succeeded: 0, failed: 0, failed_chunks: 1 };
     let mut leaf = Leaf::default();
@@ -274,7 +274,7 @@ async fn a_leaf_names_the_chunks_in_which_something_failed(ledger: &impl Ledger)
     assert_eq!(leaf.excepted, [2, 3].into(), "the first mark of a chunk counts");
 }
 
-async fn claims_are_kept_by_group(ledger: &impl Ledger) {
+async fn claims_are_kept_by_group(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "claims").await;
     let claim = |n: u64| Claim {
         range: Range { offset: n * 10, length: 10, first: n, line: n + 2, column: 1 + n % 2, header: 5 },
@@ -292,7 +292,7 @@ async fn claims_are_kept_by_group(ledger: &impl Ledger) {
     assert!(read[2..].iter().all(Vec::is_empty));
 }
 
-async fn who_lets_go_can_be_followed_at_once(ledger: &impl Ledger) {
+async fn who_lets_go_can_be_followed_at_once(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "let-go").await;
     tree::seal(ledger, &batch, &sealing(0)).await.map(|_| ()).unwrap();
     let at = |ms: i64| Timestamp(NOW.0 + ms);
@@ -308,7 +308,7 @@ async fn who_lets_go_can_be_followed_at_once(ledger: &impl Ledger) {
     assert!(matches!(ledger.take(&batch, "c", at(500), at(600)).await.unwrap(), Lease::Closed(_)));
 }
 
-async fn a_stop_is_decided_once_and_not_too_late(ledger: &impl Ledger) {
+async fn a_stop_is_decided_once_and_not_too_late(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "stop").await;
     let fault = |message: &str| Fault::new(FaultCode::Cancelled, message);
     let stop = |message: &str| Stop { state: BatchState::Cancelled, fault: fault(message), at: NOW };
@@ -324,7 +324,7 @@ async fn a_stop_is_decided_once_and_not_too_late(ledger: &impl Ledger) {
     assert_eq!((after.stop, after.state), (None, BatchState::Succeeded));
 }
 
-async fn all_open(ledger: &impl Ledger) -> Vec<OpenBatch> {
+async fn all_open(ledger: &(impl Ledger + Claims + Notes)) -> Vec<OpenBatch> {
     let mut open: Vec<OpenBatch> = Vec::new();
     loop {
         let page = ledger.open_batches(open.last()).await.unwrap();
@@ -335,7 +335,7 @@ async fn all_open(ledger: &impl Ledger) -> Vec<OpenBatch> {
     }
 }
 
-async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
+async fn open_batches_are_listed_until_they_are_closed(ledger: &(impl Ledger + Claims + Notes)) {
     // More than one page holds, begun at different times.
     for n in 0..130 {
         let opening = Opening { started_at: Timestamp(NOW.0 - 1_000 + n), ..opening(&format!("page{n}")) };
@@ -360,7 +360,7 @@ async fn open_batches_are_listed_until_they_are_closed(ledger: &impl Ledger) {
     assert!(open.iter().any(|open| open.id == batch) && open.iter().all(|open| open.id != closed));
 }
 
-async fn the_last_failure_of_a_part_is_kept(ledger: &impl Ledger) {
+async fn the_last_failure_of_a_part_is_kept(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = id("failure");
     let failure = |attempt: u32| LastFailure { attempt, message: format!("für {attempt}") };
     let parts = [Part::Scatter, Part::Gather, Part::Chunk(chunk(0)), Part::Chunk(chunk(1))];

@@ -24,7 +24,9 @@ use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::{KEPT_SECONDS, LastFailure, Lease, Ledger, OpenBatch, OpenResult, Part, STAGES, Snapshot};
+use fanfold::store::ledger::{
+    Claims, KEPT_SECONDS, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, STAGES, Snapshot,
+};
 
 /// Items of one read:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
@@ -215,29 +217,6 @@ impl Ledger for DynamoLedger {
         Ok(leaf_of(&leaf.unwrap_or_default()))
     }
 
-    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
-        let json = serde_json::to_string(claims).map_err(|e| Error::internal("claims are not writable").because(e))?;
-        let request = self.client.put_item().table_name(&self.table);
-        let request = request
-            .item("pk", AttributeValue::S(claims_key(batch, group)))
-            .item("claims", AttributeValue::S(json))
-            .item("expiresAt", expiry(now));
-        request.send().await.map_err(|e| error::of_call("write to the table", &self.table, e))?;
-        Ok(())
-    }
-
-    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
-        let keys: Vec<String> = groups.map(|group| claims_key(batch, group)).collect();
-        let mut claims = Vec::with_capacity(keys.len());
-        for keys in keys.chunks(BATCH_KEYS) {
-            let found = self.read_items(keys.to_vec()).await?;
-            for key in keys {
-                claims.push(found.get(key).map(claims_of).transpose()?.unwrap_or_default());
-            }
-        }
-        Ok(claims)
-    }
-
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
         let update = self
             .update(
@@ -421,7 +400,34 @@ impl Ledger for DynamoLedger {
         let page = request.send().await.map_err(|e| error::of_call("read the index of", &self.table, e))?;
         page.items.unwrap_or_default().iter().map(open_batch_of).collect()
     }
+}
 
+impl Claims for DynamoLedger {
+    async fn put_claims(&self, batch: &BatchId, group: u32, claims: &[Claim], now: Timestamp) -> Result<()> {
+        let json = serde_json::to_string(claims).map_err(|e| Error::internal("claims are not writable").because(e))?;
+        let request = self.client.put_item().table_name(&self.table);
+        let request = request
+            .item("pk", AttributeValue::S(claims_key(batch, group)))
+            .item("claims", AttributeValue::S(json))
+            .item("expiresAt", expiry(now));
+        request.send().await.map_err(|e| error::of_call("write to the table", &self.table, e))?;
+        Ok(())
+    }
+
+    async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
+        let keys: Vec<String> = groups.map(|group| claims_key(batch, group)).collect();
+        let mut claims = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(BATCH_KEYS) {
+            let found = self.read_items(keys.to_vec()).await?;
+            for key in keys {
+                claims.push(found.get(key).map(claims_of).transpose()?.unwrap_or_default());
+            }
+        }
+        Ok(claims)
+    }
+}
+
+impl Notes for DynamoLedger {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
         let request = self.client.update_item().table_name(&self.table);
         let request = request

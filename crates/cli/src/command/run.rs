@@ -8,15 +8,16 @@ use clap::Args;
 use indicatif::ProgressBar;
 
 use crate::command::{exit_code, report};
-use crate::stores::{ItemLines, LocalStores};
+use crate::stores::{self, ItemLines};
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::InputFormat;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::summary::Summary;
-use fanfold::pipeline::local::{INPUT, LocalPipeline, Settings};
+use fanfold::pipeline::local::{INPUT, LocalPipeline, LocalStores, Settings};
 use fanfold::processor::items::WriteItems;
+use fanfold::store::blob::file::FileBlob;
 
 /// What a deployment takes its records for unless it is told otherwise.
 const ORDERS: &str = include_str!("../../../../examples/orders.schema.json");
@@ -62,7 +63,7 @@ impl Run {
         };
         let scratch = tempfile::Builder::new().prefix("fanfold-run-").tempdir();
         let scratch = scratch.map_err(|e| Error::config("could not make a temporary folder").because(e))?;
-        let stores = LocalStores::open(scratch.path())?;
+        let stores = stores::open(scratch.path())?;
         let items = ItemLines::create(&scratch.path().join("items.jsonl"))?;
         let (batch, event) = self.adopt(&stores, &key)?;
         let pipeline = LocalPipeline::with_stores(&settings, stores, WriteItems::new(items.clone()))?;
@@ -105,7 +106,7 @@ impl Run {
     }
 
     /// The batch that the file will be, and the event that would tell of its upload.
-    fn adopt(&self, stores: &LocalStores, key: &str) -> Result<(BatchId, String)> {
+    fn adopt(&self, stores: &LocalStores<FileBlob>, key: &str) -> Result<(BatchId, String)> {
         let cannot = |e| Error::config(format!("could not read {}", self.file.display())).because(e);
         let bytes = std::fs::metadata(&self.file).map_err(cannot)?.len();
         let version = stores.input.adopt(key, &self.file)?;
@@ -116,7 +117,7 @@ impl Run {
     }
 
     /// Puts the outputs into the folder, in place of those of an earlier run.
-    fn keep(&self, stores: &LocalStores, items: &ItemLines, summary: &Summary) -> Result<()> {
+    fn keep(&self, stores: &LocalStores<FileBlob>, items: &ItemLines, summary: &Summary) -> Result<()> {
         let cannot = |e| Error::config(format!("could not write to {}", self.output.display())).because(e);
         std::fs::create_dir_all(&self.output).map_err(cannot)?;
         for name in OUTPUTS {

@@ -17,7 +17,7 @@ use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::items::Items;
-use fanfold::store::ledger::{Ledger, Part, tree};
+use fanfold::store::ledger::{Ledger, Notes, Part, tree};
 use futures::future::join_all;
 use futures::join;
 use serde_json::json;

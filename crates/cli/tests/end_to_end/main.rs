@@ -10,7 +10,7 @@ use fanfold::pipeline::variant::BUILT_IN;
 use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::items::{Items, WriteMode};
-use fanfold::store::ledger::Ledger;
+use fanfold::store::ledger::{Ledger, Notes};
 use fanfold::store::testing as suites;
 use serde_json::{Value, json};
 
