@@ -5,6 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fanfold::model::format::Layout;
 use fanfold::model::record::{Entry, Outcome};
+use fanfold::render::Render;
 use fanfold::render::records::{Kind, OutputEncoder};
 use serde_json::json;
 use serde_json::value::to_raw_value;

@@ -14,6 +14,7 @@ use crate::reference::{self, Reading, Told};
 use fanfold::format::Decoder;
 use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::record::{Entry, Outcome};
+use fanfold::render::Render;
 use fanfold::render::records::{Kind, OutputEncoder};
 
 pub use crate::events::{message, record, s3_event};

@@ -44,6 +44,9 @@ pub struct Summary {
     pub gather_started_at: Timestamp,
     /// When the summary was written.
     pub finished_at: Timestamp,
+    /// All documents that were written beside this one.
+    #[serde(default)]
+    pub outputs: Vec<Output>,
     /// Where the outcome of every record lies.
     pub results: Option<OutputRef>,
     /// Where the failed records lie, ready to be mended; none if all succeeded.
@@ -81,6 +84,15 @@ pub struct Unread {
     pub bytes: u64,
 }
 
+/// A document in the output bucket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Output {
+    /// What it is: `results`, `failed`.
+    pub name: String,
+    /// The object's key.
+    pub key: String,
+}
+
 /// Where an output lies in the output bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRef {
@@ -115,6 +127,7 @@ impl Summary {
             scattered_at,
             gather_started_at: batch.gather_started_at.unwrap_or(scattered_at),
             finished_at,
+            outputs: Vec::new(),
             results: None,
             failed: None,
             error: None,

@@ -1,3 +1,44 @@
-//! What gather writes.
+//! What gather writes beside the summary: documents, each rendered from the stream of outcomes.
 
 pub mod records;
+
+use crate::model::error::Result;
+use crate::model::record::Outcome;
+
+/// Renders a document, outcome by outcome.
+pub trait Render: Send {
+    /// Writes what comes before the first record.
+    fn begin(&mut self, out: &mut Vec<u8>);
+
+    /// Writes one record.
+    ///
+    /// # Errors
+    /// `Internal` if the outcome's record is not what process writes.
+    fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()>;
+
+    /// Writes what comes after the last record.
+    fn end(&mut self, out: &mut Vec<u8>);
+}
+
+/// Which outcomes a document is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filter {
+    /// All; the document is written even if there are none.
+    All,
+    /// Those of records that failed; without any there is no document.
+    Failed,
+}
+
+/// A document of a batch.
+pub struct Document {
+    /// What the summary calls it.
+    pub name: &'static str,
+    /// The name of its object, under that of the batch.
+    pub file: String,
+    /// Its media type.
+    pub content_type: &'static str,
+    /// Which outcomes it is made of.
+    pub filter: Filter,
+    /// How it is written.
+    pub render: Box<dyn Render>,
+}

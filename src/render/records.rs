@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 use crate::format::csv::row_text;
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
-use crate::model::ids::BatchId;
 use crate::model::record::Outcome;
+use crate::render::{Document, Filter, Render};
 
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,15 +18,17 @@ pub enum Kind {
     Failed,
 }
 
-impl Kind {
-    /// Where the file of a batch lies in the output bucket.
-    pub fn key(self, batch: &BatchId, layout: Layout) -> String {
-        let name = match self {
-            Self::Results => "results",
-            Self::Failed => "failed",
-        };
-        batch.output_key(&format!("{name}.{}", layout.extension()))
-    }
+/// Both files of a batch; `columns` are a CSV file's and else empty.
+pub fn documents(layout: Layout, columns: &[String]) -> Vec<Document> {
+    let kinds = [("results", Kind::Results, Filter::All), ("failed", Kind::Failed, Filter::Failed)];
+    let document = |(name, kind, filter)| Document {
+        name,
+        file: format!("{name}.{}", layout.extension()),
+        content_type: layout.content_type(),
+        filter,
+        render: Box::new(OutputEncoder::new(kind, layout, columns)) as Box<dyn Render>,
+    };
+    kinds.map(document).into()
 }
 
 /// Encodes one output file, outcome by outcome.
@@ -43,8 +45,28 @@ impl OutputEncoder {
         Self { kind, layout, columns: columns.to_vec(), empty: true }
     }
 
-    /// Writes what comes before the first record.
-    pub fn begin(&self, out: &mut Vec<u8>) {
+    /// The record's cells in the header's order; a row of another length is cut or filled up.
+    fn cells(&self, record: &str) -> Result<Vec<String>> {
+        let mut cells = match faulty_text(record)? {
+            Some(text) => csv_cells(&text),
+            None if record == "null" => Vec::new(),
+            None => {
+                let row: Map<String, Value> = serde_json::from_str(record).map_err(unreadable)?;
+                row.into_iter()
+                    .map(|(_, cell)| match cell {
+                        Value::String(text) => text,
+                        other => other.to_string(),
+                    })
+                    .collect()
+            }
+        };
+        cells.resize(self.columns.len(), String::new());
+        Ok(cells)
+    }
+}
+
+impl Render for OutputEncoder {
+    fn begin(&mut self, out: &mut Vec<u8>) {
         match (self.layout, self.kind) {
             (Layout::Csv, Kind::Results) => {
                 let own = ["success".to_owned(), "message".to_owned()];
@@ -56,11 +78,8 @@ impl OutputEncoder {
         }
     }
 
-    /// Writes one record. A `failed` file leaves out what succeeded and what was too large to keep.
-    ///
-    /// # Errors
-    /// `Internal` if the outcome's record is not what process writes.
-    pub fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
+    /// A `failed` file leaves out what succeeded and what was too large to keep.
+    fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
         let record = outcome.request.get();
         if self.kind == Kind::Failed && (outcome.response.success || record == "null") {
             return Ok(());
@@ -93,30 +112,10 @@ impl OutputEncoder {
         Ok(())
     }
 
-    /// Writes what comes after the last record.
-    pub fn end(&self, out: &mut Vec<u8>) {
+    fn end(&mut self, out: &mut Vec<u8>) {
         if self.layout == Layout::Json {
             out.extend_from_slice(if self.empty { b"]}\n" } else { b"\n]}\n" });
         }
-    }
-
-    /// The record's cells in the header's order; a row of another length is cut or filled up.
-    fn cells(&self, record: &str) -> Result<Vec<String>> {
-        let mut cells = match faulty_text(record)? {
-            Some(text) => csv_cells(&text),
-            None if record == "null" => Vec::new(),
-            None => {
-                let row: Map<String, Value> = serde_json::from_str(record).map_err(unreadable)?;
-                row.into_iter()
-                    .map(|(_, cell)| match cell {
-                        Value::String(text) => text,
-                        other => other.to_string(),
-                    })
-                    .collect()
-            }
-        };
-        cells.resize(self.columns.len(), String::new());
-        Ok(cells)
     }
 }
 

@@ -13,10 +13,11 @@ use crate::model::message::GatherMessage;
 use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::record;
 use crate::model::summary::{
-    ChunkCounts, Failure, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
+    ChunkCounts, Failure, Output, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
 use crate::model::timestamp::Timestamp;
-use crate::render::records::{Kind, OutputEncoder};
+use crate::render::records::documents;
+use crate::render::{Document, Filter};
 use crate::stage::summary::{SUMMARY, put_summary};
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::upload::Upload;
@@ -190,9 +191,9 @@ impl<S: Stores> Gather<S> {
         let Ok(format) = InputFormat::of_key(&batch.opening.input.key) else {
             return Ok(());
         };
-        for (kind, written) in [(Kind::Results, &outputs.results), (Kind::Failed, &outputs.failed)] {
-            if written.is_none() {
-                self.output.delete(&kind.key(&batch.opening.id, format.layout)).await?;
+        for document in documents(format.layout, &[]) {
+            if outputs.key(document.name).is_none() {
+                self.output.delete(&batch.opening.id.output_key(&document.file)).await?;
             }
         }
         Ok(())
@@ -211,8 +212,9 @@ impl<S: Stores> Gather<S> {
                 failed: tally.failed,
             },
             chunks: ChunkCounts { total: u64::from(sealing.chunks), failed: outputs.own.failed_chunks },
-            results: outputs.results.map(|key| OutputRef { key }),
-            failed: outputs.failed.map(|key| OutputRef { key }),
+            results: outputs.key("results").map(|key| OutputRef { key }),
+            failed: outputs.key("failed").map(|key| OutputRef { key }),
+            outputs: outputs.written,
             error,
             failures: outputs.failures,
             ..Summary::begun(batch, self.clock.now())
@@ -271,31 +273,28 @@ impl<S: Stores> Gather<S> {
         let columns = sealing.columns.clone();
         let columns = columns.unwrap_or_else(|| next.as_ref().map(columns_of).unwrap_or_default());
         let columns: &[String] = if layout == Layout::Csv { &columns } else { &[] };
-        let begin = |kind| Output::begin(&self.output, id, kind, layout, columns);
-        let mut results = whole.then(|| begin(Kind::Results));
-        let mut failed = None;
+        let wanted = |filter| match filter {
+            Filter::All => whole,
+            Filter::Failed => self.results != Results::None,
+        };
+        let documents = documents(layout, columns).into_iter().filter(|document| wanted(document.filter));
+        let mut writing: Vec<_> = documents.map(|document| Writing::new(&self.output, id, document)).collect();
         while let Some(outcome) = next {
-            if let Some(results) = &mut results {
-                results.add(&outcome).await?;
+            for document in &mut writing {
+                document.add(&outcome).await?;
             }
             if outcome.response.success {
                 outputs.tally.succeeded += 1;
             } else {
                 outputs.tally.failed += 1;
-                if self.results != Results::None {
-                    failed.get_or_insert_with(|| begin(Kind::Failed)).add(&outcome).await?;
-                }
                 if outputs.failures.len() < SHOWN_FAILURES {
                     outputs.failures.push(Failure { index: outcome.index, message: outcome.response.message });
                 }
             }
             next = outcomes.next().await?;
         }
-        if let Some(failed) = failed {
-            outputs.failed = Some(failed.end().await?);
-        }
-        if let Some(results) = results {
-            outputs.results = Some(results.end().await?);
+        for document in writing {
+            outputs.written.extend(document.end().await?);
         }
         Ok(())
     }
@@ -352,8 +351,7 @@ fn columns_of(outcome: &record::Outcome) -> Vec<String> {
 /// What was written beside the summary.
 #[derive(Default)]
 struct Outputs {
-    results: Option<String>,
-    failed: Option<String>,
+    written: Vec<Output>,
     failures: Vec<Failure>,
     /// Whether results were wanted and cannot be, since the input is not what it was.
     gone: bool,
@@ -363,31 +361,58 @@ struct Outputs {
     own: Tally,
 }
 
-/// One output file on its way.
-struct Output<'a, B: Blob> {
-    encoder: OutputEncoder,
-    upload: Upload<'a, B>,
-    key: String,
+impl Outputs {
+    fn key(&self, name: &str) -> Option<String> {
+        self.written.iter().find(|output| output.name == name).map(|output| output.key.clone())
+    }
 }
 
-impl<'a, B: Blob> Output<'a, B> {
-    fn begin(blob: &'a B, id: &BatchId, kind: Kind, layout: Layout, columns: &[String]) -> Self {
-        let key = kind.key(id, layout);
-        let encoder = OutputEncoder::new(kind, layout, columns);
-        let mut upload = Upload::new(blob, key.clone(), layout.content_type());
-        encoder.begin(upload.buffer());
-        Self { encoder, upload, key }
+/// A document on its way.
+struct Writing<'a, B: Blob> {
+    blob: &'a B,
+    key: String,
+    document: Document,
+    /// Begun with the first record; what has all records, at once.
+    upload: Option<Upload<'a, B>>,
+}
+
+impl<'a, B: Blob> Writing<'a, B> {
+    fn new(blob: &'a B, id: &BatchId, document: Document) -> Self {
+        let mut writing = Self { blob, key: id.output_key(&document.file), document, upload: None };
+        if writing.document.filter == Filter::All {
+            writing.begun();
+        }
+        writing
+    }
+
+    fn begun(&mut self) -> &mut Upload<'a, B> {
+        self.upload.get_or_insert_with(|| {
+            let mut upload = Upload::new(self.blob, self.key.clone(), self.document.content_type);
+            self.document.render.begin(upload.buffer());
+            upload
+        })
     }
 
     async fn add(&mut self, outcome: &record::Outcome) -> Result<()> {
-        self.encoder.add(outcome, self.upload.buffer())?;
-        self.upload.flow().await
+        if self.document.filter == Filter::Failed && outcome.response.success {
+            return Ok(());
+        }
+        self.begun();
+        let Some(upload) = &mut self.upload else {
+            return Ok(());
+        };
+        self.document.render.add(outcome, upload.buffer())?;
+        upload.flow().await
     }
 
-    async fn end(mut self) -> Result<String> {
-        self.encoder.end(self.upload.buffer());
-        self.upload.finish().await?;
-        Ok(self.key)
+    /// The document, if there is one.
+    async fn end(mut self) -> Result<Option<Output>> {
+        let Some(mut upload) = self.upload else {
+            return Ok(None);
+        };
+        self.document.render.end(upload.buffer());
+        upload.finish().await?;
+        Ok(Some(Output { name: self.document.name.to_owned(), key: self.key }))
     }
 }
 

@@ -147,6 +147,7 @@ mod tests {
             scattered_at: Timestamp(started + 20),
             gather_started_at: Timestamp(started + 70),
             finished_at: Timestamp(started + 100),
+            outputs: Vec::new(),
             results: None,
             failed: None,
             error: None,
