@@ -162,25 +162,24 @@ async fn every_message_sent_twice_changes_nothing() {
 #[tokio::test]
 async fn a_chunk_that_cannot_be_processed_is_buried_and_can_be_redriven() {
     let world = World::open().await;
-    let mut batch = Scattered::put(&world, "poison", 3).await;
+    let mut batch = Scattered::put(&world, "poison", 7).await;
     // Its chunk and its message do not agree: no attempt can succeed.
     batch.messages[1].records = Some(11);
     batch.send(&world, &batch.messages[..2]).await;
-    // On a busy machine five attempts take longer than a batch may stand still before sweep sends a
-    // message that is right. The last chunk is the progress that puts sweep off.
-    while world
-        .ledger
-        .last_failure(&batch.id, Part::Chunk(batch.messages[1].chunk))
-        .await
-        .unwrap()
-        .is_none_or(|last| last.attempt < 3)
-    {
-        tokio::time::sleep(Duration::from_millis(100)).await;
+    // Five attempts, and the pause after the last, take longer than a batch may stand still before sweep
+    // sends a message that is right. A chunk after each attempt is the progress that puts sweep off.
+    let poison = Part::Chunk(batch.messages[1].chunk);
+    for attempt in 1..=5 {
+        let noted = async || world.ledger.last_failure(&batch.id, poison).await.unwrap();
+        while noted().await.is_none_or(|last| last.attempt < attempt) {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        let next = attempt as usize + 1;
+        batch.send(&world, &batch.messages[next..=next]).await;
     }
-    batch.send(&world, &batch.messages[2..]).await;
     let summary = world.summary(&batch.id).await;
-    assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (30, 20, 10)));
-    assert_eq!((summary.chunks.failed, batch.stored(&world).await), (1, 20));
+    assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (70, 60, 10)));
+    assert_eq!((summary.chunks.failed, batch.stored(&world).await), (1, 60));
     let message = &summary.failures[0].message;
     let said = "the chunk could not be processed: received 5 times; the last error: chunk 1 holds 10 records";
     assert!(message.starts_with(said), "{message}");
@@ -191,9 +190,9 @@ async fn a_chunk_that_cannot_be_processed_is_buried_and_can_be_redriven() {
     let redriven = world.command(&["redrive", &id, "--variant", "chunked", "--output", "out", "--json"]);
     assert_eq!(redriven.code, 0, "{}", redriven.stderr);
     let summary = redriven.summary();
-    assert_eq!((summary.state, counts(&summary), summary.generation), (BatchState::Succeeded, (30, 30, 0), 1));
-    assert_eq!(batch.stored(&world).await, 30);
-    assert_eq!(redriven.output("results.csv").unwrap().lines().filter(|line| line.ends_with(",true,")).count(), 30);
+    assert_eq!((summary.state, counts(&summary), summary.generation), (BatchState::Succeeded, (70, 70, 0), 1));
+    assert_eq!(batch.stored(&world).await, 70);
+    assert_eq!(redriven.output("results.csv").unwrap().lines().filter(|line| line.ends_with(",true,")).count(), 70);
     assert_eq!(read_all(&world.output, &batch.id.output_key("failed.csv")).await.unwrap(), None);
     let status = world.command(&["status", &id, "--variant", "chunked"]);
     assert!(status.stdout.contains("redriven 1 times"), "{}", status.stdout);
