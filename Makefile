@@ -21,6 +21,8 @@ ALL_VARIANTS := $(shell sed -n 's/^  "\([a-z]*\)": .*/\1/p' infra/variants.json)
 TARGETS   ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 PYTHON    ?= python3
 TERRAFORM ?= terraform
+# A pipeline is named like its variant, unless a file of PIPELINES names it.
+PIPELINE  ?= $(if $(PIPELINES),,$(VARIANT))
 
 ifeq ($(filter local localstack aws,$(ENV)),)
 $(error ENV is "$(ENV)"; it can be local (MiniStack, no Docker), localstack (LocalStack in Docker) or aws)
@@ -80,12 +82,13 @@ space := $(empty) $(empty)
 list   = $(subst $(space),$(comma),$(strip $(1)))
 
 need       := scripts/need
+pipeline   := $(if $(PIPELINE),--pipeline '$(PIPELINE)')
 emulator    = $(PYTHON) scripts/emulator.py
 deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
-export ALARM_EMAIL ARCH CHUNK_SIZE CONFIRM FILE GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN OUTPUT PORT PROTECT_DATA PYTHON
-export RESULTS SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANT VARIANTS WRITE_MODE
+export ALARM_EMAIL ARCH CHUNK_SIZE CONFIRM FILE GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN OUTPUT PIPELINE PIPELINES PORT PROTECT_DATA PYTHON
+export RESULTS SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANTS WRITE_MODE
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -108,15 +111,16 @@ help: ## this list
 	  '  KEY_FIELD   field that is the key of a record' \
 	  '  SCHEMA      JSON Schema of a record, a file' \
 	  '  CHUNK_SIZE  most records in a chunk' \
-  '  WRITE_MODE  how items are written: batch or ordered' \
-  '  RESULTS     outcomes that are written out: all, failed, or none but the summary' \
-  '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
-  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
-  '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
+	  '  WRITE_MODE  how items are written: batch or ordered' \
+	  '  RESULTS     outcomes that are written out: all, failed, or none but the summary' \
+	  '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
+	  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
+	  '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  SEEDS       how many soak tries of each KIND (plain, swarm), from FIRST_SEED on' \
 	  '  BYTES       size of the file that memory is measured with ($(BYTES)), in FORMATS ($(FORMATS)); BOOTSTRAPS: executables that cold compares' \
-	  '  VARIANT     pipeline to use ($(VARIANT)); VARIANTS="a b" deploys exactly these' \
+	  '  VARIANT     variant to use ($(VARIANT)), as a pipeline of that name; VARIANTS="a b" deploys exactly these' \
+	  '  PIPELINES   a JSON file of pipelines by name, each with its variant and settings: deploys exactly these; PIPELINE: the one to use' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
 	  '  TARGETS     what to fuzz, of: $(TARGETS)' \
 	  '  PORT        of the local AWS (4566); ENDPOINT=http://host:port uses one that already runs' \
@@ -170,10 +174,10 @@ destroy: ## remove the pipeline
 	@$(call deployment,destroy)
 
 upload: input deployed build ## submit FILE and return at once
-	@$(BIN)/fanfold submit "$$FILE" --variant '$(VARIANT)'
+	@$(BIN)/fanfold submit "$$FILE" $(pipeline)
 
 demo: input build start deploy ## all of it: build, start, deploy, submit FILE, print the summary
-	@$(BIN)/fanfold submit "$$FILE" --variant '$(VARIANT)' --wait $(if $(OUTPUT),--output "$$OUTPUT")
+	@$(BIN)/fanfold submit "$$FILE" $(pipeline) --wait $(if $(OUTPUT),--output "$$OUTPUT")
 
 # What else is deployed stays.
 benchmark: export KEEP_VARIANTS := yes

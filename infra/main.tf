@@ -3,19 +3,32 @@ locals {
   variants       = jsondecode(file("${path.module}/variants.json"))
   known_variants = toset(keys(local.variants))
 
+  # Pipelines as they were asked for, and with what each leaves out.
+  asked = merge(
+    { for variant in var.variants : variant => { variant = variant } if length(var.pipelines) == 0 },
+    { for name, pipeline in var.pipelines : name => { for setting, value in pipeline : setting => value if value != null } },
+  )
+  pipelines = { for name, own in local.asked : name => merge({
+    chunk_size    = var.chunk_size
+    key_field     = var.key_field
+    record_schema = var.record_schema
+    results       = var.results
+    write_mode    = var.write_mode
+  }, own) }
+
   # One record a message: an invocation takes as many as Lambda gives without a window. Of chunks it takes four, which are
   # worked on together: one look at the ledger serves them all, and writes of items fill their requests.
   batch_sizes = { record = 10, chunk = 4 }
 
-  # {scope}{variant}-output-{account id} is the name that comes nearest to its limit; 12 digits are an account id.
+  # {scope}{pipeline}-output-{account id} is the name that comes nearest to its limit; 12 digits are an account id.
   # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html: 63 characters. Farther from theirs are
-  # {scope}{variant}-process, a function (64, https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html) and
-  # a role (64, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), {scope}{variant}-sweep, a
+  # {scope}{pipeline}-process, a function (64, https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html) and
+  # a role (64, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), {scope}{pipeline}-sweep, a
   # rule (64, https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html), and
-  # {scope}{variant}-gather-dlq.fifo, a queue (80,
+  # {scope}{pipeline}-gather-dlq.fifo, a queue (80,
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html).
   bucket_name_limit = 63
-  scope_limit       = local.bucket_name_limit - max(0, [for variant in var.variants : length(variant)]...) - length("-output-") - 12
+  scope_limit       = local.bucket_name_limit - max(0, [for name in keys(local.asked) : length(name)]...) - length("-output-") - 12
 
   log_retentions = [
     1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -23,11 +36,11 @@ locals {
 
   example_schema    = "${path.root}/../examples/orders.schema.json"
   permissive_schema = jsonencode({ type = "object" })
-  record_schema = (
-    var.record_schema != null ? file(var.record_schema) :
-    var.key_field == "itemNo" ? file(local.example_schema) :
+  record_schemas = { for name, pipeline in local.pipelines : name => (
+    pipeline.record_schema != null ? file(pipeline.record_schema) :
+    pipeline.key_field == "itemNo" ? file(local.example_schema) :
     local.permissive_schema
-  )
+  ) }
 
   account = {
     partition = data.aws_partition.current.partition
@@ -66,11 +79,11 @@ module "package" {
 
 module "pipeline" {
   source   = "./modules/pipeline"
-  for_each = var.variants
+  for_each = local.pipelines
 
   name    = "${var.scope}${each.key}"
-  variant = each.key
-  parts   = local.variants[each.key]
+  variant = each.value.variant
+  parts   = local.variants[each.value.variant]
   account = local.account
 
   package      = module.package.package
@@ -78,13 +91,13 @@ module "pipeline" {
   memory       = var.memory
   timeout      = var.timeout
   concurrency  = var.concurrency
-  batch_size   = coalesce(var.batch_size, local.batch_sizes[local.variants[each.key].unit])
+  batch_size   = coalesce(var.batch_size, local.batch_sizes[local.variants[each.value.variant].unit])
 
-  write_mode    = var.write_mode
-  results       = var.results
-  chunk_size    = var.chunk_size
-  key_field     = var.key_field
-  record_schema = base64gzip(local.record_schema)
+  write_mode    = each.value.write_mode
+  results       = each.value.results
+  chunk_size    = each.value.chunk_size
+  key_field     = each.value.key_field
+  record_schema = local.record_schemas[each.key]
 
   stall_after   = var.stall_after
   give_up_after = var.give_up_after

@@ -1,13 +1,16 @@
 output "deployment" {
-  description = "What a client needs to know: region, key field, the parameters that measurements depend on, and for each variant its buckets, tables, queue URLs, functions and alarm topic."
+  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for, and its buckets, tables, queue URLs, functions and alarm topic."
   value = {
-    region    = local.account.region
-    key_field = var.key_field
-    parameters = {
-      chunk_size  = var.chunk_size
-      concurrency = var.concurrency
-      memory_mb   = var.memory.process
-    }
-    variants = { for variant, pipeline in module.pipeline : variant => pipeline.deployment }
+    region = local.account.region
+    pipelines = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
+      variant = local.pipelines[name].variant
+      parameters = {
+        key_field   = local.pipelines[name].key_field
+        chunk_size  = local.pipelines[name].chunk_size
+        concurrency = var.concurrency
+        memory_mb   = var.memory.process
+      }
+      definition = local.asked[name]
+    }) }
   }
 }

@@ -10,7 +10,7 @@ variable "scope" {
 
   validation {
     condition     = length(var.scope) <= local.scope_limit
-    error_message = "scope may be at most ${local.scope_limit} characters long with these variants (${join(", ", var.variants)}): S3 bucket names end at ${local.bucket_name_limit} characters, and the longest here is {scope}{variant}-output-{account id}. \"${var.scope}\" has ${length(var.scope)}."
+    error_message = "scope may be at most ${local.scope_limit} characters long with these pipelines (${join(", ", keys(local.asked))}): S3 bucket names end at ${local.bucket_name_limit} characters, and the longest here is {scope}{pipeline}-output-{account id}. \"${var.scope}\" has ${length(var.scope)}."
   }
 }
 
@@ -31,6 +31,44 @@ variable "variants" {
   }
 }
 
+variable "pipelines" {
+  description = <<-EOT
+    Pipelines by name, each with its variant and the settings that are its own. A setting that it leaves out is as the
+    variable of that name says. Empty for a pipeline for each of `variants`, named like it.
+  EOT
+  type = map(object({
+    variant       = optional(string, "chunked")
+    chunk_size    = optional(number)
+    key_field     = optional(string)
+    record_schema = optional(string)
+    results       = optional(string)
+    write_mode    = optional(string)
+  }))
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.pipelines) : can(regex("^[a-z]([a-z0-9-]*[a-z0-9])?$", name))])
+    error_message = "pipelines has a name that cannot stand in the name of a bucket (${join(", ", keys(var.pipelines))}): begin each with a lower-case letter, and go on with lower-case letters, digits and hyphens between them."
+  }
+
+  validation {
+    condition     = alltrue([for pipeline in values(var.pipelines) : contains(local.known_variants, pipeline.variant)])
+    error_message = "pipelines names a variant that does not exist: ${jsonencode({ for name, pipeline in var.pipelines : name => pipeline.variant })}. There is ${join(", ", local.known_variants)}."
+  }
+
+  # A command that names a variant means the pipeline of that name.
+  validation {
+    condition     = alltrue([for name, pipeline in var.pipelines : !contains(local.known_variants, name) || pipeline.variant == name])
+    error_message = "pipelines gives a pipeline the name of a variant that it does not have: ${jsonencode({ for name, pipeline in var.pipelines : name => pipeline.variant })}. Choose another name."
+  }
+
+  validation {
+    condition     = alltrue([for pipeline in values(var.pipelines) : pipeline.record_schema == null ? true : try(fileexists(pipeline.record_schema), false)])
+    error_message = "pipelines has a record_schema that names no file: ${jsonencode({ for name, pipeline in var.pipelines : name => pipeline.record_schema if pipeline.record_schema != null })}. Give the path of a JSON Schema, as seen from the directory Terraform runs in."
+  }
+}
+
 variable "region" {
   description = "AWS region; null for the one of the environment (AWS_REGION) or the profile."
   type        = string
@@ -42,11 +80,6 @@ variable "chunk_size" {
   type        = number
   default     = 500
   nullable    = false
-
-  validation {
-    condition     = var.chunk_size >= 1 && var.chunk_size <= 10000 && floor(var.chunk_size) == var.chunk_size
-    error_message = "chunk_size is ${var.chunk_size}: give a whole number of records from 1 to 10000."
-  }
 }
 
 variable "key_field" {
@@ -54,19 +87,6 @@ variable "key_field" {
   type        = string
   default     = "itemNo"
   nullable    = false
-
-  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-  # Base64 makes 4 characters of 3 bytes: 340 of 255.
-  validation {
-    condition     = var.key_field != "" && length(base64encode(var.key_field)) <= 340
-    error_message = "key_field is the name of a DynamoDB key attribute: give it 1 to 255 bytes."
-  }
-
-  validation {
-    # The same names as the code has; a test compares them.
-    condition     = !contains(jsondecode(file("${path.module}/own_attributes.json")), var.key_field)
-    error_message = "key_field cannot be ${var.key_field}: an item has a field of its own by that name. Call the record's field something else."
-  }
 }
 
 variable "record_schema" {
@@ -77,19 +97,6 @@ variable "record_schema" {
   validation {
     condition     = var.record_schema == null ? true : try(fileexists(var.record_schema), false)
     error_message = "record_schema names no file: ${coalesce(var.record_schema, "(empty)")}. Give the path of a JSON Schema, as seen from the directory Terraform runs in."
-  }
-
-  validation {
-    # Says nothing about a file that is not there: the rule above does.
-    condition     = can(file(var.record_schema)) ? can(keys(jsondecode(file(var.record_schema)))) : true
-    error_message = "record_schema (${coalesce(var.record_schema, "(empty)")}) is not a JSON object. Give a JSON Schema such as {\"type\":\"object\",\"required\":[\"itemNo\"]}."
-  }
-
-  # The schema travels in the function's environment, which Lambda limits to 4 KB in all; a quarter is left for the rest:
-  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
-  validation {
-    condition     = can(file(var.record_schema)) ? length(base64gzip(file(var.record_schema))) <= 3000 : true
-    error_message = "record_schema (${coalesce(var.record_schema, "(empty)")}) takes ${try(length(base64gzip(file(var.record_schema))), 0)} characters when compressed and encoded; 3000 fit into a function's environment. Leave out descriptions, titles and examples, or move what is repeated into $defs."
   }
 }
 
@@ -184,11 +191,6 @@ variable "write_mode" {
   type        = string
   default     = "batch"
   nullable    = false
-
-  validation {
-    condition     = contains(["batch", "ordered"], var.write_mode)
-    error_message = "write_mode is \"${var.write_mode}\": say \"batch\" or \"ordered\"."
-  }
 }
 
 variable "results" {
@@ -196,11 +198,6 @@ variable "results" {
   type        = string
   default     = "all"
   nullable    = false
-
-  validation {
-    condition     = contains(["all", "failed", "none"], var.results)
-    error_message = "results is \"${var.results}\": say \"all\", \"failed\" or \"none\"."
-  }
 }
 
 variable "stall_after" {

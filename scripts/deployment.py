@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Applies and destroys a deployment with Terraform, and writes down what was deployed for the command.
 
-Settings come from the environment, as the Makefile exports them: SCOPE, VARIANT, VARIANTS, KEY_FIELD, SCHEMA,
-CHUNK_SIZE, WRITE_MODE, RESULTS, STALL_AFTER, GIVE_UP_AFTER, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR. One
-that is unset or empty keeps the default that infra/variables.tf gives.
+Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
+KEY_FIELD, SCHEMA, CHUNK_SIZE, WRITE_MODE, RESULTS, STALL_AFTER, GIVE_UP_AFTER, ALARM_EMAIL, KMS_KEY_ARN, ARCH,
+PROTECT_DATA, TF_MIRROR. One that is unset or empty keeps the default that infra/variables.tf gives.
 Any other variable of infra/variables.tf can be set as TF_VAR_name.
 """
 
@@ -46,6 +46,10 @@ PLAIN_SETTINGS = {
     "STALL_AFTER": "stall_after",
     "WRITE_MODE": "write_mode",
 }
+
+
+# What PIPELINES may say of a pipeline.
+PIPELINE_SETTINGS = ["variant", "chunk_size", "key_field", "record_schema", "results", "write_mode"]
 
 
 def setting(name):
@@ -240,15 +244,66 @@ def deployed_in(state):
     return read_state(state).get("outputs", {}).get("deployment", {}).get("value")
 
 
+def known_variants():
+    return list(json.loads((INFRA / "variants.json").read_text()))
+
+
+def read_pipelines(file):
+    """The pipelines that a file defines, by name; paths of schemas in it are relative to it."""
+    told = f"PIPELINES={file}"
+    try:
+        pipelines = json.loads(Path(file).read_text())
+    except OSError as problem:
+        raise Failure(f"{told} cannot be read: {problem.strerror}") from None
+    except ValueError as problem:
+        raise Failure(f"{told} is not JSON: {problem}") from None
+    if not isinstance(pipelines, dict) or not pipelines or not all(isinstance(of, dict) for of in pipelines.values()):
+        raise Failure(f'{told} must hold a JSON object of pipelines by name, as in {{"orders": {{"variant": "ranged"}}}}')
+    for name, definition in pipelines.items():
+        for unknown in set(definition) - set(PIPELINE_SETTINGS):
+            raise Failure(f"{told}: pipeline {name} has no setting {unknown}; there is {', '.join(PIPELINE_SETTINGS)}")
+        if definition.get("record_schema") is not None:
+            schema = Path(file).resolve().parent / str(definition["record_schema"])
+            if not schema.is_file():
+                raise Failure(f"{told}: the record_schema of pipeline {name} names no file: {schema}")
+            definition["record_schema"] = str(schema)
+    return pipelines
+
+
+def deployed_pipelines(deployed):
+    """The definitions of what is deployed, by name. A deployment of an earlier version has variants only."""
+    deployed = deployed or {}
+    earlier = {variant: {"variant": variant} for variant in deployed.get("variants", {})}
+    return earlier | {name: pipeline["definition"] for name, pipeline in deployed.get("pipelines", {}).items()}
+
+
+def asked_pipelines(deployed):
+    """The pipelines that are to be deployed; none if nothing was asked, for what Terraform deploys by default."""
+    if setting("PIPELINES"):
+        if setting("VARIANTS"):
+            raise Failure("PIPELINES and VARIANTS both say what to deploy: give one of them")
+        return read_pipelines(setting("PIPELINES"))
+    known = deployed_pipelines(deployed)
+    asked = {}
+    for name in (setting("VARIANTS") or setting("PIPELINE")).replace(",", " ").split():
+        if name not in known and name not in known_variants():
+            raise Failure(
+                f"{name} is neither a variant ({', '.join(known_variants())}) nor a pipeline that is deployed"
+                f" ({', '.join(sorted(known)) or 'none'}): define it in a file and name that with PIPELINES="
+            )
+        asked[name] = known.get(name, {"variant": name})
+    if setting("VARIANTS") and not setting("KEEP_VARIANTS"):
+        return asked
+    # What else is deployed stays.
+    return known | asked if asked else {}
+
+
 def variables(options, deployed):
     """The settings as Terraform's variables, those that were given."""
     given = {"scope": setting("SCOPE"), "package": str(Path(options.package).resolve()) if options.package else ""}
-    asked = set((setting("VARIANTS") or setting("VARIANT")).replace(",", " ").split())
-    if asked and (not setting("VARIANTS") or setting("KEEP_VARIANTS")):
-        # What else is deployed stays.
-        asked |= set((deployed or {}).get("variants", {}))
-    if asked:
-        given["variants"] = json.dumps(sorted(asked))
+    pipelines = asked_pipelines(deployed)
+    if pipelines:
+        given["pipelines"] = json.dumps(pipelines, sort_keys=True)
     if setting("SCHEMA"):
         schema = Path(setting("SCHEMA")).resolve()
         if not schema.is_file():

@@ -16,9 +16,9 @@ import botocore.session
 from toolbox import Failure, run
 
 
-def functions(deployment, variant):
-    for name, parts in deployment["variants"].items():
-        if variant in ("", name):
+def functions(deployment, pipeline):
+    for name, parts in deployment["pipelines"].items():
+        if pipeline in ("", name):
             yield from parts["functions"].values()
 
 
@@ -40,14 +40,14 @@ def line(timestamp, function, message):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("deployment", type=Path)
-    parser.add_argument("--variant", default="", help="only this one")
+    parser.add_argument("--pipeline", default="", help="only this one")
     parser.add_argument("--minutes", type=float, default=60, help="how far back")
     options = parser.parse_args()
     deployment = json.loads(options.deployment.read_text())
     client = botocore.session.get_session().create_client("logs", region_name=deployment["region"])
     since = int((time.time() - 60 * options.minutes) * 1000)
     try:
-        found = [event for name in functions(deployment, options.variant) for event in events(client, name, since)]
+        found = [event for name in functions(deployment, options.pipeline) for event in events(client, name, since)]
     except botocore.exceptions.BotoCoreError as problem:
         raise Failure(f"cannot read the logs: {problem}") from None
     for event in sorted(found, key=lambda event: event[0]):

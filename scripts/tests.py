@@ -178,12 +178,53 @@ class SettingsTest(Scratch):
         with self.assertRaisesRegex(Failure, "SCHEMA=none.json names no file"):
             self.variables(SCHEMA="none.json")
 
-    def test_a_variant_is_added_to_what_is_deployed_and_variants_replace_it(self):
-        deployed = {"variants": {"sync": {}}}
-        self.assertEqual(self.variables(deployed, VARIANT="chunked")["TF_VAR_variants"], '["chunked", "sync"]')
-        self.assertEqual(self.variables(deployed, VARIANTS="a, b")["TF_VAR_variants"], '["a", "b"]')
-        kept = self.variables(deployed, VARIANTS="a b", KEEP_VARIANTS="yes")
-        self.assertEqual(kept["TF_VAR_variants"], '["a", "b", "sync"]')
+    def pipelines(self, deployed=None, **settings):
+        return json.loads(self.variables(deployed, **settings).get("TF_VAR_pipelines", "{}"))
+
+    def test_a_pipeline_is_added_to_what_is_deployed_and_variants_replace_it(self):
+        orders = {"variant": "ranged", "chunk_size": 7}
+        deployed = {"pipelines": {"orders": {"definition": orders}}}
+        sync, chunked = {"variant": "sync"}, {"variant": "chunked"}
+        self.assertEqual(self.pipelines(deployed, PIPELINE="sync"), {"orders": orders, "sync": sync})
+        self.assertEqual(self.pipelines(deployed, PIPELINE="orders"), {"orders": orders})
+        self.assertEqual(self.pipelines(deployed, VARIANTS="sync, chunked"), {"sync": sync, "chunked": chunked})
+        self.assertEqual(self.pipelines(deployed, VARIANTS="sync", KEEP_VARIANTS="yes"), {"orders": orders, "sync": sync})
+
+    def test_a_deployment_of_an_earlier_version_stays(self):
+        kept = self.pipelines({"variants": {"sync": {}}}, PIPELINE="chunked")
+        self.assertEqual(kept, {"sync": {"variant": "sync"}, "chunked": {"variant": "chunked"}})
+
+    def test_a_file_of_pipelines_says_all_that_is_deployed(self):
+        schema = self.file("schemas/order.json", "{}")
+        orders = {"variant": "ranged", "key_field": "id", "record_schema": "schemas/order.json"}
+        file = self.file("pipelines.json", json.dumps({"orders": orders, "sync": {"variant": "sync"}}))
+        deployed = {"pipelines": {"other": {"definition": {"variant": "chunked"}}}}
+        self.assertEqual(self.pipelines(deployed, PIPELINES=str(file), PIPELINE="orders"),
+                         {"orders": {**orders, "record_schema": str(schema)}, "sync": {"variant": "sync"}})
+
+    def test_what_is_wrong_with_a_file_of_pipelines_is_told(self):
+        for text, told in [
+            ("{", "is not JSON"), ("[]", "a JSON object of pipelines by name"), ("{}", "a JSON object of pipelines"),
+            ('{"orders": "ranged"}', "a JSON object of pipelines by name"),
+            ('{"orders": {"chunksize": 5}}', "pipeline orders has no setting chunksize; there is variant, chunk_size"),
+            ('{"orders": {"record_schema": "none.json"}}', "record_schema of pipeline orders names no file: .*none.json"),
+        ]:
+            file = self.file("pipelines.json", text)
+            with self.assertRaisesRegex(Failure, told):
+                self.pipelines(PIPELINES=str(file))
+        with self.assertRaisesRegex(Failure, "PIPELINES=none.json cannot be read: No such file"):
+            self.pipelines(PIPELINES="none.json")
+        with self.assertRaisesRegex(Failure, "give one of them"):
+            self.pipelines(PIPELINES=str(file), VARIANTS="sync")
+
+    def test_a_pipeline_that_nobody_defined_is_refused(self):
+        with self.assertRaisesRegex(Failure, r"orders is neither a variant \(sync, .*\) nor a pipeline that is deployed \(none\)"):
+            self.pipelines(PIPELINE="orders")
+
+    def test_a_pipelines_settings_are_those_that_terraform_knows(self):
+        text = (ROOT / "infra/variables.tf").read_text()
+        block = re.search(r'variable "pipelines" {.*?object\({\n(.*?)}\)\)', text, re.S).group(1)
+        self.assertEqual(re.findall(r"^ +(\w+) += optional", block, re.M), deployment.PIPELINE_SETTINGS)
 
     def test_only_an_emulators_data_is_unprotected(self):
         self.assertEqual(self.variables(emulator=True)["TF_VAR_protect_data"], "false")

@@ -24,28 +24,28 @@ pub struct Facts {
     /// The region.
     #[serde(default)]
     pub region: Option<String>,
-    /// The field that is the items' key.
-    #[serde(default)]
-    pub key_field: Option<String>,
+    /// Its pipelines by name; one that is measured is named like its variant.
+    #[serde(default, alias = "variants")]
+    pub pipelines: BTreeMap<String, Made>,
+}
+
+/// What a deployment has of a pipeline.
+#[derive(Debug, Default, Deserialize)]
+pub struct Made {
     /// How it was set up.
     #[serde(default)]
     pub parameters: Parameters,
-    /// What it has of each variant.
-    #[serde(default)]
-    pub variants: BTreeMap<String, Made>,
-}
-
-/// What a deployment has of a variant.
-#[derive(Debug, Default, Deserialize)]
-pub struct Made {
     /// The names of the functions by stage.
     #[serde(default)]
     pub functions: BTreeMap<String, String>,
 }
 
-/// How a deployment was set up.
-#[derive(Debug, Default, Deserialize)]
+/// How a pipeline was set up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct Parameters {
+    /// The field that is the items' key.
+    #[serde(default)]
+    pub key_field: Option<String>,
     /// Most records in a chunk.
     #[serde(default)]
     pub chunk_size: Option<u32>,
@@ -81,13 +81,38 @@ pub struct Pipeline {
 }
 
 impl Facts {
+    /// What these pipelines have in common, which is what a run's rows say of it.
+    ///
+    /// # Errors
+    /// `Config` if they were set up in different ways, or with a key that the records lack.
+    fn parameters(&self, names: &[String]) -> Result<Parameters> {
+        let mut common = None;
+        for (name, made) in self.pipelines.iter().filter(|(name, _)| names.contains(name)) {
+            let (_, shared) = common.get_or_insert((name, &made.parameters));
+            if *shared != &made.parameters {
+                return Err(Error::config(format!(
+                    "pipelines {} were set up in different ways: measure them one by one, or deploy them without \
+                     settings of their own",
+                    names.join(", ")
+                )));
+            }
+        }
+        let common = common.map(|(_, shared)| shared.clone()).unwrap_or_default();
+        match common.key_field.as_deref().filter(|key| *key != KEY_FIELD) {
+            Some(key) => Err(Error::config(format!(
+                "the deployment's key field is {key:?}, and the benchmark's records have {KEY_FIELD:?}: \
+                 deploy without KEY_FIELD"
+            ))),
+            None => Ok(common),
+        }
+    }
+
     /// Fills in what was not given of a run's labels.
-    pub fn complete(&self, labels: &mut Labels, emulator: bool) {
+    fn complete(&self, labels: &mut Labels, known: &Parameters, emulator: bool) {
         if labels.target.is_empty() {
             let region = self.region.clone().unwrap_or_else(|| "aws".to_owned());
             labels.target = if emulator { "emulator".to_owned() } else { region };
         }
-        let known = &self.parameters;
         labels.chunk_size.0 = labels.chunk_size.0.or(known.chunk_size);
         labels.concurrency.0 = labels.concurrency.0.or(known.concurrency);
         labels.memory_mb.0 = labels.memory_mb.0.or(known.memory_mb);
@@ -102,21 +127,15 @@ impl Site {
     pub async fn open(path: &Path, variants: &[String], mut labels: Labels) -> Result<Self> {
         let deployment = Deployment::read(path)?;
         for variant in variants.iter().filter(|variant| *variant != FLOOR) {
-            deployment.variant(Some(variant))?;
+            deployment.pipeline(Some(variant))?;
         }
         let facts = facts(path)?;
-        if let Some(key) = facts.key_field.as_deref().filter(|key| *key != KEY_FIELD) {
-            return Err(Error::config(format!(
-                "the deployment's key field is {key:?}, and the benchmark's records have {KEY_FIELD:?}: \
-                 deploy without KEY_FIELD"
-            )));
-        }
-        facts.complete(&mut labels, deployment.endpoint.is_some());
+        facts.complete(&mut labels, &facts.parameters(variants)?, deployment.endpoint.is_some());
         let clients = match &deployment.endpoint {
             Some(endpoint) => Clients::of_emulator(endpoint).await,
             None => Clients::from_env().await,
         };
-        Ok(Self { clients, deployment, made: facts.variants, labels })
+        Ok(Self { clients, deployment, made: facts.pipelines, labels })
     }
 
     /// The emulator that the deployment stands on; none for AWS.
@@ -134,7 +153,7 @@ impl Site {
     /// # Errors
     /// `Config` if it is not deployed.
     pub fn pipeline(&self, variant: &str) -> Result<Pipeline> {
-        let resources = self.deployment.variant(Some(variant))?;
+        let resources = self.deployment.pipeline(Some(variant))?;
         let bucket = |name: &str| S3Blob::new(self.clients.s3.clone(), name);
         Ok(Pipeline {
             input: bucket(&resources.input_bucket),
@@ -146,14 +165,14 @@ impl Site {
     }
 
     /// The table that the floor writes to and its name: the one of `chunked`, else of the first
-    /// variant there is.
+    /// pipeline there is.
     ///
     /// # Errors
-    /// `Config` if no variant is deployed.
+    /// `Config` if no pipeline is deployed.
     pub fn floor_items(&self, width: usize) -> Result<(DynamoItems, &str)> {
-        let variants = &self.deployment.variants;
-        let resources = variants.get("chunked").or_else(|| variants.values().next());
-        let resources = resources.ok_or_else(|| Error::config("no variant is deployed; run `make deploy`"))?;
+        let pipelines = &self.deployment.pipelines;
+        let resources = pipelines.get("chunked").or_else(|| pipelines.values().next());
+        let resources = resources.ok_or_else(|| Error::config("no pipeline is deployed; run `make deploy`"))?;
         Ok((self.items(resources, width), &resources.items_table))
     }
 
@@ -186,34 +205,52 @@ mod tests {
         }
     }
 
-    const RESOURCES: &str = r#"{"input_bucket":"i","work_bucket":"w","output_bucket":"o","items_table":"it",
-        "ledger_table":"l","queues":{},"dead_letter_queues":{}}"#;
+    /// A deployment of pipelines with these parameters.
+    fn of(pipelines: &[(&str, &str)]) -> String {
+        let pipelines: Vec<String> = pipelines
+            .iter()
+            .map(|(name, parameters)| {
+                format!(
+                    r#""{name}":{{"input_bucket":"i","work_bucket":"w","output_bucket":"o","items_table":"it",
+                    "ledger_table":"l","queues":{{}},"dead_letter_queues":{{}},"parameters":{parameters}}}"#
+                )
+            })
+            .collect();
+        format!(r#"{{"endpoint":"http://127.0.0.1:9","pipelines":{{{}}}}}"#, pipelines.join(","))
+    }
 
     #[tokio::test]
     async fn what_is_not_deployed_is_told_with_what_is() {
         assert!(refusal(None, &["sync"]).await.contains("make deploy"));
         assert!(refusal(Some("{"), &["sync"]).await.contains("make deploy"));
-        let deployed = format!(r#"{{"variants":{{"async":{RESOURCES},"chunked":{RESOURCES}}}}}"#);
+        let deployed = of(&[("async", "{}"), ("chunked", "{}")]);
         let told = refusal(Some(&deployed), &["chunked", "serial"]).await;
         assert!(told.contains("\"serial\" is not deployed; deployed are: async, chunked"), "{told}");
     }
 
     #[tokio::test]
+    async fn pipelines_that_were_set_up_in_different_ways_are_not_compared() {
+        let deployed = of(&[("chunked", r#"{"chunk_size":500}"#), ("sync", r#"{"chunk_size":20}"#)]);
+        assert!(refusal(Some(&deployed), &["chunked", "sync"]).await.contains("measure them one by one"));
+        assert_eq!(refusal(Some(&deployed), &["sync"]).await, "");
+    }
+
+    #[tokio::test]
     async fn another_key_field_is_refused() {
-        let deployed = format!(r#"{{"key_field":"zip","variants":{{"chunked":{RESOURCES}}}}}"#);
+        let deployed = of(&[("chunked", r#"{"key_field":"zip"}"#)]);
         assert!(refusal(Some(&deployed), &["chunked"]).await.contains("deploy without KEY_FIELD"));
     }
 
     #[test]
     fn the_deployment_fills_in_what_was_not_given() {
-        let parameters = Parameters { chunk_size: Some(500), concurrency: Some(50), memory_mb: Some(512) };
-        let facts = Facts { region: Some("eu-west-1".into()), parameters, ..Facts::default() };
+        let known = Parameters { chunk_size: Some(500), concurrency: Some(50), memory_mb: Some(512), key_field: None };
+        let facts = Facts { region: Some("eu-west-1".into()), ..Facts::default() };
         let mut labels = Labels { chunk_size: Given(Some(20)), ..Labels::default() };
-        facts.complete(&mut labels, false);
+        facts.complete(&mut labels, &known, false);
         assert_eq!((labels.chunk_size.0, labels.concurrency.0), (Some(20), Some(50)));
         assert_eq!(labels.target, "eu-west-1");
         let mut labels = Labels::default();
-        facts.complete(&mut labels, true);
+        facts.complete(&mut labels, &known, true);
         assert_eq!(labels.target, "emulator");
     }
 }

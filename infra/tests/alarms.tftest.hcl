@@ -62,7 +62,7 @@ run "topic" {
 
   assert {
     condition     = aws_sns_topic.this.name == "anna-chunked-alarms"
-    error_message = "the topic is named {scope}{variant}-alarms"
+    error_message = "the topic is named {scope}{pipeline}-alarms"
   }
 
   assert {

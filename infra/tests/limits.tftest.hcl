@@ -139,26 +139,6 @@ run "rejects_log_level_that_is_too_long" {
   expect_failures = [var.log_level]
 }
 
-run "rejects_write_mode_that_does_not_exist" {
-  command = plan
-
-  variables {
-    write_mode = "sorted"
-  }
-
-  expect_failures = [var.write_mode]
-}
-
-run "rejects_results_that_do_not_exist" {
-  command = plan
-
-  variables {
-    results = "succeeded"
-  }
-
-  expect_failures = [var.results]
-}
-
 run "rejects_stall_within_a_minute" {
   command = plan
 

@@ -37,7 +37,7 @@ variables {
   alarm_age          = 1800
   chunk_size         = 250
   key_field          = "zip_code"
-  record_schema      = "c2NoZW1h"
+  record_schema      = "{}"
   log_level          = "debug"
   log_retention_days = 30
   protect_data       = true
@@ -56,7 +56,7 @@ run "buckets" {
       work   = "anna-chunked-work-123456789012"
       output = "anna-chunked-output-123456789012"
     }
-    error_message = "buckets are named {scope}{variant}-{bucket}-{account id}"
+    error_message = "buckets are named {scope}{pipeline}-{bucket}-{account id}"
   }
 
   assert {
@@ -147,7 +147,7 @@ run "tables" {
 
   assert {
     condition     = aws_dynamodb_table.items.name == "anna-chunked-items" && aws_dynamodb_table.ledger.name == "anna-chunked-ledger"
-    error_message = "tables are named {scope}{variant}-{table}"
+    error_message = "tables are named {scope}{pipeline}-{table}"
   }
 
   assert {
@@ -277,7 +277,7 @@ run "queues_and_functions" {
       process = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process"
       gather  = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather.fifo"
     }
-    error_message = "queues are named {scope}{variant}-{stage}, and gather's is FIFO"
+    error_message = "queues are named {scope}{pipeline}-{stage}, and gather's is FIFO"
   }
 
   assert {
@@ -313,7 +313,7 @@ run "queues_and_functions" {
 
   assert {
     condition     = { for function, made in module.function : function => made.name } == { for function in ["scatter", "process", "gather", "bury", "sweep"] : function => "anna-chunked-${function}" }
-    error_message = "functions are named {scope}{variant}-{function}"
+    error_message = "functions are named {scope}{pipeline}-{function}"
   }
 
   assert {
@@ -380,7 +380,7 @@ run "environments" {
       ITEMS_TABLE   = "anna-chunked-items"
       CHUNK_SIZE    = "250"
       KEY_FIELD     = "zip_code"
-      RECORD_SCHEMA = "c2NoZW1h"
+      RECORD_SCHEMA = base64gzip("{}")
       WRITE_MODE    = "ordered"
       RESULTS       = "failed"
       STALL_AFTER   = "600"
@@ -482,7 +482,7 @@ run "urls_and_longest_environments" {
     account       = { partition = "aws-cn", region = "cn-northwest-1", id = "123456789012" }
     chunk_size    = 10000
     key_field     = format("%0255d", 0)
-    record_schema = format("%03000d", 0)
+    record_schema = file("./tests/fixtures/fits.schema.json") # 3000 characters when it is packed
     log_level     = format("%0100d", 0)
   }
 

@@ -39,7 +39,7 @@ variables {
   alarm_age          = 1800
   chunk_size         = 250
   key_field          = "zip_code"
-  record_schema      = "c2NoZW1h"
+  record_schema      = "{}"
   log_level          = "debug"
   log_retention_days = 30
   protect_data       = true

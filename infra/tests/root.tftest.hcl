@@ -83,7 +83,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = output.deployment.region == "eu-central-1" && output.deployment.key_field == "itemNo"
+    condition     = output.deployment.region == "eu-central-1" && output.deployment.pipelines["chunked"].parameters.key_field == "itemNo"
     error_message = "a client learns region and key field"
   }
 }
@@ -195,7 +195,7 @@ run "settings" {
   }
 
   assert {
-    condition     = output.deployment.key_field == "zip_code"
+    condition     = output.deployment.pipelines["chunked"].parameters.key_field == "zip_code"
     error_message = "a client learns the key field"
   }
 
@@ -214,7 +214,7 @@ run "schema_of_the_examples" {
   }
 
   assert {
-    condition     = jsondecode(local.record_schema).required == ["itemNo", "price"]
+    condition     = jsondecode(local.record_schemas["chunked"]).required == ["itemNo", "price"]
     error_message = "the schema of the examples wants itemNo and price"
   }
 }
@@ -276,15 +276,17 @@ run "deployment" {
 
   assert {
     condition = output.deployment == {
-      region    = "eu-central-1"
-      key_field = "itemNo"
-      parameters = {
-        chunk_size  = 500
-        concurrency = 50
-        memory_mb   = 512
-      }
-      variants = {
+      region = "eu-central-1"
+      pipelines = {
         chunked = {
+          variant    = "chunked"
+          definition = { variant = "chunked" }
+          parameters = {
+            key_field   = "itemNo"
+            chunk_size  = 500
+            concurrency = 50
+            memory_mb   = 512
+          }
           input_bucket  = "anna-chunked-input-123456789012"
           work_bucket   = "anna-chunked-work-123456789012"
           output_bucket = "anna-chunked-output-123456789012"
@@ -314,5 +316,54 @@ run "deployment" {
       }
     }
     error_message = "the deployment output is all that a client needs to know"
+  }
+}
+
+run "pipelines" {
+  command = plan
+
+  variables {
+    results = "failed"
+    pipelines = {
+      orders   = { chunk_size = 20 }
+      readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = "./tests/fixtures/fits.schema.json" }
+    }
+  }
+
+  assert {
+    condition     = { for name, pipeline in module.pipeline : name => pipeline.deployment.input_bucket } == { orders = "anna-orders-input-123456789012", readings = "anna-readings-input-123456789012" }
+    error_message = "there is a pipeline for each name, and none besides"
+  }
+
+  assert {
+    condition = { for name, pipeline in module.pipeline : name => [
+      pipeline.settings.scatter.environment["VARIANT"], pipeline.settings.scatter.environment["CHUNK_SIZE"], pipeline.settings.scatter.environment["KEY_FIELD"],
+      pipeline.settings.process.environment["WRITE_MODE"], pipeline.settings.gather.environment["RESULTS"],
+      ] } == {
+      orders   = ["chunked", "20", "itemNo", "batch", "failed"]
+      readings = ["sync", "500", "sensor", "ordered", "none"]
+    }
+    error_message = "a pipeline has its own settings, and those of the deployment where it says nothing"
+  }
+
+  assert {
+    condition = { for name, pipeline in module.pipeline : name => pipeline.settings.process.environment["RECORD_SCHEMA"] } == {
+      orders   = base64gzip(file("../examples/orders.schema.json"))
+      readings = base64gzip(file("./tests/fixtures/fits.schema.json"))
+    }
+    error_message = "a pipeline has its own schema, or the one that goes with its key field"
+  }
+
+  assert {
+    condition     = { for name, pipeline in module.pipeline : name => pipeline.settings["process"].triggers["queue"].batch_size } == { orders = 4, readings = 10 }
+    error_message = "the variant of a pipeline decides how many messages an invocation takes"
+  }
+
+  assert {
+    condition = { for name, pipeline in output.deployment.pipelines : name => pipeline.definition } == {
+      orders   = { variant = "chunked", chunk_size = 20 }
+      readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = "./tests/fixtures/fits.schema.json" }
+    }
+    error_message = "a pipeline's definition is what was said of it, so that a later deployment can say it again"
   }
 }

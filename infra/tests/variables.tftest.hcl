@@ -202,86 +202,6 @@ run "rejects_no_variant" {
   expect_failures = [var.variants]
 }
 
-run "rejects_chunk_of_no_records" {
-  command = plan
-
-  variables {
-    chunk_size = 0
-  }
-
-  expect_failures = [var.chunk_size]
-}
-
-run "rejects_chunk_that_is_too_large" {
-  command = plan
-
-  variables {
-    chunk_size = 10001
-  }
-
-  expect_failures = [var.chunk_size]
-}
-
-run "rejects_chunk_of_half_a_record" {
-  command = plan
-
-  variables {
-    chunk_size = 0.5 + 1
-  }
-
-  expect_failures = [var.chunk_size]
-}
-
-run "rejects_key_field_that_every_item_has" {
-  command = plan
-
-  variables {
-    key_field = "fanfoldOrder"
-  }
-
-  expect_failures = [var.key_field]
-}
-
-run "rejects_key_field_that_is_empty" {
-  command = plan
-
-  variables {
-    key_field = ""
-  }
-
-  expect_failures = [var.key_field]
-}
-
-run "rejects_key_field_that_is_too_long" {
-  command = plan
-
-  variables {
-    key_field = format("%0256d", 0)
-  }
-
-  expect_failures = [var.key_field]
-}
-
-run "rejects_key_field_too_long_in_bytes" {
-  command = plan
-
-  variables {
-    key_field = "${format("%0254d", 0)}ü"
-  }
-
-  expect_failures = [var.key_field]
-}
-
-run "rejects_key_field_that_items_have_already" {
-  command = plan
-
-  variables {
-    key_field = "batchId"
-  }
-
-  expect_failures = [var.key_field]
-}
-
 run "rejects_schema_that_is_not_there" {
   command = plan
 
@@ -312,36 +232,6 @@ run "rejects_schema_that_is_empty_text" {
   expect_failures = [var.record_schema]
 }
 
-run "rejects_schema_that_is_an_array" {
-  command = plan
-
-  variables {
-    record_schema = "./tests/fixtures/array.schema.json"
-  }
-
-  expect_failures = [var.record_schema]
-}
-
-run "rejects_schema_that_is_not_json" {
-  command = plan
-
-  variables {
-    record_schema = "./tests/fixtures/broken.schema.json"
-  }
-
-  expect_failures = [var.record_schema]
-}
-
-run "rejects_schema_that_is_too_large" {
-  command = plan
-
-  variables {
-    record_schema = "./tests/fixtures/too_large.schema.json"
-  }
-
-  expect_failures = [var.record_schema]
-}
-
 run "rejects_package_that_is_not_there" {
   command = plan
 
@@ -350,4 +240,89 @@ run "rejects_package_that_is_not_there" {
   }
 
   expect_failures = [var.package]
+}
+
+run "accepts_the_longest_scope_of_a_pipeline" {
+  command = plan
+
+  variables {
+    scope     = "a23456789-123456789-123456789-12345678"
+    pipelines = { order = {} }
+  }
+
+  assert {
+    condition     = length(module.pipeline["order"].deployment.output_bucket) == 63
+    error_message = "the longest name of a pipeline says how long the scope may be"
+  }
+}
+
+run "rejects_scope_too_long_for_a_pipeline" {
+  command = plan
+
+  variables {
+    scope     = "a23456789-123456789-123456789-1234567890"
+    pipelines = { order = {} }
+  }
+
+  expect_failures = [var.scope]
+}
+
+run "rejects_pipeline_with_a_capital" {
+  command = plan
+
+  variables {
+    pipelines = { Orders = {} }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "rejects_pipeline_that_ends_with_a_hyphen" {
+  command = plan
+
+  variables {
+    pipelines = { "orders-" = {} }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "rejects_pipeline_that_begins_with_a_digit" {
+  command = plan
+
+  variables {
+    pipelines = { "7up" = {} }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "rejects_pipeline_of_a_variant_that_does_not_exist" {
+  command = plan
+
+  variables {
+    pipelines = { orders = { variant = "nonesuch" } }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "rejects_pipeline_named_like_a_variant_it_does_not_have" {
+  command = plan
+
+  variables {
+    pipelines = { sync = { variant = "ranged" } }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "rejects_pipeline_whose_schema_is_not_there" {
+  command = plan
+
+  variables {
+    pipelines = { orders = { record_schema = "./tests/fixtures/nonesuch.schema.json" } }
+  }
+
+  expect_failures = [var.pipelines]
 }

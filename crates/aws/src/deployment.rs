@@ -13,8 +13,9 @@ pub struct Deployment {
     /// The emulator that it stands on; none for AWS.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// The pipelines that were deployed, by the names of their variants.
-    pub variants: BTreeMap<String, Resources>,
+    /// The pipelines that were deployed, by name. A deployment of an earlier version has them by variant.
+    #[serde(alias = "variants")]
+    pub pipelines: BTreeMap<String, Resources>,
 }
 
 /// The resources of one pipeline.
@@ -56,21 +57,21 @@ impl Deployment {
         })
     }
 
-    /// The resources of a variant; without a name, of the only one there is.
+    /// The resources of a pipeline; without a name, of the only one there is.
     ///
     /// # Errors
     /// `Config` with the names that are deployed.
-    pub fn variant(&self, name: Option<&str>) -> Result<&Resources> {
-        let names = || self.variants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+    pub fn pipeline(&self, name: Option<&str>) -> Result<&Resources> {
+        let names = || self.pipelines.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         match name {
             Some(name) => self
-                .variants
+                .pipelines
                 .get(name)
-                .ok_or_else(|| Error::config(format!("variant {name:?} is not deployed; deployed are: {}", names()))),
-            None if self.variants.len() == 1 => {
-                self.variants.values().next().ok_or_else(|| Error::config("no variant is deployed"))
+                .ok_or_else(|| Error::config(format!("pipeline {name:?} is not deployed; deployed are: {}", names()))),
+            None if self.pipelines.len() == 1 => {
+                self.pipelines.values().next().ok_or_else(|| Error::config("no pipeline is deployed"))
             }
-            None => Err(Error::config(format!("name one with --variant; deployed are: {}", names()))),
+            None => Err(Error::config(format!("name one with --pipeline; deployed are: {}", names()))),
         }
     }
 }

@@ -29,7 +29,7 @@ locals {
     process = {
       SOURCE_QUEUE_URL = module.queue["process"].url
       KEY_FIELD        = var.key_field
-      RECORD_SCHEMA    = var.record_schema
+      RECORD_SCHEMA    = base64gzip(var.record_schema)
       WRITE_MODE       = var.write_mode
       ITEMS_TABLE      = aws_dynamodb_table.items.name
       GATHER_QUEUE_URL = module.queue["gather"].url

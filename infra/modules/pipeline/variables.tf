@@ -1,5 +1,5 @@
 variable "name" {
-  description = "What every name begins with: the scope and the variant."
+  description = "What every name begins with: the scope and the pipeline."
   type        = string
   nullable    = false
 }
@@ -62,12 +62,22 @@ variable "write_mode" {
   description = "How process writes items: batch or ordered."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = contains(["batch", "ordered"], var.write_mode)
+    error_message = "${var.name}: write_mode is \"${var.write_mode}\": say \"batch\" or \"ordered\"."
+  }
 }
 
 variable "results" {
   description = "Which outcomes gather writes: all, failed or none."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = contains(["all", "failed", "none"], var.results)
+    error_message = "${var.name}: results is \"${var.results}\": say \"all\", \"failed\" or \"none\"."
+  }
 }
 
 variable "stall_after" {
@@ -116,18 +126,48 @@ variable "chunk_size" {
   description = "Most records in a chunk."
   type        = number
   nullable    = false
+
+  validation {
+    condition     = var.chunk_size >= 1 && var.chunk_size <= 10000 && floor(var.chunk_size) == var.chunk_size
+    error_message = "${var.name}: chunk_size is ${var.chunk_size}: give a whole number of records from 1 to 10000."
+  }
 }
 
 variable "key_field" {
   description = "Field of a record that is the key of its item."
   type        = string
   nullable    = false
+
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+  # Base64 makes 4 characters of 3 bytes: 340 of 255.
+  validation {
+    condition     = var.key_field != "" && length(base64encode(var.key_field)) <= 340
+    error_message = "${var.name}: key_field is the name of a DynamoDB key attribute: give it 1 to 255 bytes."
+  }
+
+  validation {
+    # The same names as the code has; a test compares them.
+    condition     = !contains(jsondecode(file("${path.module}/../../own_attributes.json")), var.key_field)
+    error_message = "${var.name}: key_field cannot be ${var.key_field}: an item has a field of its own by that name. Call the record's field something else."
+  }
 }
 
 variable "record_schema" {
-  description = "JSON Schema of a record: gzip, then base64."
+  description = "JSON Schema of a record, its text."
   type        = string
   nullable    = false
+
+  validation {
+    condition     = can(keys(jsondecode(var.record_schema)))
+    error_message = "${var.name}: record_schema is not a JSON object. Give a JSON Schema such as {\"type\":\"object\",\"required\":[\"itemNo\"]}."
+  }
+
+  # The schema travels in the function's environment, which Lambda limits to 4 KB in all; a quarter is left for the rest:
+  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  validation {
+    condition     = length(base64gzip(var.record_schema)) <= 3000
+    error_message = "${var.name}: record_schema takes ${length(base64gzip(var.record_schema))} characters when compressed and encoded; 3000 fit into a function's environment. Leave out descriptions, titles and examples, or move what is repeated into $defs."
+  }
 }
 
 variable "log_level" {

@@ -51,9 +51,9 @@ enum Command {
 /// Options that commands share.
 #[derive(Debug, Args)]
 struct Common {
-    /// The variant whose pipeline to use; needed if several are deployed.
-    #[arg(long)]
-    variant: Option<String>,
+    /// The pipeline to use, which is named like its variant unless a name was given to it; needed if several are deployed.
+    #[arg(long, visible_alias = "variant")]
+    pipeline: Option<String>,
     /// Print JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -97,7 +97,7 @@ async fn latest(context: &Context, name: &str) -> Result<std::result::Result<pro
     let Some(mut batch) = ledger.read(&id).await? else {
         return Err(Error::malformed(format!(
             "the ledger does not know batch {id}: it was not scattered yet, ended over 30 days ago, \
-             or belongs to another variant"
+             or belongs to another pipeline"
         )));
     };
     while let Some(later) = ledger.read(&id.in_generation(batch.opening.id.generation() + 1)).await? {
@@ -133,26 +133,26 @@ pub async fn run(cli: Cli) -> Result<ExitCode> {
     match command {
         Command::Run(run) => run.run().await,
         Command::Submit(submit) => {
-            let context = context(&deployment, submit.common.variant.as_deref()).await?;
+            let context = context(&deployment, submit.common.pipeline.as_deref()).await?;
             submit.run(&context).await
         }
         Command::Status(status) => {
-            let context = context(&deployment, status.common.variant.as_deref()).await?;
+            let context = context(&deployment, status.common.pipeline.as_deref()).await?;
             status.run(&context).await
         }
         Command::Redrive(redrive) => {
-            let context = context(&deployment, redrive.batch.common.variant.as_deref()).await?;
+            let context = context(&deployment, redrive.batch.common.pipeline.as_deref()).await?;
             redrive.run(&context).await
         }
         Command::Cancel(cancel) => {
-            let context = context(&deployment, cancel.batch.common.variant.as_deref()).await?;
+            let context = context(&deployment, cancel.batch.common.pipeline.as_deref()).await?;
             cancel.run(&context).await
         }
     }
 }
 
-async fn context(deployment: &Deployment, variant: Option<&str>) -> Result<Context> {
-    let resources = deployment.variant(variant)?.clone();
+async fn context(deployment: &Deployment, pipeline: Option<&str>) -> Result<Context> {
+    let resources = deployment.pipeline(pipeline)?.clone();
     let clients = match &deployment.endpoint {
         Some(endpoint) => Clients::of_emulator(endpoint).await,
         None => Clients::from_env().await,

@@ -324,9 +324,9 @@ async fn the_command_tells_how_far_a_batch_is() {
         (
             &["status", &id],
             1,
-            "name one with --variant; deployed are: async, chunked, dynamodb, notification, ranged, sync",
+            "name one with --pipeline; deployed are: async, chunked, dynamodb, notification, ranged, sync",
         ),
-        (&["status", &id, "--variant", "serial"], 1, "is not deployed; deployed are: async, chunked"),
+        (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: async, chunked"),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
         let told = world.command(arguments);

@@ -74,7 +74,7 @@ impl World {
     pub async fn of(variant: &str) -> Self {
         let deployment = variable("FANFOLD_TEST_DEPLOYMENT");
         let clients = Clients::of_emulator(&variable("FANFOLD_TEST_ENDPOINT")).await;
-        let resources = Deployment::read(deployment.as_ref()).unwrap().variant(Some(variant)).unwrap().clone();
+        let resources = Deployment::read(deployment.as_ref()).unwrap().pipeline(Some(variant)).unwrap().clone();
         let bucket = |name: &str| S3Blob::new(clients.s3.clone(), name);
         let queue = |url: &String| SqsChannel::new(clients.sqs.clone(), url);
         Self {

@@ -1,0 +1,228 @@
+# What the settings of a pipeline may not be, however they were given.
+
+mock_provider "aws" {
+  # The provider checks the form of ARNs that resources are given.
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
+  }
+
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-central-1:123456789012:rule/mock" }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:mock" }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = { arn = "arn:aws:sns:eu-central-1:123456789012:mock" }
+  }
+}
+
+variables {
+  name               = "anna-chunked"
+  variant            = "chunked"
+  parts              = { unit = "chunk", pending = "bucket", fanOut = "messages", condition = "tree" }
+  account            = { partition = "aws", region = "eu-central-1", id = "123456789012" }
+  package            = { bucket = "anna-package-123456789012", key = "bootstrap.zip", hash = "aGFzaA==" }
+  architecture       = "x86_64"
+  memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+  timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+  concurrency        = 20
+  batch_size         = 3
+  write_mode         = "ordered"
+  results            = "failed"
+  stall_after        = 600
+  give_up_after      = 7200
+  sweep_rate         = "rate(5 minutes)"
+  alarms             = true
+  alarm_age          = 1800
+  chunk_size         = 250
+  key_field          = "zip_code"
+  record_schema      = "{}"
+  log_level          = "debug"
+  log_retention_days = 30
+  protect_data       = true
+}
+
+run "rejects_chunk_of_no_records" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    chunk_size = 0
+  }
+
+  expect_failures = [var.chunk_size]
+}
+
+run "rejects_chunk_that_is_too_large" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    chunk_size = 10001
+  }
+
+  expect_failures = [var.chunk_size]
+}
+
+run "rejects_chunk_of_half_a_record" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    chunk_size = 0.5 + 1
+  }
+
+  expect_failures = [var.chunk_size]
+}
+
+run "rejects_key_field_that_every_item_has" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    key_field = "fanfoldOrder"
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_key_field_that_is_empty" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    key_field = ""
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_key_field_that_is_too_long" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    key_field = format("%0256d", 0)
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_key_field_too_long_in_bytes" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    key_field = "${format("%0254d", 0)}ü"
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_key_field_that_items_have_already" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    key_field = "batchId"
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_schema_that_is_an_array" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    record_schema = file("./tests/fixtures/array.schema.json")
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_schema_that_is_not_json" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    record_schema = file("./tests/fixtures/broken.schema.json")
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_schema_that_is_too_large" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    record_schema = file("./tests/fixtures/too_large.schema.json")
+  }
+
+  expect_failures = [var.record_schema]
+}
+
+run "rejects_write_mode_that_does_not_exist" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    write_mode = "sorted"
+  }
+
+  expect_failures = [var.write_mode]
+}
+
+run "rejects_results_that_do_not_exist" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    results = "succeeded"
+  }
+
+  expect_failures = [var.results]
+}
