@@ -204,7 +204,7 @@ def launch(instance, lock, python, port, timeout):
     shutil.rmtree(instance.data, ignore_errors=True)
     with open(instance.log, "wb") as log:
         process = subprocess.Popen(
-            [str(python), str(Path(__file__).resolve().with_name("ministack_ranges.py"))],
+            [str(python), str(Path(__file__).resolve().with_name("local_aws.py"))],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
