@@ -1,11 +1,22 @@
-"""Runs MiniStack with one answer mended: it sends a version of an object whole, where S3 heeds the Range header.
+"""Runs MiniStack with two things mended.
 
+It sends a version of an object whole, where S3 heeds the Range header:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+
+And it ends a connection that was idle for 75 seconds, where the SDK of Terraform's provider keeps one for 90
+(https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/aws/transport/http, DefaultHTTPTransportIdleConnTimeout). A request that is
+sent at that moment may be carried out without an answer; the SDK sends it again, and a create then finds that what it makes
+is there. So the client is always the one that ends a connection.
 """
+import hypercorn.asyncio
 from ministack.app import main
 from ministack.services import s3
 
+# Far more than any SDK keeps an idle connection.
+KEEP_ALIVE = 3600
+
 whole = s3._get_object
+serve = hypercorn.asyncio.serve
 
 
 def ranged(bucket, key, headers, query=None):
@@ -26,7 +37,13 @@ def ranged(bucket, key, headers, query=None):
     return 206, answer, body[start : end + 1]
 
 
+def patient(app, config, **settings):
+    config.keep_alive_timeout = KEEP_ALIVE
+    return serve(app, config, **settings)
+
+
 s3._get_object = ranged
+hypercorn.asyncio.serve = patient
 
 if __name__ == "__main__":
     main()

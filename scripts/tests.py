@@ -97,6 +97,18 @@ class EmulatorTest(Scratch):
         self.assertEqual(aws, {"AWS_ENDPOINT_URL": "http://127.0.0.1:4567"})
 
 
+    def test_a_connection_is_never_ended_before_the_client_ends_it(self):
+        # As the wrapper's process does it, with a server that tells what it was given.
+        told = subprocess.run([sys.executable, "-c", (
+            "import asyncio, hypercorn.asyncio\n"
+            "async def serve(app, config, **_): print(config.keep_alive_timeout)\n"
+            "hypercorn.asyncio.serve = serve\n"
+            "import local_aws; local_aws.main()"
+        )], cwd=Path(emulator.__file__).parent, capture_output=True, text=True, check=True,
+            env={**os.environ, "GATEWAY_PORT": str(emulator.free_port()), "PYTHONDONTWRITEBYTECODE": "1"})
+        self.assertGreater(int(told.stdout), 2 * 90)
+
+
 class MirrorTest(Scratch):
     HERE = "providers/registry.example/hashicorp/aws"
 
