@@ -2,6 +2,8 @@
 //! batch when the last one is sent.
 
 pub mod cut;
+pub mod redrive;
+pub mod split;
 
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -11,13 +13,14 @@ use crate::batch::dispatch::{self, Dispatch};
 use crate::batch::outcomes::{self, Outcomes};
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{ProcessMessage, RedriveMessage};
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
-use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End, RangeSplitter, Redrive, Splitter};
+use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End};
+use crate::stage::scatter::redrive::Redrive;
+use crate::stage::scatter::split::{RangeSplitter, Splitter};
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::{Pin, sections};
 use crate::store::ledger::{CLAIMS, Claims, Ledger, OpenResult, Part};
@@ -131,7 +134,7 @@ impl<S: Stores> Scatter<S> {
         }
         let cuts = match format {
             Ok(format) => self.cuts(&batch.opening, format, body),
-            Err(fault) => stream::iter([Ok(Cut::End(End::unreadable(fault)))]).boxed(),
+            Err(fault) => stream::iter([Ok(Cut::End(End::new(None, Some(fault))))]).boxed(),
         };
         self.run(&batch.opening, cuts).await?;
         Ok(None)
@@ -174,7 +177,7 @@ impl<S: Stores> Scatter<S> {
         let outcomes = Outcomes::failed(&self.batches, &generations, self.width);
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
-        let cuts = Redrive::new(outcomes, chunk_size, self.batches.condition.most_chunks(), columns);
+        let cuts = Redrive::new(redrive::failed(outcomes), chunk_size, self.batches.condition.most_chunks(), columns);
         self.run(&batch.opening, cuts.stream()).await?;
         Ok(Disposition::Done)
     }
@@ -284,12 +287,5 @@ impl<S: Stores> Scatter<S> {
             error: end.fault,
             scattered_at: self.clock.now(),
         }
-    }
-}
-
-impl End {
-    /// The end of a file that cannot be read at all.
-    fn unreadable(fault: Fault) -> Self {
-        Self { records: 0, chunks: 0, columns: None, fault: Some(fault) }
     }
 }

@@ -1,0 +1,246 @@
+//! Cuts an input stream into chunks and holds one chunk of it at a time.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use futures::stream::{BoxStream, StreamExt};
+
+use crate::format::scan::Scanner;
+use crate::format::{Decoder, PIECE};
+use crate::model::error::Result;
+use crate::model::format::{InputFormat, Layout};
+use crate::model::range::{Claim, Range};
+use crate::model::record::Entry;
+use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
+
+/// Bytes of a gzipped file that are unpacked at a time. Few, because a thousand times as much may come of them, records are
+/// cut into chunks between pieces only, and small records take many times their text in memory.
+const PACKED_PIECE: usize = 512;
+
+/// Cuts one input.
+pub struct Splitter<'a> {
+    body: BoxStream<'a, Result<Bytes>>,
+    piece: Bytes,
+    most: usize,
+    decoder: Decoder,
+    chunk_size: usize,
+    most_chunks: u32,
+    decoded: Vec<Entry>,
+    waiting: VecDeque<Entry>,
+    weight: usize,
+    at_end: bool,
+    end: Option<End>,
+}
+
+impl<'a> Splitter<'a> {
+    /// Cuts `body` into at most `most_chunks` chunks of `chunk_size` records or [`CHUNK_BYTES`],
+    /// whichever comes first.
+    pub fn new(
+        body: BoxStream<'a, Result<Bytes>>,
+        format: InputFormat,
+        key_field: &str,
+        chunk_size: usize,
+        most_chunks: u32,
+    ) -> Self {
+        Self {
+            body,
+            piece: Bytes::new(),
+            most: if format.gzip { PACKED_PIECE } else { PIECE },
+            decoder: Decoder::new(format, key_field),
+            chunk_size: chunk_size.max(1),
+            most_chunks,
+            decoded: Vec::new(),
+            waiting: VecDeque::new(),
+            weight: 0,
+            at_end: false,
+            end: Some(End::new(None, None)),
+        }
+    }
+
+    async fn read(&mut self) -> Result<()> {
+        // A stream may hold empty pieces before its end.
+        while self.piece.is_empty() {
+            match self.body.next().await.transpose()? {
+                Some(piece) => self.piece = piece,
+                None => break,
+            }
+        }
+        let piece = self.piece.split_to(self.most.min(self.piece.len()));
+        let decoded = if piece.is_empty() {
+            self.at_end = true;
+            self.decoder.finish(&mut self.decoded)
+        } else {
+            self.decoder.push(&piece, &mut self.decoded)
+        };
+        if let (Err(fault), Some(end)) = (decoded, &mut self.end) {
+            self.at_end = true;
+            end.fault = Some(fault);
+        }
+        self.weight += self.decoded.iter().map(Entry::weight).sum::<usize>();
+        self.waiting.extend(self.decoded.drain(..));
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Vec<Entry> {
+        let (mut entries, mut bytes) = (Vec::new(), 0);
+        while let Some(entry) = self.waiting.front() {
+            let weight = entry.weight();
+            let full = entries.len() == self.chunk_size || bytes + weight > CHUNK_BYTES;
+            if full && !entries.is_empty() {
+                break;
+            }
+            bytes += weight;
+            entries.extend(self.waiting.pop_front());
+        }
+        self.weight -= bytes;
+        entries
+    }
+}
+
+impl Cutter for Splitter<'_> {
+    async fn next(&mut self) -> Result<Option<Cut>> {
+        while !self.at_end && self.waiting.len() < self.chunk_size && self.weight < CHUNK_BYTES {
+            self.read().await?;
+        }
+        let entries = self.cut();
+        let Some(end) = &mut self.end else {
+            return Ok(None);
+        };
+        if !entries.is_empty() {
+            if end.chunks < self.most_chunks {
+                let index = end.count(entries.len() as u64)?;
+                return Ok(Some(Cut::Chunk(Chunk { index, entries })));
+            }
+            self.waiting.clear();
+            end.overflow(self.most_chunks);
+        }
+        end.columns = self.decoder.columns().map(<[String]>::to_vec);
+        Ok(self.end.take().map(Cut::End))
+    }
+}
+
+/// Finds the chunks of an input that is not gzipped, and makes no copy of them.
+pub struct RangeSplitter<'a> {
+    body: BoxStream<'a, Result<Bytes>>,
+    scanner: Scanner,
+    found: VecDeque<Claim>,
+    most_chunks: u32,
+    at_end: bool,
+    end: Option<End>,
+}
+
+impl<'a> RangeSplitter<'a> {
+    /// Finds the chunks in `body`, like a [`Splitter`].
+    pub fn new(
+        body: BoxStream<'a, Result<Bytes>>,
+        layout: Layout,
+        key_field: &str,
+        chunk_size: usize,
+        most_chunks: u32,
+    ) -> Self {
+        let scanner = Scanner::new(layout, key_field, chunk_size.max(1), CHUNK_BYTES);
+        let end = Some(End::new(None, None));
+        Self { body, scanner, found: VecDeque::new(), most_chunks, at_end: false, end }
+    }
+}
+
+impl Cutter for RangeSplitter<'_> {
+    async fn next(&mut self) -> Result<Option<Cut>> {
+        while self.found.is_empty() && !self.at_end {
+            let mut found = Vec::new();
+            let scanned = match self.body.next().await.transpose()? {
+                Some(piece) => self.scanner.push(&piece, &mut found),
+                None => {
+                    self.at_end = true;
+                    self.scanner.finish(&mut found)
+                }
+            };
+            let header = self.scanner.header();
+            self.found.extend(found.into_iter().map(|claim| Claim { range: Range { header, ..claim.range }, ..claim }));
+            if let (Err(fault), Some(end)) = (scanned, &mut self.end) {
+                self.at_end = true;
+                end.fault = Some(fault);
+            }
+        }
+        let Some(end) = &mut self.end else {
+            return Ok(None);
+        };
+        if let Some(claim) = self.found.pop_front() {
+            if end.chunks < self.most_chunks {
+                let index = end.count(u64::from(claim.records))?;
+                return Ok(Some(Cut::Claim(index, claim)));
+            }
+            self.at_end = true;
+            self.found.clear();
+            end.overflow(self.most_chunks);
+        }
+        end.columns = self.scanner.columns().map(<[String]>::to_vec);
+        Ok(self.end.take().map(Cut::End))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ids::MAX_TREE_CHUNKS;
+    use futures::stream;
+
+    async fn cuts(text: String, chunk_size: usize) -> (Vec<Chunk>, End) {
+        let piece = |piece| [Ok(Bytes::new()), Ok(Bytes::copy_from_slice(piece)), Ok(Bytes::new())];
+        let pieces: Vec<Result<Bytes>> = text.as_bytes().chunks(1000).flat_map(piece).collect();
+        let format = InputFormat::of_key("f.csv").unwrap();
+        let mut splitter = Splitter::new(stream::iter(pieces).boxed(), format, "k", chunk_size, MAX_TREE_CHUNKS);
+        let mut chunks = Vec::new();
+        loop {
+            match splitter.next().await.unwrap().expect("an end comes first") {
+                Cut::Chunk(chunk) => chunks.push(chunk),
+                Cut::Claim(index, claim) => panic!("{index} {claim:?} is no copy"),
+                Cut::End(end) => {
+                    assert!(splitter.next().await.unwrap().is_none());
+                    return (chunks, end);
+                }
+            }
+        }
+    }
+
+    fn rows(range: std::ops::Range<usize>, filler: &str) -> String {
+        let rows: String = range.map(|n| format!("{n},{filler}\n")).collect();
+        format!("k,a\n{rows}")
+    }
+
+    #[tokio::test]
+    async fn chunks_are_cut_by_number_and_indexes_run_on() {
+        let (chunks, end) = cuts(rows(0..1001, "x"), 500).await;
+        assert_eq!(chunks.iter().map(|c| c.entries.len()).collect::<Vec<_>>(), [500, 500, 1]);
+        assert_eq!((end.records, end.chunks), (1001, 3));
+        let first = &chunks[2].entries[0];
+        assert_eq!(first.index, 1000);
+        assert_eq!(first.record.get(), r#"{"k":"1000","a":"x"}"#);
+    }
+
+    #[tokio::test]
+    async fn chunks_are_cut_by_size_too() {
+        let (chunks, end) = cuts(rows(0..40, &"y".repeat(100 * 1024)), 500).await;
+        assert!(chunks.iter().all(|c| c.entries.iter().map(Entry::weight).sum::<usize>() <= CHUNK_BYTES));
+        assert_eq!(chunks.iter().map(|c| c.entries.len()).sum::<usize>(), 40);
+        assert_eq!(end.chunks as usize, chunks.len());
+        assert!(end.chunks >= 4);
+    }
+
+    #[tokio::test]
+    async fn chunk_65537_ends_the_input_with_a_clear_fault() {
+        let (chunks, end) = cuts(rows(0..65_537, ""), 1).await;
+        assert_eq!(chunks.len(), 65_536);
+        let fault = end.fault.unwrap();
+        assert_eq!(fault.code.name(), "TOO_MANY_CHUNKS");
+        assert!(fault.message.contains("raise CHUNK_SIZE"));
+        assert_eq!(cuts(rows(0..65_536, ""), 1).await.1.fault, None);
+    }
+
+    #[tokio::test]
+    async fn a_break_keeps_what_came_before_it() {
+        let (chunks, end) = cuts(format!("{}x\n\"open", rows(0..7, "a")), 5).await;
+        assert_eq!(chunks.iter().map(|c| c.entries.len()).collect::<Vec<_>>(), [5, 3]);
+        assert_eq!(end.fault.unwrap().code.name(), "OPEN_QUOTE");
+    }
+}
