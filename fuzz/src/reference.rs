@@ -12,7 +12,7 @@ use fanfold::model::record::MAX_RECORD_BYTES;
 #[derive(Debug)]
 pub struct Reading {
     /// The records.
-    pub records: Vec<Told>,
+    pub records: Vec<Expected>,
     /// The code of the fault.
     pub fault: Option<&'static str>,
     /// The header of a CSV file.
@@ -21,7 +21,7 @@ pub struct Reading {
 
 /// What is told of a record.
 #[derive(Debug, PartialEq)]
-pub enum Told {
+pub enum Expected {
     /// It is this object.
     Object(String),
     /// It is JSON, but no object.
@@ -65,11 +65,11 @@ fn csv(bytes: &[u8], key_field: &str, reading: &mut Reading) -> Result<(), Broke
         match (&reading.columns, cells(row).transpose()?) {
             (None, None) => return Err("HEADER_TOO_LARGE"),
             (None, Some(cells)) => reading.columns = Some(header(cells, key_field)?),
-            (Some(_), None) => reading.records.push(Told::Nothing),
-            (Some(columns), Some(cells)) if cells.len() != columns.len() => reading.records.push(Told::Row(cells)),
+            (Some(_), None) => reading.records.push(Expected::Nothing),
+            (Some(columns), Some(cells)) if cells.len() != columns.len() => reading.records.push(Expected::Row(cells)),
             (Some(columns), Some(cells)) => {
                 let fields = columns.iter().cloned().zip(cells.into_iter().map(Value::String));
-                reading.records.push(Told::Object(Value::Object(fields.collect::<Map<_, _>>()).to_string()));
+                reading.records.push(Expected::Object(Value::Object(fields.collect::<Map<_, _>>()).to_string()));
             }
         }
     }
@@ -118,10 +118,10 @@ fn ends_in_quotes(bytes: &[u8]) -> bool {
     at == At::Quoted
 }
 
-fn jsonl(bytes: &[u8], records: &mut Vec<Told>) -> Result<(), Broken> {
+fn jsonl(bytes: &[u8], records: &mut Vec<Expected>) -> Result<(), Broken> {
     for line in bytes.split(|byte| *byte == b'\n') {
         if line.len() > MAX_RECORD_BYTES {
-            records.push(Told::Nothing);
+            records.push(Expected::Nothing);
             continue;
         }
         let line = std::str::from_utf8(line).map_err(|_| "NOT_UTF8")?.trim().to_owned();
@@ -129,7 +129,7 @@ fn jsonl(bytes: &[u8], records: &mut Vec<Told>) -> Result<(), Broken> {
             continue;
         }
         let json = serde_json::from_str::<IgnoredAny>(&line).is_ok();
-        records.push(if json && line.starts_with('{') { Told::Object(line) } else { Told::Line(line) });
+        records.push(if json && line.starts_with('{') { Expected::Object(line) } else { Expected::Line(line) });
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ fn jsonl(bytes: &[u8], records: &mut Vec<Told>) -> Result<(), Broken> {
 /// What is still to be read of a document.
 struct Document<'a> {
     rest: &'a [u8],
-    records: &'a mut Vec<Told>,
+    records: &'a mut Vec<Expected>,
 }
 
 impl<'a> Document<'a> {
@@ -179,9 +179,9 @@ impl<'a> Document<'a> {
         }
         loop {
             let told = match self.value()? {
-                None => Told::Nothing,
-                Some(text) if text.starts_with('{') => Told::Object(text),
-                Some(text) => Told::Other(text),
+                None => Expected::Nothing,
+                Some(text) if text.starts_with('{') => Expected::Object(text),
+                Some(text) => Expected::Other(text),
             };
             self.records.push(told);
             if self.eat(b']')? {

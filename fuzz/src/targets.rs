@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode};
-use crate::reference::{self, Reading, Told};
+use crate::reference::{self, Expected, Reading};
 use fanfold::format::Decoder;
 use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::record::{Entry, Outcome};
@@ -130,14 +130,14 @@ fn agrees(have: &Decoded, want: &Reading) {
     assert_eq!(have.entries.len(), want.records.len(), "records");
     for (place, (entry, told)) in have.entries.iter().zip(&want.records).enumerate() {
         assert_eq!(entry.index, place as u64);
-        let told_faulty = !matches!(told, Told::Object(_));
+        let told_faulty = !matches!(told, Expected::Object(_));
         assert_eq!(entry.fault.is_some(), told_faulty, "record {place}: {:?}, and not {told:?}", entry.fault);
         let record = entry.record.get();
         match told {
-            Told::Object(text) | Told::Other(text) => assert_eq!(tokens(record), tokens(text)),
-            Told::Line(text) => assert_eq!(&kept(record), text),
-            Told::Row(cells) => assert_eq!(&row(&kept(record)), cells),
-            Told::Nothing => assert_eq!(record, "null"),
+            Expected::Object(text) | Expected::Other(text) => assert_eq!(tokens(record), tokens(text)),
+            Expected::Line(text) => assert_eq!(&kept(record), text),
+            Expected::Row(cells) => assert_eq!(&row(&kept(record)), cells),
+            Expected::Nothing => assert_eq!(record, "null"),
         }
     }
 }

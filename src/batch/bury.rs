@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::batch::chunks::Kept;
+use crate::batch::chunks::Decision;
 use crate::batch::find::unknown;
 use crate::batch::ranges::Read;
 use crate::batch::{Batches, coverage};
@@ -43,7 +43,7 @@ impl<S: Stores> Batches<S> {
             }
             Err(error) => return Err(error),
         };
-        let mark = self.chunks.decide(id, chunk, Kept::buried(entries, reason), reason, now).await?;
+        let mark = self.chunks.decide(id, chunk, Decision::buried(entries, reason), reason, now).await?;
         tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
         self.finish(id, chunk, mark, claim.is_none(), now).await
     }

@@ -49,7 +49,7 @@ pub enum RecordStore<S: Stores> {
 
 /// What was decided about a chunk.
 #[derive(Debug, Clone, Default)]
-pub struct Kept {
+pub struct Decision {
     /// The outcomes of its records; only of those that failed or have a result, if the others are counted.
     pub outcomes: Vec<Outcome>,
     /// Whether it was buried.
@@ -58,7 +58,7 @@ pub struct Kept {
     pub succeeded: Option<u64>,
 }
 
-impl Kept {
+impl Decision {
     /// The outcomes of a chunk that was processed.
     pub fn worked(outcomes: Vec<Outcome>) -> Self {
         Self { outcomes, buried: false, succeeded: None }
@@ -163,7 +163,7 @@ impl<S: Stores> RecordStore<S> {
         &self,
         batch: &BatchId,
         chunk: ChunkIndex,
-        decision: Kept,
+        decision: Decision,
         reason: &str,
         now: Timestamp,
     ) -> Result<Mark> {
@@ -203,22 +203,22 @@ impl<S: Stores> RecordStore<S> {
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn outcomes(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Kept>> {
+    pub async fn outcomes(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Decision>> {
         match self {
             Self::Copied { work } | Self::InPlace { work, .. } => {
                 let lines = read_all(work, &batch.done_key(chunk)).await?;
-                lines.map(|lines| parse_kept(&lines)).transpose()
+                lines.map(|lines| parse_decision(&lines)).transpose()
             }
             Self::Rows(tasks) => {
                 let found = tasks.read(batch, chunk).await?;
                 match found.verdict {
                     None => Ok(None),
                     Some(Verdict::Buried(reason)) => {
-                        Ok(Some(Kept::buried(found.rows.into_iter().map(unanswered).collect(), &reason)))
+                        Ok(Some(Decision::buried(found.rows.into_iter().map(unanswered).collect(), &reason)))
                     }
                     Some(Verdict::Worked) => {
                         let outcomes: Option<_> = found.rows.into_iter().map(answered).collect();
-                        Ok(outcomes.map(Kept::worked))
+                        Ok(outcomes.map(Decision::worked))
                     }
                 }
             }
@@ -327,17 +327,17 @@ fn missing(batch: &BatchId, chunk: ChunkIndex) -> Error {
 }
 
 /// Reads what was kept of a chunk in the work bucket.
-fn parse_kept(lines: &[u8]) -> Result<Kept> {
+fn parse_decision(lines: &[u8]) -> Result<Decision> {
     if let Some(outcomes) = lines.strip_prefix(BURIED) {
-        return Ok(Kept { outcomes: parse_lines(outcomes)?, buried: true, succeeded: None });
+        return Ok(Decision { outcomes: parse_lines(outcomes)?, buried: true, succeeded: None });
     }
     let Some(counted) = lines.strip_prefix(EXCEPTED) else {
-        return parse_lines(lines).map(Kept::worked);
+        return parse_lines(lines).map(Decision::worked);
     };
     let end = counted.iter().position(|byte| *byte == b'\n').unwrap_or(counted.len());
     let count = std::str::from_utf8(&counted[..end]).ok().and_then(|count| count.strip_suffix('}')?.parse().ok());
     let succeeded = count.ok_or_else(|| Error::internal("a chunk's outcomes have no count"))?;
-    Ok(Kept { outcomes: parse_lines(&counted[end..])?, buried: false, succeeded: Some(succeeded) })
+    Ok(Decision { outcomes: parse_lines(&counted[end..])?, buried: false, succeeded: Some(succeeded) })
 }
 
 fn answered(row: Row) -> Option<Outcome> {

@@ -7,7 +7,7 @@ use std::ops::Range;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::batch::Batches;
-use crate::batch::chunks::Kept;
+use crate::batch::chunks::Decision;
 use crate::batch::coverage::{self, Ascending};
 use crate::batch::ranges::Records;
 use crate::model::error::{Error, Result};
@@ -37,8 +37,8 @@ struct Group {
     tally: Tally,
 }
 
-impl From<Kept> for Group {
-    fn from(kept: Kept) -> Self {
+impl From<Decision> for Group {
+    fn from(kept: Decision) -> Self {
         Self { tally: kept.tally(), outcomes: kept.outcomes }
     }
 }
@@ -48,7 +48,7 @@ impl<'a> Lane<'a> {
         Self { groups, waiting: VecDeque::new(), tally: Tally::default() }
     }
 
-    fn groups(kept: KeptChunks<'a>) -> Self {
+    fn groups(kept: Decisions<'a>) -> Self {
         Self::new(kept.map_ok(|(_, kept)| Group::from(kept)).boxed())
     }
 
@@ -196,11 +196,11 @@ pub async fn generations<S: Stores>(batches: &Batches<S>, batch: &Batch) -> Resu
     Ok(all)
 }
 
-type KeptChunks<'a> = BoxStream<'a, Result<(ChunkIndex, Kept)>>;
+type Decisions<'a> = BoxStream<'a, Result<(ChunkIndex, Decision)>>;
 
 /// What was kept of the chunks of a batch, in their order: of all of them, or of one whose chunks are
 /// ranges of those in which a record failed.
-fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> KeptChunks<'a> {
+fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> Decisions<'a> {
     let batch = &generation.batch;
     if batch.opening.ranged {
         return exceptions(batches, generation, width);
@@ -210,7 +210,7 @@ fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, widt
     kept(batches, batch, (0..chunks).collect(), unmarked, width)
 }
 
-fn exceptions<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> KeptChunks<'a> {
+fn exceptions<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> Decisions<'a> {
     let unmarked = generation.unmarked();
     let excepted = generation.leaves.iter().flatten().flat_map(|leaf| leaf.excepted.iter());
     let mut chunks: BTreeSet<u32> = excepted.copied().collect();
@@ -224,7 +224,7 @@ fn kept<'a, S: Stores>(
     chunks: Vec<u32>,
     unmarked: BTreeSet<u32>,
     width: usize,
-) -> KeptChunks<'a> {
+) -> Decisions<'a> {
     // A scatter that died may not have come to every chunk, and a batch that was given up may lack some.
     let gaps = batch.is_sealed_by_force() || batch.state.is_final();
     let id: BatchId = batch.opening.id.clone();
@@ -235,7 +235,7 @@ fn kept<'a, S: Stores>(
             let found = if lost { None } else { batches.chunks.outcomes(&id, chunk).await? };
             match found {
                 Some(kept) => Ok((chunk, kept)),
-                None if gaps => Ok((chunk, Kept::buried(Vec::new(), ""))),
+                None if gaps => Ok((chunk, Decision::buried(Vec::new(), ""))),
                 None => Err(Error::internal(format!("chunk {chunk} of batch {id} is done and lacks its result"))),
             }
         }
@@ -244,7 +244,7 @@ fn kept<'a, S: Stores>(
 }
 
 /// What is known of a chunk with failures, and the indexes of its records if they are lost.
-type Exceptions<'a> = BoxStream<'a, Result<(Kept, Option<Range<u64>>)>>;
+type Exceptions<'a> = BoxStream<'a, Result<(Decision, Option<Range<u64>>)>>;
 
 /// The exceptions of a batch whose chunks are ranges. The records of a chunk that was ended without
 /// them lie in its range all the same, if that is known: they have no outcome.

@@ -377,31 +377,19 @@ struct Writing<'a, B: Blob> {
 }
 
 impl<'a, B: Blob> Writing<'a, B> {
-    fn new(blob: &'a B, id: &BatchId, document: Document) -> Self {
-        let mut writing = Self { blob, key: id.output_key(&document.file), document, upload: None };
-        if writing.document.filter == Filter::All {
-            writing.begun();
-        }
-        writing
-    }
-
-    fn begun(&mut self) -> &mut Upload<'a, B> {
-        self.upload.get_or_insert_with(|| {
-            let mut upload = Upload::new(self.blob, self.key.clone(), self.document.content_type);
-            self.document.render.begin(upload.buffer());
-            upload
-        })
+    fn new(blob: &'a B, id: &BatchId, mut document: Document) -> Self {
+        let key = id.output_key(&document.file);
+        let upload = (document.filter == Filter::All).then(|| begin(blob, &key, &mut document));
+        Self { blob, key, document, upload }
     }
 
     async fn add(&mut self, outcome: &record::Outcome) -> Result<()> {
-        if self.document.filter == Filter::Failed && outcome.response.success {
+        let Self { blob, key, document, upload } = self;
+        if document.filter == Filter::Failed && outcome.response.success {
             return Ok(());
         }
-        self.begun();
-        let Some(upload) = &mut self.upload else {
-            return Ok(());
-        };
-        self.document.render.add(outcome, upload.buffer())?;
+        let upload = upload.get_or_insert_with(|| begin(*blob, key, document));
+        document.render.add(outcome, upload.buffer())?;
         upload.flow().await
     }
 
@@ -414,6 +402,12 @@ impl<'a, B: Blob> Writing<'a, B> {
         upload.finish().await?;
         Ok(Some(Output { name: self.document.name.to_owned(), key: self.key }))
     }
+}
+
+fn begin<'a, B: Blob>(blob: &'a B, key: &str, document: &mut Document) -> Upload<'a, B> {
+    let mut upload = Upload::new(blob, key.to_owned(), document.content_type);
+    document.render.begin(upload.buffer());
+    upload
 }
 
 fn sealed(batch: &Batch) -> Result<Sealing> {

@@ -6,7 +6,7 @@
 //! mark is not worked on twice.
 
 use crate::batch::Batches;
-use crate::batch::chunks::Kept;
+use crate::batch::chunks::Decision;
 use crate::batch::concurrent::bounded;
 use crate::batch::find::{Found, Work};
 use crate::intake::claim_check;
@@ -190,7 +190,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
                 None => Outcome::of(entry, Some("the record was not processed".to_owned())),
             },
         });
-        let decision = if message.range.is_some() { Kept::excepted } else { Kept::worked }(outcomes.collect());
+        let decision = if message.range.is_some() { Decision::excepted } else { Decision::worked }(outcomes.collect());
         let (batch, chunk) = (&message.batch_id, message.chunk);
         self.batches.chunks.decide(batch, chunk, decision, "", self.clock.now()).await
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use fanfold::batch::chunks::{Kept, RecordStore};
+use fanfold::batch::chunks::{Decision, RecordStore};
 use fanfold::intake::claim_check;
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
@@ -77,7 +77,7 @@ pub fn ledger(state: &State, id: &BatchId) -> Option<Batch> {
     state.data.ledger.read(id).now_or_never()?.ok()?
 }
 
-pub fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
+pub fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Decision> {
     let chunks: RecordStore<MemoryStores> = match state.plan.variant.pending {
         Pending::Bucket | Pending::Input => RecordStore::Copied { work: state.data.work.clone() },
         Pending::Table => RecordStore::Rows(state.data.tasks.clone()),
@@ -91,7 +91,7 @@ pub fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
         return None;
     }
     let excepted = leaf.excepted.contains(&chunk.get());
-    let mut kept = if excepted { chunks.outcomes(id, chunk).now_or_never()?.ok()?? } else { Kept::default() };
+    let mut kept = if excepted { chunks.outcomes(id, chunk).now_or_never()?.ok()?? } else { Decision::default() };
     let claims = state.data.ledger.read_claims(id, chunk.get() / CLAIMS..chunk.get() / CLAIMS + 1);
     let claim = *claims.now_or_never()?.ok()?.concat().get((chunk.get() % CLAIMS) as usize)?;
     if !kept.buried {
@@ -102,7 +102,7 @@ pub fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Kept> {
 }
 
 /// The outcomes of the records of a range that did not fail, of which nothing is kept.
-fn succeeded(state: &State, id: &BatchId, claim: &Claim, kept: &Kept) -> Option<Vec<Outcome>> {
+fn succeeded(state: &State, id: &BatchId, claim: &Claim, kept: &Decision) -> Option<Vec<Outcome>> {
     let file = &state.plan.files[state.batches.iter().position(|batch| batch == id)?];
     let failed: Vec<u64> = kept.outcomes.iter().map(|outcome| outcome.index).collect();
     let indexes = claim.range.first..claim.range.first + u64::from(claim.records);

@@ -19,7 +19,7 @@ use fanfold::model::summary::Summary;
 use fanfold::pipeline::variant::{Unit, Variant};
 
 use input::{Made, Shape};
-use stage::{Role, Told};
+use stage::{ChildReport, Role};
 use table::{Line, MIB};
 
 /// Bytes of a record of the variants that make one file of each: 1 GiB would be ten million files else.
@@ -174,7 +174,7 @@ impl Case {
     }
 
     /// Runs a stage as a process of its own.
-    fn child(&self, role: Role, message: u64) -> Result<Told> {
+    fn child(&self, role: Role, message: u64) -> Result<ChildReport> {
         let output = Command::new(MYSELF)
             .arg("memory-stage")
             .args(["--role", &role.to_string(), "--variant", self.variant.name, "--key", &self.key])
@@ -187,14 +187,22 @@ impl Case {
         if !output.status.success() {
             return Err(Error::internal(format!("{role} of {} failed: {}", self.variant.name, output.status)));
         }
-        let told: Told = serde_json::from_slice(&output.stdout)
+        let told: ChildReport = serde_json::from_slice(&output.stdout)
             .map_err(|e| Error::internal(format!("{role} told nothing")).because(e))?;
         eprintln!("  {role}: {:.1} MiB, {:.1} s", told.peak_kib as f64 / 1024.0, told.seconds);
         Ok(told)
     }
 
-    fn lines(&self, made: Made, scatter: &Told, idle: &Told, single: &[Told], all: &Told, gather: &Told) -> Vec<Line> {
-        let line = |stage: &str, told: &Told, bytes: u64| Line {
+    fn lines(
+        &self,
+        made: Made,
+        scatter: &ChildReport,
+        idle: &ChildReport,
+        single: &[ChildReport],
+        all: &ChildReport,
+        gather: &ChildReport,
+    ) -> Vec<Line> {
+        let line = |stage: &str, told: &ChildReport, bytes: u64| Line {
             variant: self.variant.name.to_owned(),
             format: self.shape.layout.extension().to_owned(),
             stage: stage.to_owned(),
@@ -205,7 +213,7 @@ impl Case {
             limit: None,
         };
         let above =
-            |told: &Told| (told.peak_kib as f64 - idle.peak_kib as f64) / 1024.0 - told.chunk_bytes as f64 / MIB;
+            |told: &ChildReport| (told.peak_kib as f64 - idle.peak_kib as f64) / 1024.0 - told.chunk_bytes as f64 / MIB;
         let mut lines = vec![line(table::SCATTER, scatter, made.bytes).limited_to(table::MOST_STREAMED)];
         lines.push(line("process, idle", idle, 0));
         if let Some(most) = single.iter().max_by(|a, b| above(a).total_cmp(&above(b))) {

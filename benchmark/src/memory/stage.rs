@@ -81,7 +81,7 @@ pub enum Role {
 /// What a process tells of itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Told {
+pub struct ChildReport {
     /// The most memory that it had, in KiB.
     pub peak_kib: u64,
     /// Seconds of the work alone.
@@ -110,10 +110,10 @@ pub async fn run(task: &Task) -> Result<ExitCode> {
 ///
 /// # Errors
 /// Why it could not be done.
-pub async fn work(task: &Task) -> Result<Told> {
+pub async fn work(task: &Task) -> Result<ChildReport> {
     let site = Site::open(task).await?;
     let process = site.process()?;
-    let mut told = Told::default();
+    let mut told = ChildReport::default();
     let mut watch = Stopwatch::start();
     match task.role {
         Role::Idle => {}

@@ -38,7 +38,7 @@ fn case(folder: &tempfile::TempDir, variant: &str, layout: Layout) -> Case {
     Case { shape: Shape { record_bytes, ..case.shape }, ..case }
 }
 
-async fn told(case: &Case, role: Role, message: u64) -> Told {
+async fn told(case: &Case, role: Role, message: u64) -> ChildReport {
     let (root, variant, key) = (case.root.clone(), case.variant.name.to_owned(), case.key.clone());
     work(&Task { role, root, variant, chunk_size: case.chunk_size, key, message }).await.unwrap()
 }
