@@ -74,7 +74,10 @@ endif
 COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src crates tests infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
 TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' scripts/emulator.py)
 TARGET_localstack = LocalStack $(shell sed -n 's/.*localstack:\([0-9.]*\)$$/\1/p' docker-compose.yml)
-TARGET            = $(if $(ENDPOINT),$(ENDPOINT),$(TARGET_$(ENV)))
+# One that somebody else started says itself which it is.
+told_version      = $(shell curl --silent --max-time 5 $(ENDPOINT)/_localstack/health | sed -n 's/.*"version": *"\([0-9.]*\)".*/\1/p')
+TARGET_there      = $(if $(told_version),LocalStack $(told_version),$(ENDPOINT))
+TARGET            = $(if $(ENDPOINT),$(TARGET_there),$(TARGET_$(ENV)))
 
 comma := ,
 empty :=
