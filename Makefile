@@ -21,14 +21,14 @@ ALL_VARIANTS := $(shell sed -n 's/^  "\([a-z]*\)": .*/\1/p' infra/variants.json)
 TARGETS   ?= $(patsubst fuzz/fuzz_targets/%.rs,%,$(wildcard fuzz/fuzz_targets/*.rs))
 PYTHON    ?= python3
 TERRAFORM ?= terraform
-# A pipeline is named like its variant, unless a file of PIPELINES names it.
+# A pipeline is named like its variant, unless the file PIPELINES names it.
 PIPELINE  ?= $(if $(PIPELINES),,$(VARIANT))
 
 ifeq ($(filter local localstack aws,$(ENV)),)
 $(error ENV is "$(ENV)"; it can be local (MiniStack, no Docker), localstack (LocalStack in Docker) or aws)
 endif
 
-# The user's name, as far as it can stand in the name of a bucket.
+# The user's name, as far as a bucket's name can contain it.
 ifeq ($(SCOPE),)
 override SCOPE := $(shell id -un 2>/dev/null | tr A-Z a-z | sed 's/[^a-z0-9]/-/g; s/^-*//' | cut -c1-20 | sed 's/-*$$//')
 override SCOPE := $(or $(SCOPE),fanfold)-
@@ -50,15 +50,15 @@ WORK        := target/$(ENV)
 PACKAGE     := $(WORK)/bootstrap.zip
 
 ifeq ($(ENV),aws)
-# Outside target/, because `make clean` must not forget what runs in an account.
+# Outside target/, because `make clean` must not lose track of what runs in an account.
 STATE := infra/.state/aws/$(SCOPE)terraform.tfstate
 else
-# The port of the emulator that already runs, if one does.
+# The port of the emulator that is already running, if there is one.
 ifeq ($(PORT),)
 override PORT := $(or $(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(WORK)/emulator.json 2>/dev/null),4566)
 endif
 export AWS_ENDPOINT_URL := $(or $(ENDPOINT),http://127.0.0.1:$(PORT))
-# An emulator takes any credentials. Nothing of the user's own settings may reach it.
+# An emulator takes any credentials. None of the user's own settings may reach it.
 export AWS_ACCESS_KEY_ID := test
 export AWS_SECRET_ACCESS_KEY := test
 export AWS_REGION := us-east-1
@@ -70,7 +70,7 @@ unexport AWS_PROFILE AWS_DEFAULT_PROFILE AWS_DEFAULT_REGION AWS_SESSION_TOKEN
 STATE := $(WORK)/$(subst /,,$(subst :,-,$(patsubst http://%,%,$(AWS_ENDPOINT_URL))))/$(SCOPE)terraform.tfstate
 endif
 
-# What measurements were made of: the code, not what was measured with it; and the emulator.
+# What is measured: the commit, marked dirty only if the code has changed, not its measurements; and the emulator.
 COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src crates tests infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
 TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' scripts/emulator.py)
 TARGET_localstack = LocalStack $(shell sed -n 's/.*localstack:\([0-9.]*\)$$/\1/p' docker-compose.yml)
@@ -95,7 +95,7 @@ export RESULTS SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANTS WRITE_MODE
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
-# The one that is installed, and what its sanitizers need of a stable compiler.
+# The versions to install, and what the fuzzer's sanitizers need of a stable compiler.
 CARGO_FUZZ := 0.13.2
 TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
@@ -157,7 +157,7 @@ else
 	@$(emulator) start --state $(WORK) --port $(PORT)
 endif
 
-stop: ## end the local AWS, and its data with it
+stop: ## stop the local AWS and delete its data
 ifeq ($(ENV),aws)
 	@echo 'ENV=aws has nothing to stop; `make destroy ENV=aws` removes what is deployed'
 else ifeq ($(ENV),localstack)
@@ -179,34 +179,34 @@ destroy: ## remove the pipeline
 upload: input deployed build ## submit FILE and return at once
 	@$(BIN)/fanfold submit "$$FILE" $(pipeline)
 
-demo: input build start deploy ## all of it: build, start, deploy, submit FILE, print the summary
+demo: input build start deploy ## everything: build, start, deploy, submit FILE, print the summary
 	@$(BIN)/fanfold submit "$$FILE" $(pipeline) --wait $(if $(OUTPUT),--output "$$OUTPUT")
 
-# What else is deployed stays.
+# Other deployed pipelines stay.
 benchmark: export KEEP_VARIANTS := yes
 benchmark: VARIANTS := $(or $(VARIANTS),$(ALL_VARIANTS))
-benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor beside them
+benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor for comparison
 	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \
 	  --repeat '$(REPEAT)' --seed '$(SEED)' --env '$(ENV)' --scope '$(SCOPE)' --target '$(TARGET)' --commitish '$(COMMITISH)'
 
 latency: export KEEP_VARIANTS := yes
 latency: VARIANTS := $(or $(VARIANTS),$(VARIANT))
-latency: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure what a batch of 10 records waits for, of VARIANTS
+latency: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure what a batch of 10 records waits for in VARIANTS
 	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark latency --variants '$(call list,$(VARIANTS))' --seed '$(SEED)'
 
-memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FORMATS, without AWS; fails if it is too much
+memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FORMATS, without AWS; fail if it is too much
 	@$(need) cargo
 	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark memory --variants '$(call list,$(or $(VARIANTS),chunked))' --formats '$(call list,$(FORMATS))' \
 	  --bytes '$(BYTES)' --seed '$(SEED)' $(if $(CHUNK_SIZE),--chunk-size '$(CHUNK_SIZE)') --work-dir target/memory
 
-cold: build ## measure the size of the functions and how long they start, of BOOTSTRAPS or of this build
+cold: build ## measure the size and the start time of the functions, from BOOTSTRAPS or from this build
 	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark cold --variant '$(VARIANT)' $(foreach path,$(or $(BOOTSTRAPS),$(BIN)/bootstrap),--bootstrap '$(path)')
 
-flamegraph: start deploy ## sample process of VARIANT at work with perf, draw docs/process.svg
+flamegraph: start deploy ## sample process of VARIANT with perf while it works, draw docs/process.svg
 	@$(need) cargo
 	@command -v perf >/dev/null || { echo "fanfold: perf is missing; install it (Debian, Ubuntu: linux-perf)" >&2; exit 1; }
 	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
@@ -219,12 +219,12 @@ report: ## draw docs/report.svg and .png and write docs/report.md from measureme
 	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark report
 
-logs: deployed ## what the functions logged in the last MINUTES (60)
+logs: deployed ## print what the functions logged in the last MINUTES (60)
 	@"$$($(emulator) python)" scripts/logs.py $(WORK)/deployment.json --minutes '$(MINUTES)'
 
-# Of the engine alone, so that nothing waits for the SDK; not optimised, since that takes longer than it saves; and
-# without the mutants of the simulation, which `make test` has.
-check: ## what a change of the engine needs before it is committed: format, clippy, its tests on few cases, a short simulation
+# Only the engine, so that nothing waits for the SDK; not optimised, since that takes longer than it saves; and
+# without the mutants of the simulation, which `make test` runs.
+check: ## check a change of the engine before its commit: format, clippy, its tests on few cases, a short simulation
 	@$(need) cargo fmt clippy
 	cargo fmt --all --check
 	cargo clippy $(CARGO_FLAGS) --package fanfold --all-targets -- -D warnings
@@ -235,7 +235,7 @@ test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python
 	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' scripts/test
 
-fuzz: ## try the decoders on made-up files, for SECONDS (60) each of TARGETS
+fuzz: ## try the decoders on generated files, for SECONDS (60) for each of TARGETS
 	@$(need) cargo
 	@if [ "$$($(fuzzer) --version 2>/dev/null)" != 'cargo-fuzz $(CARGO_FUZZ)' ]; then \
 	  cargo install cargo-fuzz --locked --version $(CARGO_FUZZ) --root target/tools; \
@@ -247,13 +247,13 @@ fuzz: ## try the decoders on made-up files, for SECONDS (60) each of TARGETS
 	    -max_total_time=$(SECONDS) -print_final_stats=1; \
 	done
 
-soak: ## simulate SEEDS (1000000) seeds of each kind more than the tests do, from FIRST_SEED (10000) on, or of KIND alone
+soak: ## simulate SEEDS (1000000) more seeds of each kind than the tests do, from FIRST_SEED (10000) on, or only of KIND
 	@$(need) cargo
 	FANFOLD_SEEDS='$(or $(SEEDS),1000000)' FANFOLD_FIRST_SEED='$(or $(FIRST_SEED),10000)' $(if $(KIND),FANFOLD_KIND='$(KIND)') \
 	  FANFOLD_COMMIT='$(COMMITISH)' cargo test $(CARGO_FLAGS) --package fanfold --test simulation -- --nocapture every_batch
 
-# Its own profile of flags, thus its own folder: minutes the first time.
-coverage: ## lines of the stages and of the ledger's rules that the simulation alone reaches: at least 95 %
+# It compiles with other flags, so in a folder of its own: that takes minutes the first time.
+coverage: ## measure which lines of the stages and the ledger's rules the simulation alone reaches: at least 95 %
 	@$(need) cargo
 	@if [ ! -x target/tools/bin/cargo-tarpaulin ]; then \
 	  cargo install cargo-tarpaulin --locked --version $(TARPAULIN) --root target/tools --target-dir target/tools/build; fi
@@ -273,17 +273,17 @@ lint: ## check the format, run clippy
 	$(TERRAFORM) fmt -check -recursive infra
 	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
-audit: ## check the infrastructure with checkov, and licences and sources of dependencies with cargo-deny
+audit: ## check the infrastructure with checkov, and the licences and sources of dependencies with cargo-deny
 	@$(need) cargo python
 	@$(PYTHON) scripts/audit.py infra crates $(if $(filter yes,$(ADVISORIES)),--advisories)
 
-clean: $(if $(filter localstack,$(ENV)),stop) ## end the local AWS and remove target/; what is deployed to AWS stays known
+clean: $(if $(filter localstack,$(ENV)),stop) ## stop the local AWS and remove target/; deployments on AWS are not forgotten
 	@for facts in target/*/emulator.json; do \
 	  if [ -f "$$facts" ]; then $(emulator) stop --state "$$(dirname "$$facts")"; fi; \
 	done
 	rm -rf target
 
-# Before minutes are spent on a build: the tools and files that the goal will want.
+# Checks for the tools and files that the goal needs, before minutes are spent on a build.
 input:
 	@$(need) cargo terraform python
 	@if [ ! -f "$$FILE" ]; then echo "fanfold: FILE=$$FILE names no file" >&2; exit 1; fi

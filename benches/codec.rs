@@ -1,5 +1,5 @@
-//! Reading input files: decoding, finding chunks, and validating, beside the crates that do the same
-//! without what a pipeline needs.
+//! Reading input files: decoding, finding chunks, and validating, compared with crates that do the same without
+//! what a pipeline needs.
 
 use std::hint::black_box;
 
@@ -11,10 +11,10 @@ use fanfold::model::schema::RecordSchema;
 use serde_json::Value;
 
 const RECORDS: u64 = 20_000;
-/// What S3 hands on at a time, more or less.
+/// The approximate size of the pieces that S3 delivers.
 const PIECE: usize = 64 * 1024;
 const KEY_FIELD: &str = "itemNo";
-/// As chunks of the pipeline are.
+/// As in the pipeline's chunks.
 const CHUNK_SIZE: usize = 500;
 const CHUNK_BYTES: usize = 1024 * 1024;
 
@@ -26,7 +26,7 @@ fn csv() -> String {
     format!("itemNo,name,price,currency,note\n{rows}")
 }
 
-/// The example's rows over and over: some are quoted, some are not ASCII, a few have line ends in them.
+/// The example's rows, repeated: some are quoted, some are not ASCII, a few contain line ends.
 fn orders() -> String {
     let (header, rows) = ORDERS.split_once('\n').expect("a header");
     let mut text = format!("{header}\n");
@@ -93,7 +93,7 @@ fn scan(layout: Layout, text: &str) -> usize {
     claims.iter().map(|claim| claim.records as usize).sum()
 }
 
-/// What the csv crate is quickest at, as its documentation has it: one record for all rows.
+/// The fastest way to use the csv crate, according to its documentation: one record for all rows.
 fn byte_records(text: &str) -> usize {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
     let (mut record, mut count) = (csv::ByteRecord::new(), 0);

@@ -1,4 +1,4 @@
-//! Merging the chunks' results into the outputs, without the stores.
+//! Merging the chunks' results into the outputs, without stores.
 
 use std::hint::black_box;
 
@@ -52,7 +52,7 @@ fn benchmarks(criterion: &mut Criterion) {
     {
         let mut group = criterion.benchmark_group(format!("merge {unit}"));
         group.throughput(throughput);
-        // The least that could be done: the same bytes, line by line, into another buffer.
+        // The minimum: the same bytes, line by line, into another buffer.
         group.bench_function("plain copy", |b| b.iter(|| copy(black_box(&lines))));
         for layout in [Layout::Csv, Layout::Json, Layout::Jsonl] {
             group.bench_function(layout.extension(), |b| b.iter(|| merge(black_box(&lines), layout)));

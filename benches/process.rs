@@ -1,4 +1,4 @@
-//! What process does with the records of one chunk before it writes: validate, and build items.
+//! What process does with the records of one chunk before it writes them: validate, and build items.
 
 use std::hint::black_box;
 

@@ -1,9 +1,10 @@
 locals {
-  # What a variant is made of, as far as it shows in resources: the engine knows the rest, and a test of it that both agree.
+  # A variant's parts, as far as they show in resources; the engine knows the rest, and one of its tests
+  # compares the two.
   variants       = jsondecode(file("${path.module}/variants.json"))
   known_variants = toset(keys(local.variants))
 
-  # Pipelines as they were asked for, and with what each leaves out.
+  # The requested pipelines, first as given, then with defaults for what they leave out.
   asked = merge(
     { for variant in var.variants : variant => { variant = variant } if length(var.pipelines) == 0 },
     { for name, pipeline in var.pipelines : name => { for setting, value in pipeline : setting => value if value != null } },
@@ -16,15 +17,16 @@ locals {
     write_mode    = var.write_mode
   }, own) }
 
-  # One record a message: an invocation takes as many as Lambda gives without a window. Of chunks it takes four, which are
-  # worked on together: one look at the ledger serves them all, and writes of items fill their requests.
+  # With one record per message, an invocation takes as many messages as Lambda delivers without a window. With chunks it
+  # takes four, which are processed together: one look at the ledger serves them all, and writes of items fill their requests.
   batch_sizes = { record = 10, chunk = 4 }
 
-  # {scope}{pipeline}-output-{account id} is the name that comes nearest to its limit; 12 digits are an account id.
-  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html: 63 characters. Farther from theirs are
-  # {scope}{pipeline}-process, a function (64, https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html) and
-  # a role (64, https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), {scope}{pipeline}-sweep, a
-  # rule (64, https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html), and
+  # {scope}{pipeline}-output-{account id} is the name nearest to its limit; an account id has 12 digits.
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html: 63 characters. Farther from
+  # their limits are {scope}{pipeline}-process, a function (64,
+  # https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html) and a role (64,
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html), {scope}{pipeline}-sweep, a rule
+  # (64, https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html), and
   # {scope}{pipeline}-gather-dlq.fifo, a queue (80,
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html).
   bucket_name_limit = 63

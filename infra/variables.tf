@@ -57,7 +57,7 @@ variable "pipelines" {
     error_message = "pipelines names a variant that does not exist: ${jsonencode({ for name, pipeline in var.pipelines : name => pipeline.variant })}. There is ${join(", ", local.known_variants)}."
   }
 
-  # A command that names a variant means the pipeline of that name.
+  # A command that names a variant refers to the pipeline of that name.
   validation {
     condition     = alltrue([for name, pipeline in var.pipelines : !contains(local.known_variants, name) || pipeline.variant == name])
     error_message = "pipelines gives a pipeline the name of a variant that it does not have: ${jsonencode({ for name, pipeline in var.pipelines : name => pipeline.variant })}. Choose another name."
@@ -179,7 +179,8 @@ variable "batch_size" {
   type        = number
   default     = null
 
-  # More than 10 needs a batching window: https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
+  # A value above 10 needs a batching window:
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   validation {
     condition     = var.batch_size == null ? true : var.batch_size >= 1 && var.batch_size <= 10 && floor(var.batch_size) == var.batch_size
     error_message = "batch_size is ${coalesce(var.batch_size, 0)}: give a whole number of messages from 1 to 10."
@@ -223,7 +224,7 @@ variable "give_up_after" {
     error_message = "give_up_after is ${var.give_up_after}, stall_after ${var.stall_after}: give up later than a batch counts as stalled, so that there is time to send again what it lacks."
   }
 
-  # As long as a dead-letter queue keeps a message.
+  # As long as a dead-letter queue keeps messages.
   validation {
     condition     = var.give_up_after <= 14 * 24 * 60 * 60 && floor(var.give_up_after) == var.give_up_after
     error_message = "give_up_after is ${var.give_up_after}: give a whole number of seconds, at most 1209600 (14 days), for so long a message that failed is kept."
@@ -236,8 +237,8 @@ variable "sweep_rate" {
   default     = "rate(1 minute)"
   nullable    = false
 
-  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-rate-expressions; an alarm
-  # looks at five invocations, and at a week at most:
+  # https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-scheduled-rule-pattern.html#eb-rate-expressions;
+  # an alarm evaluates five invocations, over at most a week:
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_PutMetricAlarm.html
   validation {
     condition     = can(regex("^rate\\((1 (minute|hour|day)|([2-9]|[1-9][0-9]{1,2}) minutes|([2-9]|1[0-9]|2[0-4]) hours)\\)$", var.sweep_rate))

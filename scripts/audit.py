@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Checks what a review would look for: the infrastructure with checkov, the dependencies with cargo-deny.
+"""Checks what a review would: the infrastructure with checkov, the dependencies with cargo-deny.
 
-    infra    infra/ keeps checkov's rules, or says in place why not
-    crates   licences, bans and sources are those that deny.toml allows; with --advisories, none is known to be vulnerable,
-             for which the list of advisories is fetched
+    infra    infra/ follows checkov's rules, or says on the spot why not
+    crates   licences, bans and sources are those that deny.toml allows; with --advisories, no dependency is known to be
+             vulnerable, for which the list of advisories is fetched
 
 Neither needs a deployment or an account. Each tool is pinned here and installed under target/ when it is first used.
 """
@@ -27,11 +27,11 @@ def check_infra(options):
     python = python_with("checkov", CHECKOV, options.target / "checkov")
     command = [str(python), "-m", "checkov.main", "--directory", str(INFRA), "--framework", "terraform",
                "--skip-download", "--quiet", "--compact"]
-    # Its services can be asked for more by variables of the caller's.
+    # The caller's variables could make it use its online services.
     own = {name: value for name, value in os.environ.items() if not name.startswith(("BC_", "CKV_", "PRISMA_"))}
     done = subprocess.run(command, cwd=ROOT, env={**own, "LOG_LEVEL": "ERROR"}, capture_output=True, text=True)
     summary = re.search(r"^Passed checks: (\d+), Failed checks: (\d+), Skipped checks: (\d+)(.*)$", done.stdout, re.M)
-    # It counts a file that it cannot read, and passes.
+    # It passes in spite of a file that it cannot read, but counts it.
     if done.returncode != 0 or not summary or summary.group(1) == "0" or summary.group(4):
         raise Failure(
             f"checkov {CHECKOV} objects to infra/:\n{(done.stdout + done.stderr).strip()}\n"

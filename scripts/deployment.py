@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Applies and destroys a deployment with Terraform, and writes down what was deployed for the command.
+"""Applies and destroys a deployment with Terraform, and records what is deployed for the command.
 
 Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
 KEY_FIELD, SCHEMA, CHUNK_SIZE, WRITE_MODE, RESULTS, STALL_AFTER, GIVE_UP_AFTER, ALARM_EMAIL, KMS_KEY_ARN, ARCH,
@@ -26,14 +26,14 @@ from toolbox import Failure, locked, run
 INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if (folder / "infra" / "main.tf").is_file())
 LOCK_FILE = INFRA / ".terraform.lock.hcl"
 
-# Where providers for all users of a machine are commonly kept, and how far below to look.
+# The usual places of providers for all users of a machine, and how many levels below to look.
 MIRROR_PLACES = [("~/.terraform.d", 1), ("~/.local/share/terraform", 1), ("/usr/share", 2), ("/usr/local/share", 2),
                  ("/opt", 2), ("~", 1)]
 
-# The lines of Terraform's progress that are shown for an emulator: what took ten seconds or more.
+# The lines of Terraform's progress that are shown for an emulator: those of ten seconds or more.
 SLOW = r"complete after (\d+m|\d\d)"
 
-# Settings that are Terraform's variables as they are.
+# Settings that are passed unchanged as Terraform's variables.
 PLAIN_SETTINGS = {
     "ALARM_EMAIL": "alarm_email",
     "ARCH": "architecture",
@@ -48,7 +48,7 @@ PLAIN_SETTINGS = {
 }
 
 
-# What PIPELINES may say of a pipeline.
+# What PIPELINES may set for a pipeline.
 PIPELINE_SETTINGS = ["variant", "chunk_size", "key_field", "record_schema", "results", "write_mode"]
 
 
@@ -148,7 +148,7 @@ def cli_config():
 
 @contextlib.contextmanager
 def left_to_the_child(number):
-    """Waits on when the user presses Ctrl-C: Terraform gets it too, and writes its state before it ends."""
+    """Keeps waiting when the user presses Ctrl-C: Terraform gets it too, and writes its state before it ends."""
     before = signal.signal(number, lambda *_: None)
     try:
         yield
@@ -157,7 +157,7 @@ def left_to_the_child(number):
 
 
 class Terraform:
-    """Terraform on infra/, with everything it writes in a work directory."""
+    """Runs Terraform on infra/, and keeps everything it writes in a work directory."""
 
     def __init__(self, work):
         self.work = Path(work).resolve()
@@ -171,7 +171,7 @@ class Terraform:
             "TF_DATA_DIR": str(self.work / "terraform"),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
-            # There is no lock file in the repository: each platform makes its own.
+            # There is no lock file in the repository: each platform creates its own.
             "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
         }
         if "provider_installation" not in text and "plugin_cache_dir" not in text:
@@ -187,7 +187,7 @@ class Terraform:
         """Runs Terraform with its output on the terminal, or only the lines that `keep` matches."""
         environment = {**self.environment, **(variables or {})}
         first, *rest = arguments
-        # Colours are for a terminal; elsewhere their codes would stand before what `keep` looks for.
+        # Colours are for a terminal; elsewhere their codes would precede what `keep` looks for.
         plain = [] if keep is None and sys.stdout.isatty() else ["-no-color"]
         command = self.command(first, *plain, *rest)
         with left_to_the_child(signal.SIGINT):
@@ -201,7 +201,7 @@ class Terraform:
         return code
 
     def test(self, file):
-        """Runs a file of tests, prints what failed, and says whether all passed."""
+        """Runs a file of tests, prints failures, and returns whether all passed."""
         done = subprocess.run(
             self.command("test", "-no-color", f"-filter={file.relative_to(INFRA)}"),
             env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -211,11 +211,11 @@ class Terraform:
         return passed
 
     def init(self):
-        # One at a time: the lock file lies in infra/, whichever environment it is for.
+        # One at a time: the lock file is in infra/, whichever environment it is for.
         with locked(self.work.parent / "terraform-init.lock"):
             done = self.init_once()
             if done.returncode != 0 and LOCK_FILE.exists():
-                # Made on another platform, or from another source of providers.
+                # It is from another platform, or another source of providers.
                 LOCK_FILE.unlink()
                 done = self.init_once()
         if done.returncode != 0:
@@ -271,14 +271,14 @@ def read_pipelines(file):
 
 
 def deployed_pipelines(deployed):
-    """The definitions of what is deployed, by name. A deployment of an earlier version has variants only."""
+    """The definitions of the deployed pipelines by name. A deployment of an earlier version has only variants."""
     deployed = deployed or {}
     earlier = {variant: {"variant": variant} for variant in deployed.get("variants", {})}
     return earlier | {name: pipeline["definition"] for name, pipeline in deployed.get("pipelines", {}).items()}
 
 
 def asked_pipelines(deployed):
-    """The pipelines that are to be deployed; none if nothing was asked, for what Terraform deploys by default."""
+    """The pipelines to deploy; none if none were requested, so that Terraform deploys its default."""
     if setting("PIPELINES"):
         if setting("VARIANTS"):
             raise Failure("PIPELINES and VARIANTS both say what to deploy: give one of them")
@@ -294,12 +294,12 @@ def asked_pipelines(deployed):
         asked[name] = known.get(name, {"variant": name})
     if setting("VARIANTS") and not setting("KEEP_VARIANTS"):
         return asked
-    # What else is deployed stays.
+    # Other deployed pipelines stay.
     return known | asked if asked else {}
 
 
 def variables(options, deployed):
-    """The settings as Terraform's variables, those that were given."""
+    """The given settings as Terraform's variables."""
     given = {"scope": setting("SCOPE"), "package": str(Path(options.package).resolve()) if options.package else ""}
     pipelines = asked_pipelines(deployed)
     if pipelines:
@@ -346,9 +346,9 @@ def status_of(url):
 
 
 def meet_emulator(state):
-    """Sees that the emulator answers, and forgets a state whose buckets it does not know.
+    """Checks that the emulator answers, and removes a state whose buckets it does not know.
 
-    It was then started anew, with nothing in it. Terraform would find that out too, in a minute.
+    It was then restarted and is empty. Terraform would find that out as well, but in a minute.
     """
     endpoint = setting("AWS_ENDPOINT_URL").rstrip("/")
     if status_of(endpoint) is None:
@@ -362,7 +362,7 @@ def write_output(options, deployed):
     file = Path(options.output).resolve()
     file.parent.mkdir(parents=True, exist_ok=True)
     if options.emulator:
-        # So that the command finds it without any setting.
+        # So that the command finds it without a setting.
         deployed = {**deployed, "endpoint": setting("AWS_ENDPOINT_URL")}
     draft = file.with_suffix(".new")
     draft.write_text(json.dumps(deployed, indent=2) + "\n")
@@ -388,7 +388,7 @@ def apply(options):
         variables=given, accept=(0, 2), keep=r"^Plan:|^No changes" if options.emulator else None,
     )
     if changes:
-        # Most of the time is spent waiting for queues to settle, so many at once.
+        # Most of the time is spent waiting for queues to settle, so many are created at once.
         if options.emulator and not deployed:
             print("takes about a minute, by the time Terraform gives new queues to settle", flush=True)
         terraform.stream(
@@ -409,11 +409,11 @@ def destroy(options):
     deployed = deployed_in(state)
     refuse_other_region(deployed)
     if any(attributes_in(state, "aws_dynamodb_table", "deletion_protection_enabled")):
-        # Terraform would remove all the rest before it fails at the tables.
+        # Terraform would remove everything else before it fails at the tables.
         raise Failure("the data is protected; to give it up, first run `make deploy` with PROTECT_DATA=false")
     terraform.init()
     if not options.package or not Path(options.package).is_file():
-        options.package = INFRA / "versions.tf"  # a destroy reads no more than its name
+        options.package = INFRA / "versions.tf"  # a destroy needs only the name of a file
     arguments = ["destroy", "-input=false", "-parallelism=30", f"-state={state}"]
     if options.emulator or setting("CONFIRM") == "yes":
         arguments.append("-auto-approve")
@@ -436,12 +436,12 @@ def output(options):
 
 
 def check(options):
-    """What can be checked without a deployment."""
+    """Checks what can be checked without a deployment."""
     terraform = Terraform(options.work)
     terraform.stream("fmt", "-check", "-diff", "-recursive")
     terraform.init()
     terraform.stream("validate")
-    # Each run of a test waits for the provider to start; so several files at once, the longest first.
+    # Each run of a test waits for the provider to start, so several files run at once, the longest first.
     files = sorted(INFRA.glob("tests/*.tftest.hcl"), key=lambda file: file.stat().st_size, reverse=True)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         failed = [file.name for file, passed in zip(files, pool.map(terraform.test, files)) if not passed]

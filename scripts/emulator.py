@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Starts and stops MiniStack, a local AWS that runs functions as processes of this machine.
 
-Everything an instance writes lies in its state directory, so several run side by side:
+Everything that an instance writes is in its state directory, so that several can run side by side:
 
     emulator.json   process, port, endpoint and log of the running instance
     emulator.lock   held by the instance for as long as it lives
@@ -40,10 +40,10 @@ class Instance:
         self.facts = self.state / "emulator.json"
 
     def take_lock(self):
-        """The open lock file, or None while an instance lives.
+        """The open lock file, or None while an instance is alive.
 
-        The emulator inherits it, so the lock tells a living instance from a process that
-        happens to have the number of a dead one.
+        The emulator inherits it, so that the lock distinguishes a living instance from a
+        process that happens to have the id of a dead one.
         """
         self.state.mkdir(parents=True, exist_ok=True)
         handle = open(self.lock, "a")
@@ -55,7 +55,7 @@ class Instance:
         return handle
 
     def running(self):
-        """What is known of the running instance, or None."""
+        """The facts about the running instance, or None."""
         if not self.lock.exists():
             return None
         handle = self.take_lock()
@@ -68,7 +68,7 @@ class Instance:
             return {}
 
     def wait_for_facts(self, key, deadline):
-        """What is known once `key` holds: "pid" when the process exists, "ready" when it answers."""
+        """The facts once `key` is set: "pid" when the process exists, "ready" when it answers."""
         while time.monotonic() < deadline:
             facts = self.running()
             if facts is None or facts.get(key):
@@ -90,13 +90,13 @@ class Instance:
 
 
 def shown(path):
-    """A path as the user would type it."""
+    """The path as the user would type it."""
     relative = os.path.relpath(path)
     return str(path) if relative.startswith("..") else relative
 
 
 def port_is_free(port):
-    # Both ways: on macOS a bind succeeds beside somebody who listens on all addresses.
+    # Both checks: on macOS, a bind succeeds even if another process listens on all addresses.
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex((HOST, port)) == 0:
@@ -117,7 +117,7 @@ def free_port():
 
 
 def environment(instance, port):
-    """The emulator's environment, which its functions inherit: nothing of the caller's AWS settings."""
+    """The emulator's environment, which its functions inherit, without any of the caller's AWS settings."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAMBDA_"))}
     local = ",".join(filter(None, [HOST, "localhost", os.environ.get("NO_PROXY", os.environ.get("no_proxy"))]))
     temporary = instance.data / "tmp"
@@ -137,7 +137,7 @@ def environment(instance, port):
         # Listeners on fixed ports that a second instance could not open.
         SFTP_ENABLED="0",
         IOT_MTLS_ENABLED="0",
-        # Never the containers of somebody else's emulator.
+        # Never the containers of another emulator.
         DOCKER_HOST="unix:///nonexistent",
         LOG_LEVEL=os.environ.get("MINISTACK_LOG_LEVEL", "INFO"),
         PYTHONUNBUFFERED="1",
@@ -200,7 +200,7 @@ def reuse(instance, facts, port):
 def launch(instance, lock, python, port, timeout):
     if not port_is_free(port):
         raise PortTaken(port)
-    # What an instance left that was not stopped: it kept its tables in memory, so the rest is of no use.
+    # Left by an instance that was not stopped: its tables were in memory, so the rest is useless.
     shutil.rmtree(instance.data, ignore_errors=True)
     with open(instance.log, "wb") as log:
         process = subprocess.Popen(
@@ -210,7 +210,7 @@ def launch(instance, lock, python, port, timeout):
             stderr=subprocess.STDOUT,
             cwd=instance.data,
             env=environment(instance, port),
-            # A session of its own: Ctrl-C in the terminal leaves it alone, and its functions share its group.
+            # A session of its own, so that Ctrl-C in the terminal does not reach it, and its functions share its group.
             start_new_session=True,
             pass_fds=[lock.fileno()],
         )
@@ -239,7 +239,7 @@ def launch(instance, lock, python, port, timeout):
 
 
 def end(pid, is_gone):
-    """Ends the emulator and then what is left of its group: the functions it ran."""
+    """Ends the emulator, and then the rest of its group: the functions that it ran."""
     for sign, patience in ((signal.SIGTERM, 10), (signal.SIGKILL, 5)):
         try:
             os.kill(pid, sign)
@@ -297,7 +297,7 @@ def status(options):
 
 
 def interpreter(options):
-    """Prints the Python that has MiniStack, and with it botocore and a YAML parser."""
+    """Prints the path of the Python that has MiniStack, and with it botocore and a YAML parser."""
     print(python_with("ministack", VERSION, options.venv, python_at_least=(3, 10)))
 
 

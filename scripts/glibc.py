@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Says which glibc an executable needs, and fails if that is newer than its target has.
+"""Prints which glibc an executable needs, and fails if it is newer than that of its target.
 
     glibc.py target/aws/bootstrap.zip --at-most 2.34
 
@@ -38,7 +38,7 @@ def machine(image):
 
 
 def needed_versions(image):
-    """The symbol versions an image needs of its libraries, such as GLIBC_2.34."""
+    """The symbol versions that an image needs from its libraries, such as GLIBC_2.34."""
     headers = list(sections(image))
     for kind, offset, _, link in headers:
         if kind != GNU_VERNEED:
@@ -58,7 +58,7 @@ def needed_versions(image):
 
 
 def newest_glibc(image):
-    """The newest glibc version needed as numbers, (0,) if the executable needs none."""
+    """The newest glibc version that the executable needs, as numbers; (0,) if it needs none."""
     found = [re.fullmatch(r"GLIBC_(\d+(?:\.\d+)*)", version) for version in needed_versions(image)]
     return max((tuple(map(int, match.group(1).split("."))) for match in found if match), default=(0,))
 

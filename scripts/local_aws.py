@@ -1,18 +1,18 @@
-"""Runs MiniStack with two things mended.
+"""Runs MiniStack with two fixes.
 
-It sends a version of an object whole, where S3 heeds the Range header:
+MiniStack sends a whole version of an object, where S3 honours the Range header:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
-And it ends a connection that was idle for 75 seconds, where the SDK of Terraform's provider keeps one for 90
-(https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/aws/transport/http, DefaultHTTPTransportIdleConnTimeout). A request that is
-sent at that moment may be carried out without an answer; the SDK sends it again, and a create then finds that what it makes
-is there. So the client is always the one that ends a connection.
+And it closes a connection that has been idle for 75 seconds, where the SDK of Terraform's provider keeps one for 90
+(https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/aws/transport/http, DefaultHTTPTransportIdleConnTimeout). A request sent at
+that moment may be carried out without an answer; the SDK sends it again, and a create then finds that the resource already
+exists. So it is always the client that closes a connection.
 """
 import hypercorn.asyncio
 from ministack.app import main
 from ministack.services import s3
 
-# Far more than any SDK keeps an idle connection.
+# Far longer than any SDK keeps an idle connection.
 KEEP_ALIVE = 3600
 
 whole = s3._get_object
@@ -30,7 +30,7 @@ def ranged(bucket, key, headers, query=None):
         refusal = {"Content-Type": "application/xml", "Content-Range": f"bytes */{size}"}
         return 416, refusal, s3._xml_body(s3._range_error_xml(bucket, key))
     start, end = part
-    # What was computed over the whole does not hold for a part.
+    # Checksums of the whole object do not apply to a part of it.
     answer = {name: value for name, value in answer.items() if not name.lower().startswith("x-amz-checksum-")}
     answer["Content-Length"] = str(end + 1 - start)
     answer["Content-Range"] = f"bytes {start}-{end}/{size}"

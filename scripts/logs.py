@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Prints what the functions of a deployment logged, oldest first.
 
-Runs with the Python of the emulator, which has botocore. Endpoint and credentials are those of the environment.
+Runs with the emulator's Python, which has botocore. Endpoint and credentials come from the environment.
 """
 
 import argparse

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Builds the zip of the functions: the executable `bootstrap`, and nothing else.
 
-For functions that run on this machine, that is the release build as it is. For Lambda's runtime provided.al2023 the
-same objects are linked by cargo-lambda, whose zig links against the glibc of that runtime instead of this machine's;
-for another architecture or from another system, cargo-lambda compiles everything.
+For functions that run on this machine, the executable is the release build as it is. For Lambda's runtime provided.al2023,
+the same objects are linked by cargo-lambda, whose zig links against the glibc of that runtime instead of this machine's;
+for another architecture or on another system, cargo-lambda compiles everything.
 """
 
 import argparse
@@ -19,7 +19,7 @@ CARGO_LAMBDA = "1.9.2"
 GLIBC = "2.34"
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 
-# What zig calls a target.
+# Zig's names of the targets.
 ZIG_TARGETS = {"x86_64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 
 
@@ -31,18 +31,18 @@ def build_for_lambda(options):
     environment = {
         **os.environ,
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
-        # cargo-lambda 1.9.2 fails when given it as an argument.
+        # cargo-lambda 1.9.2 fails if this is an argument.
         "CARGO_TARGET_DIR": str(target_dir),
     }
     common = ["--release", "--package", "fanfold-lambda", "--bin", "bootstrap"]
     if options.host == triple:
-        # Only the last step differs from an ordinary build, so only that is done again. A linker in Cargo's
-        # configuration would count as another configuration of every crate and compile them all a second time.
+        # Only the last step differs from an ordinary build, so only that is repeated. A linker in Cargo's
+        # configuration would count as another configuration of every crate, and compile them all a second time.
         linker = write_linker(target_dir, python.parent, options.arch)
         command = ["cargo", "rustc", *common, "--target", triple, "--", "-C", f"linker={linker}"]
         built = target_dir / triple / "release" / "bootstrap"
     else:
-        # Its optimisations are panic=abort, by which one bad message would end the whole function, and link-time
+        # Its optimisations are panic=abort, with which one bad message would end the whole function, and link-time
         # optimisation, which takes minutes.
         command = [str(python.parent / "cargo-lambda"), "lambda", "build", *common, "--disable-optimizations",
                    "--target", f"{triple}.{GLIBC}", "--lambda-dir", str(target_dir / "lambda")]
@@ -66,7 +66,7 @@ def write_linker(target_dir, tools, arch):
 
 
 def zipped(executable):
-    """A zip whose bytes depend on the executable alone, so that an unchanged one is not deployed again."""
+    """A zip whose bytes depend only on the executable, so that an unchanged one is not deployed again."""
     entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
     entry.create_system = 3  # Unix
     entry.external_attr = 0o100755 << 16
@@ -78,7 +78,7 @@ def zipped(executable):
 
 
 def holds(archive, executable):
-    """Whether an archive already has this executable in it."""
+    """Whether an archive already contains this executable."""
     try:
         with zipfile.ZipFile(archive) as found:
             return found.read("bootstrap") == executable.read_bytes()

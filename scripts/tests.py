@@ -1,6 +1,6 @@
 """Tests of these scripts, of docker-compose.yml and of the Makefile's messages.
 
-Run with the Python that `emulator.py python` prints: MiniStack brings the YAML parser.
+Run them with the Python that `emulator.py python` prints: MiniStack brings the YAML parser.
 """
 
 import argparse
@@ -54,7 +54,7 @@ class EmulatorTest(Scratch):
         return emulator.Instance(self.scratch / "state").running()
 
     def command(self, name, port=0):
-        # A process of its own, as for the user: this one would keep an ended emulator as its zombie.
+        # In a process of its own, as for the user: this one would keep an ended emulator as a zombie.
         command = [sys.executable, emulator.__file__, name, "--state", self.scratch / "state", "--venv", VENV]
         done = subprocess.run([*map(str, command), "--port", str(port)], capture_output=True, text=True)
         return done.stdout + done.stderr
@@ -98,7 +98,7 @@ class EmulatorTest(Scratch):
 
 
     def test_a_connection_is_never_ended_before_the_client_ends_it(self):
-        # As the wrapper's process does it, with a server that tells what it was given.
+        # As in the wrapper's process, with a server that prints the timeout that it was given.
         told = subprocess.run([sys.executable, "-c", (
             "import asyncio, hypercorn.asyncio\n"
             "async def serve(app, config, **_): print(config.keep_alive_timeout)\n"
@@ -343,7 +343,7 @@ class AuditTest(Scratch):
 
 
 class ComposeTest(unittest.TestCase):
-    """docker-compose.yml has what functions in LocalStack need. Docker itself is not needed to check that."""
+    """Tests that docker-compose.yml has what functions in LocalStack need, without Docker itself."""
 
     KNOWN = {"image", "ports", "environment", "volumes", "healthcheck"}
 

@@ -1,6 +1,6 @@
-"""Programs from PyPI and crates.io, each pinned, under the build directory.
+"""Installs pinned programs from PyPI and crates.io under the build directory.
 
-One from PyPI has a virtual environment of its own.
+Each program from PyPI gets a virtual environment of its own.
 """
 
 import contextlib
@@ -13,7 +13,7 @@ from pathlib import Path
 
 
 class Failure(Exception):
-    """A reason to stop that the user can act on: printed without a traceback."""
+    """A reason to stop that the user can act on; it is printed without a traceback."""
 
 
 def run(main):
@@ -37,7 +37,7 @@ def locked(path):
 
 
 def python_with(package, version, directory, python_at_least=(3, 9)):
-    """The interpreter of a virtual environment that holds package==version, made if it is not there."""
+    """The interpreter of a virtual environment with package==version, which is created if necessary."""
     if sys.version_info[:2] < python_at_least:
         wanted = ".".join(map(str, python_at_least))
         raise Failure(
@@ -65,14 +65,14 @@ def _holds(python, package, version):
 
 
 def cargo_tool(crate, version, directory):
-    """The executable that a crate of the same name installs, in that version, built if it is not there."""
+    """The executable of the crate of that name and version, which is built if necessary."""
     directory = Path(directory).resolve()
     tool = directory / "bin" / crate
     with locked(directory.with_suffix(".lock")):
         if _version_of(tool) != f"{crate} {version}":
             print(f"building {crate} {version} into {os.path.relpath(directory)}", file=sys.stderr)
             build = directory / "build"
-            # Without optimisation: it compiles in a third of the time, and such a tool has little to do.
+            # Without optimisation, which saves two thirds of the time; such a tool has little to do.
             command = ["cargo", "install", "--locked", "--debug", "--force", "--quiet", "--root", str(directory)]
             environment = {**os.environ, "CARGO_TARGET_DIR": str(build), "CARGO_PROFILE_DEV_DEBUG": "0"}
             _checked([*command, "--version", version, crate], f"cannot build {crate} {version} from crates.io", environment)

@@ -32,15 +32,14 @@
 //! }
 //! ```
 //!
-//! A [`Processor`] is given the valid records of some chunks and answers for each of them; [`Each`] makes
-//! one of a function of one record. What it fails at for the time being comes again, up to five times;
-//! what it refuses is told with its reason. The outcome of every record lies in the outputs, whatever
-//! ended in between.
+//! A [`Processor`] is given the valid records of some chunks and answers for each of them; [`Each`] makes one from a
+//! function of one record. A chunk that fails for the time being is retried, up to five attempts in all; a rejected
+//! record is reported with its reason. The outcome of every record is in the outputs, whatever crashed in between.
 //!
-//! The layers, each of which may use only those before it: [`model`] (pure data and rules), the
-//! [`store`]s, [`mod@format`] (bytes to records), [`render`] (what is written), [`processor`] (what is done
-//! with a record), [`batch`] (what the stages share of one), [`intake`] (what makes a batch), the
-//! [`stage`]s, and the [`pipeline`]s that put stages together.
+//! The layers, each of which may use only those before it: [`model`] (pure data and rules), the [`store`]s,
+//! [`mod@format`] (bytes to records), [`render`] (what is written), [`processor`] (what is done with a record),
+//! [`batch`] (batch logic that the stages share), [`intake`] (what starts a batch), the [`stage`]s, and the
+//! [`pipeline`]s that put stages together.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

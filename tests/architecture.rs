@@ -1,4 +1,4 @@
-//! The layers: who may use whom. An arrow that is not listed fails.
+//! The layers, and which may use which. A dependency that is not listed fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,10 +17,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("pipeline", &["model", "store", "processor", "batch", "intake", "stage"]),
 ];
 
-/// Layers whose rooms do not use each other, and the rooms that all of them may use.
+/// Layers whose submodules may not use each other, and the submodules that all of them may use.
 const ROOMS: &[(&str, &[&str])] = &[("stage", &["summary"]), ("store", &["clock", "faults"])];
 
-/// What a layer of the engine may not even name.
+/// What a layer of the engine may not name.
 const FOREIGN: &[(&str, &[&str])] = &[
     ("model", &["tokio", "std::fs", "std::env", "SystemTime"]),
     ("format", &["tokio", "std::fs", "std::env", "SystemTime"]),
@@ -31,7 +31,7 @@ const FOREIGN: &[(&str, &[&str])] = &[
     ("stage", &["std::fs", "std::env", "SystemTime"]),
     ("pipeline", &["std::env", "SystemTime"]),
 ];
-/// What the engine may not name at all: Cargo sees to it as well.
+/// What the engine may not name at all; Cargo enforces it as well.
 const ABOVE: &[&str] = &["aws_", "lambda_runtime", "clap"];
 
 const MOST_LINES: usize = 500;
@@ -48,13 +48,13 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// A file's path as a module, as `stage::gather`.
+/// The module of a file, such as `stage::gather`.
 fn module_of(path: &Path) -> String {
     let name = path.with_extension("").to_string_lossy().replace(['/', '\\'], "::");
     name.strip_suffix("::mod").unwrap_or(&name).to_owned()
 }
 
-/// The paths that a piece of code names, from the crate's root on: `use crate::{a::b, c}` names two.
+/// The paths that a piece of code names, from the crate root: `use crate::{a::b, c}` names two.
 fn paths(code: &str, own: &str) -> BTreeSet<String> {
     let above = |levels: usize| {
         let parts: Vec<&str> = own.split("::").collect();
@@ -78,7 +78,7 @@ fn paths(code: &str, own: &str) -> BTreeSet<String> {
     found
 }
 
-/// Takes `a::{b, c::d}` apart.
+/// Expands `a::{b, c::d}`.
 fn spread(root: &str, text: &str, found: &mut BTreeSet<String>) {
     let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
     let here = [root, &name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("::");
@@ -107,7 +107,7 @@ fn spread(root: &str, text: &str, found: &mut BTreeSet<String>) {
     }
 }
 
-/// The code of every file of a crate, without comments and tests, and whether it is a folder's own.
+/// The code of every file of a crate, without comments and tests, and whether the file is a `mod.rs`.
 fn code(root: &Path) -> BTreeMap<String, (bool, String)> {
     let mut files = Vec::new();
     sources(root, &mut files);
@@ -122,8 +122,8 @@ fn code(root: &Path) -> BTreeMap<String, (bool, String)> {
     files.iter().filter(|path| !tests(path)).map(file).collect()
 }
 
-/// Which files of a crate name which others. A folder's own file puts its parts together, so that its
-/// arrows to them do not count.
+/// Which files of a crate name which others. A `mod.rs` assembles its own submodules, so that its uses of them
+/// do not count.
 fn arrows(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let named = code(root);
     let file_of = |path: &str| {
@@ -141,7 +141,7 @@ fn arrows(root: &Path) -> BTreeMap<String, BTreeSet<String>> {
     named.iter().map(|(own, code)| (own.clone(), arrows_of(own, code))).collect()
 }
 
-/// Why a file may not name another.
+/// The reason why a file may not name another.
 fn objection(file: &str, target: &str) -> Option<&'static str> {
     let part = |path: &str, at: usize| path.split("::").nth(at).unwrap_or_default().to_owned();
     let (own, other) = (part(file, 0), part(target, 0));
@@ -154,14 +154,14 @@ fn objection(file: &str, target: &str) -> Option<&'static str> {
     }
     let (_, shared) = ROOMS.iter().find(|(layer, _)| *layer == own)?;
     let (room, next) = (part(file, 1), part(target, 1));
-    // The suites of the stores try them all.
+    // The suites of the stores test all of them.
     let fine =
         room.is_empty() || next.is_empty() || room == next || room == "testing" || shared.contains(&next.as_str());
     (!fine).then_some("rooms of a layer do not use each other")
 }
 
-/// The files on a circle: what is left when files that name no other one are taken away, again and again,
-/// and those that no other one names.
+/// The files on a cycle: what is left after repeatedly removing the files that name no other, and those that no
+/// other names.
 fn circle(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BTreeSet<String>> {
     loop {
         let before = arrows.len();

@@ -1,5 +1,5 @@
-//! Each store's contract, held by its implementation in memory. The same suites run against the
-//! AWS implementations in `end_to_end.rs`.
+//! The contract of each store, kept by its implementation in memory. The same suites run against the AWS
+//! implementations in `crates/cli/tests/end_to_end`.
 
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::memory::MemoryChannel;

@@ -1,6 +1,6 @@
-//! The variant whose workers are woken by the work bucket's own notifications, as a pipeline of 2020 was
-//! that hung: its end was looked for in listings. Whatever the order in which a worker writes and deletes,
-//! the tree tells.
+//! The variant whose workers are triggered by the work bucket's own notifications, as in a pipeline of 2020
+//! that hung because it looked for its end in listings. In whatever order a worker writes and deletes, the tree
+//! notices the end.
 
 #![cfg(feature = "notification")]
 
@@ -41,8 +41,8 @@ async fn scatter_sends_nothing_and_each_chunk_is_notified_once() {
     assert_eq!((summary.state, summary.records.succeeded), (BatchState::Succeeded, 5));
 }
 
-/// The published one: a worker writes its outcomes, and before it deletes what waited, the last one looks
-/// whether anything waits. It says "not yet", and nobody looks again.
+/// The published failure: a worker writes its outcomes, and before it deletes its pending chunk, the last
+/// worker looks for pending chunks. It finds one, and nobody looks again.
 #[tokio::test]
 async fn a_worker_that_deletes_late_does_not_hang_its_batch() {
     let pipeline = pipeline();
@@ -57,7 +57,7 @@ async fn a_worker_that_deletes_late_does_not_hang_its_batch() {
         assert!(matches!(pipeline.handle(1, &delivery).await, Disposition::Done));
         pipeline.stores.queues[1].delete(&delivery.receipt).await.unwrap();
         if pipeline.stores.work.read(&first).is_none() {
-            // As if its worker had not come so far, whenever another one looks.
+            // As if its worker had not got to the deletion yet, whenever another one looks.
             pipeline.stores.work.put(&first, "application/jsonl", waiting.clone()).await.unwrap();
         }
     }
@@ -68,7 +68,7 @@ async fn a_worker_that_deletes_late_does_not_hang_its_batch() {
     assert!(pipeline.stores.work.keys().iter().all(|key| !key.contains("/pending/")), "the notification saw to it");
 }
 
-/// The other published one: chunks are processed while scatter still writes, nothing waits for a moment,
+/// The other published failure: chunks are processed while scatter still writes, for a moment none is pending,
 /// and the batch ends without the rest.
 #[tokio::test]
 async fn chunks_that_are_done_while_scatter_writes_do_not_end_their_batch() {
@@ -78,7 +78,7 @@ async fn chunks_that_are_done_while_scatter_writes_do_not_end_their_batch() {
     let opening = whole.stores.ledger.read(&batch).await.unwrap().unwrap().opening;
     let pipeline = pipeline();
     assert_eq!(pipeline.upload("orders.csv", FILE).0, batch);
-    // Its scatter opened the batch and has put one chunk.
+    // Its scatter has opened the batch and put one chunk.
     pipeline.stores.ledger.open(&opening).await.unwrap();
     let first = whole.stores.work.keys().remove(0);
     pipeline.stores.work.put(&first, "application/jsonl", whole.stores.work.read(&first).unwrap()).await.unwrap();
@@ -86,7 +86,7 @@ async fn chunks_that_are_done_while_scatter_writes_do_not_end_their_batch() {
     assert_eq!(pipeline.items().all().len(), 2, "that chunk is done");
     assert!(pipeline.stores.queues[2].bodies().is_empty() && pipeline.summary(&batch).is_none());
     assert!(pipeline.stores.work.keys().iter().all(|key| !key.contains("/pending/")), "nothing waits");
-    // It goes on.
+    // Scatter goes on.
     scatter(&pipeline, &event).await;
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();

@@ -1,4 +1,4 @@
-//! What is promised to whoever writes a processor, in every variant.
+//! What the author of a processor is promised, in every variant.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -31,7 +31,7 @@ fn output<P: Processor>(pipeline: &LocalPipeline<P>, summary: &Summary, name: &s
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// Doubles a number; of every third one it has nothing to say, and every tenth fails.
+/// Doubles a number; every third has no result, and every tenth fails.
 async fn double(record: Record) -> Result<Reply> {
     let n = record.fields["n"].as_u64().unwrap();
     Ok(match n {

@@ -1,4 +1,4 @@
-//! What only `ranged` promises: nothing is copied, and what is read is what the batch was made from.
+//! What only `ranged` promises: nothing is copied, and workers read the upload that the batch was made from.
 #![cfg(feature = "ranged")]
 
 use std::io::Write;
@@ -84,7 +84,7 @@ fn csv(rows: usize) -> String {
     format!("itemNo,price\n{rows}")
 }
 
-/// Quotes, line ends in them, doubled quotes, rows that fail, rows with a field too many.
+/// Quotes with line ends in them, doubled quotes, rows that fail, rows with a field too many.
 const AWKWARD: &str = "itemNo,price,note\r\n\
     \"a\n1\",1.5,\"one\r\n\"\"two\"\"\n\"\n\
     b2,cheap,\"\n\"\r\n\
@@ -211,7 +211,7 @@ fn batches(pipeline: &LocalPipeline) -> Batches<MemoryStores> {
     Pipeline { supply, variant, input_bucket: INPUT.to_owned() }.batches().unwrap()
 }
 
-/// The indexes of the records that have an outcome, by their item numbers.
+/// The item numbers of the records that have an outcome.
 fn told(pipeline: &LocalPipeline, batch: &BatchId) -> Vec<String> {
     let results = output(pipeline, batch, "results.csv").unwrap();
     results.lines().skip(1).map(|line| line.split(',').next().unwrap().to_owned()).collect()
@@ -224,7 +224,7 @@ async fn records_that_no_chunk_covers_have_no_outcome_and_the_summary_says_how_m
     scatter(&whole, &event).await;
     let claims = whole.stores.ledger.read_claims(&batch, 0..4).await.unwrap();
     let opening = whole.stores.ledger.read(&batch).await.unwrap().unwrap().opening;
-    // A scatter that kept two groups of ten, not those before and between them, and died.
+    // A scatter that kept two groups of ten, but not those before and between them, and died.
     let torn = pipeline(1);
     assert_eq!(torn.upload("orders.csv", csv(38)).0, batch);
     torn.stores.ledger.open(&opening).await.unwrap();
@@ -258,7 +258,7 @@ async fn records_of_a_chunk_that_was_ended_without_them_have_no_outcome() {
     let (batch, event) = pipeline.upload("orders.csv", csv(8));
     scatter(&pipeline, &event).await;
     let (chunk, now) = (ChunkIndex::new(1).unwrap(), Timestamp(1));
-    // Where its records lie is kept; they could not be read.
+    // The locations of its records are kept, but the records could not be read.
     let _ = batches(&pipeline).bury(&batch, chunk, None, "nobody could read them", now).await.unwrap();
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
@@ -314,7 +314,7 @@ async fn without_results_a_batch_that_succeeds_is_closed_without_reading_its_inp
         let (event, batch) = if failed { (event, batch) } else { without_version(&event, &csv(12)) };
         scatter(&pipeline, &event).await;
         process(&pipeline, 10).await;
-        // Nobody would notice now.
+        // If the input were read again now, it would be missed.
         pipeline.stores.input.upload("orders.csv", "gone");
         assert!(pipeline.run().await.unwrap().is_empty());
         let summary = pipeline.summary(&batch).unwrap();
@@ -328,7 +328,7 @@ async fn without_results_a_batch_that_succeeds_is_closed_without_reading_its_inp
     }
 }
 
-/// Nothing fails: reads are counted, and let others go on meanwhile.
+/// Counts reads and lets other tasks run meanwhile; nothing fails.
 #[derive(Clone, Default)]
 struct Reads(Arc<AtomicUsize>);
 
@@ -348,7 +348,7 @@ impl Faults for Reads {
     }
 }
 
-/// What was sent before claim checks named their input.
+/// A message from before claim checks named their input.
 #[tokio::test]
 async fn a_claim_check_that_does_not_name_its_input_is_worked_on() {
     let pipeline = pipeline(5);

@@ -1,5 +1,5 @@
-//! What fanfold promises, on the real stages and stores in memory. Each promise of
-//! `docs/SEMANTICS.md` names the test that holds it.
+//! What fanfold promises, on the real stages and stores in memory. Each promise of `docs/SEMANTICS.md` names
+//! its test.
 
 use std::io::Write;
 
@@ -31,7 +31,7 @@ fn chunks(variant: Variant, records: usize, chunk_size: usize) -> usize {
     records.div_ceil(variant.chunk_size(chunk_size))
 }
 
-/// Makes a test of each promise: it is kept by every variant.
+/// Makes each promise a test for every variant.
 macro_rules! promises {
     ($($name:ident),* $(,)?) => {
         mod promise {
@@ -70,7 +70,7 @@ async fn send(pipeline: &LocalPipeline, stage: usize, body: &str) {
     pipeline.stores.queues[stage].send(vec![Outgoing::new(body.to_owned())]).await.unwrap();
 }
 
-/// Uploads a file, works until nothing is left, and returns the batch and its summary.
+/// Uploads a file, works until no message is left, and returns the batch and its summary.
 async fn run(pipeline: &LocalPipeline, key: &str, body: impl Into<bytes::Bytes>) -> (BatchId, Summary) {
     let (batch, event) = pipeline.upload(key, body);
     send(pipeline, 0, &event).await;
@@ -285,10 +285,10 @@ async fn a_message_that_cannot_be_parsed_is_rejected_alone(variant: Variant) {
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }
 
-/// As it is where no message was written.
+/// A claim check as it is if no message was written.
 async fn a_claim_check_that_tells_only_its_chunk_is_worked_on(variant: Variant) {
     if variant.ranged() {
-        return; // Which range it is only its message tells.
+        return; // Only its message says which range it is.
     }
     let pipeline = pipeline(variant, 2);
     let (batch, event) = pipeline.upload("orders.csv", "itemNo,price\na,1.5\nb,2.5\nc,3.5\n");
@@ -340,7 +340,7 @@ async fn a_crash_after_the_mark_is_made_good_by_the_redelivery(variant: Variant)
     assert!(matches!(pipeline.handle(0, &scatter).await, Disposition::Done));
     let check = pipeline.stores.queues[1].receive(1).await.unwrap().remove(0);
     assert!(matches!(pipeline.handle(1, &check).await, Disposition::Done));
-    // The worker died before its completion message left it: the message never was.
+    // As if the worker had died before it sent its completion message.
     let lost = pipeline.stores.queues[2].receive(1).await.unwrap().remove(0);
     pipeline.stores.queues[2].delete(&lost.receipt).await.unwrap();
     assert!(pipeline.summary(&batch).is_none());
@@ -364,7 +364,7 @@ async fn a_gather_that_failed_goes_on_when_its_message_comes_again(variant: Vari
     }
     let first = pipeline.stores.queues[2].receive(1).await.unwrap().remove(0);
     let now = fanfold::model::timestamp::Timestamp(4_000_000_000_000);
-    // It took the batch for a long time, and died.
+    // An earlier arrival took the batch for a long time, and died.
     let lease = now.plus_seconds(3600);
     pipeline.stores.ledger.take(&batch, &first.receipt, now, lease).await.unwrap();
     let again = Delivery { attempt: 2, receipt: "another arrival".into(), ..first.clone() };
@@ -372,13 +372,13 @@ async fn a_gather_that_failed_goes_on_when_its_message_comes_again(variant: Vari
         Disposition::Later(at, _) => assert!(at > lease, "the message comes again when the lease is over"),
         other => panic!("the lease holds for every other arrival: {other:?}"),
     }
-    // One that could say so before it failed lets go.
+    // A gather that can still do so before it fails releases the lease.
     pipeline.stores.ledger.release_lease(&batch, &first.receipt, Timestamp(1)).await.unwrap();
     assert!(matches!(pipeline.handle(2, &again).await, Disposition::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
 }
 
-/// A scatter that runs beside another one puts a chunk back that is done, and ends.
+/// A scatter that runs twice at once puts back a chunk that is done, and ends.
 async fn a_chunk_that_is_put_back_when_it_is_done_holds_nothing_up(variant: Variant) {
     if variant.pending != Pending::Bucket {
         return;
@@ -399,7 +399,7 @@ async fn a_chunk_that_is_put_back_when_it_is_done_holds_nothing_up(variant: Vari
     let gather = pipeline.stores.queues[2].receive(1).await.unwrap().remove(0);
     assert!(matches!(pipeline.handle(2, &gather).await, Disposition::Done));
     assert_eq!(pipeline.summary(&batch).unwrap().state, BatchState::Succeeded);
-    // Where the end is noticed by a listing it had to go; else whoever repeats the chunk deletes it.
+    // Under the listing condition it had to go; otherwise the worker that repeats the chunk deletes it.
     let left = pipeline.stores.work.read(&pending).is_some();
     assert_eq!(left, variant.condition == Condition::Tree, "{}", variant.name);
 }

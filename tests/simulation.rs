@@ -1,10 +1,10 @@
-//! The real stages on stores in memory, one thread, one seed, virtual time: messages come late,
-//! twice and out of order, calls fail before and after their effect, functions die anywhere, and
-//! every batch ends as the reference model says.
+//! The real stages on stores in memory, with one thread, one seed and virtual time: messages arrive late, twice
+//! and out of order, calls fail before and after their effect, functions die anywhere, and every batch ends as
+//! the reference model predicts.
 //!
-//! Seeds are of two kinds: a plain one has a little of every fault, a swarm one much of a few. A seed that
-//! fails prints itself and its shortest trace, and is appended to `tests/simulation/seeds.txt`, whose
-//! seeds run first. `FANFOLD_SEEDS=100000` runs more, `FANFOLD_KIND=swarm` of one kind alone.
+//! There are two kinds of seeds: a plain one has a little of every fault, a swarm one much of a few. A seed
+//! that fails prints itself and its shortest trace, and is appended to `tests/simulation/seeds.txt`, whose
+//! seeds run first. `FANFOLD_SEEDS=100000` runs more, `FANFOLD_KIND=swarm` only one kind.
 
 #[path = "simulation/buckets.rs"]
 mod buckets;
@@ -59,21 +59,21 @@ use state::{Options, State};
 use world::World;
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
-/// Seeds of each kind that every run of the tests tries.
+/// The number of seeds of each kind in every run of the tests.
 const SEEDS: [(Kind, u64); 2] = [(Kind::Plain, 10_000), (Kind::Swarm, 4_000)];
-/// Seeds that fail before a search ends.
+/// The number of failing seeds after which a search ends.
 const MOST_FAILURES: usize = 50;
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/seeds.txt");
 
-/// What plan a seed makes.
+/// The kind of plan that a seed makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Plain,
     Swarm,
 }
 
-/// A seed of a kind, and the variant if the seed does not choose it: one that came later must not change
-/// the plans of seeds that were kept before.
+/// A seed of a kind, and the variant if the seed does not choose it: variants added later must not change the
+/// plans of seeds that were kept before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Seed(Kind, u64, Option<&'static str>);
 
@@ -83,7 +83,7 @@ impl Seed {
         Self(kind, number, (place >= plan::FIRST_VARIANTS).then(|| BUILT_IN[place].name))
     }
 
-    /// As in `seeds.txt`: `swarm 12 notification`.
+    /// Parses a line of `seeds.txt`, such as `swarm 12 notification`.
     fn parse(line: &str) -> Self {
         let (kind, rest) = match line.strip_prefix("swarm ") {
             Some(rest) => (Kind::Swarm, rest),
@@ -121,7 +121,7 @@ fn run(seed: Seed, schema: &RecordSchema, options: Options) -> State {
     World::run(&seed.plan(), schema, options)
 }
 
-/// The trace of a seed that fails, with as few faults as it takes.
+/// The trace of a failing seed, with as few faults as it takes to fail.
 fn shortest_trace(seed: Seed, schema: &RecordSchema, options: Options) -> String {
     let whole = run(seed, schema, Options { traced: true, ..options.clone() });
     let shorter = (0..whole.faults).find_map(|most| {
@@ -161,7 +161,7 @@ fn search(kind: Kind, seeds: std::ops::Range<u64>, schema: &RecordSchema) -> (Re
     (all.into_inner().unwrap(), failed.into_inner().unwrap())
 }
 
-/// Keeps the seeds that failed, and tells all of the first one.
+/// Keeps the seeds that failed, and reports the first one in full.
 fn fail_if_any(failed: &[(Seed, Broken)], schema: &RecordSchema) {
     let kept = std::fs::read_to_string(KEPT).unwrap_or_default();
     let mut file = std::fs::OpenOptions::new().append(true).create(true).open(Path::new(KEPT)).unwrap();
@@ -173,7 +173,7 @@ fn fail_if_any(failed: &[(Seed, Broken)], schema: &RecordSchema) {
     }
 }
 
-/// Lets a function die once after each call that any stage of any variant made in any seed.
+/// Lets a function die once after each call that any stage of any variant made under any seed.
 fn die_after_each_call(reached: &Reached, schema: &RecordSchema) {
     for (call, (seed, point)) in &reached.calls {
         let crash = Options { crash: Some(*point), ..Options::default() };
@@ -271,7 +271,7 @@ fn a_function_may_die_before_and_after_every_call() {
     println!("crash points: {points:?}");
 }
 
-/// The seeds of one run of the tests, the two kinds in turn.
+/// The seeds of one run of the tests, alternating between the two kinds.
 fn usual_seeds() -> impl Iterator<Item = Seed> {
     let [(plain, many), (swarm, others)] = SEEDS;
     (0..many.max(others)).flat_map(move |seed| {

@@ -23,7 +23,7 @@ use fanfold::store::ledger::{Ledger, OpenResult};
 
 const HOUR: i64 = 3600;
 
-/// A sweep over a ledger that holds one batch, which began long ago.
+/// A sweep over a ledger with one batch, which began long ago.
 struct Fixture {
     ledger: MemoryLedger,
     gather: MemoryChannel,
@@ -72,7 +72,7 @@ impl Fixture {
         self.sweep.run(SystemClock.now().plus_seconds(300)).await.unwrap();
     }
 
-    /// Lets the record of a chunk wait.
+    /// Puts a record of a chunk as pending.
     fn put(&self, chunk: u32) {
         let record = r#"{"index":0,"record":{"itemNo":"1"}}"#;
         self.work.upload(&self.batch.pending_key(ChunkIndex::new(chunk).unwrap()), record);
@@ -91,7 +91,7 @@ async fn a_root_that_sweep_completes_is_announced_at_once() {
     fixture.mark(0).await;
     fixture.run().await;
     assert!(fixture.gather.receive(1).await.unwrap().is_empty(), "a chunk is missing");
-    // Its worker died before it could look at the leaf.
+    // Its worker died before it could check the leaf.
     fixture.mark(1).await;
     fixture.run().await;
     assert_eq!(fixture.gather.receive(1).await.unwrap().len(), 1);
@@ -114,8 +114,8 @@ async fn a_batch_is_given_up_for_standing_still_and_not_for_its_age() {
     assert_eq!(stop().await.unwrap().fault.code, FaultCode::GaveUp);
 }
 
-/// A scatter that died left a gap, the batch was sealed without it and gather took it; then another scatter,
-/// which is slow, comes to that chunk and dies before it could send it.
+/// A scatter died and left a gap, the batch was sealed without it, and gather took it; then another, slow
+/// scatter gets to that chunk and dies before it could send it.
 #[tokio::test]
 async fn a_chunk_that_comes_while_its_batch_is_gathered_is_sent_by_sweep() {
     let fixture = Fixture::begun(1, Condition::Listing).await;
@@ -153,7 +153,7 @@ async fn sweep_waits_twice_as_long_after_each_mend_in_vain() {
         let again = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().seen.unwrap();
         assert_eq!(again, seen, "not before its time");
     }
-    // A chunk is done: it got on.
+    // A chunk is done, so the batch has advanced.
     fixture.mark(0).await;
     fixture.run().await;
     let after = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap().seen.unwrap();

@@ -1,4 +1,4 @@
-//! One batch through a pipeline: upload, wait, check, and what it took.
+//! One batch through a pipeline: upload, wait, check, and measure.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::stopwatch::Stopwatch;
 const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What was seen of a batch.
+/// What was observed of a batch.
 #[derive(Debug, Default)]
 pub struct Observation {
     /// The batch, once its file was uploaded.
@@ -30,21 +30,21 @@ pub struct Observation {
     pub started_at: Option<Timestamp>,
     /// When the summary was read.
     pub ended_at: Option<Timestamp>,
-    /// Between the two; only if the batch was found right.
+    /// Seconds between the two; only if the batch was found correct.
     pub seconds: Option<f64>,
-    /// Seconds of scatter and of gather, as the functions saw them.
+    /// Seconds that scatter and gather took, as the functions measured them.
     pub stages: Option<(f64, f64)>,
-    /// Requests of the functions.
+    /// Requests made by the functions.
     pub calls: Requests,
     /// What went wrong.
     pub failure: Option<String>,
     /// Whether the batch may still be running, so that nothing after it could be trusted.
     pub still_running: bool,
-    /// What there is to say beside.
+    /// A remark beside the measurement.
     pub note: Option<String>,
 }
 
-/// Runs a batch to its end, whatever that is.
+/// Runs a batch to its end, good or bad.
 pub async fn run(pipeline: &Pipeline, step: &Step, records: &Records) -> Observation {
     let mut seen = Observation::default();
     if let Err(error) = attempt(pipeline, step, records, &mut seen).await {
@@ -76,8 +76,8 @@ async fn attempt(pipeline: &Pipeline, step: &Step, records: &Records, seen: &mut
     Ok(())
 }
 
-/// Uploads the records, and starts the watch at the first byte: the first part, of most batches the
-/// only one, is made before.
+/// Uploads the records. The watch starts at the first byte: the first part, usually the only one, is generated
+/// before that.
 ///
 /// # Errors
 /// Those of the bucket; `Config` if it keeps no versions.
@@ -103,7 +103,7 @@ pub async fn upload(
     Ok((BatchId::of(bucket, key, &Revision::Version(version)), watch))
 }
 
-/// Appends records until a part is full; returns the next index.
+/// Appends records until a part is full, and returns the next index.
 fn fill(buffer: &mut Vec<u8>, records: &Records, from: u64) -> u64 {
     let mut next = from;
     while next < records.count && buffer.len() < PART_BYTES {
@@ -114,12 +114,12 @@ fn fill(buffer: &mut Vec<u8>, records: &Records, from: u64) -> u64 {
     next
 }
 
-/// Waits for the summary. S3 has nothing that a client could await: it is asked again after a
-/// fortieth of the time that has passed, or 10 ms, so that a batch seems at most that much longer,
-/// and asking does not keep an emulator busy.
+/// Waits for the summary. S3 has nothing that a client could await, so it is polled, after a fortieth of the
+/// time that has passed or 10 ms: a batch seems at most that much longer, and the polling does not keep an
+/// emulator busy.
 ///
 /// # Errors
-/// Those of the bucket; `Transient` if there is none before patience ends.
+/// Those of the bucket; `Transient` if there is no summary before `patience` ends.
 pub async fn summary(pipeline: &Pipeline, batch: &BatchId, watch: Stopwatch, patience: Duration) -> Result<Summary> {
     let key = batch.output_key("summary.json");
     loop {

@@ -1,5 +1,5 @@
-//! How many requests the functions made for a batch. They write their counts into the ledger at the
-//! end of each invocation, so that a count can be some moments behind the summary.
+//! Counts the requests that the functions made for a batch. They write their counts to the ledger at the end of
+//! each invocation, so that a count can lag some moments behind the summary.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -20,7 +20,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Requests by stage and by `service.Operation`.
 pub type Requests = BTreeMap<String, BTreeMap<String, u64>>;
 
-/// Whether every invocation of a batch of so many chunks has written its counts.
+/// Whether every invocation of a batch with that many chunks has written its counts.
 fn complete(calls: &Calls, chunks: u64) -> bool {
     calls.0.contains_key("gather") && calls.0.get("process").is_some_and(|stage| stage.messages >= chunks)
 }
@@ -29,7 +29,7 @@ fn requests(calls: Calls) -> Requests {
     calls.0.into_iter().map(|(stage, calls)| (stage, calls.requests)).collect()
 }
 
-/// The requests of a batch, once all are counted; and what to say if not all could be had.
+/// The requests of a batch, once all are counted; and a remark if some could not be obtained.
 pub async fn of_batch(ledger: &DynamoLedger, batch: &BatchId, chunks: u64) -> (Requests, Option<String>) {
     settled(chunks, PATIENCE, || ledger.read_calls(batch)).await
 }

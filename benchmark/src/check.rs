@@ -1,4 +1,4 @@
-//! Whether a batch did what it should: only then its time counts.
+//! Checks that a batch did what it should; only then does its time count.
 
 use fanfold::format::csv::row_text;
 use fanfold::model::error::{Error, Result};
@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::records::{HEADER, Records};
 
-/// Items that are read besides the first and the last.
+/// Items that are read besides the first and last.
 const SAMPLE: u64 = 100;
 /// Reads under way at once.
 const WIDTH: usize = 16;
@@ -23,7 +23,7 @@ fn wrong(what: impl Into<String>) -> Error {
 }
 
 /// Checks the summary: the variant, the state, all counts, and that nothing failed.
-///
+/// The list of what is wrong.
 /// # Errors
 /// What is wrong.
 pub fn summary(summary: &Summary, variant: &str, count: u64) -> Result<()> {
@@ -53,7 +53,7 @@ pub fn summary(summary: &Summary, variant: &str, count: u64) -> Result<()> {
     if wrongs.is_empty() { Ok(()) } else { Err(wrong(wrongs.join("; "))) }
 }
 
-/// Checks the results file, every line of it: each record once, in order, as it was, and successful.
+/// Checks every line of the results file: each record occurs once, in order, unchanged, and successful.
 ///
 /// # Errors
 /// The first line that is wrong, or those of the bucket.
@@ -69,7 +69,7 @@ pub async fn results(output: &impl Blob, summary: &Summary, records: &Records) -
     lines.finish()
 }
 
-/// Compares lines with the records that they should be.
+/// Compares lines with the expected records.
 struct Lines<'a> {
     records: &'a Records,
     next: u64,
@@ -120,14 +120,14 @@ impl Lines<'_> {
     }
 }
 
-/// A line's values, written one way: quotes around a value are a writer's choice.
+/// A line's values, normalised: quotes around a value are the writer's choice.
 fn cells(line: &[u8]) -> Option<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
     let cells = reader.records().next()?.ok()?;
     Some(row_text(&cells.iter().collect::<Vec<_>>()))
 }
 
-/// Checks a sample of the items: all fields, the batch and the place in it.
+/// Checks a sample of the items: all fields, the batch, and the place in it.
 ///
 /// # Errors
 /// The first item that is wrong, or those of the table.
@@ -154,7 +154,7 @@ fn same_item(item: &Item, batch: &BatchId, records: &Records, index: u64) -> Res
     Err(wrong(format!("item {} is {found} and should be {expected}", item.key)))
 }
 
-/// DynamoDB gives a number back without zeros at its end.
+/// Compares two values; DynamoDB returns a number without trailing zeros.
 fn same_value(found: &Value, expected: &Value) -> bool {
     match (found.as_f64(), expected.as_f64()) {
         (Some(found), Some(expected)) => (found - expected).abs() < 1e-9,
@@ -173,7 +173,7 @@ mod tests {
 
     mod bytes_of {
         use super::*;
-        /// Puts a text under a key.
+        /// Stores a text under a key.
         pub async fn put(blob: &MemoryBlob, key: &str, text: String) {
             blob.put(key, "text/csv", text.into()).await.unwrap();
         }

@@ -20,49 +20,49 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run batches of generated records through the variants, check and measure each.
+    /// Run batches of generated records through the variants, and check and measure each.
     Run(Run),
-    /// Measure the limit: a loop that does nothing but write the same items.
+    /// Measure the lower bound: a loop that does nothing but write the same items.
     Floor(Floor),
-    /// Measure how much memory one stage takes on a large file, each in a process of its own, without AWS.
+    /// Measure how much memory each stage takes on a large file, in a process of its own, without AWS.
     Memory(memory::Options),
-    /// Measure what a small batch waits for, from its upload to its summary.
+    /// Measure what a small batch waits for between its upload and its summary.
     Latency(latency::Options),
-    /// Measure how large the functions' executable is, and how long it takes until it asks for work.
+    /// Measure how large the functions' executable is, and how long it takes to ask for work.
     Cold(cold::Options),
-    /// What a process of `memory` does.
+    /// The work of one process of `memory`.
     #[command(hide = true)]
     MemoryStage(memory::stage::Task),
-    /// Make docs/report.svg, .png and .md of what was measured.
+    /// Write docs/report.svg, .png and .md from the measurements.
     Report(report::Options),
 }
 
-/// What `run` is asked to do.
+/// The options of `run`.
 #[derive(Debug, Args)]
 struct Run {
     /// The variants, which take turns.
     #[arg(long, value_delimiter = ',', default_values_t = BUILT_IN.iter().map(|variant| variant.name.to_owned()))]
     variants: Vec<String>,
-    /// Records of a batch.
+    /// Records per batch.
     #[arg(long, value_delimiter = ',', default_value = "10,100,1000,10000")]
     counts: Vec<u64>,
     /// How often each batch is measured.
     #[arg(long, default_value_t = 3)]
     repeat: u32,
-    /// Measure the floor among the variants, too.
+    /// Measure the floor as well, in turn with the variants.
     #[arg(long)]
     floor: bool,
     #[command(flatten)]
     common: Common,
 }
 
-/// What `floor` is asked to do.
+/// The options of `floor`.
 #[derive(Debug, Args)]
 struct Floor {
     /// Items to write.
     #[arg(long, value_delimiter = ',', default_value = "10000")]
     count: Vec<u64>,
-    /// How often.
+    /// How often to measure each.
     #[arg(long, default_value_t = 1)]
     repeat: u32,
     #[command(flatten)]
@@ -70,10 +70,10 @@ struct Floor {
 }
 
 impl Cli {
-    /// Does what was asked for.
+    /// Runs the chosen command.
     ///
     /// # Errors
-    /// Whatever prevents it, in words for the user.
+    /// What prevents it, in words for the user.
     pub async fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Run(mut run) => {

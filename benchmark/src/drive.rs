@@ -1,4 +1,4 @@
-//! A run: step by step, each row kept as soon as it is there.
+//! Runs the steps one by one, and keeps each row as soon as it is there.
 
 use std::process::ExitCode;
 
@@ -18,13 +18,13 @@ use crate::records::Records;
 use crate::row::{Row, SUCCESS, failure};
 use crate::site::Site;
 
-/// What a shell expects of a command that Ctrl-C ended.
+/// The exit status that a shell expects of a command ended by Ctrl-C.
 const INTERRUPTED: u8 = 130;
 
 /// Runs all steps. The exit status is a failure if a batch failed, and 130 after Ctrl-C.
 ///
 /// # Errors
-/// What prevents the run from beginning, or its rows from being kept.
+/// What prevents the run from starting, or its rows from being kept.
 pub async fn run(variants: &[String], counts: &[u64], repeats: u32, common: Common) -> Result<ExitCode> {
     let steps = plan::steps(variants, counts, repeats, common.lift_caps)?;
     let site = Site::open(&common.deployment, variants, common.labels.clone()).await?;

@@ -1,10 +1,10 @@
-//! How long the rest of a run will take, learnt from what it took so far.
+//! Estimates how long the rest of a run will take from the batches so far.
 
 use std::collections::BTreeMap;
 
 use crate::plan::Step;
 
-/// For each variant how much longer its last batch took than was expected of it.
+/// How many times longer than expected each variant's last batch took.
 #[derive(Debug, Default)]
 pub struct Estimate(BTreeMap<String, f64>);
 
@@ -14,7 +14,8 @@ impl Estimate {
         self.0.insert(step.variant.clone(), seconds / step.expected());
     }
 
-    /// Seconds that these steps will take. A variant that has not run is taken for as far off as the others.
+    /// The seconds that these steps will take. A variant that has not run is assumed to be as far off as the
+    /// others.
     pub fn of(&self, steps: &[Step]) -> f64 {
         let mean = self.0.values().sum::<f64>() / self.0.len().max(1) as f64;
         let unknown = if self.0.is_empty() { 1.0 } else { mean };
@@ -22,7 +23,7 @@ impl Estimate {
     }
 }
 
-/// A time left in words.
+/// The time left, in words.
 pub fn in_words(seconds: f64) -> String {
     match seconds.max(0.0).round() as u64 {
         s @ 0..90 => format!("{s} s"),

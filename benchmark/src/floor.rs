@@ -1,6 +1,6 @@
-//! The floor: what the target takes to write the items and nothing else. No pipeline that ends in
-//! the same items can be faster with as many requests under way, so that a variant's multiple of it
-//! says what the pipeline costs, whatever the target is.
+//! The floor: how long the target takes to write the items and nothing else. No pipeline that produces the same
+//! items can be faster with as many requests under way, so that a variant's multiple of the floor is the cost
+//! of the pipeline, whatever the target.
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
@@ -18,11 +18,11 @@ use crate::plan::FLOOR;
 use crate::records::Records;
 use crate::stopwatch::Stopwatch;
 
-/// Items of one `BatchWriteItem`, the most that it takes:
+/// Items per `BatchWriteItem`, its maximum:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 pub const BATCH_ITEMS: u64 = 25;
 
-/// Writes all items with `width` requests under way, and checks them like those of a batch.
+/// Writes all items with `width` requests under way, and checks them as those of a batch.
 pub async fn run(items: &DynamoItems, table: &str, records: &Records, width: usize) -> Observation {
     let name = format!("{FLOOR}-{}.csv", records.count);
     let batch = BatchId::of(table, &name, &Revision::Version(records.tag.clone()));
@@ -57,7 +57,7 @@ async fn write(
     updated_at: Timestamp,
 ) -> Result<()> {
     let starts = (0..records.count).step_by(BATCH_ITEMS as usize);
-    // Made when their turn comes, so that memory does not grow with the count.
+    // Built when their turn comes, so that memory does not grow with the count.
     let writes = starts.map(|from| async move {
         let until = records.count.min(from + BATCH_ITEMS);
         let some: Vec<Item> = (from..until).map(|index| item(batch, records, index, updated_at)).collect();

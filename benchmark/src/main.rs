@@ -1,4 +1,4 @@
-//! Drives a deployment of fanfold with generated batches, keeps what it measured, draws the report.
+//! Drives a deployment of fanfold with generated batches, keeps the measurements, and draws the report.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

@@ -1,5 +1,5 @@
-//! `measurements.csv`: read whole, appended to row by row. A run may be killed at any moment, so
-//! that the last line may be torn.
+//! `measurements.csv`: read as a whole, appended to row by row. A run may be killed at any moment, so the last
+//! line may be torn.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,12 +9,12 @@ use fanfold::model::error::{Error, Result};
 
 use crate::row::{COLUMNS, Row};
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, PartialEq)]
 pub struct Content {
-    /// The rows in their order.
+    /// The rows, in order.
     pub rows: Vec<Row>,
-    /// What stands behind the last complete line, if that is no complete row.
+    /// The text after the last complete line, unless it is a complete row.
     pub torn: Option<String>,
     /// Bytes up to the end of the last complete row.
     intact: usize,
@@ -59,7 +59,7 @@ fn parse(bytes: &[u8]) -> std::result::Result<Content, String> {
     for (number, line) in lines.enumerate() {
         content.rows.push(Row::of_line(line).map_err(|fault| format!("line {}: {fault}", number + 2))?);
     }
-    // Written again it must be the same text: else a value was cut off that can be read cut off, too.
+    // Only if it is written as the same text: some values can still be read when their end is cut off.
     match Row::of_line(&tail).ok().filter(|row| row.line().is_ok_and(|line| line == tail)) {
         Some(row) => {
             content.rows.push(row);
@@ -95,11 +95,11 @@ pub struct Measurements {
 }
 
 impl Measurements {
-    /// Opens a file, makes it if it is missing, and sets a torn last line aside. Returns what there
-    /// is to say about that.
+    /// Opens a file, creates it if it is missing, and sets a torn last line aside. Returns a remark about the
+    /// torn line, if there is one.
     ///
     /// # Errors
-    /// As [`Content::read`], or `Config` if the file cannot be written.
+    /// As for [`Content::read`], or `Config` if the file cannot be written.
     pub fn open(path: &Path) -> Result<(Self, Option<String>)> {
         let content = Content::read(path)?;
         let cannot = |e: std::io::Error| Error::config(format!("could not write {}", path.display())).because(e);
@@ -115,7 +115,7 @@ impl Measurements {
         Ok((measurements, note))
     }
 
-    /// Appends a row; it is on the disk when this returns.
+    /// Appends a row, which is on disk when this returns.
     ///
     /// # Errors
     /// `Config` if the file cannot be written.
@@ -123,14 +123,14 @@ impl Measurements {
         self.write(&row.line()?)
     }
 
-    /// One write for a line, so that as little as possible can come between its parts.
+    /// Writes a line at once, so that as little as possible can come between its parts.
     fn write(&mut self, line: &str) -> Result<()> {
         let written = self.file.write_all(format!("{line}\n").as_bytes()).and_then(|()| self.file.sync_data());
         written.map_err(|e| Error::config(format!("could not write {}", self.path.display())).because(e))
     }
 }
 
-/// Keeps what was torn off, before it is cut from the file.
+/// Keeps the torn line before it is cut from the file.
 fn set_aside(path: &Path, torn: &str) -> Result<String> {
     let mut name = path.as_os_str().to_owned();
     name.push(".torn");

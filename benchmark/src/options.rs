@@ -5,10 +5,10 @@ use std::str::FromStr;
 
 use clap::Args;
 
-/// What every command needs that measures a deployment.
+/// Options of every command that measures a deployment.
 #[derive(Debug, Args)]
 pub struct Common {
-    /// What the records are made from.
+    /// The seed of the records.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
     /// Requests that the floor has under way at once.
@@ -17,36 +17,36 @@ pub struct Common {
     /// Allow more records than a variant is meant for.
     #[arg(long)]
     pub lift_caps: bool,
-    /// Where rows are appended.
+    /// The file to which rows are appended.
     #[arg(long, default_value = "measurements.csv")]
     pub measurements: PathBuf,
     /// The file that `make deploy` wrote about the deployment.
     #[arg(long, env = "FANFOLD_DEPLOYMENT", default_value = "target/local/deployment.json")]
     pub deployment: PathBuf,
-    /// What the rows say about the run.
+    /// Labels of the run's rows.
     #[command(flatten)]
     pub labels: Labels,
 }
 
-/// What every row of a run says. The deployment's file fills in what is not given.
+/// What every row says about its run. The deployment file supplies what is not given.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Labels {
-    /// What is measured, as `git describe --always --dirty` names it.
+    /// The version that is measured, as named by `git describe --always --dirty`.
     #[arg(long, default_value = "unknown")]
     pub commitish: String,
     /// local, localstack or aws.
     #[arg(long, env = "ENV", default_value = "local")]
     pub env: String,
-    /// What the deployment's names begin with.
+    /// The prefix of the deployment's names.
     #[arg(long, env = "SCOPE", default_value = "")]
     pub scope: String,
     /// Emulator and version [default: the region, or "emulator"].
     #[arg(long, env = "BENCHMARK_TARGET", default_value = "")]
     pub target: String,
-    /// Most records in a chunk.
+    /// Maximum number of records in a chunk.
     #[arg(long, env = "CHUNK_SIZE", default_value = "", hide_default_value = true)]
     pub chunk_size: Given,
-    /// Most process functions at once.
+    /// Maximum number of process functions at once.
     #[arg(long, env = "CONCURRENCY", default_value = "", hide_default_value = true)]
     pub concurrency: Given,
     /// Memory of the process function in MB.
@@ -54,7 +54,7 @@ pub struct Labels {
     pub memory_mb: Given,
 }
 
-/// A number, or none: make exports a setting that nobody gave as an empty variable.
+/// An optional number: make exports a setting that was not given as an empty variable.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Given(pub Option<u32>);
 

@@ -1,24 +1,24 @@
-//! Which batches a run is made of, and in which order.
+//! The batches of a run, and their order.
 
 use std::time::Duration;
 
 use fanfold::model::error::{Error, Result};
 
-/// The name of the bare loop among the variants.
+/// The name of the bare loop, where variants are named.
 pub const FLOOR: &str = "floor";
 
 /// What is known about a variant before it runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Traits {
-    /// Most records that it is measured with, because its time grows with every record.
+    /// The maximum number of records to measure it with, since its time grows with every record.
     pub cap: u64,
-    /// Records a second that are expected, for the time left.
+    /// The expected records per second, for the time left.
     pub usual_rate: f64,
-    /// Records a second below which a batch is given up.
+    /// The records per second below which a batch is given up.
     pub least_rate: f64,
 }
 
-/// The traits of a variant; one that is not known here is taken for one like `chunked`.
+/// The traits of a variant; an unknown one is treated like `chunked`.
 pub fn traits(variant: &str) -> Traits {
     match variant {
         "sync" => Traits { cap: 10_000, usual_rate: 25.0, least_rate: 2.0 },
@@ -27,7 +27,7 @@ pub fn traits(variant: &str) -> Traits {
     }
 }
 
-/// One batch that is to be measured.
+/// One batch to measure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// The variant, or [`FLOOR`].
@@ -39,22 +39,22 @@ pub struct Step {
 }
 
 impl Step {
-    /// How long to wait for the batch: a minute for what all batches need, and the rest by its size.
+    /// How long to wait for the batch: a minute for what every batch needs, and the rest by its size.
     pub fn patience(&self) -> Duration {
         Duration::from_secs_f64(60.0 + self.count as f64 / traits(&self.variant).least_rate)
     }
 
-    /// Seconds that the batch is expected to take.
+    /// The expected duration of the batch, in seconds.
     pub fn expected(&self) -> f64 {
         1.0 + self.count as f64 / traits(&self.variant).usual_rate
     }
 }
 
-/// The steps of a run: variants take turns, so that what changes on the machine or in the network
-/// during a run does not fall on one of them.
+/// The steps of a run: variants take turns, so that a change on the machine or in the network during the run
+/// does not affect just one of them.
 ///
 /// # Errors
-/// `Config` for a count of 0 or over a variant's cap, or if nothing is to be done.
+/// `Config` for a count of 0 or above a variant's cap, or if there is nothing to do.
 pub fn steps(variants: &[String], counts: &[u64], repeats: u32, lift_caps: bool) -> Result<Vec<Step>> {
     if variants.is_empty() || counts.is_empty() || repeats == 0 {
         return Err(Error::config("nothing to measure: name at least one variant, one count and one repeat"));

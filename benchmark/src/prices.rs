@@ -1,4 +1,4 @@
-//! What requests cost: the list prices of one region at one date.
+//! The cost of requests: list prices of one region at one date.
 //!
 //! Sources: <https://aws.amazon.com/s3/pricing/>, <https://aws.amazon.com/sqs/pricing/>,
 //! <https://aws.amazon.com/dynamodb/pricing/on-demand/>. Free tiers and discounts are left out.
@@ -7,25 +7,25 @@ use std::collections::BTreeSet;
 
 use crate::calls::Requests;
 
-/// When the prices were looked up. DynamoDB's were halved on 2024-11-01 and hold since.
+/// When the prices were looked up. DynamoDB's were halved on 2024-11-01 and have not changed since.
 pub const AS_OF: &str = "July 2025";
-/// The region they are of.
+/// The region that they apply to.
 pub const REGION: &str = "us-east-1";
 
-/// Dollars for a million of what is counted.
+/// Dollars per million requests or units.
 const S3_WRITE: f64 = 5.00;
 const S3_READ: f64 = 0.40;
 const SQS: f64 = 0.40;
 const DYNAMODB_WRITE_UNIT: f64 = 0.625;
 const DYNAMODB_READ_UNIT: f64 = 0.125;
 
-/// Items of one `BatchWriteItem` at most.
+/// Maximum number of items per `BatchWriteItem`.
 const BATCH_ITEMS: u64 = 25;
-/// Rows of one `TransactWriteItems` at most, each of which costs two units.
+/// Maximum number of rows per `TransactWriteItems`; each row costs two units.
 const TRANSACTION_ROWS: u64 = 100;
 const TRANSACTION: &str = "dynamodb.TransactWriteItems";
 
-/// The table as the report shows it: what, and dollars per million.
+/// The table as the report shows it: names, and dollars per million.
 pub const TABLE: [(&str, f64); 6] = [
     ("S3 PUT, POST, LIST, a part of an upload", S3_WRITE),
     ("S3 GET, HEAD", S3_READ),
@@ -40,14 +40,14 @@ pub const TABLE: [(&str, f64); 6] = [
 pub struct Cost {
     /// Dollars.
     pub dollars: f64,
-    /// Operations that have no price here, so that nothing is taken for free unseen.
+    /// Operations without a price here, so that none counts as free unnoticed.
     pub unpriced: BTreeSet<String>,
 }
 
 /// The cost of the requests of a batch of `count` records.
 pub fn cost(requests: &Requests, count: u64) -> Cost {
     let mut cost = Cost::default();
-    // A variant that keeps its records in a table writes each outcome there beside the item.
+    // A variant that keeps its records in a table also writes each outcome there, besides the item.
     let in_table = requests.values().any(|stage| stage.contains_key(TRANSACTION));
     let writes = if in_table { 2 * count } else { count };
     for (operation, number) in requests.values().flatten() {
@@ -59,10 +59,10 @@ pub fn cost(requests: &Requests, count: u64) -> Cost {
     cost
 }
 
-/// Millionths of a dollar for so many requests of one stage. An item written is one unit, which holds
-/// up to 1 KB, and two in a transaction; a batch of them is full, except that no stage writes more
-/// than `writes` items and no transactions more than a row for each of `count` records.
-/// A read is one unit, which holds up to 4 KB: reads of many items are counted too low.
+/// The cost of that many requests of one stage, in millionths of a dollar. Writing an item of up to 1 KB is one
+/// unit, or two in a transaction. Batches are assumed to be full, but no stage writes more than `writes` items,
+/// and no transactions more than a row for each of `count` records. A read of up to 4 KB is one unit: reads of
+/// many items are undercounted.
 fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f64> {
     let (service, name) = operation.split_once('.')?;
     let each = match (service, name) {

@@ -1,4 +1,4 @@
-//! What a run shows of itself: a bar with the time left on a terminal, else a line a batch.
+//! The progress that a run shows: a bar with the time left on a terminal, otherwise a line per batch.
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ const TEMPLATE: &str = "{bar:30} {pos}/{len} batches, about {left} left: {msg}";
 /// The progress of a run.
 pub struct Progress {
     bar: Option<ProgressBar>,
-    /// When the run will end, in ms after its start: between batches the bar counts down to it.
+    /// When the run will end, in ms after its start; the bar counts down to it between batches.
     ends: Arc<AtomicU64>,
     since: Stopwatch,
     estimate: Estimate,
@@ -27,7 +27,7 @@ pub struct Progress {
 }
 
 impl Progress {
-    /// Begins to show a run of these steps.
+    /// Starts to show the progress of these steps.
     pub fn new(steps: &[Step]) -> Self {
         let (ends, since) = (Arc::new(AtomicU64::new(0)), Stopwatch::start());
         let bar = std::io::stderr().is_terminal().then(|| bar(steps.len() as u64, ends.clone(), since));
@@ -36,14 +36,14 @@ impl Progress {
         progress
     }
 
-    /// Says which batch begins.
+    /// Shows which batch begins.
     pub fn begin(&self, step: &Step) {
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{}, {} records", step.variant, grouped(step.count)));
         }
     }
 
-    /// Says how a batch went, and learns from it.
+    /// Shows how a batch went, and learns from it.
     pub fn end(&mut self, step: &Step, row: &Row) {
         if let Some(seconds) = row.batch_duration_in_seconds {
             self.estimate.learn(step, seconds);
@@ -67,7 +67,7 @@ impl Progress {
         }
     }
 
-    /// Says something beside the bar.
+    /// Shows a text beside the bar.
     pub fn note(&self, text: &str) {
         match &self.bar {
             Some(bar) => bar.println(text),
@@ -92,7 +92,7 @@ impl Progress {
 fn bar(length: u64, ends: Arc<AtomicU64>, since: Stopwatch) -> ProgressBar {
     let left = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
         let ends = ends.load(Ordering::Relaxed) as f64 / 1000.0;
-        // Nothing to do about a terminal that takes no text.
+        // If the terminal accepts no text, there is nothing to do.
         let _ = out.write_str(&in_words(ends - since.seconds()));
     };
     let style = ProgressStyle::with_template(TEMPLATE).unwrap_or_else(|_| ProgressStyle::default_bar());

@@ -1,33 +1,33 @@
-//! The records of a batch, made from a seed: any of them can be made again when the result is
-//! checked, so that no batch is held in memory.
+//! The records of a batch, generated from a seed: each can be generated again to check the result, so that no
+//! batch is held in memory.
 
 use serde_json::{Map, Number, Value};
 
 /// The field that is the items' key.
 pub const KEY_FIELD: &str = "itemNo";
 
-/// The first line of the file, without its end.
+/// The first line of the file, without its line end.
 pub const HEADER: &str = "itemNo,price,name,category,note";
 
 const ADJECTIVES: [&str; 8] = ["small", "large", "green", "quiet", "heavy", "folding", "süße", "spare"];
 const NOUNS: [&str; 8] = ["kettle", "ladder", "lamp", "crate", "Tür", "saddle", "engine", "notebook"];
 const CATEGORIES: [&str; 5] = ["home", "garden", "office", "workshop", "travel"];
 
-/// The records of one batch. What a record says depends on seed, repeat and index only, so that all
-/// variants do equal work; the tag makes the keys the batch's own.
+/// The records of one batch. A record's content depends on seed, repeat and index only, so that all variants do
+/// equal work; the tag makes the keys unique to the batch.
 #[derive(Debug, Clone)]
 pub struct Records {
     /// The run's seed.
     pub seed: u64,
     /// Which of the run's repeats this is, from 1.
     pub repeat: u32,
-    /// What the batch's keys begin with.
+    /// The prefix of the batch's keys.
     pub tag: String,
-    /// How many there are.
+    /// The number of records.
     pub count: u64,
 }
 
-/// One record, as text like in the file.
+/// One record, as text as in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// The key.
@@ -38,8 +38,8 @@ pub struct Record {
     note: String,
 }
 
-/// SplitMix64 (Steele, Lea, Flood 2014). A crate's generator may change with its version, and with it
-/// what a seed means.
+/// SplitMix64 (Steele, Lea, Flood 2014). The generator of a crate may change with its version, and with it the
+/// meaning of a seed.
 fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -48,7 +48,7 @@ fn mix(mut z: u64) -> u64 {
 }
 
 impl Records {
-    /// The record of an index.
+    /// The record at an index.
     pub fn get(&self, index: u64) -> Record {
         let mut state = mix(mix(mix(self.seed) ^ u64::from(self.repeat)) ^ index);
         let mut next = |below: u64| {
@@ -63,18 +63,18 @@ impl Records {
             price: format!("{}.{:02}", cents / 100, cents % 100),
             name: format!("{adjective} {noun} {}", next(1000)),
             category,
-            // A comma and a quote, so that every row needs what a CSV reader is for.
+            // A comma and quotes, so that every row needs a real CSV reader.
             note: format!("shelf {}, row {} \"{category}\"", next(100), next(40)),
         }
     }
 
-    /// Whether the record of an index is one of the few that are to fail, where some are: one in a thousand.
+    /// Whether the record at an index is to fail, in a file where some do: one in a thousand.
     pub fn fails(&self, index: u64) -> bool {
         mix(mix(self.seed ^ 0xfa11) ^ index).is_multiple_of(1000)
     }
 
-    /// Indexes spread over the batch: the first, the last, and one at random in each of `parts`
-    /// equal parts, since a regular grid would meet chunks always at the same place.
+    /// Indexes spread over the batch: the first, the last, and a random one in each of `parts` equal parts,
+    /// since a regular grid would always hit the same place in chunks.
     pub fn sample(&self, parts: u64) -> Vec<u64> {
         let parts = parts.min(self.count);
         let mut indexes = vec![0, self.count.saturating_sub(1)];
@@ -90,19 +90,19 @@ impl Records {
 }
 
 impl Record {
-    /// The record as a line of the file, without its end: what the csv crate would write, in a
-    /// tenth of the time, because making the file is part of what is timed.
+    /// The record as a line of the file, without its line end: the same text as the csv crate's in a tenth of
+    /// the time, because generating the file is part of what is timed.
     pub fn line(&self) -> String {
         let note = self.note.replace('"', "\"\"");
         format!("{},{},{},{},\"{note}\"", self.item_no, self.price, self.name, self.category)
     }
 
-    /// Gives the record a price that is none.
+    /// Gives the record an invalid price.
     pub fn spoil(&mut self) {
         "unknown".clone_into(&mut self.price);
     }
 
-    /// Makes the record longer, until its line has so many bytes.
+    /// Makes the record longer, until its line has at least that many bytes.
     pub fn pad(&mut self, bytes: usize) {
         let mut left = bytes.saturating_sub(self.line().len());
         while left > 0 {
@@ -113,7 +113,7 @@ impl Record {
         }
     }
 
-    /// The values in the header's order.
+    /// The values, in the header's order.
     pub fn cells(&self) -> [&str; 5] {
         [&self.item_no, &self.price, &self.name, self.category, &self.note]
     }

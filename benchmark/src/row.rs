@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calls::Requests;
 
-/// The columns in their order: the published ones, then ours.
+/// The columns in order: the published ones, then our own.
 pub const COLUMNS: [&str; 22] = [
     "commitish",
     "variant",
@@ -33,21 +33,21 @@ pub const COLUMNS: [&str; 22] = [
     "calls",
 ];
 
-/// The outcome of a batch that was checked and found right.
+/// The outcome of a batch that was checked and found correct.
 pub const SUCCESS: &str = "success";
 
-/// One batch. A duration is missing where it was not measured: a failed batch has none, so that no
-/// average takes it for a fast one.
+/// One batch. A duration is absent if it was not measured: a failed batch has none, so that no average takes it
+/// for a fast one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Row {
-    /// What was measured, as `git describe` names it.
+    /// The version that was measured, as named by `git describe`.
     pub commitish: String,
     /// The variant, or `floor`.
     pub variant: String,
     /// `local`, `localstack` or `aws`.
     pub env: String,
-    /// What the deployment's names begin with.
+    /// The prefix of the deployment's names.
     pub scope: String,
     /// The batch; empty if the upload failed.
     pub batch_id: String,
@@ -56,13 +56,13 @@ pub struct Row {
     /// Scatter, as its function saw it.
     #[serde(with = "seconds")]
     pub scatter_duration_in_seconds: Option<f64>,
-    /// The same for each record.
+    /// The same per record.
     #[serde(with = "seconds")]
     pub scatter_duration_per_record_in_seconds: Option<f64>,
     /// Gather, as its function saw it.
     #[serde(with = "seconds")]
     pub gather_duration_in_seconds: Option<f64>,
-    /// The same for each record.
+    /// The same per record.
     #[serde(with = "seconds")]
     pub gather_duration_per_record_in_seconds: Option<f64>,
     /// When the first byte was uploaded, RFC 3339.
@@ -72,18 +72,18 @@ pub struct Row {
     /// Between the two, as the client saw it.
     #[serde(with = "seconds")]
     pub batch_duration_in_seconds: Option<f64>,
-    /// The same for each record.
+    /// The same per record.
     #[serde(with = "seconds")]
     pub batch_duration_per_record_in_seconds: Option<f64>,
     /// [`SUCCESS`], or `failure: ` and why.
     pub outcome: String,
-    /// Most records in a chunk.
+    /// Maximum number of records in a chunk.
     pub chunk_size: Option<u32>,
-    /// Most functions at once; of the floor, requests at once.
+    /// Maximum number of functions at once; for the floor, of requests.
     pub concurrency: Option<u32>,
     /// Memory of the process function.
     pub memory_mb: Option<u32>,
-    /// What the records were made from.
+    /// The seed of the records.
     pub seed: u64,
     /// Which repeat, from 1.
     pub repeat: u32,
@@ -95,14 +95,14 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether the row may count in a figure.
+    /// Whether the row may count towards a figure.
     pub fn succeeded(&self) -> bool {
         self.outcome == SUCCESS && self.batch_duration_in_seconds.is_some()
     }
 
-    /// Sets the durations as the client and the functions saw them.
+    /// Sets the durations that the client and the functions measured.
     pub fn set_durations(&mut self, batch: f64, scatter: Option<f64>, gather: Option<f64>) {
-        // To the nanosecond, as the file has it.
+        // To the nanosecond, as in the file.
         let rounded = |seconds: f64| (seconds * 1e9).round() / 1e9;
         let each = |seconds: f64| rounded(seconds / self.count.max(1) as f64);
         self.batch_duration_in_seconds = Some(rounded(batch));
@@ -113,7 +113,7 @@ impl Row {
         self.gather_duration_per_record_in_seconds = gather.map(each);
     }
 
-    /// The row as one line of CSV, without its end: no value holds a line break.
+    /// The row as one line of CSV, without its line end; no value contains a line break.
     ///
     /// # Errors
     /// `Internal`, which only a defect can cause.
@@ -137,7 +137,7 @@ impl Row {
     }
 }
 
-/// An outcome in one line.
+/// The outcome of a failure, on one line.
 pub fn failure(reason: &str) -> String {
     let one_line: Vec<&str> = reason.split(['\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect();
     format!("failure: {}", one_line.join("; "))
@@ -179,7 +179,7 @@ mod json {
 pub mod tests {
     use super::*;
 
-    /// A row as a test needs it.
+    /// A row for tests.
     pub fn row(variant: &str, count: u64, repeat: u32, seconds: f64) -> Row {
         let mut row = Row {
             commitish: "v1".into(),

@@ -1,4 +1,4 @@
-//! Where a run takes place: the deployment, clients for it, and what every row says about it.
+//! The site of a run: the deployment, clients for it, and the labels of its rows.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,18 +18,18 @@ use crate::records::KEY_FIELD;
 /// Requests that a check has under way at once.
 const CHECK_WIDTH: usize = 16;
 
-/// What the deployment's file says beyond what the library needs.
+/// What the deployment file says beyond what the library reads.
 #[derive(Debug, Default, Deserialize)]
 pub struct Facts {
     /// The region.
     #[serde(default)]
     pub region: Option<String>,
-    /// Its pipelines by name; one that is measured is named like its variant.
+    /// Its pipelines by name; a pipeline to be measured is named like its variant.
     #[serde(default, alias = "variants")]
     pub pipelines: BTreeMap<String, Made>,
 }
 
-/// What a deployment has of a pipeline.
+/// A pipeline of the deployment.
 #[derive(Debug, Default, Deserialize)]
 pub struct Made {
     /// How it was set up.
@@ -46,10 +46,10 @@ pub struct Parameters {
     /// The field that is the items' key.
     #[serde(default)]
     pub key_field: Option<String>,
-    /// Most records in a chunk.
+    /// Maximum number of records in a chunk.
     #[serde(default)]
     pub chunk_size: Option<u32>,
-    /// Most process functions at once.
+    /// Maximum number of process functions at once.
     #[serde(default)]
     pub concurrency: Option<u32>,
     /// Memory of the process function.
@@ -57,34 +57,34 @@ pub struct Parameters {
     pub memory_mb: Option<u32>,
 }
 
-/// The place of a run.
+/// The site of a run.
 pub struct Site {
     clients: Clients,
     deployment: Deployment,
     made: BTreeMap<String, Made>,
-    /// What every row says.
+    /// The labels of every row.
     pub labels: Labels,
 }
 
 /// The stores of one variant.
 pub struct Pipeline {
-    /// Where uploads go.
+    /// The bucket for uploads.
     pub input: S3Blob,
     /// The name of that bucket.
     pub input_bucket: String,
-    /// Where results come from.
+    /// The bucket of the outputs.
     pub output: S3Blob,
-    /// The items.
+    /// The items table.
     pub items: DynamoItems,
-    /// The batches.
+    /// The ledger.
     pub ledger: DynamoLedger,
 }
 
 impl Facts {
-    /// What these pipelines have in common, which is what a run's rows say of it.
+    /// The parameters that these pipelines have in common, for the rows of a run.
     ///
     /// # Errors
-    /// `Config` if they were set up in different ways, or with a key that the records lack.
+    /// `Config` if they were set up differently, or with a key that the records lack.
     fn parameters(&self, names: &[String]) -> Result<Parameters> {
         let mut common = None;
         for (name, made) in self.pipelines.iter().filter(|(name, _)| names.contains(name)) {
@@ -107,7 +107,7 @@ impl Facts {
         }
     }
 
-    /// Fills in what was not given of a run's labels.
+    /// Fills in those of a run's labels that were not given.
     fn complete(&self, labels: &mut Labels, known: &Parameters, emulator: bool) {
         if labels.target.is_empty() {
             let region = self.region.clone().unwrap_or_else(|| "aws".to_owned());
@@ -120,10 +120,10 @@ impl Facts {
 }
 
 impl Site {
-    /// Opens the deployment that a file describes, for these variants.
+    /// Opens the deployment that a file describes, for the given variants.
     ///
     /// # Errors
-    /// `Config` if there is none, or not of a variant, or not one that can be measured.
+    /// `Config` if there is no deployment, if it lacks a variant, or if it cannot be measured.
     pub async fn open(path: &Path, variants: &[String], mut labels: Labels) -> Result<Self> {
         let deployment = Deployment::read(path)?;
         for variant in variants.iter().filter(|variant| *variant != FLOOR) {
@@ -138,12 +138,12 @@ impl Site {
         Ok(Self { clients, deployment, made: facts.pipelines, labels })
     }
 
-    /// The emulator that the deployment stands on; none for AWS.
+    /// The endpoint of the deployment's emulator; `None` for AWS.
     pub fn endpoint(&self) -> Option<&str> {
         self.deployment.endpoint.as_deref()
     }
 
-    /// The names of a variant's functions by stage, as far as the deployment tells them.
+    /// The names of a variant's functions by stage, as far as the deployment file has them.
     pub fn functions(&self, variant: &str) -> BTreeMap<String, String> {
         self.made.get(variant).map(|made| made.functions.clone()).unwrap_or_default()
     }
@@ -164,8 +164,7 @@ impl Site {
         })
     }
 
-    /// The table that the floor writes to and its name: the one of `chunked`, else of the first
-    /// pipeline there is.
+    /// The table that the floor writes to, and its name: that of `chunked`, or otherwise of the first pipeline.
     ///
     /// # Errors
     /// `Config` if no pipeline is deployed.

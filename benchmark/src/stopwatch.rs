@@ -1,9 +1,9 @@
-//! The one place that reads the monotonic clock: the library's clock counts whole milliseconds and
-//! may be set back while a batch runs.
+//! The only place that reads the monotonic clock: the library's clock counts whole milliseconds, and may be set
+//! back while a batch runs.
 
 use std::time::{Duration, Instant};
 
-/// Measures from the moment it is started.
+/// Measures from the moment it was started.
 #[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 

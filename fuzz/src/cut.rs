@@ -1,15 +1,15 @@
-//! How a file is cut into pieces, and numbers that look random.
+//! Ways to cut a file into pieces, and pseudo-random numbers.
 
-/// Numbers from a seed, the same on every machine (Marsaglia's xorshift).
+/// A generator of the same numbers on every machine (Marsaglia's xorshift).
 pub struct Xorshift(u64);
 
 impl Xorshift {
-    /// Numbers from `seed`.
+    /// A generator that starts from `seed`.
     pub fn new(seed: u64) -> Self {
         Self(seed ^ 0x9e37_79b9_7f4a_7c15)
     }
 
-    /// A number from 0 to `end`, which is left out and is not 0.
+    /// A number from 0 up to, but not including, `end`, which must not be 0.
     pub fn below(&mut self, end: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -26,7 +26,7 @@ impl Cut {
     /// The whole file in one piece.
     pub const WHOLE: Self = Self(0);
 
-    /// The pieces: all at once, of 1 to 191 bytes each, or of sizes that change.
+    /// The pieces: the whole file, or pieces of 1 to 191 bytes each, or of changing sizes.
     pub fn pieces(self, mut bytes: &[u8]) -> impl Iterator<Item = &[u8]> {
         let mut random = Xorshift::new(u64::from(self.0));
         std::iter::from_fn(move || {

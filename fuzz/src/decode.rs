@@ -1,4 +1,4 @@
-//! Runs a decoder as scatter does, and watches how much it holds.
+//! Runs a decoder as scatter does, and measures how much memory it holds.
 
 use crate::cut::Cut;
 use crate::memory;
@@ -7,38 +7,38 @@ use fanfold::model::fault::Fault;
 use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::record::{Entry, MAX_RECORD_BYTES};
 
-/// The key field of all files here.
+/// The key field of all files used here.
 pub const KEY_FIELD: &str = "k";
 
-/// What a decoder holds before it has read anything, and for a fault's words.
+/// The bytes that a decoder may hold before it has read anything, and for a fault's message.
 pub const FIXED: usize = 96 * 1024;
-/// What each byte of a record that is being read may take: its text, which grows by doubling, and
+/// The bytes that each byte of a record being read may take: its text, which grows by doubling, and
 /// serde_json's notes on open brackets.
 pub const PER_BYTE: usize = 4;
-/// What each field of a CSV row may take, and how many are told apart: where it ends and, when the
-/// row is complete, its text's place, in lists that grow by doubling.
+/// The bytes that each field of a CSV row may take, and the number of fields that are kept apart: where the
+/// field ends and, once the row is complete, the place of its text, in lists that grow by doubling.
 pub const PER_FIELD: usize = 48;
 const MAX_FIELDS: usize = 64 * 1024;
-/// What each byte of an entry may take while it is made: the entry, and a text twice as long.
+/// The bytes that each byte of an entry may take while it is made: the entry, and a text twice as long.
 pub const PER_ENTRY: usize = 3;
-/// What a byte of gzip may become.
+/// The bytes into which a byte of gzip may expand.
 const INFLATED: usize = 1032;
-/// What gzip is unpacked in.
+/// The size of the pieces in which gzip is unpacked.
 const PACKED_PIECE: usize = 8 * 1024;
 
 /// A file as a decoder read it.
 #[derive(Debug, Default)]
 pub struct Decoded {
-    /// Its records.
+    /// The records.
     pub entries: Vec<Entry>,
-    /// What ended it early.
+    /// The fault that ended it early.
     pub fault: Option<Fault>,
     /// The header of a CSV file.
     pub columns: Option<Vec<String>>,
 }
 
 impl Decoded {
-    /// All of it as text, to be compared.
+    /// All of it as text, for comparison.
     pub fn shown(&self) -> String {
         let mut text = format!("{:?}\n{:?}\n", self.columns, self.fault);
         for entry in &self.entries {
@@ -49,8 +49,8 @@ impl Decoded {
     }
 }
 
-/// The most that a decoder may hold while it takes a piece, when it has read `read` bytes with it
-/// and made `entries` of it.
+/// The maximum that a decoder may hold while it takes a piece, when it has read `read` bytes including that
+/// piece, and made `entries` of it.
 pub fn most(format: InputFormat, read: usize, piece: usize, entries: &[Entry]) -> usize {
     let made: usize = entries.iter().map(size).sum();
     let (text, unpacked) = if format.gzip {
@@ -66,18 +66,18 @@ fn size(entry: &Entry) -> usize {
     size_of::<Entry>() + entry.record.get().len() + entry.fault.as_ref().map_or(0, String::len)
 }
 
-/// How a decoder came to its end.
+/// The end of a decoder's run.
 pub struct End {
-    /// What ended it early.
+    /// The fault that ended it early.
     pub fault: Option<Fault>,
     /// The header of a CSV file.
     pub columns: Option<Vec<String>>,
-    /// The most bytes that it held.
+    /// The maximum number of bytes held.
     pub peak: usize,
 }
 
-/// Decodes a file that comes in pieces. As in scatter, the entries of a piece go before the next
-/// piece comes; `sink` sees them.
+/// Decodes a file in pieces. As in scatter, the entries of a piece are dropped before the next piece arrives;
+/// `sink` sees them.
 ///
 /// # Panics
 /// If the decoder held more than [`most`].
@@ -89,10 +89,10 @@ pub fn decode_pieces<P: AsRef<[u8]>>(
     decode_with(|| Decoder::new(format, KEY_FIELD), format, pieces, sink)
 }
 
-/// As [`decode_pieces`], by a decoder of a file's part too.
+/// As [`decode_pieces`], also for a decoder of a part of a file.
 ///
 /// # Panics
-/// As [`decode_pieces`].
+/// As for [`decode_pieces`].
 pub fn decode_with<P: AsRef<[u8]>>(
     make: impl FnOnce() -> Decoder,
     format: InputFormat,
@@ -130,10 +130,10 @@ pub fn decode_with<P: AsRef<[u8]>>(
     }
 }
 
-/// Decodes a file that is cut into pieces.
+/// Decodes a file cut into pieces.
 ///
 /// # Panics
-/// As [`decode_pieces`].
+/// As for [`decode_pieces`].
 pub fn decode(format: InputFormat, bytes: &[u8], cut: Cut) -> Decoded {
     let mut all = Vec::new();
     let end = decode_pieces(format, cut.pieces(bytes), |entries| all.extend_from_slice(entries));

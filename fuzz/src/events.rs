@@ -1,4 +1,4 @@
-//! What is promised of messages, events and records.
+//! The promises about messages, events and records.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +16,8 @@ use fanfold::model::schema::RecordSchema;
 const MAX_KEY_BYTES: usize = 1024;
 const MAX_BATCH_ID_BYTES: usize = 93;
 
-/// A message of the scatter queue: whatever upload it tells of has a batch whose objects lie under
-/// the batch's name and nowhere else.
+/// A message of the scatter queue: every upload that it reports has a batch whose objects are under the batch's
+/// name and nowhere else.
 pub fn s3_event(data: &[u8]) {
     let Ok(body) = std::str::from_utf8(data) else { return };
     for notice in parse(body).unwrap_or_default() {
@@ -44,7 +44,7 @@ fn lies_under(batch: &BatchId) {
     }
 }
 
-/// Messages of the process and gather queues: what is read is written the same way again.
+/// Messages of the process and gather queues: what is read is written again in the same form.
 pub fn message(data: &[u8]) {
     let Ok(body) = std::str::from_utf8(data) else { return };
     if let Ok(message) = ProcessMessage::parse(body) {
@@ -60,8 +60,8 @@ pub fn message(data: &[u8]) {
     }
 }
 
-/// A record on its way to an item: the first byte says of which layout. What may be stored is what
-/// the record says, and of one that says too much the reason fits into words.
+/// A record on its way to an item; the first byte selects the layout. A valid record is stored as it is, and an
+/// invalid one gets a reason.
 pub fn record(data: &[u8]) {
     thread_local! {
         static SCHEMA: RecordSchema = RecordSchema::parse(TYPES, KEY_FIELD).expect("a schema");
@@ -84,11 +84,11 @@ pub fn record(data: &[u8]) {
     }
 }
 
-/// Columns of every type, none of which a record must have.
+/// Columns of every type, none of which is required.
 const TYPES: &str = r#"{"properties":{"n":{"type":["number","null"]},"b":{"type":"boolean"},"l":{"type":"array"},
     "o":{"type":"object"},"s":{"type":"string","maxLength":9},"t":{}}}"#;
 
-/// JSON with its members sorted by name, of two of one name the last, and strings written alike.
+/// JSON with its members sorted by name, the last of several with the same name, and strings in one notation.
 fn sorted(text: &str) -> String {
     let parse = "the text was taken for JSON";
     match text.as_bytes()[0] {
@@ -103,7 +103,7 @@ fn sorted(text: &str) -> String {
             format!("[{}]", elements.collect::<Vec<_>>().join(","))
         }
         b'"' => format!("{:?}", serde_json::from_str::<String>(text).expect(parse)),
-        // serde_json writes every exponent as in 1e+5.
+        // serde_json writes every exponent with its sign, as in 1e+5.
         _ => text.to_lowercase().replace('+', ""),
     }
 }

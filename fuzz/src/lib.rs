@@ -1,4 +1,4 @@
-//! What reads bytes that strangers wrote, against anything they may write.
+//! Tests the code that reads bytes from untrusted sources with anything that those may contain.
 //!
 //! The engine has neither the AWS SDK nor Lambda among its dependencies, so that fuzzing builds in a
 //! minute. A target is a function over bytes that panics when a promise does not hold; libFuzzer calls it

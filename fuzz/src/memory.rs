@@ -25,7 +25,7 @@ fn size(bytes: usize) -> isize {
     isize::try_from(bytes).unwrap_or(isize::MAX)
 }
 
-// SAFETY: every request goes to the system's allocator as it came; the counters do not allocate.
+// SAFETY: every request is passed to the system's allocator unchanged; the counters do not allocate.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         add(size(layout.size()));
@@ -43,7 +43,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
-        // Old and new lie side by side while one is copied into the other.
+        // Old and new blocks exist side by side while one is copied into the other.
         add(size(bytes));
         let moved = unsafe { System.realloc(pointer, layout, bytes) };
         add(-size(layout.size()));
@@ -51,22 +51,22 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// The bytes that are held now.
+/// The number of bytes held now.
 pub fn live() -> isize {
     LIVE.get()
 }
 
-/// The most that were held since [`reset_peak`].
+/// The maximum held since [`reset_peak`].
 pub fn peak() -> isize {
     PEAK.get()
 }
 
-/// Forgets the peak.
+/// Starts a new peak.
 pub fn reset_peak() {
     PEAK.set(LIVE.get());
 }
 
-/// Runs what is not to be counted. What it allocates must not be freed by what is counted.
+/// Runs work without counting it. What it allocates must not be freed by counted work.
 pub fn uncounted<T>(work: impl FnOnce() -> T) -> T {
     let before = PAUSED.replace(true);
     let result = work();

@@ -1,4 +1,4 @@
-//! What is promised of the scanner: chunks that are ranges hold what the file holds.
+//! The promises about the scanner: the ranges of the chunks hold all records of the file.
 
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode, most};
@@ -14,16 +14,16 @@ use fanfold::model::range::{Claim, Range};
 pub struct Scanned {
     /// Its chunks.
     pub claims: Vec<Claim>,
-    /// What ended it early.
+    /// The fault that ended it early.
     pub fault: Option<Fault>,
     /// The header of a CSV file.
     pub columns: Option<Vec<String>>,
-    /// The bytes that tell it.
+    /// The bytes that hold the columns.
     pub header: u64,
 }
 
-/// Ranges: after the cut a byte for the layout, one for the most records of a chunk and one for its
-/// most bytes, then the file. What is decoded of the ranges is what is decoded of the file.
+/// Ranges: after the cut there are three bytes, for the layout, the maximum number of records in a chunk and
+/// its maximum number of bytes; then comes the file. Decoding the ranges gives the same as decoding the file.
 pub fn ranges(data: &[u8]) {
     let [cut, layout, chunk_size, chunk_bytes, file @ ..] = data else { return };
     let layout = [Layout::Csv, Layout::Json, Layout::Jsonl][usize::from(layout % 3)];
@@ -45,7 +45,7 @@ pub fn ranges(data: &[u8]) {
     }
 }
 
-/// Scans a file that comes in pieces.
+/// Scans a file in pieces.
 ///
 /// # Panics
 /// If the scanner held more than a decoder may that makes no entries.
@@ -105,7 +105,7 @@ fn ascend(scanned: &Scanned, length: usize) {
     assert!(place <= length as u64);
 }
 
-/// A chunk holds as many of the records as it may.
+/// Checks that every chunk holds as many of the records as it may.
 fn fill(claims: &[Claim], single: &[Claim], chunk_size: usize, chunk_bytes: usize) {
     let mut chunks: Vec<Claim> = Vec::new();
     for record in single {

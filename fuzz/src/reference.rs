@@ -1,4 +1,4 @@
-//! What a decoder must say of a file, worked out from the whole file at once, slowly and plainly.
+//! The expected content of a file, worked out from the whole file at once, slowly and simply.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use fanfold::model::format::Layout;
 use fanfold::model::record::MAX_RECORD_BYTES;
 
-/// What a file holds: its records, in order, up to the fault that ends it.
+/// The content of a file: its records in order, up to the fault that ends it.
 #[derive(Debug)]
 pub struct Reading {
     /// The records.
@@ -19,18 +19,18 @@ pub struct Reading {
     pub columns: Option<Vec<String>>,
 }
 
-/// What is told of a record.
+/// The expectation for a record.
 #[derive(Debug, PartialEq)]
 pub enum Expected {
-    /// It is this object.
+    /// The record is this object.
     Object(String),
-    /// It is JSON, but no object.
+    /// The record is JSON, but not an object.
     Other(String),
-    /// It is this line, and no JSON object.
+    /// The record is this line, and not a JSON object.
     Line(String),
-    /// It is a row of these cells, and not of the header's length.
+    /// The record is a row of these cells, which are not as many as in the header.
     Row(Vec<String>),
-    /// It is too large to be kept.
+    /// The record is too large to keep.
     Nothing,
 }
 
@@ -48,13 +48,13 @@ pub fn read(layout: Layout, bytes: &[u8], key_field: &str) -> Reading {
     reading
 }
 
-/// A file may begin with one byte order mark.
+/// Strips one byte order mark from the start of a file.
 fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 fn csv(bytes: &[u8], key_field: &str, reading: &mut Reading) -> Result<(), Broken> {
-    // The reader leaves out one byte order mark itself.
+    // The reader itself drops one byte order mark.
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
     let mut rows: Vec<csv::ByteRecord> = reader.byte_records().map(|row| row.expect("bytes in memory")).collect();
     let open = ends_in_quotes(without_mark(bytes));
@@ -76,7 +76,7 @@ fn csv(bytes: &[u8], key_field: &str, reading: &mut Reading) -> Result<(), Broke
     if open { Err("OPEN_QUOTE") } else { Ok(()) }
 }
 
-/// A row's cells as text; none if it is too large.
+/// The cells of a row as text; `None` if it is too large.
 fn cells(row: &csv::ByteRecord) -> Option<Result<Vec<String>, Broken>> {
     if row.as_slice().len() >= MAX_RECORD_BYTES || row.len() > 64 * 1024 {
         return None;
@@ -97,7 +97,7 @@ fn header(cells: Vec<String>, key_field: &str) -> Result<Vec<String>, Broken> {
     }
 }
 
-/// Whether a quote that begins a field is still open at the end.
+/// Whether a quote that opens a field is still open at the end.
 fn ends_in_quotes(bytes: &[u8]) -> bool {
     #[derive(Clone, Copy, PartialEq)]
     enum At {
@@ -134,7 +134,7 @@ fn jsonl(bytes: &[u8], records: &mut Vec<Expected>) -> Result<(), Broken> {
     Ok(())
 }
 
-/// What is still to be read of a document.
+/// The part of a document that is still to be read.
 struct Document<'a> {
     rest: &'a [u8],
     records: &'a mut Vec<Expected>,
@@ -199,7 +199,7 @@ impl<'a> Document<'a> {
         serde_json::from_str(&text).map_err(|_| "BROKEN_JSON")
     }
 
-    /// The text of a value; none if it is too large, and then it is not looked into.
+    /// The text of a value; `None` if it is too large, in which case it is not looked into.
     fn value(&mut self) -> Result<Option<String>, Broken> {
         let length = match self.peek()? {
             b'{' | b'[' => nested(self.rest),
@@ -217,7 +217,7 @@ impl<'a> Document<'a> {
         Ok(Some(text.to_owned()))
     }
 
-    /// The next byte that is no white space.
+    /// The next byte that is not white space.
     fn peek(&mut self) -> Result<u8, Broken> {
         let blank = self.rest.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
         self.rest = &self.rest[blank..];
@@ -235,7 +235,7 @@ impl<'a> Document<'a> {
     }
 }
 
-/// The length of the string that the text begins with.
+/// The length of the string at the start of the text.
 fn quoted(text: &[u8]) -> Option<usize> {
     let mut at = 1;
     while *text.get(at)? != b'"' {
@@ -244,8 +244,8 @@ fn quoted(text: &[u8]) -> Option<usize> {
     Some(at + 1)
 }
 
-/// The length of the object or array that the text begins with: where as many brackets, of either
-/// kind, were closed as were opened, those in strings left out.
+/// The length of the object or array at the start of the text: up to where as many brackets, of either kind,
+/// have been closed as opened, ignoring those in strings.
 fn nested(text: &[u8]) -> Option<usize> {
     let (mut at, mut depth) = (0, 0_usize);
     loop {

@@ -1,4 +1,4 @@
-//! What is promised of every input, target by target.
+//! The promises about every input, target by target.
 
 use std::io::{Read, Write};
 
@@ -20,7 +20,7 @@ use fanfold::render::records::{Kind, OutputEncoder};
 pub use crate::events::{message, record, s3_event};
 pub use crate::ranges::ranges;
 
-/// A target by its name, which is that of its corpus too.
+/// A target and its name, which is also the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
@@ -35,23 +35,23 @@ pub const TARGETS: [Target; 8] = [
     ("record", record),
 ];
 
-/// CSV: the first byte says how the rest, the file, is cut into pieces.
+/// CSV: the first byte selects how the rest, which is the file, is cut into pieces.
 pub fn csv(data: &[u8]) {
     plain(Layout::Csv, data);
 }
 
-/// A JSON document, cut as [`csv`].
+/// A JSON document, cut as for [`csv`].
 pub fn json(data: &[u8]) {
     plain(Layout::Json, data);
 }
 
-/// JSON Lines, cut as [`csv`].
+/// JSON Lines, cut as for [`csv`].
 pub fn jsonl(data: &[u8]) {
     plain(Layout::Jsonl, data);
 }
 
-/// Gzip: after the cut a byte that says what the file holds and what befalls it, and one that says
-/// where. The file is gzip as it stands, or is packed first, and then may lose its end or a bit.
+/// Gzip: after the cut there is a byte for the layout of the file and what happens to it, and one for the place
+/// where. The file is taken as gzip as it is, or is packed first and may then lose its end or flip a bit.
 pub fn gzip(data: &[u8]) {
     let [cut, kind, place, file @ ..] = data else { return };
     let layout = [Layout::Csv, Layout::Json, Layout::Jsonl][usize::from(kind % 3)];
@@ -96,8 +96,8 @@ fn pack(bytes: &[u8], level: Compression) -> Vec<u8> {
     encoder.finish().expect("a write to memory")
 }
 
-/// What one reads of gzip is what one reads of its content, and of damaged gzip no less than what
-/// another reader gets out of it.
+/// Decoding gzip gives the same as decoding its content; for damaged gzip, it gives no less than another reader
+/// gets out of it.
 fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
     let format = InputFormat { layout, gzip: true };
     let whole = decode(format, packed, Cut::WHOLE);
@@ -160,7 +160,7 @@ fn kept(record: &str) -> String {
 }
 
 fn row(text: &str) -> Vec<String> {
-    // After a line end the reader leaves out no byte order mark.
+    // The reader does not drop a byte order mark after a line end.
     let text = format!("\n{text}");
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut rows = reader.records().map(|row| row.expect("a row that was text"));
@@ -169,13 +169,13 @@ fn row(text: &str) -> Vec<String> {
     cells
 }
 
-/// Whatever serde_json takes for `{"records":[…]}` is read, and as the same values.
+/// Every document that serde_json accepts as `{"records":[…]}` is read, with the same values.
 fn agrees_with_serde(file: &[u8], have: &Decoded) {
     #[derive(serde::Deserialize)]
     struct Document {
         records: Vec<Value>,
     }
-    // Of bytes serde_json does not look into the strings that it skips.
+    // Given bytes, serde_json does not look into the strings that it skips.
     let Ok(text) = std::str::from_utf8(file) else { return };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if have.fault.is_none() && !text.trim_ascii().is_empty() {
@@ -189,7 +189,7 @@ fn agrees_with_serde(file: &[u8], have: &Decoded) {
     }
 }
 
-/// An entry is one line of a pending chunk, and comes back from it as it was.
+/// An entry is one line of a pending chunk, and is read back unchanged.
 fn waits_on_a_line(entry: &Entry) {
     let line = serde_json::to_string(entry).expect("an entry is JSON");
     assert!(!line.contains('\n'), "{line}");
@@ -198,7 +198,7 @@ fn waits_on_a_line(entry: &Entry) {
     assert!(entry.fault.is_some() || entry.record.get().starts_with('{'));
 }
 
-/// The file of failed records reads as the same records, and that of results can be written.
+/// The file of failed records is read as the same records, and the file of results can be written.
 fn can_be_uploaded_again(layout: Layout, file: &Decoded) {
     let columns = file.columns.clone().unwrap_or_default();
     let encode = |kind| {
@@ -213,7 +213,7 @@ fn can_be_uploaded_again(layout: Layout, file: &Decoded) {
     };
     encode(Kind::Results);
     let again = encode(Kind::Failed);
-    // Where text begins with a byte order mark of its own, the file then has one.
+    // If the text begins with a byte order mark of its own, the file would begin with it.
     if (layout == Layout::Csv && file.columns.is_none()) || again.starts_with(b"\xef\xbb\xbf") {
         return;
     }

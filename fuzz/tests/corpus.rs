@@ -1,4 +1,4 @@
-//! Each target over its corpus, and over some thousand files that are like those of the corpus.
+//! Each target over its corpus, and over some thousand files derived from the corpus.
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -11,7 +11,7 @@ const SEED: u64 = 1;
 const MUTATIONS: usize = 5_000;
 const LONGEST: usize = 4096;
 
-/// The corpus of a target, in the order of its files' names.
+/// The corpus of a target, ordered by file name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
     let mut files: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().path()).collect();
@@ -25,7 +25,7 @@ fn check(target: &str, run: fn(&[u8]), what: &str, data: &[u8]) {
     }
 }
 
-/// A file of the corpus with some changes: bytes set, doubled, taken out, or taken from another.
+/// A file of the corpus with some changes: bytes set, duplicated, removed, or copied from another file.
 fn mutated(files: &[(String, Vec<u8>)], random: &mut Xorshift) -> Vec<u8> {
     let mut data = files[random.below(files.len())].1.clone();
     for _ in 0..=random.below(4) {
@@ -54,7 +54,7 @@ fn replay(target: &str) {
     let files = corpus(target);
     assert!(!files.is_empty());
     for (name, data) in &files {
-        // In each way that a first byte can choose, where it chooses one.
+        // In every way that the first byte can select, if it selects one.
         for cut in [data.first().copied().unwrap_or(0), 0, 1, 2, 3, 7, 192, 255] {
             let mut data = data.clone();
             if let (Some(first), false) = (data.first_mut(), matches!(target, "s3_event" | "message" | "record")) {

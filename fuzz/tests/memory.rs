@@ -1,4 +1,4 @@
-//! Files that were made to fill the memory, in the pieces that scatter reads.
+//! Files made to fill the memory, in the pieces that scatter reads.
 
 use std::io::Write;
 
@@ -11,18 +11,18 @@ use fanfold_fuzz::ranges::scan;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-// As in stage/splitter.rs.
+// As in src/stage/scatter/split.rs.
 const PIECE: usize = 8 * 1024;
 const PACKED_PIECE: usize = 512;
 
-/// What no decoder of plain text ever takes.
+/// More than any decoder of plain text takes.
 const MOST: usize = 28 * 1024 * 1024;
 
 const HUGE: usize = 64 * 1024 * 1024;
-/// Enough to show that more of the same takes no more.
+/// Enough to show that more of the same takes no more memory.
 const MANY: usize = 4 * 1024 * 1024;
 
-/// `head`, then `filler` over and over for `bytes`, then `tail`.
+/// `head`, then `filler` repeated for `bytes`, then `tail`.
 fn pieces(head: &str, filler: &str, bytes: usize, tail: &str) -> impl Iterator<Item = Vec<u8>> {
     let block = filler.repeat((PIECE / filler.len()).max(1)).into_bytes();
     let count = bytes / block.len();
@@ -31,7 +31,7 @@ fn pieces(head: &str, filler: &str, bytes: usize, tail: &str) -> impl Iterator<I
         .chain(std::iter::once(tail.as_bytes().to_vec()))
 }
 
-/// The number of records, the largest one's size, the faults, and the end.
+/// The number of records, the size of the largest, the faults, and the end.
 fn read(name: &str, pieces: impl Iterator<Item = Vec<u8>>) -> (usize, usize, Vec<String>, End) {
     let (mut count, mut largest, mut faults) = (0, 0, Vec::new());
     let end = decode_pieces(InputFormat::of_key(name).unwrap(), pieces, |entries| {
@@ -57,7 +57,7 @@ fn in_pieces(bytes: &[u8], size: usize) -> impl Iterator<Item = Vec<u8>> {
     bytes.chunks(size).map(<[u8]>::to_vec)
 }
 
-/// Beginnings and ends of files whose second of three records goes on between them.
+/// Beginnings and ends of files whose second record of three continues between them.
 const RECORDS: [(&str, &str, &str); 5] = [
     ("f.csv", "k,a\n1,2\n2,", "\n3,4\n"),
     ("f.csv", "k,a\n1,2\n2,\"", "\"\n3,4\n"),

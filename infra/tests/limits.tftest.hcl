@@ -1,4 +1,4 @@
-# What variables of functions, sweep and alarms may not be; what they may be is in variables.tftest.hcl.
+# Invalid values of the variables of functions, sweep and alarms; variables.tftest.hcl has the valid ones.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {

@@ -1,5 +1,5 @@
 mock_provider "aws" {
-  # The provider checks the form of ARNs that resources are given.
+  # The provider checks the form of ARNs given to resources.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
   }
@@ -368,7 +368,7 @@ run "environments" {
     error_message = "every function is told what it needs and nothing else"
   }
 
-  # The URLs of queues are unknown before an apply: see the last run.
+  # The URLs of queues are unknown before an apply; the last run tests them.
   assert {
     condition = alltrue([for function, made in module.function : { for name, value in made.settings.environment : name => value if !endswith(name, "_URL") } == { for name, value in {
       VARIANT       = "chunked"
@@ -466,8 +466,8 @@ run "chunks_of_notification" {
   }
 }
 
-# The URLs of queues, and the longest environments that the root's variables and the longest schema allow. It comes last:
-# runs of a file share their state.
+# The URLs of queues, and the longest environments that the root's variables and the longest schema allow. This
+# run is the last, since the runs of a file share their state.
 run "urls_and_longest_environments" {
   command = apply # a URL is known only then; nothing is created, the provider is a mock
 
@@ -477,12 +477,12 @@ run "urls_and_longest_environments" {
 
   variables {
     name          = "a23456789-123456789-123456789-12345dynamodb"
-    variant       = "dynamodb" # it has the most to tell
+    variant       = "dynamodb" # it has the longest environments
     parts         = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
     account       = { partition = "aws-cn", region = "cn-northwest-1", id = "123456789012" }
     chunk_size    = 10000
     key_field     = format("%0255d", 0)
-    record_schema = file("./tests/fixtures/fits.schema.json") # 3000 characters when it is packed
+    record_schema = file("./tests/fixtures/fits.schema.json") # 3000 characters when packed
     log_level     = format("%0100d", 0)
   }
 

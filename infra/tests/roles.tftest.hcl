@@ -1,7 +1,7 @@
 # What each function may do.
 
 mock_provider "aws" {
-  # The provider checks the form of ARNs that resources are given.
+  # The provider checks the form of ARNs given to resources.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
   }
@@ -58,7 +58,7 @@ run "chunks_in_the_work_bucket" {
     parts   = { unit = "chunk", pending = "bucket", fanOut = "messages", condition = "tree" }
   }
 
-  # What begins the names is left out.
+  # The prefix of the names is left out.
   assert {
     condition = { for function, made in module.function : function => toset([for statement in jsondecode(made.policy).Statement :
       "${join(" ", [for resource in statement.Resource : split("anna-chunked-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
@@ -127,7 +127,7 @@ run "records_in_the_work_bucket" {
     parts   = { unit = "record", pending = "bucket", fanOut = "messages", condition = "listing" }
   }
 
-  # What begins the names is left out.
+  # The prefix of the names is left out.
   assert {
     condition = { for function, made in module.function : function => toset([for statement in jsondecode(made.policy).Statement :
       "${join(" ", [for resource in statement.Resource : split("anna-sync-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
@@ -196,7 +196,7 @@ run "async_like_sync" {
     parts   = { unit = "record", pending = "bucket", fanOut = "messages", condition = "listing" }
   }
 
-  # What begins the names is left out.
+  # The prefix of the names is left out.
   assert {
     condition = { for function, made in module.function : function => toset([for statement in jsondecode(made.policy).Statement :
       "${join(" ", [for resource in statement.Resource : split("anna-async-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
@@ -265,7 +265,7 @@ run "chunks_in_the_tasks_table" {
     parts   = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
   }
 
-  # What begins the names is left out.
+  # The prefix of the names is left out.
   assert {
     condition = { for function, made in module.function : function => toset([for statement in jsondecode(made.policy).Statement :
       "${join(" ", [for resource in statement.Resource : split("anna-dynamodb-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
@@ -334,7 +334,7 @@ run "chunks_in_the_input" {
     parts   = { unit = "chunk", pending = "input", fanOut = "messages", condition = "tree" }
   }
 
-  # What begins the names is left out.
+  # The prefix of the names is left out.
   assert {
     condition = { for function, made in module.function : function => toset([for statement in jsondecode(made.policy).Statement :
       "${join(" ", [for resource in statement.Resource : split("anna-ranged-", resource)[1]])}: ${join(" ", sort(statement.Action))}"

@@ -11,7 +11,7 @@ mock_provider "aws" {
     defaults = { name = "eu-central-1" }
   }
 
-  # The provider checks the form of ARNs that resources are given.
+  # The provider checks the form of ARNs given to resources.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
   }
@@ -245,7 +245,7 @@ run "schema_given" {
   }
 }
 
-# A mock makes up the URLs of queues, so here they are given the form they have on AWS.
+# The mock invents the URLs of queues, so they are given the form that they have on AWS.
 run "deployment" {
   command = apply
 

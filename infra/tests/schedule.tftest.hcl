@@ -1,5 +1,5 @@
 mock_provider "aws" {
-  # The provider checks the form of the ARN that a permission is given.
+  # The provider checks the form of the ARN given to a permission.
   mock_resource "aws_cloudwatch_event_rule" {
     defaults        = { arn = "arn:aws:events:eu-central-1:123456789012:rule/anna-chunked-sweep" }
     override_during = plan

@@ -1,4 +1,4 @@
-# Limits on what anybody may do, and encryption, in every variant.
+# Limits on permissions, and encryption, in every variant.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
@@ -13,7 +13,7 @@ mock_provider "aws" {
     defaults = { name = "eu-central-1" }
   }
 
-  # The provider checks the form of ARNs that resources are given.
+  # The provider checks the form of ARNs given to resources.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
   }

@@ -1,7 +1,7 @@
-# What the settings of a pipeline may not be, however they were given.
+# Invalid settings of a pipeline, whichever way they are given.
 
 mock_provider "aws" {
-  # The provider checks the form of ARNs that resources are given.
+  # The provider checks the form of ARNs given to resources.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
   }

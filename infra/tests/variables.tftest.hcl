@@ -1,4 +1,4 @@
-# What a variable may be, and what it may not.
+# Valid and invalid values of variables.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {

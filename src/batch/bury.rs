@@ -1,4 +1,4 @@
-//! The end of chunks, and of batches, that cannot or must not be worked on.
+//! Ends chunks, and batches, that cannot or must not be worked on.
 
 use std::collections::BTreeSet;
 
@@ -18,9 +18,9 @@ use crate::store::ledger::Ledger;
 use crate::store::ledger::tree::Progress;
 
 impl<S: Stores> Batches<S> {
-    /// Ends a chunk that cannot or must not be processed: all of its records fail for `reason`,
-    /// unless the outcomes were decided before. `claim` is of a chunk that is a range of the input. A
-    /// chunk whose records are gone ends without any, which shows in the batch's total.
+    /// Ends a chunk that cannot or must not be processed: all of its records fail for `reason`, unless the outcomes
+    /// were already decided. `claim` is given for a chunk that is a range of the input. A chunk whose records are
+    /// gone ends without any, which shows in the batch's total.
     ///
     /// # Errors
     /// Those of the stores.
@@ -48,8 +48,8 @@ impl<S: Stores> Batches<S> {
         self.finish(id, chunk, mark, claim.is_none(), now).await
     }
 
-    /// The records of a chunk that is to be ended; none if they are gone. `claim` is of one that is a
-    /// range of the input.
+    /// Returns the records of a chunk that is to be ended; `None` if they are gone. `claim` is given for a chunk that
+    /// is a range of the input.
     async fn last_seen(&self, id: &BatchId, chunk: ChunkIndex, claim: Option<&Claim>) -> Result<Option<Vec<Entry>>> {
         let Some(claim) = claim else {
             return self.chunks.pending(id, chunk).await;
@@ -61,9 +61,8 @@ impl<S: Stores> Batches<S> {
         }
     }
 
-    /// Seals a batch whose scatter will not come to the end of its work, with the chunks it put.
-    /// Those between them that it did not come to count as buried without records: not before the
-    /// seal, since until then the scatter may still come to them.
+    /// Seals a batch whose scatter will not finish, with the chunks it put. Missing chunks between those are buried
+    /// without records, but only after the seal, since until then the scatter may still put them.
     ///
     /// # Errors
     /// Those of the stores.
@@ -87,7 +86,7 @@ impl<S: Stores> Batches<S> {
         }
     }
 
-    /// The chunks that a scatter came to, as far as it shows.
+    /// Returns the chunks that scatter has put, as far as the stores show.
     async fn known(&self, id: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
         let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
         if !batch.opening.ranged {

@@ -1,10 +1,8 @@
-//! Where the records of chunks wait, and where their outcomes are kept: the work bucket or the
-//! tasks table. Or the records are not kept at all, since they lie in the input, and of their
-//! outcomes only the failures are.
+//! Where the records of chunks wait, and where their outcomes are kept: the work bucket or the tasks table. Records
+//! that are read from the input are not kept at all, and of their outcomes only the failures and those with a result.
 //!
-//! The outcomes of a chunk are decided once, by whoever keeps them first: a worker that processed
-//! it, or whoever buried it because nobody could. Everybody else learns what was decided, so that
-//! counters and outcomes cannot differ.
+//! The outcomes of a chunk are decided once, by the first caller to keep them: the worker that processed it, or the
+//! stage that buried it. Every other caller gets that decision, so counters and outcomes cannot differ.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +16,7 @@ use crate::store::Stores;
 use crate::store::blob::{Blob, PAGE, list_all, read_all};
 use crate::store::tasks::{Row, Tasks, Verdict};
 
-/// Chunks that scatter writes at once at most; so many in a row may be missing of what it wrote
-/// before it died.
+/// The most chunks that scatter writes at once. If it dies, this many in a row may be missing from what it wrote.
 pub const MOST_AT_ONCE: u32 = 16;
 
 /// The first line of a chunk's outcomes if it was buried.
@@ -30,15 +27,15 @@ const JSON_LINES: &str = "application/jsonl";
 
 /// Where the records of chunks wait and their outcomes are kept.
 pub enum RecordStore<S: Stores> {
-    /// In the work bucket, an object a chunk.
+    /// In the work bucket, one object per chunk.
     Copied {
         /// The work bucket.
         work: S::Blob,
     },
-    /// In the tasks table, a row a record.
+    /// In the tasks table, one row per record.
     Rows(S::Tasks),
-    /// The records lie in the input, if that can be read in ranges, and else in the work bucket; the
-    /// outcomes are kept there.
+    /// The records lie in the input if it can be read in ranges, otherwise in the work bucket, where the outcomes are
+    /// kept as well.
     InPlace {
         /// The work bucket.
         work: S::Blob,
@@ -50,11 +47,11 @@ pub enum RecordStore<S: Stores> {
 /// What was decided about a chunk.
 #[derive(Debug, Clone, Default)]
 pub struct Decision {
-    /// The outcomes of its records; only of those that failed or have a result, if the others are counted.
+    /// The outcomes of its records; if the others are only counted, of those that failed or have a result.
     pub outcomes: Vec<Outcome>,
     /// Whether it was buried.
     pub buried: bool,
-    /// How many more records succeeded, if they are not named.
+    /// How many more records succeeded, if they are counted without being listed.
     pub succeeded: Option<u64>,
 }
 
@@ -64,7 +61,7 @@ impl Decision {
         Self { outcomes, buried: false, succeeded: None }
     }
 
-    /// The same by exception: only what failed is named, and what has a result.
+    /// The same by exception: lists only the records that failed or have a result, and counts the others.
     pub fn excepted(mut outcomes: Vec<Outcome>) -> Self {
         let all = outcomes.len();
         outcomes.retain(|outcome| !outcome.response.success || outcome.result.is_some());
@@ -81,7 +78,7 @@ impl Decision {
         Self { outcomes: outcomes.collect(), buried: true, succeeded: None }
     }
 
-    /// What is counted of it.
+    /// The counts of its outcomes.
     pub fn tally(&self) -> Tally {
         let succeeded = self.outcomes.iter().filter(|outcome| outcome.response.success).count() as u64;
         let failed = self.outcomes.len() as u64 - succeeded;
@@ -92,29 +89,29 @@ impl Decision {
         }
     }
 
-    /// What is noted of the chunk when it is done.
+    /// The mark that the chunk gets when it is done.
     pub fn mark(&self) -> Mark {
         let tally = self.tally();
         let results = self.outcomes.iter().any(|outcome| outcome.result.is_some());
         Mark { tally, excepted: results || !tally.is_clean() }
     }
 
-    /// Whether the chunk was ended without its records: they have no outcomes.
+    /// Whether the chunk was ended without its records, which then have no outcomes.
     pub fn is_lost(&self) -> bool {
         self.buried && self.outcomes.is_empty()
     }
 
-    /// Whether there is nothing to keep that the count alone does not say.
+    /// Whether the count says everything, so that there is nothing else to keep.
     fn is_counted(&self) -> bool {
         self.succeeded.is_some() && self.outcomes.is_empty() && !self.buried
     }
 }
 
 impl<S: Stores> RecordStore<S> {
-    /// The input, of a variant that reads ranges of it.
+    /// Returns the input, for a variant that reads ranges of it.
     ///
     /// # Errors
-    /// `Config` of another.
+    /// `Config` for any other variant.
     pub fn input(&self) -> Result<&Ranges<S::Blob>> {
         match self {
             Self::InPlace { input, .. } => Ok(input),
@@ -122,7 +119,7 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// Keeps the records of a chunk until they are processed. A repeat never takes back an outcome.
+    /// Keeps the records of a chunk until they are processed. A repeat never undoes an outcome.
     ///
     /// # Errors
     /// Those of the store.
@@ -137,7 +134,7 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// The records of a chunk; none if they were discarded or never put.
+    /// Returns the records of a chunk; `None` if they were discarded or never put.
     ///
     /// # Errors
     /// Those of the store.
@@ -154,8 +151,8 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// Decides the outcomes of a chunk, unless that was done, and says what is to be noted of them.
-    /// `reason` is why, if the chunk is buried.
+    /// Decides the outcomes of a chunk, unless they are already decided, and returns the mark for them. `reason` says
+    /// why, if the chunk is buried.
     ///
     /// # Errors
     /// Those of the store.
@@ -168,7 +165,7 @@ impl<S: Stores> RecordStore<S> {
         now: Timestamp,
     ) -> Result<Mark> {
         let kept = match self {
-            // The mark decides then: only of a chunk that is marked with failures are outcomes read.
+            // Here the mark decides: outcomes are read only for chunks that are marked as excepted.
             Self::Copied { .. } | Self::InPlace { .. } if decision.is_counted() => false,
             Self::Copied { work } | Self::InPlace { work, .. } => {
                 let mut lines = match decision.succeeded {
@@ -199,7 +196,7 @@ impl<S: Stores> RecordStore<S> {
         kept.map(|kept| kept.mark()).ok_or_else(|| missing(batch, chunk))
     }
 
-    /// What was decided about a chunk, if anything was.
+    /// Returns what was decided about a chunk, if anything was.
     ///
     /// # Errors
     /// Those of the store.
@@ -237,10 +234,10 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// The first chunk whose records wait in the work bucket.
+    /// Returns the first chunk whose records wait in the work bucket.
     ///
     /// # Errors
-    /// Those of the store; `Internal` for the tasks table, which does not tell.
+    /// Those of the store; `Internal` for the tasks table, which cannot tell.
     pub async fn first_pending(&self, batch: &BatchId) -> Result<Option<ChunkIndex>> {
         match self {
             Self::Copied { work } | Self::InPlace { work, .. } => {
@@ -251,7 +248,7 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// All chunks whose records wait in the work bucket; none for the tasks table, which keeps them.
+    /// Returns all chunks whose records wait in the work bucket; none for the tasks table, which keeps its rows.
     ///
     /// # Errors
     /// Those of the store.
@@ -265,10 +262,11 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// Those of some chunks whose outcomes are decided, as the work bucket lists them. `chunks` ascend.
+    /// Returns the decided chunks that the work bucket lists from the first of `chunks` to at least the last.
+    /// `chunks` ascend.
     ///
     /// # Errors
-    /// Those of the store; `Internal` for the tasks table, which does not tell.
+    /// Those of the store; `Internal` for the tasks table, which cannot tell.
     pub async fn decided(&self, batch: &BatchId, chunks: &[ChunkIndex]) -> Result<BTreeSet<ChunkIndex>> {
         let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else {
             return Ok(BTreeSet::new());
@@ -288,14 +286,14 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// All chunks that were ever put, as far as it shows.
+    /// Returns all chunks that were ever put, as far as the store shows.
     ///
     /// # Errors
     /// Those of the store.
     pub async fn known(&self, batch: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
         match self {
             Self::Copied { work } | Self::InPlace { work, .. } => {
-                // A chunk moves from the one to the other, thus never is in neither.
+                // A chunk's result is written before its pending records are deleted, so one of the lists has it.
                 let mut known: BTreeSet<ChunkIndex> = self.all_pending(batch).await?.into_iter().collect();
                 let done = list_all(work, &batch.done_prefix()).await?;
                 known.extend(done.iter().filter_map(|key| batch.chunk_of_done(key)));
@@ -326,7 +324,7 @@ fn missing(batch: &BatchId, chunk: ChunkIndex) -> Error {
     Error::internal(format!("chunk {chunk} of batch {batch} is done and lacks its result"))
 }
 
-/// Reads what was kept of a chunk in the work bucket.
+/// Parses the decision on a chunk as the work bucket keeps it.
 fn parse_decision(lines: &[u8]) -> Result<Decision> {
     if let Some(outcomes) = lines.strip_prefix(BURIED) {
         return Ok(Decision { outcomes: parse_lines(outcomes)?, buried: true, succeeded: None });
@@ -368,6 +366,6 @@ fn lines_of<T: serde::Serialize>(values: &[T]) -> Result<Vec<u8>> {
 fn parse_lines<T: serde::de::DeserializeOwned>(lines: &[u8]) -> Result<Vec<T>> {
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let values = lines.map(serde_json::from_slice).collect::<std::result::Result<_, _>>();
-    // Where, and not what: what is said of a record may quote it, and this will be logged.
+    // Only the error's class: its message may quote the record, and this will be logged.
     values.map_err(|e: serde_json::Error| Error::internal(format!("a chunk is not readable: {:?}", e.classify())))
 }

@@ -1,4 +1,4 @@
-//! How the end of a batch is noticed: by a tree of marks, or by a listing of what waits.
+//! How the end of a batch is noticed: by a tree of marks, or by listing the chunks that still wait.
 
 use std::collections::BTreeSet;
 
@@ -73,8 +73,8 @@ impl<S: Stores> Batches<S> {
         }
     }
 
-    /// The chunks of a sealed batch that are not done. Full leaves that nobody brought to the root
-    /// are brought there on the way, and so the batch may turn out to be complete.
+    /// Returns the chunks of a sealed batch that are not done. Also marks full leaves that are missing from the root,
+    /// so the batch may turn out to be complete.
     ///
     /// # Errors
     /// Those of the stores.
@@ -98,11 +98,10 @@ impl<S: Stores> Batches<S> {
         Ok((missing.map(ChunkIndex::new).collect::<Result<_>>()?, progress))
     }
 
-    /// What is left to do for a batch that is sealed: its end may have to be announced, and chunks to be
-    /// sent again.
+    /// Returns what is left to do for a sealed batch: whether to announce its end, and which chunks to send again.
     ///
-    /// A scatter that is repeated, or that runs beside another, may put back what waited of chunks that
-    /// are done. Nobody else might ever look at them: what has its mark, or its result, is deleted.
+    /// A scatter that is repeated, or that runs beside another, may put back the records of chunks that are done. No
+    /// worker might ever look at them again, so the records of chunks with a mark or a result are deleted here.
     ///
     /// # Errors
     /// Those of the stores.
@@ -142,8 +141,8 @@ impl<S: Stores> Batches<S> {
         Ok(leaves.into_iter().next().unwrap_or_default())
     }
 
-    /// First the seal, then the listing: whichever of worker and scatter comes last sees both, and what
-    /// was put before the seal cannot be missed. A listing before that spares most workers the question.
+    /// Reads the seal, then lists: whichever of worker and scatter comes last sees both, and nothing put before the
+    /// seal can be missed. The listing ahead of that spares most workers the read.
     pub(super) async fn by_listing(&self, id: &BatchId) -> Result<Progress> {
         if self.chunks.first_pending(id).await?.is_some() {
             return Ok(Progress::Open);
@@ -156,7 +155,7 @@ impl<S: Stores> Batches<S> {
     }
 }
 
-/// Whether a batch has ended, or been sealed, without a chunk that is not done.
+/// Whether a batch has ended, or was sealed, without this chunk, which is not done.
 pub(super) fn is_stray(batch: &Batch, chunk: ChunkIndex) -> bool {
     let past = batch.sealing.as_ref().is_some_and(|sealing| chunk.get() >= sealing.chunks);
     past || batch.state.is_final()

@@ -1,6 +1,5 @@
-//! What the chunks of a batch cover of its input, for batches whose chunks are ranges. A batch that
-//! was sealed by force may have holes: scatter keeps claims side by side, and died before it had
-//! kept them all.
+//! Which part of its input the chunks of a batch cover, for batches whose chunks are ranges. A batch that was sealed
+//! by force may have holes: scatter writes groups of claims concurrently, and died before it had written them all.
 
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -13,24 +12,24 @@ use crate::store::ledger::{CLAIMS, Claims};
 pub struct Coverage {
     /// The range of the first chunk that is known; none if no chunk is.
     pub first: Option<Range>,
-    /// The index after that of the last record.
+    /// One past the index of the last record.
     pub end: u64,
     /// The records that lie in no chunk, by their indexes, in ascending order.
     pub holes: Vec<std::ops::Range<u64>>,
-    /// The byte after that of the last record.
+    /// One past the last byte of the last chunk.
     end_byte: u64,
     /// Bytes that lie in no chunk, before the last one.
     bytes: u64,
 }
 
 impl Coverage {
-    /// What all chunks of a batch cover that has no holes, by the first and the last of them.
+    /// The coverage of a batch without holes, given its first and last chunk.
     pub fn without_holes(first: &Claim, last: &Claim) -> Self {
         let (end, end_byte) = (last.records().end, last.range.bytes().end);
         Self { first: Some(first.range), end, end_byte, ..Self::default() }
     }
 
-    /// Adds the next claim that is known, in the order of the chunks.
+    /// Adds the next known claim, in chunk order.
     pub fn add(&mut self, claim: &Claim) {
         let range = &claim.range;
         if range.first > self.end {
@@ -42,13 +41,13 @@ impl Coverage {
         self.end_byte = range.bytes().end;
     }
 
-    /// How many of the input's bytes nobody read: those of the holes, and what follows the last chunk.
+    /// How many bytes of the input were never read: those of the holes, and those after the last chunk.
     pub fn unread(&self, input_bytes: u64) -> u64 {
         self.bytes + input_bytes.saturating_sub(self.end_byte)
     }
 }
 
-/// What the chunks of a sealed batch cover, as far as they are known.
+/// Returns what the known chunks of a sealed batch cover.
 ///
 /// # Errors
 /// Those of the ledger; `Internal` if a batch that was not sealed by force lacks a chunk.
@@ -56,7 +55,7 @@ pub async fn of(ledger: &impl Claims, batch: &Batch) -> Result<Coverage> {
     let (id, chunks) = (&batch.opening.id, batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks));
     let mut coverage = Coverage::default();
     if batch.is_sealed_by_force() {
-        // A scatter that goes on after the seal may keep claims of chunks that the batch does not count.
+        // A scatter that is still running after the seal may write claims of chunks that the batch does not count.
         let add = |chunk: ChunkIndex, claim: Claim| {
             if chunk.get() < chunks {
                 coverage.add(&claim)
@@ -74,7 +73,7 @@ pub async fn of(ledger: &impl Claims, batch: &Batch) -> Result<Coverage> {
     }
 }
 
-/// Where chunks of a batch lie whose chunks are ranges of the input.
+/// Returns the claims of some chunks of a batch whose chunks are ranges of the input.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -97,7 +96,7 @@ pub async fn claims(
     Ok(claims)
 }
 
-/// Gives all claims of a batch to `take`, in the order of their chunks.
+/// Passes all claims of a batch to `take`, in chunk order.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -106,7 +105,7 @@ pub async fn each_claim(ledger: &impl Claims, id: &BatchId, mut take: impl FnMut
     let mut from = 0;
     loop {
         let page = ledger.read_claims(id, from..from + PAGE).await?;
-        // Groups are kept beside each other, so that one may lack that comes before another.
+        // Groups are written concurrently, so one may be missing before another that exists.
         if page.iter().all(Vec::is_empty) {
             return Ok(());
         }
@@ -119,7 +118,7 @@ pub async fn each_claim(ledger: &impl Claims, id: &BatchId, mut take: impl FnMut
     }
 }
 
-/// Ranges that ascend, asked for numbers that ascend.
+/// Ascending ranges, queried with ascending numbers.
 #[derive(Debug, Default)]
 pub struct Ascending(std::collections::VecDeque<std::ops::Range<u64>>);
 
@@ -129,7 +128,7 @@ impl Ascending {
         self.0.push_back(range);
     }
 
-    /// Whether a number, none less than the one before it, lies in a range.
+    /// Whether a number, which must not be less than the one before it, lies in a range.
     pub fn hold(&mut self, number: u64) -> bool {
         while self.0.front().is_some_and(|range| range.end <= number) {
             self.0.pop_front();

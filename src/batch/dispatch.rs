@@ -11,15 +11,14 @@ use crate::store::channel::{Channel, Outgoing};
 /// How workers learn of a chunk that was put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FanOut {
-    /// Its claim check is sent.
+    /// A claim check is sent for it.
     Messages,
-    /// Its bucket notifies them of the object
-    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html>): at least once, as
-    /// a message comes.
+    /// Its bucket notifies them of the object, at least once, like a message
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html>).
     Notifications,
 }
 
-/// The way to the workers.
+/// How the workers are reached.
 pub struct Dispatch<C> {
     /// Their channel.
     pub channel: C,
@@ -28,7 +27,7 @@ pub struct Dispatch<C> {
 }
 
 impl<C: Channel> Dispatch<C> {
-    /// Sees to it that the workers learn of chunks that wait since just now.
+    /// Makes sure that the workers learn of chunks that were just put.
     ///
     /// # Errors
     /// Those of the channel.
@@ -39,7 +38,7 @@ impl<C: Channel> Dispatch<C> {
         }
     }
 
-    /// Sends claim checks on chunks that the workers may have heard of before.
+    /// Sends claim checks for chunks that the workers may already have heard of.
     ///
     /// # Errors
     /// Those of the channel.
@@ -51,17 +50,17 @@ impl<C: Channel> Dispatch<C> {
     }
 }
 
-/// The claim check on a chunk of copied records.
+/// Makes the claim check for a chunk of copied records.
 ///
 /// # Errors
-/// `Internal` if scatter would not make such a chunk, or take an input of such a name.
+/// `Internal` if the chunk is too long, or the input's key names no format.
 pub fn copied(opening: &Opening, chunk: ChunkIndex, records: usize) -> Result<ProcessMessage> {
     let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
     let layout = ranges::format_of(&opening.input.key)?.layout;
     Ok(ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence))
 }
 
-/// The claim check on a chunk that is a range of the input.
+/// Makes the claim check for a chunk that is a range of the input.
 ///
 /// # Errors
 /// As [`copied`].

@@ -1,4 +1,4 @@
-//! What a worker finds of its chunk.
+//! What a worker finds when it looks up its chunk.
 
 use futures::future::join;
 
@@ -19,25 +19,25 @@ use crate::store::Stores;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::tree::{self, Progress};
 
-/// The records of a chunk, and what a worker has to know of their batch.
+/// The records of a chunk, and what a worker has to know about their batch.
 pub struct Work {
     /// The records.
     pub entries: Vec<Entry>,
-    /// How the input lay.
+    /// The layout of the input.
     pub layout: Layout,
-    /// What orders the batch among all.
+    /// What orders the batch among all batches.
     pub sequence: Timestamp,
 }
 
-/// What a worker finds of its chunk.
+/// What a worker finds when it looks up its chunk.
 pub enum Found {
     /// The records wait.
     Pending(Work),
-    /// The records wait, and are not to be processed any more.
+    /// The records wait, but must no longer be processed.
     Stopped(Box<Stop>),
-    /// The records are not what they were, for this reason, and never will be.
+    /// The records can never be read again, for this reason.
     Gone(String),
-    /// The chunk was done before.
+    /// The chunk is already done.
     Done(Progress),
     /// The batch does not count this chunk; the reason is for the log.
     Stray(&'static str),
@@ -48,13 +48,12 @@ enum Waiting {
     Yes(Vec<Entry>),
     No,
     Gone(String),
-    /// The message does not say of which input they are.
+    /// The message does not say which input they lie in.
     Somewhere,
 }
 
 impl<S: Stores> Batches<S> {
-    /// What there is to do for chunks of one batch, in their order. Up to `width` of them are read at
-    /// once.
+    /// Says what there is to do for each of some chunks of one batch, in order. Reads up to `width` of them at once.
     pub async fn find(&self, messages: &[&ProcessMessage], width: usize) -> Vec<Result<Found>> {
         let Some(id) = messages.first().map(|message| &message.batch_id) else {
             return Vec::new();
@@ -74,7 +73,7 @@ impl<S: Stores> Batches<S> {
         bounded(judged.collect(), width).await
     }
 
-    /// What there is to do for one chunk.
+    /// Says what there is to do for one chunk.
     ///
     /// # Errors
     /// Those of the stores; `Transient` if the chunk is neither pending nor done, as it may seem
@@ -127,7 +126,7 @@ impl<S: Stores> Batches<S> {
         let (id, chunk) = (&message.batch_id, message.chunk);
         let copied = message.range.is_none();
         if leaf.holds(chunk) {
-            // What cannot be read now may be there all the same.
+            // Records that cannot be read right now may still be there.
             if copied && !matches!(read, Ok(Waiting::No)) {
                 self.chunks.discard(id, chunk).await?;
             }
@@ -154,7 +153,7 @@ impl<S: Stores> Batches<S> {
     }
 }
 
-/// What waits, with what its message leaves out.
+/// Completes the records with what a worker has to know, from the opening where the message leaves it out.
 fn work(message: &ProcessMessage, opening: &Opening, entries: Vec<Entry>) -> Result<Work> {
     let layout = match message.layout {
         Some(layout) => layout,
@@ -163,7 +162,7 @@ fn work(message: &ProcessMessage, opening: &Opening, entries: Vec<Entry>) -> Res
     Ok(Work { entries, layout, sequence: message.sequence.map_or(opening.sequence, Timestamp) })
 }
 
-/// That a message names a batch which nobody opened.
+/// The error for a message whose batch was never opened.
 pub(super) fn unknown(batch: &BatchId) -> Error {
     Error::malformed(format!("the ledger does not know batch {batch}"))
 }

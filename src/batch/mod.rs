@@ -1,5 +1,5 @@
-//! What the stages share of a batch: how a chunk is found, finished or buried, where its records wait
-//! and its outcomes are kept, and how the end of the batch is noticed. Here is where variants differ.
+//! Batch logic that the stages share: how a chunk is found, finished or buried, where its records wait and its
+//! outcomes are kept, and how the end of the batch is noticed. This is where variants differ.
 
 pub mod bury;
 pub mod chunks;
@@ -23,29 +23,29 @@ use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::Ledger;
 use crate::store::ledger::tree::Progress;
 
-/// Chunks, ledger and the way to gather.
+/// The chunks, the ledger and the channel to gather.
 pub struct Batches<S: Stores> {
     /// Where chunks wait.
     pub chunks: RecordStore<S>,
     /// Batch state.
     pub ledger: S::Ledger,
-    /// To gather.
+    /// The channel to gather.
     pub gather: S::Channel,
     /// How the end is noticed.
     pub condition: Condition,
 }
 
 impl<S: Stores> Batches<S> {
-    /// A batch that must be known.
+    /// Returns a batch that the ledger must know.
     ///
     /// # Errors
-    /// Those of the ledger; `Internal` if it is not.
+    /// Those of the ledger; `Internal` if it does not know the batch.
     pub async fn known_batch(&self, id: &BatchId) -> Result<Batch> {
         let unknown = || Error::internal(format!("the ledger does not know batch {id}"));
         self.ledger.read(id).await?.ok_or_else(unknown)
     }
 
-    /// The leaves of a batch that is sealed.
+    /// Returns the leaves of a sealed batch.
     ///
     /// # Errors
     /// Those of the ledger.

@@ -1,5 +1,5 @@
-//! The outcomes of a batch in input order. A batch that was redriven has several generations: of
-//! each record the latest outcome counts.
+//! The outcomes of a batch in input order. A batch that was redriven has several generations, and the latest outcome
+//! of each record counts.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::ops::Range;
@@ -16,7 +16,7 @@ use crate::model::progress::{Batch, Leaf, Tally};
 use crate::model::record::{Entry, Outcome};
 use crate::store::Stores;
 
-/// Outcomes as they come.
+/// A stream of outcomes, merged from all generations.
 pub struct Outcomes<'a> {
     /// The generations, the oldest first.
     lanes: Vec<Lane<'a>>,
@@ -29,11 +29,11 @@ struct Lane<'a> {
     tally: Tally,
 }
 
-/// Outcomes that come together.
+/// Outcomes that are read together.
 #[derive(Default)]
 struct Group {
     outcomes: Vec<Outcome>,
-    /// What they count, and what is counted with them and not named.
+    /// Their counts, and those of records that are counted with them without being listed.
     tally: Tally,
 }
 
@@ -65,11 +65,11 @@ impl<'a> Lane<'a> {
 }
 
 impl<'a> Outcomes<'a> {
-    /// All outcomes of a batch that is sealed and of all generations before it; up to `width` chunks
-    /// of each are read ahead. `None` if they cannot be told, since the input is not what it was.
+    /// Merges all outcomes of a sealed batch and of the generations before it, reading up to `width` chunks of each
+    /// ahead. `None` if the input was overwritten or deleted, so that its records cannot be read again.
     ///
     /// # Errors
-    /// Those of the stores; `Internal` if an earlier generation is not known.
+    /// Those of the stores; `Internal` if the claims of a batch are missing.
     pub async fn all<S: Stores>(
         batches: &'a Batches<S>,
         generations: &[Generation],
@@ -89,16 +89,16 @@ impl<'a> Outcomes<'a> {
         Ok(Some(Self { lanes }))
     }
 
-    /// The outcomes of the records that failed, and of some others. The same without reading what
-    /// succeeded, as far as it is known where that is.
+    /// Merges the outcomes of the records that failed, and of some others: like [`all`](Self::all), but skips chunks
+    /// that are known to hold only successes.
     ///
     /// # Errors
-    /// Those of the stores; `Internal` if an earlier generation is not known.
+    /// Those of the stores, from [`next`](Self::next).
     pub fn failed<S: Stores>(batches: &'a Batches<S>, generations: &[Generation], width: usize) -> Self {
         let mut lanes = Vec::new();
         for generation in generations {
             let first = generation.batch.opening.id.generation() == 0;
-            // Of a later generation a success counts, since it takes a failure back.
+            // Successes of a later generation count, since each takes back a failure.
             let kept = if first && batches.condition.has_tree() {
                 exceptions(batches, generation, width)
             } else {
@@ -109,7 +109,7 @@ impl<'a> Outcomes<'a> {
         Self { lanes }
     }
 
-    /// The outcome of the next record.
+    /// Returns the outcome of the next record; `None` at the end.
     ///
     /// # Errors
     /// Those of the stores.
@@ -130,15 +130,15 @@ impl<'a> Outcomes<'a> {
         Ok(latest)
     }
 
-    /// What the outcomes of the last generation came to, as far as they were read.
+    /// The tally of the last generation's outcomes, as far as they were read.
     pub fn own_tally(&self) -> Tally {
         self.lanes.last().map_or_else(Tally::default, |lane| lane.tally)
     }
 }
 
 impl<S: Stores> Batches<S> {
-    /// The records of a sealed batch whose chunks are ranges, as far as those reach, and which of them
-    /// lie in no chunk; `None` if the input is not what it was.
+    /// Returns the records of a sealed batch whose chunks are ranges, up to the end of the last chunk, and which of
+    /// them lie in no chunk; `None` if the input was overwritten or deleted.
     ///
     /// # Errors
     /// Those of the stores.
@@ -156,19 +156,19 @@ impl<S: Stores> Batches<S> {
 pub struct Generation {
     /// The batch.
     pub batch: Batch,
-    /// What its tree counts.
+    /// The leaves of its tree.
     pub leaves: Option<Vec<Leaf>>,
 }
 
 impl Generation {
-    /// What its tree counts of it, if it has one.
+    /// The sum of its leaves, if it has a tree.
     pub fn tally(&self) -> Option<Tally> {
         let leaves = self.leaves.as_ref()?;
         Some(leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally))
     }
 
-    /// The chunks that a batch was closed without, since it was given up: nobody will end them any more, and
-    /// whatever was kept of them was not counted.
+    /// The chunks that were not done when the batch was closed, because it was given up: they will never be ended,
+    /// and any outcomes kept for them were not counted.
     fn unmarked(&self) -> BTreeSet<u32> {
         let closed = self.batch.sealing.as_ref().filter(|_| self.batch.state.is_final());
         let done: BTreeSet<u32> = self.leaves.iter().flatten().flat_map(|leaf| leaf.done.iter().copied()).collect();
@@ -176,7 +176,7 @@ impl Generation {
     }
 }
 
-/// A batch that is sealed and the generations before it, the oldest first. Their leaves are read here, once.
+/// Returns a sealed batch and all generations before it, oldest first. Their leaves are read only once, here.
 ///
 /// # Errors
 /// Those of the ledger; `Internal` if an earlier generation is not known.
@@ -198,8 +198,8 @@ pub async fn generations<S: Stores>(batches: &Batches<S>, batch: &Batch) -> Resu
 
 type Decisions<'a> = BoxStream<'a, Result<(ChunkIndex, Decision)>>;
 
-/// What was kept of the chunks of a batch, in their order: of all of them, or of one whose chunks are
-/// ranges of those in which a record failed.
+/// Streams the decisions kept for the chunks of a batch, in order: for all chunks or, if the chunks are ranges, only
+/// for the exceptions.
 fn kept_of<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> Decisions<'a> {
     let batch = &generation.batch;
     if batch.opening.ranged {
@@ -225,7 +225,7 @@ fn kept<'a, S: Stores>(
     unmarked: BTreeSet<u32>,
     width: usize,
 ) -> Decisions<'a> {
-    // A scatter that died may not have come to every chunk, and a batch that was given up may lack some.
+    // A scatter that died may not have put every chunk, and a batch that was given up may lack some.
     let gaps = batch.is_sealed_by_force() || batch.state.is_final();
     let id: BatchId = batch.opening.id.clone();
     let results = chunks.into_iter().map(move |index| {
@@ -243,11 +243,11 @@ fn kept<'a, S: Stores>(
     stream::iter(results).buffered(width).boxed()
 }
 
-/// What is known of a chunk with failures, and the indexes of its records if they are lost.
+/// The decisions on chunks with failures, and the indexes of their records if those are lost.
 type Exceptions<'a> = BoxStream<'a, Result<(Decision, Option<Range<u64>>)>>;
 
-/// The exceptions of a batch whose chunks are ranges. The records of a chunk that was ended without
-/// them lie in its range all the same, if that is known: they have no outcome.
+/// Streams the exceptions of a batch whose chunks are ranges. A chunk that was ended without its records still has
+/// them in its range, if that is known: they have no outcome.
 fn losses<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width: usize) -> Exceptions<'a> {
     let kept = kept_of(batches, generation, width);
     let id = generation.batch.opening.id.clone();
@@ -265,10 +265,10 @@ fn losses<'a, S: Stores>(batches: &'a Batches<S>, generation: &Generation, width
     exceptions.boxed()
 }
 
-/// The records of an input, and beside them what is known of those that failed.
+/// Merges the records of an input with the outcomes of those that failed.
 struct Beside<'a> {
     records: Records<'a>,
-    /// The records that lie in no chunk, and those of chunks that were ended without them.
+    /// The records that lie in no chunk, and those of chunks that were ended without records.
     holes: Ascending,
     lost: Ascending,
     exceptions: Exceptions<'a>,
@@ -305,8 +305,8 @@ impl Beside<'_> {
         Ok(Some(group))
     }
 
-    /// Gets the next failure, and counts the chunks that failed as a whole. As chunks come in their
-    /// order, those that are lost come before any of their records is looked at.
+    /// Gets the next failure, and counts the chunks that failed as a whole. Since chunks arrive in order, a lost
+    /// chunk is seen before any of its records.
     async fn fill(&mut self, tally: &mut Tally) -> Result<()> {
         while self.waiting.is_empty() {
             let Some((kept, lost)) = self.exceptions.try_next().await? else {
@@ -320,7 +320,8 @@ impl Beside<'_> {
     }
 }
 
-/// What could not be decoded cannot have succeeded: it is for the counters to tell.
+/// The outcome of a record with no kept failure. One that cannot be decoded did not succeed either: it counts as
+/// failed, and the counters will disagree.
 fn succeeded(mut entry: Entry) -> Outcome {
     let fault = entry.fault.take();
     Outcome::of(entry, fault)

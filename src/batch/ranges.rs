@@ -1,4 +1,4 @@
-//! Chunks that are ranges of the input: their records are read where they lie.
+//! Chunks that are ranges of the input: their records are read in place.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -16,31 +16,31 @@ use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
 use crate::store::blob::{Blob, Body, Pin, Section, sections};
 
-/// The bucket of inputs, and the columns of the one that was read last.
+/// The input bucket, and the columns of the input that was read last.
 pub struct Ranges<B> {
     /// The bucket.
     pub bucket: B,
     last: Mutex<Option<(BatchId, Columns)>>,
 }
 
-/// The columns of a CSV file, which are read once, however many chunks ask for them.
+/// The columns of a CSV file, read only once, however many chunks need them.
 type Columns = Arc<OnceCell<Arc<[String]>>>;
 
-/// What became of the records of a range.
+/// The result of reading a range.
 pub enum Read {
-    /// They are these.
+    /// The records.
     Records(Vec<Entry>),
-    /// The input is not what it was, for this reason.
+    /// The input was overwritten or deleted, for this reason.
     Gone(String),
 }
 
 impl<B: Blob> Ranges<B> {
-    /// Ranges of objects of a bucket.
+    /// Reads ranges of the objects in a bucket.
     pub fn new(bucket: B) -> Self {
         Self { bucket, last: Mutex::new(None) }
     }
 
-    /// The columns of a batch's input, as far as they were read.
+    /// Returns the cell for the columns of a batch's input, empty if they were not read yet.
     fn recall(&self, batch: &BatchId) -> Columns {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match &*last {
@@ -97,13 +97,13 @@ impl<B: Blob> Ranges<B> {
         Ok(Some(entries))
     }
 
-    /// The columns of a CSV file, read once.
+    /// Returns the columns of a CSV file, read only once; `None` if the input is gone.
     async fn columns(&self, batch: &BatchId, input: &Source, range: &Range) -> Result<Option<Arc<[String]>>> {
         if range.header == 0 {
             return Ok(Some(Arc::new([])));
         }
         let columns = self.recall(batch);
-        // Of an input that is gone there is no reason to give: `None` for an error.
+        // An input that is gone has no error to pass on: `Err(None)` stands for it.
         let read = columns.get_or_try_init(|| async {
             let body = self.open(input, 0..range.header).await.map_err(Some)?.ok_or(None)?;
             let head: Vec<Bytes> = body.try_collect().await?;
@@ -118,8 +118,8 @@ impl<B: Blob> Ranges<B> {
         }
     }
 
-    /// The records of a batch from its first range on, up to the one of index `end`; `None` if the
-    /// input is not what it was.
+    /// Returns the records of a batch from its first range up to, but not including, index `end`; `None` if the input
+    /// was overwritten or deleted.
     ///
     /// # Errors
     /// Those of the bucket.
@@ -154,26 +154,26 @@ impl<B: Blob> Ranges<B> {
     }
 }
 
-/// The records of an input, or of its beginning, read where they lie.
+/// The records of an input, or of its beginning, read in place.
 pub struct Records<'a> {
     body: BoxStream<'a, Result<Bytes>>,
     piece: Bytes,
     decoder: Option<Decoder>,
-    /// The index of the record to be read next, and of the first that is not to be read.
+    /// The index of the next record to read, and of the first one not to read.
     next: u64,
     end: u64,
 }
 
 impl Records<'_> {
-    /// None at all.
+    /// Makes an empty stream of records.
     pub fn none() -> Self {
         Self { body: stream::empty().boxed(), piece: Bytes::new(), decoder: None, next: 0, end: 0 }
     }
 
-    /// The next records, some at a time; `None` at the end.
+    /// Returns the next few records; `None` at the end.
     ///
     /// # Errors
-    /// Those of the bucket; `Internal` if the input ends too early, or cannot be read so far.
+    /// Those of the bucket; `Internal` if the input ends too early, or cannot be decoded that far.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>> {
         let mut entries = Vec::new();
         while entries.is_empty() {
@@ -200,16 +200,16 @@ impl Records<'_> {
     }
 }
 
-/// The format of an input that has one, by its key.
+/// Returns the format that an input's key names.
 ///
 /// # Errors
-/// `Internal` for another.
+/// `Internal` if it names none.
 pub fn format_of(key: &str) -> Result<InputFormat> {
     let format = InputFormat::of_key(key);
     format.map_err(|fault| Error::internal(format!("a chunk of no format: {}", fault.message)))
 }
 
-/// Gives the pieces of a body to a decoder, to its end or to where it cannot be read.
+/// Feeds a body to a decoder until it ends or cannot be decoded any further.
 async fn decode(
     mut decoder: Decoder,
     mut body: Body,

@@ -1,4 +1,4 @@
-//! How far a batch is.
+//! The progress of a batch.
 
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, MAX_LEAVES};
@@ -6,10 +6,10 @@ use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::view::BatchView;
 use crate::store::ledger::Ledger;
 
-/// Leaves that are read at once.
+/// The number of leaves read in one call.
 const GROUP: u32 = 16;
 
-/// How far a batch is; none until scatter takes its event.
+/// Returns the progress of a batch; `None` until scatter has taken its event.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -20,7 +20,7 @@ pub async fn view(ledger: &impl Ledger, id: &BatchId) -> Result<Option<BatchView
     }
 }
 
-/// How far a batch is of which the ledger told already.
+/// Returns the progress of a batch that was already read from the ledger.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -36,8 +36,8 @@ pub async fn view_of(ledger: &impl Ledger, batch: &Batch) -> Result<BatchView> {
     Ok(BatchView::new(batch, chunks_done, tally))
 }
 
-/// What the leaves hold of a batch that is not closed. While scatter runs nobody knows how many
-/// leaves there will be: a group that nobody wrote to is the end.
+/// Sums the leaves of a batch that is not closed. While scatter runs, the number of leaves is unknown: the first
+/// group without marks is taken for the end.
 async fn sum(ledger: &impl Ledger, batch: &Batch) -> Result<(u64, Tally)> {
     let leaves = batch.sealing.as_ref().map_or(MAX_LEAVES, Sealing::leaves);
     let (mut done, mut tally) = (0, Tally::default());

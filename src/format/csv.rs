@@ -1,4 +1,4 @@
-//! CSV: RFC 4180 with a header row, read by the csv crate's own engine.
+//! CSV: RFC 4180 with a header row, parsed by the csv crate's own engine.
 
 use csv_core::{ReadRecordResult, Reader};
 use serde::Serialize;
@@ -24,11 +24,11 @@ pub struct CsvRecords {
     next: u64,
 }
 
-/// Puts rows together from pieces of a file.
+/// Assembles rows from pieces of a file.
 pub(super) struct Rows {
     core: Box<Reader>,
     row: Row,
-    /// The byte of the file that comes next, for places in messages.
+    /// The offset in the file of the next byte, for places in messages.
     offset: u64,
     fresh: bool,
 }
@@ -39,7 +39,7 @@ struct Row {
     ends: Vec<usize>,
     byte_count: usize,
     field_count: usize,
-    /// Whether any byte of the row was seen, and where it began: line and byte.
+    /// Where the row began, as line and byte, once any of its bytes was seen.
     start: Option<(u64, u64)>,
     oversize: bool,
 }
@@ -69,7 +69,7 @@ impl CsvRecords {
         &mut self.rows
     }
 
-    /// Reads the next piece.
+    /// Reads the next piece of the file.
     ///
     /// # Errors
     /// A fault with line and byte if the text is not UTF-8 or the header cannot be used.
@@ -84,10 +84,10 @@ impl CsvRecords {
         Ok(())
     }
 
-    /// Reads the next piece as far as the header goes; says how much of it that is.
+    /// Reads the next piece up to the end of the header, and returns how many bytes that took.
     ///
     /// # Errors
-    /// As [`push`](Self::push).
+    /// As for [`push`](Self::push).
     pub fn push_header(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let (taken, complete) = self.rows.read(bytes);
         if complete {
@@ -144,30 +144,30 @@ impl Rows {
         Self { core, row, offset, fresh: true }
     }
 
-    /// Goes to another place, where a row begins.
+    /// Moves to another place, where a row begins.
     pub fn seek(&mut self, line: u64, offset: u64) {
         self.core.set_line(line);
         self.offset = offset;
     }
 
-    /// The place of the next byte: its line and which byte of the file it is.
+    /// The place of the next byte: its line, and its offset in the file.
     pub fn place(&self) -> (u64, u64) {
         (self.core.line(), self.offset)
     }
 
-    /// Reads to the end of a row or of the piece; says how many bytes it took, and whether the row
-    /// is complete.
+    /// Reads to the end of the row or of the piece; returns how many bytes it took, and whether the row is
+    /// complete.
     pub fn read(&mut self, bytes: &[u8]) -> (usize, bool) {
         let mut all = 0;
         while all < bytes.len() {
             let rest = &bytes[all..];
-            // Line ends between rows go in by themselves, so that a row's first line is known.
+            // Line ends between rows are fed separately, so that a row's first line is known.
             let blank = rest.iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
             let piece = match (self.row.start, blank) {
                 (None, 0) => {
                     self.row.start = Some(self.place());
-                    // The engine leaves out a byte order mark that it is given at once. The file's
-                    // own is gone already, and how pieces are cut must not matter.
+                    // The engine drops a byte order mark if it is given one whole. The file's own is gone
+                    // already, and how pieces are cut must not matter.
                     if self.fresh { &rest[..1] } else { rest }
                 }
                 (None, blank) => &rest[..blank],
@@ -204,17 +204,17 @@ impl Rows {
         }
     }
 
-    /// Lets go of a row that is complete.
+    /// Discards a complete row.
     ///
     /// # Errors
-    /// A fault if the row is not UTF-8, as far as it is kept.
+    /// A fault if the part of the row that was kept is not UTF-8.
     pub fn skip(&mut self) -> Result<(), Fault> {
         self.row.cells()?;
         self.row.clear();
         Ok(())
     }
 
-    /// One step of the engine; says how many bytes it took, and whether a row is complete.
+    /// Runs the engine once; returns how many bytes it took, and whether a row is complete.
     fn step(&mut self, piece: &[u8]) -> (usize, bool) {
         let row = &mut self.row;
         let (result, taken, wrote, ended) =
@@ -240,7 +240,7 @@ impl Row {
         self.oversize = false;
     }
 
-    /// Room for more text; past the limit the text is dropped instead.
+    /// Makes room for more text; past the limit, the text is dropped instead.
     fn more_bytes(&mut self) {
         if self.bytes.len() >= MAX_RECORD_BYTES {
             self.oversize = true;
@@ -263,7 +263,7 @@ impl Row {
         self.start.unwrap_or_default()
     }
 
-    /// The fields as text. Of a row too large, nothing.
+    /// The fields as text; none if the row is too large.
     fn cells(&self) -> Result<Vec<&str>, Fault> {
         if self.oversize {
             return Ok(Vec::new());
@@ -320,7 +320,7 @@ fn entry(index: u64, line: u64, record: Object) -> Entry {
     }
 }
 
-/// The columns that the head of a file names, a byte order mark left out.
+/// The columns that the head of a file names, without a byte order mark.
 pub fn columns_of(head: &[u8]) -> Option<Vec<String>> {
     let mut reader = ::csv::ReaderBuilder::new().has_headers(false).from_reader(head);
     let row = reader.records().next()?.ok()?;
@@ -335,7 +335,7 @@ pub fn row_text<T: AsRef<[u8]>>(cells: &[T]) -> String {
     text.trim_end_matches(['\r', '\n']).to_owned()
 }
 
-/// A row as a JSON object: column to value, in the header's order.
+/// A row as a JSON object from column to value, in the header's order.
 struct Object<'a>(&'a [String], &'a [&'a str]);
 
 impl Serialize for Object<'_> {

@@ -1,4 +1,4 @@
-//! Gzip, unpacked as it arrives. A file of several members is read to the last.
+//! Gzip, unpacked as it arrives. A file of several members is read to the end of the last.
 
 use std::io::Write;
 
@@ -6,8 +6,8 @@ use flate2::write::MultiGzDecoder;
 
 use crate::model::fault::{Fault, FaultCode};
 
-/// What is unpacked at a time. Deflate grows data at most 1,032-fold
-/// (<https://zlib.net/zlib_tech.html>), so that a piece stays below 9 MiB whatever it holds.
+/// How much is unpacked at a time. Deflate expands data at most 1,032-fold (<https://zlib.net/zlib_tech.html>),
+/// so that a piece stays below 9 MiB whatever it holds.
 const PIECE: usize = 8 * 1024;
 
 /// Unpacks a stream.
@@ -23,16 +23,16 @@ impl Default for Gunzip {
 }
 
 impl Gunzip {
-    /// Unpacks the next bytes and hands on what they make, up to where they are damaged.
+    /// Unpacks the next bytes and passes on the result, up to any damage.
     ///
     /// # Errors
-    /// A fault if they are no gzip, or the first of `sink`.
+    /// A fault if the bytes are not gzip, or the first error of `sink`.
     pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
         for piece in bytes.chunks(PIECE) {
             self.any = true;
             let written = self.inner.write_all(piece);
             if written.is_err() {
-                // Brings out what was unpacked before the damage; that it fails too is no news.
+                // Brings out what was unpacked before the damage; that it fails as well tells nothing new.
                 let _ = self.inner.try_finish();
             }
             self.drain(&mut sink)?;
@@ -41,10 +41,10 @@ impl Gunzip {
         Ok(())
     }
 
-    /// Unpacks what is left.
+    /// Unpacks the rest.
     ///
     /// # Errors
-    /// A fault if the stream ends too early, or the first of `sink`.
+    /// A fault if the stream ends too early, or the first error of `sink`.
     pub fn finish(mut self, mut sink: impl FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
         if !self.any {
             return Ok(());

@@ -1,5 +1,5 @@
-//! The JSON document `{"records":[{…},…]}`, read element by element. The machine here finds where each
-//! value ends, serde_json says whether it is one; other members are checked and skipped.
+//! The JSON document `{"records":[{…},…]}`, read element by element. The state machine here finds where each
+//! value ends, and serde_json checks whether it is valid; other members are checked and skipped.
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -11,7 +11,7 @@ use crate::model::record::{Entry, MAX_RECORD_BYTES};
 
 const MEMBER: &str = "records";
 
-/// Where the machine stands in the document.
+/// The state machine's place in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum At {
     Start,
@@ -27,7 +27,7 @@ enum At {
     End,
 }
 
-/// A line and a column, both from 1, the column in bytes; and which byte of the file that is, from 0.
+/// A line and a column, both from 1, the column in bytes; and the offset in the file, from 0.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Position {
     pub line: u64,
@@ -49,7 +49,7 @@ pub struct JsonRecords {
 }
 
 impl JsonRecords {
-    /// A reader of some elements of a document.
+    /// A reader of some of a document's elements.
     pub fn part(range: &Range) -> Self {
         let position = Position { line: range.line, column: range.column, offset: range.offset };
         Self { document: Document { at: At::Element, part: true, position, ..Document::default() }, next: range.first }
@@ -58,7 +58,7 @@ impl JsonRecords {
     /// Reads the next piece.
     ///
     /// # Errors
-    /// A fault with line and column where the document stops being one.
+    /// A fault with line and column where the document stops being valid.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         self.document.push(bytes, |element, _| {
             out.push(element.entry(self.next)?);
@@ -67,27 +67,27 @@ impl JsonRecords {
         })
     }
 
-    /// Says that the document ends here. A file of nothing but white space has no records.
+    /// Ends the document. A file of nothing but white space has no records.
     ///
     /// # Errors
     /// A fault if the document is not complete or has no `records`.
     pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
         if self.document.part {
-            // A number at the end has nothing after it that would end it.
+            // A number at the end has no byte after it that would end it.
             self.push(b" ", out)?;
         }
         self.document.finish()
     }
 }
 
-/// A document that is being read, whatever is done with its elements.
+/// A document being read, whatever is done with its elements.
 pub(super) struct Document {
     at: At,
     position: Position,
     value: Option<Value>,
     records_next: bool,
     seen_records: bool,
-    /// Whether there are only elements, and nothing around them.
+    /// Whether there are only elements, without a document around them.
     part: bool,
 }
 
@@ -105,15 +105,15 @@ impl Default for Document {
 }
 
 impl Document {
-    /// Says that so many bytes stand before the document and have no column.
+    /// Skips bytes before the document; they count for no column.
     pub fn skip(&mut self, bytes: usize) {
         self.position.offset += bytes as u64;
     }
 
-    /// Reads the next piece. `sink` gets each complete element, and the place of the byte after it.
+    /// Reads the next piece. `sink` gets each complete element, and the offset of the byte after it.
     ///
     /// # Errors
-    /// A fault with line and column where the document stops being one, and those of `sink`.
+    /// A fault with line and column where the document stops being valid, and those of `sink`.
     pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&Value, u64) -> Result<(), Fault>) -> Result<(), Fault> {
         for &byte in bytes {
             self.step(byte, &mut sink)?;
@@ -128,7 +128,7 @@ impl Document {
         Ok(())
     }
 
-    /// Says that the document ends here. A file of nothing but white space has no records.
+    /// Ends the document. A file of nothing but white space has no records.
     ///
     /// # Errors
     /// A fault if the document is not complete or has no `records`.
@@ -153,7 +153,7 @@ impl Document {
             match value.step(byte) {
                 Step::Inside => return Ok(()),
                 Step::Last => return self.complete(self.position.offset + 1, sink),
-                // A number ends at the first byte that is not its own: that byte is still to be read.
+                // A number ends at the first byte that is not part of it, which has yet to be read.
                 Step::Past => self.complete(self.position.offset, sink)?,
             }
         }
@@ -230,14 +230,14 @@ impl Document {
     }
 }
 
-/// What a byte meant for the value that is being read.
+/// What a byte means for the value being read.
 enum Step {
     Inside,
     Last,
     Past,
 }
 
-/// A value that is being read.
+/// A value being read.
 pub(super) struct Value {
     start: Position,
     text: Vec<u8>,
@@ -333,10 +333,10 @@ impl Value {
         self.start
     }
 
-    /// Says whether an element is one: what [`entry`](Self::entry) would say, and makes no entry.
+    /// Checks whether an element is valid, as [`entry`](Self::entry) would, without making an entry.
     ///
     /// # Errors
-    /// A fault where it stops being JSON; of an element too large to be kept, none.
+    /// A fault where it stops being JSON; none for an element too large to keep.
     pub fn check(&self) -> Result<(), Fault> {
         if self.oversize { Ok(()) } else { self.raw().map(drop) }
     }
@@ -360,13 +360,13 @@ impl Value {
     }
 }
 
-/// The same JSON without line ends, which between tokens are white space and in strings never stand.
+/// The same JSON without line ends: between tokens they are white space, and strings never contain them.
 fn one_line(record: &RawValue) -> Box<RawValue> {
     let text = record.get();
     if !text.contains(['\n', '\r']) {
         return record.to_owned();
     }
-    // Not a list of lines: each would take sixteen bytes, and all six million may be empty.
+    // Not collected into a list of lines: each would take sixteen bytes, and all six million may be empty.
     let mut line = String::with_capacity(text.len());
     text.split(['\n', '\r']).for_each(|part| line.push_str(part.trim_start()));
     RawValue::from_string(line).unwrap_or_else(|_| record.to_owned())

@@ -1,4 +1,4 @@
-//! JSON Lines: one object a line. Blank lines are skipped, a line that is no object fails alone.
+//! JSON Lines: one object a line. Blank lines are skipped; a line that is not an object fails alone.
 
 use serde_json::value::RawValue;
 
@@ -36,7 +36,7 @@ impl JsonlRecords {
     /// Reads the next piece.
     ///
     /// # Errors
-    /// A fault with the line that is not UTF-8.
+    /// A fault with the number of the line that is not UTF-8.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         self.lines.push(bytes, |line| self.place.take(line, out))
     }
@@ -44,7 +44,7 @@ impl JsonlRecords {
     /// Reads the last line, which need not end with a line end.
     ///
     /// # Errors
-    /// As [`push`](Self::push).
+    /// As for [`push`](Self::push).
     pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
         self.lines.finish(|line| self.place.take(line, out))
     }
@@ -77,7 +77,7 @@ impl Place {
     }
 }
 
-/// A line's text without white space around it; none if it is blank.
+/// A line's text without surrounding white space; `None` if it is blank.
 ///
 /// # Errors
 /// A fault with the line's number if it is not UTF-8.

@@ -1,4 +1,4 @@
-//! Lines of a stream that comes in pieces.
+//! Splits a stream that arrives in pieces into lines.
 
 /// Cuts pieces into lines. A line past `limit` bytes is dropped and reported as `None`.
 pub struct Lines {
@@ -13,7 +13,7 @@ impl Lines {
         Self { limit, partial: Vec::new(), dropped: false }
     }
 
-    /// Hands each line that the piece completes to `sink`, without its line end.
+    /// Passes each line that the piece completes to `sink`, without its line end.
     ///
     /// # Errors
     /// The first error of `sink`.
@@ -32,7 +32,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Hands the last line to `sink`, if it has no line end.
+    /// Passes the last line to `sink`, if it has no line end.
     ///
     /// # Errors
     /// The error of `sink`.

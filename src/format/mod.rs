@@ -1,5 +1,5 @@
-//! Bytes to records and back, as streams: every codec takes its input in pieces of any size and
-//! holds one record at a time.
+//! Bytes to records and back, as streams: every codec takes its input in pieces of any size and holds one
+//! record at a time.
 
 pub mod csv;
 pub mod gzip;
@@ -13,13 +13,12 @@ use crate::model::format::{InputFormat, Layout};
 use crate::model::range::Range;
 use crate::model::record::Entry;
 
-/// How much a decoder is best given at a time, in bytes.
+/// The preferred size of a piece for a decoder, in bytes.
 pub const PIECE: usize = 8 * 1024;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Leaves out a byte order mark at the beginning of a file, which may come in pieces as everything
-/// else.
+/// Removes a byte order mark from the beginning of a file; it may be split across pieces like everything else.
 #[derive(Default)]
 struct Mark {
     matched: usize,
@@ -27,7 +26,7 @@ struct Mark {
 }
 
 impl Mark {
-    /// What there is to read when the next piece comes: what was held back, and the rest.
+    /// The bytes to read once the next piece arrives: those that were held back, and the rest of the piece.
     fn strip<'a>(&mut self, bytes: &'a [u8]) -> (&'static [u8], &'a [u8]) {
         if self.past {
             return (&[], bytes);
@@ -39,7 +38,7 @@ impl Mark {
         (if self.past { self.held() } else { &[] }, rest)
     }
 
-    /// What there is to read when no piece comes any more.
+    /// The bytes still to read when no more pieces arrive.
     fn finish(&mut self) -> &'static [u8] {
         if std::mem::replace(&mut self.past, true) { &[] } else { self.held() }
     }
@@ -60,8 +59,8 @@ enum Records {
     Jsonl(jsonl::JsonlRecords),
 }
 
-/// Decodes an input file. Feed it with [`push`](Self::push), then [`finish`](Self::finish) it.
-/// After an error the entries that came before the break are in `out`, and the decoder is spent.
+/// Decodes an input file. Feed it with [`push`](Self::push), then [`finish`](Self::finish) it. After an error,
+/// the entries before the break are in `out`, and the decoder is spent.
 pub struct Decoder {
     records: Records,
     gunzip: Option<gzip::Gunzip>,
@@ -69,7 +68,7 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// A decoder of a format; of CSV, one whose header must name `key_field`.
+    /// A decoder of a format; for CSV, the header must name `key_field`.
     pub fn new(format: InputFormat, key_field: &str) -> Self {
         Self {
             records: match format.layout {
@@ -82,9 +81,8 @@ impl Decoder {
         }
     }
 
-    /// A decoder of some records of an uncompressed file, which [`scan::Scanner`] has found: of the bytes
-    /// of `range` it makes the entries that a decoder of the whole file makes of them. `columns` are
-    /// those of a CSV file.
+    /// A decoder of some records of an uncompressed file, which [`scan::Scanner`] found: from the bytes of
+    /// `range` it makes the same entries as a decoder of the whole file. `columns` are those of a CSV file.
     pub fn part(layout: Layout, columns: &[String], range: &Range) -> Self {
         Self {
             records: match layout {
@@ -110,10 +108,10 @@ impl Decoder {
         pushed
     }
 
-    /// Says that the file ends here.
+    /// Ends the file.
     ///
     /// # Errors
-    /// As [`push`](Self::push), for a file that ends too early.
+    /// As for [`push`](Self::push), for a file that ends too early.
     pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
         if let Some(gunzip) = self.gunzip.take() {
             gunzip.finish(|plain| self.push_plain(plain, out))?;
@@ -167,7 +165,7 @@ fn too_large(place: impl std::fmt::Display) -> String {
     )
 }
 
-/// What serde_json has to say, without its place, which counts from the value's own start.
+/// The reason that serde_json gives, without its place, which counts from the start of the value.
 fn reason(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.split_once(" at line ") {

@@ -1,4 +1,4 @@
-//! All decoders against what they must say of whole files, in pieces of every size.
+//! All decoders, compared with the expected records of whole files, in pieces of every size.
 
 use std::io::Write;
 
@@ -21,7 +21,7 @@ fn shown(entries: &[Entry]) -> Vec<String> {
     entries.iter().map(|e| format!("{} {} {}", e.index, e.record.get(), e.fault.as_deref().unwrap_or("-"))).collect()
 }
 
-/// Decodes in pieces of every size and sees that they agree.
+/// Decodes in pieces of every size and checks that the results agree.
 fn records(name: &str, bytes: &[u8]) -> Vec<String> {
     let (whole, result) = decode(name, bytes, usize::MAX);
     result.unwrap();

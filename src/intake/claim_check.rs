@@ -1,15 +1,15 @@
-//! What asks a worker to process a chunk: a claim check, or the work bucket's own notification of the
-//! object in which the chunk's records wait.
+//! Requests to process a chunk: a claim check, or the work bucket's own notification of the object in which the
+//! chunk's records wait.
 
 use crate::intake::s3_event::{self, Notice};
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::message::ProcessMessage;
 
-/// Reads a message of the workers' queue. `None` if it asks for nothing.
+/// Parses a message of the workers' queue. `None` if there is nothing to do for it.
 ///
 /// # Errors
-/// `Malformed` if it is none.
+/// `Malformed` if it is not one.
 pub fn parse(body: &str) -> Result<Option<ProcessMessage>> {
     let message = ProcessMessage::parse(body);
     match message.as_ref().err().and_then(|_| s3_event::parse(body).ok()) {
@@ -18,7 +18,7 @@ pub fn parse(body: &str) -> Result<Option<ProcessMessage>> {
     }
 }
 
-/// The one chunk that a notification tells of.
+/// Returns the one chunk that a notification names.
 fn notified(notices: Vec<Notice>) -> Result<Option<ProcessMessage>> {
     let mut told = None;
     for notice in notices {
@@ -29,7 +29,7 @@ fn notified(notices: Vec<Notice>) -> Result<Option<ProcessMessage>> {
             return Err(Error::malformed(format!("the notification is of no chunk: {}", created.key)));
         };
         if told.replace(ProcessMessage::bare(batch, chunk)).is_some() {
-            // S3 sends each by itself; sweep sends what is missing, should it ever do otherwise.
+            // S3 sends each by itself; should it ever do otherwise, sweep sends the missing chunks.
             return Err(Error::malformed("the notification is of several chunks"));
         }
     }

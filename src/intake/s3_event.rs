@@ -90,8 +90,8 @@ impl Created {
     }
 }
 
-/// An event as S3 would send it, for an upload whose event was lost. None of an upload without a
-/// version: what told it from others was in the event.
+/// Returns an event as S3 would send it, for an upload whose event was lost. `None` for an upload without a version:
+/// only the lost event told it apart from others.
 pub fn event_of(input: &InputRef) -> Option<String> {
     let version = input.version_id.as_ref()?;
     let key = utf8_percent_encode(&input.key, NON_ALPHANUMERIC).to_string().replace("%20", "+");
@@ -110,7 +110,7 @@ pub fn event_of(input: &InputRef) -> Option<String> {
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html>
 ///
 /// # Errors
-/// `Malformed` if it is no S3 event.
+/// `Malformed` if it is not an S3 event.
 pub fn parse(body: &str) -> Result<Vec<Notice>> {
     if is_test_event(body) {
         return Ok(vec![Notice::Nothing("s3 test event".to_owned())]);

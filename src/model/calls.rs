@@ -1,16 +1,16 @@
-//! How many AWS requests a batch took.
+//! Counts of the AWS requests that a batch took.
 
 use std::collections::BTreeMap;
 
 /// Requests by service and operation, such as `dynamodb.BatchWriteItem`.
 pub type Requests = BTreeMap<String, u64>;
 
-/// What the functions of one stage asked of AWS for a batch.
+/// The requests that the functions of one stage made for a batch, and the messages they worked on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StageCalls {
-    /// Messages that were worked on, repeated ones among them.
+    /// Messages worked on, repeated deliveries included.
     pub messages: u64,
-    /// Requests that were sent, retries among them.
+    /// Requests sent, retries included.
     pub requests: Requests,
 }
 
@@ -19,7 +19,7 @@ pub struct StageCalls {
 pub struct Calls(pub BTreeMap<String, StageCalls>);
 
 impl StageCalls {
-    /// Adds what was counted elsewhere.
+    /// Adds the counts of another.
     pub fn add(&mut self, other: &Self) {
         self.messages += other.messages;
         for (name, count) in &other.requests {

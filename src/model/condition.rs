@@ -15,7 +15,7 @@ pub enum Condition {
 }
 
 impl Condition {
-    /// Whether the ledger counts chunks, so that it tells which are done and what they came to.
+    /// Whether the ledger counts chunks, and so knows which are done and with what outcomes.
     pub fn has_tree(self) -> bool {
         self == Self::Tree
     }

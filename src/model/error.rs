@@ -2,7 +2,7 @@
 
 use std::error::Error as StdError;
 
-/// The result of everything that can fail as a whole.
+/// The result of an operation that can fail as a whole.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What the caller must do about an error.
@@ -61,7 +61,7 @@ impl Error {
         Self::new(ErrorKind::Internal, message)
     }
 
-    /// The same once more, for another who waited for the same.
+    /// A copy of the error, for another caller that waited for the same result.
     pub fn again(&self) -> Self {
         Self::new(self.kind, self.to_string())
     }
@@ -73,7 +73,7 @@ impl Error {
     }
 }
 
-/// Shows a chain of causes behind a message, since a log line holds one string.
+/// Appends the chain of causes to a message, since a log line holds one string.
 struct Cause<'a>(Option<&'a (dyn StdError + Send + Sync)>);
 
 impl std::fmt::Display for Cause<'_> {

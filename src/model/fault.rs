@@ -1,10 +1,10 @@
-//! Why a batch, or its file as a whole, failed.
+//! Why a batch, or its input file as a whole, failed.
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::record::cut;
 
-/// What is wrong, for programs. `docs/ERRORS.md` lists what each means and what to do.
+/// What is wrong, for programs. `docs/ERRORS.md` lists what each code means and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FaultCode {
@@ -66,7 +66,7 @@ impl FaultCode {
         Self::Cancelled,
     ];
 
-    /// The code as it stands in a summary.
+    /// The code as it appears in a summary.
     pub fn name(self) -> &'static str {
         match self {
             Self::UnknownFormat => "UNKNOWN_FORMAT",
@@ -158,7 +158,7 @@ impl std::fmt::Display for FaultCode {
     }
 }
 
-/// Why a batch failed, or is to end before its end.
+/// Why a batch failed, or is to end early.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
     /// What is wrong, for programs.
@@ -168,7 +168,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault by its code and words.
+    /// A fault from its code and message.
     pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
         Self { code, message: cut(message.into()) }
     }

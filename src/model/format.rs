@@ -1,4 +1,4 @@
-//! The formats of an input file, told by its key.
+//! The formats of an input file, recognised by its key.
 
 use serde::{Deserialize, Serialize};
 
@@ -39,17 +39,17 @@ impl Layout {
 /// A layout, compressed or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputFormat {
-    /// How the records lie in the file.
+    /// How the records are laid out in the file.
     pub layout: Layout,
     /// Whether the file is gzipped.
     pub gzip: bool,
 }
 
 impl InputFormat {
-    /// Tells the format by the extensions of a key, in any case.
+    /// Recognises the format by the key's extensions, in upper or lower case.
     ///
     /// # Errors
-    /// A [`Fault`] that lists the extensions that are known.
+    /// A [`Fault`] that lists the known extensions.
     pub fn of_key(key: &str) -> Result<Self, Fault> {
         let name = key.rsplit('/').next().unwrap_or(key).to_ascii_lowercase();
         let (name, gzip) = match name.strip_suffix(".gz") {

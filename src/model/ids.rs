@@ -11,13 +11,13 @@ pub const LEAF_SIZE: u32 = 256;
 pub const MAX_LEAVES: u32 = 256;
 /// Chunks that the completion tree of one batch can count.
 pub const MAX_TREE_CHUNKS: u32 = LEAF_SIZE * MAX_LEAVES;
-/// How the keys of pending chunks end in the work bucket, and those of nothing else there: by this a
-/// notification can be limited to them.
+/// The suffix of pending chunks' keys in the work bucket. No other object there has it, so that a notification
+/// can be limited to them.
 pub const PENDING: &str = ".chunk";
-/// How the keys of chunks' outcomes end.
+/// The suffix of the keys that hold chunks' outcomes.
 const DONE: &str = ".jsonl";
 
-/// Chunks that can be named: keys hold eight digits.
+/// The number of chunks that can be named: keys hold eight digits.
 pub const MAX_CHUNKS: u32 = 100_000_000;
 
 /// How often a batch can be redriven.
@@ -26,18 +26,18 @@ pub const MAX_GENERATION: u32 = 999;
 const STEM_LENGTH: usize = 80;
 const GENERATION: &str = ".r";
 
-/// The name of a batch: `{stem}-{12 hex digits}`, the same for every delivery of the same event. A
-/// batch that is redriven is worked on under the same name followed by `.r` and the generation.
+/// The name of a batch: `{stem}-{12 hex digits}`, the same for every delivery of the same event. A redriven
+/// batch is worked on under that name followed by `.r` and the generation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct BatchId(String);
 
-/// What tells one upload under a key from the next.
+/// What distinguishes one upload under a key from the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revision {
     /// The version id that a versioned bucket gives each upload.
     Version(String),
-    /// Of a bucket without versions: the object's eTag and the event's sequencer.
+    /// In a bucket without versions: the object's eTag and the event's sequencer.
     Etag {
         /// The object's entity tag.
         etag: String,
@@ -47,7 +47,7 @@ pub enum Revision {
 }
 
 impl Revision {
-    /// The version id, if the bucket gives any.
+    /// The version id, if the bucket keeps versions.
     pub fn version(&self) -> Option<&str> {
         match self {
             Self::Version(version) => Some(version),
@@ -65,7 +65,7 @@ impl Revision {
 }
 
 impl BatchId {
-    /// Derives the name from where the input lies.
+    /// Derives the name from the location and revision of the input.
     pub fn of(bucket: &str, key: &str, revision: &Revision) -> Self {
         let mut hash = Sha256::new();
         let parts = match revision {
@@ -85,10 +85,10 @@ impl BatchId {
         Self(name)
     }
 
-    /// Takes a name as typed or as read from a message.
+    /// Parses a name as typed, or as read from a message.
     ///
     /// # Errors
-    /// `Malformed` if it cannot be a batch's name.
+    /// `Malformed` if it cannot be the name of a batch.
     pub fn parse(text: &str) -> Result<Self> {
         let (name, _) = parted(text);
         let fits = name.len() <= STEM_LENGTH + 13
@@ -110,50 +110,50 @@ impl BatchId {
         &self.0
     }
 
-    /// How often the batch was redriven before it bore this name.
+    /// How often the batch had been redriven when it got this name.
     pub fn generation(&self) -> u32 {
         parted(&self.0).1
     }
 
-    /// The batch's name in another generation; that of generation 0 is the one that users know.
+    /// The batch's name in another generation; users know the one of generation 0.
     pub fn in_generation(&self, generation: u32) -> Self {
         let (name, _) = parted(&self.0);
         Self(if generation == 0 { name.to_owned() } else { format!("{name}{GENERATION}{generation}") })
     }
 
-    /// Under which all pending chunks lie in the work bucket.
+    /// The prefix of all pending chunks in the work bucket.
     pub fn pending_prefix(&self) -> String {
         format!("{}/pending/", self.0)
     }
 
-    /// Where the pending records of a chunk lie in the work bucket.
+    /// The key of a chunk's pending records in the work bucket.
     pub fn pending_key(&self, chunk: ChunkIndex) -> String {
         format!("{}/pending/{:08}{PENDING}", self.0, chunk.0)
     }
 
-    /// Under which all outcomes lie in the work bucket.
+    /// The prefix of all outcomes in the work bucket.
     pub fn done_prefix(&self) -> String {
         format!("{}/done/", self.0)
     }
 
-    /// Where the outcomes of a chunk lie in the work bucket.
+    /// The key of a chunk's outcomes in the work bucket.
     pub fn done_key(&self, chunk: ChunkIndex) -> String {
         format!("{}/done/{:08}{DONE}", self.0, chunk.0)
     }
 
-    /// The batch and the chunk whose pending records lie under a key of the work bucket.
+    /// The batch and the chunk whose pending records are under a key of the work bucket.
     pub fn of_pending(key: &str) -> Option<(Self, ChunkIndex)> {
         let batch = Self::parse(key.split_once('/')?.0).ok()?;
         let chunk = batch.chunk_of_pending(key)?;
         Some((batch, chunk))
     }
 
-    /// The chunk whose pending records lie under a key.
+    /// The chunk whose pending records are under a key.
     pub fn chunk_of_pending(&self, key: &str) -> Option<ChunkIndex> {
         self.chunk_of(key, "pending", PENDING)
     }
 
-    /// The chunk whose outcomes lie under a key.
+    /// The chunk whose outcomes are under a key.
     pub fn chunk_of_done(&self, key: &str) -> Option<ChunkIndex> {
         self.chunk_of(key, "done", DONE)
     }
@@ -163,7 +163,7 @@ impl BatchId {
         ChunkIndex::new(name.strip_suffix(suffix)?.parse().ok()?).ok()
     }
 
-    /// Where an output of the batch lies in the output bucket: all generations write the same objects.
+    /// The key of an output in the output bucket; all generations write the same objects.
     pub fn output_key(&self, name: &str) -> String {
         format!("{}/{name}", parted(&self.0).0)
     }
@@ -188,7 +188,7 @@ impl From<BatchId> for String {
     }
 }
 
-/// A name without its generation, and the generation.
+/// Splits a name into the name without its generation, and the generation.
 fn parted(text: &str) -> (&str, u32) {
     let split = text.rsplit_once(GENERATION).and_then(|(name, digits)| {
         let plain = !digits.starts_with('0') && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -227,7 +227,7 @@ impl ChunkIndex {
     /// Checks the index against what the completion tree can count.
     ///
     /// # Errors
-    /// `Malformed` past [`MAX_TREE_CHUNKS`], saying how to get along with fewer.
+    /// `Malformed` past [`MAX_TREE_CHUNKS`], with advice on how to make fewer.
     pub fn in_tree(self) -> Result<Self> {
         if self.0 < MAX_TREE_CHUNKS { Ok(self) } else { Err(Error::malformed(too_many_chunks(MAX_TREE_CHUNKS))) }
     }
@@ -243,7 +243,7 @@ impl ChunkIndex {
     }
 }
 
-/// What to say about a file that makes more chunks than a batch can have.
+/// The message for a file that makes more chunks than a batch can have.
 pub fn too_many_chunks(most: u32) -> String {
     format!(
         "a batch has at most {most} chunks here and this file makes more; \

@@ -17,11 +17,11 @@ pub struct InputRef {
     pub e_tag: Option<String>,
     /// The object's size.
     pub bytes: u64,
-    /// The format, such as `csv` or `jsonl.gz`; none if the extension is not known.
+    /// The format, such as `csv` or `jsonl.gz`; `None` if the extension is unknown.
     pub format: Option<String>,
 }
 
-/// The one upload of an object whose bytes are read, wherever its bucket keeps others.
+/// The one upload of an object that is read, even if its bucket keeps others.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
@@ -36,7 +36,7 @@ pub struct Source {
 }
 
 impl InputRef {
-    /// What is to be read of it.
+    /// The upload to read.
     pub fn source(&self) -> Source {
         Source { key: self.key.clone(), version_id: self.version_id.clone(), e_tag: self.e_tag.clone() }
     }

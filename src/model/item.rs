@@ -1,4 +1,4 @@
-//! Items as they will lie in the items table, and what the table can hold.
+//! Items as the items table will hold them, and the table's limits.
 
 use serde_json::{Map, Number, Value};
 
@@ -16,7 +16,7 @@ const MAX_KEY_BYTES: usize = 2048;
 const MAX_DEPTH: usize = 32;
 const MAX_DIGITS: usize = 38;
 const EXPONENTS: std::ops::RangeInclusive<i64> = -130..=125;
-// What these attributes take: their names, a batch id, two numbers, and the order with a batch id.
+// The size of these attributes: their names, a batch id, two numbers, and the order with a batch id.
 const OWN_BYTES: usize = 39 + 98 + 2 * 12 + 120;
 
 /// One item: a record under its key.
@@ -24,7 +24,7 @@ const OWN_BYTES: usize = 39 + 98 + 2 * 12 + 120;
 pub struct Item {
     /// The value of the key field.
     pub key: String,
-    /// All fields of the record, the key field among them.
+    /// All fields of the record, the key field included.
     pub fields: Map<String, Value>,
     /// The batch that wrote it.
     pub batch: BatchId,
@@ -32,19 +32,18 @@ pub struct Item {
     pub index: u64,
     /// When it was written.
     pub updated_at: Timestamp,
-    /// What orders its batch among all.
+    /// Orders its batch among all batches.
     pub sequence: Timestamp,
 }
 
 impl Item {
-    /// What ordered writes compare, as text: first the batch, then the record.
+    /// The text that ordered writes compare: first the batch, then the record.
     pub fn order(&self) -> String {
         format!("{:013}#{}#{:012}", self.sequence.0.max(0), self.batch.in_generation(0), self.index)
     }
 }
 
-/// The key of a record: its text, or the digits of a number, so that the table's key is always a
-/// string.
+/// The key of a record: its text, or the digits of a number, since the table's key is always a string.
 ///
 /// # Errors
 /// What is wrong with the key field, in words for the record's outcome.
@@ -67,7 +66,7 @@ pub fn key_of(fields: &Map<String, Value>, key_field: &str) -> Result<String, St
 /// Checks that the items table can hold the fields of a record.
 ///
 /// # Errors
-/// Which limit they break, in words for the record's outcome.
+/// Which limit the fields exceed, in words for the record's outcome.
 pub fn check_fields(fields: &Map<String, Value>) -> Result<(), String> {
     if let Some(name) = OWN_ATTRIBUTES.iter().find(|name| fields.contains_key(**name)) {
         return Err(format!("{name}: this field is written by fanfold itself; rename it in the input"));
@@ -82,7 +81,7 @@ pub fn check_fields(fields: &Map<String, Value>) -> Result<(), String> {
     Ok(())
 }
 
-/// The size of a value by DynamoDB's own count:
+/// The size of a value as DynamoDB counts it:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html>
 fn size_of(value: &Value, depth: usize) -> Result<usize, String> {
     if depth > MAX_DEPTH {

@@ -1,4 +1,4 @@
-//! The messages that stages send each other. Stages meet nowhere else.
+//! The messages that stages send each other; stages depend on each other in no other way.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -9,11 +9,11 @@ use crate::model::input::Source;
 use crate::model::range::{Claim, Range};
 use crate::model::timestamp::Timestamp;
 
-/// The version of all messages that this build writes and reads.
+/// The version of every message that this build writes and reads.
 pub const VERSION: u32 = 1;
 
-/// A claim check on a chunk whose records wait in the work bucket, or in the input itself. What the
-/// batch's opening tells too may be missing, as it is where no message was written: the worker asks then.
+/// A claim check on a chunk whose records wait in the work bucket or in the input itself. Fields that are also
+/// in the batch's opening may be absent, as in a notification; the worker then looks them up there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ProcessMessage {
@@ -25,29 +25,29 @@ pub struct ProcessMessage {
     /// How many records the chunk holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub records: Option<u32>,
-    /// How the input lay: a CSV row's values are converted by the schema's types.
+    /// The layout of the input: values of a CSV row are converted by the schema's types.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layout: Option<Layout>,
-    /// What orders the batch among all, for writes that keep an order.
+    /// Orders the batch among all batches, for writes that keep an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<i64>,
     /// Where the records lie in the input, if they were not copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,
-    /// The input that the range is of.
+    /// The input that the range belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input: Option<Source>,
 }
 
-/// The order to process again what failed of a batch; it comes by scatter's queue.
+/// A request to process a batch's failed records again; it is sent through scatter's queue.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RedriveMessage {
     v: u32,
-    /// The generation to make.
+    /// The name of the generation to create.
     pub redrive: BatchId,
 }
 
-/// The news that every chunk of a batch is done.
+/// The announcement that every chunk of a batch is done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GatherMessage {
@@ -57,24 +57,24 @@ pub struct GatherMessage {
 }
 
 impl ProcessMessage {
-    /// A claim check on records that were copied.
+    /// A claim check on records that were copied to the work bucket.
     pub fn new(batch_id: BatchId, chunk: ChunkIndex, records: u32, layout: Layout, sequence: Timestamp) -> Self {
         let (records, layout, sequence) = (Some(records), Some(layout), Some(sequence.0));
         Self { records, layout, sequence, ..Self::bare(batch_id, chunk) }
     }
 
-    /// A claim check that says no more than which chunk it is on.
+    /// A claim check that names the chunk and nothing else.
     pub fn bare(batch_id: BatchId, chunk: ChunkIndex) -> Self {
         Self { v: VERSION, batch_id, chunk, records: None, layout: None, sequence: None, range: None, input: None }
     }
 
-    /// The same on records that lie in the input.
+    /// The same claim check, on records in the input.
     pub fn of_range(mut self, range: Range, input: Source) -> Self {
         (self.range, self.input) = (Some(range), Some(input));
         self
     }
 
-    /// What it claims, if that is a range of the input.
+    /// The range of the input that it claims, if it claims one.
     pub fn claim(&self) -> Option<Claim> {
         Some(Claim { range: self.range?, records: self.records? })
     }
@@ -82,7 +82,7 @@ impl ProcessMessage {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// `Malformed` if it is not one, or of another version.
+    /// `Malformed` if it is not such a message, or of another version.
     pub fn parse(body: &str) -> Result<Self> {
         parse(body)
     }
@@ -97,7 +97,7 @@ impl GatherMessage {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// `Malformed` if it is not one, or of another version.
+    /// `Malformed` if it is not such a message, or of another version.
     pub fn parse(body: &str) -> Result<Self> {
         parse(body)
     }
@@ -112,13 +112,13 @@ impl RedriveMessage {
     /// Reads a message's body.
     ///
     /// # Errors
-    /// `Malformed` if it is not one, or of another version.
+    /// `Malformed` if it is not such a message, or of another version.
     pub fn parse(body: &str) -> Result<Self> {
         parse(body)
     }
 }
 
-/// A message's body.
+/// Serialises a message to its body.
 ///
 /// # Panics
 /// Never: the messages hold strings and numbers only.

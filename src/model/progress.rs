@@ -1,4 +1,4 @@
-//! How far a batch is: the completion tree's leaves and root, and the batch's state.
+//! The progress of a batch: the leaves and root of its completion tree, and its state.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use crate::model::input::InputRef;
 use crate::model::timestamp::Timestamp;
 
-/// The mark that scatter leaves in the root set when it seals a batch.
+/// The mark that scatter adds to the root set when it seals a batch.
 pub const SEAL_TOKEN: i64 = -1;
 
 /// Counts of outcomes.
@@ -24,12 +24,12 @@ pub struct Tally {
     pub failed_chunks: u64,
 }
 
-/// What is noted of a chunk that is done.
+/// What the ledger notes about a finished chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// What is counted of it.
+    /// The chunk's counts.
     pub tally: Tally,
-    /// Whether an outcome of it is kept that its count alone does not tell.
+    /// Whether it has outcomes that say more than its counts: failures, or records with a result.
     pub excepted: bool,
 }
 
@@ -62,17 +62,17 @@ impl std::ops::Add for Tally {
 pub struct Leaf {
     /// The chunks that are done, by their index in the batch.
     pub done: BTreeSet<u32>,
-    /// Those of them in which a record failed.
+    /// The finished chunks whose outcomes say more than their counts, as [`Mark::excepted`].
     pub excepted: BTreeSet<u32>,
-    /// How many chunks the leaf covers, once scatter has said so; until then [`LEAF_SIZE`].
+    /// The number of chunks that the leaf covers, once scatter has set it; [`LEAF_SIZE`] until then.
     pub size: Option<u32>,
-    /// The sum of the outcomes of the chunks that are done.
+    /// The sum over the finished chunks.
     pub tally: Tally,
 }
 
 impl Leaf {
-    /// Whether every chunk of the leaf, which is the `number`th of its batch, is done. Marks past its
-    /// size, as a scatter may cause that goes on after its batch was sealed by force, do not count.
+    /// Whether every chunk of the leaf, the batch's `number`th, is done. Marks past its size do not count; a
+    /// scatter that goes on after its batch was sealed by force may leave some.
     pub fn is_full(&self, number: u32) -> bool {
         let (first, size) = (number * LEAF_SIZE, self.size.unwrap_or(LEAF_SIZE));
         self.done.range(first..first + size).count() as u64 == u64::from(size)
@@ -98,9 +98,9 @@ pub enum BatchState {
     Succeeded,
     /// At least one record failed.
     PartiallyFailed,
-    /// The input as a whole could not be read.
+    /// The batch ended with an error, such as an input that could not be read.
     Failed,
-    /// Somebody ended the batch before its end.
+    /// Somebody cancelled the batch.
     Cancelled,
 }
 
@@ -123,7 +123,7 @@ impl BatchState {
         }
     }
 
-    /// The state of that name.
+    /// The state with that name.
     pub fn of_name(name: &str) -> Option<Self> {
         [
             Self::Scattering,
@@ -152,20 +152,20 @@ pub struct Opening {
     pub condition: Condition,
     /// Whether its chunks are ranges of the input, and not copies of its records.
     pub ranged: bool,
-    /// Records in a chunk; 0 if that was not kept.
+    /// Records per chunk; 0 if that was not kept.
     pub chunk_size: u32,
     /// When scatter began.
     pub started_at: Timestamp,
-    /// What orders the batch among all: when its first generation began.
+    /// Orders the batch among all batches: when its first generation began.
     pub sequence: Timestamp,
 }
 
-/// What scatter knows at its end.
+/// What scatter knows when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealing {
-    /// Records in all chunks; nobody counted them if scatter did not come to the end of its work.
+    /// Records in all chunks; `None` if scatter did not finish, so that nobody counted them.
     pub records: Option<u64>,
-    /// Chunks sent.
+    /// Chunks that were sent.
     pub chunks: u32,
     /// The columns of a CSV file.
     pub columns: Option<Vec<String>>,
@@ -176,7 +176,7 @@ pub struct Sealing {
 }
 
 impl Sealing {
-    /// Leaves of the completion tree.
+    /// The number of leaves of the completion tree.
     pub fn leaves(&self) -> u32 {
         self.chunks.div_ceil(LEAF_SIZE)
     }
@@ -199,39 +199,39 @@ pub struct Stop {
     pub at: Timestamp,
 }
 
-/// What sweep saw of a batch.
+/// What sweep last saw of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Observation {
-    /// How far the batch was, in a form that changes with every progress.
+    /// A mark of the batch's progress, which changes whenever it advances.
     pub mark: String,
-    /// When it was first so far.
+    /// When sweep first saw that mark.
     pub since: Timestamp,
-    /// How often sweep mended the batch since it last got on.
+    /// How often sweep has mended the batch since it last advanced.
     pub mended: u32,
-    /// When sweep mends it, if it stays as it is.
+    /// When sweep will mend it next, if it does not advance.
     pub next: Timestamp,
 }
 
-/// A batch as the ledger has it.
+/// A batch as the ledger records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
     /// What it was opened with.
     pub opening: Opening,
     /// Where it stands.
     pub state: BatchState,
-    /// What scatter knew at its end; none while it runs.
+    /// What scatter knew when it ended; `None` while it runs.
     pub sealing: Option<Sealing>,
-    /// Leaves that are full, and [`SEAL_TOKEN`].
+    /// The numbers of full leaves, and [`SEAL_TOKEN`].
     pub root: BTreeSet<i64>,
     /// When gather first took the batch.
     pub gather_started_at: Option<Timestamp>,
     /// How often gather took the batch.
     pub gather_attempts: u32,
-    /// Until when the present taker may work alone.
+    /// Until when the current holder of the lease may work alone.
     pub lease_until: Option<Timestamp>,
     /// When the batch was closed.
     pub finished_at: Option<Timestamp>,
-    /// The counts it was closed with.
+    /// The counts with which it was closed.
     pub tally: Option<Tally>,
     /// Whether and why it is to end early.
     pub stop: Option<Stop>,
@@ -257,14 +257,12 @@ impl Batch {
         }
     }
 
-    /// Whether it was sealed with the chunks that there were, because its scatter did not come to the end
-    /// of its work.
+    /// Whether it was sealed with the chunks that existed, because its scatter did not finish.
     pub fn is_sealed_by_force(&self) -> bool {
         self.sealing.as_ref().is_some_and(|sealing| sealing.records.is_none())
     }
 
-    /// Whether its failed records are known, so that they can be processed again: its input was read
-    /// to the end.
+    /// Whether its failed records are known and can be processed again: its input was read to the end.
     pub fn is_redrivable(&self) -> bool {
         let whole = |sealing: &Sealing| sealing.records.is_some() && sealing.error.is_none();
         self.sealing.as_ref().is_some_and(whole)

@@ -2,40 +2,40 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The records of a chunk where they lie: a range of the input's bytes, and the place of its first
-/// record, which its outcome and what is said of it need.
+/// The location of a chunk's records: a range of the input's bytes, and the position of its first record, which
+/// outcomes and messages need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
     /// The first byte, from 0, of the object as it is stored.
     pub offset: u64,
-    /// How many bytes.
+    /// The number of bytes.
     pub length: u64,
     /// The index of the first record, from 0.
     pub first: u64,
     /// The line on which the first record begins, from 1.
     pub line: u64,
-    /// The column at which it begins, from 1, in bytes. Only a JSON document has more than one record
-    /// on a line.
+    /// The column at which it begins, from 1, in bytes. Only a JSON document can have more than one record on a
+    /// line.
     #[serde(default = "first_column", skip_serializing_if = "is_first_column")]
     pub column: u64,
-    /// How many bytes at the start of a CSV file hold its columns; 0 of other files.
+    /// How many bytes at the start of a CSV file hold its columns; 0 for other files.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub header: u64,
 }
 
 impl Range {
-    /// The bytes.
+    /// The range of bytes.
     pub fn bytes(&self) -> std::ops::Range<u64> {
         self.offset..self.offset + self.length
     }
 }
 
-/// A range that becomes a chunk.
+/// A range of the input that is a chunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
-    /// Where its records lie.
+    /// Where its records are.
     pub range: Range,
-    /// How many they are.
+    /// How many records it holds.
     pub records: u32,
 }
 

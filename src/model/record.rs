@@ -1,19 +1,18 @@
-//! Records on their way through the pipeline, and what became of them.
+//! Records on their way through the pipeline, and their outcomes.
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
-/// The largest record that is taken in, as JSON; a larger one fails, with its place, in constant
-/// memory.
+/// The largest record that is accepted, as JSON; a larger one fails, with its place, in constant memory.
 pub const MAX_RECORD_BYTES: usize = 6 * 1024 * 1024;
 
-/// A record as scatter hands it on: one line of a pending chunk.
+/// A record as scatter passes it on: one line of a pending chunk.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Entry {
     /// The record's place in the input, from 0.
     pub index: u64,
-    /// The record's JSON text: an object; for a faulty line of CSV or JSON Lines its text as a
-    /// string; `null` where it is too large to be kept.
+    /// The record's JSON text: an object; for a faulty line of CSV or JSON Lines, its text as a string; `null`
+    /// if it was too large to keep.
     pub record: Box<RawValue>,
     /// Why the record cannot be decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -26,20 +25,20 @@ impl Entry {
         Self { index, record, fault: None }
     }
 
-    /// A line that is no record; `text` is kept so that it can be mended, if that is not too large.
+    /// A line that is not a record; `text` is kept for correction, unless it is too large.
     pub fn faulty(index: u64, text: Option<&str>, fault: impl Into<String>) -> Self {
         let record = text.filter(|text| fits(text, text.len())).and_then(|text| to_raw_value(text).ok());
         Self { index, record: record.unwrap_or_else(|| RawValue::NULL.to_owned()), fault: Some(fault.into()) }
     }
 
-    /// The bytes that the record takes in a chunk, near enough to cut chunks by.
+    /// The number of bytes that the record takes in a chunk, close enough to cut chunks by.
     pub fn weight(&self) -> usize {
         self.record.get().len() + self.fault.as_ref().map_or(0, String::len) + 32
     }
 }
 
-/// Whether the JSON of a value whose texts have so many bytes is no larger than a record may be:
-/// what has one byte may take six, as `\u0001` does. Large values are measured before they are made.
+/// Whether a value whose texts have that many bytes fits into a record as JSON: one byte may become six, as in
+/// `\u0001`. Large values are measured before they are built.
 pub fn fits(value: &impl Serialize, text_bytes: usize) -> bool {
     struct Room(usize);
     impl std::io::Write for Room {
@@ -54,16 +53,16 @@ pub fn fits(value: &impl Serialize, text_bytes: usize) -> bool {
     text_bytes <= MAX_RECORD_BYTES / 8 || serde_json::to_writer(Room(MAX_RECORD_BYTES), value).is_ok()
 }
 
-/// What became of one record: one line of a chunk's result, and of `results.jsonl`.
+/// The outcome of one record: one line of a chunk's result, and of `results.jsonl`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Outcome {
     /// The record's place in the input, from 0.
     pub index: u64,
-    /// The record, as [`Entry::record`].
+    /// The record, as in [`Entry::record`].
     pub request: Box<RawValue>,
     /// Whether it succeeded, and if not, why.
     pub response: Response,
-    /// What the processor had to say of a success.
+    /// The processor's result for a success, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Box<RawValue>>,
 }
@@ -71,16 +70,16 @@ pub struct Outcome {
 /// Whether a record succeeded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Response {
-    /// Whether it did; with the processor of items, whether it became one.
+    /// Whether it did; with the items processor, whether it became an item.
     pub success: bool,
     /// Why not; empty for a success.
     pub message: String,
 }
 
-/// The longest message of an outcome: a reason may quote a value, and a value can be long.
+/// The longest message of an outcome: a reason may quote a value, which can be long.
 pub const MAX_MESSAGE_BYTES: usize = 1000;
 
-/// A message cut to [`MAX_MESSAGE_BYTES`].
+/// Cuts a message to [`MAX_MESSAGE_BYTES`].
 pub fn cut(mut message: String) -> String {
     if message.len() > MAX_MESSAGE_BYTES {
         message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES - '…'.len_utf8()));
@@ -103,7 +102,7 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// The record as it was before it was processed; what could not be decoded keeps its reason.
+    /// The record as it was before it was processed; one that could not be decoded keeps its reason.
     pub fn into_entry(self) -> Entry {
         let decoded = !self.request.get().starts_with('"') && self.request.get() != "null";
         let fault = (!decoded && !self.response.success).then_some(self.response.message);

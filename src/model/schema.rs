@@ -1,4 +1,4 @@
-//! What a valid record is: a JSON Schema (draft 2020-12) and the field that is the key.
+//! What makes a record valid: a JSON Schema (draft 2020-12), and the field that is the key.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::model::record::Entry;
 
 /// How many of a record's violations its message names.
 const SHOWN: usize = 3;
-/// How deep values are read; more than an item can hold, so that its own rule tells of most.
+/// How deep values are read; deeper than an item can be, so that the item's own rule reports most cases.
 const MAX_DEPTH: usize = 64;
 
 /// A record that may be stored.
@@ -37,8 +37,8 @@ impl RecordSchema {
     /// Compiles a schema document.
     ///
     /// # Errors
-    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document; or
-    /// if the key field is an attribute of fanfold's own, so that no record could have it.
+    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document; or if
+    /// the key field is one of fanfold's own attributes, so that no record could have it.
     pub fn parse(text: &str, key_field: &str) -> Result<Self> {
         if OWN_ATTRIBUTES.contains(&key_field) {
             let message = format!("KEY_FIELD is {key_field:?}, which every item has already; name another field");
@@ -56,7 +56,7 @@ impl RecordSchema {
     /// Decides whether a record may be stored.
     ///
     /// # Errors
-    /// Why not, in words for the record's outcome.
+    /// The reason why not, in words for the record's outcome.
     pub fn check(&self, entry: &Entry, layout: Layout) -> std::result::Result<Valid, String> {
         if let Some(fault) = &entry.fault {
             return Err(fault.clone());
@@ -87,7 +87,7 @@ impl RecordSchema {
         shown.join("; ")
     }
 
-    /// Gives the cells of a CSV row the types that the schema names for their columns.
+    /// Converts the cells of a CSV row to the types that the schema gives their columns.
     fn convert(&self, row: Map<String, Value>) -> Map<String, Value> {
         row.into_iter()
             .filter_map(|(column, cell)| match (self.cells.get(&column), cell) {
@@ -98,9 +98,9 @@ impl RecordSchema {
     }
 }
 
-/// A cell by its column's rule. An empty cell of a column that is no string is `null` where the
-/// rule allows that, and else an absent field. What does not convert stays text, for the schema
-/// to reject with its own words.
+/// Converts a cell by its column's rule. An empty cell in a non-string column is `null` where the rule allows
+/// that, otherwise an absent field. A cell that does not convert stays text, which the schema rejects in its
+/// own words.
 fn convert_cell(rule: &Value, text: String) -> Option<Value> {
     let allows = |name: &str| match rule.get("type") {
         Some(Value::String(only)) => only == name,
@@ -124,9 +124,9 @@ fn convert_cell(rule: &Value, text: String) -> Option<Value> {
     Some(parsed.filter(|_| fits).unwrap_or(Value::String(text)))
 }
 
-/// The fields of a record. serde_json's own `Value` takes an object whose first member has one of
-/// two private names for a number, or for more JSON in a string, in which depth is counted anew: a
-/// record could change on its way, or overflow the stack. So objects are read member by member.
+/// The fields of a record, read member by member: serde_json's own `Value` takes an object whose first member
+/// has one of two private names for a number, or for more JSON in a string, whose depth it counts anew. A
+/// record could change on its way, or overflow the stack.
 fn members(text: &str, depth: usize) -> serde_json::Result<Map<String, Value>> {
     let Members(members) = serde_json::from_str(text)?;
     members.into_iter().map(|(name, raw)| Ok((name, nested(raw.get(), depth + 1)?))).collect()
@@ -150,7 +150,7 @@ fn nested(text: &str, depth: usize) -> serde_json::Result<Value> {
     }
 }
 
-/// The members of an object in their order.
+/// The members of an object, in order.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
@@ -250,7 +250,7 @@ mod tests {
         for value in [text, format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000))] {
             let record = RawValue::from_string(format!(r#"{{"itemNo":"1","l":[{value}],"o":{value}}}"#)).unwrap();
             let checked = RecordSchema::parse("{}", "itemNo").unwrap().check(&Entry::decoded(0, record), Layout::Json);
-            // What is in a string stays in it, and is too much for an item.
+            // Text in a string stays a string, and is too large for an item.
             let refused = checked.unwrap_err();
             assert!(refused.contains("409600") || refused.contains("nested deeper"), "{refused}");
         }

@@ -8,7 +8,7 @@ use crate::model::input::InputRef;
 use crate::model::progress::{Batch, BatchState, Opening};
 use crate::model::timestamp::Timestamp;
 
-/// How many failed records the summary itself names.
+/// How many failed records the summary lists itself.
 pub const SHOWN_FAILURES: usize = 20;
 
 /// `summary.json`.
@@ -22,7 +22,7 @@ pub struct Summary {
     pub generation: u32,
     /// The variant that worked on it.
     pub variant: String,
-    /// The variant whose way it took instead: `ranged` cannot read ranges of a gzipped file.
+    /// The variant whose path it took instead: `ranged` cannot read ranges of a gzipped file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     /// How it ended.
@@ -33,7 +33,7 @@ pub struct Summary {
     pub records: RecordCounts,
     /// Counts of the chunks of this generation.
     pub chunks: ChunkCounts,
-    /// What of the input nobody read, where scatter did not come to its end and that is known.
+    /// The part of the input that was not read, if scatter did not finish and the size is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unread: Option<Unread>,
     /// When scatter began.
@@ -44,14 +44,14 @@ pub struct Summary {
     pub gather_started_at: Timestamp,
     /// When the summary was written.
     pub finished_at: Timestamp,
-    /// All documents that were written beside this one.
+    /// All documents written beside this one.
     #[serde(default)]
     pub outputs: Vec<Output>,
-    /// Where the outcome of every record lies.
+    /// Where the outcomes of all records are.
     pub results: Option<OutputRef>,
-    /// Where the failed records lie, ready to be mended; none if all succeeded.
+    /// Where the failed records are, ready to be corrected; none if all succeeded.
     pub failed: Option<OutputRef>,
-    /// Why the input could not be read to its end.
+    /// Why the batch failed or ended early.
     pub error: Option<Fault>,
     /// The first failed records.
     pub failures: Vec<Failure>,
@@ -80,7 +80,7 @@ pub struct ChunkCounts {
 /// A part of the input whose records have no outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unread {
-    /// Its bytes.
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
@@ -93,7 +93,7 @@ pub struct Output {
     pub key: String,
 }
 
-/// Where an output lies in the output bucket.
+/// The location of an output in the output bucket.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutputRef {
     /// The object's key.
@@ -105,12 +105,12 @@ pub struct OutputRef {
 pub struct Failure {
     /// The record's place in the input, from 0.
     pub index: u64,
-    /// Why.
+    /// Why it failed.
     pub message: String,
 }
 
 impl Summary {
-    /// A summary of what is known of a batch before its outcomes are.
+    /// A summary of what is known of a batch before its outcomes are read.
     pub fn begun(batch: &Batch, finished_at: Timestamp) -> Self {
         let scattered_at = batch.sealing.as_ref().map_or(finished_at, |sealing| sealing.scattered_at);
         Self {
@@ -141,7 +141,7 @@ fn fallback(opening: &Opening) -> Option<&'static str> {
     (opening.variant == "ranged" && gzipped).then_some("chunked")
 }
 
-/// How a batch with these counts ends.
+/// The state in which a batch with these counts ends.
 pub fn final_state(failed: u64, error: Option<&Fault>) -> BatchState {
     match (error, failed) {
         (Some(_), _) => BatchState::Failed,

@@ -1,4 +1,4 @@
-//! A moment in milliseconds, as the ledger keeps it and as the summary shows it.
+//! A moment in milliseconds, as the ledger stores it and the summary shows it.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 

@@ -1,4 +1,4 @@
-//! How far a batch is, in one document: `fanfold status --json`.
+//! The progress of a batch in one document: `fanfold status --json`.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,13 +8,13 @@ use crate::model::input::InputRef;
 use crate::model::progress::{Batch, BatchState, Tally};
 use crate::model::timestamp::Timestamp;
 
-/// How far a batch is. What nobody knows yet, or the batch's condition does not tell, is `null`.
+/// The progress of a batch. What is not known yet, or not counted under the batch's condition, is `null`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchView {
     /// The batch.
     pub batch_id: BatchId,
-    /// How often it was redriven; what follows is of the last time.
+    /// How often it was redriven; everything below is about the latest generation.
     pub generation: u32,
     /// The variant that works on it.
     pub variant: String,
@@ -34,9 +34,9 @@ pub struct BatchView {
     pub gather_started_at: Option<Timestamp>,
     /// When the batch was closed.
     pub finished_at: Option<Timestamp>,
-    /// How sweep mends it, if it was mended since it last got on.
+    /// How sweep mends it, if it has since the batch last advanced.
     pub mended: Option<Mending>,
-    /// Why it ends early, or could not be read to its end.
+    /// Why it ends early, or why its input could not be read to the end.
     pub error: Option<Fault>,
 }
 
@@ -66,18 +66,18 @@ pub struct ChunkProgress {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Mending {
-    /// How often it was mended since it last got on.
+    /// How often sweep has mended it since it last advanced.
     pub times: u32,
-    /// When it is mended next, if it stays as it is.
+    /// When sweep will mend it next, if it does not advance.
     pub next_at: Timestamp,
 }
 
 impl BatchView {
-    /// A view of a batch of which so many chunks are done, as far as that is known.
+    /// A view of a batch; `chunks_done` is absent where that is not known.
     pub fn new(batch: &Batch, chunks_done: Option<u64>, tally: Tally) -> Self {
         let sealing = batch.sealing.as_ref();
         let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
-        // What sweep waits for says something only of a batch that it mended.
+        // Sweep's next time matters only for a batch that it has mended.
         let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
         Self {
             batch_id: batch.opening.id.in_generation(0),

@@ -1,5 +1,4 @@
-//! A whole pipeline in one process, on stores in memory or one's own: to use fanfold as a library, and
-//! for tests.
+//! A whole pipeline in one process, on stores in memory or your own: for using fanfold as a library, and for tests.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -46,7 +45,7 @@ const SWEEPS: usize = 20;
 /// A batch stands still as soon as no message is left, and is never given up.
 const PATIENCE: Patience = Patience { stall_after: 0, give_up_after: i64::MAX / 2000 };
 
-/// The types of stores in one process, whose buckets are of one type.
+/// The types of stores in one process, whose buckets all have one type.
 pub struct LocalTypes<B>(PhantomData<B>);
 
 /// The types of stores in memory.
@@ -60,7 +59,7 @@ impl<B: Blob> Stores for LocalTypes<B> {
     type Clock = SystemClock;
 }
 
-/// Stores in one process: but for the buckets in memory.
+/// Stores in one process; all but the buckets are in memory.
 #[derive(Debug, Clone, Default)]
 pub struct LocalStores<B> {
     /// The bucket of uploads.
@@ -81,7 +80,7 @@ pub struct LocalStores<B> {
 pub type Memory = LocalStores<MemoryBlob>;
 
 impl Memory {
-    /// Lets the work bucket notify the workers of chunks.
+    /// Makes the work bucket notify the workers of chunks.
     fn notify_workers(&self) {
         let workers = self.queues[Queue::Process as usize].clone();
         self.work.notify(move |created| {
@@ -127,10 +126,10 @@ impl<B: Blob + Clone> Supply for LocalStores<B> {
     }
 }
 
-/// What records a pipeline takes and how it works on them.
+/// Which records a pipeline takes, and how it works on them.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The variant; none for the one that this build prefers.
+    /// The variant; `None` for the one that this build prefers.
     pub variant: Option<Variant>,
     /// A JSON Schema (draft 2020-12) of a record; a CSV row's values are converted by its types.
     pub schema: String,
@@ -156,7 +155,7 @@ impl Default for Settings {
     }
 }
 
-/// A pipeline in one process, with the processor of its records; its stores are in memory, as a rule.
+/// A pipeline in one process, with the processor of its records; its stores are in memory by default.
 pub struct LocalPipeline<P = WriteItems<MemoryItems>, S: Supply = Memory> {
     /// Its stores.
     pub stores: S,
@@ -195,7 +194,7 @@ impl<P: Processor> LocalPipeline<P> {
         Self::with_stores(settings, stores, processor)
     }
 
-    /// Uploads a file and returns the batch that it will be, and the event that S3 would send.
+    /// Uploads a file, and returns the batch that it will become and the event that S3 would send.
     pub fn upload(&self, key: &str, body: impl Into<Bytes>) -> (BatchId, String) {
         let body = body.into();
         let bytes = body.len() as u64;
@@ -207,7 +206,7 @@ impl<P: Processor> LocalPipeline<P> {
     /// Makes a batch of a file and works until it is closed. The name of the file tells its format.
     ///
     /// # Errors
-    /// `Internal` if the batch does not end, with what was said last.
+    /// `Internal` if the batch does not end, with the last error.
     pub async fn run_file(&self, name: &str, body: impl Into<Bytes>) -> Result<Summary> {
         let (batch, event) = self.upload(name, body);
         self.run_batch(&batch, event, || {}).await
@@ -222,7 +221,7 @@ impl<P: Processor> LocalPipeline<P> {
         }
     }
 
-    /// Works until no message is left and returns those that were rejected or must come again.
+    /// Works until no message is left, and returns those that were rejected or must be redelivered.
     ///
     /// # Errors
     /// Those of the queues.
@@ -254,7 +253,7 @@ impl<P: Processor> LocalPipeline<P> {
 }
 
 impl<P: Processor, S: Supply> LocalPipeline<P, S> {
-    /// A pipeline on stores of one's own that gives its records to a processor.
+    /// A pipeline on your own stores that gives its records to a processor.
     ///
     /// # Errors
     /// `Config` for a bad schema, or in a build without a variant.
@@ -272,10 +271,10 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         })
     }
 
-    /// Works on the batch that an event makes until it is closed; `look` is called whenever it got on.
+    /// Works on the batch that an event makes until it is closed; calls `look` whenever messages were worked on.
     ///
     /// # Errors
-    /// `Internal` if the batch does not end, with what was said last.
+    /// `Internal` if the batch does not end, with the last error.
     pub async fn run_batch(&self, batch: &BatchId, event: String, mut look: impl FnMut()) -> Result<Summary> {
         self.stores.queue(Queue::Scatter)?.send(vec![Outgoing::new(event)]).await?;
         let mut said = None;
@@ -295,8 +294,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         Err(Error::internal(format!("batch {batch} does not end{said}")))
     }
 
-    /// Gives the messages that wait to their stages. `None` if there was none, and what was said last of
-    /// one that has to come again.
+    /// Gives the messages that wait to their stages. `None` if there were none, otherwise the last error, if any.
     async fn turn(&self) -> Result<Option<Option<Error>>> {
         let (mut worked, mut said) = (false, None);
         for queue in [Queue::Scatter, Queue::Process, Queue::Gather] {
@@ -314,7 +312,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         Ok(worked.then_some(said))
     }
 
-    /// One invocation of a stage, as a server of functions makes it.
+    /// Invokes a stage once, as the server of a function does.
     async fn invoke<'a, T: Stage>(&self, stage: &T, deliveries: &'a [Delivery]) -> Vec<(&'a Delivery, Disposition)> {
         let Sorted { packs, rest: mut ended } = sort(stage, deliveries);
         for pack in packs {
@@ -324,7 +322,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         ended
     }
 
-    /// Lets a message come again, or buries it if that came to nothing often enough.
+    /// Concludes a message: releases a failed one to be redelivered, or buries it if it has failed too often.
     async fn conclude(&self, queue: Queue, delivery: &Delivery, disposition: Disposition) -> Result<Option<Error>> {
         let channel = self.stores.queue(queue)?;
         let error = match disposition {

@@ -1,4 +1,4 @@
-//! The pipelines: stages put together, in one place for all that run them.
+//! The pipelines: stages put together, in one place for everything that runs them.
 
 pub mod local;
 pub mod variant;
@@ -20,11 +20,11 @@ use crate::store::Stores;
 /// The buckets of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Bucket {
-    /// Of uploads.
+    /// For uploads.
     Input,
-    /// Of pending chunks and their results.
+    /// For pending chunks and their results.
     Work,
-    /// Of outputs.
+    /// For outputs.
     Output,
 }
 
@@ -37,14 +37,14 @@ pub enum Queue {
     Process,
     /// To gather.
     Gather,
-    /// Of messages that nobody can work on.
+    /// For messages that no stage can work on.
     Parked,
 }
 
-/// Where a pipeline's stores come from. Each is asked for when a stage is built that needs it, as a
-/// function knows no others.
+/// Where a pipeline's stores come from. Each is requested only when a stage that needs it is built, since a function
+/// knows no others.
 pub trait Supply {
-    /// Their types.
+    /// The types of the stores.
     type Stores: Stores;
 
     /// A bucket.
@@ -77,9 +77,9 @@ pub trait Supply {
 pub struct Pipeline<P> {
     /// The stores.
     pub supply: P,
-    /// The parts.
+    /// The variant, which says what parts it is made of.
     pub variant: Variant,
-    /// The name of the bucket of uploads; events of another are refused.
+    /// The name of the bucket of uploads; events from any other are refused.
     pub input_bucket: String,
 }
 
@@ -124,7 +124,7 @@ impl<P: Supply> Pipeline<P> {
         })
     }
 
-    /// Process, for records that a schema takes for valid.
+    /// Process, with the schema that decides which records are valid.
     ///
     /// # Errors
     /// `Config` if a store is not known.

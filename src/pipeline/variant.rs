@@ -1,5 +1,5 @@
-//! The variants: one pipeline, put together from different parts. A variant is a Cargo feature;
-//! what is not built in cannot be named.
+//! The variants: one pipeline, put together from different parts. Each variant is a Cargo feature; one that is not
+//! built in cannot be named.
 
 use crate::batch::chunks::MOST_AT_ONCE;
 use crate::batch::dispatch::FanOut;
@@ -40,7 +40,7 @@ pub struct Variant {
     pub unit: Unit,
     /// Where pending records wait.
     pub pending: Pending,
-    /// How many calls to AWS one function has under way at most.
+    /// The most calls to AWS that one function has under way at once.
     pub width: usize,
     /// How workers learn of the chunks that wait for them.
     pub fan_out: FanOut,
@@ -107,10 +107,10 @@ pub const BUILT_IN: &[Variant] = &[
 ];
 
 impl Variant {
-    /// The variant of a name.
+    /// Returns the variant with a name.
     ///
     /// # Errors
-    /// `Config` with the names that this build knows.
+    /// `Config`, which lists the names that this build knows.
     pub fn named(name: &str) -> Result<Self> {
         BUILT_IN.iter().find(|variant| variant.name == name).copied().ok_or_else(|| {
             let names: Vec<&str> = BUILT_IN.iter().map(|variant| variant.name).collect();
@@ -121,7 +121,7 @@ impl Variant {
         })
     }
 
-    /// The one to take where nobody chose: records are read where they lie, if this build can.
+    /// Returns the default variant: one that reads records in place, if this build has it.
     ///
     /// # Errors
     /// `Config` if this build has none.
@@ -131,7 +131,7 @@ impl Variant {
         found.ok_or_else(|| Error::config("this build has no variant; build with the feature of one"))
     }
 
-    /// Records in a chunk, of which a deployment wants at most `chunk_size`.
+    /// Returns the number of records in a chunk, for a deployment that wants at most `chunk_size`.
     pub fn chunk_size(self, chunk_size: usize) -> usize {
         match self.unit {
             Unit::Record => 1,
@@ -159,7 +159,7 @@ mod tests {
         assert!(BUILT_IN.iter().all(|variant| refused.contains(variant.name)), "{refused}");
     }
 
-    /// The infrastructure is told by the same names.
+    /// The infrastructure goes by the same names.
     #[test]
     fn the_infrastructure_knows_the_same_variants() {
         let told: serde_json::Value = serde_json::from_str(include_str!("../../infra/variants.json")).unwrap();
@@ -180,7 +180,7 @@ mod tests {
                 serde_json::json!({"unit": unit, "pending": pending, "fanOut": fan_out, "condition": condition});
             assert_eq!(told.get(variant.name), Some(&parts), "{}", variant.name);
         }
-        // What the notifications of the work bucket are limited to.
+        // The notifications of the work bucket are limited to this suffix.
         let module = include_str!("../../infra/modules/pipeline/main.tf");
         assert!(module.contains(&format!("filter_suffix = \"{}\"", crate::model::ids::PENDING)));
         if cfg!(feature = "default") {

@@ -1,12 +1,12 @@
-//! A processor of a function of one record.
+//! A processor made from a function of one record.
 
 use std::future::Future;
 
 use crate::model::error::Result;
 use crate::processor::{Chunk, Processor, Record, Reply};
 
-/// Calls a function for every record, one after another. If it fails, so does the attempt of the
-/// whole chunk: it comes again. For a record that cannot succeed, answer with [`Reply::Failed`].
+/// Calls a function for every record, one after another. If it fails, the attempt at the whole chunk fails and the
+/// chunk is retried. For a record that cannot succeed, answer with [`Reply::Failed`].
 #[derive(Debug, Clone)]
 pub struct Each<F>(pub F);
 

@@ -1,4 +1,4 @@
-//! Records become items: one under each key of an items table.
+//! Turns records into items: one under each key of an items table.
 
 use std::collections::HashMap;
 
@@ -21,9 +21,8 @@ impl<I> WriteItems<I> {
     }
 }
 
-/// The items of several chunks, in the order in which they have to be written. A batch of writes must
-/// not name a key twice: of a chunk's items with one key the last stays, and those of different chunks
-/// go into different waves.
+/// The items of several chunks, in the order in which they have to be written. A batch of writes must not name a key
+/// twice: if items of one chunk share a key the last one wins, and those of different chunks go into different waves.
 #[derive(Default)]
 struct Waves(Vec<Wave>);
 

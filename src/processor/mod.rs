@@ -13,7 +13,7 @@ use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::timestamp::Timestamp;
 
-/// A record that the schema takes for valid.
+/// A record that is valid under the schema.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
     /// Its place in the input, from 0.
@@ -31,11 +31,11 @@ pub struct Chunk {
     pub batch: BatchId,
     /// The chunk's place in the batch, from 0. A redrive cuts its chunks anew.
     pub index: ChunkIndex,
-    /// Which arrival of the chunk this is, from 1.
+    /// Which delivery of the chunk this is, from 1.
     pub attempt: u32,
-    /// What orders its batch among all.
+    /// What orders its batch among all batches.
     pub sequence: Timestamp,
-    /// When it was taken up.
+    /// When work on it began.
     pub now: Timestamp,
     /// The records, in input order.
     pub records: Vec<Record>,
@@ -51,12 +51,12 @@ pub enum Reply {
     Failed(String),
 }
 
-/// The longest result that is kept with an outcome: its row of a table has room for it beside the record.
+/// The longest result that is kept with an outcome: a row of the tasks table has room for it beside the record.
 pub const MAX_RESULT_BYTES: usize = 16 * 1024;
 
 /// What is done with records.
 pub trait Processor: Send + Sync + 'static {
-    /// Answers for each record of each chunk, in their orders. `Err`: that chunk comes again. The same
-    /// chunk may be given again at any time, also beside itself, so that all of it must bear repeating.
+    /// Answers for each record of each chunk, in order. A chunk answered with `Err` is retried. The same chunk may be
+    /// given again at any time, even concurrently, so all of its work must be safe to repeat.
     fn process(&self, chunks: Vec<Chunk>) -> impl Future<Output = Vec<Result<Vec<Reply>>>> + Send;
 }

@@ -25,7 +25,7 @@ pub trait Render: Send {
 pub enum Filter {
     /// All; the document is written even if there are none.
     All,
-    /// Those of records that failed; without any there is no document.
+    /// Those of records that failed; if there are none, no document is written.
     Failed,
 }
 

@@ -1,5 +1,5 @@
-//! The two files of outcomes, written as streams: `results`, every record in input order, and
-//! `failed`, only what failed and in the input's own form, so that it can be mended and uploaded.
+//! The two files of outcomes, written as streams: `results`, every record in input order, and `failed`, only the
+//! failed records in the input's own form, so that they can be corrected and uploaded.
 
 use serde_json::{Map, Value};
 
@@ -14,11 +14,11 @@ use crate::render::{Document, Filter, Render};
 pub enum Kind {
     /// Every record with its outcome.
     Results,
-    /// The failed records as they came.
+    /// The failed records as they were uploaded.
     Failed,
 }
 
-/// Both files of a batch; `columns` are a CSV file's and else empty.
+/// Returns both files of a batch; `columns` are those of a CSV file, otherwise empty.
 pub fn documents(layout: Layout, columns: &[String]) -> Vec<Document> {
     let kinds = [("results", Kind::Results, Filter::All), ("failed", Kind::Failed, Filter::Failed)];
     let document = |(name, kind, filter)| Document {
@@ -40,12 +40,12 @@ pub struct OutputEncoder {
 }
 
 impl OutputEncoder {
-    /// An encoder; `columns` are a CSV file's and else empty.
+    /// Makes an encoder; `columns` are those of a CSV file, otherwise empty.
     pub fn new(kind: Kind, layout: Layout, columns: &[String]) -> Self {
         Self { kind, layout, columns: columns.to_vec(), empty: true }
     }
 
-    /// The record's cells in the header's order; a row of another length is cut or filled up.
+    /// The record's cells in the header's order; a row of a different length is cut or padded.
     fn cells(&self, record: &str) -> Result<Vec<String>> {
         let mut cells = match faulty_text(record)? {
             Some(text) => csv_cells(&text),

@@ -1,7 +1,7 @@
-//! The end of what keeps failing: consumes the dead-letter channels, so that a batch ends although
-//! a part of it cannot be done. A chunk is buried: its records fail with the reason. A scatter
-//! ends its batch as failed. What nobody can work on is parked for people to look at, which raises
-//! an alarm; a gather message is parked too, and sweep takes its batch up again.
+//! Ends what keeps failing: consumes the dead-letter channels, so that a batch ends even if a part of it cannot be
+//! processed. A chunk is buried: its records fail with the reason. A scatter ends its batch as failed. A message that
+//! no stage can work on is parked for people to look at, which raises an alarm; a gather message is parked too, and
+//! sweep takes up its batch again.
 
 use crate::batch::Batches;
 use crate::batch::find::Found;
@@ -23,9 +23,9 @@ use crate::store::{Clock, Stores};
 pub struct Bury<S: Stores> {
     /// Where chunks wait and outcomes are kept, and batch state.
     pub batches: Batches<S>,
-    /// The name of the bucket that inputs are uploaded to; events of another are parked.
+    /// The name of the bucket that inputs are uploaded to; events from any other are parked.
     pub input_bucket: String,
-    /// Where messages go that nobody can work on.
+    /// The channel for messages that no stage can work on.
     pub parked: S::Channel,
     /// The time.
     pub clock: S::Clock,
@@ -107,7 +107,7 @@ impl<S: Stores> Bury<S> {
             Ok(Found::Done(progress)) => progress,
             Ok(Found::Stray(reason)) => return Ok(Disposition::Discarded(reason.to_owned())),
             Ok(Found::Pending(_) | Found::Stopped(_) | Found::Gone(_)) => self.end_chunk(message, attempt).await?,
-            // Neither pending nor done, or not readable: if that stays so, its records are gone.
+            // The chunk is neither pending nor done, or not readable: if that persists, its records are gone.
             Err(error) if matches!(error.kind, ErrorKind::Transient | ErrorKind::Internal) => {
                 self.end_chunk(message, attempt).await?
             }
@@ -149,7 +149,7 @@ impl<S: Stores> Bury<S> {
         Ok(Disposition::Done)
     }
 
-    /// Ends a batch whose input could not be cut: what was cut of it goes on, sweep sees to it.
+    /// Ends a batch whose input could not be cut. The chunks that were cut are still processed; sweep sees to that.
     async fn end_scatter(&self, batch: &Batch, attempt: u32) -> Result<()> {
         let id = &batch.opening.id;
         let progress = match &batch.sealing {
@@ -173,14 +173,14 @@ impl<S: Stores> Bury<S> {
         }
     }
 
-    /// Keeps a message for people.
+    /// Sets a message aside for people to look at.
     async fn park(&self, body: &str, reason: &str) -> Result<Disposition> {
         tracing::error!(%reason, "message parked");
         self.parked.send(vec![Outgoing::new(body.to_owned())]).await?;
         Ok(Disposition::Done)
     }
 
-    /// What could not be done, how often it was tried and what was said the last time.
+    /// Says what could not be done, how often it was tried and what the last error was.
     async fn reason(&self, batch: &BatchId, part: Part, what: &str, received: u32) -> Result<String> {
         let last = self.batches.ledger.last_failure(batch, part).await?;
         let attempts = last.as_ref().map_or(0, |last| last.attempt).max(received.saturating_sub(1));

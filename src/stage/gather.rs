@@ -32,20 +32,20 @@ const CLOCKS_APART: i64 = 10;
 /// Which outcomes are written out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Results {
-    /// Of every record, and what failed once more by itself.
+    /// Those of every record, and the failed records again by themselves.
     #[default]
     All,
-    /// What failed.
+    /// Only the failed records.
     Failed,
     /// Only the summary is written.
     None,
 }
 
 impl Results {
-    /// The choice of a name, as in `RESULTS`.
+    /// Returns the choice with a name, as in `RESULTS`.
     ///
     /// # Errors
-    /// `Config` with the names there are.
+    /// `Config`, which lists the valid names.
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "all" => Ok(Self::All),
@@ -84,7 +84,7 @@ impl<S: Stores> Stage for Gather<S> {
     }
 
     async fn handle(&self, received: &Received<'_, BatchId>, deadline: Timestamp) -> Disposition {
-        // Each arrival for itself: a message may come again while its first arrival is worked on.
+        // Each delivery is its own owner: a message may be redelivered while its first delivery is worked on.
         self.take(&received.message, &received.delivery.receipt, deadline).await.into()
     }
 }
@@ -99,11 +99,11 @@ impl<S: Stores> Gather<S> {
         }
         if !self.batches.is_complete(&batch).await? {
             if batch.sealing.is_none() {
-                // Whoever completes it will say so.
+                // The stage that completes it will announce that.
                 return Ok(Disposition::Discarded(format!("batch {id} is not complete")));
             }
-            // A repeated scatter may put back what a listing had found gone. This message must stay:
-            // for five minutes the queue drops another with the same deduplication id.
+            // A repeated scatter may put back chunks that a listing had found gone. This message must stay: for five
+            // minutes the queue drops any other with the same deduplication id.
             let (progress, _) = self.batches.resume(&batch).await?;
             if progress == Progress::Open {
                 return Err(Error::transient(format!("batch {id} has pending chunks again")));
@@ -114,13 +114,13 @@ impl<S: Stores> Gather<S> {
             Lease::Closed(_) => Ok(Disposition::Done),
             Lease::Held(batch) => {
                 let error = Error::transient(format!("batch {id} is being gathered by another function"));
-                // If that one dies, its lease has to end first: coming sooner would use up the message.
+                // If that function dies, its lease has to end first: retrying sooner would use up the message.
                 Ok(Disposition::Later(batch.lease_until.map_or(self.clock.now(), |lease| lease.plus_seconds(1)), error))
             }
             Lease::Acquired(batch) => match self.gather(*batch, owner).await {
                 Ok(()) => Ok(Disposition::Done),
                 Err(error) => {
-                    // The lease ends by itself too, later.
+                    // The lease also ends by itself, only later.
                     if let Err(error) = self.batches.ledger.release_lease(id, owner, self.clock.now()).await {
                         tracing::warn!(batch_id = %id, %error, "batch not let go");
                     }
@@ -147,7 +147,7 @@ impl<S: Stores> Gather<S> {
         Ok(())
     }
 
-    /// The summary that an earlier taker wrote before it could close the batch: it stays as it is.
+    /// Returns the summary that an earlier attempt wrote before it could close the batch: it stays as it is.
     async fn written_before(&self, batch: &Batch) -> Result<Option<Summary>> {
         if batch.gather_attempts < 2 {
             return Ok(None);
@@ -163,8 +163,8 @@ impl<S: Stores> Gather<S> {
         let mut sealing = sealed(batch)?;
         let mut whole = sealing.records;
         if id.generation() > 0 {
-            // What an earlier generation lost, none that follows it finds again; and what it did counts, even
-            // if this one could not be scattered.
+            // Records that an earlier generation lost stay lost in every later one; and what it did counts, even if
+            // this one could not be scattered.
             let first = sealed(&self.batches.known_batch(&id.in_generation(0)).await?)?;
             (whole, sealing.columns) = (first.records, first.columns);
         }
@@ -186,7 +186,7 @@ impl<S: Stores> Gather<S> {
         Ok(summary)
     }
 
-    /// Takes back what an earlier attempt or generation wrote and this one did not.
+    /// Deletes the outputs that an earlier attempt or generation wrote and this one did not.
     async fn forget(&self, batch: &Batch, outputs: &Outputs) -> Result<()> {
         let Ok(format) = InputFormat::of_key(&batch.opening.input.key) else {
             return Ok(());
@@ -221,8 +221,8 @@ impl<S: Stores> Gather<S> {
         }
     }
 
-    /// How much of its input nobody read, of a batch that was sealed by force. Of copies it is known only
-    /// if there are none.
+    /// Returns how much of its input was never read, for a batch that was sealed by force. If its chunks are copies,
+    /// that is known only if there are none.
     async fn unread(&self, batch: &Batch, sealing: &Sealing) -> Result<Option<Unread>> {
         let known = batch.opening.ranged || (sealing.chunks == 0 && batch.opening.id.generation() == 0);
         if !batch.is_sealed_by_force() || !known {
@@ -258,7 +258,7 @@ impl<S: Stores> Gather<S> {
         Ok(outputs)
     }
 
-    /// Writes outcomes as they come; `whole` says whether all come, or only what failed for certain.
+    /// Writes outcomes as they are read; `whole` says whether all are there, or for certain only those that failed.
     async fn encode(
         &self,
         batch: &Batch,
@@ -300,9 +300,9 @@ impl<S: Stores> Gather<S> {
     }
 }
 
-/// The outcomes that were merged must be those that were counted, and each record of the file, of which
-/// there are `whole`, must have one: else there is a fault to tell. Of a batch that was sealed by force
-/// nobody knows the records.
+/// Compares the merged outcomes with the counters, and with the number of records in the file, `whole`. Outcomes that
+/// differ from the counters are an error, missing ones a fault to report. If the batch was sealed by force, the
+/// number of records is not known.
 fn check(
     batch: &Batch,
     sealing: &Sealing,
@@ -342,7 +342,7 @@ fn check(
     Ok(outputs.gone.then(changed))
 }
 
-/// The columns of a CSV file whose scatter did not live to tell them.
+/// The columns of a CSV file whose scatter died before it could record them.
 fn columns_of(outcome: &record::Outcome) -> Vec<String> {
     let row: Option<Map<String, Value>> = serde_json::from_str(outcome.request.get()).ok();
     row.map(|row| row.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
@@ -353,11 +353,11 @@ fn columns_of(outcome: &record::Outcome) -> Vec<String> {
 struct Outputs {
     written: Vec<Output>,
     failures: Vec<Failure>,
-    /// Whether results were wanted and cannot be, since the input is not what it was.
+    /// Whether results were wanted but cannot be written, since the input was overwritten or deleted.
     gone: bool,
-    /// Of all records.
+    /// The counts of all records.
     tally: Tally,
-    /// Of those of the last generation.
+    /// The counts of the last generation's records.
     own: Tally,
 }
 
@@ -367,12 +367,12 @@ impl Outputs {
     }
 }
 
-/// A document on its way.
+/// A document that is being written.
 struct Writing<'a, B: Blob> {
     blob: &'a B,
     key: String,
     document: Document,
-    /// Begun with the first record; what has all records, at once.
+    /// Begun with the first record, or at once if the document has all records.
     upload: Option<Upload<'a, B>>,
 }
 
@@ -393,7 +393,7 @@ impl<'a, B: Blob> Writing<'a, B> {
         upload.flow().await
     }
 
-    /// The document, if there is one.
+    /// Finishes the document, if it was begun.
     async fn end(mut self) -> Result<Option<Output>> {
         let Some(mut upload) = self.upload else {
             return Ok(None);

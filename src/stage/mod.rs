@@ -1,5 +1,5 @@
-//! The stages of the pipeline: generic over the stores, without any type of the SDK or of Lambda.
-//! Stages meet only through [`crate::model::message`].
+//! The stages of the pipeline: generic over the stores, without any SDK or Lambda types. Stages communicate only
+//! through [`crate::model::message`].
 
 pub mod bury;
 pub mod gather;
@@ -19,15 +19,15 @@ use crate::store::ledger::Part;
 /// What became of a message.
 #[derive(Debug)]
 pub enum Disposition {
-    /// Its work is done, now or before.
+    /// Its work is done, now or by an earlier delivery.
     Done,
-    /// It asks for nothing; the reason is for the log.
+    /// There is nothing to do for it; the reason is for the log.
     Discarded(String),
     /// It can never be worked on, and belongs in the dead-letter channel.
     Rejected(Error),
-    /// It could not be worked on now, and must come again.
+    /// It could not be worked on now, and must be redelivered.
     Retry(Error),
-    /// It cannot be worked on before this moment, and must come again then.
+    /// It cannot be worked on before this moment, and must be redelivered then.
     Later(Timestamp, Error),
 }
 
@@ -50,7 +50,7 @@ pub struct Subject {
     pub part: Part,
 }
 
-/// A message that arrived and was read.
+/// A message that arrived and was parsed.
 #[derive(Debug)]
 pub struct Received<'a, M> {
     /// How it arrived.
@@ -62,8 +62,8 @@ pub struct Received<'a, M> {
 /// Messages that are worked on together.
 pub type Pack<'a, M> = Vec<Received<'a, M>>;
 
-/// A stage: works on one message at a time. Every stage may be given the same message again, at any
-/// time and concurrently with itself.
+/// A stage of the pipeline, which works on messages. It may be given the same message again, at any time and
+/// concurrently with itself.
 pub trait Stage: Send + Sync + 'static {
     /// The stage's name, which is its function's handler.
     const NAME: &'static str;
@@ -71,7 +71,7 @@ pub trait Stage: Send + Sync + 'static {
     /// What its messages say.
     type Message: Send + Sync;
 
-    /// Reads a message's body, once each time it arrives. `None` if it asks for nothing.
+    /// Parses a message's body, once per delivery. `None` if there is nothing to do for it.
     ///
     /// # Errors
     /// `Malformed` if the stage cannot work on it.
@@ -80,12 +80,12 @@ pub trait Stage: Send + Sync + 'static {
     /// What a message is about, if it is about a batch.
     fn subject(message: &Self::Message) -> Option<Subject>;
 
-    /// Splits messages into packs that are best worked on together; each for itself, as a rule.
+    /// Splits messages into packs that are best worked on together; by default, each is a pack of its own.
     fn packs<'a>(&self, messages: Pack<'a, Self::Message>) -> Vec<Pack<'a, Self::Message>> {
         messages.into_iter().map(|message| vec![message]).collect()
     }
 
-    /// Works on the messages of a pack, and says in their order what became of them.
+    /// Works on the messages of a pack, and returns what became of each, in order.
     fn handle_pack(
         &self,
         pack: &[Received<'_, Self::Message>],
@@ -100,7 +100,7 @@ pub trait Stage: Send + Sync + 'static {
         }
     }
 
-    /// Works on a message; whatever is taken for longer than a call is taken until `deadline`.
+    /// Works on a message. What it holds for longer than one call, such as a lease, it takes until `deadline`.
     fn handle(
         &self,
         message: &Received<'_, Self::Message>,
@@ -108,7 +108,7 @@ pub trait Stage: Send + Sync + 'static {
     ) -> impl Future<Output = Disposition> + Send;
 }
 
-/// Reads and works on one message.
+/// Parses one message and works on it.
 pub async fn deliver<S: Stage>(stage: &S, delivery: &Delivery, deadline: Timestamp) -> Disposition {
     match stage.parse(&delivery.body) {
         Ok(Some(message)) => stage.handle(&Received { delivery, message }, deadline).await,
@@ -123,15 +123,15 @@ fn idle() -> Disposition {
 
 /// The messages of one invocation.
 pub struct Sorted<'a, M> {
-    /// In the order in which they are to be worked on.
+    /// The packs, in the order in which to work on them.
     pub packs: Vec<Pack<'a, M>>,
-    /// Those that the stage cannot read, or that ask for nothing: what becomes of them.
+    /// The messages that the stage cannot parse or has nothing to do for, and what becomes of them.
     pub rest: Vec<(&'a Delivery, Disposition)>,
 }
 
-/// Reads the messages of one invocation, and says what is worked on together. A message that came
-/// before may be what ended its function: it comes by itself and after those that did not. As those
-/// behind it would never be reached, the order is turned round each time.
+/// Parses the messages of one invocation and splits them into packs. A redelivered message may be the one that
+/// crashed its function, so it is worked on alone and after the new ones. Since any behind it would never be reached,
+/// the order is reversed each time.
 pub fn sort<'a, S: Stage>(stage: &S, deliveries: &'a [Delivery]) -> Sorted<'a, S::Message> {
     let (mut first, mut again, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for delivery in deliveries {

@@ -1,9 +1,8 @@
 //! The competing consumers: validate the records of a chunk, give them to the processor, keep their
 //! outcomes, and mark the chunk as done.
 //!
-//! The order is what makes a crash harmless: the processor's work → the chunk's result → the mark → the
-//! pending records are deleted. Whatever is interrupted comes again, and a chunk that bears its
-//! mark is not worked on twice.
+//! The order makes a crash harmless: the processor's work → the chunk's result → the mark → the pending records are
+//! deleted. A message that was interrupted is redelivered, and a chunk that has its mark is not worked on again.
 
 use crate::batch::Batches;
 use crate::batch::chunks::Decision;
@@ -36,10 +35,10 @@ pub struct Process<S: Stores, P> {
     pub width: usize,
 }
 
-/// Records and messages that are worked on together at most.
+/// The most records and messages that are worked on together.
 const PACK_RECORDS: u32 = 2500;
 const PACK_MESSAGES: usize = 16;
-/// What a message counts for that does not tell the records of its chunk.
+/// The records assumed for a message that does not say how many its chunk holds.
 const UNTOLD_RECORDS: u32 = 500;
 
 impl<S: Stores, P: Processor> Stage for Process<S, P> {
@@ -60,9 +59,9 @@ impl<S: Stores, P: Processor> Stage for Process<S, P> {
         disposition.unwrap_or_else(|| Disposition::Retry(Error::internal("a message had no outcome")))
     }
 
-    /// Messages of one batch, as many as fill requests without taking much memory.
+    /// Packs messages of one batch, as many as fill requests without taking much memory.
     fn packs<'a>(&self, messages: Pack<'a, ProcessMessage>) -> Vec<Pack<'a, ProcessMessage>> {
-        // Where calls follow one another, so do messages.
+        // Where calls are made one at a time, messages are handled one at a time too.
         if self.width == 1 {
             return messages.into_iter().map(|message| vec![message]).collect();
         }
@@ -90,7 +89,7 @@ impl<S: Stores, P: Processor> Stage for Process<S, P> {
     }
 }
 
-/// What is to be done for a message, once the processor has answered.
+/// What to do for a message once the processor has answered.
 enum Step<'a> {
     /// The chunk's outcomes are to be kept.
     Keep(&'a ProcessMessage, Job, Result<Vec<Reply>>),
@@ -101,12 +100,12 @@ enum Step<'a> {
 /// A chunk that is worked on.
 struct Job {
     entries: Vec<Entry>,
-    /// Of each record why it is not valid; of one that is, nothing.
+    /// For each record, why it is not valid; `None` if it is.
     faults: Vec<Option<String>>,
 }
 
 impl<S: Stores, P: Processor> Process<S, P> {
-    /// Works on messages of one batch; says in their order what became of them.
+    /// Works on messages of one batch, and returns what became of each, in order.
     async fn take(&self, pack: &[Received<'_, ProcessMessage>]) -> Vec<Result<Disposition>> {
         let messages: Vec<&ProcessMessage> = pack.iter().map(|received| &received.message).collect();
         let found = self.batches.find(&messages, self.width).await;
@@ -174,8 +173,8 @@ impl<S: Stores, P: Processor> Process<S, P> {
         self.batches.bury(&message.batch_id, message.chunk, claim.as_ref(), reason, self.clock.now()).await
     }
 
-    /// Keeps the outcomes of a chunk: what the processor said of its valid records, and of the others why
-    /// they are not valid.
+    /// Keeps the outcomes of a chunk: the processor's replies for its valid records, and for the others why they are
+    /// not valid.
     async fn keep(&self, message: &ProcessMessage, job: Job, replies: Vec<Reply>) -> Result<Mark> {
         let Job { entries, faults } = job;
         let mut replies = replies.into_iter();
@@ -195,7 +194,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
         self.batches.chunks.decide(batch, chunk, decision, "", self.clock.now()).await
     }
 
-    /// Tells the valid records of a chunk from the others.
+    /// Separates the valid records of a chunk from the others.
     fn check(&self, received: &Received<'_, ProcessMessage>, work: Work) -> (Job, Chunk) {
         let (message, Work { entries, layout, sequence }) = (&received.message, work);
         let (mut records, mut faults) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));

@@ -1,4 +1,4 @@
-//! The summary: its presence tells whoever waits that the batch has ended.
+//! The summary: its presence shows that the batch has ended.
 
 use crate::model::error::{Error, Result};
 use crate::model::summary::Summary;
@@ -7,7 +7,7 @@ use crate::store::blob::Blob;
 /// The name of a batch's summary in the output bucket.
 pub const SUMMARY: &str = "summary.json";
 
-/// Writes a batch's summary, which has to come last of its outputs.
+/// Writes a batch's summary, which has to be the last of its outputs.
 ///
 /// # Errors
 /// Those of the bucket.

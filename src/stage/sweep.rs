@@ -1,6 +1,6 @@
-//! The one stage that no message wakes: it looks at every open batch each minute, and mends those
-//! that stand still. What was lost is sent again, what is over is ended. All of it may be repeated,
-//! and done by two at once.
+//! The one stage that no message triggers: every minute it looks at every open batch, and mends those that are
+//! stalled. Lost messages are sent again, and batches that are over are ended. All of it may be repeated, and two
+//! sweeps may run at once.
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 
@@ -21,17 +21,15 @@ use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Lease, Ledger};
 use crate::store::{Clock, Stores};
 
-/// Chunks that are sent again before the time is looked at.
+/// How many chunks are sent again between two looks at the clock.
 const GROUP: usize = 100;
-/// What the end of a batch takes at most, so that it is not begun later than that before the
-/// deadline.
+/// The most time that ending a batch takes; it is not begun any closer to the deadline.
 const RESERVE_SECONDS: i64 = 5;
-/// How often the pause is doubled after which a batch is mended again that does not get on: up to eight
-/// times as long.
+/// How often the pause before a stalled batch is mended again is doubled: up to eight times as long.
 const MOST_DOUBLINGS: u32 = 3;
 const OWNER: &str = "sweep";
 
-/// How long a batch may stand still.
+/// How long a batch may go without progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
     /// Seconds without progress after which it is mended for the first time.
@@ -44,26 +42,26 @@ pub struct Patience {
 pub struct Sweep<S: Stores> {
     /// Where chunks wait and outcomes are kept, and batch state.
     pub batches: Batches<S>,
-    /// To scatter.
+    /// The channel to scatter.
     pub scatter: S::Channel,
-    /// To the workers.
+    /// The channel to the workers.
     pub workers: Dispatch<S::Channel>,
     /// Where outputs go.
     pub output: S::Blob,
     /// The time.
     pub clock: S::Clock,
-    /// How long a batch may stand still.
+    /// How long a batch may go without progress.
     pub patience: Patience,
     /// Calls under way at once.
     pub width: usize,
 }
 
 impl<S: Stores> Sweep<S> {
-    /// Looks at every open batch, as far as the time until `deadline` allows. One that cannot be
-    /// mended does not keep it from the others.
+    /// Looks at every open batch, as far as the time until `deadline` allows. A batch that cannot be mended does not
+    /// keep sweep from the others.
     ///
     /// # Errors
-    /// The last one, after all batches were looked at.
+    /// The last error, after all batches were looked at.
     pub async fn run(&self, deadline: Timestamp) -> Result<()> {
         let until = deadline.plus_seconds(-RESERVE_SECONDS);
         let (mut last, mut after) = (Ok(()), None);
@@ -112,9 +110,9 @@ impl<S: Stores> Sweep<S> {
         }
     }
 
-    /// Whether the batch is as it was when sweep saw it long ago. What sweep sees is noted. A batch that
-    /// stands still gets another such time after it was mended, and each time twice as much, as long as
-    /// that does not help: what was sent for it may wait still, and every copy is one more to work off.
+    /// Whether the batch is stalled: unchanged since sweep saw it long ago. Sweep notes what it sees. After a stalled
+    /// batch is mended it gets that time again, doubled for as long as mending does not help: the messages sent for
+    /// it may still be waiting, and every copy is one more to work off.
     async fn stands_still(&self, batch: &Batch, now: Timestamp) -> Result<bool> {
         let mark = self.mark(batch).await?;
         let same = batch.seen.as_ref().filter(|seen| seen.mark == mark);
@@ -130,7 +128,7 @@ impl<S: Stores> Sweep<S> {
         Ok(stands_still)
     }
 
-    /// What changes whenever the batch gets on, or at least is worked on.
+    /// Returns a text that changes whenever the batch makes progress, or is at least worked on.
     async fn mark(&self, batch: &Batch) -> Result<String> {
         let id = &batch.opening.id;
         let done = match batch.state {
@@ -138,7 +136,7 @@ impl<S: Stores> Sweep<S> {
             BatchState::Processing => {
                 let (missing, progress) = self.batches.missing(batch).await?;
                 if batch.opening.condition.has_tree() && !batch.is_complete() {
-                    // Whoever filled the last leaf died before its mark in the root: sweep made that good.
+                    // A worker that filled the last leaf died before it marked the root: `missing` made up for it.
                     self.batches.announce(id, progress).await?;
                 }
                 missing.len()
@@ -152,7 +150,7 @@ impl<S: Stores> Sweep<S> {
         Ok(format!("{} {done}{stopped} {}", batch.state.name(), batch.gather_attempts))
     }
 
-    /// A batch that has not come so far that its chunks were all sent.
+    /// Mends a batch whose chunks were not all sent yet.
     async fn mend_scatter(&self, batch: &Batch, stands_still: bool, now: Timestamp) -> Result<()> {
         let id = &batch.opening.id;
         if !stands_still {
@@ -173,18 +171,18 @@ impl<S: Stores> Sweep<S> {
         }
     }
 
-    /// A batch that waits for chunks, or for its end to be announced: what is missing is sent again, or
-    /// buried if it stops.
+    /// Mends a batch that waits for chunks, or for its end to be announced: missing chunks are sent again, or buried
+    /// if the batch is being stopped.
     async fn mend_process(&self, batch: &Batch, stands_still: bool, until: Timestamp) -> Result<()> {
         if batch.stop.is_none() && !stands_still {
             return Ok(());
         }
         let id = &batch.opening.id;
-        // What waits and is done was put back by a repeated scatter: it must not be done again.
+        // Records that wait of a chunk that is done were put back by a repeated scatter: they must not be processed.
         let (waited, _) = self.batches.resume(batch).await?;
         let (missing, mut progress) = self.batches.missing(batch).await?;
         if missing.is_empty() && !stands_still {
-            // That is complete, was announced when it became so, and may wait for gather.
+            // The batch is complete, was announced when it became so, and may be waiting for gather.
             return Ok(());
         }
         tracing::warn!(batch_id = %id, missing = missing.len(), stopped = batch.stop.is_some(), "batch mended");
@@ -197,7 +195,7 @@ impl<S: Stores> Sweep<S> {
                 None => self.send_again(batch, group).await?,
             };
         }
-        // Whoever died between a chunk's mark and its records may have been the last one to come.
+        // A worker that died after it marked a chunk and before it deleted the records may have been the last one.
         let (resumed, _) = self.batches.resume(batch).await?;
         self.batches.announce(id, latest(vec![waited, progress, resumed])).await
     }
@@ -210,7 +208,7 @@ impl<S: Stores> Sweep<S> {
         Ok(latest(progress))
     }
 
-    /// Chunks with their claims, if they are ranges of the input.
+    /// Pairs chunks with their claims, if they are ranges of the input.
     async fn claims(&self, batch: &Batch, chunks: &[ChunkIndex]) -> Result<Vec<(ChunkIndex, Option<Claim>)>> {
         if batch.opening.ranged {
             return coverage::claims(&self.batches.ledger, &batch.opening.id, chunks).await;
@@ -231,7 +229,7 @@ impl<S: Stores> Sweep<S> {
             };
             match check {
                 Some(check) => Ok((Some(check), Progress::Open)),
-                // Ended meanwhile, or lost: burying tells.
+                // The chunk was ended meanwhile, or it is lost: `bury` finds out which.
                 None => {
                     let progress = self.batches.bury(id, chunk, None, "its records are gone", self.clock.now()).await?;
                     Ok::<_, Error>((None, progress))
@@ -244,7 +242,7 @@ impl<S: Stores> Sweep<S> {
         Ok(latest(progress))
     }
 
-    /// Whether even the outputs of what was done cannot be written.
+    /// Whether not even the outputs of the finished work can be written.
     fn is_hopeless(&self, batch: &Batch, now: Timestamp) -> bool {
         let given_up = batch.stop.as_ref().filter(|stop| stop.fault.code == FaultCode::GaveUp);
         let gathering = batch.state == BatchState::Gathering;
@@ -255,7 +253,7 @@ impl<S: Stores> Sweep<S> {
                     && is_over(got_on_at(batch), self.patience.give_up_after + self.patience.stall_after, now)))
     }
 
-    /// Ends a batch with a summary alone.
+    /// Ends a batch with only a summary.
     async fn close(&self, batch: &Batch, now: Timestamp, until: Timestamp) -> Result<()> {
         let id = &batch.opening.id;
         let owner = format!("{OWNER}-{}", now.0);
@@ -283,12 +281,12 @@ impl<S: Stores> Sweep<S> {
     }
 }
 
-/// When a batch got on last, as far as sweep saw.
+/// When a batch last made progress, as far as sweep saw.
 fn got_on_at(batch: &Batch) -> Timestamp {
     batch.seen.as_ref().map_or(batch.opening.started_at, |seen| seen.since)
 }
 
-/// What a mark tells but for the attempts to gather: those that fail are no progress.
+/// The part of a mark without the attempts to gather, since failed attempts are no progress.
 fn progress_of(mark: &str) -> &str {
     mark.rsplit_once(' ').map_or(mark, |(progress, _)| progress)
 }

@@ -47,7 +47,7 @@ impl<T, F: Faults> Faulty<T, F> {
     }
 }
 
-/// What a call says that was made to fail.
+/// The error of a call that was made to fail.
 pub fn fault(call: &str) -> crate::model::error::Error {
     crate::model::error::Error::transient(format!("{call} was made to fail"))
 }

@@ -20,13 +20,13 @@ use super::stores::Watched;
 
 const BURIED: &str = "{\"buried\":true}\n";
 
-/// Whether an object of the work bucket holds the records that nobody can read.
+/// Whether an object of the work bucket holds the chunk that cannot be read.
 fn is_unreadable(state: &State, key: &str) -> bool {
     let chunk = state.batches.first().and_then(|batch| batch.chunk_of_pending(key));
     chunk.is_some_and(|chunk| state.plan.unreadable == Some(chunk.get()))
 }
 
-/// The same of a range of an input.
+/// The same for a range of an input.
 fn is_unreadable_range(state: &State, key: &str, pin: &Pin, range: &Range<u64>) -> bool {
     let (Some(chunk), Some(batch), Pin::Version(version)) = (state.plan.unreadable, state.batches.first(), pin) else {
         return false;

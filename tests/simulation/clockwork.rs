@@ -1,4 +1,4 @@
-//! Virtual time: what is to happen when, and the futures that wait for it.
+//! Virtual time: a schedule of events, and the futures that wait for them.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -7,24 +7,24 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// The moment at which every simulation begins, in milliseconds of the epoch.
+/// The time at which every simulation begins, in milliseconds since the epoch.
 pub const BEGIN: i64 = 1_800_000_000_000;
 
-/// What can happen.
+/// An event of the schedule.
 pub enum Event {
-    /// A future goes on.
+    /// A future can proceed.
     Wake(Arc<Alarm>),
-    /// A function is at the end of its time.
+    /// A function has used up its time.
     Kill(u64),
     /// A queue may have something to deliver.
     Poll(usize),
-    /// The schedule of sweep.
+    /// Sweep is due.
     Sweep,
     /// The nth act of the scenario.
     Act(usize),
 }
 
-/// What a future waits for.
+/// Wakes a future that waits.
 #[derive(Default)]
 pub struct Alarm(Mutex<(bool, Option<Waker>)>);
 
@@ -41,7 +41,7 @@ impl Alarm {
     }
 }
 
-/// Waits for an alarm.
+/// A future that waits for an alarm.
 pub struct Waiting(pub Arc<Alarm>);
 
 impl Future for Waiting {
@@ -56,7 +56,7 @@ impl Future for Waiting {
     }
 }
 
-/// Events in the order of time; those of one moment in an order that the seed decides.
+/// Events in order of time; the seed decides the order of simultaneous ones.
 pub struct Clockwork {
     pub now: i64,
     next: u64,
@@ -75,7 +75,7 @@ impl Clockwork {
         self.events.insert(self.next, event);
     }
 
-    /// Passes the time to the next event.
+    /// Advances the time to the next event.
     pub fn next(&mut self) -> Option<Event> {
         let Reverse((time, _, number)) = self.heap.pop()?;
         self.now = time;
@@ -83,7 +83,7 @@ impl Clockwork {
     }
 }
 
-/// The tasks that can go on.
+/// The tasks that can proceed.
 pub type Ready = Arc<Mutex<Vec<u64>>>;
 
 /// Wakes a task.

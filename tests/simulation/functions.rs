@@ -1,4 +1,4 @@
-//! The functions of a simulated deployment: the real stages, each with stores in its hand.
+//! The functions of a simulated deployment: the real stages, each with stores that pass through its hand.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,7 +23,7 @@ use super::state::{
 use super::stores::{SimChannel, SimStores, Watched};
 use super::world::{Ended, Running, World};
 
-/// The stores in the hand of one function.
+/// The stores that one function uses, through its hand.
 struct Stocked {
     data: Data,
     hand: Hand,
@@ -81,7 +81,7 @@ impl World {
         (Pipeline { supply, variant: plan.variant, input_bucket: INPUT.to_owned() }, plan)
     }
 
-    /// One run of sweep.
+    /// Runs sweep once.
     pub fn sweeping(&self, hand: Hand) -> Running {
         let deadline = Timestamp(hand.world(|state| state.clockwork.now) + SWEEP_TIMEOUT * 1000);
         let patience = Patience { stall_after: STALL_AFTER, give_up_after: GIVE_UP_AFTER };
@@ -89,7 +89,7 @@ impl World {
         Box::pin(async move { Ended::Sweep(sweep.run(deadline).await) })
     }
 
-    /// The function that a queue feeds.
+    /// The function that serves a queue.
     pub fn function(&self, queue: usize, hand: Hand, deliveries: Vec<(u64, Delivery)>) -> Running {
         let (pipeline, plan) = self.pipeline(&hand);
         match queue {
@@ -109,7 +109,7 @@ impl World {
     }
 }
 
-/// One invocation, as the server of the functions runs it.
+/// Runs one invocation as the server of the functions does.
 async fn work<S: Stage>(stage: S, hand: Hand, queue: usize, deliveries: Vec<(u64, Delivery)>) -> Ended {
     let deadline = Timestamp(hand.world(|state| state.clockwork.now) + TIMEOUTS[queue] * 1000);
     let (ids, deliveries): (Vec<u64>, Vec<Delivery>) = deliveries.into_iter().unzip();

@@ -1,5 +1,5 @@
-//! What a function has in its hand while it runs: every call to a store passes through it, and may
-//! be slow, fail before or after its effect, or be the function's last.
+//! A function's hand: every call that it makes to a store passes through it, and may be slow, fail before or
+//! after its effect, or be the function's last.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,16 +16,16 @@ use super::invariant;
 use super::mutation::{Late, Mutation};
 use super::state::{STAGES, State};
 
-/// A function's hold on the world: its clock, and what goes wrong with its calls.
+/// A function's access to the world: its clock, and the faults of its calls.
 #[derive(Clone)]
 pub struct Hand {
     pub state: Arc<Mutex<State>>,
     pub task: u64,
-    /// The queue that feeds it; none of sweep.
+    /// The queue that feeds it; `None` for sweep.
     pub queue: Option<usize>,
-    /// When it began.
+    /// When it started.
     pub began: i64,
-    /// Whether it dies of what it writes now.
+    /// Whether it dies of its next write of items.
     pub doomed: Arc<AtomicBool>,
 }
 
@@ -84,7 +84,7 @@ impl Hand {
         })
     }
 
-    /// Lets the function die at a call, if that is to be.
+    /// Decides whether the function dies at a call.
     fn dies(&self, call: &'static str, point: u32) -> bool {
         self.world(|state| {
             let poisoned = self.doomed.load(Ordering::Relaxed) && call == "items.write";
@@ -125,7 +125,8 @@ impl Hand {
         });
     }
 
-    /// Notes what sweep sees of a batch; attempts to gather, the last word, are no progress.
+    /// Notes the progress that sweep sees of a batch; the last word of the mark, the attempts to gather, does
+    /// not count as progress.
     pub fn watch_progress(&self, batch: &BatchId, mark: &str) {
         let mark = mark.rsplit_once(' ').map_or(mark, |(progress, _)| progress);
         self.world(|state| {
@@ -136,7 +137,7 @@ impl Hand {
         });
     }
 
-    /// Whether a stage has a mutation.
+    /// Whether one of these stages has a mutation.
     pub fn has_in(&self, stages: &[&str], mutation: Mutation) -> bool {
         self.has(mutation) && stages.contains(&self.stage())
     }
@@ -145,7 +146,7 @@ impl Hand {
         self.world(|state| state.late.entry(self.task).or_default().0.extend(late));
     }
 
-    /// Lets what was put off happen with the function's next call.
+    /// Makes delayed effects happen with the function's next call.
     pub fn catch_up_after(&self, mutations: &[Mutation]) {
         self.world(|state| {
             if state.options.mutation.is_some_and(|mutation| mutations.contains(&mutation))
@@ -198,7 +199,7 @@ impl Hand {
         });
     }
 
-    /// Called when gather is to come back to its message.
+    /// Called when gather's message is to be redelivered.
     pub fn watch_waiting(&self, body: &str, why: &str) {
         if let (Ok(message), true) = (GatherMessage::parse(body), why.contains("pending chunks")) {
             self.world(|state| invariant::at_waiting(state, &message.batch_id, self.began));

@@ -1,4 +1,4 @@
-//! What must hold, at each step or at the end, by name.
+//! The invariants, by name, that hold at each step or at the end.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -101,7 +101,7 @@ pub fn kept(state: &State, id: &BatchId, chunk: u32) -> Option<Decision> {
     Some(kept)
 }
 
-/// The outcomes of the records of a range that did not fail, of which nothing is kept.
+/// The outcomes of the successful records of a range, of which nothing is kept.
 fn succeeded(state: &State, id: &BatchId, claim: &Claim, kept: &Decision) -> Option<Vec<Outcome>> {
     let file = &state.plan.files[state.batches.iter().position(|batch| batch == id)?];
     let failed: Vec<u64> = kept.outcomes.iter().map(|outcome| outcome.index).collect();
@@ -113,7 +113,7 @@ fn succeeded(state: &State, id: &BatchId, claim: &Claim, kept: &Decision) -> Opt
     indexes.filter(|index| !failed.contains(index)).map(outcome).collect()
 }
 
-/// The generation of a batch that was begun last.
+/// The latest generation of a batch.
 fn latest(state: &State, id: &BatchId) -> Option<Batch> {
     (0..).map_while(|generation| ledger(state, &id.in_generation(generation))).last()
 }
@@ -142,7 +142,7 @@ fn flushed(state: &State, id: &BatchId) -> Result<(), Broken> {
     let items = state.data.items.all();
     for chunk in 0..sealing.map_or(0, |sealing| sealing.chunks) {
         let kept = kept(state, id, chunk);
-        // A scatter that died may not have come to every chunk.
+        // A scatter that died may have left out chunks.
         hold!(FLUSHED, kept.is_some() || gaps, "{id} has no outcomes of chunk {chunk}");
         for outcome in kept.unwrap_or_default().outcomes.iter().filter(|outcome| outcome.response.success) {
             let record: Value = serde_json::from_str(outcome.request.get()).unwrap_or_default();
@@ -153,8 +153,8 @@ fn flushed(state: &State, id: &BatchId) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Called before a batch is taken: what was written stays, unless the latest generation, which may be
-/// another than the one that is taken, is writing anew.
+/// Called before a batch is taken: its outputs stay as they were, unless the latest generation, which may
+/// differ from the one being taken, is rewriting them.
 pub fn outputs_stayed(state: &mut State, id: &BatchId) {
     let latest = latest(state, &id.in_generation(0));
     if latest.as_ref().is_some_and(|latest| latest.opening.id != *id) {
@@ -184,7 +184,7 @@ pub fn at_closing(state: &mut State, batch: &Batch) {
 }
 
 pub fn at_the_end(state: &mut State) {
-    // A gather message that failed too often is sweep's to make good.
+    // A gather message that failed too often is left to sweep to make good.
     if !state.plan.sweep && !state.queues[PARKED].messages.is_empty() {
         return;
     }
@@ -197,7 +197,7 @@ pub fn at_the_end(state: &mut State) {
     }
 }
 
-/// Whether anything happened to a batch that redeliveries alone do not make good.
+/// Whether something happened to a batch that redeliveries alone cannot make good.
 fn is_hurt(state: &State, id: &BatchId) -> bool {
     let odd = |batch: &Batch| {
         let forced = batch.sealing.is_none() || batch.is_sealed_by_force();
@@ -257,13 +257,13 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     stored(state, number, &model, &lines, hurt)
 }
 
-/// Where the reference model stores the records of a batch by its latest generation.
+/// Where the reference model stores the records of a batch, in its latest generation.
 fn modelled(state: &State, file: &File, latest: &Batch) -> Vec<Option<Stored>> {
     let chunk_size = state.plan.variant.chunk_size(state.plan.chunk_size);
     file.stored(chunk_size, latest.opening.id.generation())
 }
 
-/// Nothing but an outage that outlasts it lets a batch be given up.
+/// A batch is given up only in an outage that lasts longer than `GIVE_UP_AFTER`.
 fn gave_up_for_a_reason(state: &State, id: &BatchId) -> Result<(), Broken> {
     let summary = state.data.output.read(&id.output_key("summary.json"));
     let summary: Option<Summary> = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -275,12 +275,12 @@ fn gave_up_for_a_reason(state: &State, id: &BatchId) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Whether the plan has an outage that outlasts the time after which a batch is given up.
+/// Whether the plan has an outage that lasts longer than `GIVE_UP_AFTER`.
 fn outlasted(state: &State) -> bool {
     state.plan.outage.is_some_and(|(_, until)| until > GIVE_UP_AFTER * 1000)
 }
 
-/// A redrive has the records that had failed, and no other.
+/// A redrive has exactly the records that had failed.
 fn redrives_take_what_failed(state: &State, id: &BatchId) -> Result<(), Broken> {
     for generation in 1.. {
         let (before, Some(batch)) =
@@ -345,7 +345,7 @@ fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, 
     Ok(())
 }
 
-/// What holds of a batch whose results are not written out.
+/// What holds for a batch whose results are not written out.
 fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary, hurt: bool) -> Result<(), Broken> {
     let (id, file) = (&state.batches[number], &state.plan.files[number]);
     let given_up = summary.error.as_ref().is_some_and(|error| error.code == FaultCode::GaveUp);
@@ -376,7 +376,7 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
     Ok(())
 }
 
-/// The counters of the last generation against the outcomes of its own chunks.
+/// Compares the counters of the latest generation with the outcomes of its own chunks.
 fn counters_are_right(state: &State, batch: &Batch) -> Result<(), Broken> {
     let id = &batch.opening.id;
     let Some(sealing) = &batch.sealing else { return Ok(()) };
@@ -386,13 +386,13 @@ fn counters_are_right(state: &State, batch: &Batch) -> Result<(), Broken> {
     let leaves = leaves.and_then(Result::ok).unwrap_or_default();
     let counted = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
     let tree = state.plan.variant.condition == Condition::Tree;
-    // Marks of chunks that came after a seal by force lie in the leaves and count nothing.
+    // Chunks marked after a seal by force are in the leaves, but do not count.
     let forced = batch.is_sealed_by_force();
     hold!(COUNTS, !tree || forced || counted == outcomes, "{id} counts {counted:?} and has {outcomes:?}");
     Ok(())
 }
 
-/// The items of the records that succeeded.
+/// The items are those of the records that succeeded.
 fn stored(state: &State, number: usize, model: &[Option<Stored>], lines: &[Line], hurt: bool) -> Result<(), Broken> {
     let (id, file) = (&state.batches[number], &state.plan.files[number]);
     let items = state.data.items.all();
@@ -415,7 +415,7 @@ fn stored(state: &State, number: usize, model: &[Option<Stored>], lines: &[Line]
     Ok(())
 }
 
-/// Every item is a valid record of a file.
+/// Every item comes from a valid record of a file.
 fn items_are_right(state: &State) -> Result<(), Broken> {
     for (key, item) in state.data.items.all() {
         let file = state.batches.iter().position(|id| *id == item.batch).map(|number| &state.plan.files[number]);
@@ -442,9 +442,9 @@ fn emptied(state: &State) -> Result<(), Broken> {
     Ok(())
 }
 
-/// What a slow twin of scatter put after the batch was closed, of a chunk that is done or that a seal by
-/// force did not count; or what nobody could read before the batch was given up. It expires with the
-/// bucket.
+/// Whether an object is garbage that expires with the bucket: a slow twin of scatter put it there after the
+/// batch was closed, for a chunk that is done or that a seal by force did not count; or nobody could read it
+/// before the batch was given up.
 fn is_garbage(state: &State, batch: &Batch, key: &str) -> bool {
     let id = &batch.opening.id;
     let done = id.chunk_of_pending(key).is_some_and(|chunk| state.data.work.read(&id.done_key(chunk)).is_some());
@@ -452,7 +452,7 @@ fn is_garbage(state: &State, batch: &Batch, key: &str) -> bool {
     batch.state.is_final() && (done || given_up || batch.is_sealed_by_force())
 }
 
-/// Called when sweep, which began at `began`, sends a message for the `copies`th time.
+/// Called when sweep, started at `began`, sends a message for the `copies`th time.
 pub fn at_sweeping(state: &mut State, queue: usize, body: &str, copies: u32, began: i64) {
     if let Err(broken) = sweeps_in_measure(state, queue, body, copies, began) {
         state.breaks(broken);
@@ -460,7 +460,7 @@ pub fn at_sweeping(state: &mut State, queue: usize, body: &str, copies: u32, beg
 }
 
 fn sweeps_in_measure(state: &State, queue: usize, body: &str, copies: u32, began: i64) -> Result<(), Broken> {
-    // A quarter of an hour, half an hour, an hour and then every two hours; again after each progress.
+    // After a quarter of an hour, half an hour, an hour, and then every two hours; anew after each progress.
     // Sweeps may overlap.
     let hours = (state.clockwork.now - BEGIN) / 3_600_000;
     let batch = subject_of(queue, body).map(|(batch, _)| batch);

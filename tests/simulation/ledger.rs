@@ -21,7 +21,7 @@ use super::stores::Watched;
 /// Longer than any simulation.
 const YEAR: i64 = 365 * 24 * 3600;
 
-/// Claims as they would be without the holes between them.
+/// The claims as they would be without holes between them.
 fn filled(claims: Vec<Vec<Claim>>) -> Vec<Vec<Claim>> {
     let mut before: Option<Claim> = None;
     let mut filled = claims.clone();
@@ -50,7 +50,7 @@ impl Ledger for Watched<MemoryLedger> {
     async fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> Result<Snapshot> {
         let (batch, mut found) = self.store.look(batch, leaves).await?;
         if self.hand.has(Mutation::DuplicateDoesNotCheckAgain) {
-            // A leaf of unknown size is full by all of its marks, which it never has here.
+            // A leaf of unknown size is full only with all of its marks, which it never has here.
             found.values_mut().for_each(|leaf| leaf.size = None);
         }
         Ok((batch, found))
@@ -69,7 +69,7 @@ impl Ledger for Watched<MemoryLedger> {
         let mut leaf = self.store.mark_leaf(batch, chunk, mark, now).await?;
         self.hand.catch_up_after(&[Mutation::MarkBeforeTheItems]);
         if self.hand.has(Mutation::CounterWithoutItsCondition) {
-            // What a plain counter would say: every mark counts, whoever makes it.
+            // The behaviour of a plain counter: every mark counts, even a repeated one.
             let (count, sum) = self.hand.count(batch, chunk.leaf(), mark.tally);
             let first = chunk.leaf() * LEAF_SIZE;
             (leaf.done, leaf.tally) = ((first..first + count).collect(), sum);

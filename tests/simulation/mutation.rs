@@ -1,5 +1,5 @@
-//! Wrong orders and missing conditions, built into the stores of a simulation to show that it would
-//! catch them in the stages.
+//! Wrong orders and missing conditions, built into the stores of a simulation to show that it would catch them
+//! in the stages.
 
 use bytes::Bytes;
 use fanfold::model::item::Item;
@@ -9,53 +9,53 @@ use fanfold::store::channel::Outgoing;
 pub enum Mutation {
     /// A chunk is marked as done before its items are written.
     MarkBeforeTheItems,
-    /// A leaf counts every mark, and not every chunk.
+    /// A leaf counts every mark instead of every chunk.
     CounterWithoutItsCondition,
-    /// Who finds its chunk done does not look whether that completes the batch.
+    /// A worker that finds its chunk done does not check whether that completes the batch.
     DuplicateDoesNotCheckAgain,
     /// Scatter seals the batch before its last messages are sent.
     SealBeforeTheLastMessage,
     /// The pending records are deleted before the chunk's result is written.
     PendingGoneBeforeTheResult,
-    /// Gather works on a batch that another function has taken.
+    /// Gather works on a batch that another function holds.
     GatherDoesNotTake,
 
-    /// Of two that decide about a chunk the last one counts.
+    /// Of two decisions about a chunk, the last one counts.
     LastToDecideWins,
-    /// A gather that dies keeps its batch.
+    /// The lease of a gather that dies never ends.
     LeaseNeverEnds,
-    /// The summary is written before what it names.
+    /// The summary is written before the outputs that it names.
     SummaryBeforeTheOutputs,
-    /// A gather that finds its summary writes it once more.
+    /// A gather that finds its summary writes it again.
     SummaryIsWrittenAgain,
-    /// Bury decides about a chunk, and does not mark it.
+    /// Bury decides about a chunk, but does not mark it.
     BuryDoesNotMark,
     /// A leaf does not say which of its chunks hold failures.
     FailuresAreNotMarked,
     /// An item is replaced by an older one.
     OrderIsIgnored,
-    /// Workers read whatever version of the input is the newest.
+    /// Workers read the newest version of the input, whichever that is.
     AnyVersionIsRead,
-    /// A redrive takes what succeeded too.
+    /// A redrive also takes records that succeeded.
     RedriveTakesEverything,
-    /// Scatter does not keep where chunks lie.
+    /// Scatter does not keep the claims of chunks.
     ClaimsAreNotKept,
-    /// Sweep announces what it looks at, complete or not.
+    /// Sweep announces batches whether or not they are complete.
     SweepAnnouncesTooSoon,
-    /// Sweep does not note what it saw.
+    /// Sweep does not note what it sees.
     SweepForgets,
 
-    /// The last leaf gets its size by whichever seal comes last.
+    /// The last leaf gets its size from whichever seal comes last.
     LaterSealCounts,
-    /// Gather reads through the holes that a scatter left which died.
+    /// Gather reads across the holes left by a scatter that died.
     HolesAreRead,
     /// Records of a chunk that was ended without them count as stored.
     LostChunksCount,
-    /// Gather does not ask whether what waits again is done.
+    /// Gather does not check whether a chunk that is pending again is done.
     GatherDoesNotLook,
-    /// Neither does sweep.
+    /// Nor does sweep.
     SweepDoesNotLook,
-    /// Sweep sends what is missing every quarter of an hour.
+    /// Sweep sends what is missing again every quarter of an hour.
     SweepNeverTires,
 }
 
@@ -88,7 +88,7 @@ impl Mutation {
     ];
 }
 
-/// An effect that a mutation puts off; it is lost if the function dies before.
+/// An effect that a mutation delays; it is lost if the function dies first.
 pub enum Late {
     Items(Vec<Item>),
     Object(String, Bytes),

@@ -1,4 +1,4 @@
-//! What the output bucket of a simulation says, read without the code that wrote it.
+//! The output bucket of a simulation, read without the code that wrote it.
 
 use serde_json::Value;
 
@@ -6,7 +6,7 @@ use super::invariant::{Broken, EQUALS};
 use super::plan::{Form, Record};
 use super::state::State;
 
-/// What the output bucket says of one record.
+/// The output for one record.
 pub struct Line {
     pub record: Record,
     pub success: bool,

@@ -1,4 +1,4 @@
-//! What a seed decides: the files, how they are cut, and what goes wrong.
+//! The plan that a seed makes: the files, their chunks, and what goes wrong.
 
 use std::io::Write;
 
@@ -10,10 +10,10 @@ use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-/// The price of a record whose item the table refuses.
+/// The price of a record whose item the table rejects.
 pub const REFUSED: &str = "13.5";
 
-/// A record as the reference model knows it.
+/// A record in the reference model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub key: String,
@@ -22,7 +22,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// The reference model: what becomes of a record if nothing goes wrong.
+    /// The reference model: whether the record is stored if nothing goes wrong.
     pub fn is_valid(&self) -> bool {
         self.is_number() && self.price != REFUSED
     }
@@ -32,7 +32,7 @@ impl Record {
     }
 }
 
-/// How a file lies.
+/// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     Csv,
@@ -52,9 +52,9 @@ pub struct File {
     pub broken: bool,
     /// When it is uploaded, in milliseconds.
     pub at: i64,
-    /// How often its event comes.
+    /// How often its event is delivered.
     pub events: u32,
-    /// When somebody cancels its batch.
+    /// When its batch is cancelled, if it is.
     pub cancelled_at: Option<i64>,
     /// A chunk that cannot be processed.
     pub poison: Option<u32>,
@@ -90,13 +90,13 @@ impl File {
     }
 }
 
-/// Where a record was stored: the generation of its batch, and the chunk of it.
+/// Where a record was stored: the generation of its batch, and the chunk within it.
 pub type Stored = (u32, usize);
 
 impl File {
-    /// The reference model: where each record is stored if nothing goes wrong, and after so many
-    /// redrives; none if it fails. Of the records of a chunk with one key the last one is written, and
-    /// if the table refuses that, none of them is. What failed is cut into chunks anew by a redrive.
+    /// The reference model: where each record is stored if nothing goes wrong, after that many redrives; `None`
+    /// if it fails. Of a chunk's records with the same key the last one is written; if the table rejects it,
+    /// none of them is. A redrive cuts the failed records into chunks anew.
     pub fn stored(&self, chunk_size: usize, generation: u32) -> Vec<Option<Stored>> {
         let mut stored = vec![None; self.records.len()];
         for generation in 0..=generation {
@@ -116,22 +116,22 @@ impl File {
         record.is_number() && rivals.rfind(|other| other.key == record.key).is_some_and(Record::is_valid)
     }
 
-    /// Whether a record may ever be told as stored, however it was cut: it or a later one of its key is
-    /// written.
+    /// Whether a record may ever be reported as stored, however the file was cut: it, or a later record with
+    /// its key, is written.
     pub fn may_succeed(&self, index: usize) -> bool {
         let record = &self.records[index];
         record.is_number() && self.records[index..].iter().any(|other| other.key == record.key && other.is_valid())
     }
 }
 
-/// How likely what goes wrong is, in parts of ten thousand of all calls.
+/// The probabilities of faults, in ten-thousandths of all calls.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Chaos {
     /// A call fails before its effect.
     pub before: u32,
     /// A call fails after its effect.
     pub after: u32,
-    /// A call on several things reaches some of them.
+    /// A call on several items reaches only some of them.
     pub midway: u32,
     /// The function dies at a call.
     pub death: u32,
@@ -139,13 +139,13 @@ pub struct Chaos {
     pub slow: u32,
     /// A message arrives while it is being worked on.
     pub twice: u32,
-    /// A message that was worked on arrives again.
+    /// A message that was processed arrives again.
     pub unacknowledged: u32,
-    /// Nothing goes wrong after so many faults.
+    /// The number of faults after which nothing goes wrong.
     pub most: u32,
 }
 
-/// A call that something happens to whoever makes it, so many times in a hundred.
+/// A call that is affected in a percentage of cases, whichever function makes it.
 #[derive(Debug, Clone, Copy)]
 pub struct Often {
     pub call: &'static str,
@@ -154,7 +154,7 @@ pub struct Often {
     pub until: i64,
 }
 
-/// Everything that a seed decides before the simulation begins.
+/// Everything that a seed decides before the simulation starts.
 #[derive(Debug, Clone)]
 pub struct Plan {
     pub seed: u64,
@@ -164,25 +164,25 @@ pub struct Plan {
     pub results: Results,
     pub files: Vec<File>,
     pub chaos: Chaos,
-    /// Whether sweep runs. Without it every batch has to end by redeliveries alone.
+    /// Whether sweep runs. Without it, every batch has to end by redeliveries alone.
     pub sweep: bool,
-    /// How often what failed is redriven.
+    /// How often failed records are redriven.
     pub redrives: u32,
-    /// Whether messages arrive that fanfold did not send, or that name batches nobody knows.
+    /// Whether messages arrive that fanfold did not send, or that name unknown batches.
     pub strangers: bool,
-    /// A call that fails whoever makes it, for so many milliseconds.
+    /// A call that fails for every function, and for how many milliseconds.
     pub outage: Option<(&'static str, i64)>,
     /// A call that fails, before or after its effect.
     pub flaky: Option<Often>,
     /// A call that is slow.
     pub sluggish: Option<Often>,
-    /// How many messages in a hundred are lost in the first hour.
+    /// The percentage of messages that are lost in the first hour.
     pub lossy: u32,
-    /// A chunk of the first file whose records nobody can read any more.
+    /// A chunk of the first file whose records can no longer be read.
     pub unreadable: Option<u32>,
 }
 
-/// Calls that an outage may take.
+/// Calls that an outage may affect.
 const CALLS: [&str; 10] = [
     "blob.put",
     "blob.put_new",
@@ -196,18 +196,18 @@ const CALLS: [&str; 10] = [
     "ledger.take",
 ];
 
-/// The variants that a seed chooses among: those that there were when the first seeds were kept.
+/// The number of variants that a seed chooses among: those that existed when the first seeds were kept.
 pub const FIRST_VARIANTS: usize = 5;
 
 impl Plan {
-    /// The plan of a seed, of a variant if it is not for the seed to choose.
+    /// The plan of a seed, with a variant if the seed is not to choose one.
     pub fn of(seed: u64, variant: Option<Variant>) -> Self {
         let mut rng = Rng::with_seed(seed);
         let chosen = BUILT_IN[rng.usize(..BUILT_IN.len().min(FIRST_VARIANTS))];
         Self::with(seed, variant.unwrap_or(chosen), &mut rng)
     }
 
-    /// A batch of three chunks, with nothing that goes wrong by chance and without sweep.
+    /// A batch of three chunks, without random faults and without sweep.
     pub fn small(variant: Variant) -> Self {
         let mut plan = Self::with(7, variant, &mut Rng::with_seed(7));
         let chunk_size = 3;
@@ -233,15 +233,15 @@ impl Plan {
         Self { chunk_size, chaos, results, sweep: false, redrives: 0, strangers: false, outage: None, ..plan }
     }
 
-    /// The same with a chunk that cannot be processed: bury and sweep have to end the batch.
+    /// The same plan with a chunk that cannot be processed: bury and sweep have to end the batch.
     pub fn poisoned(variant: Variant) -> Self {
         let mut plan = Self { sweep: true, ..Self::small(variant) };
         plan.files[0].poison = Some(0);
         plan
     }
 
-    /// The same, cancelled before any chunk is processed. Of a batch whose end is noticed by a listing
-    /// sweep alone looks for that, so that a chunk has to keep it open until then.
+    /// The same plan, cancelled before any chunk is processed. Under the listing condition only sweep notices a
+    /// stop, so that a chunk has to keep the batch open until then.
     pub fn cancelled(variant: Variant) -> Self {
         let mut plan = Self { sweep: true, ..Self::small(variant) };
         plan.files[0].cancelled_at = Some(300);
@@ -250,7 +250,7 @@ impl Plan {
     }
 
     fn with(seed: u64, variant: Variant, rng: &mut Rng) -> Self {
-        // A few faults must never need sweep, nor exhaust a message; a storm may.
+        // A few faults must never require sweep, nor exhaust a message's receives; a storm may.
         let storm = rng.u32(..3) == 0;
         let mut files: Vec<File> = (0..1 + rng.usize(..2)).map(|n| file(rng, n, storm)).collect();
         // Some batches fill more than one leaf of the completion tree.
@@ -326,7 +326,7 @@ fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
 }
 
 fn records(rng: &mut Rng, file: usize, many: usize) -> Vec<Record> {
-    // Few keys, so that some records share one, in the file and between files.
+    // Few keys, so that some records share one, within a file and between files.
     let keys = (many as u32 * 3).max(1);
     let record = |n: usize| Record {
         key: format!("k{}", rng.u32(..keys)),

@@ -1,9 +1,9 @@
-//! A queue as SQS has it: at least once, in no order, with a visibility timeout and a count of
-//! receives; a FIFO one delivers a group's messages one at a time and drops repeats.
+//! A queue that behaves like SQS: at-least-once, unordered, with a visibility timeout and a receive count; a
+//! FIFO queue delivers the messages of a group one at a time and drops duplicates.
 
 use std::collections::BTreeMap;
 
-/// Milliseconds in which a FIFO queue drops a message with the same deduplication id:
+/// For how many milliseconds a FIFO queue drops messages with the same deduplication id:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html>
 const DEDUPLICATION: i64 = 300_000;
 
@@ -24,7 +24,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// Takes a message in, and says whether it did.
+    /// Accepts a message, and returns whether it did.
     pub fn send(&mut self, body: String, group: Option<String>, now: i64, delay: i64) -> bool {
         if let Some(group) = &group {
             if self.seen.get(group).is_some_and(|at| now - at < DEDUPLICATION) {
@@ -38,7 +38,7 @@ impl Queue {
         true
     }
 
-    /// Takes over a message that another queue gave up.
+    /// Takes over a message from a queue that gave it up.
     pub fn bury(&mut self, message: Message, now: i64) {
         self.next += 1;
         self.messages.push(Message { id: self.next, visible_at: now, ..message });

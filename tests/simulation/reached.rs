@@ -1,4 +1,4 @@
-//! What seeds reached: what is never reached is not tested.
+//! The situations that seeds reached: one that is never reached is not tested.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::Seed;
 use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
-/// What every search has to reach, some of it in swarm plans alone.
+/// Situations that every search has to reach; some occur only in swarm plans.
 const RARE: [&str; 10] = [
     "message lost with its function",
     "later seal with more chunks",
@@ -25,10 +25,10 @@ const RARE: [&str; 10] = [
     "given up",
 ];
 
-/// A call of a stage of a variant.
+/// A call made by a stage of a variant.
 pub type Call = (&'static str, &'static str, &'static str);
 
-/// How often what was reached, and an example of each call: a seed, and the point at which the call
+/// How often each situation was reached, and an example of each call: a seed, and the point at which the call
 /// returned.
 #[derive(Debug, Default)]
 pub struct Reached {
@@ -84,7 +84,7 @@ impl Reached {
         }
     }
 
-    /// What was never reached.
+    /// The situations that were never reached.
     pub fn never(&self) -> Vec<&'static str> {
         let counted = self.counts.iter().filter(|(_, many)| **many == 0).map(|(name, _)| *name);
         counted.chain(RARE.into_iter().filter(|name| !self.counts.contains_key(name))).collect()

@@ -1,4 +1,4 @@
-//! What changes while the simulation runs: the queues, the data, and what went wrong so far.
+//! The state that changes during the simulation: the queues, the data, and what has gone wrong so far.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -35,22 +35,22 @@ pub const GATHER: usize = 2;
 const DEAD: usize = 3;
 pub const PARKED: usize = 6;
 pub const QUEUES: usize = 7;
-/// Seconds that a function may take, by the queue that feeds it.
 /// The stage that a queue feeds.
 pub const STAGES: [&str; QUEUES] = ["scatter", "process", "gather", "bury", "bury", "bury", "nobody"];
+/// The seconds that a function may take, by the queue that feeds it.
 pub const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0];
 pub const SWEEP_TIMEOUT: i64 = 300;
 pub const STALL_AFTER: i64 = 900;
 pub const GIVE_UP_AFTER: i64 = 24 * 3600;
 const RECEIVES: u32 = 5;
 
-/// What may be done to a plan.
+/// Changes to a plan.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
     pub mutation: Option<Mutation>,
-    /// Where exactly a function is to die: the number of a point before or after a call's effect.
+    /// Where a function is to die: the number of a point before or after a call's effect.
     pub crash: Option<u32>,
-    /// Fewer faults than the plan has.
+    /// A lower limit of faults than the plan's.
     pub most_faults: Option<u32>,
     pub traced: bool,
 }
@@ -79,24 +79,24 @@ pub struct State {
     pub faults: u32,
     /// Points at which a function could have died: one before and one after each call's effect.
     pub points: u32,
-    /// What happened that a plain plan seldom brings about, and how often.
+    /// Events that a plain plan rarely causes, and how often they happened.
     pub reached: BTreeMap<&'static str, u64>,
-    /// The calls that returned to a stage, and the first point at which one did.
+    /// The calls that returned to a stage, with the first point at which each did.
     pub calls: BTreeMap<(&'static str, &'static str), u32>,
-    /// Whether the function died that was to die at a point.
+    /// Whether the function that was to die at a point has died.
     pub crashed: bool,
-    /// Of each batch how often sweep saw it get on, and what it saw last.
+    /// How often sweep saw each batch advance, and the mark that it saw last.
     pub progress: BTreeMap<BatchId, (u32, String)>,
-    /// How often sweep sent a message.
+    /// How often sweep has sent each message.
     pub swept: BTreeMap<(usize, String), u32>,
-    /// When the outcomes of a chunk were decided, and when an object was put last, by their keys.
+    /// When the outcomes of a chunk were decided, and when an object was last put, by key.
     pub done: BTreeMap<String, i64>,
     pub put: BTreeMap<String, i64>,
-    /// What each function sealed a batch with, whether or not that counted.
+    /// What each function sealed its batch with, whether or not that counted.
     pub seals: BTreeMap<u64, Sealing>,
-    /// Batches of which something was buried, stopped or sealed by force.
+    /// Batches of which a part was buried, stopped or sealed by force.
     pub hurt: BTreeSet<BatchId>,
-    /// What the outputs of a batch were when it was closed: generation, and versions by key.
+    /// The outputs of each batch when it was closed: the generation, and the number of versions by key.
     pub closed: BTreeMap<BatchId, (u32, Vec<usize>)>,
     pub broken: Option<Broken>,
     pub trace: Vec<String>,
@@ -154,7 +154,7 @@ impl State {
         self.broken.get_or_insert(broken);
     }
 
-    /// Whether something goes wrong that goes wrong so many times in ten thousand.
+    /// Whether a fault happens that has this probability in ten thousand.
     pub fn happens(&mut self, often: u32) -> bool {
         let most = self.options.most_faults.unwrap_or(self.plan.chaos.most);
         let happens = self.rng.u32(..10_000) < often && self.faults < most;
@@ -167,7 +167,7 @@ impl State {
         self.plan.outage.is_some_and(|(out, until)| out == call && passed < until)
     }
 
-    /// Whether a call fails that often does. It is asked twice, before and after the call's effect.
+    /// Whether the flaky call fails. It is asked twice, before and after the call's effect.
     pub fn is_flaky(&mut self, call: &str) -> bool {
         self.is_often(self.plan.flaky, call, 200)
     }
@@ -212,8 +212,8 @@ impl State {
         self.plan.lossy > 0 && early && self.rng.u32(..100) < self.plan.lossy
     }
 
-    /// Lets the messages of a function that died be lost with it, where that happens. What no batch was made
-    /// of yet must come again: nobody would miss it.
+    /// Loses some messages of a function that died, if the plan has losses. A message without a batch is always
+    /// redelivered, since nothing would miss it.
     pub fn lose(&mut self, queue: usize, messages: &[u64]) {
         for id in messages {
             let body = self.queues[queue].get(*id).map(|message| message.body.clone());
@@ -238,7 +238,7 @@ impl State {
         }
     }
 
-    /// Lets what a function put off happen.
+    /// Makes the delayed effects of a function happen, if they are due.
     pub fn catch_up(&mut self, task: u64) {
         let due = self.late.get(&task).is_some_and(|(_, due)| *due);
         if due {
@@ -263,7 +263,7 @@ impl State {
         }
     }
 
-    /// What becomes of a message that a function worked on.
+    /// Concludes a message that a function worked on.
     pub fn conclude(&mut self, id: u64, queue: usize, message: u64, outcome: &Disposition, subject: Option<Subject>) {
         self.tell(|| format!("function {id} ends: {outcome:?}"));
         let pause = match outcome {
@@ -272,14 +272,14 @@ impl State {
                 if !self.happens(often) {
                     self.queues[queue].delete(message);
                     let now = self.clockwork.now;
-                    // The next one of its group waited for that.
+                    // The next message of its group waited for that.
                     self.poll_later(queue, now);
                     return;
                 }
                 self.tell(|| format!("queue {queue} message {message} COMES AGAIN although it was done"));
                 1_000
             }
-            // A function that several queues feed releases nothing: the visibility timeout has to end.
+            // A function fed by several queues releases nothing: the visibility timeout has to end.
             Disposition::Rejected(_) | Disposition::Retry(_) if queue >= DEAD => return,
             Disposition::Rejected(_) => 0,
             Disposition::Retry(_) => 5_000,
@@ -301,7 +301,7 @@ impl State {
         self.poll_later(queue, now + pause);
     }
 
-    /// A message for a function, if there is one that can be delivered.
+    /// A message for a function, if one can be delivered.
     pub fn receive(&mut self, queue: usize, function: u64) -> Option<(u64, Delivery)> {
         let now = self.clockwork.now;
         let visible = self.queues[queue].visible(now);
@@ -339,13 +339,13 @@ impl State {
         ))
     }
 
-    /// Whether two scatters of a batch must not run at once: what a slow twin puts back of a chunk that is
-    /// done, and then does not send, is for sweep to find, where the end is noticed by a listing.
+    /// Whether two scatters of a batch must not run at once. Under the listing condition, a slow twin may put
+    /// back a chunk that is done and not send it; only sweep would find that.
     fn spares_twins(&self, queue: usize) -> bool {
         queue == SCATTER && !self.plan.sweep && self.plan.variant.condition == Condition::Listing
     }
 
-    /// Whether a message is of a chunk that no function survives.
+    /// Whether a message is for a chunk that no function survives.
     pub fn is_poison(&self, body: &str) -> bool {
         let Ok(Some(message)) = claim_check::parse(body) else {
             return false;
@@ -354,7 +354,7 @@ impl State {
         file.is_some_and(|file| self.plan.files[file].poison == Some(message.chunk.get()))
     }
 
-    /// Whether nothing more can happen that matters: nothing runs, nothing waits, all is closed.
+    /// Whether nothing that matters can still happen: no function runs, no message waits, every batch is closed.
     pub fn is_settled(&self, idle: bool) -> bool {
         let uploaded = self.batches.len() == self.plan.files.len();
         let empty = self.queues[..PARKED].iter().all(|queue| queue.messages.is_empty());

@@ -1,4 +1,4 @@
-//! The stores of a simulation: the memory stores, watched and, where a test wants it, broken.
+//! The stores of a simulation: stores in memory, observed and, where a test wants it, broken.
 
 use std::time::Duration;
 
@@ -51,14 +51,14 @@ impl Faults for Hand {
     }
 }
 
-/// A store with the hand that uses it.
+/// A store, and the hand that uses it.
 #[derive(Clone)]
 pub struct Watched<T> {
     pub store: T,
     pub hand: Hand,
 }
 
-/// A queue of the world.
+/// A queue of the simulated world.
 #[derive(Clone)]
 pub struct SimChannel {
     pub queue: usize,

@@ -1,5 +1,5 @@
-//! Plans that reach the rare, as swarm testing does: each has much of a few faults, instead of a
-//! little of all. They change what a plain plan of the same seed decides, by a generator of their own.
+//! Plans that reach rare situations by swarm testing: each has much of a few faults instead of a little of all.
+//! They modify the plain plan of the same seed, with a generator of their own.
 
 use fanfold::model::condition::Condition;
 use fanfold::pipeline::variant::{BUILT_IN, Variant};
@@ -34,7 +34,7 @@ impl Plan {
     pub fn swarm(seed: u64, variant: Option<Variant>) -> Self {
         let mut rng = Rng::with_seed(seed ^ SWARM);
         let mut plan = Self::of(seed, variant);
-        // One leaf of the tree is enough here: large batches are the plain plans'.
+        // One leaf of the tree is enough here: large batches are left to plain plans.
         plan.files.iter_mut().for_each(|file| file.records.truncate(36));
         if rng.bool() {
             let many = 1 + rng.usize(..36);
@@ -55,7 +55,7 @@ impl Plan {
     }
 }
 
-/// Many records of few keys, one in ten of which the table refuses.
+/// Generates many records with few keys, one in ten of which the table rejects.
 fn crowd(rng: &mut Rng, file: &mut File, many: usize) {
     let keys = 1 + rng.usize(..2 * many);
     let record = |n: usize| Record {
@@ -70,14 +70,14 @@ fn crowd(rng: &mut Rng, file: &mut File, many: usize) {
     file.records = (0..many).map(record).collect();
 }
 
-/// The second file is uploaded under the key of the first, perhaps while that is worked on.
+/// Uploads the second file under the key of the first, perhaps while that is being processed.
 fn overwrite(files: &mut [File]) {
     let (key, form, gzip) = (files[0].key.clone(), files[0].form, files[0].gzip);
     let second = &mut files[1];
     (second.key, second.form, second.gzip) = (key, form, gzip);
 }
 
-/// A storm with one call that fails again and again, and little else.
+/// A storm with one call that fails again and again, and few other faults.
 fn hot_call(rng: &mut Rng, plan: &mut Plan) {
     storm(rng, plan);
     plan.chunk_size = if rng.bool() { 1 } else { plan.chunk_size };
@@ -89,7 +89,7 @@ fn hot_call(rng: &mut Rng, plan: &mut Plan) {
     plan.unreadable = (rng.u32(..8) == 0).then(|| rng.u32(..4));
 }
 
-/// Many chunks, and a scatter that keeps some of them and not others before it fails for good.
+/// Many chunks, and a scatter that keeps only some of them before it fails for good.
 fn torn(rng: &mut Rng, plan: &mut Plan) {
     storm(rng, plan);
     if let Some(ranged) = BUILT_IN.iter().find(|variant| variant.ranged()) {
@@ -102,8 +102,8 @@ fn torn(rng: &mut Rng, plan: &mut Plan) {
     plan.flaky = Some(Often { call, percent: [30, 60][rng.usize(..2)], until: HOUR });
 }
 
-/// Scatters so slow that their message is given up while they go on: they come to more chunks than their
-/// batch was sealed with.
+/// Scatters so slow that their message is given up while they go on: they get to more chunks than their batch
+/// was sealed with.
 fn outrun(rng: &mut Rng, plan: &mut Plan) {
     storm(rng, plan);
     plan.chunk_size = 1;
@@ -114,8 +114,7 @@ fn outrun(rng: &mut Rng, plan: &mut Plan) {
     plan.chaos = Chaos { death: rng.u32(..50), twice: 9_000, unacknowledged: 300, most: 200, ..Chaos::default() };
 }
 
-/// Messages that are lost for good, and functions that take theirs along when they die: whatever sweep does
-/// not make good, nobody does.
+/// Messages that are lost for good, some along with a function that dies: only sweep can make up for them.
 fn lossy(rng: &mut Rng, plan: &mut Plan) {
     storm(rng, plan);
     plan.files.iter_mut().for_each(|file| file.poison = None);
@@ -123,7 +122,7 @@ fn lossy(rng: &mut Rng, plan: &mut Plan) {
     plan.chaos = Chaos { death: 200, twice: 500, most: 30, ..Chaos::default() };
 }
 
-/// A storm of slow calls and messages that arrive while they are worked on.
+/// A storm of slow calls, and of messages that arrive while they are being worked on.
 fn twins(rng: &mut Rng, plan: &mut Plan) {
     storm(rng, plan);
     let listing: Vec<_> = BUILT_IN.iter().filter(|variant| variant.condition == Condition::Listing).collect();

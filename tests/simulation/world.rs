@@ -1,5 +1,5 @@
-//! One simulated deployment: functions that run beside each other and die, the schedule of sweep,
-//! and the people who upload, cancel and redrive. One thread, one seed, virtual time.
+//! A simulated deployment: functions that run concurrently and die, the schedule of sweep, and the people who
+//! upload, cancel and redrive. One thread, one seed, virtual time.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -29,17 +29,17 @@ use super::plan::Plan;
 use super::state::{GATHER, INPUT, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, State, TIMEOUTS};
 
 const SWEEP_SECONDS: i64 = 60;
-/// Messages that a function gets at once at most.
+/// The maximum number of messages that a function gets at once.
 const MOST_MESSAGES: usize = 4;
-/// The time by which every batch has to be closed, in milliseconds after all is in order again: a gather
-/// that dies keeps its message for an hour and a half, and may die many times.
+/// The time by which every batch has to be closed, in milliseconds after all faults have ended: a gather that
+/// dies keeps its message for an hour and a half, and may die many times.
 const PATIENCE: i64 = 60 * 3_600_000;
-/// Of a plan without an outage; of another, more with its length.
+/// For a plan without an outage; otherwise it grows with the outage.
 const MOST_EVENTS: usize = 1_000_000;
 
-/// What a function came to.
+/// The result of a function.
 pub enum Ended {
-    /// Of each message, by its number in the queue.
+    /// The outcomes of its messages, by their numbers in the queue.
     Messages(Vec<(u64, Disposition, Option<Subject>)>),
     Sweep(Result<()>),
 }
@@ -47,12 +47,12 @@ pub enum Ended {
 struct Task {
     future: Pin<Box<dyn Future<Output = Ended> + Send>>,
     waker: Waker,
-    /// The queue that feeds it, and the messages that it works on.
+    /// The queue that feeds it, and the messages that it is working on.
     queue: Option<usize>,
     messages: Vec<u64>,
 }
 
-/// Messages that no batch of this deployment comes of.
+/// Messages from which this deployment makes no batch.
 fn strangers() -> Vec<(usize, String)> {
     let id = BatchId::parse("stranger-0123456789ab").unwrap();
     let input = InputRef {
@@ -78,7 +78,7 @@ fn strangers() -> Vec<(usize, String)> {
     ]
 }
 
-/// A deployment at work.
+/// A deployment in operation.
 pub struct World {
     state: Arc<Mutex<State>>,
     pub schema: RecordSchema,
@@ -88,7 +88,7 @@ pub struct World {
 }
 
 impl World {
-    /// Runs a plan to its end, and returns what is left.
+    /// Runs a plan to its end, and returns the final state.
     pub fn run(plan: &Plan, schema: &RecordSchema, options: Options) -> State {
         let mut world = Self::new(Arc::new(plan.clone()), schema.clone(), options);
         world.prepare();
@@ -152,7 +152,7 @@ impl World {
         self.state.lock().unwrap().breaks(Broken { invariant: invariant::ENDS, why });
     }
 
-    /// Lets every function go on that can.
+    /// Runs every function that can proceed.
     fn work(&mut self) {
         loop {
             let next = self.ready.lock().unwrap().pop();
@@ -221,7 +221,7 @@ impl World {
         self.state.lock().unwrap().after(seconds * 1000, Event::Kill(id));
     }
 
-    /// Hands messages to a function, as far as there are any.
+    /// Delivers messages to a function, if there are any.
     fn deliver(&mut self, queue: usize) {
         let deliveries: Vec<(u64, Delivery)> = {
             let mut state = self.state.lock().unwrap();
@@ -246,7 +246,7 @@ impl World {
         self.spawn(None, Vec::new(), SWEEP_TIMEOUT, Self::sweeping);
     }
 
-    /// What people do: upload a file, and perhaps cancel its batch.
+    /// Does what people do: uploads a file, and perhaps cancels its batch.
     fn act(&mut self, number: usize) {
         let mut state = self.state.lock().unwrap();
         let files = state.plan.files.len();

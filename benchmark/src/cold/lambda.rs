@@ -1,5 +1,5 @@
-//! As much of Lambda's runtime interface as a function sees before its first message: it asks for
-//! one and gets no answer (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
+//! The part of Lambda's runtime interface that a function sees before its first message: it asks for one and
+//! gets no answer (<https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>).
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -9,17 +9,17 @@ use std::time::Duration;
 use crate::stopwatch::Stopwatch;
 
 const NEXT: &str = "GET /2018-06-01/runtime/invocation/next ";
-/// The longest head of a request that is read.
+/// The largest head of a request that is read.
 const HEAD: usize = 16 * 1024;
 
 /// A request of a function.
 #[derive(Debug)]
 pub struct Request {
-    /// When it had come, after the watch of the interface was started.
+    /// When it arrived, counted from the start of the interface's watch.
     pub after: Duration,
     /// Its first line.
     pub line: String,
-    /// Of the one for work: held open, so that the function waits.
+    /// The connection of a request for work, held open so that the function waits.
     _connection: Option<TcpStream>,
 }
 
@@ -33,18 +33,18 @@ impl Request {
 /// The interface, on a port of its own.
 #[derive(Debug)]
 pub struct Lambda {
-    /// Where it is.
+    /// Its address.
     pub address: SocketAddr,
-    /// What its requests' times are measured by.
+    /// The watch that times its requests.
     pub watch: Stopwatch,
     requests: Receiver<Request>,
 }
 
 impl Lambda {
-    /// Begins to listen; it ends with the process.
+    /// Starts to listen, until the process ends.
     ///
     /// # Errors
-    /// If there is no port.
+    /// Those of opening a port.
     pub fn open() -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let (address, watch) = (listener.local_addr()?, Stopwatch::start());
@@ -53,12 +53,12 @@ impl Lambda {
         Ok(Self { address, watch, requests })
     }
 
-    /// The next request; none if there is none so soon.
+    /// The next request, if one arrives within that time.
     pub fn request(&self, within: Duration) -> Option<Request> {
         self.requests.recv_timeout(within).ok()
     }
 
-    /// Forgets what came too late.
+    /// Discards requests that arrived too late.
     pub fn forget(&self) {
         while self.requests.try_recv().is_ok() {}
     }
@@ -90,7 +90,7 @@ fn read(mut connection: TcpStream, watch: Stopwatch) -> io::Result<Request> {
     if line.starts_with(NEXT) {
         return Ok(Request { after, line, _connection: Some(connection) });
     }
-    // Somebody asks for AWS: there is none here.
+    // A request for AWS, which does not exist here.
     connection.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")?;
     Ok(Request { after, line, _connection: None })
 }

@@ -1,5 +1,5 @@
-//! What a cold start costs that is ours: how large the functions' executable is, and how long it
-//! takes from its start until it asks Lambda for work.
+//! The part of a cold start that fanfold causes: how large the functions' executable is, and how long it takes
+//! from its start until it asks Lambda for work.
 
 mod lambda;
 mod size;
@@ -17,19 +17,19 @@ use lambda::Lambda;
 use size::Sizes;
 use start::Started;
 
-/// Starts that do not count: the first reads the executable from the disk.
+/// Starts that do not count: the first reads the executable from disk.
 const WARM_UP: u32 = 2;
 
-/// What `cold` is asked to do.
+/// The options of `cold`.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// An executable of the functions; several are compared.
+    /// An executable of the functions; give several to compare them.
     #[arg(long, required = true)]
     bootstrap: Vec<PathBuf>,
-    /// The handlers.
+    /// The handlers to start.
     #[arg(long, value_delimiter = ',', default_value = "scatter,process,gather")]
     handlers: Vec<String>,
-    /// The variant that they are set up for.
+    /// The variant to configure them for.
     #[arg(long, default_value = "chunked")]
     variant: String,
     /// How often each is started.
@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let sizes = options.bootstrap.iter().map(|path| size::of(path)).collect::<Result<Vec<_>>>()?;
     let lambda = Lambda::open().map_err(|e| Error::transient("no port can be listened to").because(e))?;
     let mut starts = vec![Vec::new(); options.bootstrap.len() * options.handlers.len()];
-    // In turns: what changes on the machine meanwhile does not fall on one of them.
+    // In turns, so that a change on the machine meanwhile does not affect just one of them.
     for repeat in 0..WARM_UP + options.repeat {
         let all = options.bootstrap.iter().flat_map(|path| options.handlers.iter().map(move |handler| (path, handler)));
         for ((path, handler), starts) in all.zip(&mut starts) {

@@ -1,4 +1,4 @@
-//! How large an executable is: as it is, without its symbols, and as the package that Lambda gets.
+//! The size of an executable: as it is, without its symbols, and as the package that Lambda gets.
 
 use std::fs;
 use std::io::Write;
@@ -9,16 +9,16 @@ use fanfold::model::error::{Error, Result};
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 
-/// Bytes of an executable.
+/// The sizes of an executable, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sizes {
     /// As it is.
     pub whole: u64,
-    /// Without symbols; none where there is no `strip`.
+    /// Without symbols; `None` if there is no `strip`.
     pub stripped: Option<u64>,
-    /// As a zip has it, but for some hundred bytes that every zip has.
+    /// Compressed as in a zip, without the few hundred bytes that every zip adds.
     pub zipped: u64,
-    /// Both.
+    /// Without symbols, and compressed.
     pub stripped_and_zipped: Option<u64>,
 }
 
@@ -42,7 +42,7 @@ fn stripped(path: &Path) -> Option<Vec<u8>> {
     let copy = std::env::temp_dir().join(format!("fanfold-stripped-{}", std::process::id()));
     let ended = Command::new("strip").arg("-o").arg(&copy).arg(path).output().ok()?;
     let bytes = if ended.status.success() { fs::read(&copy).ok() } else { None };
-    // Only a copy in the folder for such things.
+    // It is only a copy in the temporary folder.
     let _ = fs::remove_file(&copy);
     bytes
 }

@@ -14,21 +14,21 @@ use crate::memory::resident::high_water_mark;
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What was seen of a start.
+/// What was observed of a start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Started {
-    /// From the start of the process until it asked for work.
+    /// Milliseconds from the start of the process until it asked for work.
     pub milliseconds: f64,
-    /// The most memory that it had till then, in KiB; 0 if nobody tells.
+    /// The peak memory up to then, in KiB; 0 if it is not known.
     pub peak_kib: u64,
-    /// Requests to AWS that it made before.
+    /// Requests to AWS that it made before that.
     pub calls: u32,
 }
 
 /// The schema of the example, as the deployment packs it: gzipped and in base64.
 const SCHEMA: &str = "H4sIAAAAAAAC/0WMOwqAQBBD75LaxnbPIF5AbNSgI+zHcSxE9u6uoNg9krxcsDMRDnFYORoqKLdDlBNcBzH6NpYwqYxE/0BMVBPucNfXF3pfdlMJcxG8hIZhtgWuzp//78LhBypyzjcEe7uPgQAAAA==";
 
-/// What Lambda and the deployment set for a handler. Each handler gets the settings of all.
+/// The settings that Lambda and the deployment give a handler. Each handler gets those of all.
 fn environment(handler: &str, variant: &str, address: SocketAddr) -> Vec<(&'static str, String)> {
     let plain = [
         ("AWS_LAMBDA_FUNCTION_NAME", handler),
@@ -64,10 +64,10 @@ fn environment(handler: &str, variant: &str, address: SocketAddr) -> Vec<(&'stat
     all
 }
 
-/// Starts an executable and ends it when it asks for work.
+/// Starts an executable, and ends it when it asks for work.
 ///
 /// # Errors
-/// `Config` if it does not start, with what it said; `Transient` if it asks for nothing.
+/// `Config` if it does not start, with its output; `Transient` if it asks for nothing.
 pub fn measure(path: &Path, handler: &str, variant: &str, lambda: &Lambda) -> Result<Started> {
     lambda.forget();
     let mut command = Command::new(path);
@@ -77,12 +77,12 @@ pub fn measure(path: &Path, handler: &str, variant: &str, lambda: &Lambda) -> Re
     let mut child =
         command.spawn().map_err(|e| Error::config(format!("{} cannot be started", path.display())).because(e))?;
     let started = watch(&mut child, before, lambda);
-    // It may have ended by itself; then there is nothing to end.
+    // The process may have ended by itself; then there is nothing to kill.
     let _ = child.kill();
     let ended = child.wait().map_err(|e| Error::internal("a process cannot be waited for").because(e))?;
     started.ok_or_else(|| {
         let mut said = String::new();
-        // What it said is for the user's eyes; if it cannot be read there is the status.
+        // Its output is for the user to read; if it cannot be read, there is still the status.
         let _ = child.stdout.take().map(|mut out| out.read_to_string(&mut said));
         let _ = child.stderr.take().map(|mut out| out.read_to_string(&mut said));
         Error::config(format!("{} as {handler} asked for no work ({ended}): {said}", path.display()))

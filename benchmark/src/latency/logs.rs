@@ -1,8 +1,8 @@
-//! How long functions worked, as their logs on an emulator say it. It keeps a stream an invocation,
-//! which ends with the report that Lambda writes there too.
+//! Finds out how long functions worked, from their logs on an emulator. It keeps one stream per invocation,
+//! which ends with a report as Lambda writes it.
 //!
-//! One plain request, since the SDK's client for logs would be a crate of its own for it; so it is
-//! not signed, which only an emulator takes.
+//! The logs are read by one plain request, since the SDK's client would be a whole crate just for that; the
+//! request is not signed, which only an emulator accepts.
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::phases::Report;
 
-/// How long the last report may take to be there, and how often it is looked for.
+/// How often to look for the last report, and the pause between.
 const LOOKS: u32 = 40;
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -35,8 +35,7 @@ struct Event {
     message: String,
 }
 
-/// What the reports of the invocations of a function say that told of a batch. `None` if the logs do
-/// not say.
+/// The reports of those invocations of a function that mention a batch; `None` if the logs lack them.
 ///
 /// # Errors
 /// `Transient` if they cannot be read.
@@ -60,7 +59,7 @@ pub async fn report(endpoint: &str, function: &str, since: Timestamp, batch: &st
     Ok(None)
 }
 
-/// The sum of the reports of the streams that tell of a batch; none if one of them lacks its report.
+/// The sum over the streams that mention a batch; `None` if one of them lacks its report.
 fn reported(events: &[Event], batch: &str) -> Option<Report> {
     let mut streams: BTreeMap<&str, Option<f64>> = events
         .iter()
@@ -77,7 +76,7 @@ fn reported(events: &[Event], batch: &str) -> Option<Report> {
     Some(Report { milliseconds: told.iter().sum(), invocations: told.len() })
 }
 
-/// The milliseconds of a report: `REPORT RequestId: …\tDuration: 12.34 ms\tBilled Duration: …`.
+/// The milliseconds in a report: `REPORT RequestId: …\tDuration: 12.34 ms\tBilled Duration: …`.
 fn duration(message: &str) -> Option<f64> {
     let report = message.strip_prefix("REPORT ")?;
     let field = report.split('\t').find_map(|field| field.trim().strip_prefix("Duration: "))?;
@@ -98,7 +97,7 @@ fn post(endpoint: &str, body: &str) -> std::io::Result<String> {
     let host = endpoint.trim_start_matches("http://").trim_end_matches('/');
     let mut connection = TcpStream::connect(host)?;
     connection.set_read_timeout(Some(Duration::from_secs(10)))?;
-    // HTTP/1.0: the answer comes whole, and ends with the connection.
+    // HTTP/1.0: the answer arrives whole, and ends with the connection.
     let head = format!(
         "POST / HTTP/1.0\r\nHost: {host}\r\nContent-Type: application/x-amz-json-1.1\r\n\
          X-Amz-Target: Logs_20140328.FilterLogEvents\r\nContent-Length: {}\r\n\
@@ -112,7 +111,7 @@ fn post(endpoint: &str, body: &str) -> std::io::Result<String> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_default();
     match head.split_whitespace().nth(1) {
         Some("200") => Ok(body.to_owned()),
-        // No function of the name has logged yet.
+        // No function with that name has logged yet.
         Some(_) if body.contains("ResourceNotFoundException") => Ok("{}".to_owned()),
         _ => Err(std::io::Error::other(head.lines().next().unwrap_or("no answer").to_owned())),
     }

@@ -1,4 +1,4 @@
-//! What a small batch waits for: the time from its upload to its summary, in parts.
+//! What a small batch waits for: the time from upload to summary, in parts.
 
 mod logs;
 mod phases;
@@ -20,25 +20,25 @@ use crate::records::Records;
 use crate::site::Site;
 use phases::{Report, Run};
 
-/// How long a batch of some records may take.
+/// How long so small a batch may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// What `latency` is asked to do.
+/// The options of `latency`.
 #[derive(Debug, Args)]
 pub struct Options {
     /// The variants, which take turns.
     #[arg(long, value_delimiter = ',', default_value = "chunked")]
     variants: Vec<String>,
-    /// Records of a batch.
+    /// Records per batch.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=10_000))]
     count: u64,
-    /// Batches of each variant that count.
+    /// Batches of each variant to measure.
     #[arg(long, default_value_t = 20)]
     repeat: u32,
-    /// Batches of each variant before those, which do not.
+    /// Batches of each variant to run first without measuring them.
     #[arg(long, default_value_t = 3)]
     warm_up: u32,
-    /// What the records are made from.
+    /// The seed of the records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// The file that `make deploy` wrote about the deployment.
@@ -49,7 +49,7 @@ pub struct Options {
 /// Runs the batches and prints the medians.
 ///
 /// # Errors
-/// What prevents it; a batch that went wrong is an error too.
+/// What prevents it; a batch that went wrong is also an error.
 pub async fn run(options: &Options) -> Result<ExitCode> {
     if options.repeat == 0 || options.variants.is_empty() {
         return Err(Error::config("nothing to measure: name at least one variant and one repeat"));
@@ -71,14 +71,14 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says how far the repeats are: a terminal keeps one line for it, anything else gets a line each.
+/// Shows how many repeats are done: on one line of a terminal, otherwise as a line each.
 fn tell(out: &mut impl Write, terminal: bool, done: u32, all: u32) {
     let (start, end) = if terminal { ("\r", if done == all { "\n" } else { "" }) } else { ("", "\n") };
-    // Nothing to do about a reader that went away.
+    // If the reader went away, there is nothing to do.
     let _ = write!(out, "{start}{done} of {all}{end}");
 }
 
-/// One batch from its upload to its summary.
+/// Runs one batch from its upload to its summary.
 async fn one(site: &Site, variant: &str, options: &Options, repeat: u32) -> Result<Run> {
     let pipeline = site.pipeline(variant)?;
     let tag = format!("{:x}", SystemClock.now().0);
@@ -95,7 +95,7 @@ async fn one(site: &Site, variant: &str, options: &Options, repeat: u32) -> Resu
     Ok(Run::new(&summary, uploaded * 1000.0, uploaded_at, seen_at, whole * 1000.0, reports))
 }
 
-/// The reports of scatter, process and gather for a batch, if an emulator's logs have them.
+/// The reports of scatter, process and gather for a batch, if the logs are those of an emulator.
 async fn reports(site: &Site, variant: &str, seen: &Observation, batch: &str) -> Result<Option<[Report; 3]>> {
     let (Some(endpoint), Some(started_at)) = (site.endpoint(), seen.started_at) else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The parts of a batch's time, and their medians as a table.
+//! The parts of a batch's time, and a table of their medians.
 
 use std::fmt::Write;
 
@@ -7,16 +7,16 @@ use fanfold::model::timestamp::Timestamp;
 
 use crate::report::median;
 
-/// What Lambda reports of the invocations of a function for one batch.
+/// What Lambda reports of a function's invocations for one batch.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Report {
-    /// How long they took, added up; some may have run at once.
+    /// The sum of their durations; some may have overlapped.
     pub milliseconds: f64,
-    /// How many they were.
+    /// The number of invocations.
     pub invocations: usize,
 }
 
-/// A batch's time in milliseconds. What lies between two clocks may be less than nothing.
+/// A batch's time in milliseconds. A part that is the difference of two clocks may be negative.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run {
     parts: [f64; 6],
@@ -24,14 +24,14 @@ pub struct Run {
     reports: Option<[Report; 3]>,
 }
 
-/// The names of the parts in their order.
+/// The names of the parts, in order.
 const PARTS: [&str; 6] = ["upload", "event", "scatter", "queue + process", "gather", "summary seen"];
 const SCATTER: usize = 2;
 const GATHER: usize = 4;
 
 impl Run {
-    /// A run as the summary and the client saw it: how long the upload took and when it ended, when the
-    /// summary was there and after how long.
+    /// A run as the summary and the client saw it: the duration and end of the upload, when the summary was
+    /// seen, and the duration of the whole.
     pub fn new(
         summary: &Summary,
         upload: f64,
@@ -52,7 +52,7 @@ impl Run {
         Self { parts, whole, reports }
     }
 
-    /// What a report has above the work that the summary shows, on average of scatter and gather.
+    /// How much longer the reports are than the work that the summary shows, on average over scatter and gather.
     fn around(&self) -> Option<f64> {
         let [scatter, _, gather] = self.reports?;
         let reported = scatter.milliseconds + gather.milliseconds;
@@ -60,7 +60,7 @@ impl Run {
         Some(((reported - self.parts[SCATTER] - self.parts[GATHER]) / invocations).max(0.0))
     }
 
-    /// The work of process: its reports without what is around scatter and gather.
+    /// The work of process: its reports without the overhead that scatter and gather show.
     fn process(&self) -> Option<f64> {
         let [_, process, _] = self.reports?;
         Some((process.milliseconds - process.invocations as f64 * self.around()?).max(0.0))
@@ -84,7 +84,7 @@ pub fn markdown(variants: &[(&str, &[Run])]) -> String {
     text
 }
 
-/// What of it the functions are.
+/// The share of the functions in that time.
 fn ours(variants: &[(&str, &[Run])]) -> String {
     let mut text =
         "| variant | our work, ms | scatter | process | gather | share of the whole | around each in its report |\n"
@@ -93,7 +93,7 @@ fn ours(variants: &[(&str, &[Run])]) -> String {
     for (variant, runs) in variants {
         let part = |part: usize| middle(runs.iter().map(|run| run.parts[part]));
         let (scatter, gather) = (part(SCATTER), part(GATHER));
-        // Not a number without reports.
+        // NaN without reports.
         let process = middle(runs.iter().filter_map(Run::process));
         let around = middle(runs.iter().filter_map(Run::around));
         let sum = scatter + gather + if process.is_nan() { 0.0 } else { process };
@@ -159,7 +159,7 @@ mod tests {
         Run::new(&summary(started), 4.5, Timestamp(1000), Timestamp(started + 107), started as f64 - 888.5, reports)
     }
 
-    /// Reports of a batch; scatter took 20 ms and gather 30 by the summary.
+    /// Reports of a batch; by the summary, scatter took 20 ms and gather 30.
     fn reports(process: f64, invocations: usize) -> Option<[Report; 3]> {
         let report = |milliseconds, invocations| Report { milliseconds, invocations };
         Some([report(69.0, 1), report(process, invocations), report(81.0, 1)])

@@ -1,4 +1,4 @@
-//! A large input file, made record by record.
+//! A large input file, generated record by record.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -8,31 +8,31 @@ use fanfold::model::format::Layout;
 
 use crate::records::{HEADER, Record, Records};
 
-/// What the file is to be like.
+/// The shape of a file to generate.
 #[derive(Debug, Clone, Copy)]
 pub struct Shape {
-    /// How records lie in it.
+    /// How the records are laid out in it.
     pub layout: Layout,
-    /// Bytes that it has at least, and a record more at most.
+    /// The minimum size of the file in bytes, exceeded by one record at most.
     pub bytes: u64,
-    /// Bytes that a record has at least.
+    /// The minimum size of a record in bytes.
     pub record_bytes: usize,
-    /// What the records are made from.
+    /// The seed of the records.
     pub seed: u64,
 }
 
-/// What the file became.
+/// The contents of a generated file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
     /// Its bytes.
     pub bytes: u64,
     /// Its records.
     pub records: u64,
-    /// Those of them that will fail.
+    /// The number of records that will fail.
     pub failing: u64,
 }
 
-/// Writes a file; a shape means the same file for ever.
+/// Writes a file; the same shape always gives the same file.
 ///
 /// # Errors
 /// Those of the disk.

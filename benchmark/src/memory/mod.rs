@@ -1,5 +1,5 @@
-//! How much memory one stage takes on a large file: each stage of each variant runs as a process of
-//! its own on stores in files, and tells the most memory that it had.
+//! Measures how much memory one stage takes on a large file: each stage of each variant runs as a process of
+//! its own on stores in files, and reports its peak memory.
 
 mod input;
 pub mod resident;
@@ -22,13 +22,13 @@ use input::{Made, Shape};
 use stage::{ChildReport, Role};
 use table::{Line, MIB};
 
-/// Bytes of a record of the variants that make one file of each: 1 GiB would be ten million files else.
+/// The size of a record in variants that write a file per record: 1 GiB would otherwise be ten million files.
 const SINGLE_RECORD_BYTES: usize = 64 * 1024;
 
-/// This program, even if another was built in its place meanwhile.
+/// This program, even if another has been built in its place meanwhile.
 const MYSELF: &str = "/proc/self/exe";
 
-/// What `memory` is asked to do.
+/// The options of `memory`.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
     /// The variants.
@@ -40,16 +40,17 @@ pub struct Options {
     /// How large the input is, as in 300MB or 1GiB.
     #[arg(long, default_value = "1GiB")]
     bytes: Size,
-    /// Most records in a chunk.
+    /// Maximum number of records in a chunk.
     #[arg(long, default_value_t = 500)]
     chunk_size: usize,
-    /// Least bytes of a record [default: 65536 where a message is about one record, else as they come, about 100].
+    /// Minimum size of a record [default: 65536 where a message is about one record, otherwise as generated,
+    /// about 100].
     #[arg(long)]
     record_bytes: Option<usize>,
-    /// What the records are made from.
+    /// The seed of the records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// A folder for the files, which takes four times the input; they are removed at the end.
+    /// A folder for the files, which take four times the size of the input; they are removed at the end.
     #[arg(long, default_value = "target/memory")]
     work_dir: PathBuf,
 }
@@ -77,7 +78,7 @@ impl FromStr for Size {
     }
 }
 
-/// Measures, prints the table, and fails if more memory was taken than is allowed.
+/// Measures, prints the table, and fails if a stage took more memory than is allowed.
 ///
 /// # Errors
 /// What prevents a measurement.
@@ -163,17 +164,17 @@ impl Case {
         Ok(self.lines(made, &scatter, &idle, &single, &all, &gather))
     }
 
-    /// The input, made unless another variant had it before.
+    /// Generates the input.
     fn input(&self) -> Result<(PathBuf, Made)> {
         let path = self.inputs.join(format!("{}.{}", self.shape.record_bytes, self.shape.layout.extension()));
         fs::create_dir_all(&self.inputs).map_err(on_disk(&self.inputs))?;
-        // What is there may be of another run: making it again costs seconds, and tells its counts.
+        // A file already there may be from another run: generating it again takes seconds, and gives its counts.
         let _ = fs::remove_file(&path);
         let made = input::write(&path, &self.shape).map_err(on_disk(&path))?;
         Ok((path, made))
     }
 
-    /// Runs a stage as a process of its own.
+    /// Runs a stage in a process of its own.
     fn child(&self, role: Role, message: u64) -> Result<ChildReport> {
         let output = Command::new(MYSELF)
             .arg("memory-stage")
@@ -227,7 +228,7 @@ impl Case {
     }
 }
 
-/// A batch that went wrong measured nothing.
+/// Checks that the batch went right; otherwise nothing was measured.
 fn check(summary: &Summary, batch: &BatchId, made: Made, items: u64) -> Result<()> {
     let counts = (summary.records.total, summary.records.failed, items);
     let wanted = (made.records, made.failing, made.records - made.failing);

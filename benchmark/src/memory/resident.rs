@@ -1,19 +1,19 @@
-//! How much memory the process had at most.
+//! The peak memory of a process.
 
 use fanfold::model::error::{Error, Result};
 
-/// The most memory that the process had since it was started, in KiB, as Linux counts it. Not
-/// `ru_maxrss`: that one is inherited from the process that started this one.
+/// The peak memory of this process since it started, in KiB, as Linux counts it. It does not use `ru_maxrss`,
+/// which is inherited from the parent process.
 ///
 /// # Errors
-/// `Config` on a system that does not tell.
+/// `Config` on a system that does not report it.
 pub fn peak_kib() -> Result<u64> {
     let unknown = || Error::config("this system does not tell the peak memory of a process; Linux does");
     let status = std::fs::read_to_string("/proc/self/status").map_err(|e| unknown().because(e))?;
     high_water_mark(&status).ok_or_else(unknown)
 }
 
-/// `VmHWM` of a process's status: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
+/// `VmHWM` in the status of a process: <https://man7.org/linux/man-pages/man5/proc_pid_status.5.html>
 pub fn high_water_mark(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse().ok()

@@ -1,4 +1,4 @@
-//! One stage on stores in files: what a process of its own does, and what it tells of itself.
+//! One stage on stores in files, in a process of its own, and the report of that process.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -35,15 +35,15 @@ use fanfold::store::blob::file::FileBlob;
 const INPUT: &str = "input";
 /// Longer than any stage takes.
 const LEASE_SECONDS: i64 = 24 * 3600;
-/// Messages that an invocation gets at most.
+/// The maximum number of messages per invocation.
 const MESSAGES: usize = 10;
-/// What the records are held against: `examples/orders.schema.json`.
+/// The schema of the records: `examples/orders.schema.json`.
 const SCHEMA: &str = include_str!("../../../examples/orders.schema.json");
 
-/// What a process is to do.
+/// The task of a process.
 #[derive(Debug, Clone, Args)]
 pub struct Task {
-    /// The work.
+    /// The part of the work to do.
     #[arg(long, value_enum)]
     pub role: Role,
     /// The folder of the stores.
@@ -52,23 +52,23 @@ pub struct Task {
     /// The variant.
     #[arg(long)]
     pub variant: String,
-    /// Most records in a chunk.
+    /// Maximum number of records in a chunk.
     #[arg(long)]
     pub chunk_size: usize,
     /// The key of the input.
     #[arg(long)]
     pub key: String,
-    /// Of process: which message, from 0.
+    /// For process: which message, from 0.
     #[arg(long, default_value_t = 0)]
     pub message: u64,
 }
 
-/// What a process works on.
+/// The part of the work that a process does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Role {
     /// The whole input.
     Scatter,
-    /// Nothing: it has the stores of process and ends.
+    /// Nothing: it sets up the stores of process, and ends.
     Idle,
     /// One message.
     Process,
@@ -78,26 +78,26 @@ pub enum Role {
     Gather,
 }
 
-/// What a process tells of itself.
+/// The report of a process about itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ChildReport {
-    /// The most memory that it had, in KiB.
+    /// Its peak memory, in KiB.
     pub peak_kib: u64,
     /// Seconds of the work alone.
     pub seconds: f64,
-    /// Of process, one message: the bytes of its chunk.
+    /// For process with one message: the bytes of its chunk.
     pub chunk_bytes: u64,
-    /// Messages to process that there are now.
+    /// The number of messages for process so far.
     pub messages: u64,
-    /// Items that it wrote.
+    /// The number of items that it wrote.
     pub items: u64,
 }
 
-/// Does the work and prints, as one line of JSON, what it took.
+/// Does the work, and prints a report as one line of JSON.
 ///
 /// # Errors
-/// Why it could not be done.
+/// The reason why the work failed.
 pub async fn run(task: &Task) -> Result<ExitCode> {
     let mut told = work(task).await?;
     told.peak_kib = resident::peak_kib()?;
@@ -109,7 +109,7 @@ pub async fn run(task: &Task) -> Result<ExitCode> {
 /// Does the work.
 ///
 /// # Errors
-/// Why it could not be done.
+/// The reason why the work failed.
 pub async fn work(task: &Task) -> Result<ChildReport> {
     let site = Site::open(task).await?;
     let process = site.process()?;
@@ -142,18 +142,18 @@ pub async fn work(task: &Task) -> Result<ChildReport> {
     Ok(told)
 }
 
-/// The buckets of a folder of stores, which other programs may look into.
+/// A bucket in a folder of stores, open to other programs.
 ///
 /// # Errors
-/// `Internal` if there is none and none can be made.
+/// `Internal` if it does not exist and cannot be created.
 pub fn bucket(root: &Path, name: &str) -> Result<FileBlob> {
     FileBlob::open(&root.join(name), name == INPUT)
 }
 
-/// Makes a file the input of the stores in a folder; tells the batch that it will be.
+/// Makes a file the input of the stores in a folder, and returns the batch that it will be.
 ///
 /// # Errors
-/// `Internal` if the stores cannot be made.
+/// `Internal` if the stores cannot be created.
 pub fn submit(root: &Path, key: &str, file: &Path) -> Result<BatchId> {
     let version = bucket(root, INPUT)?.adopt(key, file)?;
     let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
@@ -259,7 +259,7 @@ impl Site {
         }
     }
 
-    /// The bytes of a chunk where they wait.
+    /// The bytes of a chunk, wherever it waits.
     fn chunk_bytes(&self, body: &str) -> Result<u64> {
         let message = ProcessMessage::parse(body)?;
         if let Some(range) = message.range {

@@ -1,19 +1,19 @@
-//! What was measured as a table, and what of it is too much.
+//! The measurements as a table, and those that are over their limit.
 
 use std::fmt::Write;
 
-/// Bytes of a MiB.
+/// Bytes per MiB.
 pub const MIB: f64 = 1_048_576.0;
-/// MiB that scatter and gather may take of any file.
+/// The memory that scatter and gather may take for any file, in MiB.
 pub const MOST_STREAMED: f64 = 96.0;
-/// MiB that process may take above what it takes idle and what its chunk has.
+/// The memory that process may take beyond that of an idle process and its chunk, in MiB.
 pub const MOST_ABOVE_CHUNK: f64 = 64.0;
 
-/// The row of scatter.
+/// The name of scatter's row.
 pub const SCATTER: &str = "scatter";
-/// The row of process with one message.
+/// The name of the row of process with one message.
 pub const PROCESS: &str = "process, one chunk";
-/// The row of gather.
+/// The name of gather's row.
 pub const GATHER: &str = "gather";
 
 /// A row of the table.
@@ -23,22 +23,22 @@ pub struct Line {
     pub variant: String,
     /// The format.
     pub format: String,
-    /// What was measured.
+    /// The stage that was measured.
     pub stage: String,
-    /// The most memory, in MiB.
+    /// The peak memory, in MiB.
     pub peak: f64,
-    /// The same without that of an idle process and the chunk.
+    /// The peak less the memory of an idle process and the chunk, in MiB.
     pub above: Option<f64>,
     /// How long the work took.
     pub seconds: f64,
-    /// MiB that were worked on.
+    /// The amount of data processed, in MiB.
     pub megabytes: f64,
-    /// The most that `above`, or else `peak`, may be.
+    /// The limit of `above`, or of `peak` if there is no `above`.
     pub limit: Option<f64>,
 }
 
 impl Line {
-    /// The line held against a limit.
+    /// The same line with a limit.
     pub fn limited_to(self, limit: f64) -> Self {
         Self { limit: Some(limit), ..self }
     }
@@ -71,7 +71,7 @@ pub fn markdown(lines: &[Line]) -> String {
     text
 }
 
-/// What is over its limit, in words.
+/// Which lines are over their limits, in words.
 pub fn exceeded(lines: &[Line]) -> Vec<String> {
     let over = lines.iter().filter_map(|line| Some((line, line.limit.filter(|limit| line.counted() > *limit)?)));
     let told = over.map(|(line, limit)| {

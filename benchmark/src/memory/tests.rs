@@ -21,7 +21,7 @@ fn only_plain_formats_are_measured() {
     }
 }
 
-/// A case in a folder, of a file that is small.
+/// A case in a folder, with a small file.
 fn case(folder: &tempfile::TempDir, variant: &str, layout: Layout) -> Case {
     let options = Options {
         variants: Vec::new(),
@@ -33,7 +33,7 @@ fn case(folder: &tempfile::TempDir, variant: &str, layout: Layout) -> Case {
         work_dir: folder.path().to_owned(),
     };
     let case = Case::new(&options, Variant::named(variant).unwrap(), layout);
-    // A file a record is slow enough with a few.
+    // A variant with a file per record is slow even with few records.
     let record_bytes = case.shape.record_bytes.min(1000);
     Case { shape: Shape { record_bytes, ..case.shape }, ..case }
 }

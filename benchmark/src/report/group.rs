@@ -1,5 +1,5 @@
-//! Rows to figures. Only what was measured of one commit on one target is put together, and only
-//! successful rows make figures.
+//! Turns rows into figures. Only measurements of one commit on one target are combined, and only successful
+//! rows give figures.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,39 +9,39 @@ use crate::plan::FLOOR;
 use crate::prices;
 use crate::row::Row;
 
-/// What was measured of one commit on one target.
+/// The measurements of one commit on one target.
 #[derive(Debug, PartialEq)]
 pub struct Group {
     /// Emulator and version, or region.
     pub target: String,
     /// The commit.
     pub commitish: String,
-    /// When the first and the last batch began.
+    /// When the first and the last of the batches began.
     pub period: (String, String),
     /// The variants, the floor last.
     pub series: Vec<Series>,
     /// The rows that failed.
     pub failures: Vec<Row>,
-    /// Chunk size, concurrency, memory and the like, if all rows of a kind agree; else each that occurs.
+    /// Chunk size, concurrency, memory and the like: the common value of all rows of a kind, or each that occurs.
     pub settings: Vec<String>,
-    /// Commits of the same target that are left out.
+    /// Other commits of the same target, which are left out.
     pub older: Vec<String>,
-    /// Operations that have no price.
+    /// Operations without a price.
     pub unpriced: BTreeSet<String>,
     /// Requests by variant and chunk size.
     pub calls: Vec<Calls>,
 }
 
-/// The requests of a variant with one chunk size, of its largest batches.
+/// The requests of a variant with one chunk size, for its largest batches.
 #[derive(Debug, PartialEq)]
 pub struct Calls {
     /// The variant.
     pub variant: String,
-    /// Most records in a chunk.
+    /// Maximum number of records in a chunk.
     pub chunk_size: u32,
-    /// Records of each batch.
+    /// Records per batch.
     pub count: u64,
-    /// Requests for a million records by stage.
+    /// Requests per million records, by stage.
     pub stages: BTreeMap<String, f64>,
 }
 
@@ -64,18 +64,18 @@ pub struct Series {
 /// The figures of one variant at one count.
 #[derive(Debug, PartialEq)]
 pub struct Point {
-    /// Records of each batch.
+    /// Records per batch.
     pub count: u64,
     /// Seconds of each batch, ascending.
     pub seconds: Vec<f64>,
-    /// Requests for each record, of the batches that have them.
+    /// Requests per record, over the batches that counted them.
     pub calls_per_record: Option<f64>,
-    /// Dollars for a million records, of the same.
+    /// Dollars per million records, over the same batches.
     pub dollars_per_million: Option<f64>,
 }
 
 impl Point {
-    /// The middle one, or between the two in the middle.
+    /// The median.
     pub fn median(&self) -> f64 {
         median(&self.seconds)
     }
@@ -109,7 +109,7 @@ impl Group {
     }
 }
 
-/// The middle of values in ascending order, or between the two in the middle; none of none.
+/// The median of values in ascending order, or NaN if there are none.
 pub fn median(ascending: &[f64]) -> f64 {
     match ascending.len() {
         0 => f64::NAN,
@@ -118,8 +118,8 @@ pub fn median(ascending: &[f64]) -> f64 {
     }
 }
 
-/// The groups, one for each target, the one that was measured last first: of each target the commit
-/// that was measured last, or the one that is asked for.
+/// The groups, one per target, the last measured first; each has the target's commit that was measured last, or
+/// the one asked for.
 pub fn groups(rows: Vec<Row>, commitish: Option<&str>) -> Vec<Group> {
     let mut targets: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in rows {
@@ -132,7 +132,7 @@ pub fn groups(rows: Vec<Row>, commitish: Option<&str>) -> Vec<Group> {
 }
 
 fn group(target: String, rows: Vec<Row>, commitish: Option<&str>) -> Option<Group> {
-    // All times are of one form, RFC 3339 in UTC with milliseconds, so that their texts have their order.
+    // All times have the same form, RFC 3339 in UTC with milliseconds, so that they sort as text.
     let last = rows.iter().max_by(|a, b| a.batch_start_time.cmp(&b.batch_start_time))?.commitish.clone();
     let commitish = commitish.map_or(last, str::to_owned);
     let (rows, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.commitish == commitish);
@@ -141,7 +141,7 @@ fn group(target: String, rows: Vec<Row>, commitish: Option<&str>) -> Option<Grou
     let period = (times().min()?, times().max()?);
     let (good, failures): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(Row::succeeded);
     let calls = calls(&good);
-    // What was measured with other chunks makes no times here.
+    // Measurements with another chunk size do not count as times here.
     let usual = usual_chunk_size(&good);
     let usual = |row: &Row| row.variant == FLOOR || row.chunk_size == usual;
     let good: Vec<Row> = good.into_iter().filter(usual).collect();
@@ -197,8 +197,7 @@ fn series(rows: &[Row]) -> Vec<Series> {
     series
 }
 
-/// The order in which variants are listed: as they were published, then the others as the engine lists
-/// them, then the floor.
+/// The order in which variants are listed: as published, then the others in the engine's order, then the floor.
 fn rank(variant: &str) -> usize {
     let published = ["sync", "async", "dynamodb", "chunked"];
     let others = BUILT_IN.iter().map(|variant| variant.name).filter(|name| !published.contains(name));
@@ -222,7 +221,7 @@ fn point(count: u64, rows: &[&Row]) -> Point {
     }
 }
 
-/// What the rows were measured with. Several values of one thing are named, since figures then mix them.
+/// The settings of the rows. If a setting has several values, all are named, since the figures then mix them.
 fn settings(rows: &[Row]) -> Vec<String> {
     let of = |name: &str, value: &dyn Fn(&Row) -> String| {
         let pipelines = rows.iter().filter(|row| row.variant != FLOOR);

@@ -7,7 +7,7 @@ use super::published;
 use crate::prices;
 use crate::progress::grouped;
 
-/// The page: the plot, a table for each count of each target, what failed, and how to read it all.
+/// The page: the plot, a table for each count of each target, the failures, and how to read all of it.
 pub fn page(groups: &[Group], shown: &Group) -> String {
     let mut page = String::from(
         "# Benchmark report\n\n\
@@ -87,7 +87,7 @@ fn row(page: &mut String, group: &Group, variant: &str, point: &Point) {
     );
 }
 
-/// Requests that write a million items, 25 a request.
+/// The requests that write a million items, at 25 items each.
 const ITEM_WRITES: f64 = 40_000.0;
 
 fn calls(page: &mut String, group: &Group) {
@@ -108,7 +108,7 @@ fn calls(page: &mut String, group: &Group) {
     line(page, &format!("\nItem writes alone, 25 a request, are {}.", grouped(ITEM_WRITES as u64)));
 }
 
-/// Records a second.
+/// Records per second.
 fn rate(count: u64, seconds: f64) -> String {
     match count as f64 / seconds {
         rate if rate < 100.0 => format!("{rate:.1}"),

@@ -1,4 +1,4 @@
-//! `benchmark report`: what was measured, as tables and as a plot.
+//! `benchmark report`: the measurements as tables and as a plot.
 
 mod group;
 mod markdown;
@@ -15,16 +15,16 @@ use crate::measurements::Content;
 use group::Group;
 pub use group::median;
 
-/// What `report` is asked to do.
+/// The options of `report`.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// What was measured.
+    /// The file of measurements.
     #[arg(long, default_value = "measurements.csv")]
     pub measurements: PathBuf,
-    /// The folder of the report.
+    /// The folder for the report.
     #[arg(long, default_value = "docs")]
     pub docs: PathBuf,
-    /// The commit to report [default: of each target the one measured last].
+    /// The commit to report [default: the one measured last on each target].
     #[arg(long)]
     pub commitish: Option<String>,
     /// The target that the plot shows [default: the one measured last].
@@ -32,7 +32,7 @@ pub struct Options {
     pub target: Option<String>,
 }
 
-/// Makes `report.md`, `report.svg` and `report.png`.
+/// Writes `report.md`, `report.svg` and `report.png`.
 ///
 /// # Errors
 /// `Config` if there is nothing to report, or nowhere to write it.
@@ -86,7 +86,7 @@ mod tests {
     use crate::row::tests::row;
     use crate::row::{COLUMNS, Row};
 
-    /// Two targets, two commits of one of them, a failure, and all variants.
+    /// Rows of two targets, two commits of one of them, a failure, and all variants.
     pub fn rows() -> Vec<Row> {
         let mut rows = Vec::new();
         for repeat in 1..=3 {

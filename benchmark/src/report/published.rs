@@ -1,4 +1,4 @@
-//! The figures that the system published which this one is compared with: Python on AWS, 2020.
+//! The figures published for the system that fanfold is compared with: Python on AWS, 2020.
 
 /// A variant's published figures.
 pub struct Published {
@@ -8,10 +8,10 @@ pub struct Published {
     pub figures: &'static [(u64, f64)],
 }
 
-/// How they are called in the plot.
+/// Their name in the plot.
 pub const LABEL: &str = "published, AWS 2020";
 
-/// All of them; of `sync` the best run.
+/// All published figures; for `sync` the best run.
 pub const ALL: [Published; 4] = [
     Published { variant: "sync", figures: &[(10_001, 438.0)] },
     Published { variant: "async", figures: &[(10_001, 146.0)] },
@@ -20,7 +20,7 @@ pub const ALL: [Published; 4] = [
 ];
 
 impl Published {
-    /// The line to draw. One figure alone is drawn as the rate that it is, down to a tenth of its records.
+    /// The line to draw. A single figure is drawn as a constant rate, down to a tenth of its records.
     pub fn line(&self) -> Vec<(f64, f64)> {
         let points = self.figures.iter().map(|(count, seconds)| (*count as f64, *seconds));
         match self.figures {

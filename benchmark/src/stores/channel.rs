@@ -1,4 +1,4 @@
-//! A channel in a file: a line a message.
+//! A channel in a file, one message per line.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
@@ -12,8 +12,8 @@ use fanfold::store::channel::{Channel, Delivery, Outgoing};
 
 use super::{failed, pause};
 
-/// A channel in a file; clones share their messages. What was received and whose message a group had
-/// taken is known to the process only: another one begins at the first message.
+/// A channel in a file; clones share their messages. Only the process knows which messages were received, and
+/// which groups have had theirs: another process begins at the first message.
 #[derive(Debug, Clone)]
 pub struct FileChannel {
     path: PathBuf,
@@ -31,7 +31,7 @@ struct State {
 }
 
 impl FileChannel {
-    /// The channel in a file, which is made if there is none.
+    /// Opens the channel in a file, and creates the file if it is missing.
     ///
     /// # Errors
     /// `Internal` if it cannot be opened.
@@ -43,7 +43,7 @@ impl FileChannel {
         Ok(Self { path: path.to_owned(), state: Arc::new(Mutex::new(state)) })
     }
 
-    /// How many messages were ever sent.
+    /// The number of messages ever sent.
     ///
     /// # Errors
     /// `Internal` if the file cannot be read.

@@ -1,4 +1,4 @@
-//! An items table that counts what is written to it, and keeps none of it.
+//! An items table that counts the items written to it, and keeps none.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,12 +9,12 @@ use fanfold::store::items::{Items, Rejection};
 
 use super::pause;
 
-/// An items table that counts; clones count together.
+/// A counting items table; clones share the count.
 #[derive(Debug, Clone, Default)]
 pub struct CountedItems(Arc<AtomicU64>);
 
 impl CountedItems {
-    /// Items that were written.
+    /// The number of items written.
     pub fn count(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }

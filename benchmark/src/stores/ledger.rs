@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{failed, if_there, pause};
 
-/// A ledger with a journal; clones share both. The journal has what scatter and process write: what
-/// gather does to a batch ends with its process.
+/// A ledger with a journal; clones share both. The journal holds what scatter and process write; what gather
+/// does to a batch ends with its process.
 #[derive(Debug, Clone)]
 pub struct JournalLedger {
     memory: MemoryLedger,
@@ -65,7 +65,7 @@ struct SealingForm {
 }
 
 impl JournalLedger {
-    /// The ledger that a journal tells of; a journal that is not there is begun.
+    /// Opens the ledger recorded in a journal; a missing journal is begun.
     ///
     /// # Errors
     /// `Internal` if it cannot be read.

@@ -1,7 +1,7 @@
-//! Stores that keep what they hold in files: a stage that runs as a process of its own finds what
-//! the one before it left, and holds no more of it in memory than it would of AWS's stores.
+//! Stores that keep their contents in files: a stage in a process of its own finds what the one before it left,
+//! and holds no more of it in memory than with AWS's stores.
 //!
-//! Items are counted and dropped; batch state is small, thus in memory, and replayed from a journal.
+//! Items are counted and dropped; batch state is small, so it is held in memory and replayed from a journal.
 
 pub mod channel;
 pub mod items;

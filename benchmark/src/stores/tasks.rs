@@ -1,4 +1,4 @@
-//! A tasks table of files: one a chunk, a line a row, and one for its verdict.
+//! A tasks table in files: one per chunk with a line per row, and one for the chunk's verdict.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::{failed, if_there, pause};
 
-/// A tasks table of files; clones share their rows.
+/// A tasks table in files; clones share their rows.
 #[derive(Debug, Clone)]
 pub struct FileTasks(PathBuf);
 
@@ -27,19 +27,19 @@ struct Line {
 }
 
 impl FileTasks {
-    /// The table in a folder, which is made if there is none.
+    /// Opens the table in a folder, and creates the folder if it is missing.
     ///
     /// # Errors
-    /// `Internal` if it cannot be made.
+    /// `Internal` if it cannot be created.
     pub fn open(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(failed(folder))?;
         Ok(Self(folder.to_owned()))
     }
 
-    /// Bytes of the rows of a chunk, if there are any.
+    /// The size of a chunk's rows in bytes, if there are any.
     ///
     /// # Errors
-    /// `Internal` if nobody can say.
+    /// `Internal` if the size cannot be read.
     pub fn size(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<u64>> {
         let path = self.rows(batch, chunk);
         Ok(if_there(fs::metadata(&path), &path)?.map(|metadata| metadata.len()))
@@ -49,7 +49,7 @@ impl FileTasks {
         self.0.join(format!("{}-{:08}.jsonl", batch.as_str(), chunk.get()))
     }
 
-    /// The rows of a chunk, one after another.
+    /// The rows of a chunk, in order.
     fn lines(&self, path: &Path) -> Result<impl Iterator<Item = Result<Line>>> {
         let lines = if_there(File::open(path), path)?.map(|file| BufReader::new(file).split(b'\n'));
         Ok(lines.into_iter().flatten().map(|line| {
@@ -58,7 +58,7 @@ impl FileTasks {
         }))
     }
 
-    /// Replaces the rows of a chunk at once.
+    /// Replaces the rows of a chunk atomically.
     fn replace(&self, path: &Path, lines: impl Iterator<Item = Result<Line>>) -> Result<()> {
         let draft = path.with_extension("draft");
         let mut file = BufWriter::new(File::create(&draft).map_err(failed(&draft))?);
@@ -71,7 +71,7 @@ impl FileTasks {
     }
 }
 
-/// A record as its row keeps it, which is the tables' own rule.
+/// The record as its row holds it, by the tables' own rule.
 fn fitting(entry: &Entry) -> Entry {
     if entry.weight() <= MAX_ROW_BYTES {
         return entry.clone();
@@ -86,7 +86,7 @@ fn resolved(outcome: &Outcome) -> Line {
     Line { entry, response: Some(outcome.response.clone()), result: outcome.result.clone() }
 }
 
-/// A verdict as its file has it: why the chunk was buried, if it was.
+/// A verdict as its file holds it: why the chunk was buried, if it was.
 type Reason = Option<String>;
 
 fn verdict(text: &[u8]) -> Result<Verdict> {
@@ -141,7 +141,7 @@ impl Tasks for FileTasks {
         pause().await;
         let path = self.rows(batch, chunk);
         let mut left: BTreeMap<u64, &Outcome> = outcomes.iter().map(|outcome| (outcome.index, outcome)).collect();
-        // Row by row: the real table takes one without telling what was there.
+        // Row by row, as the real table takes one without reporting what was there.
         let rows = self.lines(&path)?.map(|line| {
             let line = line?;
             Ok(left.remove(&line.entry.index).map_or(line, resolved))

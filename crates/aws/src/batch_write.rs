@@ -1,4 +1,4 @@
-//! DynamoDB's batches of writes, tried until nothing of them is left undone.
+//! DynamoDB's batch writes, repeated until none of a batch's items is left unprocessed.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use aws_sdk_dynamodb::types::WriteRequest;
 use crate::error;
 use fanfold::model::error::{Error, Result};
 
-/// Items of one request, which may hold 16 MB:
+/// Items per request, which may hold 16 MB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>
 pub const BATCH_ITEMS: usize = 25;
 const ROUNDS: u32 = 8;
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
-/// What became of a batch.
+/// The outcome of a batch write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
-    /// All of it is stored.
+    /// All items are stored.
     All,
-    /// DynamoDB refuses the batch as a whole because of one of its items; nothing of it is stored.
+    /// DynamoDB refuses the batch as a whole because of one of its items; none is stored.
     Refused,
 }
 
-/// Writes at most [`BATCH_ITEMS`] items. What DynamoDB leaves undone goes in again after a pause
-/// that doubles.
+/// Writes at most [`BATCH_ITEMS`] items. Items that DynamoDB leaves unprocessed are sent again after a pause,
+/// which doubles each time.
 ///
 /// # Errors
-/// `Transient` if something is left after the last round.
+/// `Transient` if items are left after the last round.
 pub async fn batch_write(client: &Client, table: &str, mut left: Vec<WriteRequest>) -> Result<Written> {
     let mut pause = FIRST_PAUSE;
     for _ in 0..ROUNDS {

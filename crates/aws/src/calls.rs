@@ -1,4 +1,4 @@
-//! Counts every request that is sent, including retries, for the caller that asks for it.
+//! Counts every request sent, including retries, for the caller that asks for it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +13,7 @@ tokio::task_local! {
     static COUNT: Arc<Mutex<Requests>>;
 }
 
-/// Counts the requests that a future sends by [`CountCalls`] clients, in its own task.
+/// Counts the requests that a future sends through [`CountCalls`] clients within its own task.
 pub async fn counted<F: Future>(work: F) -> (F::Output, Requests) {
     let count = Arc::new(Mutex::new(Requests::new()));
     let output = COUNT.scope(count.clone(), work).await;
@@ -21,8 +21,8 @@ pub async fn counted<F: Future>(work: F) -> (F::Output, Requests) {
     (output, requests)
 }
 
-/// The interceptor that clients need for [`counted`] to see their requests. It is called for every
-/// attempt (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/interceptors.html>).
+/// The interceptor through which [`counted`] sees a client's requests. It is called for every attempt
+/// (<https://docs.aws.amazon.com/sdk-for-rust/latest/dg/interceptors.html>).
 #[derive(Debug, Clone, Copy)]
 pub struct CountCalls;
 
@@ -39,7 +39,7 @@ impl Intercept for CountCalls {
     ) -> Result<(), BoxError> {
         if let Some(call) = config.load::<Metadata>() {
             let name = format!("{}.{}", call.service().to_lowercase(), call.name());
-            // Nobody counts outside `counted`.
+            // Outside `counted` there is nothing to count into.
             let _ = COUNT.try_with(|count| {
                 *count.lock().unwrap_or_else(PoisonError::into_inner).entry(name).or_default() += 1;
             });

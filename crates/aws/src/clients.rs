@@ -1,4 +1,4 @@
-//! AWS clients, made once for each process.
+//! AWS clients, made once per process.
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -19,7 +19,7 @@ const ATTEMPTS: u32 = 6;
 const CONNECT: Duration = Duration::from_secs(10);
 const ATTEMPT: Duration = Duration::from_secs(60);
 
-/// The stores in AWS.
+/// The stores on AWS.
 pub struct AwsStores;
 
 impl Stores for AwsStores {
@@ -42,12 +42,12 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Clients by the usual AWS environment: region, credentials and `AWS_ENDPOINT_URL`.
+    /// Clients configured by the usual AWS environment: region, credentials and `AWS_ENDPOINT_URL`.
     pub async fn from_env() -> Self {
         Self::new(&loader().load().await)
     }
 
-    /// Clients of an emulator at `endpoint`, which takes any credentials.
+    /// Clients for an emulator at `endpoint`, which takes any credentials.
     pub async fn of_emulator(endpoint: &str) -> Self {
         let anybody = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "emulator");
         let loader = loader().endpoint_url(endpoint).credentials_provider(anybody);
@@ -55,7 +55,7 @@ impl Clients {
     }
 
     fn new(config: &SdkConfig) -> Self {
-        // An emulator is reached by one host name, so that the bucket must stand in the path.
+        // An emulator is reached under one host name, so that the bucket must be in the path.
         let path_style = config.endpoint_url().is_some();
         let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).interceptor(CountCalls);
         let sqs = aws_sdk_sqs::config::Builder::from(config).interceptor(CountCalls);
@@ -71,7 +71,7 @@ impl Clients {
 fn loader() -> aws_config::ConfigLoader {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
-    // Named, so that an update of the SDK changes nothing unseen.
+    // Pinned, so that an update of the SDK changes no behaviour unnoticed.
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(http)
         .timeout_config(timeouts)

@@ -1,4 +1,4 @@
-//! Where a deployment's resources are: what `make deploy` writes and the command reads.
+//! Where a deployment's resources are: `make deploy` writes it, and the command reads it.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,13 +7,13 @@ use serde::Deserialize;
 
 use fanfold::model::error::{Error, Result};
 
-/// A deployment: Terraform's output of that name.
+/// A deployment: the Terraform output of that name.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Deployment {
-    /// The emulator that it stands on; none for AWS.
+    /// The endpoint of its emulator; `None` for AWS.
     #[serde(default)]
     pub endpoint: Option<String>,
-    /// The pipelines that were deployed, by name. A deployment of an earlier version has them by variant.
+    /// The deployed pipelines by name. A deployment of an earlier version has them by variant.
     #[serde(alias = "variants")]
     pub pipelines: BTreeMap<String, Resources>,
 }
@@ -38,16 +38,16 @@ pub struct Resources {
     pub queues: BTreeMap<String, String>,
     /// The URLs of their dead-letter queues by stage.
     pub dead_letter_queues: BTreeMap<String, String>,
-    /// The URL of the queue of messages that nobody can work on.
+    /// The URL of the queue for messages that no stage can handle.
     #[serde(default)]
     pub parked_queue: Option<String>,
 }
 
 impl Deployment {
-    /// Reads a deployment's file.
+    /// Reads a deployment file.
     ///
     /// # Errors
-    /// `Config` if there is none; it says how to get one.
+    /// `Config` if there is none, with how to create one.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(|e| {
             Error::config(format!("no deployment at {}; run `make deploy` first", path.display())).because(e)
@@ -57,10 +57,10 @@ impl Deployment {
         })
     }
 
-    /// The resources of a pipeline; without a name, of the only one there is.
+    /// The resources of a pipeline; without a name, of the only one deployed.
     ///
     /// # Errors
-    /// `Config` with the names that are deployed.
+    /// `Config` with the names of the deployed pipelines.
     pub fn pipeline(&self, name: Option<&str>) -> Result<&Resources> {
         let names = || self.pipelines.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         match name {

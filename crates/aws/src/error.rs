@@ -1,11 +1,11 @@
-//! Errors of the SDK, sorted by what the caller must do.
+//! SDK errors, sorted by what the caller must do.
 
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 
 use fanfold::model::error::{Error, ErrorKind};
 
-/// An error of an AWS call: what was attempted, on which resource, and why it failed. The SDK has
-/// retried already what can be retried
+/// Converts an error of an AWS call: what was attempted, on which resource, and why it failed. The SDK has
+/// already retried what can be retried
 /// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>).
 pub fn of_call<E, R>(act: &str, place: &str, error: SdkError<E, R>) -> Error
 where

@@ -27,18 +27,18 @@ pub struct DynamoItems {
 }
 
 impl DynamoItems {
-    /// A table by its name, whose key attribute is `key_field`; up to `width` requests at once.
+    /// A table by its name, with the key attribute `key_field`; sends up to `width` requests at once.
     pub fn new(client: Client, table: impl Into<String>, key_field: impl Into<String>, width: usize) -> Self {
         Self { client, table: table.into(), key_field: key_field.into(), width, mode: WriteMode::Batch }
     }
 
-    /// The same table, written in a mode.
+    /// The same table, with another write mode.
     pub fn in_mode(mut self, mode: WriteMode) -> Self {
         self.mode = mode;
         self
     }
 
-    /// Writes an item unless a newer one is there. The condition and the write are one:
+    /// Writes an item unless a newer one is stored. Condition and write are atomic:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
     async fn write_ordered(&self, position: usize, item: &Item) -> Result<Option<Rejection>> {
         let mut fields = attributes(item, &self.key_field);
@@ -59,8 +59,8 @@ impl DynamoItems {
         }
     }
 
-    /// Writes one batch. DynamoDB refuses it as a whole if it refuses one item, which then is found
-    /// by writing them one by one.
+    /// Writes one batch. DynamoDB refuses the whole batch if it refuses one item; writing the items one by one
+    /// then finds that item.
     async fn write_batch(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
         let requests = put_requests(items, &self.key_field)?;
         match batch_write(&self.client, &self.table, requests).await? {
@@ -129,10 +129,10 @@ impl Items for DynamoItems {
     }
 }
 
-/// The writes of a batch of items, as they go into a request.
+/// The write requests for a batch of items.
 ///
 /// # Errors
-/// `Internal` never, in practice.
+/// `Internal`, though never in practice.
 pub fn put_requests(items: &[Item], key_field: &str) -> Result<Vec<WriteRequest>> {
     let mut requests = Vec::with_capacity(items.len());
     for item in items {

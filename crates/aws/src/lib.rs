@@ -1,4 +1,4 @@
-//! The stores of fanfold in AWS: S3, SQS and DynamoDB.
+//! fanfold's stores on AWS: S3, SQS and DynamoDB.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

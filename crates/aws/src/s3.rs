@@ -44,14 +44,14 @@ impl S3Blob {
     }
 }
 
-/// What S3 answers for an object or a version that is not there, deleted ones included
-/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>). A version id that was
-/// never one is answered with `InvalidArgument`; a delete marker's with `MethodNotAllowed`.
+/// Whether S3 answers with this code for a missing object or version, deleted ones included
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>). A version id that never existed is
+/// answered with `InvalidArgument`, that of a delete marker with `MethodNotAllowed`.
 fn is_missing(code: Option<&str>) -> bool {
     matches!(code, Some("NoSuchKey" | "NoSuchVersion" | "NotFound" | "MethodNotAllowed"))
 }
 
-/// The bytes of a whole body that lie in a range.
+/// Cuts a range out of a whole body.
 fn cut(body: Body, range: Range<u64>) -> Body {
     let mut at = 0;
     let within = body.map(move |piece| {
@@ -76,11 +76,11 @@ impl Blob for S3Blob {
         Ok(Some(self.pieces(key, body)))
     }
 
-    /// By a range request (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>),
-    /// conditional on the entity tag where that is meant
-    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html>). A range that
-    /// begins past the object's end is answered with an error, so is every range of an empty object. Who
-    /// heeds no ranges sends the whole, as HTTP allows; then the rest is left out here.
+    /// Sends a range request (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html>),
+    /// conditional on the entity tag if one is pinned
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-reads.html>). S3 answers with an
+    /// error if the range begins past the object's end, and for every range of an empty object. A server that
+    /// ignores ranges sends the whole object, as HTTP allows; the range is then cut out here.
     async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
         let request = self.client.get_object().bucket(&self.bucket).key(key);
         let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
@@ -118,9 +118,9 @@ impl Blob for S3Blob {
         Ok(Written { version })
     }
 
-    /// By a conditional write, which S3 gives to one of several writers:
-    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>. Who meets
-    /// another under way is answered with a conflict, and tries again.
+    /// Sends a conditional write, which succeeds for only one of several writers:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>. A writer that meets
+    /// another under way gets a conflict, and retries.
     async fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> Result<bool> {
         let request = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*");
         match request.content_type(content_type).body(ByteStream::from(body)).send().await {

@@ -29,8 +29,8 @@ impl SqsChannel {
         Self { client, url: url.into() }
     }
 
-    /// Sends one batch and says which of its messages were not taken: a batch call that succeeds
-    /// may still name failed entries.
+    /// Sends one batch and returns the messages that were not accepted: a batch call that succeeds may still
+    /// report failed entries.
     async fn send_batch(&self, batch: &[Outgoing]) -> Result<Vec<Outgoing>> {
         let mut request = self.client.send_message_batch().queue_url(&self.url);
         for (position, message) in batch.iter().enumerate() {
@@ -96,7 +96,7 @@ impl Channel for SqsChannel {
         Ok(())
     }
 
-    /// By the message's visibility timeout:
+    /// Sets the message's visibility timeout:
     /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ChangeMessageVisibility.html>
     async fn release(&self, receipt: &str, delay: Duration) -> Result<()> {
         let request = self.client.change_message_visibility().queue_url(&self.url);
@@ -107,7 +107,7 @@ impl Channel for SqsChannel {
     }
 }
 
-/// Cuts messages into batches that one request can carry.
+/// Splits messages into batches that fit into one request.
 fn batches(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
     let mut batches = Vec::new();
     let (mut from, mut bytes) = (0, 0);

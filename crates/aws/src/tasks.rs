@@ -20,14 +20,14 @@ use fanfold::model::record::{Entry, Outcome, Response};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
-/// Rows of one transaction, and their text; a transaction may hold 100 items and 4 MB:
+/// Rows per transaction, and their total text; a transaction may hold 100 items and 4 MB:
 /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
 const GROUP_ROWS: usize = 100;
 const GROUP_BYTES: usize = 2 * 1024 * 1024;
 const ROUNDS: u32 = 6;
 const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const KEPT_SECONDS: i64 = 30 * 24 * 3600;
-/// Where a chunk's verdict lies: before its records, whose numbers begin with 0.
+/// The sort key of a chunk's verdict, which sorts before those of its records, whose numbers begin with 0.
 const VERDICT_ROW: &str = "-1";
 const WORKED: &str = "WORKED";
 const BURIED: &str = "BURIED";
@@ -43,13 +43,13 @@ pub struct DynamoTasks {
 }
 
 impl DynamoTasks {
-    /// A table by its name; up to `width` requests at once for the outcomes of a chunk.
+    /// A table by its name; sends up to `width` requests at once for the outcomes of a chunk.
     pub fn new(client: Client, table: impl Into<String>, width: usize) -> Self {
         Self { client, table: table.into(), width }
     }
 
-    /// Writes rows that must not be there yet, all or none. As a chunk is always cut into the same
-    /// groups, one row that is there means that all of them are.
+    /// Writes rows that must not exist yet, all or none. Since a chunk is always split into the same groups,
+    /// one existing row means that all exist.
     async fn create_group(&self, rows: Vec<Attributes>) -> Result<()> {
         let mut puts = Vec::with_capacity(rows.len());
         for row in rows {
@@ -71,7 +71,7 @@ impl DynamoTasks {
             if cancelled.cancellation_reasons().iter().any(|r| r.code() == Some("ConditionalCheckFailed")) {
                 return Ok(());
             }
-            // Two of these at once, or too many: the SDK does not try that again by itself.
+            // Two transactions at once, or too many: the SDK does not retry that by itself.
             tokio::time::sleep(pause).await;
             pause *= 2;
         }
@@ -82,7 +82,7 @@ impl DynamoTasks {
 impl Tasks for DynamoTasks {
     async fn create(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
         let entries: Vec<Entry> = entries.iter().map(fitting).collect();
-        // One after another: scatter has several chunks under way at once.
+        // One after another, since scatter has several chunks under way at once.
         for group in groups(&entries) {
             self.create_group(group.iter().map(|entry| pending_row(batch, chunk, entry, now)).collect()).await?;
         }
@@ -112,7 +112,7 @@ impl Tasks for DynamoTasks {
         }
     }
 
-    /// By a conditional write of a row of its own, which DynamoDB gives to one of several writers.
+    /// Writes a row of its own, conditionally, so that only one of several writers succeeds.
     async fn settle(&self, batch: &BatchId, chunk: ChunkIndex, verdict: Verdict, now: Timestamp) -> Result<Verdict> {
         let request = self.client.put_item().table_name(&self.table);
         let request = request
@@ -151,7 +151,7 @@ impl Tasks for DynamoTasks {
     }
 }
 
-/// Cuts a chunk into groups that one transaction can carry, always in the same way.
+/// Splits a chunk into groups that fit into one transaction, always in the same way.
 fn groups(entries: &[Entry]) -> Vec<&[Entry]> {
     let mut groups = Vec::new();
     let (mut from, mut bytes) = (0, 0);
@@ -236,7 +236,7 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     let (fault, message) = (text("fault"), text("message").unwrap_or_default());
     let result = text("result").map(RawValue::from_string).transpose().map_err(|_| corrupt())?;
     let success = item.get("success").and_then(|value| value.as_bool().ok().copied());
-    // A repeat finds the reason again, which may be that the record could not even be decoded.
+    // A repeat finds the reason again, which may be that the record could not be decoded at all.
     let fault = fault.or_else(|| (success == Some(false)).then(|| message.clone()));
     let response = success.map(|success| Response { success, message });
     Ok(Row { entry: Entry { index, record, fault }, response, result })

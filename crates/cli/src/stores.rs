@@ -1,5 +1,5 @@
-//! The stores of a batch that runs in this process: buckets are folders, items lines of a file, the rest
-//! is in memory.
+//! The stores of a batch that runs in this process: buckets are folders, items are lines of a file, and the
+//! rest is in memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 /// Empty stores in a folder.
 ///
 /// # Errors
-/// `Internal` if they cannot be made.
+/// `Internal` if they cannot be created.
 pub fn open(folder: &Path) -> Result<LocalStores<FileBlob>> {
     Ok(LocalStores {
         input: FileBlob::open(&folder.join("input"), true)?,
@@ -32,8 +32,8 @@ pub fn open(folder: &Path) -> Result<LocalStores<FileBlob>> {
     })
 }
 
-/// An items table as a file of JSON Lines. Every write appends; at the end only the last line of each key
-/// stays. Of a key not more than a fingerprint is held in memory.
+/// An items table as a file of JSON Lines. Every write appends a line; in the end only the last line of each
+/// key stays. Memory holds no more than a fingerprint of each key.
 #[derive(Clone)]
 pub struct ItemLines(Arc<Mutex<Lines>>);
 
@@ -41,7 +41,7 @@ struct Lines {
     path: PathBuf,
     file: BufWriter<File>,
     written: u64,
-    /// The line of each key.
+    /// The number of each key's last line.
     last: HashMap<u128, u64>,
     hashers: [RandomState; 2],
 }
@@ -50,14 +50,14 @@ impl ItemLines {
     /// An empty table.
     ///
     /// # Errors
-    /// `Config` if the file cannot be made.
+    /// `Config` if the file cannot be created.
     pub fn create(path: &Path) -> Result<Self> {
         let file = BufWriter::new(File::create(path).map_err(|e| cannot(path, e))?);
         let hashers = [RandomState::new(), RandomState::new()];
         Ok(Self(Arc::new(Mutex::new(Lines { path: path.to_owned(), file, written: 0, last: HashMap::new(), hashers }))))
     }
 
-    /// How many keys there are.
+    /// The number of keys.
     pub fn written(&self) -> usize {
         self.lines(|lines| lines.last.len())
     }
@@ -65,7 +65,7 @@ impl ItemLines {
     /// Writes the table to a file of its own.
     ///
     /// # Errors
-    /// `Config` if that cannot be done.
+    /// `Config` if that fails.
     pub fn finish(&self, to: &Path) -> Result<()> {
         self.lines(|lines| {
             lines.file.flush().map_err(|e| cannot(&lines.path, e))?;

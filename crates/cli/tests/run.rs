@@ -1,4 +1,4 @@
-//! `fanfold run`, as a user calls it.
+//! `fanfold run`, called as a user would.
 
 use std::io::Write;
 use std::path::Path;
@@ -65,7 +65,7 @@ async fn outcomes_are_those_of_a_pipeline_and_the_exit_status_tells_them() {
         let told = pipeline.stores.output.read(&expected.batch_id.output_key(name)).unwrap();
         assert_eq!(made.as_bytes(), told, "{name}");
     }
-    // Another run leaves nothing of this one.
+    // Another run leaves none of this one's files.
     std::fs::write(folder.path().join("good.csv"), "itemNo,price\na,1\na,2\nb,3\n").unwrap();
     let done = run(folder.path(), &["good.csv"]);
     assert_eq!(done.status.code(), Some(0), "{}", String::from_utf8_lossy(&done.stderr));
@@ -104,7 +104,7 @@ fn what_cannot_be_run_is_told_with_what_to_do() {
         let text = String::from_utf8_lossy(&done.stderr);
         assert!(done.status.code() == Some(code) && text.contains(said), "{arguments:?}: {text}");
     }
-    // A file whose records cannot even be found fails as a whole, as it would when uploaded.
+    // A file in which no records can be found fails as a whole, as it would when uploaded.
     let mut broken = std::fs::File::create(folder.path().join("b.json")).unwrap();
     broken.write_all(b"[1]").unwrap();
     let done = run(folder.path(), &["b.json", "--json"]);

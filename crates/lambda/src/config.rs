@@ -1,4 +1,4 @@
-//! The configuration of a function: read once from its environment, all problems told together.
+//! The configuration of a function: read once from its environment, with all problems reported together.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -17,7 +17,7 @@ use fanfold::store::items::WriteMode;
 /// A function's configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// What the pipeline is made of.
+    /// The parts that the pipeline is made of.
     pub variant: Variant,
     /// The ledger table.
     pub ledger_table: String,
@@ -27,9 +27,9 @@ pub struct Config {
     pub work_bucket: String,
     /// The table of pending records and their outcomes, if the variant keeps them there.
     pub tasks_table: Option<String>,
-    /// The queue that feeds this function, if it is one.
+    /// The queue that feeds this function, if exactly one does.
     pub source_queue_url: Option<String>,
-    /// The bucket of outputs, of a stage that writes them.
+    /// The bucket of outputs, for a stage that writes them.
     pub output_bucket: Option<String>,
     /// The URLs of the queues that this stage sends to.
     pub queues: BTreeMap<Queue, String>,
@@ -40,14 +40,14 @@ pub struct Config {
 /// What only one stage needs.
 #[derive(Debug)]
 pub enum StageConfig {
-    /// Of scatter.
+    /// For scatter.
     Scatter {
         /// Records in a chunk.
         chunk_size: usize,
         /// The field that is the items' key.
         key_field: String,
     },
-    /// Of process.
+    /// For process.
     Process {
         /// The items table.
         items_table: String,
@@ -55,31 +55,31 @@ pub enum StageConfig {
         key_field: String,
         /// What a valid record is.
         schema: Box<RecordSchema>,
-        /// Who wins where several records have one key.
+        /// Which record wins if several have the same key.
         write_mode: WriteMode,
     },
-    /// Of gather.
+    /// For gather.
     Gather {
         /// Which outcomes are written out.
         results: Results,
     },
-    /// Of bury.
+    /// For bury.
     Bury,
-    /// Of sweep.
+    /// For sweep.
     Sweep {
-        /// How long a batch may stand still.
+        /// How long a batch may make no progress.
         patience: Patience,
     },
 }
 
-/// The queues that a stage sends to, by the variables that name them.
+/// The queues that a stage sends to, and the variables that name them.
 fn queues_of(handler: &str) -> &'static [(Queue, &'static str)] {
     const PROCESS: (Queue, &str) = (Queue::Process, "PROCESS_QUEUE_URL");
     const GATHER: (Queue, &str) = (Queue::Gather, "GATHER_QUEUE_URL");
     match handler {
         "scatter" => &[PROCESS, GATHER],
         "process" => &[GATHER],
-        // Its own.
+        // Gather sends to its own queue.
         "gather" => &[(Queue::Gather, "SOURCE_QUEUE_URL")],
         "bury" => &[GATHER, (Queue::Parked, "PARKED_QUEUE_URL")],
         "sweep" => &[(Queue::Scatter, "SCATTER_QUEUE_URL"), PROCESS, GATHER],
@@ -87,7 +87,7 @@ fn queues_of(handler: &str) -> &'static [(Queue, &'static str)] {
     }
 }
 
-/// Reads variables and remembers what is wrong with them.
+/// Reads variables and collects problems with them.
 struct Reader<F> {
     lookup: F,
     problems: Vec<String>,
@@ -161,7 +161,7 @@ impl Config {
     /// Reads the configuration of the stage that `_HANDLER` names.
     ///
     /// # Errors
-    /// `Config` with every problem, not only the first.
+    /// `Config` with every problem, not just the first.
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut reader = Reader { lookup, problems: Vec::new() };
         let handler = reader.text("_HANDLER");
@@ -195,8 +195,8 @@ impl Config {
     }
 }
 
-/// The schema comes gzipped in base64, since a function's whole environment is 4 KB:
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
+/// Unpacks the schema, which is gzipped and in base64 because a function's whole environment is limited to 4
+/// KB: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
 fn unpack(packed: &str) -> Result<String> {
     let wrong = |e: String| Error::config(format!("RECORD_SCHEMA must be gzipped and in base64: {e}"));
     let bytes = STANDARD.decode(packed.trim()).map_err(|e| wrong(e.to_string()))?;

@@ -1,4 +1,4 @@
-//! The functions: each stage with its stores in AWS.
+//! The functions: each stage with its stores on AWS.
 
 use std::time::Duration;
 
@@ -25,15 +25,14 @@ use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
 
-/// How long a function may take at its start to open the connections that its first message needs.
+/// How long a starting function may take to open the connections that its first message needs.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// Connections to DynamoDB that are opened so.
+/// How many connections to DynamoDB it opens.
 const CONNECTIONS: usize = 4;
 
-/// Opens connections before the first message comes, while Lambda gives a function that starts more
-/// than its share of a processor
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>). What is asked for is
-/// nothing, and if it fails the first message will tell.
+/// Opens connections before the first message arrives, while Lambda gives a starting function more than its
+/// share of a processor (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>). It
+/// reads what does not exist; if that fails, the first message will show it.
 async fn warm_up(ledger: &DynamoLedger, bucket: &S3Blob) {
     let Ok(nobody) = BatchId::parse("warm-up-000000000000") else {
         return;
@@ -42,7 +41,7 @@ async fn warm_up(ledger: &DynamoLedger, bucket: &S3Blob) {
     let _ = timeout(WARM_UP, join(reads, bucket.get("warm-up", None))).await;
 }
 
-/// The stores in AWS that a function is configured for.
+/// The stores on AWS that a function is configured for.
 struct Configured<'a> {
     config: &'a Config,
     clients: &'a Clients,
@@ -95,7 +94,7 @@ fn unset(what: &str) -> Error {
 /// Serves the invocations of the stage that `config` names, until Lambda ends the process.
 ///
 /// # Errors
-/// What the Lambda runtime cannot recover from.
+/// Those from which the Lambda runtime cannot recover.
 pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), lambda_runtime::Error> {
     let supply = Configured { config: &config, clients: &clients };
     let source = config.source_queue_url.as_ref().map(|url| supply.sqs(url));
@@ -116,7 +115,7 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
         StageConfig::Bury => server.serve(&pipeline.bury()?).await,
         StageConfig::Sweep { patience } => {
             let sweep = pipeline.sweep(*patience)?;
-            // A schedule's event says nothing that matters; a failure is an alarm's business.
+            // The event of a schedule says nothing that matters, and failures are left to an alarm.
             lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
                 sweep.run(deadline(&event.context)).await.map_err(lambda_runtime::Error::from)
             }))

@@ -1,4 +1,4 @@
-//! The functions of fanfold on Lambda.
+//! fanfold's functions on Lambda.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]

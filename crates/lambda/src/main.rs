@@ -1,4 +1,4 @@
-//! All functions in one binary: the stage is the function's handler name.
+//! All functions in one binary: the function's handler name selects the stage.
 
 use fanfold_aws::clients::Clients;
 use fanfold_lambda::config::Config;

@@ -1,4 +1,4 @@
-//! One invocation's messages to their stage, outcomes to answers.
+//! Passes an invocation's messages to their stage, and turns the outcomes into an answer.
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -20,19 +20,19 @@ use fanfold::store::channel::{Channel, Delivery};
 use fanfold::store::ledger::{LastFailure, Notes};
 use fanfold_aws::calls;
 
-/// The pause before a message that failed comes again doubles from here to there.
+/// The pause before a failed message is redelivered; it doubles from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// What is kept of an invocation's time to give its answer.
+/// The time that an invocation keeps in reserve for its answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(3);
 
 /// What every stage's invocations need.
 pub struct Server<C, L, K> {
-    /// The channel that the messages come from; none if there are several.
+    /// The channel that the messages come from; `None` if there are several.
     pub source: Option<C>,
-    /// Where failures and calls are noted.
+    /// Where failures and calls are recorded.
     pub ledger: L,
-    /// The time.
+    /// The current time.
     pub clock: K,
 }
 
@@ -40,20 +40,20 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
     /// Serves invocations until Lambda ends the process.
     ///
     /// # Errors
-    /// What the Lambda runtime cannot recover from.
+    /// Those from which the Lambda runtime cannot recover.
     pub async fn serve<S: Stage>(&self, stage: &S) -> Result<(), lambda_runtime::Error> {
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-            // In a box of its own, for the compiler's sake.
+            // Boxed for the compiler's sake.
             let answer = Box::pin(self.answer(stage, event.payload, deadline(&event.context)));
             Ok::<_, lambda_runtime::Error>(answer.await)
         }))
         .await
     }
 
-    /// Works on the messages of one invocation and names those that must come again
-    /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>). None is begun
-    /// in the last quarter of the time, and what is under way is given up shortly before its end: it
-    /// may be cut off between any two calls, and comes again.
+    /// Works on the messages of one invocation and names those that must be redelivered
+    /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>). It begins no message
+    /// in the last quarter of the time, and abandons unfinished work shortly before the end: work may be cut
+    /// off between any two calls, and is redelivered.
     async fn answer<S: Stage>(&self, stage: &S, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
         let whole = left_until(self.clock.now(), deadline);
@@ -70,7 +70,7 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
             for (received, _) in pack.iter().zip(&done).filter(|(_, done)| !**done) {
                 response.add_failure(&received.delivery.id);
             }
-            // A pack is of one batch.
+            // All messages of a pack belong to one batch.
             if let Some(subject) = pack.first().and_then(|first| S::subject(&first.message)) {
                 let messages = pack.len() as u64;
                 spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests });
@@ -80,7 +80,7 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
         response
     }
 
-    /// Adds what was asked of AWS to the batches' ledger, this request included.
+    /// Adds the AWS requests to the batches' counts in the ledger, this request included.
     async fn account(&self, stage: &str, spent: BTreeMap<BatchId, StageCalls>) {
         for (batch, mut calls) in spent {
             *calls.requests.entry("dynamodb.UpdateItem".to_owned()).or_default() += 1;
@@ -90,7 +90,7 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
         }
     }
 
-    /// Works on a pack of messages and says which may be deleted. A panic fails this pack only.
+    /// Works on a pack of messages and returns which may be deleted. A panic fails this pack only.
     async fn settle<S: Stage>(
         &self,
         stage: &S,
@@ -130,7 +130,7 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
         done
     }
 
-    /// Says whether a message may be deleted; if not, sees to it that it comes again when it should.
+    /// Decides whether a message may be deleted; if not, makes sure that it is redelivered in time.
     async fn conclude(&self, delivery: &Delivery, subject: Option<Subject>, disposition: Disposition) -> bool {
         let (failure, pause) = match disposition {
             Disposition::Done => return true,
@@ -140,7 +140,7 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
             }
             Disposition::Rejected(error) => {
                 tracing::error!(%error, "message rejected");
-                // Without a pause it reaches the dead-letter queue within seconds.
+                // Without a pause, it reaches the dead-letter queue within seconds.
                 (error, Duration::ZERO)
             }
             Disposition::Retry(error) => {
@@ -157,7 +157,7 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
         false
     }
 
-    /// Notes why a message failed, so that bury can tell.
+    /// Notes why a message failed, so that bury can report it.
     async fn note(&self, subject: Option<Subject>, delivery: &Delivery, error: &Error) {
         let Some(subject) = subject else {
             return;
@@ -174,7 +174,7 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
             return;
         };
         if let Err(error) = source.release(&delivery.receipt, pause).await {
-            // It comes again all the same, when its visibility timeout ends.
+            // It is redelivered anyway, when its visibility timeout ends.
             tracing::warn!(%error, "message not released");
         }
     }
@@ -211,7 +211,7 @@ mod tests {
     use fanfold::store::ledger::Part;
     use fanfold::store::ledger::memory::MemoryLedger;
 
-    /// Does what the message's body says.
+    /// Does what the body of the message says.
     struct Obedient;
 
     impl Stage for Obedient {
@@ -258,7 +258,7 @@ mod tests {
         event
     }
 
-    /// What the answer names when the invocation has so many milliseconds.
+    /// The ids that the answer names if the invocation has that many milliseconds.
     async fn answer(bodies: &[&str], ledger: &MemoryLedger, milliseconds: i64) -> Vec<String> {
         let source = Some(MemoryChannel::new());
         let server = Server { source, ledger: ledger.clone(), clock: SystemClock };
@@ -291,12 +291,12 @@ mod tests {
     #[tokio::test]
     async fn a_worker_stops_before_its_deadline_and_returns_what_it_did_not_do() {
         let ledger = MemoryLedger::new();
-        // The second message would begin when the time of the first is over.
+        // When the second message would begin, the first has used up the time.
         let failed = answer(&["hang", "done"], &ledger, 400).await;
         assert_eq!(failed, ["id-done", "id-hang"]);
         let last = ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
         assert_eq!(last.message, "process ran out of its function's time");
-        // The other way round only the one that hangs comes again.
+        // In the other order, only the one that hangs is redelivered.
         assert_eq!(answer(&["done", "hang"], &ledger, 400).await, ["id-hang"]);
     }
 

@@ -1,8 +1,8 @@
-//! Logs of a function: JSON lines. `RUST_LOG` sets the level.
+//! Logging of a function: JSON lines. `RUST_LOG` sets the level.
 
 use tracing_subscriber::EnvFilter;
 
-/// Begins to log: one JSON object a line, which CloudWatch Logs can query.
+/// Starts logging: one JSON object a line, which CloudWatch Logs can query.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()

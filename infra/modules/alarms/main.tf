@@ -4,7 +4,7 @@ locals {
   topic     = "${var.name}-alarms"
   topic_arn = "arn:${var.account.partition}:sns:${var.account.region}:${var.account.id}:${local.topic}"
 
-  # Metrics of queues and functions, one value a minute:
+  # Metrics of queues and functions, with one value per minute:
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-available-cloudwatch-metrics.html
   # https://docs.aws.amazon.com/lambda/latest/dg/monitoring-metrics-types.html
   alarms = merge(
@@ -15,8 +15,8 @@ locals {
         statistic   = "Maximum", above = 0, period = local.minute, of = 1, breaching = 1
       }
 
-      # Not a count of the dead-letter queues' own: NumberOfMessagesSent leaves out what SQS moves there by a redrive
-      # policy, which is all that comes. Each such message is an invocation of bury.
+      # Not a metric of the dead-letter queues themselves: NumberOfMessagesSent excludes messages that SQS moves
+      # there by a redrive policy, and no others arrive. Each such message is an invocation of bury.
       # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/dead-letter-queues-alarms-cloudwatch.html
       dead-letters = {
         description = "Messages reached a dead-letter queue, where ${var.bury_function} works on them. Its log says what they were. Repeated alarms without new batches: it fails at a message that comes back."
@@ -46,8 +46,8 @@ locals {
 resource "aws_sns_topic" "this" {
   name = local.topic
 
-  # A customer's or none: under SNS's own key CloudWatch could not publish. What is published tells of alarms, not of
-  # records.
+  # The customer's key or none: CloudWatch could not publish under SNS's own key. The messages are about alarms,
+  # not records.
   kms_master_key_id = var.kms_key_arn
 
   # https://docs.aws.amazon.com/sns/latest/dg/sns-security-best-practices.html#enforce-encryption-data-in-transit
@@ -82,7 +82,7 @@ resource "aws_sns_topic_subscription" "email" {
   for_each = toset(var.email[*])
 
   topic_arn = aws_sns_topic.this.arn
-  protocol  = "email" # whoever owns the address has to confirm it
+  protocol  = "email" # the owner of the address has to confirm it
   endpoint  = each.value
 }
 
@@ -104,6 +104,6 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   evaluation_periods  = each.value.of
   datapoints_to_alarm = each.value.breaching
 
-  # A queue that nobody used for hours has no metrics.
+  # A queue that was not used for hours has no metrics.
   treat_missing_data = "notBreaching"
 }

@@ -4,20 +4,20 @@ locals {
 
   permissions = merge(
     var.permissions,
-    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions, and the change of
-    # visibility by which a stage lets a message it cannot handle yet come back sooner.
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions, and the
+    # change of visibility by which a stage has a message redelivered sooner that it cannot handle yet.
     { for id in ["Consume"] : id => {
       actions = [
         "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
       ]
       resources = [for trigger in var.triggers : trigger.queue_arn]
     } if length(var.triggers) > 0 },
-    # What is encrypted with a customer's key is read and written by those who may use the key themselves.
+    # Data encrypted with a customer's key is read and written by those who may use the key themselves.
     { for id in ["UseKey"] : id => {
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
       resources = [var.kms_key_arn]
     } if var.kms_key_arn != null },
-    # Not logs:CreateLogGroup: a group that Lambda made itself would keep its events for ever.
+    # Not logs:CreateLogGroup: a group created by Lambda itself would keep its events for ever.
     { Log = {
       actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       resources = ["${local.log_group_arn}:*"]
@@ -86,7 +86,7 @@ resource "aws_lambda_function" "this" {
   }
   kms_key_arn = var.kms_key_arn # of the environment
 
-  # The first invocation would otherwise race to make the group, without retention.
+  # The first invocation would otherwise race to create the group, without retention.
   depends_on = [aws_cloudwatch_log_group.this]
 }
 
@@ -110,11 +110,11 @@ resource "aws_lambda_event_source_mapping" "this" {
     maximum_concurrency = each.value.maximum_concurrency
   }
 
-  # Lambda checks that the role may receive messages when the mapping is made.
+  # Lambda checks that the role may receive messages when the mapping is created.
   depends_on = [aws_iam_role_policy.this]
 }
 
-# A function had one queue before it could have several.
+# Earlier versions had a single queue per function.
 moved {
   from = aws_lambda_event_source_mapping.this
   to   = aws_lambda_event_source_mapping.this["queue"]

@@ -1,5 +1,5 @@
-# The functions' zip, uploaded once for all of them. From a file, the provider would upload it for each function, one
-# after the other, because it reads one file into memory at a time.
+# The zip of the functions, uploaded once for all of them. Given a file, the provider would upload it for each
+# function in turn, because it reads one file into memory at a time.
 
 locals {
   arn = "arn:${var.account.partition}:s3:::${var.bucket}"
@@ -28,7 +28,7 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
   }
 }
 
-# One after the other because S3 answers OperationAborted to changes of one bucket's access that overlap.
+# One after another, because S3 answers OperationAborted to overlapping changes of one bucket's access.
 
 resource "aws_s3_bucket_public_access_block" "this" {
   bucket = aws_s3_bucket.this.bucket
@@ -86,7 +86,7 @@ resource "aws_s3_object" "this" {
   source      = var.file
   source_hash = filesha256(var.file)
 
-  # Its bucket has the tags; those of an object are paid for.
+  # The tags are on its bucket; tags of an object cost money.
   override_provider {
     default_tags {
       tags = {}

@@ -2,11 +2,11 @@ locals {
   functions      = toset(["scatter", "process", "gather", "bury", "sweep"])
   function_names = { for function in local.functions : function => "${var.name}-${function}" }
 
-  # What feeds a function: a stage its own queue, bury the dead-letter queues, and sweep a schedule.
+  # What triggers a function: its own queue for a stage, the dead-letter queues for bury, and a schedule for sweep.
   triggers = {
-    scatter = { queue = { queue_arn = module.queue["scatter"].arn, batch_size = 1, maximum_concurrency = 2 } } # the least Lambda accepts
+    scatter = { queue = { queue_arn = module.queue["scatter"].arn, batch_size = 1, maximum_concurrency = 2 } } # the minimum that Lambda accepts
     process = { queue = { queue_arn = module.queue["process"].arn, batch_size = var.batch_size, maximum_concurrency = var.concurrency } }
-    # Batches that finish at the same time, each gathered by itself.
+    # Batches that finish at the same time; each is gathered by itself.
     gather = { queue = { queue_arn = module.queue["gather"].arn, batch_size = 1, maximum_concurrency = 10 } }
     bury = { for stage, concurrency in { scatter = 2, process = 10, gather = 2 } : stage => {
       queue_arn = module.queue[stage].dead_letter_arn, batch_size = 1, maximum_concurrency = concurrency
@@ -14,9 +14,9 @@ locals {
     sweep = {}
   }
 
-  # Environments need the queues' URLs only, permissions and triggers wait for the queues. They are apart, and
-  # module.queue is not indexed with each.key for the former, because who needs a part waits for the whole: so functions
-  # are made meanwhile.
+  # Environments need only the queues' URLs, while permissions and triggers wait for the queues. They are kept
+  # apart, and module.queue is not indexed with each.key for the former, because a reference to a part waits for
+  # the whole: this way, functions are created in the meantime.
 
   environments = {
     scatter = {
@@ -57,11 +57,11 @@ locals {
 
   # What each function may do, by statement id. Every action here can be limited to resources, and is.
   #
-  # Who reads a bucket may also list it, else S3 answers 403 instead of 404 for an object that is missing:
-  # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  # A function that reads a bucket may also list it, since S3 would otherwise answer 403 instead of 404 for a
+  # missing object: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
   permissions = {
     scatter = {
-      # Failed records are taken from the results and put back.
+      # Failed records are read from the results and put back as pending.
       RedriveWork = { actions = ["s3:GetObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
@@ -94,17 +94,18 @@ locals {
     }
   }
 
-  # Scatter cuts the input. Where chunks are ranges of it, whoever works on a chunk or tells of its records reads them there.
+  # Scatter reads the input. Where chunks are ranges of it, every function that processes a chunk or reports its
+  # records reads them there.
   input_readers = local.in_input ? local.functions : toset(["scatter"])
   input_permissions = {
     ReadInput = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
     ListInput = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
   }
 
-  # Where chunks wait and results are kept: in the work bucket or in the tasks table. What cannot be read in ranges waits
-  # in the work bucket, too.
+  # Where chunks wait and results are kept: in the work bucket or in the tasks table. A file that cannot be read
+  # in ranges waits in the work bucket, too.
   chunk_permissions = local.in_tasks_table ? {
-    # A transaction of puts needs the right to put:
+    # A transaction of puts needs the permission to put:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
     scatter = [{ sid = "WriteTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]

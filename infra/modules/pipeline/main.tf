@@ -48,13 +48,13 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
       kms_master_key_id = var.kms_key_arn
     }
 
-    # A key for a while of requests instead of one for each: it saves most of what the requests to KMS would cost.
+    # One key for the requests of some time instead of one per request saves most of the cost of requests to KMS.
     bucket_key_enabled = var.kms_key_arn != null
   }
 }
 
-# Access block, policy and ownership follow each other because S3 answers OperationAborted to changes of one bucket's
-# access that overlap.
+# Access block, policy and ownership follow each other, because S3 answers OperationAborted to overlapping
+# changes of one bucket's access.
 
 resource "aws_s3_bucket_public_access_block" "this" {
   for_each = local.bucket_names
@@ -101,7 +101,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
   bucket = aws_s3_bucket.this[each.key].bucket
 
-  # Parts of an upload that nobody finished are paid for and listed nowhere.
+  # The parts of an unfinished upload cost money and are not listed anywhere.
   rule {
     id     = "abort-incomplete-uploads"
     status = "Enabled"
@@ -122,14 +122,14 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
       filter {}
 
-      # As long as the ledger keeps a batch, whose failed records can be processed again as long.
+      # As long as the ledger keeps a batch, so that its failed records can be redriven until then.
       expiration {
         days = 30
       }
     }
   }
 
-  # A rule for all objects means other things in a versioned bucket.
+  # A rule for all objects means something else in a versioned bucket.
   depends_on = [aws_s3_bucket_versioning.this]
 }
 
@@ -139,11 +139,11 @@ resource "aws_s3_bucket_notification" "input" {
   queue {
     id        = "scatter"
     events    = ["s3:ObjectCreated:*"]
-    queue_arn = module.queue["scatter"].arn # S3 checks that the queue is there and lets it send
+    queue_arn = module.queue["scatter"].arn # S3 checks that the queue exists and that it may send to it
   }
 }
 
-# Workers learn of a chunk by the object in which its records wait, and of nothing else that lies beside it.
+# Workers are notified of the objects that hold chunks' records, and of no others in the bucket.
 resource "aws_s3_bucket_notification" "work" {
   count = local.notifies ? 1 : 0
 
@@ -201,12 +201,12 @@ resource "aws_dynamodb_table" "ledger" {
     type = "N"
   }
 
-  # Sparse: only a batch that is not finished carries `open`.
+  # Sparse: only an unfinished batch has `open`.
   global_secondary_index {
     name      = "open-batches"
     hash_key  = "open"
     range_key = "startedAt"
-    # Sweep reads the batch itself. Whatever else were projected, each mark of a chunk would write it twice:
+    # Sweep reads the batch itself. With any more attributes projected, each mark of a chunk would write them twice:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Projections
     projection_type = "KEYS_ONLY"
   }
@@ -275,18 +275,18 @@ module "queue" {
 
   name                         = "${var.name}-${each.key}"
   account                      = var.account
-  fifo                         = each.key == "gather" # completion is announced more than once, and the queue drops the repeats
+  fifo                         = each.key == "gather" # completion may be announced more than once, and the queue drops duplicates
   function_timeout             = var.timeout[each.key]
   dead_letter_function_timeout = var.timeout.bury
   sending_bucket               = each.key == "scatter" ? local.buckets["input"] : each.key == "process" && local.notifies ? local.buckets["work"] : null
   kms_key_arn                  = var.kms_key_arn
 }
 
-# Messages that nobody can work on, for people to read. Nothing consumes them.
+# Messages that no stage can handle, for people to read. Nothing consumes them.
 resource "aws_sqs_queue" "parked" {
   name = local.parked_name
 
-  message_retention_seconds = 14 * 24 * 60 * 60 # the longest SQS offers
+  message_retention_seconds = 14 * 24 * 60 * 60 # the longest that SQS offers
 
   sqs_managed_sse_enabled = var.kms_key_arn == null ? true : null
   kms_master_key_id       = var.kms_key_arn

@@ -139,14 +139,14 @@ variable "key_field" {
   nullable    = false
 
   # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-  # Base64 makes 4 characters of 3 bytes: 340 of 255.
+  # Base64 turns 3 bytes into 4 characters: 255 bytes into 340.
   validation {
     condition     = var.key_field != "" && length(base64encode(var.key_field)) <= 340
     error_message = "${var.name}: key_field is the name of a DynamoDB key attribute: give it 1 to 255 bytes."
   }
 
   validation {
-    # The same names as the code has; a test compares them.
+    # The same names as in the code; a test compares them.
     condition     = !contains(jsondecode(file("${path.module}/../../own_attributes.json")), var.key_field)
     error_message = "${var.name}: key_field cannot be ${var.key_field}: an item has a field of its own by that name. Call the record's field something else."
   }
@@ -162,8 +162,8 @@ variable "record_schema" {
     error_message = "${var.name}: record_schema is not a JSON object. Give a JSON Schema such as {\"type\":\"object\",\"required\":[\"itemNo\"]}."
   }
 
-  # The schema travels in the function's environment, which Lambda limits to 4 KB in all; a quarter is left for the rest:
-  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  # The schema is passed in the function's environment, which Lambda limits to 4 KB in all; a quarter is left
+  # for the rest: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
   validation {
     condition     = length(base64gzip(var.record_schema)) <= 3000
     error_message = "${var.name}: record_schema takes ${length(base64gzip(var.record_schema))} characters when compressed and encoded; 3000 fit into a function's environment. Leave out descriptions, titles and examples, or move what is repeated into $defs."

@@ -3,15 +3,15 @@ locals {
   name             = "${var.name}${local.suffix}"
   dead_letter_name = "${var.name}-dlq${local.suffix}"
 
-  # Computed, not referenced: the queue and its dead-letter queue name each other, and the provider takes about 25 s to
-  # create a queue and as long again to change one, so everything a queue needs is said when it is created.
+  # Computed, not referenced: the queue and its dead-letter queue name each other, and the provider takes about
+  # 25 s to create a queue and again as long to change one, so that a queue is created with everything it needs.
   arn_prefix      = "arn:${var.account.partition}:sqs:${var.account.region}:${var.account.id}"
   arn             = "${local.arn_prefix}:${local.name}"
   dead_letter_arn = "${local.arn_prefix}:${local.dead_letter_name}"
 
   day = 24 * 60 * 60
 
-  # A customer's key, or else SQS's own; one excludes the other.
+  # The customer's key, or otherwise SQS's own; they exclude each other.
   own_encryption = var.kms_key_arn == null ? true : null
 
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html
@@ -42,7 +42,7 @@ resource "aws_sqs_queue" "this" {
   name       = local.name
   fifo_queue = var.fifo
 
-  # Six times the timeout and five receives leave Lambda room to retry a throttled batch before SQS gives up on it:
+  # Six times the timeout and five receives let Lambda retry a throttled batch before SQS gives up on it:
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   visibility_timeout_seconds = 6 * var.function_timeout
   redrive_policy = jsonencode({
@@ -50,7 +50,8 @@ resource "aws_sqs_queue" "this" {
     maxReceiveCount     = 5
   })
 
-  # With the 14 days of the dead-letter queue, less than the work bucket keeps the chunks that the messages stand for.
+  # Including the 14 days of the dead-letter queue, less than the work bucket keeps the chunks that the messages
+  # refer to.
   message_retention_seconds = 4 * local.day
 
   sqs_managed_sse_enabled = local.own_encryption
@@ -61,7 +62,7 @@ resource "aws_sqs_queue" "this" {
     Statement = concat([local.tls_only[local.arn]], local.bucket_events)
   })
 
-  # SQS refuses a redrive policy whose target does not exist yet.
+  # SQS rejects a redrive policy whose target does not exist yet.
   depends_on = [aws_sqs_queue.dead_letter]
 }
 
@@ -69,12 +70,13 @@ resource "aws_sqs_queue" "dead_letter" {
   name       = local.dead_letter_name
   fifo_queue = var.fifo # a FIFO queue's dead-letter queue has to be FIFO too
 
-  # As above, for the function that works on what is dead. There is no redrive policy: what that function cannot work on
-  # comes back to it until it expires.
+  # As above, for the function that consumes the dead-letter queue. There is no redrive policy: a message that
+  # this function cannot handle is redelivered until it expires.
   visibility_timeout_seconds = 6 * var.dead_letter_function_timeout
 
-  # The longest SQS offers. In a standard queue a message that is moved keeps the time it was first sent, so this has to
-  # exceed what the queue itself keeps: https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
+  # The longest that SQS offers. In a standard queue, a moved message keeps the time at which it was first sent,
+  # so this has to exceed the retention of the queue itself:
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
   message_retention_seconds = 14 * local.day
 
   redrive_allow_policy = jsonencode({

@@ -4,14 +4,15 @@ output "arn" {
   depends_on  = [aws_sqs_queue.this]
 }
 
-# An account's queues of one region differ in the last part of their URLs only, whoever serves them. So a function can be
-# made while the queues it is told of are; its policy, which its event source mapping waits for, takes their ARNs.
+# The URLs of an account's queues in one region differ only in their last part, whatever serves them. So a
+# function can be created along with the queues named in its environment; its policy, which its event source
+# mapping waits for, takes their ARNs.
 output "url" {
   description = "URL of the queue. Known as soon as its dead-letter queue exists; who uses it does not wait for the queue."
   value       = "${trimsuffix(aws_sqs_queue.dead_letter.url, local.dead_letter_name)}${local.name}"
 }
 
-# Without waiting for anything: an alarm may watch a queue that is not there yet.
+# These wait for nothing: an alarm may watch a queue that does not exist yet.
 output "names" {
   description = "Names of the queue and of its dead-letter queue."
   value       = { queue = local.name, dead_letter = local.dead_letter_name }

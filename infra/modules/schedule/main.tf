@@ -4,7 +4,7 @@ resource "aws_cloudwatch_event_rule" "this" {
   schedule_expression = var.rate
 }
 
-# The next invocation is the retry of one that could not be delivered or that failed. 60 s are the least for both.
+# The next invocation is the retry of one that could not be delivered or that failed. 60 s is the minimum for both.
 resource "aws_cloudwatch_event_target" "this" {
   rule = aws_cloudwatch_event_rule.this.name
   arn  = var.function_arn
@@ -14,7 +14,7 @@ resource "aws_cloudwatch_event_target" "this" {
     maximum_retry_attempts       = 0
   }
 
-  # A rule whose function refuses it drops what it fires.
+  # A rule whose function refuses its events drops them.
   depends_on = [aws_lambda_permission.this]
 }
 

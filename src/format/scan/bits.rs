@@ -1,9 +1,9 @@
-//! Many bytes at a time, in plain loops that compilers make vectors of.
+//! Works on many bytes at a time, in plain loops that compilers vectorise.
 
-/// Bytes of which there is a bit each.
+/// The number of bytes in a block, with one bit for each.
 pub const WIDTH: usize = 64;
 
-/// The bytes that matter to CSV, a bit for each of 64.
+/// The bytes that matter to CSV, as one bit for each of 64.
 pub struct Marks {
     /// Quotes.
     pub quotes: u64,
@@ -13,7 +13,7 @@ pub struct Marks {
     pub commas: u64,
 }
 
-/// The marks among the bytes from `at` on; past the end there are none.
+/// The marks among the bytes from `at` on; there are none past the end.
 #[inline]
 pub fn marks(bytes: &[u8], at: usize) -> Marks {
     match bytes[at..].first_chunk() {
@@ -35,7 +35,7 @@ fn marks_of(block: &[u8; WIDTH]) -> Marks {
     }
 }
 
-/// For each byte the bit of its word: 1 for the first eight bytes, 2 for the next.
+/// Each byte's bit in its word: 1 for the first eight bytes, 2 for the next.
 const WORD_BITS: [u8; WIDTH] = {
     let mut bits = [0; WIDTH];
     let mut at = 0;
@@ -46,7 +46,7 @@ const WORD_BITS: [u8; WIDTH] = {
     bits
 };
 
-// Inlined side by side, three of these are made vectors of together, by a detour through memory that
+// If three of these are inlined side by side, they are vectorised together, by a detour through memory that
 // takes most of the time.
 #[inline(never)]
 fn bits(block: &[u8; WIDTH], test: impl Fn(u8) -> bool) -> u64 {
@@ -59,8 +59,7 @@ fn bits(block: &[u8; WIDTH], test: impl Fn(u8) -> bool) -> u64 {
     transposed(word(0) | word(1) | word(2) | word(3) | word(4) | word(5) | word(6) | word(7))
 }
 
-/// Eight bytes as a square of bits, rows for columns: bit b of byte a becomes bit a of byte b. (Hacker's
-/// Delight, 7-3.)
+/// Transposes eight bytes as a square of bits: bit b of byte a becomes bit a of byte b. (Hacker's Delight, 7-3.)
 #[inline]
 fn transposed(mut square: u64) -> u64 {
     for (shift, mask) in [(7, 0x00AA_00AA_00AA_00AA), (14, 0x0000_CCCC_0000_CCCC), (28, 0xF0F0_F0F0)] {
@@ -70,8 +69,7 @@ fn transposed(mut square: u64) -> u64 {
     square
 }
 
-/// Each bit and all before it, added without carrying: from an odd quote to the next even one all
-/// bits are set.
+/// The parity of each bit and all before it: all bits are set from an odd quote up to the next even one.
 #[inline]
 pub fn running_parity(mut bits: u64) -> u64 {
     for shift in [1, 2, 4, 8, 16, 32] {

@@ -1,4 +1,4 @@
-//! CSV: rows end where the csv crate's engine ends them, found by the bytes that matter.
+//! CSV: finds rows where the csv crate's engine ends them, by the bytes that matter.
 
 use memchr::{memchr, memchr3};
 
@@ -9,13 +9,13 @@ use crate::format::scan::rows::{Ends, Reading, Row, Rows};
 use crate::model::fault::Fault;
 use crate::model::range::Claim;
 
-/// Finds rows once the header is read.
+/// Finds the rows, once the header is read.
 pub struct CsvScan {
     rows: Rows<CsvRow>,
     header: u64,
 }
 
-/// A row that the decoder itself reads.
+/// A row that is read by the decoder itself.
 pub struct CsvRow(CsvRecords);
 
 impl CsvScan {
@@ -86,20 +86,20 @@ impl Row for CsvRow {
     }
 }
 
-/// Where rows end, 64 bytes at a time. As long as quotes begin only where they may, whether a byte
-/// stands inside quotes is told by the number of quotes before it.
+/// Finds where rows end, 64 bytes at a time. As long as quotes open only where they may, the number of quotes
+/// before a byte tells whether it is inside quotes.
 pub struct RowEnds<'a> {
     piece: &'a [u8],
-    /// The bytes that are looked at, and the ones after them.
+    /// The offset of the current block, and of the next.
     block: usize,
     next: usize,
-    /// Line ends outside quotes in the block that were not asked for yet.
+    /// Line ends outside quotes in the block that have not been returned yet.
     ends: u64,
-    /// Whether a quote stands in the block where it has no meaning, after `ends`.
+    /// Whether the block has, after `ends`, a quote where it has no meaning.
     odd: bool,
-    /// All ones if the bytes before the next block stand inside quotes.
+    /// All ones if the bytes before the next block are inside quotes.
     inside: u64,
-    /// Whether a quote at the beginning of the next block may be one that opens.
+    /// Whether a quote at the beginning of the next block may open a field.
     may_open: bool,
 }
 
@@ -134,7 +134,7 @@ impl RowEnds<'_> {
     fn look(&mut self) {
         let Marks { quotes, ends, commas } = marks(self.piece, self.next);
         let inside = running_parity(quotes) ^ self.inside;
-        // After a quote that closes one opens too: together they are a quote inside quotes.
+        // A quote may also open right after one that closes: the two are a quote inside quotes.
         let before = quotes | ends | commas;
         let odd = quotes & inside & !(before << 1 | u64::from(self.may_open));
         self.ends = ends & !inside;
@@ -149,7 +149,7 @@ impl RowEnds<'_> {
     }
 }
 
-/// Where the row at `start` ends, whatever its quotes are.
+/// Finds the end of the row at `start`, whatever its quotes.
 fn end_of(piece: &[u8], start: usize) -> Option<usize> {
     let mut at = start;
     loop {
@@ -157,13 +157,13 @@ fn end_of(piece: &[u8], start: usize) -> Option<usize> {
         if piece[hit] != b'"' {
             return Some(hit);
         }
-        // Elsewhere in a field a quote is a character like others. What stands before `at`
-        // ends a quoted field, so that a comma here is never one inside quotes.
+        // Elsewhere in a field, a quote is a character like any other. Whatever is before `at` ends a quoted
+        // field, so that a comma here is never inside quotes.
         at = if hit == start || piece[hit - 1] == b',' { after_quotes(piece, hit + 1)? } else { hit + 1 };
     }
 }
 
-/// Where a field goes on after its closing quote; two quotes are one that does not close it.
+/// Finds where a field goes on after its closing quote; two quotes are one that does not close it.
 fn after_quotes(piece: &[u8], mut at: usize) -> Option<usize> {
     loop {
         at += memchr(b'"', &piece[at..])? + 1;
@@ -201,7 +201,7 @@ mod tests {
                 select(vec!["a", "bcd", ",", ",\"", "\",", "\"\n", "\"", "\"\"", "\n", "\r", "\r\n", "\"x\"", "some more text"]),
                 0..150,
             ),
-            // Half of the texts are as they should be up to a place near a block's end.
+            // Some texts are well-formed up to a place near a block's end.
             before in 0_usize..140,
         ) {
             let tame = ["1,\"", &"x".repeat(before), "\"\n"].concat();

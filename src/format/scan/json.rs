@@ -1,4 +1,4 @@
-//! A JSON document: the decoder's own machine, which makes no entries here.
+//! A JSON document: the decoder's own state machine, which makes no entries here.
 
 use crate::format::json::Document;
 use crate::format::scan::{Chunks, Place};

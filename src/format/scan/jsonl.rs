@@ -8,7 +8,7 @@ use crate::format::scan::rows::{Ends, Reading, Row};
 use crate::model::fault::Fault;
 use crate::model::record::MAX_RECORD_BYTES;
 
-/// A line that is read as the decoder reads it.
+/// Reads a line as the decoder does.
 pub struct JsonLine {
     lines: Lines,
     number: u64,
@@ -20,7 +20,7 @@ impl Default for JsonLine {
     }
 }
 
-/// Every `\n` is one.
+/// Every `\n` ends a line.
 pub struct LineEnds<'a>(&'a [u8]);
 
 impl<'a> Ends<'a> for LineEnds<'a> {
@@ -65,7 +65,7 @@ impl Row for JsonLine {
     }
 }
 
-/// A line too large to be kept is a record, whatever is in it.
+/// A line too large to keep is a record, whatever it contains.
 fn read(line: Option<&[u8]>, number: u64) -> Result<Reading, Fault> {
     let blank = match line {
         Some(line) => text(line, number)?.is_none(),

@@ -1,5 +1,5 @@
-//! Finds chunks of an uncompressed input file without making records of it. What [`Decoder::part`]
-//! makes of all chunks is what a [`Decoder`] makes of the whole file.
+//! Finds the chunks of an uncompressed input file without decoding its records. [`Decoder::part`] makes of all
+//! chunks together what a [`Decoder`] makes of the whole file.
 //!
 //! [`Decoder`]: crate::format::Decoder
 //! [`Decoder::part`]: crate::format::Decoder::part
@@ -18,8 +18,8 @@ use crate::model::range::{Claim, Range};
 /// Finds the ranges of a file's chunks. Feed it with [`push`](Self::push), then
 /// [`finish`](Self::finish) it. After a fault it is spent.
 ///
-/// Ranges ascend and do not overlap. One begins with the first byte of its first record and ends
-/// with the last byte of its last one; what stands between records belongs to no range.
+/// Ranges ascend and do not overlap. Each begins with the first byte of its first record and ends with the last
+/// byte of its last; bytes between records belong to no range.
 pub struct Scanner {
     layout: Scan,
     mark: Mark,
@@ -33,9 +33,9 @@ enum Scan {
 }
 
 impl Scanner {
-    /// A scanner of a file of this layout; of CSV, one whose header must name `key_field`. A chunk
-    /// is complete when it holds `chunk_size` records, or when with the next one it would hold more
-    /// than `chunk_bytes`; a record that is larger than that is a chunk of its own.
+    /// A scanner of a file in this layout; for CSV, the header must name `key_field`. A chunk is complete when
+    /// it holds `chunk_size` records, or when one more would exceed `chunk_bytes`; a record larger than that is
+    /// a chunk of its own.
     pub fn new(layout: Layout, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {
         Self {
             layout: match layout {
@@ -62,10 +62,10 @@ impl Scanner {
         self.ended(pushed, out)
     }
 
-    /// Says that the file ends here, and appends the last chunk.
+    /// Ends the file, and appends the last chunk.
     ///
     /// # Errors
-    /// As [`push`](Self::push), for a file that ends too early.
+    /// As for [`push`](Self::push), for a file that ends too early.
     pub fn finish(&mut self, out: &mut Vec<Claim>) -> Result<(), Fault> {
         let held = self.mark.finish();
         let finished = self.scan(held, out).and_then(|()| match &mut self.layout {
@@ -85,8 +85,8 @@ impl Scanner {
         }
     }
 
-    /// How many bytes of a CSV file tell its columns, a byte order mark and all line ends before the
-    /// header included; no record begins in them. 0 until they are known, and of other layouts.
+    /// How many bytes at the start of a CSV file hold its columns, including a byte order mark and all line
+    /// ends before the header; no record begins in them. 0 until they are known, and for other layouts.
     pub fn header(&self) -> u64 {
         match &self.layout {
             Scan::Csv(scan) => scan.header(),
@@ -130,7 +130,7 @@ struct Place {
     column: u64,
 }
 
-/// Puts records together to chunks.
+/// Groups records into chunks.
 struct Chunks {
     size: u32,
     bytes: u64,
@@ -143,7 +143,7 @@ impl Chunks {
         Self { size: u32::try_from(size.max(1)).unwrap_or(u32::MAX), bytes: bytes as u64, open: None, next: 0 }
     }
 
-    /// Adds the record that ends before `end`. Only of a chunk's first record the place is asked.
+    /// Adds the record that ends before `end`. `place` is called only for the first record of a chunk.
     #[inline]
     fn add(&mut self, end: u64, place: impl FnOnce() -> Place, out: &mut Vec<Claim>) {
         if let Some(claim) = &mut self.open {

@@ -1,5 +1,5 @@
-//! Rows of text. Those that lie in one piece, which are nearly all, are only looked at for their
-//! ends; the others, and those that may not be what they seem, are read as a decoder reads them.
+//! Rows of text. Those within one piece, which are nearly all, are only searched for their ends; the others,
+//! and those that may not be what they seem, are read as a decoder reads them.
 
 use simdutf8::compat::from_utf8;
 
@@ -7,45 +7,44 @@ use crate::format::scan::{Chunks, Place};
 use crate::model::fault::Fault;
 use crate::model::range::Claim;
 
-/// What is validated at a time: little enough to stay in the cache for the search of line ends.
+/// How much is validated at a time: little enough to stay in the cache for the search for line ends.
 const BLOCK: usize = 4 * 1024;
 
-/// What a layout knows of its rows.
+/// What a layout knows about its rows.
 pub trait Row {
     /// Finds the ends of rows in a piece.
     type Ends<'a>: Ends<'a>;
 
-    /// Whether a row of UTF-8 text that begins with this byte is a record whatever follows.
+    /// Whether a row of UTF-8 text that begins with this byte is a record, whatever follows.
     fn is_plain(first: u8) -> bool;
 
-    /// Begins to read a row.
+    /// Starts to read a row.
     fn begin(&mut self, line: u64, offset: u64);
 
-    /// Reads the row to its line end, or all of the piece; says how many bytes that is.
+    /// Reads the row up to its line end, or the whole piece; returns how many bytes that is.
     fn read(&mut self, bytes: &[u8]) -> Result<(usize, Reading), Fault>;
 
-    /// Reads the end of the row that ends with the file.
+    /// Reads the end of a row that ends with the file.
     fn finish(&mut self) -> Result<Reading, Fault>;
 }
 
 /// The line ends at which rows end.
 pub trait Ends<'a> {
-    /// Those of a piece from the row on that begins at `start`.
+    /// Finds the line ends of a piece, from the row that begins at `start`.
     fn new(piece: &'a [u8], start: usize) -> Self;
 
-    /// The next line end, that of the row at `start`, if it stands in this piece. Each row is asked for,
-    /// one of no bytes too.
+    /// The line end of the row at `start`, if it is in this piece. It is called for every row, empty ones included.
     fn of(&mut self, start: usize) -> Option<usize>;
 }
 
 /// What a row turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// There is more of it to come.
+    /// The row is not complete yet.
     Open,
-    /// Nothing.
+    /// The row is blank.
     Blank,
-    /// A record.
+    /// The row is a record.
     Record,
 }
 
@@ -55,7 +54,7 @@ pub struct Rows<R> {
     /// The place of the next byte.
     offset: u64,
     line: u64,
-    /// Where the row began whose end has not come yet.
+    /// Where the current row began, until its end has been found.
     open: Option<Place>,
 }
 
@@ -72,7 +71,7 @@ impl<R: Row> Rows<R> {
         &mut self.row
     }
 
-    /// Goes to the place of the next byte.
+    /// Moves to the place of the next byte.
     pub fn seek(&mut self, line: u64, offset: u64) {
         (self.line, self.offset) = (line, offset);
     }
@@ -97,7 +96,7 @@ impl<R: Row> Rows<R> {
         Ok(())
     }
 
-    /// Reads on in the row that an earlier piece began; says where the next one may begin.
+    /// Continues a row that began in an earlier piece; returns where the next one may begin.
     fn go_on(&mut self, piece: &mut Piece, chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<Option<usize>, Fault> {
         let Some(start) = self.open else {
             return Ok(Some(0));
@@ -155,26 +154,26 @@ impl<R: Row> Rows<R> {
     }
 }
 
-/// A piece of the file, and what is known of it.
+/// A piece of the file, and what is known about it.
 struct Piece<'a> {
     bytes: &'a [u8],
     offset: u64,
     /// The line of the byte `counted`.
     line: u64,
     counted: usize,
-    /// Before this byte every row is UTF-8, or need not be.
+    /// Every row before this byte is UTF-8, or need not be.
     valid: usize,
 }
 
 impl Piece<'_> {
-    /// The place of a byte that is not before the one that was asked last.
+    /// The place of a byte that is not before the one asked for last.
     fn place(&mut self, at: usize) -> Place {
         self.line += memchr::memchr_iter(b'\n', &self.bytes[self.counted..at]).count() as u64;
         self.counted = at;
         Place { offset: self.offset + at as u64, line: self.line, column: 1 }
     }
 
-    /// Whether all is UTF-8 up to the line end `end`.
+    /// Whether everything up to the line end `end` is UTF-8.
     #[inline]
     fn is_text(&mut self, end: usize) -> bool {
         self.valid >= end || self.validate(end)
@@ -186,7 +185,7 @@ impl Piece<'_> {
             self.valid += match from_utf8(block) {
                 Ok(text) => text.len(),
                 Err(error) if error.valid_up_to() == 0 => return false,
-                // A block may end within a character, with which the next one begins.
+                // A block may end within a character, which then begins the next block.
                 Err(error) => error.valid_up_to(),
             };
         }

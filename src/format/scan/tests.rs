@@ -1,4 +1,4 @@
-//! The scanner against the decoder.
+//! Compares the scanner with the decoder.
 
 mod properties;
 
@@ -51,7 +51,7 @@ fn within<'a>(bytes: &'a [u8], range: &Range) -> &'a [u8] {
     &bytes[start..start + usize::try_from(range.length).unwrap()]
 }
 
-/// What is decoded of the claims, each in pieces of its own.
+/// Decodes the claims, each in pieces of its own.
 fn parts<'a, P: IntoIterator<Item = &'a [u8]>>(
     layout: Layout,
     bytes: &'a [u8],
@@ -69,7 +69,7 @@ fn parts<'a, P: IntoIterator<Item = &'a [u8]>>(
     all
 }
 
-/// The chunks that follow from where the records lie, each of which is a chunk in `single`.
+/// The chunks that follow from the places of the records, each of which is a chunk in `single`.
 fn chunks_of(single: &[Claim], chunk_size: usize, chunk_bytes: usize) -> Vec<Claim> {
     let mut chunks: Vec<Claim> = Vec::new();
     for claim in single {
@@ -101,7 +101,7 @@ fn cut(bytes: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
     pieces
 }
 
-/// Sees that the scanner of this file says what the decoder says.
+/// Checks that the scanner finds in this file what the decoder finds.
 fn agrees(layout: Layout, bytes: &[u8], sizes: &[usize], chunk_size: usize, chunk_bytes: usize) -> Scanned {
     let (entries, end) = whole(layout, bytes);
     let pieces = cut(bytes, sizes);
@@ -123,7 +123,7 @@ fn agrees(layout: Layout, bytes: &[u8], sizes: &[usize], chunk_size: usize, chun
     scanned
 }
 
-/// Every size of chunks and pieces, and every cut into two.
+/// Tries every size of chunks and pieces, and every cut into two.
 fn exhaust(layout: Layout, bytes: &[u8], records: usize) {
     let (entries, end) = whole(layout, bytes);
     assert_eq!((entries.len(), &end), (records, &Ok(())));
@@ -234,7 +234,7 @@ fn what_stands_before_a_break_is_claimed() {
 
 #[test]
 fn a_character_may_be_parted_by_quotes_that_are_left_out() {
-    // Both bytes of an ü, a quote between them: the file is not UTF-8, the cell is.
+    // Both bytes of an ü with a quote between them: the file is not UTF-8, but the cell is.
     let text = b"k,a\n1,\"\xc3\"\xbc\n2,\"\xc3\"\xbc\n3,\xff\n";
     for size in 1..=text.len() {
         let scanned = agrees(Layout::Csv, text, &[size], 10, 1000);
@@ -252,7 +252,7 @@ fn a_byte_place_counts_the_byte_order_mark() {
     assert!(end.unwrap_err().message.starts_with("line 1, byte 3:"));
 }
 
-/// Rows at the limit, in which text that is no text tells whether they were looked into.
+/// Rows at the size limit, with invalid UTF-8 that tells whether they were looked into.
 #[test]
 fn rows_too_large_to_be_kept_are_records_whatever_is_in_them() {
     let mut csv: Vec<Vec<u8>> = Vec::new();

@@ -8,15 +8,15 @@ use crate::model::ids::{ChunkIndex, too_many_chunks};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
 
-/// The size from which a chunk is full, whatever the number of its records.
+/// The size at which a chunk is full, however many records it holds.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
 
-/// What comes of the input: chunks, then one end.
+/// What an input is cut into: chunks, then one end.
 #[derive(Debug)]
 pub enum Cut {
     /// The next chunk.
     Chunk(Chunk),
-    /// The next chunk, of records that stay where they are.
+    /// The next chunk, whose records stay where they are.
     Claim(ChunkIndex, Claim),
     /// There are no more.
     End(End),
@@ -45,15 +45,15 @@ pub struct End {
 }
 
 impl End {
-    /// The end of an input of which nothing was cut yet.
+    /// The end of an input from which nothing was cut yet.
     pub fn new(columns: Option<Vec<String>>, fault: Option<Fault>) -> Self {
         Self { records: 0, chunks: 0, columns, fault }
     }
 
-    /// The next chunk's place, counted with its records.
+    /// Counts the next chunk and its records, and returns its place.
     ///
     /// # Errors
-    /// `Malformed` past the chunks that a batch can have.
+    /// `Malformed` if a batch cannot have so many chunks.
     pub fn count(&mut self, records: u64) -> Result<ChunkIndex> {
         let index = ChunkIndex::new(self.chunks)?;
         self.chunks += 1;
@@ -61,21 +61,21 @@ impl End {
         Ok(index)
     }
 
-    /// The end of an input that makes more than `most` chunks.
+    /// Notes the fault of an input that makes more than `most` chunks.
     pub fn overflow(&mut self, most: u32) {
         self.fault = Some(Fault::new(FaultCode::TooManyChunks, too_many_chunks(most)));
     }
 }
 
-/// Cuts what a batch is made of.
+/// Cuts the records of a batch into chunks.
 pub trait Cutter: Send + Sized {
-    /// The next cut; none after the end.
+    /// Returns the next cut; `None` after the end.
     ///
     /// # Errors
-    /// Those of what is cut.
+    /// Those of the source.
     fn next(&mut self) -> impl Future<Output = Result<Option<Cut>>> + Send;
 
-    /// All cuts.
+    /// Streams all cuts.
     fn stream<'a>(self) -> BoxStream<'a, Result<Cut>>
     where
         Self: 'a,

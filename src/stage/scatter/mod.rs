@@ -34,11 +34,11 @@ const MESSAGES: usize = CLAIMS as usize;
 
 /// The scatter stage.
 pub struct Scatter<S: Stores> {
-    /// Where inputs are uploaded.
+    /// The bucket that inputs are uploaded to.
     pub input: S::Blob,
-    /// The name of that bucket; events of another are refused.
+    /// The name of that bucket; events from any other are refused.
     pub input_bucket: String,
-    /// To the workers.
+    /// The channel to the workers.
     pub workers: Dispatch<S::Channel>,
     /// Where chunks wait, and batch state.
     pub batches: Batches<S>,
@@ -56,12 +56,12 @@ pub struct Scatter<S: Stores> {
     pub ranged: bool,
 }
 
-/// What scatter is asked for.
+/// What scatter is asked to do.
 #[derive(Debug)]
 pub enum Order {
-    /// To cut what was uploaded.
+    /// To cut uploads into chunks.
     Scatter(Vec<Notice>),
-    /// To cut what failed once more, as this generation.
+    /// To cut the records that failed into chunks again, as this generation.
     Redrive(BatchId),
 }
 
@@ -140,7 +140,7 @@ impl<S: Stores> Scatter<S> {
         Ok(None)
     }
 
-    /// The chunks of an input; as they were begun, if a scatter with other settings died over them.
+    /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it.
     fn cuts<'a>(&self, opening: &Opening, format: InputFormat, body: BoxStream<'a, Result<Bytes>>) -> Cuts<'a> {
         let most = self.batches.condition.most_chunks();
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
@@ -151,7 +151,7 @@ impl<S: Stores> Scatter<S> {
         }
     }
 
-    /// Scatters what failed in the generations before this one, or says why there is nothing to do.
+    /// Scatters the records that failed in the generations before this one, or says why there is nothing to do.
     async fn redrive(&self, id: &BatchId) -> Result<Disposition> {
         let Some(before) = id.generation().checked_sub(1) else {
             return Err(Error::malformed(format!("{id} names no generation that a redrive could make")));
@@ -164,7 +164,7 @@ impl<S: Stores> Scatter<S> {
         let opening = Opening {
             id: id.clone(),
             started_at: self.clock.now(),
-            // What failed lies scattered over the input: it is copied.
+            // The failed records lie scattered over the input, so they are copied.
             ranged: false,
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
             ..first.opening
@@ -189,7 +189,7 @@ impl<S: Stores> Scatter<S> {
         })
     }
 
-    /// Does what an earlier scatter, which sealed the batch, may have left undone.
+    /// Finishes what the earlier scatter that sealed the batch may have left undone.
     async fn resume(&self, batch: &Batch) -> Result<()> {
         let (progress, waiting) = self.batches.resume(batch).await?;
         for chunks in waiting.chunks(MESSAGES) {
@@ -208,8 +208,8 @@ impl<S: Stores> Scatter<S> {
         self.batches.announce(id, progress).await
     }
 
-    /// Keeps where chunks lie, some at a time, and then sends their claim checks. A repeat writes and
-    /// sends the same again.
+    /// Writes the claims of some chunks at a time, and then sends their claim checks. A repeat writes and sends the
+    /// same again.
     async fn send_claims(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<End> {
         let groups = cuts.try_chunks(MESSAGES).map_err(|error| error.1);
         let sent = groups.map_ok(|group| self.send_group(opening, group)).try_buffer_unordered(self.width);

@@ -7,7 +7,7 @@ use crate::model::error::Result;
 use crate::model::record::Entry;
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
 
-/// Cuts what failed before into chunks again.
+/// Cuts the records that failed before into chunks again.
 pub struct Redrive<'a> {
     failed: BoxStream<'a, Result<Entry>>,
     next: Option<Entry>,
@@ -16,7 +16,7 @@ pub struct Redrive<'a> {
     end: Option<End>,
 }
 
-/// The records that failed among these outcomes, in their order.
+/// Streams the records that failed among these outcomes, in order.
 pub fn failed(outcomes: Outcomes<'_>) -> BoxStream<'_, Result<Entry>> {
     let outcomes = stream::try_unfold(outcomes, |mut outcomes| async move {
         Ok(outcomes.next().await?.map(|outcome| (outcome, outcomes)))
@@ -25,7 +25,7 @@ pub fn failed(outcomes: Outcomes<'_>) -> BoxStream<'_, Result<Entry>> {
 }
 
 impl<'a> Redrive<'a> {
-    /// Cuts the records that [`failed`], like the splitter of an input; `columns` are those of the input.
+    /// Cuts the records of [`failed`] as the splitter cuts an input; `columns` are those of the input.
     pub fn new(
         failed: BoxStream<'a, Result<Entry>>,
         chunk_size: usize,

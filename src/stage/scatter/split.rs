@@ -13,8 +13,8 @@ use crate::model::range::{Claim, Range};
 use crate::model::record::Entry;
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
 
-/// Bytes of a gzipped file that are unpacked at a time. Few, because a thousand times as much may come of them, records are
-/// cut into chunks between pieces only, and small records take many times their text in memory.
+/// Bytes of a gzipped file that are unpacked at a time. Few, because they may expand a thousandfold, records are cut
+/// into chunks only between pieces, and small records take many times their text in memory.
 const PACKED_PIECE: usize = 512;
 
 /// Cuts one input.
@@ -119,7 +119,7 @@ impl Cutter for Splitter<'_> {
     }
 }
 
-/// Finds the chunks of an input that is not gzipped, and makes no copy of them.
+/// Finds the chunks of an input that is not gzipped, without copying them.
 pub struct RangeSplitter<'a> {
     body: BoxStream<'a, Result<Bytes>>,
     scanner: Scanner,

@@ -1,4 +1,4 @@
-//! A bucket of files, in a folder: what a process of its own finds there the one before it left.
+//! A bucket of files in a folder: a new process finds there what the one before it left.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
@@ -15,11 +15,11 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
 
-/// What a body's stream hands out at a time.
+/// The bytes that a body's stream yields at a time.
 const PIECE: u64 = 64 * 1024;
 
-/// A bucket of files; clones share their objects. An object is one file, in a folder for all keys
-/// that are the same up to their last slash.
+/// A bucket of files; clones share their objects. An object is one file, in a folder shared by all keys that are the
+/// same up to their last slash.
 #[derive(Debug, Clone)]
 pub struct FileBlob {
     root: PathBuf,
@@ -28,10 +28,10 @@ pub struct FileBlob {
 }
 
 impl FileBlob {
-    /// The bucket in a folder, which is made if there is none.
+    /// Opens the bucket in a folder, which is created if there is none.
     ///
     /// # Errors
-    /// `Internal` if it cannot be made.
+    /// `Internal` if it cannot be created.
     pub fn open(root: &Path, keeps_versions: bool) -> Result<Self> {
         for part in ["objects", "versions", "drafts", "uploads"] {
             let folder = root.join(part);
@@ -40,8 +40,8 @@ impl FileBlob {
         Ok(Self { root: root.to_owned(), keeps_versions, drafts: Arc::default() })
     }
 
-    /// Makes an object of a file without a copy of it; tells its version. From another disk the object is
-    /// but a link to the file, and changes as that does.
+    /// Makes an object from a file without copying it, and returns its version. If the file is on another disk the
+    /// object is only a link to it, and changes when the file does.
     ///
     /// # Errors
     /// `Internal` if the file is not there, or the key is taken.
@@ -52,16 +52,16 @@ impl FileBlob {
         Ok(version(&fs::metadata(&place).map_err(failed(&place))?))
     }
 
-    /// How large an object is, if there is one.
+    /// Returns the size of an object, if there is one.
     ///
     /// # Errors
-    /// `Internal` if nobody can say.
+    /// `Internal` if it cannot be determined.
     pub fn size(&self, key: &str) -> Result<Option<u64>> {
         let place = self.place(key);
         Ok(if_there(fs::metadata(&place), &place)?.map(|metadata| metadata.len()))
     }
 
-    /// Where an object lies, if there is one.
+    /// Returns the path of an object, if there is one.
     pub fn path(&self, key: &str) -> Option<PathBuf> {
         Some(self.place(key)).filter(|place| place.is_file())
     }
@@ -80,7 +80,7 @@ impl FileBlob {
         self.root.join("versions").join(within(key)).join(encoded(version))
     }
 
-    /// A name that no other draft has, of this process or of one before it.
+    /// Returns a name that no other draft has, neither of this process nor of an earlier one.
     fn unique(&self) -> String {
         format!("{}-{}", std::process::id(), self.drafts.fetch_add(1, Ordering::Relaxed))
     }
@@ -91,7 +91,7 @@ impl FileBlob {
         Ok(draft)
     }
 
-    /// Lets a draft be seen under its key.
+    /// Makes a draft visible under its key.
     fn publish(&self, draft: &Path, key: &str) -> Result<Written> {
         self.keep(key)?;
         let metadata = fs::metadata(draft).map_err(failed(draft))?;
@@ -100,7 +100,7 @@ impl FileBlob {
         Ok(Written { version: Some(version(&metadata)) })
     }
 
-    /// Keeps what is under a key, which is about to be replaced, as an old version.
+    /// Keeps the object under a key, which is about to be replaced or deleted, as an old version.
     fn keep(&self, key: &str) -> Result<()> {
         let place = self.place(key);
         let Some(metadata) = if_there(fs::metadata(&place), &place)?.filter(|_| self.keeps_versions) else {
@@ -146,7 +146,7 @@ fn opened(path: &Path) -> Result<Option<(File, Metadata)>> {
     Ok(Some((file, metadata)))
 }
 
-/// The version of a file: no two files are the same one at the same time.
+/// The version of a file: no two share an inode and a time of modification.
 fn version(metadata: &Metadata) -> String {
     format!("{:x}-{:x}.{:x}", metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
 }
@@ -155,13 +155,13 @@ fn made_parent(path: &Path) -> Result<()> {
     path.parent().map_or(Ok(()), |folder| fs::create_dir_all(folder).map_err(failed(folder)))
 }
 
-/// Where a key lies: one folder deep, so that `a` and `a/b` can both be.
+/// The path of a key: one folder deep, so that `a` and `a/b` can both exist.
 fn within(key: &str) -> PathBuf {
     let (folder, name) = key.split_at(key.rfind('/').map_or(0, |slash| slash + 1));
     Path::new(&encoded(folder)).join(encoded(name))
 }
 
-/// A text as the name of a file; `%` alone is the empty one.
+/// Encodes a text as a file name; `%` alone is the empty text.
 fn encoded(text: &str) -> String {
     let plain = |at: usize, byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte) || (byte == b'.' && at > 0);
     let name = text.bytes().enumerate().map(|(at, byte)| match plain(at, byte) {
@@ -172,7 +172,7 @@ fn encoded(text: &str) -> String {
     if name.is_empty() { "%".to_owned() } else { name }
 }
 
-/// The text of a name; none of a name that [`encoded`] does not make.
+/// Decodes a name made by [`encoded`]; `None` if it cannot be decoded.
 fn decoded(name: &str) -> Option<String> {
     let (mut text, mut rest) = (Vec::with_capacity(name.len()), if name == "%" { "" } else { name });
     while let Some(at) = rest.find('%') {
@@ -184,7 +184,7 @@ fn decoded(name: &str) -> Option<String> {
     String::from_utf8(text).ok()
 }
 
-/// The texts that the files of a folder are named after.
+/// Returns the decoded names of the files in a folder.
 fn names(folder: &Path) -> Result<impl Iterator<Item = String>> {
     let entries = fs::read_dir(folder).map_err(failed(folder))?;
     Ok(entries.filter_map(|entry| decoded(entry.ok()?.file_name().to_str()?)))
@@ -301,20 +301,19 @@ impl Blob for FileBlob {
     }
 }
 
-/// Lets the other calls that are under way go on, as one over the network does. Without it each
-/// would end before the next begins, and what a function holds of several at once would never stand
-/// beside each other here.
+/// Lets other calls that are under way go on, as a call over the network does. Without it each would end before the
+/// next begins, and what a function holds for several calls at once would never exist at the same time here.
 pub async fn pause() {
     tokio::task::yield_now().await;
 }
 
-/// Says of which file an error is.
+/// Makes an error say which file it is about.
 pub fn failed(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.display().to_string();
     move |error| Error::internal(path).because(error)
 }
 
-/// What an operation on a file comes to that need not be there.
+/// The result of an operation on a file that need not exist; `None` if it does not.
 pub fn if_there<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -16,7 +16,7 @@ use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 #[derive(Debug, Clone, Default)]
 pub struct MemoryBlob(Arc<Mutex<State>>);
 
-/// Is told of objects that were created: bucket notifications in memory.
+/// A callback for objects that were created: bucket notifications in memory.
 pub type Listener = Arc<dyn Fn(&Created) + Send + Sync>;
 
 /// An object that was created.
@@ -68,7 +68,7 @@ impl MemoryBlob {
         Self::default()
     }
 
-    /// Writes an object and tells its version, as an uploader would see it.
+    /// Writes an object and returns its version, as an uploader would see it.
     pub fn upload(&self, key: &str, body: impl Into<Bytes>) -> String {
         self.create(key, |_| Ok(Some(body.into()))).ok().flatten().unwrap_or_default()
     }
@@ -78,7 +78,7 @@ impl MemoryBlob {
         self.state(|state| state.listener = Some(Arc::new(listener)));
     }
 
-    /// Writes what `body` makes of the bucket's state, if anything; tells the version, and the listener.
+    /// Writes what `body` makes of the bucket's state, if anything; returns the version and notifies the listener.
     fn create(&self, key: &str, body: impl FnOnce(&mut State) -> Result<Option<Bytes>>) -> Result<Option<String>> {
         let (created, listener) = self.state(|state| {
             let Some(body) = body(state)? else {
@@ -95,7 +95,7 @@ impl MemoryBlob {
         Ok(created.map(|created| created.version))
     }
 
-    /// The newest version of an object.
+    /// Reads the newest version of an object.
     pub fn read(&self, key: &str) -> Option<Bytes> {
         self.state(|state| state.objects.get(key)?.last()?.1.clone())
     }

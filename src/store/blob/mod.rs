@@ -20,9 +20,8 @@ use crate::model::input::Source;
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 pub const PART_BYTES: usize = 8 * 1024 * 1024;
 
-/// Keys of one listing:
+/// The most keys that one listing returns:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
-/// Keys that a listing gives at once at most.
 pub const PAGE: usize = 1000;
 
 /// The bytes of an object as they arrive.
@@ -48,7 +47,7 @@ pub struct Written {
     pub version: Option<String>,
 }
 
-/// Which of the objects that were written under a key is meant.
+/// Which of the objects written under a key is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pin {
     /// The newest.
@@ -60,7 +59,7 @@ pub enum Pin {
 }
 
 impl Pin {
-    /// The upload that a batch is made from.
+    /// Pins the upload that a batch is made from.
     pub fn of(source: &Source) -> Self {
         match (&source.version_id, &source.e_tag) {
             (Some(version), _) => Self::Version(version.clone()),
@@ -74,21 +73,21 @@ impl Pin {
 pub struct Section {
     /// Its bytes.
     pub body: Body,
-    /// How many the object has as a whole.
+    /// How many bytes the whole object has.
     pub size: u64,
 }
 
 /// One bucket. Reads see every write that came before them
 /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/Welcome.html#ConsistencyModel>). Failed
-/// calls were tried again already, except inside a body's stream; they may have had their effect.
+/// calls have already been retried, except within a body's stream; they may still have taken effect.
 pub trait Blob: Send + Sync + 'static {
-    /// Opens an object, or the version of it that is named. `None` if there is none. The body
-    /// fails with `Transient` if the connection breaks; nobody tries that again.
+    /// Opens an object, or the version of it that is named. `None` if there is none. The body fails with `Transient`
+    /// if the connection breaks, which is not retried.
     fn get(&self, key: &str, version: Option<&str>) -> impl Future<Output = Result<Option<Body>>> + Send;
 
-    /// Opens a part of an object: as much of `range`, which is not empty, as the object has. `None` if
-    /// there is no such object, `Conflict` if it has another entity tag than the one that is meant.
-    /// The body is as that of [`get`](Self::get).
+    /// Opens a part of an object: as much of `range`, which is not empty, as the object has. `None` if there is no
+    /// such object, `Conflict` if its entity tag is not the one in `pin`. The body behaves like that of
+    /// [`get`](Self::get).
     fn get_range(
         &self,
         key: &str,
@@ -99,18 +98,18 @@ pub trait Blob: Send + Sync + 'static {
     /// Writes an object whole, replacing what is there. Idempotent.
     fn put(&self, key: &str, content_type: &str, body: Bytes) -> impl Future<Output = Result<Written>> + Send;
 
-    /// Writes an object unless there is one under the key, and says whether it did. Of several writers
-    /// exactly one does; one whose call failed may have been it.
+    /// Writes an object unless there is one under the key, and says whether it did. Exactly one of several writers
+    /// does, possibly one whose call failed.
     fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> impl Future<Output = Result<bool>> + Send;
 
     /// Deletes an object. Idempotent: a missing one is no error.
     fn delete(&self, key: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Up to `most` (at most 1,000) keys that begin with `prefix`, in ascending order, those after
-    /// `after` if that is given.
+    /// Lists up to `most` (at most 1,000) keys that begin with `prefix`, in ascending order, only those after `after`
+    /// if that is given.
     fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> impl Future<Output = Result<Vec<String>>> + Send;
 
-    /// Begins an upload in parts. Nothing is seen under the key until it is completed.
+    /// Begins an upload in parts. Nothing appears under the key until it is completed.
     fn begin_upload(&self, key: &str, content_type: &str) -> impl Future<Output = Result<UploadId>> + Send;
 
     /// Writes one part of at least [`PART_BYTES`], the last of any size. Idempotent for its number.
@@ -122,7 +121,7 @@ pub trait Blob: Send + Sync + 'static {
         body: Bytes,
     ) -> impl Future<Output = Result<Part>> + Send;
 
-    /// Makes the object of its parts, in ascending order, replacing what is there.
+    /// Assembles the object from its parts, in ascending order, replacing what is there.
     fn complete_upload(
         &self,
         key: &str,
@@ -130,11 +129,11 @@ pub trait Blob: Send + Sync + 'static {
         parts: &[Part],
     ) -> impl Future<Output = Result<Written>> + Send;
 
-    /// Gives an upload up and frees its parts. Idempotent.
+    /// Abandons an upload and frees its parts. Idempotent.
     fn abort_upload(&self, key: &str, upload: &UploadId) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// All keys that begin with `prefix`, in ascending order.
+/// Lists all keys that begin with `prefix`, in ascending order.
 ///
 /// # Errors
 /// As [`Blob::list`].

@@ -9,16 +9,16 @@ use crate::store::blob::{Blob, Pin, Section};
 /// What one request reads: as the documentation advises for many ranges of one object,
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-guidelines.html>
 const SECTION: u64 = 8 * 1024 * 1024;
-/// Requests under way at once at most: so much of the object is held in memory.
+/// The most requests under way at once, and so the most sections held in memory.
 const AHEAD: usize = 3;
-/// How often a section is asked for whose connection breaks.
+/// How often a section is requested if its connection breaks.
 const ATTEMPTS: u32 = 3;
 
-/// The bytes of an object from `from` on as they come, in order; `None` if there is no such object. Up to `width`
-/// sections, but not more than three, are read at once.
+/// Streams the bytes of an object from `from` on, in order; `None` if there is no such object. Reads up to `width`
+/// sections at once, but not more than three.
 ///
 /// # Errors
-/// As [`Blob::get_range`]; so may the stream fail.
+/// As [`Blob::get_range`]; the stream may fail the same way.
 pub async fn read<'a, B: Blob>(
     blob: &'a B,
     key: String,
@@ -41,7 +41,7 @@ pub async fn read<'a, B: Blob>(
     Ok(Some(sections.map_ok(|pieces| stream::iter(pieces.into_iter().map(Ok))).try_flatten().boxed()))
 }
 
-/// One section whole, and the size of the object. A connection that breaks costs this section only.
+/// Reads one whole section, and the size of the object. A connection that breaks costs only this section.
 async fn section(blob: &impl Blob, key: &str, pin: &Pin, from: u64) -> Result<Option<(Vec<Bytes>, u64)>> {
     let mut attempt = 1;
     loop {

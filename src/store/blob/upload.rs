@@ -20,15 +20,15 @@ impl<'a, B: Blob> Upload<'a, B> {
         Self { blob, key, content_type, buffer: Vec::new(), begun: None }
     }
 
-    /// Where the next piece of the object is to be appended; [`flow`](Self::flow) it afterwards.
+    /// Where to append the next piece of the object; call [`flow`](Self::flow) afterwards.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
         &mut self.buffer
     }
 
-    /// Uploads what fills a part.
+    /// Uploads every full part.
     ///
     /// # Errors
-    /// As [`Blob`]'s calls. The upload is given up first.
+    /// As [`Blob`]'s calls. The upload is abandoned first.
     pub async fn flow(&mut self) -> Result<()> {
         while self.buffer.len() >= PART_BYTES {
             let rest = self.buffer.split_off(PART_BYTES);
@@ -38,7 +38,7 @@ impl<'a, B: Blob> Upload<'a, B> {
         Ok(())
     }
 
-    /// Uploads the rest; only now the object is seen under its key.
+    /// Uploads the rest; only then does the object appear under its key.
     ///
     /// # Errors
     /// As [`flow`](Self::flow).

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::model::error::Result;
 use crate::store::channel::{Channel, Delivery, Outgoing};
 
-/// A channel in memory; clones share their messages. Time does not pass in it: what was received
-/// comes back by [`release`](Channel::release) only.
+/// A channel in memory; clones share their messages. Time does not pass in it: a received message is redelivered only
+/// after [`release`](Channel::release).
 #[derive(Debug, Clone, Default)]
 pub struct MemoryChannel(Arc<Mutex<State>>);
 

@@ -1,4 +1,4 @@
-//! Message channels: at least once, in no order; with a group, in order within it.
+//! Message channels: messages are delivered at least once and in no order; those with a group, in order within it.
 
 pub mod faulty;
 pub mod memory;
@@ -32,29 +32,29 @@ impl Outgoing {
 /// A message that arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
-    /// The channel's own id, the same each time the message arrives.
+    /// The channel's own id, the same for every delivery of the message.
     pub id: String,
-    /// What this arrival is answered by.
+    /// What identifies this delivery when it is deleted or released.
     pub receipt: String,
     /// The text.
     pub body: String,
-    /// Which arrival of the message this is, from 1.
+    /// Which delivery of the message this is, from 1.
     pub attempt: u32,
 }
 
-/// A channel. Failed calls were tried again already; they may have had their effect.
+/// A channel. Failed calls have already been retried; they may still have taken effect.
 pub trait Channel: Send + Sync + 'static {
-    /// Sends messages, in as few requests as the channel allows. All were sent if it succeeds; if
-    /// it fails some may have been, so that sending again sends those twice.
+    /// Sends messages, in as few requests as the channel allows. If it succeeds all were sent; if it fails some may
+    /// have been, and sending again sends those twice.
     fn send(&self, messages: Vec<Outgoing>) -> impl Future<Output = Result<()>> + Send;
 
-    /// Takes up to `most` messages (at most 10) that nobody else sees until they are deleted,
-    /// released or their time runs out. Waits a little if there is none.
+    /// Takes up to `most` messages (at most 10), which stay hidden until they are deleted, released or time out.
+    /// Waits a little if there are none.
     fn receive(&self, most: usize) -> impl Future<Output = Result<Vec<Delivery>>> + Send;
 
-    /// Takes a message out of the channel. Idempotent.
+    /// Deletes a message from the channel. Idempotent.
     fn delete(&self, receipt: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Lets a message arrive again after `delay`, in place of the channel's own time.
+    /// Makes a message visible again after `delay`, instead of the channel's own timeout.
     fn release(&self, receipt: &str, delay: Duration) -> impl Future<Output = Result<()>> + Send;
 }

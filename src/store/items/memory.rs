@@ -20,7 +20,7 @@ impl MemoryItems {
         Self::default()
     }
 
-    /// An empty table that is written in a mode.
+    /// An empty table with a write mode.
     pub fn in_mode(mode: WriteMode) -> Self {
         Self { mode, ..Self::default() }
     }

@@ -17,22 +17,22 @@ pub struct Rejection {
     pub reason: String,
 }
 
-/// Who wins where several records have one key.
+/// Which record wins if several have the same key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WriteMode {
-    /// Whoever writes last; items go out in batches.
+    /// The one that is written last; items are sent in batches.
     #[default]
     Batch,
-    /// The record of the newer batch, and of one batch the one of the higher index: an item never
-    /// goes back. Each item is a request of its own.
+    /// The one of the newer batch, and within a batch the one with the higher index: an item never goes back. Each
+    /// item is a request of its own.
     Ordered,
 }
 
 impl WriteMode {
-    /// The mode of a name, as in `WRITE_MODE`.
+    /// Returns the mode with a name, as in `WRITE_MODE`.
     ///
     /// # Errors
-    /// `Config` with the names there are.
+    /// `Config`, which lists the valid names.
     pub fn named(name: &str) -> Result<Self> {
         match name {
             "batch" => Ok(Self::Batch),
@@ -42,13 +42,13 @@ impl WriteMode {
     }
 }
 
-/// The items table. Failed calls were tried again already; they may have had their effect.
+/// The items table. Failed calls have already been retried; they may still have taken effect.
 pub trait Items: Send + Sync + 'static {
-    /// Writes items whose keys differ from each other, each replacing what is under its key, as far
-    /// as the table's [`WriteMode`] lets it. When this succeeds every item is stored, or a newer one
-    /// is, but for those named. Idempotent. The order of writes is not defined.
+    /// Writes items with different keys, each replacing what is under its key, as far as the table's [`WriteMode`]
+    /// allows. On success every item is stored, or a newer one is, except for those rejected. Idempotent. The order
+    /// of writes is not defined.
     fn write(&self, items: &[Item]) -> impl Future<Output = Result<Vec<Rejection>>> + Send;
 
-    /// The item under a key, as it was last written.
+    /// Reads the item under a key, as it was last written.
     fn read(&self, key: &str) -> impl Future<Output = Result<Option<Item>>> + Send;
 }

@@ -1,5 +1,5 @@
-//! Batch state and completion. The trait has single conditional writes only; how they make
-//! completion certain and single is in [`tree`].
+//! Batch state and completion. The trait has only single conditional writes; [`tree`] explains how they make
+//! completion certain and make it happen once.
 
 pub mod faulty;
 pub mod memory;
@@ -36,9 +36,9 @@ pub enum OpenResult {
 pub enum Lease {
     /// It is the caller's until the lease ends.
     Acquired(Box<Batch>),
-    /// Somebody else's lease runs.
+    /// Another caller's lease is running.
     Held(Box<Batch>),
-    /// It was closed before.
+    /// It is already closed.
     Closed(Box<Batch>),
 }
 
@@ -65,32 +65,32 @@ pub enum Part {
     Gather,
 }
 
-/// Why something could not be done the last time.
+/// Why the last attempt at something failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastFailure {
     /// How often it had been tried.
     pub attempt: u32,
-    /// What was said.
+    /// The error's message.
     pub message: String,
 }
 
 /// The ledger: each method but `read_leaves` and `open_batches` is one request, and atomic. Reads see
 /// every write that came before them. A call that fails may have had its effect; every call may be repeated.
 pub trait Ledger: Send + Sync + 'static {
-    /// Opens a batch, unless it is there already.
+    /// Opens a batch, unless it already exists.
     fn open(&self, opening: &Opening) -> impl Future<Output = Result<OpenResult>> + Send;
 
-    /// A batch as it stands.
+    /// Reads a batch as it stands.
     fn read(&self, batch: &BatchId) -> impl Future<Output = Result<Option<Batch>>> + Send;
 
-    /// A batch and some of its leaves, at most 50, as they stand, each for itself; a leaf that nobody
-    /// wrote yet is missing.
+    /// Reads a batch and some of its leaves, at most 50, each as it stands by itself; a leaf that was not written yet
+    /// may be missing.
     fn look(&self, batch: &BatchId, leaves: &BTreeSet<u32>) -> impl Future<Output = Result<Snapshot>> + Send;
 
-    /// The leaves of a range as they stand; one that nobody wrote yet is empty.
+    /// Reads a range of leaves as they stand; one that was not written yet is empty.
     fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> impl Future<Output = Result<Vec<Leaf>>> + Send;
 
-    /// Counts a chunk in its leaf, once however often this is called, and returns the leaf after it.
+    /// Counts a chunk in its leaf, only once however often this is called, and returns the updated leaf.
     fn mark_leaf(
         &self,
         batch: &BatchId,
@@ -99,7 +99,7 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Leaf>> + Send;
 
-    /// Says how many chunks a leaf covers, and returns the leaf after it.
+    /// Sets how many chunks a leaf covers, and returns the updated leaf.
     fn size_leaf(
         &self,
         batch: &BatchId,
@@ -108,15 +108,15 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Leaf>> + Send;
 
-    /// Notes in the root that a leaf is full, and returns the batch after it.
+    /// Notes in the root that a leaf is full, and returns the updated batch.
     fn mark_root(&self, batch: &BatchId, leaf: u32) -> impl Future<Output = Result<Batch>> + Send;
 
-    /// Writes what scatter knows at its end together with its token in the root, and returns the
-    /// batch after it. A batch sealed before keeps its first seal.
+    /// Writes what scatter knows at its end together with its token in the root, and returns the updated batch. A
+    /// batch that is already sealed keeps its first seal.
     fn seal(&self, batch: &BatchId, sealing: &Sealing) -> impl Future<Output = Result<Batch>> + Send;
 
-    /// Takes a sealed batch for `owner` until `until`, unless it is closed or somebody else's lease
-    /// runs. Who holds it already may take it again.
+    /// Takes a sealed batch for `owner` until `until`, unless it is closed or another owner's lease is running. An
+    /// owner that already holds it may take it again.
     fn take(
         &self,
         batch: &BatchId,
@@ -125,12 +125,10 @@ pub trait Ledger: Send + Sync + 'static {
         until: Timestamp,
     ) -> impl Future<Output = Result<Lease>> + Send;
 
-    /// Ends the lease of `owner`, so that another may take the batch at once. No error if it is
-    /// somebody else's by now.
+    /// Ends the lease of `owner`, so that another may take the batch at once. No error if another has it by now.
     fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
 
-    /// Closes a batch that `owner` has taken. `Conflict` if it is somebody else's by now; no error
-    /// if it is closed already.
+    /// Closes a batch that `owner` has taken. `Conflict` if another has it by now; no error if it is already closed.
     fn close(
         &self,
         batch: &BatchId,
@@ -140,22 +138,22 @@ pub trait Ledger: Send + Sync + 'static {
         finished_at: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Decides that a batch is to end early, unless that is decided or its outputs are being written,
-    /// and returns the batch after it.
+    /// Decides that a batch is to end early, unless that is already decided or its outputs are being written, and
+    /// returns the updated batch.
     fn stop(&self, batch: &BatchId, stop: &Stop) -> impl Future<Output = Result<Batch>> + Send;
 
     /// Notes what sweep saw of a batch that is not closed.
     fn observe(&self, batch: &BatchId, seen: &Observation) -> impl Future<Output = Result<()>> + Send;
 
-    /// A page of the batches that are not closed, the oldest first, from the one after `after`; empty
-    /// at the end. The one read that may lag behind.
+    /// Returns a page of the batches that are not closed, oldest first, starting after `after`; empty at the end. The
+    /// only read that may lag behind.
     fn open_batches(&self, after: Option<&OpenBatch>) -> impl Future<Output = Result<Vec<OpenBatch>>> + Send;
 }
 
-/// Where the chunks of a batch lie that are ranges of its input. Each method but `read_claims` is one
-/// request, and atomic; every call may be repeated.
+/// Where the chunks of a batch lie if they are ranges of its input. Each method but `read_claims` is one request, and
+/// atomic; every call may be repeated.
 pub trait Claims: Send + Sync + 'static {
-    /// Keeps where the chunks from `CLAIMS * group` on lie, up to [`CLAIMS`] of them. Idempotent.
+    /// Writes the claims of up to [`CLAIMS`] chunks, from `CLAIMS * group` on. Idempotent.
     fn put_claims(
         &self,
         batch: &BatchId,
@@ -164,13 +162,13 @@ pub trait Claims: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// The claims of a range of groups as they stand; a group that nobody wrote yet is empty.
+    /// Reads the claims of a range of groups as they stand; a group that was not written yet is empty.
     fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> impl Future<Output = Result<Vec<Vec<Claim>>>> + Send;
 }
 
-/// What is noted of a batch for bury to tell, and for people. Each method but `read_calls` is one request.
+/// Notes about a batch, for bury to report and for people to read. Each method but `read_calls` is one request.
 pub trait Notes: Send + Sync + 'static {
-    /// Keeps why something could not be done; only the last time is kept.
+    /// Notes why an attempt failed; only the last failure is kept.
     fn note_failure(
         &self,
         batch: &BatchId,
@@ -179,7 +177,7 @@ pub trait Notes: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Why something could not be done the last time, if it is known.
+    /// Returns why the last attempt failed, if that is known.
     fn last_failure(&self, batch: &BatchId, part: Part) -> impl Future<Output = Result<Option<LastFailure>>> + Send;
 
     /// Adds to the calls of a batch. The one method that counts twice if it is repeated: what it
@@ -192,7 +190,7 @@ pub trait Notes: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// The calls of a batch by stage, as far as they were added.
+    /// Reads the calls of a batch by stage, as far as they were added.
     fn read_calls(&self, batch: &BatchId) -> impl Future<Output = Result<Calls>> + Send;
 }
 

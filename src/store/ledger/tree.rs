@@ -1,9 +1,8 @@
 //! Completion, exactly once: a tree of conditional sets.
 //!
-//! A leaf holds the marks of 256 chunks, the root those of all leaves and scatter's seal. Whoever
-//! sees a full leaf marks it in the root, and whoever sees a full root announces the end, be it by
-//! a first mark or by a repeated one. So a mark counts once, and a crash after any of these calls
-//! is made good by the redelivery that follows it.
+//! A leaf holds the marks of 256 chunks, the root those of all leaves and scatter's seal. A caller that sees a full
+//! leaf marks it in the root, and one that sees a full root announces the end, whether its own mark is the first or a
+//! repeat. So a mark counts once, and the redelivery that follows a crash after any of these calls makes up for it.
 
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -36,7 +35,7 @@ pub async fn mark(
     settle(ledger, batch, chunk.leaf(), &leaf).await
 }
 
-/// What a leaf means for its batch.
+/// Marks a leaf in the root if it is full, and says whether that completes the batch.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -48,8 +47,8 @@ pub async fn settle(ledger: &impl Ledger, batch: &BatchId, number: u32, leaf: &L
     Ok(progress(batch.is_complete()))
 }
 
-/// Seals a batch after its last message was sent. The first seal counts, whoever comes later: a scatter
-/// that goes on after its batch was sealed by force has counted more chunks than that has.
+/// Seals a batch after its last message was sent. Only the first seal counts: a scatter that goes on after its batch
+/// was sealed by force has counted more chunks than the batch has.
 ///
 /// # Errors
 /// Those of the ledger.
@@ -58,8 +57,8 @@ pub async fn seal(ledger: &impl Ledger, batch: &BatchId, sealing: &Sealing) -> R
     size(ledger, &batch, sealing.scattered_at).await
 }
 
-/// Gives the last leaf of a sealed batch its size, by the seal that counts. Until then a mark of its last
-/// chunk completes nothing: a repeat of the seal does, or sweep, should its maker not come so far.
+/// Gives the last leaf of a sealed batch its size, by the seal that counts. Until then marking its last chunk
+/// completes nothing: if the caller that sealed the batch dies first, a repeated seal or sweep completes it.
 ///
 /// # Errors
 /// Those of the ledger.

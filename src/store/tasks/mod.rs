@@ -1,4 +1,4 @@
-//! Pending records and their outcomes as rows of a table: one row a record, together by chunk.
+//! Pending records and their outcomes as rows of a table: one row per record, grouped by chunk.
 
 pub mod faulty;
 pub mod memory;
@@ -12,7 +12,7 @@ use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome, Response};
 use crate::model::timestamp::Timestamp;
 
-/// The most text that a row keeps of a record; the rest of its 400 KB is for what stands beside it.
+/// The most text of a record that a row keeps; the rest of its 400 KB is for what is stored beside it.
 pub const MAX_ROW_BYTES: usize = 380 * 1024;
 
 /// A record and, once it was processed, what became of it.
@@ -22,7 +22,7 @@ pub struct Row {
     pub entry: Entry,
     /// What became of it.
     pub response: Option<Response>,
-    /// What the processor had to say of its success.
+    /// The result that the processor gave with its success.
     pub result: Option<Box<RawValue>>,
 }
 
@@ -35,19 +35,19 @@ pub enum Verdict {
     Buried(String),
 }
 
-/// A chunk as the table has it.
+/// A chunk as the table holds it.
 #[derive(Debug, Clone, Default)]
 pub struct Rows {
     /// Its records in their order.
     pub rows: Vec<Row>,
-    /// What decides their outcomes, once somebody has settled it.
+    /// What decides their outcomes, once that is settled.
     pub verdict: Option<Verdict>,
 }
 
-/// The tasks table. Failed calls were tried again already; they may have had their effect.
+/// The tasks table. Failed calls have already been retried; they may still have taken effect.
 pub trait Tasks: Send + Sync + 'static {
-    /// Writes the records of a chunk, each a row. Rows that are there stay as they are, whatever
-    /// they hold by now; so this may be repeated at any time with the same records.
+    /// Writes the records of a chunk, one row each. Existing rows stay as they are, whatever they hold by now, so
+    /// this may be repeated at any time with the same records.
     fn create(
         &self,
         batch: &BatchId,
@@ -56,11 +56,11 @@ pub trait Tasks: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// All rows of a chunk in the records' order; reads see every write that came before them.
+    /// Reads all rows of a chunk in the records' order; reads see every write that came before them.
     fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> impl Future<Output = Result<Rows>> + Send;
 
-    /// Settles what decides the outcomes of a chunk, unless that is settled, and says what does.
-    /// Idempotent: the first verdict stays.
+    /// Settles what decides the outcomes of a chunk, unless that is already settled, and returns the verdict that
+    /// counts. Idempotent: the first verdict stays.
     fn settle(
         &self,
         batch: &BatchId,

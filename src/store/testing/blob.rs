@@ -7,10 +7,10 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 
-/// Tries the contract of a bucket.
+/// Checks that a bucket keeps its contract.
 ///
 /// # Panics
-/// If it is broken.
+/// If it does not.
 pub async fn all(blob: &impl Blob) {
     what_is_put_is_read(blob).await;
     versions_stay_readable(blob).await;
@@ -120,7 +120,7 @@ async fn of_several_writers_of_a_new_object_one_wins(blob: &impl Blob) {
         let text = Bytes::from(vec![n; 3]);
         match blob.put_new("new/one", "text/plain", text.clone()).await {
             Ok(won) => won.then_some(text),
-            // Who meets another under way may be told to try again.
+            // A writer that meets another under way may be told to try again.
             Err(error) => panic!("{error}"),
         }
     };

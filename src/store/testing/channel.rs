@@ -5,17 +5,17 @@ use std::time::Duration;
 
 use crate::store::channel::{Channel, Delivery, Outgoing};
 
-/// Tries the contract of two message channels, the second of which keeps the order.
+/// Checks that two message channels keep their contract, the second of which keeps the order.
 ///
 /// # Panics
-/// If it is broken.
+/// If they do not.
 pub async fn all(plain: &impl Channel, ordered: &impl Channel) {
     every_message_arrives(plain).await;
     a_released_message_comes_again(plain).await;
     a_group_takes_a_message_once(ordered).await;
 }
 
-/// Receives until `count` messages have come.
+/// Receives until `count` messages have arrived.
 async fn drain(channel: &impl Channel, count: usize) -> Vec<Delivery> {
     let mut all = Vec::new();
     for _ in 0..60 {

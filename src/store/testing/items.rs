@@ -6,10 +6,10 @@ use crate::model::timestamp::Timestamp;
 use crate::store::items::Items;
 use serde_json::{Value, json};
 
-/// Tries the contract of an items table.
+/// Checks that an items table keeps its contract.
 ///
 /// # Panics
-/// If it is broken.
+/// If it does not.
 pub async fn all(items: &impl Items) {
     every_field_comes_back(items).await;
     more_than_one_request_holds(items).await;
@@ -28,7 +28,7 @@ fn item(key: &str, index: u64, mut fields: Value) -> Item {
     }
 }
 
-/// What a table in ordered mode promises beyond that.
+/// Checks what a table in ordered mode promises beyond that.
 pub async fn ordered(items: &impl Items) {
     let of = |batch: &str, sequence: i64, index: u64| Item {
         batch: BatchId::parse(&format!("{batch}-0123456789ab")).unwrap(),
@@ -69,7 +69,7 @@ async fn every_field_comes_back(items: &impl Items) {
     let number = |value: &Value| value.to_string().parse::<f64>().unwrap();
     for (name, value) in &written.fields {
         match value {
-            // DynamoDB drops zeros that mean nothing, and no digit else.
+            // DynamoDB drops insignificant zeros, and no other digit.
             Value::Number(_) => assert_eq!(number(&read.fields[name]), number(value), "{name}"),
             _ => assert_eq!(&read.fields[name], value, "{name}"),
         }

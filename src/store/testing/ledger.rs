@@ -15,10 +15,10 @@ use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
 
-/// Tries the contract of a ledger.
+/// Checks that a ledger keeps its contract.
 ///
 /// # Panics
-/// If it is broken.
+/// If it does not.
 pub async fn all(ledger: &(impl Ledger + Claims + Notes)) {
     a_batch_is_opened_once(ledger).await;
     an_empty_batch_completes_by_its_seal(ledger).await;
@@ -336,7 +336,7 @@ async fn all_open(ledger: &(impl Ledger + Claims + Notes)) -> Vec<OpenBatch> {
 }
 
 async fn open_batches_are_listed_until_they_are_closed(ledger: &(impl Ledger + Claims + Notes)) {
-    // More than one page holds, begun at different times.
+    // More batches than one page holds, begun at different times.
     for n in 0..130 {
         let opening = Opening { started_at: Timestamp(NOW.0 - 1_000 + n), ..opening(&format!("page{n}")) };
         assert_eq!(ledger.open(&opening).await.unwrap(), OpenResult::Created);

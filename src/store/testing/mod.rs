@@ -1,5 +1,5 @@
-//! What every implementation of a store must do, written once: a suite panics where a store breaks its
-//! contract. Each takes stores that are empty.
+//! What every implementation of a store must do, written once: a suite panics where a store breaks its contract. Each
+//! takes empty stores.
 
 pub mod blob;
 pub mod channel;

@@ -9,10 +9,10 @@ use serde_json::value::to_raw_value;
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
 
-/// Tries the contract of a tasks table.
+/// Checks that a tasks table keeps its contract.
 ///
 /// # Panics
-/// If it is broken.
+/// If it does not.
 pub async fn all(tasks: &impl Tasks) {
     rows_come_back_in_order(tasks).await;
     a_repeat_never_takes_back_an_outcome(tasks).await;

@@ -1,5 +1,5 @@
-//! What is drawn on: lines, bands, markers and texts in the plot's own units, which a format
-//! multiplies by its scale.
+//! The drawing surface: lines, bands, markers and texts in the plot's own units, which each format multiplies
+//! by its scale.
 
 use fanfold::model::error::{Error, Result};
 use plotters::coord::Shift;
@@ -9,13 +9,13 @@ use plotters::prelude::DrawingBackend;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontFamily, FontStyle, FontTransform, RGBColor, ShapeStyle, TextStyle, WHITE};
 
-/// The plot's size in its units, which are the SVG's pixels.
+/// The plot's size in its own units, which are the pixels of the SVG.
 pub const WIDTH: u32 = 1200;
 pub const HEIGHT: u32 = 760;
-/// A name that any viewer of an SVG knows.
+/// A font name that every SVG viewer knows.
 pub const FONT: &str = "sans-serif";
 
-/// A place in the plot's units.
+/// A point in the plot's units.
 pub type At = (f64, f64);
 
 /// How a line is drawn.
@@ -27,24 +27,24 @@ pub struct Stroke {
     pub alpha: f64,
     /// Its width.
     pub width: f64,
-    /// Lengths of dash, gap, dash …; none for a line without gaps.
+    /// Lengths of dash, gap, dash …; empty for a solid line.
     pub dashes: &'static [f64],
 }
 
-/// The shape of a marker, which tells variants apart without colour.
+/// The shape of a marker, which distinguishes variants without colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
     Circle,
     Square,
     Triangle,
-    /// A triangle on its tip.
+    /// A triangle pointing down.
     Kite,
     Diamond,
     Plus,
     Cross,
 }
 
-/// How a text is written.
+/// The style of a text.
 #[derive(Clone, Copy)]
 pub struct Script {
     /// Its colour.
@@ -53,13 +53,13 @@ pub struct Script {
     pub size: f64,
     /// Whether it is bold.
     pub bold: bool,
-    /// Which of its ends is where it stands.
+    /// Which end of the text is at its place.
     pub anchor: HPos,
-    /// Whether it is read from below.
+    /// Whether it runs upward.
     pub upward: bool,
 }
 
-/// One format's canvas.
+/// The canvas of one format.
 pub struct Canvas<DB: DrawingBackend> {
     area: DrawingArea<DB, Shift>,
     scale: f64,
@@ -75,12 +75,12 @@ impl<DB: DrawingBackend> Canvas<DB> {
         Self { area, scale: f64::from(scale) }
     }
 
-    /// Paints all of it white.
+    /// Paints the whole canvas white.
     pub fn clear(&self) -> Result<()> {
         self.area.fill(&WHITE).map_err(failed)
     }
 
-    /// Ends the drawing.
+    /// Finishes the drawing.
     pub fn finish(&self) -> Result<()> {
         self.area.present().map_err(failed)
     }
@@ -143,12 +143,12 @@ impl<DB: DrawingBackend> Canvas<DB> {
         }
     }
 
-    /// Writes a text, its middle at the height of the place.
+    /// Writes a text, vertically centred on the place.
     pub fn text(&self, text: &str, at: At, script: Script) -> Result<()> {
         self.area.draw_text(text, &self.style(&script), self.pixel(at)).map_err(failed)
     }
 
-    /// Fades what lies where a text that begins at a place will stand.
+    /// Fades what is behind a text that will begin at a place.
     pub fn fade(&self, text: &str, (x, y): At, script: Script) -> Result<()> {
         let (width, _) = self.area.estimate_text_size(text, &self.style(&script)).map_err(failed)?;
         let (right, half) = (x + f64::from(width) / self.scale + 2.0, script.size * 0.48);

@@ -1,4 +1,4 @@
-//! The figure: batch duration over records, both logarithmic.
+//! The figure: batch duration by number of records, both on logarithmic axes.
 
 use std::ops::RangeInclusive;
 
@@ -23,13 +23,13 @@ const GREY: RGBColor = RGBColor(110, 110, 110);
 const GRID: RGBColor = RGBColor(222, 222, 222);
 
 const LINE_HEIGHT: f64 = 19.0;
-/// Ends of lines that are nearer than this make their labels one column.
+/// Line ends nearer than this put their labels into one column.
 const COLUMN: f64 = 60.0;
-/// From a line's end to its label.
+/// The distance from a line's end to its label.
 const GAP: f64 = 14.0;
 
-/// How a variant looks: the colours are those of Okabe and Ito, which colour-blind people tell apart;
-/// marker and dashes say the same without any.
+/// The look of a variant. The colours are those of Okabe and Ito, which colour-blind people can distinguish;
+/// marker and dashes say the same without colour.
 struct Look {
     color: RGBColor,
     shape: Shape,
@@ -50,7 +50,7 @@ fn look(variant: &str) -> Look {
     Look { color, shape, dashes, width }
 }
 
-/// From records and seconds to places.
+/// Maps records and seconds to places.
 struct Axes {
     /// Decades, by their exponents.
     x: RangeInclusive<i32>,
@@ -58,11 +58,11 @@ struct Axes {
 }
 
 impl Axes {
-    /// Whole decades around all that is shown.
+    /// Axes of whole decades that hold all points.
     fn around(points: &[(f64, f64)]) -> Self {
         let decades = |values: &mut dyn Iterator<Item = f64>| {
             let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
-            // The published counts are one above a power of ten, which is no reason for another decade.
+            // The published counts are one above a power of ten, which does not call for another decade.
             let (low, high) = ((low.log10() + 1e-3).floor() as i32, (high.log10() - 1e-3).ceil() as i32);
             low..=high.max(low + 1)
         };
@@ -148,7 +148,7 @@ fn grid<DB: DrawingBackend>(canvas: &Canvas<DB>, axes: &Axes) -> Result<()> {
     canvas.text("seconds", (22.0, middle.1), upward)
 }
 
-/// Title, place and legend.
+/// Writes title, place and legend.
 fn words<DB: DrawingBackend>(canvas: &Canvas<DB>, group: &Group) -> Result<()> {
     let title = Script { bold: true, ..script(INK, 25.0, HPos::Left) };
     canvas.text("From upload to summary: seconds by batch size and variant", (LEFT, 28.0), title)?;

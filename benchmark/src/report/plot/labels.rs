@@ -1,6 +1,6 @@
-//! Where labels stand: beside the ends of their lines, and not upon each other.
+//! The places of labels: beside the ends of their lines, without overlap.
 
-/// A label's wish: the end of its line.
+/// The desired place of a label: the end of its line.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Wish {
     /// Pixels from the left.
@@ -9,8 +9,8 @@ pub struct Wish {
     pub y: f64,
 }
 
-/// The heights at which labels stand: where they wish to, or as near as the labels of the same column
-/// let them. Ends that are less than `reach` apart make a column.
+/// The heights of the labels: as desired, or as near as the labels of the same column allow. Line ends less
+/// than `reach` apart form a column.
 pub fn place(wishes: &[Wish], line_height: f64, reach: f64) -> Vec<f64> {
     let mut heights = vec![0.0; wishes.len()];
     let mut left: Vec<usize> = (0..wishes.len()).collect();
@@ -29,12 +29,12 @@ pub fn place(wishes: &[Wish], line_height: f64, reach: f64) -> Vec<f64> {
     heights
 }
 
-/// Moves ascending heights apart: neighbours that are too near form a stack around their mean, and
-/// stacks that meet become one.
+/// Moves ascending heights apart: neighbours that are too near form a stack around their mean, and stacks that
+/// meet merge.
 fn spread(wishes: &[f64], line_height: f64) -> Vec<f64> {
     let mut stacks: Vec<(f64, usize)> = Vec::new();
     for wish in wishes {
-        // A stack is the sum of where its first line would have to be, and how many lines it has.
+        // A stack is the sum of the heights that its lines want its first line at, and its number of lines.
         let mut stack = (*wish, 1);
         while let Some(before) = stacks.last().copied() {
             let end = before.0 / before.1 as f64 + before.1 as f64 * line_height;
@@ -70,7 +70,7 @@ mod tests {
     fn labels_that_would_overlap_share_the_move() {
         near(&spread(&[50.0, 50.0], 20.0), &[40.0, 60.0]);
         near(&spread(&[50.0, 52.0, 54.0], 20.0), &[32.0, 52.0, 72.0]);
-        // A stack that grows into the label above takes it in.
+        // A stack that grows into the label above absorbs it.
         let spread = spread(&[30.0, 50.0, 50.0, 50.0, 200.0], 20.0);
         assert!(spread.windows(2).all(|pair| pair[1] - pair[0] >= 20.0 - 1e-9), "{spread:?}");
         near(&spread[4..], &[200.0]);

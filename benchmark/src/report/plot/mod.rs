@@ -1,4 +1,4 @@
-//! The plot, the same for both formats: an SVG, and a PNG for whoever shows none.
+//! The plot, the same in both formats: an SVG, and a PNG for viewers that show none.
 
 mod canvas;
 mod figure;
@@ -12,13 +12,13 @@ use plotters::style::register_font;
 use super::group::Group;
 use canvas::{Canvas, FONT, HEIGHT, WIDTH};
 
-/// Both formats are drawn larger than they will be: the backends know whole pixels only, and the
-/// bitmap's thick lines have no smooth edges.
+/// How much larger both formats are drawn: the backends know only whole pixels, and the bitmap's thick lines
+/// have no smooth edges.
 const DRAWN: u32 = 4;
-/// How much smaller the bitmap is made then.
+/// How much the bitmap is then scaled down.
 const SHRUNK: u32 = 2;
 
-/// The plot as SVG. Its texts are texts, in whatever font the viewer has.
+/// The plot as SVG. Its texts stay text, in the viewer's font.
 pub fn svg(group: &Group) -> Result<String> {
     fonts()?;
     let mut text = String::new();
@@ -28,7 +28,7 @@ pub fn svg(group: &Group) -> Result<String> {
         figure::draw(&canvas, group)?;
         canvas.finish()?;
     }
-    // The image's own size; the view box keeps the one that was drawn in.
+    // The size of the image; the view box keeps the size of the drawing.
     let size = |scale: u32| format!("width=\"{}\" height=\"{}\"", WIDTH * scale, HEIGHT * scale);
     Ok(text.replacen(&size(DRAWN), &size(1), 1))
 }
@@ -48,7 +48,7 @@ pub fn png(group: &Group) -> Result<Vec<u8>> {
     png::encode(&image, width / SHRUNK, height / SHRUNK)
 }
 
-/// Noto Sans, compiled in: no font of the system is assumed.
+/// Registers Noto Sans, which is compiled in: no system font is assumed.
 fn fonts() -> Result<()> {
     for (style, bytes) in [(FontStyle::Normal, notosans::REGULAR_TTF), (FontStyle::Bold, notosans::BOLD_TTF)] {
         register_font(FONT, style, bytes).map_err(|_| Error::internal("the plot's font is not readable"))?;

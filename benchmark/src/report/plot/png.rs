@@ -1,4 +1,4 @@
-//! Pixels to PNG (<https://www.w3.org/TR/png-3/>): the four chunks that a plain RGB image needs.
+//! Encodes pixels as PNG (<https://www.w3.org/TR/png-3/>): the four chunks that a plain RGB image needs.
 
 use std::io::Write;
 
@@ -7,13 +7,13 @@ use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
-/// Eight bits a channel, RGB, the only compression and filter method, not interlaced.
+/// Eight bits per channel, RGB, the only compression and filter method, not interlaced.
 const FORMAT: [u8; 5] = [8, 2, 0, 0, 0];
 const CHANNELS: usize = 3;
-/// Each line as its difference from the one above, which of a plot is mostly nothing.
+/// The filter that stores each line as its difference from the one above, which is mostly zero in a plot.
 const UP: u8 = 2;
 
-/// Makes an image smaller by a whole factor; each pixel is the mean of those that it was.
+/// Scales an image down by a whole factor; each pixel is the mean of those it replaces.
 pub fn shrink(pixels: &[u8], width: usize, factor: usize) -> Vec<u8> {
     let (columns, rows) = (width / factor, pixels.len() / CHANNELS / width / factor);
     let mut small = Vec::with_capacity(columns * rows * CHANNELS);
@@ -27,7 +27,7 @@ pub fn shrink(pixels: &[u8], width: usize, factor: usize) -> Vec<u8> {
     small
 }
 
-/// An image as a PNG file.
+/// Encodes an image as a PNG file.
 pub fn encode(pixels: &[u8], width: u32, height: u32) -> Result<Vec<u8>> {
     let broken = |e| Error::internal("the image cannot be compressed").because(e);
     let stride = width as usize * CHANNELS;
@@ -63,7 +63,7 @@ pub mod tests {
     use super::*;
     use std::io::Read;
 
-    /// Decodes what [`encode`] makes, checking every length and checksum: width, height, pixels.
+    /// Decodes the output of [`encode`], checking every length and checksum: width, height, pixels.
     pub fn decode(file: &[u8]) -> (u32, u32, Vec<u8>) {
         let number = |bytes: &[u8]| u32::from_be_bytes(bytes[..4].try_into().unwrap());
         let mut rest = file.strip_prefix(SIGNATURE).unwrap();

@@ -1,4 +1,4 @@
-//! The ledger's items: what is kept under which attribute.
+//! The items of the ledger table, and their attributes.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -15,7 +15,7 @@ use fanfold::model::range::Claim;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::{LastFailure, OpenBatch, Part};
 
-/// How the key of a batch's item begins.
+/// The prefix of the key of a batch's item.
 const BATCH: &str = "BATCH#";
 
 /// One item's attributes.
@@ -31,15 +31,15 @@ pub fn leaf_key(batch: &BatchId, leaf: u32) -> String {
     format!("LEAF#{batch}#{leaf:05}")
 }
 
-/// The key of an item that keeps claims.
+/// The key of an item that holds claims.
 pub fn claims_key(batch: &BatchId, group: u32) -> String {
     format!("CLAIMS#{batch}#{group:05}")
 }
 
-/// What a batch that is not closed carries as `open`.
+/// The value of `open` in a batch that is not closed.
 pub const OPEN: &str = "1";
 
-/// The key of the item that keeps why something could not be done.
+/// The key of the item that holds why a part of a batch could not be processed.
 pub fn failure_key(batch: &BatchId, part: Part) -> String {
     match part {
         Part::Scatter => format!("FAILURE#{batch}#scatter"),
@@ -53,7 +53,7 @@ pub fn calls_key(batch: &BatchId, stage: &str) -> String {
     format!("CALLS#{batch}#{stage}")
 }
 
-/// The item of a batch just opened. `open` puts it into the sparse index of open batches.
+/// The item of a batch just opened. Its attribute `open` puts it into the sparse index of open batches.
 pub fn batch_item(opening: &Opening) -> Attributes {
     let input = serde_json::to_string(&opening.input).unwrap_or_default();
     [
@@ -81,8 +81,8 @@ fn condition_name(condition: Condition) -> &'static str {
     }
 }
 
-/// The condition of that name. Batches that were opened before it was kept have none; of the variants of
-/// then two went by a listing.
+/// The condition with that name. Batches opened before the name was kept have none; of the variants of that
+/// time, two used a listing.
 fn condition_of(name: Option<&str>, variant: &str) -> Condition {
     match name.unwrap_or(variant) {
         "listing" | "sync" | "async" => Condition::Listing,
@@ -135,9 +135,9 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
     })
 }
 
-/// Reads an item of the index of open batches.
+/// Reads an item from the index of open batches.
 pub fn open_batch_of(item: &Attributes) -> Result<OpenBatch> {
-    // The index holds keys alone.
+    // The index holds only keys.
     let id = text(item, "pk").and_then(|key| key.strip_prefix(BATCH));
     Ok(OpenBatch {
         id: BatchId::parse(id.ok_or_else(|| corrupt("pk"))?)?,
@@ -145,7 +145,7 @@ pub fn open_batch_of(item: &Attributes) -> Result<OpenBatch> {
     })
 }
 
-/// Reads an item that keeps a failure.
+/// Reads an item that holds a failure.
 pub fn failure_of(item: &Attributes) -> LastFailure {
     LastFailure {
         attempt: number(item, "attempt").unwrap_or_default(),
@@ -159,12 +159,12 @@ pub fn leaf_of(item: &Attributes) -> Leaf {
     Leaf { done, excepted, size: number(item, "size"), tally: tally(item) }
 }
 
-/// Reads an item that keeps claims.
+/// Reads an item that holds claims.
 pub fn claims_of(item: &Attributes) -> Result<Vec<Claim>> {
     Ok(json(item, "claims")?.unwrap_or_default())
 }
 
-/// Reads an item of calls: the attributes with a dot in their names are requests.
+/// Reads an item of calls; attributes with a dot in their name are requests.
 pub fn calls_of(item: &Attributes) -> StageCalls {
     let names = item.keys().filter(|name| name.contains('.'));
     StageCalls {

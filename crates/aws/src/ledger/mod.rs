@@ -1,5 +1,5 @@
-//! A ledger in DynamoDB. Each method is one conditional write, which DynamoDB applies whole or not
-//! at all and orders per item:
+//! A ledger in DynamoDB. Each method is one conditional write, which DynamoDB applies atomically and orders per
+//! item:
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
 
 mod attributes;
@@ -28,8 +28,7 @@ use fanfold::store::ledger::{
     Claims, KEPT_SECONDS, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, STAGES, Snapshot,
 };
 
-/// Items of one read:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
+/// Items per read: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const BATCH_KEYS: usize = 100;
 const RETRIES: u32 = 6;
 const OPEN_PAGE: i32 = 100;
@@ -63,8 +62,8 @@ impl DynamoLedger {
         Self { client, table: table.into() }
     }
 
-    /// An update whose expressions name each attribute `x` as `#x`, since many of the plain names
-    /// are reserved words.
+    /// Starts an update whose expressions name each attribute `x` as `#x`, since many of the plain names are
+    /// reserved words.
     fn update(&self, key: String, expression: &str, condition: &str, names: &[&str]) -> UpdateItemFluentBuilder {
         let names = names.iter().map(|name| (format!("#{name}"), (*name).to_owned())).collect();
         self.client
@@ -189,7 +188,7 @@ impl Ledger for DynamoLedger {
 
     async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
         let keys: Vec<String> = leaves.map(|number| leaf_key(batch, number)).collect();
-        // At most 256 leaves, thus three requests.
+        // At most 256 leaves, so three requests.
         let reads = keys.chunks(BATCH_KEYS).map(|keys| self.read_items(keys.to_vec()));
         let found: HashMap<String, Attributes> = try_join_all(reads).await?.into_iter().flatten().collect();
         Ok(keys.iter().map(|key| found.get(key).map(leaf_of).unwrap_or_default()).collect())
@@ -380,7 +379,7 @@ impl Ledger for DynamoLedger {
         Ok(())
     }
 
-    /// By the sparse index, which DynamoDB brings up to date a moment later:
+    /// Reads the sparse index, which DynamoDB updates a moment later:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html>
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
         let after = after.map(|batch| {

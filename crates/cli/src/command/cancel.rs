@@ -1,4 +1,4 @@
-//! `fanfold cancel`: end a batch before its end.
+//! `fanfold cancel`: end a batch early.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
 
-/// End a batch before its end: chunks that wait are skipped, and what was done stays.
+/// End a batch early: waiting chunks are skipped, and finished work stays.
 #[derive(Debug, Args)]
 pub struct Cancel {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! The end of a batch: waiting for it, and what it left.
+//! The end of a batch: waiting for it, and showing its outputs.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,7 +39,7 @@ async fn read_summary(output: &S3Blob, batch: &BatchId) -> Result<Summary> {
     serde_json::from_slice(&text).map_err(|e| Error::internal("the summary is not readable").because(e))
 }
 
-/// Copies the outputs into a folder, under their own names.
+/// Downloads the outputs into a folder, under their own names.
 async fn download(output: &S3Blob, summary: &Summary, folder: &Path) -> Result<()> {
     let cannot = |e| Error::config(format!("could not write to {}", folder.display())).because(e);
     tokio::fs::create_dir_all(folder).await.map_err(cannot)?;

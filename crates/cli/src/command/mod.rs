@@ -40,18 +40,18 @@ enum Command {
     Run(run::Run),
     /// Upload a file of records as a new batch.
     Submit(submit::Submit),
-    /// Show how far a batch is.
+    /// Show the progress of a batch.
     Status(status::Status),
-    /// Process again the failed records of a batch that is closed; its outputs are written anew.
+    /// Process the failed records of a closed batch again, and rewrite its outputs.
     Redrive(redrive::Redrive),
-    /// End a batch before its end: chunks that wait are skipped, and what was done stays.
+    /// End a batch early: waiting chunks are skipped, and finished work stays.
     Cancel(cancel::Cancel),
 }
 
 /// Options that commands share.
 #[derive(Debug, Args)]
 struct Common {
-    /// The pipeline to use, which is named like its variant unless a name was given to it; needed if several are deployed.
+    /// The pipeline to use, named like its variant unless it was given a name; needed if several are deployed.
     #[arg(long, visible_alias = "variant")]
     pipeline: Option<String>,
     /// Print JSON on standard output.
@@ -59,7 +59,7 @@ struct Common {
     json: bool,
 }
 
-/// The batch that a command is about, and what is to be shown of its end.
+/// The batch that a command is about, and what to show of its end.
 #[derive(Debug, Args)]
 struct Batch {
     /// The batch's id, as `fanfold submit` printed it.
@@ -84,7 +84,7 @@ impl Batch {
     }
 }
 
-/// The latest generation of the batch that somebody named, or the exit status for a name that is none.
+/// The latest generation of the batch that the user named, or the exit status for an invalid name.
 async fn latest(context: &Context, name: &str) -> Result<std::result::Result<progress::Batch, ExitCode>> {
     let id = match BatchId::parse(name) {
         Ok(id) => id,
@@ -106,7 +106,7 @@ async fn latest(context: &Context, name: &str) -> Result<std::result::Result<pro
     Ok(Ok(batch))
 }
 
-/// What a command works with.
+/// What a command works with: clients and resources.
 struct Context {
     clients: Clients,
     resources: Resources,
@@ -118,7 +118,7 @@ impl Context {
     }
 }
 
-/// Runs a command to its exit status: 0 for success, 2 for wrong usage, 3 for a batch that failed in
+/// Runs a command and returns its exit status: 0 for success, 2 for wrong usage, 3 for a batch that failed in
 /// part, 4 for one that failed as a whole.
 ///
 /// # Errors
@@ -160,7 +160,7 @@ async fn context(deployment: &Deployment, pipeline: Option<&str>) -> Result<Cont
     Ok(Context { clients, resources })
 }
 
-/// The exit status for how a batch ended.
+/// The exit status for the state in which a batch ended.
 fn exit_code(state: BatchState) -> ExitCode {
     match state {
         BatchState::Succeeded => ExitCode::SUCCESS,

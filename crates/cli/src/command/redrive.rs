@@ -1,4 +1,4 @@
-//! `fanfold redrive`: process again what failed of a batch.
+//! `fanfold redrive`: process the failed records of a batch again.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::ledger::Ledger;
 use fanfold_aws::sqs::SqsChannel;
 
-/// Process again the failed records of a batch that is closed; its outputs are written anew.
+/// Process the failed records of a closed batch again, and rewrite its outputs.
 #[derive(Debug, Args)]
 pub struct Redrive {
     #[command(flatten)]

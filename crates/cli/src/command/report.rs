@@ -9,22 +9,22 @@ use fanfold_aws::deployment::Resources;
 /// How many failures are shown; the summary and the failed file hold more.
 const SHOWN: usize = 5;
 
-/// The summary as the output bucket has it.
+/// The summary as it is in the output bucket.
 ///
 /// # Errors
-/// `Internal` never, in practice.
+/// `Internal`, though never in practice.
 pub fn json(summary: &Summary) -> Result<String> {
     serde_json::to_string_pretty(summary).map_err(|e| Error::internal("the summary cannot be shown").because(e))
 }
 
-/// The summary for people, and where the outputs of a deployment are.
+/// The summary for people, with the locations of a deployment's outputs.
 pub fn summary(summary: &Summary, resources: &Resources) -> String {
     let bucket = &resources.output_bucket;
     let place = |key: &str| format!("s3://{bucket}/{key}");
     told(summary, place) + &line("items", &format!("DynamoDB table {}", resources.items_table))
 }
 
-/// The summary for people, and where the outputs are that were put into a folder.
+/// The summary for people, with the locations of outputs in a local folder.
 pub fn local(summary: &Summary, folder: &Path) -> String {
     let place = |key: &str| folder.join(key.rsplit('/').next().unwrap_or(key)).display().to_string();
     told(summary, place) + &line("items", &place("items.jsonl"))

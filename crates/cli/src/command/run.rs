@@ -19,7 +19,7 @@ use fanfold::pipeline::local::{INPUT, LocalPipeline, LocalStores, Settings};
 use fanfold::processor::items::WriteItems;
 use fanfold::store::blob::file::FileBlob;
 
-/// What a deployment takes its records for unless it is told otherwise.
+/// The schema and key field that a deployment uses by default.
 const ORDERS: &str = include_str!("../../../../examples/orders.schema.json");
 const ORDERS_KEY: &str = "itemNo";
 
@@ -34,10 +34,10 @@ pub struct Run {
     /// The field that is the key of a record's item.
     #[arg(long, value_name = "NAME", env = "KEY_FIELD", default_value = ORDERS_KEY)]
     key_field: String,
-    /// Where summary, results, failed records and items go; what lies there of an earlier run is replaced.
+    /// The folder for summary, results, failed records and items; those of an earlier run are replaced.
     #[arg(long, value_name = "DIR", default_value = "fanfold-run")]
     output: PathBuf,
-    /// Most records in a chunk.
+    /// Maximum number of records in a chunk.
     #[arg(long, value_name = "N", env = "CHUNK_SIZE", default_value_t = 500)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     chunk_size: u32,
@@ -84,7 +84,7 @@ impl Run {
         Ok(exit_code(summary.state))
     }
 
-    /// The file's name, which tells its format, or what is wrong with it.
+    /// The file's name, which tells its format; or what is wrong with it.
     fn key(&self) -> std::result::Result<String, String> {
         if !self.file.is_file() {
             return Err(format!("{} is not a file", self.file.display()));
@@ -105,7 +105,7 @@ impl Run {
         }
     }
 
-    /// The batch that the file will be, and the event that would tell of its upload.
+    /// The batch that the file will become, and the event that would announce its upload.
     fn adopt(&self, stores: &LocalStores<FileBlob>, key: &str) -> Result<(BatchId, String)> {
         let cannot = |e| Error::config(format!("could not read {}", self.file.display())).because(e);
         let bytes = std::fs::metadata(&self.file).map_err(cannot)?.len();
@@ -116,7 +116,7 @@ impl Run {
         Ok((batch, event_of(&input).unwrap_or_default()))
     }
 
-    /// Puts the outputs into the folder, in place of those of an earlier run.
+    /// Puts the outputs into the folder, replacing those of an earlier run.
     fn keep(&self, stores: &LocalStores<FileBlob>, items: &ItemLines, summary: &Summary) -> Result<()> {
         let cannot = |e| Error::config(format!("could not write to {}", self.output.display())).because(e);
         std::fs::create_dir_all(&self.output).map_err(cannot)?;
@@ -136,7 +136,7 @@ impl Run {
     }
 }
 
-/// What a run may leave.
+/// The files that a run may leave.
 const OUTPUTS: [&str; 8] = [
     "summary.json",
     "results.csv",

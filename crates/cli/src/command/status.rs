@@ -1,4 +1,4 @@
-//! `fanfold status`: how far a batch is.
+//! `fanfold status`: the progress of a batch.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use crate::command::{Common, Context, latest};
 use fanfold::batch::view::view_of;
 use fanfold::model::error::{Error, Result};
 
-/// Show how far a batch is.
+/// Show the progress of a batch.
 #[derive(Debug, Args)]
 pub struct Status {
     /// The batch's id, as `fanfold submit` printed it.

@@ -1,4 +1,4 @@
-//! `fanfold submit`: upload a file, and if asked to, stay until its summary is there.
+//! `fanfold submit`: upload a file and, if asked to, wait for its summary.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -57,7 +57,7 @@ impl Submit {
         ending::show(context, &batch, self.common.json, self.output.as_deref()).await
     }
 
-    /// The key to upload under, or what is wrong with the file's name.
+    /// The key to upload under; or what is wrong with the file's name.
     fn key(&self) -> Result<std::result::Result<String, String>> {
         if !self.file.is_file() {
             return Ok(Err(format!("{} is not a file", self.file.display())));

@@ -1,8 +1,8 @@
-//! Logs of the command: plain lines on a terminal. `RUST_LOG` sets the level.
+//! Logging of the command: plain lines on a terminal. `RUST_LOG` sets the level.
 
 use tracing_subscriber::EnvFilter;
 
-/// Begins to log: warnings and errors, on standard error.
+/// Starts logging: warnings and errors, to standard error.
 pub fn init() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).init();

@@ -1,4 +1,4 @@
-//! Following a batch to its end.
+//! Follows a batch to its end.
 
 use std::io::IsTerminal;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::view::BatchView;
 
-/// The ledger has no events that a client could await: it is asked, at first often, then less so.
+/// The ledger has no events that a client could await, so it is polled: often at first, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-/// How far a batch is, in a few words.
+/// The progress of a batch, in a few words.
 fn line(view: Option<&BatchView>) -> String {
     let chunks = view.map(|view| view.chunks);
     let (done, total) = (chunks.and_then(|chunks| chunks.done), chunks.and_then(|chunks| chunks.total));
@@ -25,12 +25,12 @@ fn state(view: Option<&BatchView>) -> String {
     view.map_or("WAITING", |view| view.state.name()).to_lowercase()
 }
 
-/// A count, as far as it is known.
+/// A count, or `?` if it is not known.
 pub fn known(count: Option<u64>) -> String {
     count.map_or_else(|| "?".to_owned(), |count| count.to_string())
 }
 
-/// Shows a batch's progress until it is closed: as a bar on a terminal, else as a line a change.
+/// Shows a batch's progress until it is closed: as a bar on a terminal, otherwise as one line per change.
 ///
 /// # Errors
 /// Those of the ledger.

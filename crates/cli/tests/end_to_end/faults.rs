@@ -1,5 +1,4 @@
-//! Functions killed, messages sent twice and lost, chunks that cannot be processed: on the real
-//! deployment.
+//! On a real deployment: functions killed, messages sent twice or lost, chunks that cannot be processed.
 
 use std::process::Command;
 use std::time::Duration;
@@ -28,7 +27,7 @@ use super::{counts, csv};
 
 const CHUNK_SIZE: usize = 50;
 
-/// A batch as scatter leaves it, without the messages that it would send.
+/// A batch as scatter leaves it, without the messages that scatter would send.
 struct Scattered {
     id: BatchId,
     messages: Vec<ProcessMessage>,
@@ -36,7 +35,7 @@ struct Scattered {
 }
 
 impl Scattered {
-    /// Chunks of ten records each.
+    /// Creates chunks of ten records each.
     async fn put(world: &World, name: &str, chunks: u32) -> Self {
         let (key, now) = (format!("{name}.csv"), SystemClock.now());
         let id = BatchId::of("by hand", &key, &Revision::Version(now.0.to_string()));
@@ -94,9 +93,9 @@ impl Scattered {
     }
 }
 
-/// The processes of functions whose names begin so.
+/// The processes of functions whose names begin with the prefix.
 fn processes(functions: &str) -> Vec<String> {
-    // With their environments, which hold the functions' names.
+    // The listing includes their environments, which hold the functions' names.
     let listed = Command::new("ps").args(["axeww", "-o", "pid=,command="]).output().unwrap();
     let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
     let named = format!("AWS_LAMBDA_FUNCTION_NAME=test-{functions}");
@@ -106,7 +105,7 @@ fn processes(functions: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn functions_that_are_killed_cost_time_and_nothing_else() {
-    // Scatter of `ranged` has long sent its claim checks by then: killed, it would only hold up another test.
+    // By then, scatter of `ranged` has long sent its claim checks: killing it would only hold up another test.
     join!(kill("dynamodb", "dynamodb-"), kill("ranged", "ranged-process"));
 }
 
@@ -116,7 +115,7 @@ async fn kill(variant: &str, functions: &str) {
     let id = world.batch("killed.csv", &written.version.unwrap());
     let mut killed = 0;
     for round in 1..=3 {
-        // Each time a little later in the batch: when another tenth of its chunks is done.
+        // Each time a little later in the batch, when another tenth of its chunks is done.
         for _ in 0..2_000 {
             let leaves = world.ledger.read_leaves(&id, 0..1).await.unwrap();
             if leaves[0].done.len() >= round * 20 {
@@ -152,7 +151,7 @@ async fn every_message_sent_twice_changes_nothing() {
     };
     let before = outputs(&world).await;
     batch.send(&world, &batch.messages).await;
-    // Messages of one queue are taken in turn: when this batch is done, the repeats were seen.
+    // Messages of one queue are taken in turn: when this batch is done, the repeats have been seen.
     world.upload("after-twice.csv", csv(60, "after")).await;
     assert_eq!(outputs(&world).await, before);
     let leaves = world.ledger.read_leaves(&batch.id, 0..1).await.unwrap();
@@ -163,11 +162,11 @@ async fn every_message_sent_twice_changes_nothing() {
 async fn a_chunk_that_cannot_be_processed_is_buried_and_can_be_redriven() {
     let world = World::open().await;
     let mut batch = Scattered::put(&world, "poison", 7).await;
-    // Its chunk and its message do not agree: no attempt can succeed.
+    // The chunk and its message do not agree, so that no attempt can succeed.
     batch.messages[1].records = Some(11);
     batch.send(&world, &batch.messages[..2]).await;
-    // Five attempts, and the pause after the last, take longer than a batch may stand still before sweep
-    // sends a message that is right. A chunk after each attempt is the progress that puts sweep off.
+    // Five attempts, and the pause after the last, take longer than sweep allows a batch to stall before it
+    // sends a correct message. One more chunk after each attempt is progress that keeps sweep away.
     let poison = Part::Chunk(batch.messages[1].chunk);
     for attempt in 1..=5 {
         let noted = async || world.ledger.last_failure(&batch.id, poison).await.unwrap();
@@ -207,7 +206,7 @@ async fn a_scatter_that_keeps_failing_ends_its_batch() {
 
 async fn fail_to_scatter(variant: &str) {
     let world = World::of(variant).await;
-    // S3 gives its event for it, and not the object, until somebody restores it.
+    // S3 sends an event for this object, but does not return it until it is restored.
     let version = world.archive("unreadable.csv", csv(7, "unreadable")).await;
     let summary = world.summary(&world.batch("unreadable.csv", &version)).await;
     let error = summary.error.unwrap();
@@ -239,7 +238,7 @@ async fn a_cancelled_batch_ends_with_what_was_done() {
     }
     let cancelled = world.command(&["cancel", &id, "--variant", "chunked"]);
     assert_eq!(cancelled.code, 0, "{}", cancelled.stderr);
-    // A worker that comes now skips its chunk; the third has no message, sweep ends it.
+    // A worker that starts now skips its chunk; the third chunk has no message, so sweep ends it.
     batch.send(&world, &batch.messages[1..2]).await;
     let summary = world.summary(&batch.id).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Cancelled, (30, 10, 20)));
@@ -288,7 +287,7 @@ async fn log_nothing(variant: &str) {
         let done = world.submit(name, text.as_bytes());
         assert_eq!(counts(&done.summary()).0, total, "{name}: {}", done.stderr);
     }
-    // A chunk that cannot be read any more.
+    // A chunk that can no longer be read.
     let mut batch = Scattered::put(&world, "unread", 1).await;
     let chunk = batch.messages[0].chunk;
     let garbage = format!("{{\"index\":\"{SECRET}\",\"record\":{SECRET}}}\n");

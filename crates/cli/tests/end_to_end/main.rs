@@ -1,5 +1,5 @@
-//! The deployed pipeline: real functions, queues, buckets and tables on a local AWS. `make test`
-//! starts one, deploys to it and names it here by three variables.
+//! The deployed pipeline: real functions, queues, buckets and tables on a local AWS. `make test` starts one,
+//! deploys to it, and passes three variables that point here.
 
 mod faults;
 mod world;
@@ -55,7 +55,7 @@ async fn dynamodb_tasks_keep_the_contract() {
     suites::tasks::all(&World::open().await.new_tasks("contract-tasks").await).await;
 }
 
-/// What must be the same whatever the variant: a summary without names and times.
+/// What must be equal in every variant: a summary without names and times.
 fn comparable(summary: &Summary) -> Value {
     let mut value = serde_json::to_value(summary).unwrap();
     for own in ["batchId", "variant", "chunks", "outputs", "startedAt", "scatteredAt", "gatherStartedAt", "finishedAt"]
@@ -72,7 +72,7 @@ fn comparable(summary: &Summary) -> Value {
     value
 }
 
-/// A file of which every tenth record is invalid.
+/// A file in which every tenth record is invalid.
 fn with_failures(rows: usize) -> Vec<u8> {
     let price = |n: usize| if n % 10 == 9 { "free".to_owned() } else { format!("{n}.5") };
     let rows: String = (0..rows).map(|n| format!("equal{n},{},\"für, {n}\"\n", price(n))).collect();
@@ -117,7 +117,7 @@ async fn every_request_of_a_batch_is_counted() {
     let chunks = summary.chunks.total;
     let mut calls = Default::default();
     for _ in 0..100 {
-        // The functions add their counts after their work, thus shortly after the summary.
+        // The functions add their counts after their work, so shortly after the summary.
         calls = world.ledger.read_calls(&summary.batch_id).await.unwrap();
         if calls.0.len() == 3 && calls.0["process"].messages >= chunks {
             break;
@@ -234,7 +234,7 @@ async fn keys_of_every_kind_work_and_an_upload_needs_no_command() {
         let summary = world.upload(key, csv(7, "key")).await;
         assert_eq!((summary.state, summary.input.key.as_str()), (BatchState::Succeeded, key));
     }
-    // S3 takes a folder placeholder, and no batch comes of it: the one after it does.
+    // S3 accepts a folder placeholder, but no batch comes of it; one does come of the next object.
     world.input.put("folder/", "text/plain", Default::default()).await.unwrap();
     assert_eq!(world.upload("folder/x.csv", csv(1, "folder")).await.state, BatchState::Succeeded);
 }
@@ -277,7 +277,7 @@ async fn a_repeated_event_changes_nothing_and_a_new_upload_is_a_new_batch() {
     for _ in 0..3 {
         world.scatter.send(vec![Outgoing::new(world.event("repeat.csv", &version))]).await.unwrap();
     }
-    // Messages of one queue are taken in turn: when this batch is done, the repeats were seen.
+    // Messages of one queue are taken in turn: when this batch is done, the repeats have been seen.
     let second = world.upload("repeat.csv", csv(60, "repeat")).await;
     assert_ne!(second.batch_id, first.batch_id);
     assert_eq!(second.state, BatchState::Succeeded);

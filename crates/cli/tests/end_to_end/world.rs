@@ -42,7 +42,7 @@ pub struct World {
     binary: PathBuf,
 }
 
-/// What a command left.
+/// The outcome of a command.
 pub struct Done {
     pub code: i32,
     pub stdout: String,
@@ -111,7 +111,7 @@ impl World {
         }
     }
 
-    /// Submits a file by the command and waits for its outputs.
+    /// Submits a file with the command and waits for its outputs.
     pub fn submit(&self, name: &str, bytes: &[u8]) -> Done {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(name), bytes).unwrap();
@@ -124,14 +124,14 @@ impl World {
         self.summary(&self.batch(key, &written.version.unwrap())).await
     }
 
-    /// Uploads an object that cannot be read without being restored, and tells its version.
+    /// Uploads an object that cannot be read until it is restored, and returns its version.
     pub async fn archive(&self, key: &str, bytes: Vec<u8>) -> String {
         let put = self.clients.s3.put_object().bucket(&self.resources.input_bucket).key(key);
         let put = put.storage_class(StorageClass::Glacier).body(bytes.into()).send().await.unwrap();
         put.version_id.unwrap()
     }
 
-    /// The batch that an upload makes.
+    /// The batch that an upload becomes.
     pub fn batch(&self, key: &str, version: &str) -> BatchId {
         BatchId::of(&self.resources.input_bucket, key, &Revision::Version(version.to_owned()))
     }
@@ -142,7 +142,7 @@ impl World {
             if let Some(text) = read_all(&self.output, &batch.output_key("summary.json")).await.unwrap() {
                 return serde_json::from_slice(&text).unwrap();
             }
-            // S3 has nothing that a client could await for an object to appear.
+            // S3 offers nothing with which a client could await an object.
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
         panic!("no summary of {batch} within {PATIENCE} s")

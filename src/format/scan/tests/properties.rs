@@ -1,4 +1,4 @@
-//! The scanner against the decoder, the csv crate and serde_json, on made-up files.
+//! Compares the scanner with the decoder, the csv crate and serde_json, on generated files.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -109,7 +109,7 @@ fn all_cuts(layout: Layout, bytes: &[u8], (sizes, chunk_size, chunk_bytes): (Vec
     }
 }
 
-/// How many bytes between two places are line ends.
+/// The number of line ends between two places.
 fn lines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
@@ -165,7 +165,7 @@ proptest! {
         for claim in &scanned.claims {
             let position = found.next().expect("a row");
             let (from, to) = (usize::try_from(position.byte()).unwrap(), usize::try_from(claim.range.offset).unwrap());
-            // The csv crate's rows begin right after the former, line ends included.
+            // The csv crate's rows begin right after the previous one, line ends included.
             prop_assert!(text[from..to].iter().all(|byte| b"\r\n".contains(byte)));
             prop_assert!(!b"\r\n".contains(&text[to]));
             prop_assert_eq!(position.line() + lines(&text[from..to]), claim.range.line);
