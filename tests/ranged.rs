@@ -183,7 +183,7 @@ async fn a_file_that_was_overwritten_and_has_no_versions_fails_its_chunks_clearl
     let summary = pipeline.summary(&batch).unwrap();
     let error = summary.error.as_ref().unwrap();
     assert_eq!((summary.state, counts(&summary), summary.chunks.failed), (BatchState::Failed, (5, 5, 0), 2));
-    assert!(error.message.contains("12 records and 5 have an outcome: the input was overwritten"), "{error:?}");
+    assert!(error.message.contains("12 records, of which 5 have an outcome: the input was overwritten"), "{error:?}");
     assert_eq!(summary.results, None);
     assert!(pipeline.items().all().keys().all(|key| key.starts_with('i')));
     let closed = pipeline.stores.ledger.read(&batch).await.unwrap().unwrap();

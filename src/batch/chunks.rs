@@ -115,7 +115,7 @@ impl<S: Stores> RecordStore<S> {
     pub fn input(&self) -> Result<&Ranges<S::Blob>> {
         match self {
             Self::InPlace { input, .. } => Ok(input),
-            _ => Err(Error::config("the message is of another variant; deploy all functions with one VARIANT")),
+            _ => Err(Error::config("the message comes from another variant; deploy all functions with one VARIANT")),
         }
     }
 

@@ -69,7 +69,7 @@ pub async fn of(ledger: &impl Claims, batch: &Batch) -> Result<Coverage> {
     };
     match claims(ledger, id, &[ChunkIndex::new(0)?, ChunkIndex::new(last)?]).await?[..] {
         [(_, Some(first)), (_, Some(last))] => Ok(Coverage::without_holes(&first, &last)),
-        _ => Err(Error::internal(format!("nobody knows where the chunks of batch {id} lie"))),
+        _ => Err(Error::internal(format!("the claims of batch {id} are missing"))),
     }
 }
 

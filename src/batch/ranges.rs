@@ -108,7 +108,7 @@ impl<B: Blob> Ranges<B> {
             let body = self.open(input, 0..range.header).await.map_err(Some)?.ok_or(None)?;
             let head: Vec<Bytes> = body.try_collect().await?;
             let columns = crate::format::csv::columns_of(&head.concat());
-            let columns = columns.ok_or_else(|| Error::internal("the header is not one any more"))?;
+            let columns = columns.ok_or_else(|| Error::internal("the header can no longer be read"))?;
             Ok::<_, Option<Error>>(columns.into())
         });
         match read.await {

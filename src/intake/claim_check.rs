@@ -26,11 +26,11 @@ fn notified(notices: Vec<Notice>) -> Result<Option<ProcessMessage>> {
             continue;
         };
         let Some((batch, chunk)) = BatchId::of_pending(&created.key) else {
-            return Err(Error::malformed(format!("the notification is of no chunk: {}", created.key)));
+            return Err(Error::malformed(format!("the notification is not about a chunk: {}", created.key)));
         };
         if told.replace(ProcessMessage::bare(batch, chunk)).is_some() {
             // S3 sends each by itself; should it ever do otherwise, sweep sends the missing chunks.
-            return Err(Error::malformed("the notification is of several chunks"));
+            return Err(Error::malformed("the notification is about several chunks"));
         }
     }
     Ok(told)

@@ -18,7 +18,7 @@ pub enum FaultCode {
     NoHeader,
     /// The header row of a CSV file is too large.
     HeaderTooLarge,
-    /// Two columns of a CSV file have one name.
+    /// Two columns of a CSV file have the same name.
     DuplicateColumn,
     /// A quote of a CSV file is still open at its end.
     OpenQuote,
@@ -28,17 +28,17 @@ pub enum FaultCode {
     TruncatedJson,
     /// A JSON document has no member `records`.
     NoRecords,
-    /// The file makes more chunks than a batch can have.
+    /// The file needs more chunks than a batch can have.
     TooManyChunks,
     /// The file could not be divided into chunks in five attempts; the message has the last error.
     ScatterFailed,
-    /// Records that waited, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended.
+    /// Waiting records, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended.
     LostRecords,
     /// The file was deleted or overwritten before its batch had ended, so that `results` cannot repeat its records; all were processed.
     InputChanged,
-    /// The batch got no further for `GIVE_UP_AFTER`.
+    /// The batch made no progress for `GIVE_UP_AFTER`.
     GaveUp,
-    /// Somebody cancelled the batch.
+    /// The batch was cancelled.
     Cancelled,
     /// A later version of fanfold wrote a code that this one does not know.
     #[serde(other)]
@@ -97,23 +97,23 @@ impl FaultCode {
             Self::BrokenGzip => "The gzip stream is damaged, or ends too early.",
             Self::NoHeader => "No column of a CSV file is named as the key field.",
             Self::HeaderTooLarge => "The header row of a CSV file is too large.",
-            Self::DuplicateColumn => "Two columns of a CSV file have one name.",
+            Self::DuplicateColumn => "Two columns of a CSV file have the same name.",
             Self::OpenQuote => "A quote of a CSV file is still open at its end.",
             Self::BrokenJson => "A JSON document is not JSON at the place that the message names.",
             Self::TruncatedJson => "A JSON document ends too early.",
             Self::NoRecords => "A JSON document has no member `records`.",
-            Self::TooManyChunks => "The file makes more chunks than a batch can have.",
+            Self::TooManyChunks => "The file needs more chunks than a batch can have.",
             Self::ScatterFailed => {
                 "The file could not be divided into chunks in five attempts; the message has the last error."
             }
             Self::LostRecords => {
-                "Records that waited, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended."
+                "Waiting records, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended."
             }
             Self::InputChanged => {
                 "The file was deleted or overwritten before its batch had ended, so that `results` cannot repeat its records; all were processed."
             }
-            Self::GaveUp => "The batch got no further for `GIVE_UP_AFTER`.",
-            Self::Cancelled => "Somebody cancelled the batch.",
+            Self::GaveUp => "The batch made no progress for `GIVE_UP_AFTER`.",
+            Self::Cancelled => "The batch was cancelled.",
             Self::Unknown => "A later version of fanfold wrote a code that this one does not know.",
         }
     }
@@ -132,17 +132,17 @@ impl FaultCode {
             Self::HeaderTooLarge => "Shorten the names of the columns, or check that the file has line ends.",
             Self::DuplicateColumn => "Rename one of them.",
             Self::OpenQuote => "Close it where the message says that it was opened, and upload the file again.",
-            Self::BrokenJson => "Mend it there and upload it again.",
+            Self::BrokenJson => "Correct it there and upload it again.",
             Self::TruncatedJson => "Upload the whole file.",
             Self::NoRecords => "Put the records into an array of that name, or upload JSON Lines.",
             Self::TooManyChunks => "Raise `CHUNK_SIZE`, or divide the file.",
-            Self::ScatterFailed => "Mend what it names, then upload the file again. What was done stays.",
+            Self::ScatterFailed => "Fix what it names, then upload the file again. What was done is kept.",
             Self::LostRecords => "Upload the file again, and keep it until its batch has ended.",
             Self::InputChanged => {
                 "Nothing is lost; keep a file until its batch has ended, or let the input bucket keep versions."
             }
             Self::GaveUp => {
-                "See what `fanfold status` and the alarms say, mend the cause, then `fanfold redrive`, or upload the file again."
+                "See what `fanfold status` and the alarms say, fix the cause, then `fanfold redrive`, or upload the file again."
             }
             Self::Cancelled => {
                 "`fanfold redrive` processes what was skipped, if the file was read to its end; else upload it again."

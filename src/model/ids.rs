@@ -246,7 +246,7 @@ impl ChunkIndex {
 /// The message for a file that makes more chunks than a batch can have.
 pub fn too_many_chunks(most: u32) -> String {
     format!(
-        "a batch has at most {most} chunks here and this file makes more; \
+        "a batch has at most {most} chunks, and this file needs more; \
          raise CHUNK_SIZE, use the variant chunked, or split the file"
     )
 }

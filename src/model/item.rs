@@ -76,7 +76,7 @@ pub fn check_fields(fields: &Map<String, Value>) -> Result<(), String> {
         bytes += name.len() + size_of(value, 1).map_err(|reason| format!("{name}: {reason}"))?;
     }
     if bytes > MAX_ITEM_BYTES {
-        return Err(format!("the item would take {bytes} bytes, and DynamoDB holds at most {MAX_ITEM_BYTES}"));
+        return Err(format!("the item would take {bytes} bytes, but DynamoDB allows at most {MAX_ITEM_BYTES}"));
     }
     Ok(())
 }

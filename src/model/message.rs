@@ -135,13 +135,13 @@ fn parse<T: DeserializeOwned>(body: &str) -> Result<T> {
         serde_json::from_str(body).map_err(|e| Error::malformed("fanfold did not send the message").because(e))?;
     if head.v != VERSION {
         return Err(Error::malformed(format!(
-            "the message is of version {}, and this build reads version {VERSION}; \
+            "the message has version {}, but this build reads version {VERSION}; \
              deploy all functions from one build, then redrive the queue",
             head.v
         )));
     }
     serde_json::from_str(body)
-        .map_err(|e| Error::malformed("the message is not of the form that its queue carries").because(e))
+        .map_err(|e| Error::malformed("the message does not have the form that its queue carries").because(e))
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ pub enum BatchState {
     PartiallyFailed,
     /// The batch ended with an error, such as an input that could not be read.
     Failed,
-    /// Somebody cancelled the batch.
+    /// The batch was cancelled.
     Cancelled,
 }
 

@@ -45,9 +45,9 @@ impl RecordSchema {
             return Err(Error::config(message));
         }
         let schema: Value = serde_json::from_str(text)
-            .map_err(|e| Error::config("the record schema is not JSON; mend SCHEMA").because(e))?;
+            .map_err(|e| Error::config("the record schema is not JSON; correct SCHEMA").because(e))?;
         let validator = jsonschema::draft202012::new(&schema).map_err(|e| {
-            Error::config(format!("the record schema is not a JSON Schema of draft 2020-12; mend SCHEMA: {e}"))
+            Error::config(format!("the record schema is not a JSON Schema of draft 2020-12; correct SCHEMA: {e}"))
         })?;
         let cells = schema.get("properties").and_then(Value::as_object).cloned().unwrap_or_default();
         Ok(Self { validator: Arc::new(validator), key_field: key_field.to_owned(), cells })

@@ -90,7 +90,7 @@ impl<S: Stores> Stage for Bury<S> {
             Letter::Scatter(uploads) => self.bury_scatter(uploads, *attempt).await,
             Letter::Redrive(batch) => self.bury_redrive(batch, *attempt).await,
             Letter::Gather(batch) => self.bury_gather(batch).await,
-            Letter::Unknown => Err(Error::malformed("the message is of no form that fanfold knows")),
+            Letter::Unknown => Err(Error::malformed("the message has no form that fanfold knows")),
         };
         match done {
             Ok(disposition) => disposition,
@@ -126,7 +126,7 @@ impl<S: Stores> Bury<S> {
     async fn bury_scatter(&self, uploads: &[Created], attempt: u32) -> Result<Disposition> {
         for created in uploads {
             if created.bucket != self.input_bucket {
-                return Err(Error::malformed(format!("the event is of another bucket: {}", created.bucket)));
+                return Err(Error::malformed(format!("the event is about another bucket: {}", created.bucket)));
             }
             let id = created.batch();
             let batch = match self.batches.ledger.read(&id).await? {

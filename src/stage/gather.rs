@@ -328,10 +328,10 @@ fn check(
         } else if batch.opening.ranged {
             "the input was overwritten or deleted before its batch had ended"
         } else {
-            "chunks that waited were deleted from the work bucket"
+            "waiting chunks were deleted from the work bucket"
         };
         let message =
-            format!("the file has {records} records and {told} have an outcome: {why}; upload the file again");
+            format!("the file has {records} records, of which {told} have an outcome: {why}; upload the file again");
         return Ok(Some(Fault::new(FaultCode::LostRecords, message)));
     }
     let changed = || {

@@ -222,7 +222,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
 
 fn miscounted(message: &ProcessMessage, held: usize) -> Error {
     let (chunk, records) = (message.chunk, message.records.unwrap_or_default());
-    Error::internal(format!("chunk {chunk} holds {held} records, and its message says {records}"))
+    Error::internal(format!("chunk {chunk} holds {held} records, but its message says {records}"))
 }
 
 fn unanswered(replies: usize, records: usize) -> Error {

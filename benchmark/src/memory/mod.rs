@@ -102,7 +102,7 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
 fn layout(name: &str) -> Result<Layout> {
     match InputFormat::of_key(&format!("input.{name}")) {
         Ok(format) if !format.gzip => Ok(format.layout),
-        _ => Err(Error::config(format!("{name:?} is no format that can be measured; it can be csv, json or jsonl"))),
+        _ => Err(Error::config(format!("{name:?} is not a format that can be measured; use csv, json or jsonl"))),
     }
 }
 
@@ -189,7 +189,7 @@ impl Case {
             return Err(Error::internal(format!("{role} of {} failed: {}", self.variant.name, output.status)));
         }
         let told: ChildReport = serde_json::from_slice(&output.stdout)
-            .map_err(|e| Error::internal(format!("{role} told nothing")).because(e))?;
+            .map_err(|e| Error::internal(format!("{role} reported nothing")).because(e))?;
         eprintln!("  {role}: {:.1} MiB, {:.1} s", told.peak_kib as f64 / 1024.0, told.seconds);
         Ok(told)
     }

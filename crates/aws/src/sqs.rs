@@ -60,7 +60,7 @@ impl Channel for SqsChannel {
             }
             if !left.is_empty() {
                 return Err(Error::transient(format!(
-                    "{} did not take {} of {} messages",
+                    "{} refused {} of {} messages",
                     self.url,
                     left.len(),
                     batch.len()

@@ -150,7 +150,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             }
             other => {
                 let stages = "scatter, process, gather, bury, sweep";
-                self.problems.push(format!("the handler {other:?} is no stage; it must be one of: {stages}"));
+                self.problems.push(format!("the handler {other:?} is not a stage; it must be one of: {stages}"));
                 None
             }
         }
@@ -190,7 +190,7 @@ impl Config {
                 queues,
                 stage,
             }),
-            _ => Err(Error::config(format!("the function is set up wrongly: {}", reader.problems.join("; ")))),
+            _ => Err(Error::config(format!("the function is misconfigured: {}", reader.problems.join("; ")))),
         }
     }
 }

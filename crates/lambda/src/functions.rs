@@ -88,7 +88,7 @@ impl Supply for Configured<'_> {
 }
 
 fn unset(what: &str) -> Error {
-    Error::config(format!("the function is set up wrongly: {what} is not set"))
+    Error::config(format!("the function is misconfigured: {what} is not set"))
 }
 
 /// Serves the invocations of the stage that `config` names, until Lambda ends the process.

@@ -112,7 +112,7 @@ impl<S: Stores> Scatter<S> {
     /// Scatters one upload, or says why there is nothing to do.
     async fn scatter(&self, created: &Created) -> Result<Option<String>> {
         if created.bucket != self.input_bucket {
-            return Err(Error::malformed(format!("the event is of another bucket: {}", created.bucket)));
+            return Err(Error::malformed(format!("the event is about another bucket: {}", created.bucket)));
         }
         let format = InputFormat::of_key(&created.key);
         let opening = Opening {

@@ -32,7 +32,7 @@ impl Status {
         }
         println!("batch    {}", view.batch_id);
         if view.generation > 0 {
-            println!("redriven {} times; what follows is of the last time", view.generation);
+            println!("redriven {} times; the following is about the latest redrive", view.generation);
         }
         println!("state    {}", view.state.name());
         let records = view.records;
@@ -42,7 +42,7 @@ impl Status {
             println!("stopped  {}: {}", stop.fault.code, stop.fault.message);
         }
         if let Some(mended) = view.mended {
-            println!("mended   {} times since it last got on; next at {}", mended.times, mended.next_at);
+            println!("mended   {} times without progress; next at {}", mended.times, mended.next_at);
         }
         println!("started  {}", view.started_at);
         if let Some(finished) = view.finished_at {
