@@ -118,8 +118,8 @@ pub fn median(ascending: &[f64]) -> f64 {
     }
 }
 
-/// The groups, one per target, the last measured first; each has the target's commit that was measured last, or
-/// the one asked for.
+/// The groups, one per target, the last measured first; each has the commit of the target's last row, or the one
+/// asked for. Rows are in the order of the file, where a run of several commits in turns puts the one to report last.
 pub fn groups(rows: Vec<Row>, commitish: Option<&str>) -> Vec<Group> {
     let mut targets: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in rows {
@@ -132,11 +132,11 @@ pub fn groups(rows: Vec<Row>, commitish: Option<&str>) -> Vec<Group> {
 }
 
 fn group(target: String, rows: Vec<Row>, commitish: Option<&str>) -> Option<Group> {
-    // All times have the same form, RFC 3339 in UTC with milliseconds, so that they sort as text.
-    let last = rows.iter().max_by(|a, b| a.batch_start_time.cmp(&b.batch_start_time))?.commitish.clone();
+    let last = rows.last()?.commitish.clone();
     let commitish = commitish.map_or(last, str::to_owned);
     let (rows, others): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.commitish == commitish);
     let older: BTreeSet<String> = others.into_iter().map(|row| row.commitish).collect();
+    // All times have the same form, RFC 3339 in UTC with milliseconds, so that they sort as text.
     let times = || rows.iter().map(|row| row.batch_start_time.clone());
     let period = (times().min()?, times().max()?);
     let (good, failures): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(Row::succeeded);
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_commit_of_each_target_is_reported() {
+    fn the_last_commit_of_each_target_is_reported() {
         let of = groups(rows(), None);
         let names: Vec<_> = of.iter().map(|group| (group.target.as_str(), group.commitish.as_str())).collect();
         assert_eq!(names, [("an emulator 1.0", "v1"), ("eu-west-1", "v1")]);

@@ -109,7 +109,8 @@ mod tests {
         (elsewhere.target, elsewhere.batch_start_time) = ("eu-west-1".into(), "2025-06-01T00:00:00.000Z".into());
         let mut failed = row("sync", 1000, 3, 0.001);
         (failed.outcome, failed.batch_duration_in_seconds) = (failure("record 7 has no item"), None);
-        rows.extend([old, elsewhere, failed]);
+        rows.insert(0, old);
+        rows.extend([elsewhere, failed]);
         rows
     }
 
