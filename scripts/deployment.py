@@ -14,9 +14,11 @@ import json
 import os
 import platform
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -32,6 +34,12 @@ MIRROR_PLACES = [("~/.terraform.d", 1), ("~/.local/share/terraform", 1), ("/usr/
 
 # The lines of Terraform's progress that are shown for an emulator: those of ten seconds or more.
 SLOW = r"complete after (\d+m|\d\d)"
+
+# Seconds after which it is said what Terraform still waits for.
+PATIENCE = 30
+
+# How long Terraform waits for another deployment of the same state to end.
+LOCK_TIMEOUT = "-lock-timeout=15m"
 
 # Settings that are passed unchanged as Terraform's variables.
 PLAIN_SETTINGS = {
@@ -147,13 +155,26 @@ def cli_config():
 
 
 @contextlib.contextmanager
-def left_to_the_child(number):
-    """Keeps waiting when the user presses Ctrl-C: Terraform gets it too, and writes its state before it ends."""
-    before = signal.signal(number, lambda *_: None)
+def one_interrupt_for(process):
+    """Passes the first interrupt on, so that Terraform ends what it began and writes its state, and drops the others.
+
+    A second one would let Terraform end at once, and forget what it had made. It runs in a session of its own, so that the
+    terminal sends it nothing.
+    """
+    passed = []
+
+    def on_signal(number, _):
+        if not passed:
+            passed.append(number)
+            print("\nending; Terraform finishes what it began and writes its state", file=sys.stderr, flush=True)
+            process.send_signal(signal.SIGINT)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield
+        yield passed
     finally:
-        signal.signal(number, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Terraform:
@@ -190,12 +211,20 @@ class Terraform:
         # Colours are for a terminal; elsewhere their codes would precede what `keep` looks for.
         plain = [] if keep is None and sys.stdout.isatty() else ["-no-color"]
         command = self.command(first, *plain, *rest)
-        with left_to_the_child(signal.SIGINT):
-            process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE if keep else None, text=True)
+        output = subprocess.PIPE if keep else None
+        with (
+            subprocess.Popen(command, env=environment, stdout=output, text=True, start_new_session=True) as process,
+            one_interrupt_for(process) as interrupted,
+        ):
+            waited_since = time.monotonic()
             for line in process.stdout or []:
-                if re.search(keep, line):
+                waits = "Still " in line and time.monotonic() - waited_since >= PATIENCE
+                if waits or re.search(keep, line):
+                    waited_since = time.monotonic()
                     print(re.sub(r" \[id=.*\]$", "", line.rstrip()), flush=True)
             code = process.wait()
+        if interrupted:
+            raise KeyboardInterrupt
         if code not in accept:
             raise Failure(f"terraform {arguments[0]} failed")
         return code
@@ -232,11 +261,36 @@ class Terraform:
 
 
 def read_state(file):
-    """A state file's content, empty if there is none. Its format has been the same since Terraform 0.12."""
-    state = json.loads(file.read_text()) if file.is_file() else {}
+    """A state file's content, empty if there is none. Its format has been the same since Terraform 0.12.
+
+    A deployment that is killed while Terraform writes the file leaves it damaged: it is restored from the backup that
+    Terraform keeps beside it.
+    """
+    if not file.is_file():
+        return {}
+    backup = file.with_name(file.name + ".backup")
+    state, earlier = parsed(file), parsed(backup)
+    if state is None:
+        if earlier is None:
+            raise Failure(
+                f"{file} is damaged, and there is no backup of it. If nothing is deployed, remove the file;"
+                " a local AWS forgets everything with `make stop`"
+            )
+        print(f"{file} was damaged; restored from {backup.name}", file=sys.stderr)
+        shutil.copyfile(backup, file)
+        state = earlier
     if state.get("version", 4) != 4:
         raise Failure(f"{file} has a format that is not known here: {state['version']}")
     return state
+
+
+def parsed(file):
+    """A JSON object from a file; None if there is none in it."""
+    try:
+        state = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+    return state if isinstance(state, dict) else None
 
 
 def deployed_in(state):
@@ -384,7 +438,7 @@ def apply(options):
     given = variables(options, deployed)
     plan = terraform.work / "plan"
     changes = terraform.stream(
-        "plan", "-input=false", "-detailed-exitcode", f"-state={state}", f"-out={plan}", "-compact-warnings",
+        "plan", "-input=false", LOCK_TIMEOUT, "-detailed-exitcode", f"-state={state}", f"-out={plan}", "-compact-warnings",
         variables=given, accept=(0, 2), keep=r"^Plan:|^No changes" if options.emulator else None,
     )
     if changes:
@@ -392,7 +446,7 @@ def apply(options):
         if options.emulator and not deployed:
             print("takes about a minute, by the time Terraform gives new queues to settle", flush=True)
         terraform.stream(
-            "apply", "-input=false", "-parallelism=30", f"-state={state}", str(plan),
+            "apply", "-input=false", LOCK_TIMEOUT, "-parallelism=30", f"-state={state}", str(plan),
             variables=given, keep=SLOW + r"|^Apply complete" if options.emulator else None,
         )
     write_output(options, deployed_in(state))
@@ -414,7 +468,7 @@ def destroy(options):
     terraform.init()
     if not options.package or not Path(options.package).is_file():
         options.package = INFRA / "versions.tf"  # a destroy needs only the name of a file
-    arguments = ["destroy", "-input=false", "-parallelism=30", f"-state={state}"]
+    arguments = ["destroy", "-input=false", LOCK_TIMEOUT, "-parallelism=30", f"-state={state}"]
     if options.emulator or setting("CONFIRM") == "yes":
         arguments.append("-auto-approve")
     elif not sys.stdin.isatty():

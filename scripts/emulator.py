@@ -158,6 +158,8 @@ def answers(endpoint):
 
 
 def start(options):
+    if not 0 <= options.port <= 65535:
+        raise Failure(f"PORT={options.port} is not a port: give a number from 0 to 65535")
     instance = Instance(options.state)
     deadline = time.monotonic() + options.timeout
     lock = instance.take_lock()

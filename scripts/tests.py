@@ -9,10 +9,13 @@ import io
 import json
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import unittest
 import zipfile
 from pathlib import Path
@@ -72,6 +75,11 @@ class EmulatorTest(Scratch):
         self.assertIsNone(self.facts())
         self.assertFalse(emulator.group_lives(facts["pid"]))
         self.assertFalse(emulator.answers(facts["endpoint"]))
+
+    def test_a_number_that_is_no_port_is_refused(self):
+        for port in (-1, 65536, 70000):
+            with self.assertRaisesRegex(Failure, f"PORT={port} is not a port"):
+                emulator.start(self.options(port))
 
     def test_a_taken_port_is_named_with_the_way_out(self):
         with socket.socket() as other:
@@ -145,6 +153,61 @@ class MirrorTest(Scratch):
         with mock.patch.dict(os.environ, TF_MIRROR=str(self.scratch)):
             with self.assertRaisesRegex(Failure, "TF_MIRROR=.* holds no hashicorp/aws"):
                 deployment.cli_config()
+
+
+class TerraformTest(Scratch):
+    def terraform(self, script):
+        """Terraform in the form of a shell script."""
+        fake = self.file("terraform", f"#!/bin/bash\n{script}\n")
+        fake.chmod(0o755)
+        with mock.patch.object(deployment, "cli_config", return_value=""):
+            terraform = deployment.Terraform(self.scratch / "work")
+        self.enterContext(mock.patch.dict(os.environ, TERRAFORM=str(fake)))
+        return terraform
+
+    def test_only_the_first_interrupt_reaches_terraform_and_it_may_finish(self):
+        started, interrupts = self.scratch / "started", self.scratch / "interrupts"
+        terraform = self.terraform(
+            f"trap 'echo >>{interrupts}' INT; touch {started}; until [ -f {self.scratch}/end ]; do sleep 0.01; done"
+        )
+
+        def press():
+            while not started.exists():
+                time.sleep(0.01)
+            for _ in range(3):
+                os.kill(os.getpid(), signal.SIGINT)
+                while not interrupts.exists():
+                    time.sleep(0.01)
+            self.file("end")
+
+        presses = threading.Thread(target=press)
+        presses.start()
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(KeyboardInterrupt):
+            terraform.stream("apply", keep="x")
+        presses.join()
+        self.assertEqual(interrupts.read_text(), "\n")
+        self.assertEqual(said.getvalue().count("writes its state"), 1)
+
+    def test_what_terraform_waits_for_is_said_from_time_to_time(self):
+        lines = "\n".join(f"echo 'queue{n}: Still creating... [{n}0s elapsed]'" for n in range(1, 10))
+        told = io.StringIO()
+        clock = iter(range(0, 1000, 10))
+        with mock.patch.object(deployment.time, "monotonic", side_effect=lambda: next(clock)):
+            with contextlib.redirect_stdout(told):
+                self.terraform(lines).stream("apply", keep="^Apply complete")
+        shown = told.getvalue().splitlines()
+        self.assertTrue(0 < len(shown) < 9, shown)
+
+    def test_a_damaged_state_is_restored_from_its_backup_or_told(self):
+        state = self.file("terraform.tfstate", "")
+        with self.assertRaisesRegex(Failure, "is damaged, and there is no backup"):
+            deployment.read_state(state)
+        backup = self.file("terraform.tfstate.backup", '{"version": 4, "serial": 7}')
+        with contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(deployment.read_state(state)["serial"], 7)
+        self.assertIn("was damaged; restored from terraform.tfstate.backup", said.getvalue())
+        self.assertEqual(state.read_text(), backup.read_text())
+        self.assertEqual(deployment.read_state(self.scratch / "none"), {})
 
 
 class SettingsTest(Scratch):
