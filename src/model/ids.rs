@@ -201,12 +201,14 @@ fn allowed(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
 }
 
-/// The last path segment without its extensions, in characters that are safe everywhere.
+/// The last path segment without its extensions, in characters that are safe everywhere. It begins with a letter or a
+/// digit: a command would take a name that begins with a hyphen for an option.
 fn stem(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or(key);
     let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".GZ")).unwrap_or(name);
     let name = name.rsplit_once('.').map_or(name, |(front, _)| front);
-    let safe: String = name.chars().map(|c| if allowed(c) { c } else { '-' }).take(STEM_LENGTH).collect();
+    let safe = name.chars().map(|c| if allowed(c) { c } else { '-' });
+    let safe: String = safe.skip_while(|c| !c.is_ascii_alphanumeric()).take(STEM_LENGTH).collect();
     if safe.is_empty() { "batch".to_owned() } else { safe }
 }
 
@@ -295,7 +297,11 @@ mod tests {
             ("in/orders.csv", "orders"),
             ("a b+c/Bestellungen für März.csv.gz", "Bestellungen-f-r-M-rz"),
             ("v1.2.orders.jsonl", "v1.2.orders"),
-            ("../..", "."),
+            ("../..", "batch"),
+            ("データ.csv", "batch"),
+            ("年2026.csv", "2026"),
+            ("--output.csv", "output"),
+            ("_SUCCESS.json", "SUCCESS"),
             (".csv", "batch"),
             ("", "batch"),
             ("a\u{7}b.csv", "a-b"),

@@ -79,6 +79,9 @@ impl BatchView {
         let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
         // Sweep's next time matters only for a batch that it has mended.
         let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
+        // The counts of a closed redrive are those of the whole batch, whose records are more than it processed.
+        let whole = batch.tally.filter(|_| batch.opening.id.generation() > 0);
+        let whole = whole.map(|tally| tally.succeeded + tally.failed);
         Self {
             batch_id: batch.opening.id.in_generation(0),
             generation: batch.opening.id.generation(),
@@ -86,7 +89,7 @@ impl BatchView {
             state: batch.state,
             input: batch.opening.input.clone(),
             records: RecordProgress {
-                total: sealing.and_then(|sealing| sealing.records),
+                total: whole.or(sealing.and_then(|sealing| sealing.records)),
                 succeeded: tally.succeeded,
                 failed: tally.failed,
             },

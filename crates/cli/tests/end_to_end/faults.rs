@@ -195,6 +195,7 @@ async fn a_chunk_that_cannot_be_processed_is_buried_and_can_be_redriven() {
     assert_eq!(read_all(&world.output, &batch.id.output_key("failed.csv")).await.unwrap(), None);
     let status = world.command(&["status", &id, "--variant", "chunked"]);
     assert!(status.stdout.contains("redriven 1 times"), "{}", status.stdout);
+    assert!(status.stdout.contains("records  70 (70 succeeded, 0 failed)"), "{}", status.stdout);
     let again = world.command(&["redrive", &id, "--variant", "chunked"]);
     assert!(again.code == 1 && again.stderr.contains("none of its records failed"), "{}", again.stderr);
 }
