@@ -4,15 +4,25 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fanfold_cli::command::{self, telemetry};
+use fanfold_cli::interrupt::{GoesOn, until_interrupted};
+use fanfold_cli::output::note;
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     telemetry::init();
-    match command::run(command::Cli::parse()).await {
-        Ok(code) => code,
+    let cli = command::Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+            note(format_args!("error: no threads can be started: {error}"));
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let goes_on = GoesOn::default();
+    let ended = runtime.block_on(until_interrupted(goes_on.clone(), command::run(cli, goes_on)));
+    // A command that was interrupted while it computes is not waited for.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|error| {
+        note(format_args!("error: {error}"));
+        ExitCode::FAILURE
+    })
 }

@@ -8,6 +8,7 @@ use std::io::{BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use crate::draft::Draft;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::item::Item;
 use fanfold::pipeline::local::LocalStores;
@@ -70,20 +71,26 @@ impl ItemLines {
         self.lines(|lines| {
             lines.file.flush().map_err(|e| cannot(&lines.path, e))?;
             if lines.last.len() as u64 == lines.written {
-                return std::fs::copy(&lines.path, to).map(|_| ()).map_err(|e| cannot(to, e));
+                let mut all = File::open(&lines.path).map_err(|e| cannot(&lines.path, e))?;
+                let mut draft = Draft::begin(to).map_err(|e| cannot(to, e))?;
+                std::io::copy(&mut all, draft.file()).map_err(|e| cannot(to, e))?;
+                return draft.keep().map_err(|e| cannot(to, e));
             }
             let mut kept: Vec<u64> = lines.last.values().copied().collect();
             kept.sort_unstable();
             let mut kept = kept.into_iter().peekable();
             let read = BufReader::new(File::open(&lines.path).map_err(|e| cannot(&lines.path, e))?);
-            let mut out = BufWriter::new(File::create(to).map_err(|e| cannot(to, e))?);
+            let mut draft = Draft::begin(to).map_err(|e| cannot(to, e))?;
+            let mut out = BufWriter::new(draft.file());
             for (number, line) in (0..).zip(read.split(b'\n')) {
                 if kept.next_if_eq(&number).is_some() {
                     let line = line.map_err(|e| cannot(&lines.path, e))?;
                     out.write_all(&line).and_then(|()| out.write_all(b"\n")).map_err(|e| cannot(to, e))?;
                 }
             }
-            out.flush().map_err(|e| cannot(to, e))
+            out.flush().map_err(|e| cannot(to, e))?;
+            drop(out);
+            draft.keep().map_err(|e| cannot(to, e))
         })
     }
 

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use fanfold::model::summary::Summary;
 use fanfold::pipeline::local::{LocalPipeline, Settings};
@@ -10,12 +11,21 @@ use serde_json::Value;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
-fn run(folder: &Path, arguments: &[&str]) -> Output {
+fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfold"));
     for setting in ["SCHEMA", "KEY_FIELD", "CHUNK_SIZE"] {
         command.env_remove(setting);
     }
-    command.current_dir(folder).arg("run").args(arguments).output().unwrap()
+    command.current_dir(folder).arg("run").args(arguments);
+    command
+}
+
+fn run(folder: &Path, arguments: &[&str]) -> Output {
+    command(folder, arguments).output().unwrap()
+}
+
+fn interrupt(child: &Child) {
+    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
 }
 
 fn summary(output: &Output) -> Summary {
@@ -109,4 +119,61 @@ fn what_cannot_be_run_is_told_with_what_to_do() {
     broken.write_all(b"[1]").unwrap();
     let done = run(folder.path(), &["b.json", "--json"]);
     assert_eq!(done.status.code(), Some(4));
+}
+
+#[test]
+fn a_run_that_is_interrupted_ends_at_once_and_leaves_no_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows: String = (0..3_000_000).map(|n| format!("{n},1.5\n")).collect();
+    std::fs::write(folder.path().join("large.csv"), format!("itemNo,price\n{rows}")).unwrap();
+    for milliseconds in [100, 300, 700] {
+        let child = command(folder.path(), &["large.csv"]).stderr(Stdio::piped()).spawn().unwrap();
+        std::thread::sleep(Duration::from_millis(milliseconds)); // any moment will do
+        interrupt(&child);
+        let done = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.code() == Some(130) && said.contains("interrupted"), "{:?} {said}", done.status);
+        let left = std::fs::read_dir(folder.path().join("fanfold-run")).unwrap().count();
+        assert_eq!(left, 0, "after {milliseconds} ms");
+    }
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let orders = format!("{EXAMPLES}/orders.csv");
+    let mut child =
+        command(folder.path(), &[&orders, "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop((child.stdout.take(), child.stderr.take()));
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(lines(&folder.path().join("fanfold-run/items.jsonl")).len(), 1000);
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_told_before_anything_is_done() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("taken"), "a file").unwrap();
+    let done = run(folder.path(), &[&format!("{EXAMPLES}/orders.csv"), "--output", "taken"]);
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.code() == Some(1) && said.contains("could not write to taken"), "{said}");
+    assert_eq!(std::fs::read_to_string(folder.path().join("taken")).unwrap(), "a file");
+}
+
+#[test]
+fn an_emulator_that_does_not_answer_is_told_at_once_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let resources = r#"{"input_bucket":"i","work_bucket":"w","output_bucket":"o","items_table":"t","ledger_table":"l",
+        "queues":{},"dead_letter_queues":{}}"#;
+    let deployment = format!(r#"{{"endpoint":"http://{free}","pipelines":{{"chunked":{resources}}}}}"#);
+    std::fs::write(folder.path().join("deployment.json"), deployment).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fanfold"));
+    let done = command.current_dir(folder.path()).args(["status", "a-0123456789ab", "--deployment", "deployment.json"]);
+    let done = done.output().unwrap();
+    let said = String::from_utf8_lossy(&done.stderr);
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(
+        lines.len() == 1 && said.contains(&format!("nothing answers at http://{free}: run `make start`")),
+        "{said}"
+    );
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::command::{Batch as BatchArgument, Context, ending};
+use crate::command::{Batch as BatchArgument, Context, check_output, ending};
+use crate::output::note;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::progress::{BatchState, Stop};
@@ -25,6 +26,7 @@ impl Cancel {
             Ok(batch) => batch,
             Err(code) => return Ok(code),
         };
+        check_output(self.batch.output.as_deref())?;
         let (id, ledger) = (&batch.opening.id, context.ledger());
         let refuse = |state: BatchState| {
             Err(Error::conflict(format!("batch {id} is {}: there is nothing left to cancel", state.name())))
@@ -38,7 +40,8 @@ impl Cancel {
         if after.stop.is_none() {
             return refuse(after.state);
         }
-        eprintln!("batch {id} will end with what was done, within a minute or two");
+        context.watches(id, self.batch.output.as_deref());
+        note(format_args!("batch {id} will end with what was done, within a minute or two"));
         if !self.batch.waits() {
             return Ok(ExitCode::SUCCESS);
         }

@@ -1,13 +1,14 @@
 //! The end of a batch: waiting for it, and showing its outputs.
 
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 use futures::TryStreamExt;
-use tokio::fs::File;
-use tokio::io::AsyncWriteExt;
 
 use crate::command::{Context, exit_code, report, watch};
+use crate::draft::Draft;
+use crate::output::{line, note};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::summary::Summary;
@@ -23,9 +24,9 @@ pub async fn show(context: &Context, batch: &BatchId, json: bool, folder: Option
     let output = S3Blob::new(context.clients.s3.clone(), &context.resources.output_bucket);
     let summary = read_summary(&output, batch).await?;
     if json {
-        println!("{}", report::json(&summary)?);
+        line(report::json(&summary)?)?;
     } else {
-        print!("{}", report::summary(&summary, &context.resources));
+        line(report::summary(&summary, &context.resources).trim_end())?;
     }
     if let Some(folder) = folder {
         download(&output, &summary, folder).await?;
@@ -42,18 +43,18 @@ async fn read_summary(output: &S3Blob, batch: &BatchId) -> Result<Summary> {
 /// Downloads the outputs into a folder, under their own names.
 async fn download(output: &S3Blob, summary: &Summary, folder: &Path) -> Result<()> {
     let cannot = |e| Error::config(format!("could not write to {}", folder.display())).because(e);
-    tokio::fs::create_dir_all(folder).await.map_err(cannot)?;
+    std::fs::create_dir_all(folder).map_err(cannot)?;
     let keys = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten().map(|output| &output.key);
     for key in keys.chain([&summary.batch_id.output_key("summary.json")]) {
         let path = folder.join(key.rsplit('/').next().unwrap_or(key));
         let body = output.get(key, None).await?;
         let mut body = body.ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
-        let mut file = File::create(&path).await.map_err(cannot)?;
+        let mut draft = Draft::begin(&path).map_err(cannot)?;
         while let Some(piece) = body.try_next().await? {
-            file.write_all(&piece).await.map_err(cannot)?;
+            draft.file().write_all(&piece).map_err(cannot)?;
         }
-        file.flush().await.map_err(cannot)?;
-        eprintln!("wrote {}", path.display());
+        draft.keep().map_err(cannot)?;
+        note(format_args!("wrote {}", path.display()));
     }
     Ok(())
 }

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::command::{Batch as BatchArgument, Context, ending};
+use crate::command::{Batch as BatchArgument, Context, check_output, ending};
+use crate::output::{line, note};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::MAX_GENERATION;
 use fanfold::model::message::{RedriveMessage, to_body};
@@ -25,6 +26,7 @@ impl Redrive {
             Ok(batch) => batch,
             Err(code) => return Ok(code),
         };
+        check_output(self.batch.output.as_deref())?;
         let (id, ledger) = (&batch.opening.id, context.ledger());
         let refuse = |reason: &str| Err(Error::conflict(format!("batch {id} cannot be redriven: {reason}")));
         if !batch.state.is_final() {
@@ -32,7 +34,7 @@ impl Redrive {
         }
         let first = ledger.read(&id.in_generation(0)).await?;
         if !first.is_some_and(|first| first.is_redrivable()) {
-            return refuse("its file was not read to the end; mend the file and submit it again");
+            return refuse("its file was not read to the end; correct the file and submit it again");
         }
         if batch.tally.is_some_and(|tally| tally.failed == 0) {
             return refuse("none of its records failed");
@@ -46,11 +48,12 @@ impl Redrive {
             queue.ok_or_else(|| Error::config("the deployment names no scatter queue; run `make deploy` again"))?;
         let scatter = SqsChannel::new(context.clients.sqs.clone(), queue);
         scatter.send(vec![Outgoing::new(to_body(&RedriveMessage::new(next.clone())))]).await?;
+        context.watches(&next, self.batch.output.as_deref());
         if !self.batch.waits() {
-            println!("{next}");
+            line(&next)?;
             return Ok(ExitCode::SUCCESS);
         }
-        eprintln!("batch {next}");
+        note(format_args!("batch {next}"));
         ending::show(context, &next, self.batch.common.json, self.batch.output.as_deref()).await
     }
 }

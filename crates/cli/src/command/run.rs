@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::ProgressBar;
 
-use crate::command::{exit_code, report};
+use crate::command::{check_output, exit_code, report};
+use crate::draft::Draft;
+use crate::output::{line, note};
 use crate::stores::{self, ItemLines};
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
@@ -51,10 +53,11 @@ impl Run {
         let key = match self.key() {
             Ok(key) => key,
             Err(usage) => {
-                eprintln!("error: {usage}");
+                note(format_args!("error: {usage}"));
                 return Ok(ExitCode::from(2));
             }
         };
+        check_output(Some(&self.output))?;
         let settings = Settings {
             schema: self.schema()?,
             key_field: self.key_field.clone(),
@@ -77,9 +80,9 @@ impl Run {
         let summary = summary?;
         self.keep(&pipeline.stores, &items, &summary)?;
         if self.json {
-            println!("{}", report::json(&summary)?);
+            line(report::json(&summary)?)?;
         } else {
-            print!("{}", report::local(&summary, &self.output));
+            line(report::local(&summary, &self.output).trim_end())?;
         }
         Ok(exit_code(summary.state))
     }
@@ -130,7 +133,9 @@ impl Run {
         for key in keys.chain([&summary.batch_id.output_key("summary.json")]) {
             let from =
                 stores.output.path(key).ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
-            std::fs::copy(from, self.output.join(key.rsplit('/').next().unwrap_or(key))).map_err(cannot)?;
+            let mut draft = Draft::begin(&self.output.join(key.rsplit('/').next().unwrap_or(key))).map_err(cannot)?;
+            std::io::copy(&mut std::fs::File::open(from).map_err(cannot)?, draft.file()).map_err(cannot)?;
+            draft.keep().map_err(cannot)?;
         }
         items.finish(&self.output.join("items.jsonl"))
     }

@@ -8,7 +8,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use crate::command::{Common, Context, ending};
+use crate::command::{Common, Context, check_output, ending};
+use crate::output::{line, note};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::InputFormat;
 use fanfold::model::ids::{BatchId, Revision};
@@ -40,20 +41,23 @@ impl Submit {
         let key = match self.key()? {
             Ok(key) => key,
             Err(usage) => {
-                eprintln!("error: {usage}");
+                note(format_args!("error: {usage}"));
                 return Ok(ExitCode::from(2));
             }
         };
+        check_output(self.output.as_deref())?;
+        context.goes_on.set("interrupted before the upload had ended; nothing will be processed");
         let batch = self.upload(context, &key).await?;
+        context.watches(&batch, self.output.as_deref());
         if !self.wait && self.output.is_none() {
             if self.common.json {
-                println!("{}", serde_json::json!({ "batchId": batch }));
+                line(serde_json::json!({ "batchId": batch }))?;
             } else {
-                println!("{batch}");
+                line(&batch)?;
             }
             return Ok(ExitCode::SUCCESS);
         }
-        eprintln!("batch {batch}");
+        note(format_args!("batch {batch}"));
         ending::show(context, &batch, self.common.json, self.output.as_deref()).await
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::command::Context;
+use crate::output::note;
 use fanfold::batch::view::view;
-use fanfold::model::error::{Error, Result};
+use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::model::view::BatchView;
 
@@ -50,7 +51,7 @@ pub async fn until_closed(context: &Context, id: &BatchId) -> Result<()> {
             bar.set_position(done);
             bar.set_message(state(view.as_ref()));
         } else if line != shown {
-            eprintln!("{line}");
+            note(&line);
         }
         if view.is_some_and(|view| view.state.is_final()) {
             bar.finish_and_clear();
@@ -58,14 +59,6 @@ pub async fn until_closed(context: &Context, id: &BatchId) -> Result<()> {
         }
         pause = if line == shown { (pause * 3 / 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
         shown = line;
-        tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            interrupted = tokio::signal::ctrl_c() => {
-                bar.finish_and_clear();
-                eprintln!("the batch goes on; see `fanfold status {id}`");
-                return interrupted.map_err(|e| Error::internal("no signals").because(e))
-                    .and(Err(Error::transient("interrupted")));
-            }
-        }
+        tokio::time::sleep(pause).await;
     }
 }

@@ -2,6 +2,7 @@
 //! deploys to it, and passes three variables that point here.
 
 mod faults;
+mod interrupt;
 mod world;
 
 use fanfold::model::progress::BatchState;

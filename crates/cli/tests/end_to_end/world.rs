@@ -1,6 +1,6 @@
 //! The deployment under test, and what a user can do with it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -99,10 +99,15 @@ impl World {
         self.command_in(tempfile::tempdir().unwrap(), arguments)
     }
 
-    fn command_in(&self, folder: tempfile::TempDir, arguments: &[&str]) -> Done {
+    /// The command as a process, yet to be started.
+    pub fn process(&self, folder: &Path, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).env("FANFOLD_DEPLOYMENT", &self.deployment).current_dir(folder.path());
-        let done = command.output().unwrap();
+        command.args(arguments).env("FANFOLD_DEPLOYMENT", &self.deployment).current_dir(folder);
+        command
+    }
+
+    fn command_in(&self, folder: tempfile::TempDir, arguments: &[&str]) -> Done {
+        let done = self.process(folder.path(), arguments).output().unwrap();
         Done {
             code: done.status.code().unwrap_or(-1),
             stdout: String::from_utf8(done.stdout).unwrap(),
