@@ -46,7 +46,7 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
         text += &line("failed", &format!("record {}: {}", failure.index, failure.message));
     }
     text += &line("summary", &place(&summary.batch_id.output_key("summary.json")));
-    for (name, output) in [("results", &summary.results), ("to mend", &summary.failed)] {
+    for (name, output) in [("results", &summary.results), ("to fix", &summary.failed)] {
         if let Some(output) = output {
             text += &line(name, &place(&output.key));
         }
