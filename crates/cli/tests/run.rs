@@ -1,6 +1,7 @@
 //! `fanfold run`, called as a user would.
 
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
@@ -132,9 +133,11 @@ fn a_run_that_is_interrupted_ends_at_once_and_leaves_no_output() {
         interrupt(&child);
         let done = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.code() == Some(130) && said.contains("interrupted"), "{:?} {said}", done.status);
-        let left = std::fs::read_dir(folder.path().join("fanfold-run")).unwrap().count();
+        let left = std::fs::read_dir(folder.path().join("fanfold-run")).map_or(0, Iterator::count);
         assert_eq!(left, 0, "after {milliseconds} ms");
+        // On a busy machine it may come before the command listens, and so before it does anything.
+        let early = done.status.signal() == Some(2) && said.is_empty();
+        assert!(early || done.status.code() == Some(130) && said.contains("interrupted"), "{:?} {said}", done.status);
     }
 }
 
