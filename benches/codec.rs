@@ -84,7 +84,7 @@ fn decode_each(name: &str, text: &str, mut each: impl FnMut(&fanfold::model::rec
 }
 
 fn scan(layout: Layout, text: &str) -> usize {
-    let mut scanner = Scanner::new(layout, KEY_FIELD, CHUNK_SIZE, CHUNK_BYTES);
+    let mut scanner = Scanner::new(InputFormat::plain(layout), KEY_FIELD, CHUNK_SIZE, CHUNK_BYTES);
     let mut claims = Vec::new();
     for piece in text.as_bytes().chunks(PIECE) {
         scanner.push(piece, &mut claims).expect("a good file");

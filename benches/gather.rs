@@ -3,10 +3,9 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use fanfold::model::format::Layout;
+use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::record::{Entry, Outcome};
-use fanfold::render::Render;
-use fanfold::render::records::{Kind, OutputEncoder};
+use fanfold::render::records::{Kind, Source, render};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -24,12 +23,14 @@ fn results() -> String {
 }
 
 fn merge(lines: &str, layout: Layout) -> usize {
-    let columns = ["itemNo", "name", "price", "note"].map(str::to_owned);
-    let mut encoders = [Kind::Results, Kind::Failed].map(|kind| OutputEncoder::new(kind, layout, &columns));
+    let columns = ["itemNo", "name", "price", "note"].map(str::to_owned).to_vec();
+    let source = Source { format: InputFormat::plain(layout), columns, head: None };
+    let mut encoders = [Kind::Results, Kind::Failed].map(|kind| render(kind, &source));
     let mut outputs = [Vec::new(), Vec::new()];
     for line in lines.lines() {
         let outcome: Outcome = serde_json::from_str(line).expect("an outcome");
-        for (encoder, output) in encoders.iter_mut().zip(&mut outputs) {
+        let wanted = [true, !outcome.response.success];
+        for ((encoder, output), _) in encoders.iter_mut().zip(&mut outputs).zip(wanted).filter(|(_, wanted)| *wanted) {
             encoder.add(&outcome, output).expect("a readable outcome");
         }
     }

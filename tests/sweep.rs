@@ -52,7 +52,8 @@ impl Fixture {
         let opening =
             Opening { id, variant, input, condition, ranged: false, chunk_size: 1, started_at, sequence: started_at };
         assert_eq!(ledger.open(&opening).await.unwrap(), OpenResult::Created);
-        let sealing = Sealing { records: Some(2), chunks: 2, columns: None, error: None, scattered_at: started_at };
+        let sealing =
+            Sealing { records: Some(2), chunks: 2, columns: None, head: None, error: None, scattered_at: started_at };
         ledger.seal(&batch, &sealing).await.unwrap();
         ledger.size_leaf(&batch, 0, 2, started_at).await.unwrap();
         let chunks = RecordStore::Copied { work: work.clone() };

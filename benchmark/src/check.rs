@@ -1,6 +1,5 @@
 //! Checks that a batch did what it should; only then does its time count.
 
-use fanfold::format::csv::row_text;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::item::Item;
@@ -11,7 +10,7 @@ use fanfold::store::items::Items;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use crate::records::{HEADER, Records};
+use crate::records::{self, HEADER, Records};
 
 /// Items that are read besides the first and last.
 const SAMPLE: u64 = 100;
@@ -124,7 +123,7 @@ impl Lines<'_> {
 fn cells(line: &[u8]) -> Option<String> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).from_reader(line);
     let cells = reader.records().next()?.ok()?;
-    Some(row_text(&cells.iter().collect::<Vec<_>>()))
+    Some(records::row(&cells.iter().collect::<Vec<_>>()))
 }
 
 /// Checks a sample of the items: all fields, the batch, and the place in it.

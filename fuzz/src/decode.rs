@@ -35,6 +35,8 @@ pub struct Decoded {
     pub fault: Option<Fault>,
     /// The header of a CSV file.
     pub columns: Option<Vec<String>>,
+    /// The bytes that hold it.
+    pub head: Option<Vec<u8>>,
 }
 
 impl Decoded {
@@ -43,7 +45,7 @@ impl Decoded {
         let mut text = format!("{:?}\n{:?}\n", self.columns, self.fault);
         for entry in &self.entries {
             let fault = entry.fault.as_deref().unwrap_or("-");
-            text.push_str(&format!("{} {} {fault}\n", entry.index, entry.record.get()));
+            text.push_str(&format!("{} {} {fault} {:?}\n", entry.index, entry.record.get(), entry.raw));
         }
         text
     }
@@ -63,7 +65,8 @@ pub fn most(format: InputFormat, read: usize, piece: usize, entries: &[Entry]) -
 }
 
 fn size(entry: &Entry) -> usize {
-    size_of::<Entry>() + entry.record.get().len() + entry.fault.as_ref().map_or(0, String::len)
+    let raw = entry.raw.as_ref().map_or(0, |raw| raw.bytes().len());
+    size_of::<Entry>() + entry.record.get().len() + entry.fault.as_ref().map_or(0, String::len) + raw
 }
 
 /// The end of a decoder's run.
@@ -72,6 +75,8 @@ pub struct End {
     pub fault: Option<Fault>,
     /// The header of a CSV file.
     pub columns: Option<Vec<String>>,
+    /// The bytes that hold it.
+    pub head: Option<Vec<u8>>,
     /// The maximum number of bytes held.
     pub peak: usize,
 }
@@ -125,7 +130,8 @@ pub fn decode_with<P: AsRef<[u8]>>(
         memory::uncounted(|| drop(piece));
         peak = peak.max(held);
         if last || result.is_err() {
-            return End { fault: result.err(), columns: decoder.columns().map(<[String]>::to_vec), peak };
+            let (columns, head) = (decoder.columns().map(<[String]>::to_vec), decoder.head());
+            return End { fault: result.err(), columns, head, peak };
         }
     }
 }
@@ -137,5 +143,5 @@ pub fn decode_with<P: AsRef<[u8]>>(
 pub fn decode(format: InputFormat, bytes: &[u8], cut: Cut) -> Decoded {
     let mut all = Vec::new();
     let end = decode_pieces(format, cut.pieces(bytes), |entries| all.extend_from_slice(entries));
-    Decoded { entries: all, fault: end.fault, columns: end.columns }
+    Decoded { entries: all, fault: end.fault, columns: end.columns, head: end.head }
 }

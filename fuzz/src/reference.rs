@@ -12,11 +12,22 @@ use fanfold::model::record::MAX_RECORD_BYTES;
 #[derive(Debug)]
 pub struct Reading {
     /// The records.
-    pub records: Vec<Expected>,
+    pub records: Vec<Record>,
     /// The code of the fault.
     pub fault: Option<&'static str>,
     /// The header of a CSV file.
     pub columns: Option<Vec<String>>,
+    /// The bytes up to the end of the header's line.
+    pub head: Option<Vec<u8>>,
+}
+
+/// A record and its bytes in the file.
+#[derive(Debug)]
+pub struct Record {
+    /// What becomes of it.
+    pub told: Expected,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// The expectation for a record.
@@ -26,10 +37,8 @@ pub enum Expected {
     Object(String),
     /// The record is JSON, but not an object.
     Other(String),
-    /// The record is this line, and not a JSON object.
-    Line(String),
-    /// The record is a row of these cells, which are not as many as in the header.
-    Row(Vec<String>),
+    /// The record cannot be decoded.
+    Broken,
     /// The record is too large to keep.
     Nothing,
 }
@@ -38,11 +47,14 @@ type Broken = &'static str;
 
 /// Reads a file of any layout.
 pub fn read(layout: Layout, bytes: &[u8], key_field: &str) -> Reading {
-    let mut reading = Reading { records: Vec::new(), fault: None, columns: None };
+    let mut reading = Reading { records: Vec::new(), fault: None, columns: None, head: None };
     let done = match layout {
         Layout::Csv => csv(bytes, key_field, &mut reading),
         Layout::Json => Document { rest: without_mark(bytes), records: &mut reading.records }.read(),
-        Layout::Jsonl => jsonl(without_mark(bytes), &mut reading.records),
+        Layout::Jsonl => {
+            jsonl(without_mark(bytes), &mut reading.records);
+            Ok(())
+        }
     };
     reading.fault = done.err();
     reading
@@ -53,91 +65,155 @@ fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
+fn is_line_end(byte: u8) -> bool {
+    byte == b'\n' || byte == b'\r'
+}
+
 fn csv(bytes: &[u8], key_field: &str, reading: &mut Reading) -> Result<(), Broken> {
-    // The reader itself drops one byte order mark.
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-    let mut rows: Vec<csv::ByteRecord> = reader.byte_records().map(|row| row.expect("bytes in memory")).collect();
-    let open = ends_in_quotes(without_mark(bytes));
-    if open {
-        rows.pop();
-    }
-    for row in &rows {
-        match (&reading.columns, cells(row).transpose()?) {
-            (None, None) => return Err("HEADER_TOO_LARGE"),
-            (None, Some(cells)) => reading.columns = Some(header(cells, key_field)?),
-            (Some(_), None) => reading.records.push(Expected::Nothing),
-            (Some(columns), Some(cells)) if cells.len() != columns.len() => reading.records.push(Expected::Row(cells)),
-            (Some(columns), Some(cells)) => {
-                let fields = columns.iter().cloned().zip(cells.into_iter().map(Value::String));
-                reading.records.push(Expected::Object(Value::Object(fields.collect::<Map<_, _>>()).to_string()));
+    let mut at = bytes.len() - without_mark(bytes).len();
+    loop {
+        at += bytes[at..].iter().take_while(|byte| is_line_end(**byte)).count();
+        if at == bytes.len() {
+            return Ok(());
+        }
+        let (row, cells) = row(&bytes[at..]);
+        at += row.len();
+        match &reading.columns {
+            None if row == b"sep=," => {}
+            None => {
+                reading.columns = Some(header(row, cells, key_field)?);
+                let end = match &bytes[at..] {
+                    [b'\r', b'\n', ..] => 2,
+                    [b'\r' | b'\n', ..] => 1,
+                    _ => 0,
+                };
+                reading.head = Some(bytes[..at + end].to_vec());
+            }
+            Some(columns) => {
+                let bytes = match (&cells, row) {
+                    // The row ends with the file, inside quotes.
+                    (None, row) if at == bytes.len() => {
+                        let ends = row.iter().rev().take_while(|byte| is_line_end(**byte)).count();
+                        row[..row.len() - ends].to_vec()
+                    }
+                    _ => row.to_vec(),
+                };
+                let told = match cells {
+                    _ if row.len() > MAX_RECORD_BYTES => Expected::Nothing,
+                    Some(cells) => object(columns, cells).map_or(Expected::Broken, Expected::Object),
+                    None => Expected::Broken,
+                };
+                reading.records.push(Record { told, bytes });
             }
         }
     }
-    if open { Err("OPEN_QUOTE") } else { Ok(()) }
 }
 
-/// The cells of a row as text; `None` if it is too large.
-fn cells(row: &csv::ByteRecord) -> Option<Result<Vec<String>, Broken>> {
-    if row.as_slice().len() >= MAX_RECORD_BYTES || row.len() > 64 * 1024 {
+/// The row at the start of the text, and its cells if its quotes are in order.
+fn row(text: &[u8]) -> (&[u8], Option<Vec<Vec<u8>>>) {
+    let broken = |at: usize| {
+        let rest = text[at..].iter().take_while(|byte| !is_line_end(**byte)).count();
+        (&text[..at + rest], None)
+    };
+    let (mut at, mut cells) = (0, Vec::new());
+    loop {
+        let mut cell = Vec::new();
+        if text.get(at) == Some(&b'"') {
+            at += 1;
+            loop {
+                match text[at..] {
+                    [] => return (text, None),
+                    _ if at >= MAX_RECORD_BYTES => return broken(at),
+                    [b'"', b'"', ..] => {
+                        cell.push(b'"');
+                        at += 2;
+                    }
+                    [b'"', ..] => break,
+                    [byte, ..] => {
+                        cell.push(byte);
+                        at += 1;
+                    }
+                }
+            }
+            at += 1;
+        } else {
+            cell.extend(text[at..].iter().take_while(|byte| **byte != b',' && !is_line_end(**byte)));
+            at += cell.len();
+        }
+        cells.push(cell);
+        match text.get(at) {
+            Some(b',') => at += 1,
+            Some(b'\r' | b'\n') | None => return (&text[..at], Some(cells)),
+            Some(_) => return broken(at),
+        }
+    }
+}
+
+/// The object that cells under these columns make.
+fn object(columns: &[String], cells: Vec<Vec<u8>>) -> Option<String> {
+    let cells: Vec<String> = cells.into_iter().map(|cell| String::from_utf8(cell).ok()).collect::<Option<_>>()?;
+    let nameless = |(column, cell): (&String, &String)| column.is_empty() && !cell.is_empty();
+    if cells.len() != columns.len() || cells.len() > 64 * 1024 || columns.iter().zip(&cells).any(nameless) {
         return None;
     }
-    let cells = row.iter().map(|cell| String::from_utf8(cell.to_vec()).map_err(|_| "NOT_UTF8"));
-    Some(cells.collect())
+    let fields = columns.iter().cloned().zip(cells.into_iter().map(Value::String));
+    let fields: Map<String, Value> = fields.filter(|(column, _)| !column.is_empty()).collect();
+    Some(Value::Object(fields).to_string())
 }
 
-fn header(cells: Vec<String>, key_field: &str) -> Result<Vec<String>, Broken> {
-    if cells.concat().len() > 64 * 1024 {
+fn header(row: &[u8], cells: Option<Vec<Vec<u8>>>, key_field: &str) -> Result<Vec<String>, Broken> {
+    if row.len() > MAX_RECORD_BYTES {
+        return Err("HEADER_TOO_LARGE");
+    }
+    let cells = cells.ok_or("OPEN_QUOTE")?;
+    let cells: Vec<String> =
+        cells.into_iter().map(|cell| String::from_utf8(cell).map_err(|_| "NOT_UTF8")).collect::<Result<_, _>>()?;
+    let named: Vec<&String> = cells.iter().filter(|cell| !cell.is_empty()).collect();
+    if row.len() > 64 * 1024 {
         Err("HEADER_TOO_LARGE")
+    } else if named.iter().collect::<HashSet<_>>().len() < named.len() {
+        Err("DUPLICATE_COLUMN")
     } else if !cells.iter().any(|cell| cell == key_field) {
         Err("NO_HEADER")
-    } else if cells.iter().collect::<HashSet<_>>().len() < cells.len() {
-        Err("DUPLICATE_COLUMN")
     } else {
         Ok(cells)
     }
 }
 
-/// Whether a quote that opens a field is still open at the end.
-fn ends_in_quotes(bytes: &[u8]) -> bool {
-    #[derive(Clone, Copy, PartialEq)]
-    enum At {
-        FieldStart,
-        Plain,
-        Quoted,
-        AfterQuote,
+fn jsonl(bytes: &[u8], records: &mut Vec<Record>) {
+    for line in bytes.split(|byte| is_line_end(*byte)) {
+        let mut rest = line.trim_ascii_start();
+        while !rest.is_empty() {
+            let length = record_on(rest);
+            records.push(line_record(&rest[..length]));
+            rest = &rest[length..];
+        }
     }
-    let mut at = At::FieldStart;
-    for byte in bytes {
-        at = match (at, byte) {
-            (At::Quoted, b'"') => At::AfterQuote,
-            (At::Quoted, _) | (At::AfterQuote | At::FieldStart, b'"') => At::Quoted,
-            (_, b',' | b'\r' | b'\n') => At::FieldStart,
-            _ => At::Plain,
-        };
-    }
-    at == At::Quoted
 }
 
-fn jsonl(bytes: &[u8], records: &mut Vec<Expected>) -> Result<(), Broken> {
-    for line in bytes.split(|byte| *byte == b'\n') {
-        if line.len() > MAX_RECORD_BYTES {
-            records.push(Expected::Nothing);
-            continue;
+/// The length of the record at the start of what is left of a line: up to another object, or all of it.
+fn record_on(line: &[u8]) -> usize {
+    let object = if line[0] == b'{' { nested(line) } else { None };
+    let after = object.map(|length| line[length..].trim_ascii_start()).filter(|after| after.first() == Some(&b'{'));
+    after.map_or(line.len(), |after| line.len() - after.len())
+}
+
+fn line_record(record: &[u8]) -> Record {
+    let bytes = record.trim_ascii().to_vec();
+    let told = match String::from_utf8(bytes.clone()) {
+        _ if record.len() > MAX_RECORD_BYTES => Expected::Nothing,
+        Ok(text) if text.starts_with('{') && serde_json::from_str::<IgnoredAny>(&text).is_ok() => {
+            Expected::Object(text)
         }
-        let line = std::str::from_utf8(line).map_err(|_| "NOT_UTF8")?.trim().to_owned();
-        if line.is_empty() {
-            continue;
-        }
-        let json = serde_json::from_str::<IgnoredAny>(&line).is_ok();
-        records.push(if json && line.starts_with('{') { Expected::Object(line) } else { Expected::Line(line) });
-    }
-    Ok(())
+        _ => Expected::Broken,
+    };
+    Record { told, bytes }
 }
 
 /// The part of a document that is still to be read.
 struct Document<'a> {
     rest: &'a [u8],
-    records: &'a mut Vec<Expected>,
+    records: &'a mut Vec<Record>,
 }
 
 impl<'a> Document<'a> {
@@ -178,12 +254,14 @@ impl<'a> Document<'a> {
             return Ok(());
         }
         loop {
-            let told = match self.value()? {
-                None => Expected::Nothing,
-                Some(text) if text.starts_with('{') => Expected::Object(text),
-                Some(text) => Expected::Other(text),
+            let bytes = self.raw_value()?.to_vec();
+            let told = match Self::json(&bytes) {
+                Ok(None) => Expected::Nothing,
+                Ok(Some(text)) if text.starts_with('{') => Expected::Object(text),
+                Ok(Some(text)) => Expected::Other(text),
+                Err(_) => Expected::Broken,
             };
-            self.records.push(told);
+            self.records.push(Record { told, bytes });
             if self.eat(b']')? {
                 return Ok(());
             }
@@ -199,20 +277,30 @@ impl<'a> Document<'a> {
         serde_json::from_str(&text).map_err(|_| "BROKEN_JSON")
     }
 
-    /// The text of a value; `None` if it is too large, in which case it is not looked into.
+    /// The text of a value, as [`json`](Self::json) tells it.
     fn value(&mut self) -> Result<Option<String>, Broken> {
+        self.raw_value().and_then(Self::json)
+    }
+
+    /// The bytes of a value, which end where its brackets are closed.
+    fn raw_value(&mut self) -> Result<&[u8], Broken> {
         let length = match self.peek()? {
             b'{' | b'[' => nested(self.rest),
             b'"' => quoted(self.rest),
             b',' | b':' | b']' | b'}' => return Err("BROKEN_JSON"),
             _ => self.rest.iter().position(|byte| b",]} \t\r\n".contains(byte)),
         };
-        let (text, rest) = self.rest.split_at(length.ok_or("TRUNCATED_JSON")?);
+        let (value, rest) = self.rest.split_at(length.ok_or("TRUNCATED_JSON")?);
         self.rest = rest;
-        if text.len() > MAX_RECORD_BYTES {
+        Ok(value)
+    }
+
+    /// The bytes as JSON; `None` if they are too many, in which case they are not looked into.
+    fn json(bytes: &[u8]) -> Result<Option<String>, Broken> {
+        if bytes.len() > MAX_RECORD_BYTES {
             return Ok(None);
         }
-        let text = std::str::from_utf8(text).map_err(|_| "NOT_UTF8")?;
+        let text = std::str::from_utf8(bytes).map_err(|_| "NOT_UTF8")?;
         serde_json::from_str::<IgnoredAny>(text).map_err(|_| "BROKEN_JSON")?;
         Ok(Some(text.to_owned()))
     }

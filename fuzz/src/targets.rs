@@ -10,12 +10,11 @@ use serde_json::Value;
 
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode};
-use crate::reference::{self, Expected, Reading};
+use crate::reference::{self, Expected, Reading, Record};
 use fanfold::format::Decoder;
 use fanfold::model::format::{InputFormat, Layout};
-use fanfold::model::record::{Entry, Outcome};
-use fanfold::render::Render;
-use fanfold::render::records::{Kind, OutputEncoder};
+use fanfold::model::record::{Entry, Outcome, Raw};
+use fanfold::render::records::{Kind, Source, render};
 
 pub use crate::events::{message, record, s3_event};
 pub use crate::ranges::ranges;
@@ -78,9 +77,9 @@ pub fn gzip(data: &[u8]) {
 
 fn plain(layout: Layout, data: &[u8]) {
     let [cut, file @ ..] = data else { return };
-    let format = InputFormat { layout, gzip: false };
+    let format = InputFormat::plain(layout);
     let whole = decode(format, file, Cut::WHOLE);
-    agrees(&whole, &reference::read(layout, file, KEY_FIELD));
+    agrees(layout, &whole, &reference::read(layout, file, KEY_FIELD));
     let pieces = decode(format, file, Cut(*cut));
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
     if layout == Layout::Json {
@@ -99,17 +98,17 @@ fn pack(bytes: &[u8], level: Compression) -> Vec<u8> {
 /// Decoding gzip gives the same as decoding its content; for damaged gzip, it gives no less than another reader
 /// gets out of it.
 fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
-    let format = InputFormat { layout, gzip: true };
+    let format = InputFormat { gzip: true, ..InputFormat::plain(layout) };
     let whole = decode(format, packed, Cut::WHOLE);
     let pieces = decode(format, packed, cut);
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
     let mut content = Vec::new();
     let intact = packed.is_empty() || MultiGzDecoder::new(packed).read_to_end(&mut content).is_ok();
     if intact {
-        agrees(&whole, &reference::read(layout, &content, KEY_FIELD));
+        agrees(layout, &whole, &reference::read(layout, &content, KEY_FIELD));
         return;
     }
-    let mut decoder = Decoder::new(InputFormat { layout, gzip: false }, KEY_FIELD);
+    let mut decoder = Decoder::new(InputFormat::plain(layout), KEY_FIELD);
     let mut entries = Vec::new();
     let fault = decoder.push(&content, &mut entries).err();
     assert!(whole.entries.len() >= entries.len(), "{} records of {} are lost", whole.entries.len(), entries.len());
@@ -123,23 +122,57 @@ fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
     }
 }
 
-fn agrees(have: &Decoded, want: &Reading) {
+fn agrees(layout: Layout, have: &Decoded, want: &Reading) {
     let code = have.fault.as_ref().map(|fault| fault.code.name());
     assert_eq!(code, want.fault, "{:?}", have.fault);
-    assert_eq!(have.columns, want.columns);
+    assert_eq!((&have.columns, &have.head), (&want.columns, &want.head));
     assert_eq!(have.entries.len(), want.records.len(), "records");
-    for (place, (entry, told)) in have.entries.iter().zip(&want.records).enumerate() {
+    for (place, (entry, Record { told, bytes })) in have.entries.iter().zip(&want.records).enumerate() {
         assert_eq!(entry.index, place as u64);
         let told_faulty = !matches!(told, Expected::Object(_));
         assert_eq!(entry.fault.is_some(), told_faulty, "record {place}: {:?}, and not {told:?}", entry.fault);
         let record = entry.record.get();
         match told {
             Expected::Object(text) | Expected::Other(text) => assert_eq!(tokens(record), tokens(text)),
-            Expected::Line(text) => assert_eq!(&kept(record), text),
-            Expected::Row(cells) => assert_eq!(&row(&kept(record)), cells),
+            Expected::Broken => assert_eq!(kept(record), String::from_utf8_lossy(bytes)),
             Expected::Nothing => assert_eq!(record, "null"),
         }
+        if *told != Expected::Nothing {
+            assert_eq!(failed_bytes(layout, have, entry), *bytes, "record {place}: {entry:?}");
+        }
     }
+}
+
+/// The bytes of a record as the file of failed records repeats them.
+fn failed_bytes(layout: Layout, file: &Decoded, entry: &Entry) -> Vec<u8> {
+    let out = failed(layout, file, std::slice::from_ref(entry));
+    let (before, after) = match layout {
+        Layout::Csv => {
+            let head = file.head.clone().unwrap_or_default();
+            let end = if head.ends_with(b"\r\n") { 2 } else { 1 };
+            (head.len() + if head.ends_with(b"\n") || head.ends_with(b"\r") { 0 } else { 1 }, end)
+        }
+        Layout::Json => ("{\"records\":[\n".len(), "\n]}\n".len()),
+        Layout::Jsonl => (0, 1),
+    };
+    out[before..out.len() - after].to_vec()
+}
+
+/// The file of failed records, if these are they.
+fn failed(layout: Layout, file: &Decoded, entries: &[Entry]) -> Vec<u8> {
+    let (columns, head) = (file.columns.clone().unwrap_or_default(), file.head.clone().map(Raw::new));
+    let source = Source { format: InputFormat::plain(layout), columns, head };
+    rendered(Kind::Failed, &source, entries)
+}
+
+fn rendered(kind: Kind, source: &Source, entries: &[Entry]) -> Vec<u8> {
+    let (mut renderer, mut out) = (render(kind, source), Vec::new());
+    renderer.begin(&mut out);
+    for entry in entries {
+        renderer.add(&Outcome::of(entry.clone(), Some("failed".to_owned())), &mut out).expect("an outcome");
+    }
+    renderer.end(&mut out);
+    out
 }
 
 /// JSON without the white space between its tokens.
@@ -159,16 +192,6 @@ fn kept(record: &str) -> String {
     serde_json::from_str(record).expect("the text of a line that is no record")
 }
 
-fn row(text: &str) -> Vec<String> {
-    // The reader does not drop a byte order mark after a line end.
-    let text = format!("\n{text}");
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let mut rows = reader.records().map(|row| row.expect("a row that was text"));
-    let cells = rows.next().map(|row| row.iter().map(str::to_owned).collect()).unwrap_or_default();
-    assert!(rows.next().is_none(), "one row became several: {text}");
-    cells
-}
-
 /// Every document that serde_json accepts as `{"records":[…]}` is read, with the same values.
 fn agrees_with_serde(file: &[u8], have: &Decoded) {
     #[derive(serde::Deserialize)]
@@ -178,7 +201,8 @@ fn agrees_with_serde(file: &[u8], have: &Decoded) {
     // Given bytes, serde_json does not look into the strings that it skips.
     let Ok(text) = std::str::from_utf8(file) else { return };
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if have.fault.is_none() && !text.trim_ascii().is_empty() {
+    let whole = have.fault.is_none() && !have.entries.iter().any(is_broken);
+    if whole && !text.trim_ascii().is_empty() {
         serde_json::from_str::<IgnoredAny>(text).expect("what is read is JSON");
     }
     let object = text.trim_ascii().starts_with('{');
@@ -189,38 +213,42 @@ fn agrees_with_serde(file: &[u8], have: &Decoded) {
     }
 }
 
+/// Whether a record is not even JSON.
+fn is_broken(entry: &Entry) -> bool {
+    entry.fault.as_ref().is_some_and(|fault| !fault.ends_with("is not an object"))
+}
+
 /// An entry is one line of a pending chunk, and is read back unchanged.
 fn waits_on_a_line(entry: &Entry) {
     let line = serde_json::to_string(entry).expect("an entry is JSON");
     assert!(!line.contains('\n'), "{line}");
     let back: Entry = serde_json::from_str(&line).expect("an entry's line");
-    assert_eq!((back.index, back.record.get(), back.fault), (entry.index, entry.record.get(), entry.fault.clone()));
+    assert_eq!((back.index, back.record.get()), (entry.index, entry.record.get()));
+    assert_eq!((&back.fault, &back.raw), (&entry.fault, &entry.raw));
     assert!(entry.fault.is_some() || entry.record.get().starts_with('{'));
 }
 
-/// The file of failed records is read as the same records, and the file of results can be written.
+/// The file of failed records is read as the same records, which fail alike, and the file of results can be written.
 fn can_be_uploaded_again(layout: Layout, file: &Decoded) {
     let columns = file.columns.clone().unwrap_or_default();
-    let encode = |kind| {
-        let mut encoder = OutputEncoder::new(kind, layout, &columns);
-        let mut out = Vec::new();
-        encoder.begin(&mut out);
-        for entry in &file.entries {
-            encoder.add(&Outcome::of(entry.clone(), Some("failed".to_owned())), &mut out).expect("an outcome");
-        }
-        encoder.end(&mut out);
-        out
-    };
-    encode(Kind::Results);
-    let again = encode(Kind::Failed);
-    // If the text begins with a byte order mark of its own, the file would begin with it.
-    if (layout == Layout::Csv && file.columns.is_none()) || again.starts_with(b"\xef\xbb\xbf") {
+    rendered(Kind::Results, &Source { format: InputFormat::plain(layout), columns, head: None }, &file.entries);
+    let text = failed(layout, file, &file.entries);
+    // A line that begins with a byte order mark of its own would lose it as the first of a file.
+    if file.columns.is_none() && (layout == Layout::Csv || text.starts_with(b"\xef\xbb\xbf")) {
         return;
     }
-    let again = decode(InputFormat { layout, gzip: false }, &again, Cut::WHOLE);
-    assert_eq!(again.fault, None);
-    let sent = file.entries.iter().filter(|entry| entry.record.get() != "null" || entry.fault.is_none());
-    let sent: Vec<_> = sent.map(|entry| (entry.record.get(), entry.fault.is_some())).collect();
-    let came: Vec<_> = again.entries.iter().map(|entry| (entry.record.get(), entry.fault.is_some())).collect();
-    assert_eq!(came, sent);
+    let again = decode(InputFormat::plain(layout), &text, Cut::WHOLE);
+    assert_eq!((&again.fault, &again.columns), (&None, &file.columns));
+    let is_sent = |entry: &&Entry| entry.record.get() != "null" || entry.raw.is_some();
+    let sent: Vec<&Entry> = file.entries.iter().filter(is_sent).collect();
+    assert_eq!(again.entries.len(), sent.len());
+    for (came, sent) in again.entries.iter().zip(sent) {
+        assert_eq!((came.record.get(), &came.raw), (sent.record.get(), &sent.raw));
+        assert_eq!(came.fault.as_deref().map(reason), sent.fault.as_deref().map(reason));
+    }
+}
+
+/// A fault without the places that it names.
+fn reason(fault: &str) -> String {
+    fault.chars().filter(|c| !c.is_ascii_digit()).collect()
 }

@@ -70,7 +70,8 @@ impl<S: Stores> Batches<S> {
         let known = self.known(id).await?;
         let chunks = known.last().map_or(0, |last| last.get() + 1);
         let reason = fault.message.clone();
-        let sealing = Sealing { records: None, chunks, columns: None, error: Some(fault), scattered_at: now };
+        let sealing =
+            Sealing { records: None, chunks, columns: None, head: None, error: Some(fault), scattered_at: now };
         let mut progress = self.seal(id, &sealing).await?;
         if self.condition.has_tree() {
             for index in 0..chunks {

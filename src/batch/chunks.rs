@@ -339,17 +339,20 @@ fn parse_decision(lines: &[u8]) -> Result<Decision> {
 }
 
 fn answered(row: Row) -> Option<Outcome> {
-    let (index, request) = (row.entry.index, row.entry.record);
+    let Entry { index, record: request, raw, .. } = row.entry;
     let result = row.result;
-    row.response.map(|response: Response| Outcome { index, request, response, result })
+    row.response.map(|response: Response| Outcome { index, request, response, result, raw })
 }
 
 /// A row as it was put.
 fn unanswered(row: Row) -> Entry {
-    let (index, request) = (row.entry.index, row.entry.record);
-    match row.response {
-        Some(response) => Outcome { index, request, response, result: None }.into_entry(),
-        None => Entry { index, record: request, fault: row.entry.fault },
+    let Row { entry, response, .. } = row;
+    match response {
+        Some(response) => {
+            let Entry { index, record: request, raw, .. } = entry;
+            Outcome { index, request, response, result: None, raw }.into_entry()
+        }
+        None => entry,
     }
 }
 

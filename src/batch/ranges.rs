@@ -83,7 +83,7 @@ impl<B: Blob> Ranges<B> {
         };
         let format = format_of(&input.key)?;
         let mut entries = Vec::new();
-        let decoded = decode(Decoder::part(format.layout, &columns, range), body, &mut entries).await?;
+        let decoded = decode(Decoder::part(format, &columns, range), body, &mut entries).await?;
         if decoded.is_err() || entries.len() != claim.records as usize {
             return Err(Error::internal(format!(
                 "bytes {} to {} of {} hold {} records, and {} were found there before",
@@ -107,9 +107,10 @@ impl<B: Blob> Ranges<B> {
         let read = columns.get_or_try_init(|| async {
             let body = self.open(input, 0..range.header).await.map_err(Some)?.ok_or(None)?;
             let head: Vec<Bytes> = body.try_collect().await?;
-            let columns = crate::format::csv::columns_of(&head.concat());
+            let format = format_of(&input.key)?;
+            let columns = crate::format::csv::columns_of(&head.concat(), format.dialect);
             let columns = columns.ok_or_else(|| Error::internal("the header can no longer be read"))?;
-            Ok::<_, Option<Error>>(columns.into())
+            Ok::<_, Option<Error>>(columns)
         });
         match read.await {
             Ok(columns) => Ok(Some(columns.clone())),
@@ -144,7 +145,7 @@ impl<B: Blob> Ranges<B> {
             Err(error) if error.kind == ErrorKind::Conflict => return Ok(None),
             Err(error) => return Err(error),
         };
-        let decoder = Some(Decoder::part(format_of(&input.key)?.layout, &columns, first));
+        let decoder = Some(Decoder::part(format_of(&input.key)?, &columns, first));
         Ok(Some(Records { body, piece: Bytes::new(), decoder, next: first.first, end }))
     }
 

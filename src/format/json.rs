@@ -4,10 +4,11 @@
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::format::{not_utf8, reason, too_large};
+use crate::format::line_ends::place;
+use crate::format::{reason, text, too_large};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::range::Range;
-use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw};
 
 const MEMBER: &str = "records";
 
@@ -61,9 +62,8 @@ impl JsonRecords {
     /// A fault with line and column where the document stops being valid.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         self.document.push(bytes, |element, _| {
-            out.push(element.entry(self.next)?);
+            out.push(element.entry(self.next));
             self.next += 1;
-            Ok(())
         })
     }
 
@@ -87,6 +87,7 @@ pub(super) struct Document {
     value: Option<Value>,
     records_next: bool,
     seen_records: bool,
+    after_return: bool,
     /// Whether there are only elements, without a document around them.
     part: bool,
 }
@@ -99,6 +100,7 @@ impl Default for Document {
             value: None,
             records_next: false,
             seen_records: false,
+            after_return: false,
             part: false,
         }
     }
@@ -113,17 +115,19 @@ impl Document {
     /// Reads the next piece. `sink` gets each complete element, and the offset of the byte after it.
     ///
     /// # Errors
-    /// A fault with line and column where the document stops being valid, and those of `sink`.
-    pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&Value, u64) -> Result<(), Fault>) -> Result<(), Fault> {
+    /// A fault with line and column where the document stops being valid.
+    pub fn push(&mut self, bytes: &[u8], mut sink: impl FnMut(&Value, u64)) -> Result<(), Fault> {
         for &byte in bytes {
             self.step(byte, &mut sink)?;
             self.position.offset += 1;
-            if byte == b'\n' {
-                self.position.line += 1;
+            if matches!(byte, b'\n' | b'\r') {
+                // The two bytes of `\r\n` are one line end.
+                self.position.line += u64::from(byte == b'\r' || !self.after_return);
                 self.position.column = 1;
             } else {
                 self.position.column += 1;
             }
+            self.after_return = byte == b'\r';
         }
         Ok(())
     }
@@ -148,7 +152,7 @@ impl Document {
         }
     }
 
-    fn step(&mut self, byte: u8, sink: &mut impl FnMut(&Value, u64) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn step(&mut self, byte: u8, sink: &mut impl FnMut(&Value, u64)) -> Result<(), Fault> {
         if let Some(value) = &mut self.value {
             match value.step(byte) {
                 Step::Inside => return Ok(()),
@@ -185,7 +189,7 @@ impl Document {
         at
     }
 
-    fn complete(&mut self, end: u64, sink: &mut impl FnMut(&Value, u64) -> Result<(), Fault>) -> Result<(), Fault> {
+    fn complete(&mut self, end: u64, sink: &mut impl FnMut(&Value, u64)) -> Result<(), Fault> {
         let Some(value) = self.value.take() else {
             return Ok(());
         };
@@ -200,7 +204,7 @@ impl Document {
                 At::Colon
             }
             At::Element => {
-                sink(&value, end)?;
+                sink(&value, end);
                 At::AfterElement
             }
             _ => {
@@ -315,17 +319,22 @@ impl Value {
         }
     }
 
-    fn entry(&self, index: u64) -> Result<Entry, Fault> {
+    fn entry(&self, index: u64) -> Entry {
         let place = self.start;
         if self.oversize {
-            return Ok(Entry::faulty(index, None, too_large(place)));
+            return Entry::faulty(index, None, too_large(place));
         }
-        let record = one_line(self.raw()?);
-        Ok(if self.text[0] == b'{' {
-            Entry::decoded(index, record)
-        } else {
-            Entry { index, record, fault: Some(format!("{place}: the element is not an object")) }
-        })
+        match self.parse::<&RawValue>() {
+            Err(fault) => Entry { raw: Some(Raw::new(&*self.text)), ..Entry::broken(index, &self.text, fault.message) },
+            Ok(value) => {
+                let record = one_line(value);
+                // An element `null` would be taken for one that was too large to keep.
+                let same = record.get().as_bytes() == self.text && record.get() != "null";
+                let raw = (!same).then(|| Raw::new(&*self.text));
+                let fault = (self.text[0] != b'{').then(|| format!("{place}: the element is not an object"));
+                Entry { index, record, fault, raw }
+            }
+        }
     }
 
     /// Where the value begins.
@@ -333,30 +342,23 @@ impl Value {
         self.start
     }
 
-    /// Checks whether an element is valid, as [`entry`](Self::entry) would, without making an entry.
-    ///
-    /// # Errors
-    /// A fault where it stops being JSON; none for an element too large to keep.
-    pub fn check(&self) -> Result<(), Fault> {
-        if self.oversize { Ok(()) } else { self.raw().map(drop) }
-    }
-
-    fn raw(&self) -> Result<&RawValue, Fault> {
-        self.parse()
-    }
-
     fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Fault> {
-        let text = std::str::from_utf8(&self.text).map_err(|_| not_utf8(self.start))?;
+        let text = text::of(&self.text).map_err(|bad| {
+            let fault = format!("{}: {bad}", self.place(bad.at));
+            Fault::new(FaultCode::NotUtf8, fault)
+        })?;
         serde_json::from_str(text).map_err(|error| {
-            let mut place = self.start;
-            if error.line() > 1 {
-                place.line += error.line() as u64 - 1;
-                place.column = error.column() as u64;
-            } else {
-                place.column += (error.column() as u64).saturating_sub(1);
-            }
-            Fault::new(FaultCode::BrokenJson, format!("{place}: the document is not JSON here: {}", reason(&error)))
+            let lines = text.split_inclusive('\n').take(error.line() - 1).map(str::len).sum::<usize>();
+            let place = self.place((lines + error.column()).saturating_sub(1).min(text.len()));
+            Fault::new(FaultCode::BrokenJson, format!("{place}: this is not JSON: {}", reason(&error)))
         })
+    }
+
+    /// The place in the file of a byte of the value.
+    fn place(&self, byte: usize) -> Position {
+        let (line, column) = place(&self.text, self.start.line, byte);
+        let before = if line == self.start.line { self.start.column - 1 } else { 0 };
+        Position { line, column: column + before, offset: self.start.offset + byte as u64 }
     }
 }
 

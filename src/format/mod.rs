@@ -5,10 +5,11 @@ pub mod csv;
 pub mod gzip;
 pub mod json;
 pub mod jsonl;
-pub mod lines;
+pub mod line_ends;
 pub mod scan;
+pub mod text;
 
-use crate::model::fault::{Fault, FaultCode};
+use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::Range;
 use crate::model::record::Entry;
@@ -50,6 +51,11 @@ impl Mark {
     fn found(&self) -> bool {
         self.matched == BYTE_ORDER_MARK.len()
     }
+
+    /// The beginning of a file, with the mark again if it had one.
+    fn before(&self, head: &[u8]) -> Vec<u8> {
+        [if self.found() { BYTE_ORDER_MARK } else { &[] }, head].concat()
+    }
 }
 
 /// A decoder of one layout.
@@ -72,7 +78,7 @@ impl Decoder {
     pub fn new(format: InputFormat, key_field: &str) -> Self {
         Self {
             records: match format.layout {
-                Layout::Csv => Records::Csv(csv::CsvRecords::new(key_field)),
+                Layout::Csv => Records::Csv(csv::CsvRecords::new(format.dialect, key_field)),
                 Layout::Json => Records::Json(json::JsonRecords::default()),
                 Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::default()),
             },
@@ -83,10 +89,10 @@ impl Decoder {
 
     /// A decoder of some records of an uncompressed file, which [`scan::Scanner`] found: from the bytes of
     /// `range` it makes the same entries as a decoder of the whole file. `columns` are those of a CSV file.
-    pub fn part(layout: Layout, columns: &[String], range: &Range) -> Self {
+    pub fn part(format: InputFormat, columns: &[String], range: &Range) -> Self {
         Self {
-            records: match layout {
-                Layout::Csv => Records::Csv(csv::CsvRecords::part(columns, range)),
+            records: match format.layout {
+                Layout::Csv => Records::Csv(csv::CsvRecords::part(format.dialect, columns, range)),
                 Layout::Json => Records::Json(json::JsonRecords::part(range)),
                 Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::part(range)),
             },
@@ -121,7 +127,10 @@ impl Decoder {
         match &mut self.records {
             Records::Csv(records) => records.finish(out),
             Records::Json(records) => records.finish(out),
-            Records::Jsonl(records) => records.finish(out),
+            Records::Jsonl(records) => {
+                records.finish(out);
+                Ok(())
+            }
         }
     }
 
@@ -133,14 +142,19 @@ impl Decoder {
         }
     }
 
+    /// The bytes at the start of a CSV file that name its columns, once its header is read.
+    pub fn head(&self) -> Option<Vec<u8>> {
+        match &self.records {
+            Records::Csv(records) if records.columns().is_some() => Some(self.mark.before(records.head())),
+            _ => None,
+        }
+    }
+
     fn push_plain(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         if self.mark.past {
             return self.push_records(bytes, out);
         }
         let (held, rest) = self.mark.strip(bytes);
-        if let (true, Records::Csv(records)) = (self.mark.found(), &mut self.records) {
-            records.rows().seek(1, BYTE_ORDER_MARK.len() as u64);
-        }
         self.push_records(held, out)?;
         self.push_records(rest, out)
     }
@@ -149,13 +163,12 @@ impl Decoder {
         match &mut self.records {
             Records::Csv(records) => records.push(bytes, out),
             Records::Json(records) => records.push(bytes, out),
-            Records::Jsonl(records) => records.push(bytes, out),
+            Records::Jsonl(records) => {
+                records.push(bytes, out);
+                Ok(())
+            }
         }
     }
-}
-
-fn not_utf8(place: impl std::fmt::Display) -> Fault {
-    Fault::new(FaultCode::NotUtf8, format!("{place}: the text is not UTF-8; convert the file and upload it again"))
 }
 
 fn too_large(place: impl std::fmt::Display) -> String {

@@ -72,12 +72,130 @@ fn csv_that_cannot_be_used_says_where() {
     assert!(no_header.message.contains("KEY_FIELD"), "{}", no_header.message);
     let (_, twice) = fault("f.csv", b"k,a,a\n1,2,3\n");
     assert_eq!(twice.code.name(), "DUPLICATE_COLUMN");
-    let (before, bytes) = fault("f.csv", b"k,a\n1,2\n2,\xff\n3,4\n");
-    assert_eq!((before.len(), bytes.code.name()), (1, "NOT_UTF8"));
-    assert!(bytes.message.starts_with("line 3, byte 8:"), "{}", bytes.message);
-    let (before, quote) = fault("f.csv", b"k,a\n1,2\n2,\"open\n3,4\n");
-    assert_eq!((before.len(), quote.code.name()), (1, "OPEN_QUOTE"));
-    assert!(quote.message.starts_with("line 3, byte 8:"), "{}", quote.message);
+    let (_, bytes) = fault("f.csv", b"\r\nk,\xe9\n1,2\n");
+    assert_eq!(bytes.code.name(), "NOT_UTF8");
+    assert!(bytes.message.starts_with("line 2, column 2 of the header: byte 0xE9"), "{}", bytes.message);
+    let (_, quote) = fault("f.csv", b"k,\"a\n1,2\n");
+    assert_eq!(quote.code.name(), "OPEN_QUOTE");
+    assert!(quote.message.starts_with("line 1, column 3:"), "{}", quote.message);
+    let (_, like) = fault("f.csv", b"a, K \n1,2\n");
+    assert!(like.message.contains("one is named \" K \""), "{}", like.message);
+}
+
+/// One line of what went wrong with each record, and the bytes that are kept of it.
+fn kept(name: &str, bytes: &[u8]) -> Vec<(String, String)> {
+    let told = |entry: &Entry| {
+        let record = entry.record.get().to_owned();
+        let text = serde_json::from_str::<String>(&record).unwrap_or(record);
+        let raw = entry.raw.as_ref().map_or(text, |raw| raw.bytes().escape_ascii().to_string());
+        (raw, entry.fault.clone().unwrap_or_default())
+    };
+    records(name, bytes);
+    decode(name, bytes, usize::MAX).0.iter().map(told).collect()
+}
+
+#[test]
+fn a_quote_out_of_place_is_a_fault_of_its_record_alone() {
+    let text = b"k,a,b\n1,\"a \\\"b\\\" c\",x\n2,\"a\"b,x\r\n3,a\"b\",x\n4,\"n\n\"\"m\" ,x\n5,y,z\n6,\"open\n7,y,z\n";
+    let told = kept("f.csv", text);
+    let faults = [
+        "line 2, column 7: something follows the quote that closes the field opened at line 2, column 3; write a \
+         quote inside a quoted field as \"\"",
+        "line 3, column 5: something follows the quote that closes the field opened at line 3, column 3; write a \
+         quote inside a quoted field as \"\"",
+        "",
+        "line 6, column 4: something follows the quote that closes the field opened at line 5, column 3; write a \
+         quote inside a quoted field as \"\"",
+        "",
+        "line 8, column 3: the quote that opens this field is not closed; close it, or remove it",
+    ];
+    assert_eq!(told.iter().map(|(_, fault)| fault.as_str()).collect::<Vec<_>>(), faults);
+    let texts = ["1,\"a \\\"b\\\" c\",x", "2,\"a\"b,x", "3,a\\\"b\\\",x", "4,\"n\n\"\"m\" ,x"];
+    assert_eq!(told.iter().map(|(text, _)| text.as_str()).take(4).collect::<Vec<_>>(), texts);
+    assert_eq!(told[5].0, "6,\"open\n7,y,z");
+}
+
+#[test]
+fn a_byte_that_is_not_utf8_is_a_fault_of_its_record_alone() {
+    let western = "; it looks like WINDOWS-1252: convert the file (iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW) and upload it again";
+    let told = kept("f.csv", b"k,city\n1,Paris\n2,Orl\xe9ans\n3,Rouen\n");
+    assert_eq!(
+        told[1],
+        ("2,Orl\\xe9ans".to_owned(), format!("line 3, column \"city\": byte 0xE9 is not UTF-8{western}"))
+    );
+    assert_eq!((told.len(), told[2].1.as_str()), (3, ""));
+    let told = kept("f.jsonl", b"{\"k\":1}\n {\"k\":\"\xe9\"}\n{\"k\":3}\n");
+    assert_eq!(
+        told[1],
+        ("{\"k\":\"\\xe9\"}".replace('"', "\\\""), format!("line 2, column 8: byte 0xE9 is not UTF-8{western}"))
+    );
+    let told = kept("f.json", b"{\"records\":[{\"k\":1},\n{\"k\":\"\xe9\"},{\"k\":3}]}");
+    assert_eq!(told[1].1, format!("line 2, column 7: byte 0xE9 is not UTF-8{western}"));
+    assert_eq!(told.len(), 3);
+}
+
+#[test]
+fn an_element_that_is_not_json_is_a_fault_of_its_record_alone() {
+    let told = kept("f.json", b"{\"records\":[{\"k\":NaN},\n{\"k\":1,}, {\r\n\"k\":2\n} ,tru]}");
+    let faults = [
+        "line 1, column 18: this is not JSON: expected value",
+        "line 2, column 8: this is not JSON: key must be a string",
+        "",
+        "line 4, column 6: this is not JSON: EOF while parsing a value",
+    ];
+    assert_eq!(told.iter().map(|(_, fault)| fault.as_str()).collect::<Vec<_>>(), faults);
+    let texts = ["{\\\"k\\\":NaN}", "{\\\"k\\\":1,}", "{\\r\\n\\\"k\\\":2\\n}", "tru"];
+    assert_eq!(told.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), texts);
+}
+
+#[test]
+fn a_row_keeps_its_bytes_if_they_cannot_be_made_again() {
+    let text = b"k,a\n1,\"x\"\n2,\"x,y\"\n3,x\n4,\"\"\n\"5\",\"x\"\"\"\n";
+    let (entries, _) = decode("f.csv", text, usize::MAX);
+    let kept: Vec<bool> = entries.iter().map(|entry| entry.raw.is_some()).collect();
+    assert_eq!(kept, [true, false, false, true, true]);
+}
+
+#[test]
+fn lines_are_counted_by_whatever_ends_them() {
+    for end in ["\n", "\r\n", "\r"] {
+        let csv = ["k,a", "1,2", "3", "\"4", "\"", "5,6,7"].join(end);
+        let told: Vec<String> = kept("f.csv", csv.as_bytes()).into_iter().map(|(_, fault)| fault).collect();
+        let places = ["", "line 3: the row has 1", "line 4: the row has 1", "line 6: the row has 3"];
+        assert!(told.iter().zip(places).all(|(told, place)| told.starts_with(place)), "{end:?}: {told:?}");
+        let jsonl = ["{}", "x", "", "y"].join(end);
+        let told: Vec<String> = kept("f.jsonl", jsonl.as_bytes()).into_iter().map(|(_, fault)| fault).collect();
+        assert!(told[1].starts_with("line 2, column 1:") && told[2].starts_with("line 4, column 1:"), "{told:?}");
+        let json = ["{\"records\":[", "7,", " 8]}"].join(end);
+        let told: Vec<String> = kept("f.json", json.as_bytes()).into_iter().map(|(_, fault)| fault).collect();
+        assert!(told[0].starts_with("line 2, column 1:") && told[1].starts_with("line 3, column 2:"), "{told:?}");
+    }
+}
+
+#[test]
+fn several_objects_on_a_line_are_records_each() {
+    let text = b"{\"k\":1}{\"k\":\"}{\"} {\"k\":[{}]}\n{\"k\":4}x{\"k\":5}\n{\"k\":6";
+    assert_eq!(
+        records("f.jsonl", text),
+        [
+            r#"0 {"k":1} -"#,
+            r#"1 {"k":"}{"} -"#,
+            r#"2 {"k":[{}]} -"#,
+            r#"3 "{\"k\":4}x{\"k\":5}" line 2, column 8: the line is not JSON: trailing characters"#,
+            r#"4 "{\"k\":6" line 3, column 6: the line is not JSON: EOF while parsing an object"#,
+        ]
+    );
+}
+
+#[test]
+fn a_column_without_a_name_is_left_out_if_it_is_empty() {
+    let told = kept("f.csv", b"k,,a,\n1,,2,\n3,x,4,\n5,,6,y\n");
+    assert_eq!(told[0], (r#"{"k":"1","a":"2"}"#.to_owned(), String::new()));
+    for (row, number, cell) in [(1, 2, "x"), (2, 4, "y")] {
+        let fault =
+            format!("column {number} has no name in the header, but holds {cell:?} here; name it, or remove it");
+        assert!(told[row].1.ends_with(&fault), "{}", told[row].1);
+    }
 }
 
 #[test]
@@ -123,7 +241,6 @@ fn json_elements_keep_their_text_and_lose_their_line_ends() {
 fn broken_json_says_line_and_column() {
     for (text, code, place) in [
         ("{\"records\":[{\"k\":1},\n{\"k\":", "TRUNCATED_JSON", "line 2, column 6"),
-        ("{\"records\":[{\"k\":1},\n {\"k\":1,}]}", "BROKEN_JSON", "line 2, column 9"),
         ("{\"records\":[{\"k\":1}\n{}]}", "BROKEN_JSON", "line 2, column 1"),
         ("{\"records\":{}}", "BROKEN_JSON", "line 1, column 12"),
         ("[{}]", "BROKEN_JSON", "line 1, column 1"),
@@ -156,7 +273,6 @@ fn a_line_that_is_no_object_fails_alone() {
             r#"4 "\"s\"" line 6: the line is not a JSON object"#,
         ]
     );
-    assert_eq!(fault("f.jsonl", b"{}\n\xff\n").1.code.name(), "NOT_UTF8");
 }
 
 #[test]
@@ -228,7 +344,9 @@ proptest! {
     ) {
         let text = format!("k,a\n{text}");
         let (entries, result) = decode("f.csv", text.as_bytes(), piece);
-        if result.is_ok() {
+        prop_assert_eq!(&result, &Ok(()));
+        // What the crate takes for a cell that goes on after its quotes is a fault here.
+        if !entries.iter().any(|entry| entry.fault.as_ref().is_some_and(|fault| fault.contains("quote"))) {
             let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(text.as_bytes());
             let expected: Vec<Vec<String>> = reader
                 .records()

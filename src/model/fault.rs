@@ -10,7 +10,7 @@ use crate::model::record::cut;
 pub enum FaultCode {
     /// The name of the file has no extension that fanfold knows.
     UnknownFormat,
-    /// The file, or the text of a row or line, is not UTF-8.
+    /// The header of a CSV file, or a JSON document around its records, is not UTF-8.
     NotUtf8,
     /// The gzip stream is damaged, or ends too early.
     BrokenGzip,
@@ -20,9 +20,9 @@ pub enum FaultCode {
     HeaderTooLarge,
     /// Two columns of a CSV file have the same name.
     DuplicateColumn,
-    /// A quote of a CSV file is still open at its end.
+    /// A quote in the header of a CSV file is not closed, or something follows the quote that closes a field.
     OpenQuote,
-    /// A JSON document is not JSON at the place that the message names.
+    /// A JSON document is not JSON outside its records, at the place that the message names.
     BrokenJson,
     /// A JSON document ends too early.
     TruncatedJson,
@@ -93,13 +93,15 @@ impl FaultCode {
     pub fn cause(self) -> &'static str {
         match self {
             Self::UnknownFormat => "The name of the file has no extension that fanfold knows.",
-            Self::NotUtf8 => "The file, or the text of a row or line, is not UTF-8.",
+            Self::NotUtf8 => "The header of a CSV file, or a JSON document around its records, is not UTF-8.",
             Self::BrokenGzip => "The gzip stream is damaged, or ends too early.",
             Self::NoHeader => "No column of a CSV file is named as the key field.",
             Self::HeaderTooLarge => "The header row of a CSV file is too large.",
             Self::DuplicateColumn => "Two columns of a CSV file have the same name.",
-            Self::OpenQuote => "A quote of a CSV file is still open at its end.",
-            Self::BrokenJson => "A JSON document is not JSON at the place that the message names.",
+            Self::OpenQuote => {
+                "A quote in the header of a CSV file is not closed, or something follows the quote that closes a field."
+            }
+            Self::BrokenJson => "A JSON document is not JSON outside its records, at the place that the message names.",
             Self::TruncatedJson => "A JSON document ends too early.",
             Self::NoRecords => "A JSON document has no member `records`.",
             Self::TooManyChunks => "The file needs more chunks than a batch can have.",
@@ -131,7 +133,7 @@ impl FaultCode {
             Self::NoHeader => "Add a header row, or deploy with `KEY_FIELD` set to one of the columns.",
             Self::HeaderTooLarge => "Shorten the names of the columns, or check that the file has line ends.",
             Self::DuplicateColumn => "Rename one of them.",
-            Self::OpenQuote => "Close it where the message says that it was opened, and upload the file again.",
+            Self::OpenQuote => "Correct it where the message says, and upload the file again.",
             Self::BrokenJson => "Correct it there and upload it again.",
             Self::TruncatedJson => "Upload the whole file.",
             Self::NoRecords => "Put the records into an array of that name, or upload JSON Lines.",

@@ -36,6 +36,33 @@ impl Layout {
     }
 }
 
+/// How a CSV file is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dialect {
+    /// What stands between two fields of a row.
+    pub delimiter: u8,
+    /// What stands around a field that holds a delimiter or a line end; two of them inside are one.
+    pub quote: u8,
+    /// What a line begins with that is not a row.
+    pub comment: Option<u8>,
+}
+
+impl Dialect {
+    /// That of RFC 4180.
+    pub const STANDARD: Self = Self { delimiter: b',', quote: b'"', comment: None };
+
+    /// Whether a field that holds this byte has to be quoted.
+    pub fn is_mark(&self, byte: u8) -> bool {
+        byte == self.delimiter || byte == self.quote || byte == b'\n' || byte == b'\r'
+    }
+}
+
+impl Default for Dialect {
+    fn default() -> Self {
+        Self::STANDARD
+    }
+}
+
 /// A layout, compressed or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InputFormat {
@@ -43,9 +70,16 @@ pub struct InputFormat {
     pub layout: Layout,
     /// Whether the file is gzipped.
     pub gzip: bool,
+    /// How a CSV file is written.
+    pub dialect: Dialect,
 }
 
 impl InputFormat {
+    /// An uncompressed file of this layout.
+    pub const fn plain(layout: Layout) -> Self {
+        Self { layout, gzip: false, dialect: Dialect::STANDARD }
+    }
+
     /// Recognises the format by the key's extensions, in upper or lower case.
     ///
     /// # Errors
@@ -68,7 +102,7 @@ impl InputFormat {
                 ));
             }
         };
-        Ok(Self { layout, gzip })
+        Ok(Self { gzip, ..Self::plain(layout) })
     }
 }
 

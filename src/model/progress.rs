@@ -8,6 +8,7 @@ use crate::model::condition::Condition;
 use crate::model::fault::Fault;
 use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use crate::model::input::InputRef;
+use crate::model::record::Raw;
 use crate::model::timestamp::Timestamp;
 
 /// The mark that scatter adds to the root set when it seals a batch.
@@ -169,6 +170,8 @@ pub struct Sealing {
     pub chunks: u32,
     /// The columns of a CSV file.
     pub columns: Option<Vec<String>>,
+    /// The bytes at the start of a CSV file that name them.
+    pub head: Option<Raw>,
     /// Why the input could not be read to its end.
     pub error: Option<Fault>,
     /// When scatter ended.
@@ -301,8 +304,14 @@ mod tests {
 
     #[test]
     fn leaves_follow_from_chunks() {
-        let sealing =
-            |chunks| Sealing { records: Some(0), chunks, columns: None, error: None, scattered_at: Timestamp(0) };
+        let sealing = |chunks| Sealing {
+            records: Some(0),
+            chunks,
+            columns: None,
+            head: None,
+            error: None,
+            scattered_at: Timestamp(0),
+        };
         for (chunks, last) in
             [(0, None), (1, Some((0, 1))), (256, Some((0, 256))), (257, Some((1, 1))), (65_536, Some((255, 256)))]
         {

@@ -1,6 +1,6 @@
 //! Records on their way through the pipeline, and their outcomes.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::{RawValue, to_raw_value};
 
 /// The largest record that is accepted, as JSON; a larger one fails, with its place, in constant memory.
@@ -11,29 +11,94 @@ pub const MAX_RECORD_BYTES: usize = 6 * 1024 * 1024;
 pub struct Entry {
     /// The record's place in the input, from 0.
     pub index: u64,
-    /// The record's JSON text: an object; for a faulty line of CSV or JSON Lines, its text as a string; `null`
-    /// if it was too large to keep.
+    /// The record's JSON text: an object; for one that cannot be decoded, its text as a string; `null` if it was too
+    /// large to keep.
     pub record: Box<RawValue>,
     /// Why the record cannot be decoded.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<String>,
+    /// The record's bytes in the input, unless they can be made from `record` again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Raw>,
+}
+
+/// Bytes of the input, unchanged. As JSON they are a string, or `{"latin1":"…"}`, a string of a character for each
+/// byte, if they are not UTF-8.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Raw(Box<[u8]>);
+
+impl Raw {
+    /// Keeps these bytes.
+    pub fn new(bytes: impl Into<Box<[u8]>>) -> Self {
+        Self(bytes.into())
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Written<'a> {
+    Text(std::borrow::Cow<'a, str>),
+    Bytes { latin1: String },
+}
+
+impl Serialize for Raw {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let written = match std::str::from_utf8(&self.0) {
+            Ok(text) => Written::Text(text.into()),
+            Err(_) => Written::Bytes { latin1: self.0.iter().map(|byte| char::from(*byte)).collect() },
+        };
+        written.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Written::deserialize(deserializer)? {
+            Written::Text(text) => Ok(Self::new(text.into_owned().into_bytes())),
+            Written::Bytes { latin1 } => {
+                let bytes: Result<Vec<u8>, _> = latin1.chars().map(u8::try_from).collect();
+                bytes.map(Self::new).map_err(de::Error::custom)
+            }
+        }
+    }
 }
 
 impl Entry {
     /// A record that was decoded.
     pub fn decoded(index: u64, record: Box<RawValue>) -> Self {
-        Self { index, record, fault: None }
+        Self { index, record, fault: None, raw: None }
     }
 
-    /// A line that is not a record; `text` is kept for correction, unless it is too large.
+    /// A text that is not a record; it is kept for correction, unless it is too large.
     pub fn faulty(index: u64, text: Option<&str>, fault: impl Into<String>) -> Self {
         let record = text.filter(|text| fits(text, text.len())).and_then(|text| to_raw_value(text).ok());
-        Self { index, record: record.unwrap_or_else(|| RawValue::NULL.to_owned()), fault: Some(fault.into()) }
+        let mut fault = fault.into();
+        if text.is_some() && record.is_none() {
+            fault.push_str("; the record is too large to be repeated in the outputs");
+        }
+        let record = record.unwrap_or_else(|| RawValue::NULL.to_owned());
+        Self { index, record, fault: Some(fault), raw: None }
+    }
+
+    /// Bytes that are not a record, and may not even be text.
+    pub fn broken(index: u64, bytes: &[u8], fault: impl Into<String>) -> Self {
+        let text = String::from_utf8_lossy(bytes);
+        let raw = matches!(text, std::borrow::Cow::Owned(_)).then(|| Raw::new(bytes));
+        let entry = Self::faulty(index, Some(&text), fault);
+        // A record of which nothing is kept is not repeated either.
+        let raw = raw.filter(|_| entry.record.get() != "null");
+        Self { raw, ..entry }
     }
 
     /// The number of bytes that the record takes in a chunk, close enough to cut chunks by.
     pub fn weight(&self) -> usize {
-        self.record.get().len() + self.fault.as_ref().map_or(0, String::len) + 32
+        let raw = self.raw.as_ref().map_or(0, |raw| raw.bytes().len());
+        self.record.get().len() + self.fault.as_ref().map_or(0, String::len) + raw + 32
     }
 }
 
@@ -65,6 +130,9 @@ pub struct Outcome {
     /// The processor's result for a success, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Box<RawValue>>,
+    /// The record's bytes, as in [`Entry::raw`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<Raw>,
 }
 
 /// Whether a record succeeded.
@@ -97,6 +165,7 @@ impl Outcome {
             request: entry.record,
             response: Response { success: failure.is_none(), message: failure.unwrap_or_default() },
             result: None,
+            raw: entry.raw,
         }
     }
 }
@@ -106,7 +175,7 @@ impl Outcome {
     pub fn into_entry(self) -> Entry {
         let decoded = !self.request.get().starts_with('"') && self.request.get() != "null";
         let fault = (!decoded && !self.response.success).then_some(self.response.message);
-        Entry { index: self.index, record: self.request, fault }
+        Entry { index: self.index, record: self.request, fault, raw: self.raw }
     }
 }
 
@@ -130,8 +199,23 @@ mod tests {
             let text = character.repeat(MAX_RECORD_BYTES / 2 - 1);
             let entry = Entry::faulty(0, Some(&text), "line 1");
             assert_eq!(entry.record.get() != "null", kept, "{character:?}");
-            assert_eq!(entry.fault.as_deref(), Some("line 1"));
+            assert_eq!(entry.fault.as_deref() == Some("line 1"), kept);
         }
+    }
+
+    #[test]
+    fn bytes_are_kept_whatever_they_are() {
+        for bytes in [&b""[..], b"plain", "f\u{fc}r".as_bytes(), b"caf\xe9", b"\xff\x00\n", &[0x80; 40]] {
+            let raw = Raw::new(bytes);
+            let written = serde_json::to_string(&raw).unwrap();
+            assert!(!written.contains('\n'));
+            assert_eq!(serde_json::from_str::<Raw>(&written).unwrap(), raw);
+            let entry = Entry::broken(1, bytes, "broken");
+            let text: String = serde_json::from_str(entry.record.get()).unwrap();
+            assert_eq!(entry.raw.as_ref().map_or(text.as_bytes(), Raw::bytes), bytes);
+        }
+        assert_eq!(serde_json::to_string(&Raw::new(*b"caf\xe9")).unwrap(), "{\"latin1\":\"caf\u{e9}\"}");
+        assert!(serde_json::from_str::<Raw>(r#"{"latin1":"\u0100"}"#).is_err());
     }
 
     #[test]
@@ -141,13 +225,14 @@ mod tests {
             Entry::decoded(7, record),
             Entry::faulty(8, Some("a,\"b\n\""), "line 3: 2 fields"),
             Entry::faulty(9, None, "too large"),
+            Entry::broken(10, b"caf\xe9", "not UTF-8"),
         ] {
             let line = serde_json::to_string(&entry).unwrap();
             assert!(!line.contains('\n'));
             let back: Entry = serde_json::from_str(&line).unwrap();
             assert_eq!(back.index, entry.index);
             assert_eq!(back.record.get(), entry.record.get());
-            assert_eq!(back.fault, entry.fault);
+            assert_eq!((back.fault, back.raw), (entry.fault, entry.raw));
         }
     }
 }

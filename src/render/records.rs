@@ -3,10 +3,10 @@
 
 use serde_json::{Map, Value};
 
-use crate::format::csv::row_text;
+use crate::format::csv::encode;
 use crate::model::error::{Error, Result};
-use crate::model::format::Layout;
-use crate::model::record::Outcome;
+use crate::model::format::{Dialect, InputFormat, Layout};
+use crate::model::record::{Outcome, Raw};
 use crate::render::{Document, Filter, Render};
 
 /// Which of the two files.
@@ -18,129 +18,244 @@ pub enum Kind {
     Failed,
 }
 
-/// Returns both files of a batch; `columns` are those of a CSV file, otherwise empty.
-pub fn documents(layout: Layout, columns: &[String]) -> Vec<Document> {
+/// What is known of the file that the records come from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its format.
+    pub format: InputFormat,
+    /// The columns of a CSV file, otherwise empty.
+    pub columns: Vec<String>,
+    /// The bytes that name them.
+    pub head: Option<Raw>,
+}
+
+/// Returns both files of a batch.
+pub fn documents(source: &Source) -> Vec<Document> {
     let kinds = [("results", Kind::Results, Filter::All), ("failed", Kind::Failed, Filter::Failed)];
     let document = |(name, kind, filter)| Document {
         name,
-        file: format!("{name}.{}", layout.extension()),
-        content_type: layout.content_type(),
+        file: format!("{name}.{}", source.format.layout.extension()),
+        content_type: source.format.layout.content_type(),
         filter,
-        render: Box::new(OutputEncoder::new(kind, layout, columns)) as Box<dyn Render>,
+        render: render(kind, source),
     };
     kinds.map(document).into()
 }
 
-/// Encodes one output file, outcome by outcome.
-pub struct OutputEncoder {
-    kind: Kind,
-    layout: Layout,
-    columns: Vec<String>,
-    empty: bool,
+/// Renders one of the two files.
+pub fn render(kind: Kind, source: &Source) -> Box<dyn Render> {
+    match (source.format.layout, kind) {
+        (Layout::Csv, Kind::Results) => Box::new(CsvResults::new(source)),
+        (Layout::Csv, Kind::Failed) => Box::new(CsvFailed::new(source)),
+        (Layout::Json, kind) => Box::new(JsonDocument { kind, empty: true }),
+        (Layout::Jsonl, kind) => Box::new(JsonLines { kind }),
+    }
 }
 
-impl OutputEncoder {
-    /// Makes an encoder; `columns` are those of a CSV file, otherwise empty.
-    pub fn new(kind: Kind, layout: Layout, columns: &[String]) -> Self {
-        Self { kind, layout, columns: columns.to_vec(), empty: true }
+/// All rows, and for each whether it succeeded and why not.
+struct CsvResults {
+    dialect: Dialect,
+    columns: Vec<String>,
+}
+
+impl CsvResults {
+    fn new(source: &Source) -> Self {
+        Self { dialect: source.format.dialect, columns: source.columns.clone() }
+    }
+
+    fn row(&self, cells: &[String], out: &mut Vec<u8>) -> Result<()> {
+        let Dialect { delimiter, quote, .. } = self.dialect;
+        let mut writer = csv::WriterBuilder::new().delimiter(delimiter).quote(quote).from_writer(out);
+        writer.write_record(cells).map_err(|e| Error::internal("a row cannot be written").because(e))?;
+        writer.flush().map_err(|e| Error::internal("a row cannot be written").because(e))
     }
 
     /// The record's cells in the header's order; a row of a different length is cut or padded.
     fn cells(&self, record: &str) -> Result<Vec<String>> {
         let mut cells = match faulty_text(record)? {
-            Some(text) => csv_cells(&text),
+            Some(text) => self.divide(&text),
             None if record == "null" => Vec::new(),
             None => {
-                let row: Map<String, Value> = serde_json::from_str(record).map_err(unreadable)?;
-                row.into_iter()
-                    .map(|(_, cell)| match cell {
-                        Value::String(text) => text,
-                        other => other.to_string(),
-                    })
-                    .collect()
+                let row = fields(record)?;
+                self.columns.iter().map(|column| cell(&row, column)).collect()
             }
         };
         cells.resize(self.columns.len(), String::new());
         Ok(cells)
     }
+
+    /// The cells of a row that is not in order, as far as they can be told.
+    fn divide(&self, text: &str) -> Vec<String> {
+        let Dialect { delimiter, quote, .. } = self.dialect;
+        let mut reader = csv::ReaderBuilder::new();
+        reader.has_headers(false).flexible(true).delimiter(delimiter).quote(quote);
+        let row = reader.from_reader(text.as_bytes()).records().next().and_then(std::result::Result::ok);
+        row.unwrap_or_default().iter().map(str::to_owned).collect()
+    }
 }
 
-impl Render for OutputEncoder {
+impl Render for CsvResults {
     fn begin(&mut self, out: &mut Vec<u8>) {
-        match (self.layout, self.kind) {
-            (Layout::Csv, Kind::Results) => {
-                let own = ["success".to_owned(), "message".to_owned()];
-                line(out, &row_text(&[self.columns.as_slice(), &own].concat()));
-            }
-            (Layout::Csv, Kind::Failed) => line(out, &row_text(&self.columns)),
-            (Layout::Json, _) => out.extend_from_slice(b"{\"records\":["),
-            (Layout::Jsonl, _) => {}
-        }
+        let own = ["success", "message"].map(|name| free(name, &self.columns));
+        let row = self.row(&[self.columns.as_slice(), &own].concat(), out);
+        debug_assert!(row.is_ok(), "a write to memory");
     }
 
-    /// A `failed` file leaves out what succeeded and what was too large to keep.
+    fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
+        let mut cells = self.cells(outcome.request.get())?;
+        cells.push(outcome.response.success.to_string());
+        cells.push(outcome.response.message.clone());
+        self.row(&cells, out)
+    }
+
+    fn end(&mut self, _: &mut Vec<u8>) {}
+}
+
+/// A name for a column that is added to those of the input.
+fn free(name: &str, columns: &[String]) -> String {
+    let mut name = name.to_owned();
+    while columns.contains(&name) {
+        name.insert_str(0, "fanfold_");
+    }
+    name
+}
+
+/// The rows that failed as they are in the input, under its header.
+struct CsvFailed {
+    dialect: Dialect,
+    columns: Vec<String>,
+    head: Vec<u8>,
+    line_end: &'static [u8],
+}
+
+impl CsvFailed {
+    fn new(source: &Source) -> Self {
+        let (dialect, columns) = (source.format.dialect, source.columns.clone());
+        let mut head = source.head.as_ref().map_or_else(Vec::new, |head| head.bytes().to_vec());
+        if head.is_empty() {
+            encode(columns.iter().map(String::as_str), &dialect, &mut head);
+        }
+        let line_end: &[u8] = match head.as_slice() {
+            [.., b'\r', b'\n'] => b"\r\n",
+            [.., b'\r'] => b"\r",
+            _ => b"\n",
+        };
+        if !head.ends_with(line_end) {
+            head.extend_from_slice(line_end);
+        }
+        Self { dialect, columns, head, line_end }
+    }
+}
+
+impl Render for CsvFailed {
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.head);
+    }
+
+    /// Leaves out what was too large to keep.
     fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
         let record = outcome.request.get();
-        if self.kind == Kind::Failed && (outcome.response.success || record == "null") {
+        match (&outcome.raw, faulty_text(record)?) {
+            (Some(raw), _) => out.extend_from_slice(raw.bytes()),
+            (None, Some(text)) => out.extend_from_slice(text.as_bytes()),
+            (None, None) if record == "null" => return Ok(()),
+            (None, None) => {
+                let row = fields(record)?;
+                let cells: Vec<String> = self.columns.iter().map(|column| cell(&row, column)).collect();
+                encode(cells.iter().map(String::as_str), &self.dialect, out);
+            }
+        }
+        out.extend_from_slice(self.line_end);
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut Vec<u8>) {}
+}
+
+/// One document, with the records or their outcomes in its member `records`.
+struct JsonDocument {
+    kind: Kind,
+    empty: bool,
+}
+
+impl Render for JsonDocument {
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"records\":[");
+    }
+
+    fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
+        let record = outcome.request.get();
+        if self.kind == Kind::Failed && record == "null" && outcome.raw.is_none() {
             return Ok(());
         }
-        match (self.layout, self.kind) {
-            (Layout::Csv, Kind::Results) => {
-                let mut cells = self.cells(record)?;
-                cells.push(outcome.response.success.to_string());
-                cells.push(outcome.response.message.clone());
-                line(out, &row_text(&cells));
-            }
-            (Layout::Csv, Kind::Failed) => match faulty_text(record)? {
-                Some(text) => line(out, &text),
-                None => line(out, &row_text(&self.cells(record)?)),
-            },
-            (Layout::Jsonl, Kind::Results) => line(out, &json(outcome)?),
-            (Layout::Jsonl, Kind::Failed) => match faulty_text(record)? {
-                Some(text) => line(out, &text),
-                None => line(out, record),
-            },
-            (Layout::Json, kind) => {
-                out.extend_from_slice(if self.empty { b"\n" } else { b",\n" });
-                match kind {
-                    Kind::Results => out.extend_from_slice(json(outcome)?.as_bytes()),
-                    Kind::Failed => out.extend_from_slice(record.as_bytes()),
-                }
-            }
-        }
+        out.extend_from_slice(if self.empty { b"\n" } else { b",\n" });
         self.empty = false;
+        match (self.kind, &outcome.raw) {
+            (Kind::Results, _) => out.extend_from_slice(json(outcome)?.as_bytes()),
+            (Kind::Failed, Some(raw)) => out.extend_from_slice(raw.bytes()),
+            (Kind::Failed, None) => out.extend_from_slice(record.as_bytes()),
+        }
         Ok(())
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
-        if self.layout == Layout::Json {
-            out.extend_from_slice(if self.empty { b"]}\n" } else { b"\n]}\n" });
-        }
+        out.extend_from_slice(if self.empty { b"]}\n" } else { b"\n]}\n" });
     }
 }
 
-/// The text of a line that could not be decoded; process keeps it as a JSON string.
+/// A record or an outcome a line.
+struct JsonLines {
+    kind: Kind,
+}
+
+impl Render for JsonLines {
+    fn begin(&mut self, _: &mut Vec<u8>) {}
+
+    fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
+        let record = outcome.request.get();
+        if self.kind == Kind::Results {
+            out.extend_from_slice(json(outcome)?.as_bytes());
+        } else if let Some(raw) = &outcome.raw {
+            out.extend_from_slice(raw.bytes());
+        } else if let Some(text) = faulty_text(record)? {
+            out.extend_from_slice(text.as_bytes());
+        } else if record == "null" {
+            return Ok(());
+        } else {
+            out.extend_from_slice(record.as_bytes());
+        }
+        out.push(b'\n');
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut Vec<u8>) {}
+}
+
+/// The text of a record that could not be decoded; process keeps it as a JSON string.
 fn faulty_text(record: &str) -> Result<Option<String>> {
     if record.starts_with('"') { serde_json::from_str(record).map(Some).map_err(unreadable) } else { Ok(None) }
 }
 
-fn csv_cells(text: &str) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let row = reader.records().next().and_then(std::result::Result::ok).unwrap_or_default();
-    row.iter().map(str::to_owned).collect()
+fn fields(record: &str) -> Result<Map<String, Value>> {
+    serde_json::from_str(record).map_err(unreadable)
 }
 
+/// The cell of a column, which is empty if the column has no name.
+fn cell(row: &Map<String, Value>, column: &str) -> String {
+    match row.get(column) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => String::new(),
+    }
+}
+
+/// An outcome as its line in the results, which has no need for the input's bytes.
 fn json(outcome: &Outcome) -> Result<String> {
-    serde_json::to_string(outcome).map_err(unreadable)
+    serde_json::to_string(&Outcome { raw: None, ..outcome.clone() }).map_err(unreadable)
 }
 
 fn unreadable(error: serde_json::Error) -> Error {
     Error::internal("an outcome's record is not readable").because(error)
-}
-
-fn line(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(text.as_bytes());
-    out.push(b'\n');
 }
 
 #[cfg(test)]
@@ -150,11 +265,12 @@ mod tests {
     use serde_json::value::{RawValue, to_raw_value};
 
     fn write(kind: Kind, layout: Layout, outcomes: &[Outcome]) -> String {
-        let columns = ["itemNo".to_owned(), "note".to_owned()];
-        let mut encoder = OutputEncoder::new(kind, layout, if layout == Layout::Csv { &columns } else { &[] });
+        let columns = if layout == Layout::Csv { vec!["itemNo".to_owned(), "note".to_owned()] } else { Vec::new() };
+        let mut encoder = render(kind, &Source { format: InputFormat::plain(layout), columns, head: None });
         let mut out = Vec::new();
         encoder.begin(&mut out);
-        for outcome in outcomes {
+        let wanted = |outcome: &&Outcome| kind == Kind::Results || !outcome.response.success;
+        for outcome in outcomes.iter().filter(wanted) {
             encoder.add(outcome, &mut out).unwrap();
         }
         encoder.end(&mut out);

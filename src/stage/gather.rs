@@ -16,7 +16,7 @@ use crate::model::summary::{
     ChunkCounts, Failure, Output, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
 use crate::model::timestamp::Timestamp;
-use crate::render::records::documents;
+use crate::render::records::{Source, documents};
 use crate::render::{Document, Filter};
 use crate::stage::summary::{SUMMARY, put_summary};
 use crate::stage::{Disposition, Received, Stage, Subject};
@@ -166,13 +166,13 @@ impl<S: Stores> Gather<S> {
             // Records that an earlier generation lost stay lost in every later one; and what it did counts, even if
             // this one could not be scattered.
             let first = sealed(&self.batches.known_batch(&id.in_generation(0)).await?)?;
-            (whole, sealing.columns) = (first.records, first.columns);
+            (whole, sealing.columns, sealing.head) = (first.records, first.columns, first.head);
         }
         let generations = outcomes::generations(&self.batches, batch).await?;
         let counted = generations.last().and_then(Generation::tally);
         let outputs = match InputFormat::of_key(&batch.opening.input.key) {
             Ok(format) if sealing.error.is_none() || sealing.chunks > 0 || id.generation() > 0 => {
-                self.write_outputs(&generations, &sealing, format.layout).await?
+                self.write_outputs(&generations, &sealing, format).await?
             }
             _ => Outputs::default(),
         };
@@ -191,7 +191,7 @@ impl<S: Stores> Gather<S> {
         let Ok(format) = InputFormat::of_key(&batch.opening.input.key) else {
             return Ok(());
         };
-        for document in documents(format.layout, &[]) {
+        for document in documents(&Source { format, columns: Vec::new(), head: None }) {
             if outputs.key(document.name).is_none() {
                 self.output.delete(&batch.opening.id.output_key(&document.file)).await?;
             }
@@ -232,7 +232,12 @@ impl<S: Stores> Gather<S> {
         Ok(Some(Unread { bytes: coverage.unread(batch.opening.input.bytes) }))
     }
 
-    async fn write_outputs(&self, generations: &[Generation], sealing: &Sealing, layout: Layout) -> Result<Outputs> {
+    async fn write_outputs(
+        &self,
+        generations: &[Generation],
+        sealing: &Sealing,
+        format: InputFormat,
+    ) -> Result<Outputs> {
         let all = match self.results {
             Results::All => Outcomes::all(&self.batches, generations, self.width).await?,
             Results::Failed | Results::None => None,
@@ -246,7 +251,7 @@ impl<S: Stores> Gather<S> {
         let Some((first, last)) = generations.first().zip(generations.last()) else {
             return Err(Error::internal("a batch without generations"));
         };
-        self.encode(&last.batch, sealing, layout, whole, &mut outcomes, &mut outputs).await?;
+        self.encode(&last.batch, sealing, format, whole, &mut outcomes, &mut outputs).await?;
         outputs.own = outcomes.own_tally();
         if let (false, Some(counted), Some(told)) = (whole, last.tally(), first.tally()) {
             if generations.len() == 1 {
@@ -263,7 +268,7 @@ impl<S: Stores> Gather<S> {
         &self,
         batch: &Batch,
         sealing: &Sealing,
-        layout: Layout,
+        format: InputFormat,
         whole: bool,
         outcomes: &mut Outcomes<'_>,
         outputs: &mut Outputs,
@@ -272,12 +277,13 @@ impl<S: Stores> Gather<S> {
         let mut next = outcomes.next().await?;
         let columns = sealing.columns.clone();
         let columns = columns.unwrap_or_else(|| next.as_ref().map(columns_of).unwrap_or_default());
-        let columns: &[String] = if layout == Layout::Csv { &columns } else { &[] };
+        let columns = if format.layout == Layout::Csv { columns } else { Vec::new() };
+        let source = Source { format, columns, head: sealing.head.clone() };
         let wanted = |filter| match filter {
             Filter::All => whole,
             Filter::Failed => self.results != Results::None,
         };
-        let documents = documents(layout, columns).into_iter().filter(|document| wanted(document.filter));
+        let documents = documents(&source).into_iter().filter(|document| wanted(document.filter));
         let mut writing: Vec<_> = documents.map(|document| Writing::new(&self.output, id, document)).collect();
         while let Some(outcome) = next {
             for document in &mut writing {

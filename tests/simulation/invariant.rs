@@ -342,6 +342,7 @@ fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, 
     let Some(bytes) = there else { return Ok(()) };
     let found = failed_records(&bytes, file.form);
     hold!(EQUALS, found.iter().eq(expected), "{id} has other failed records than failed");
+    hold!(EQUALS, bytes == file.repeated(&found), "{id} repeats failed records in other bytes");
     Ok(())
 }
 
@@ -365,7 +366,7 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
     let expected = file.records.iter().zip(&model).filter(|(_, stored)| stored.is_none());
     let expected: Vec<&Record> = expected.map(|(record, _)| record).collect();
     hold!(EQUALS, hurt || counted.failed == expected.len() as u64, "{id} counts {counted:?}");
-    let found = there.map(|bytes| failed_records(&bytes, file.form));
+    let found = there.as_ref().map(|bytes| failed_records(bytes, file.form));
     hold!(COUNTS, found.as_ref().is_none_or(|found| found.len() as u64 == counted.failed), "{id} counts {counted:?}");
     let found = found.unwrap_or_default();
     let places: Vec<_> = found.iter().map(|found| file.records.iter().position(|record| record == found)).collect();
@@ -373,6 +374,8 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
     hold!(ONCE, ascend, "{id} has failed records that are not those of the file: {places:?}");
     let right = hurt || !named || found.iter().eq(expected);
     hold!(EQUALS, right, "{id} has other failed records than failed");
+    let same = there.is_none_or(|bytes| bytes == file.repeated(&found));
+    hold!(EQUALS, same, "{id} repeats failed records in other bytes");
     Ok(())
 }
 

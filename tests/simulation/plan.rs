@@ -13,6 +13,8 @@ use flate2::write::GzEncoder;
 /// The price of a record whose item the table rejects.
 pub const REFUSED: &str = "13.5";
 
+const HEADER: &str = "itemNo,price,note\n";
+
 /// A record in the reference model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -62,31 +64,49 @@ pub struct File {
 
 impl File {
     pub fn bytes(&self) -> Vec<u8> {
-        let json = |r: &Record| {
-            let price = if r.is_number() { r.price.clone() } else { format!("\"{}\"", r.price) };
-            format!(r#"{{"itemNo":"{}","price":{price},"note":"{}"}}"#, r.key, r.note)
-        };
-        let lines = |f: &dyn Fn(&Record) -> String| self.records.iter().map(|r| f(r) + "\n").collect::<String>();
+        let texts: Vec<String> = self.records.iter().map(|record| self.text(record)).collect();
+        let lines = || texts.iter().map(|text| format!("{text}\n")).collect::<String>();
         let mut bytes = match self.form {
-            Form::Csv => {
-                format!("itemNo,price,note\n{}", lines(&|r| format!("{},{},{}", r.key, r.price, r.note))).into_bytes()
-            }
-            Form::Jsonl => lines(&json).into_bytes(),
+            Form::Csv => format!("{HEADER}{}", lines()).into_bytes(),
+            Form::Jsonl => lines().into_bytes(),
             Form::Json => {
-                let all: Vec<String> = self.records.iter().map(json).collect();
-                format!(r#"{{"records":[{}"#, all.join(",")).into_bytes()
+                let end = if self.broken { "" } else { "]}" };
+                format!(r#"{{"records":[{}{end}"#, texts.join(",")).into_bytes()
             }
         };
-        match (self.form, self.broken) {
-            (Form::Json, false) => bytes.extend_from_slice(b"]}"),
-            (Form::Csv | Form::Jsonl, true) => bytes.extend_from_slice(b"\xff\xfe\n"),
-            _ => {}
+        if self.gzip {
+            let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+            bytes = gzip.write_all(&bytes).and_then(|()| gzip.finish()).unwrap();
+            // All records are there without the checksum, but nobody can know that.
+            let cut = if self.broken && self.form != Form::Json { 8 } else { 0 };
+            bytes.truncate(bytes.len() - cut);
         }
-        if !self.gzip {
-            return bytes;
+        bytes
+    }
+
+    /// The text of a record in the file. Of some, it is not the one that an encoder would make of its fields.
+    fn text(&self, record: &Record) -> String {
+        let Record { key, price, note } = record;
+        let odd = note.ends_with(['0', '3', '6']);
+        let number = if record.is_number() { price.clone() } else { format!("\"{price}\"") };
+        match (self.form, odd) {
+            (Form::Csv, false) => format!("{key},{price},{note}"),
+            (Form::Csv, true) => format!("\"{key}\",{price},{note}"),
+            (Form::Json, true) => format!("{{\"itemNo\" : \"{key}\",\n  \"price\":{number}, \"note\":\"{note}\"\r}}"),
+            (Form::Jsonl, true) => format!("{{ \"itemNo\":\"{key}\", \"price\":{number}, \"note\":\"{note}\"}}"),
+            (_, false) => format!(r#"{{"itemNo":"{key}","price":{number},"note":"{note}"}}"#),
         }
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
-        gzip.write_all(&bytes).and_then(|()| gzip.finish()).unwrap()
+    }
+
+    /// The file of failed records, if these are they: cut from the file.
+    pub fn repeated(&self, failed: &[Record]) -> Vec<u8> {
+        let texts: Vec<String> = failed.iter().map(|record| self.text(record)).collect();
+        match self.form {
+            Form::Csv => format!("{HEADER}{}\n", texts.join("\n")),
+            Form::Json => format!("{{\"records\":[\n{}\n]}}\n", texts.join(",\n")),
+            Form::Jsonl => texts.join("\n") + "\n",
+        }
+        .into_bytes()
     }
 }
 
@@ -312,7 +332,7 @@ fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
     let packed = if gzip { ".gz" } else { "" };
     let many = [0, 1, rng.usize(..8), rng.usize(..30)][rng.usize(..4)];
     let minutes = |rng: &mut Rng, most: i64| rng.i64(0..most * 60_000);
-    File {
+    let mut file = File {
         key: format!("file {number}.{extension}{packed}"),
         form,
         records: records(rng, number, many),
@@ -322,7 +342,13 @@ fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
         events: 1 + u32::from(rng.u32(..4) == 0),
         cancelled_at: (storm && rng.u32(..10) == 0).then(|| rng.i64(0..2_000)),
         poison: (storm && rng.u32(..5) == 0).then(|| rng.u32(..3)),
+    };
+    // Whatever bytes are in rows or lines, they break nothing but themselves.
+    if file.broken && form != Form::Json && !gzip {
+        file.gzip = true;
+        file.key.push_str(".gz");
     }
+    file
 }
 
 fn records(rng: &mut Rng, file: usize, many: usize) -> Vec<Record> {

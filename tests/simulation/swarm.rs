@@ -75,6 +75,7 @@ fn overwrite(files: &mut [File]) {
     let (key, form, gzip) = (files[0].key.clone(), files[0].form, files[0].gzip);
     let second = &mut files[1];
     (second.key, second.form, second.gzip) = (key, form, gzip);
+    second.broken &= second.gzip || second.form == Form::Json;
 }
 
 /// A storm with one call that fails again and again, and few other faults.

@@ -15,6 +15,7 @@ use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
 use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::range::Claim;
+use fanfold::model::record::Raw;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
@@ -60,6 +61,7 @@ struct SealingForm {
     records: Option<u64>,
     chunks: u32,
     columns: Option<Vec<String>>,
+    head: Option<Raw>,
     error: Option<Fault>,
     scattered_at: Timestamp,
 }
@@ -251,7 +253,7 @@ mod tests {
     async fn written(ledger: &JournalLedger, id: &BatchId, claims: &[Claim]) {
         let tally = Tally { succeeded: 4, failed: 1, failed_chunks: 0 };
         let (columns, records) = (Some(vec!["k".to_owned()]), Some(5));
-        let sealing = Sealing { records, chunks: 1, columns, error: None, scattered_at: NOW };
+        let sealing = Sealing { records, chunks: 1, columns, head: None, error: None, scattered_at: NOW };
         assert_eq!(ledger.open(&opening(id)).await.unwrap(), OpenResult::Created);
         ledger.put_claims(id, 0, claims, NOW).await.unwrap();
         ledger.mark_leaf(id, ChunkIndex::new(0).unwrap(), tally.into(), NOW).await.unwrap();

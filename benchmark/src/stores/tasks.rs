@@ -82,7 +82,8 @@ fn fitting(entry: &Entry) -> Entry {
 
 fn resolved(outcome: &Outcome) -> Line {
     let fault = (!outcome.response.success).then(|| outcome.response.message.clone());
-    let entry = Entry { index: outcome.index, record: outcome.request.clone(), fault };
+    let (record, raw) = (outcome.request.clone(), outcome.raw.clone());
+    let entry = Entry { index: outcome.index, record, fault, raw };
     Line { entry, response: Some(outcome.response.clone()), result: outcome.result.clone() }
 }
 

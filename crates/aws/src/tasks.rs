@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
     AttributeValue, Put, PutRequest, ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
 };
@@ -16,7 +17,7 @@ use crate::batch_write::{BATCH_ITEMS, Written, batch_write};
 use crate::error;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
-use fanfold::model::record::{Entry, Outcome, Response};
+use fanfold::model::record::{Entry, Outcome, Raw, Response};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
@@ -186,6 +187,7 @@ fn pending_row(batch: &BatchId, chunk: ChunkIndex, entry: &Entry, now: Timestamp
     if let Some(fault) = &entry.fault {
         attributes.insert("fault".to_owned(), AttributeValue::S(fault.clone()));
     }
+    attributes.extend(raw_attribute(entry.raw.as_ref()));
     attributes
 }
 
@@ -196,7 +198,12 @@ fn resolved_row(batch: &BatchId, chunk: ChunkIndex, outcome: &Outcome, now: Time
     if let Some(result) = &outcome.result {
         attributes.insert("result".to_owned(), AttributeValue::S(result.get().to_owned()));
     }
+    attributes.extend(raw_attribute(outcome.raw.as_ref()));
     attributes
+}
+
+fn raw_attribute(raw: Option<&Raw>) -> Option<(String, AttributeValue)> {
+    raw.map(|raw| ("raw".to_owned(), AttributeValue::B(Blob::new(raw.bytes()))))
 }
 
 fn verdict_row(batch: &BatchId, chunk: ChunkIndex, verdict: &Verdict, now: Timestamp) -> Attributes {
@@ -235,11 +242,15 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     let record = text("request").and_then(|record| RawValue::from_string(record).ok()).ok_or_else(corrupt)?;
     let (fault, message) = (text("fault"), text("message").unwrap_or_default());
     let result = text("result").map(RawValue::from_string).transpose().map_err(|_| corrupt())?;
+    let raw = item.remove("raw").and_then(|raw| match raw {
+        AttributeValue::B(bytes) => Some(Raw::new(bytes.into_inner())),
+        _ => None,
+    });
     let success = item.get("success").and_then(|value| value.as_bool().ok().copied());
     // A repeat finds the reason again, which may be that the record could not be decoded at all.
     let fault = fault.or_else(|| (success == Some(false)).then(|| message.clone()));
     let response = success.map(|success| Response { success, message });
-    Ok(Row { entry: Entry { index, record, fault }, response, result })
+    Ok(Row { entry: Entry { index, record, fault, raw }, response, result })
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Works on many bytes at a time, in plain loops that compilers vectorise.
 
+use crate::model::format::Dialect;
+
 /// The number of bytes in a block, with one bit for each.
 pub const WIDTH: usize = 64;
 
@@ -9,29 +11,30 @@ pub struct Marks {
     pub quotes: u64,
     /// `\n` and `\r`.
     pub ends: u64,
-    /// Commas.
-    pub commas: u64,
+    /// Delimiters.
+    pub delimiters: u64,
 }
 
 /// The marks among the bytes from `at` on; there are none past the end.
 #[inline]
-pub fn marks(bytes: &[u8], at: usize) -> Marks {
+pub fn marks(bytes: &[u8], at: usize, dialect: &Dialect) -> Marks {
     match bytes[at..].first_chunk() {
-        Some(block) => marks_of(block),
+        Some(block) => marks_of(block, dialect),
         None => {
             let mut block = [0; WIDTH];
             block[..bytes.len() - at].copy_from_slice(&bytes[at..]);
-            marks_of(&block)
+            marks_of(&block, dialect)
         }
     }
 }
 
 #[inline]
-fn marks_of(block: &[u8; WIDTH]) -> Marks {
+fn marks_of(block: &[u8; WIDTH], dialect: &Dialect) -> Marks {
+    let Dialect { quote, delimiter, .. } = *dialect;
     Marks {
-        quotes: bits(block, |byte| byte == b'"'),
+        quotes: bits(block, |byte| byte == quote),
         ends: bits(block, |byte| (byte == b'\n') | (byte == b'\r')),
-        commas: bits(block, |byte| byte == b','),
+        delimiters: bits(block, |byte| byte == delimiter),
     }
 }
 
@@ -89,10 +92,10 @@ mod tests {
         #[test]
         fn marks_are_where_the_bytes_are(bytes in proptest::collection::vec(select(b"\",\n\r\0a\xa2\x8a".to_vec()), 0..100)) {
             for at in 0..bytes.len() {
-                let Marks { quotes, ends, commas } = marks(&bytes, at);
+                let Marks { quotes, ends, delimiters } = marks(&bytes, at, &Dialect::STANDARD);
                 for place in 0..WIDTH {
                     let byte = bytes.get(at + place).copied().unwrap_or_default();
-                    let here = [quotes, ends, commas].map(|bits| bits >> place & 1 == 1);
+                    let here = [quotes, ends, delimiters].map(|bits| bits >> place & 1 == 1);
                     prop_assert_eq!(here, [byte == b'"', byte == b'\n' || byte == b'\r', byte == b',']);
                 }
             }

@@ -1,30 +1,39 @@
-//! CSV: finds rows where the csv crate's engine ends them, by the bytes that matter.
+//! CSV: finds rows where the decoder ends them, by the bytes that matter.
 
-use memchr::{memchr, memchr3};
-
-use crate::format::csv::CsvRecords;
+use crate::format::csv::{CsvRecords, Quoting};
+use crate::format::jsonl::line::Found;
 use crate::format::scan::Chunks;
 use crate::format::scan::bits::{Marks, WIDTH, marks, running_parity};
-use crate::format::scan::rows::{Ends, Reading, Row, Rows};
+use crate::format::scan::rows::{Ends, Row, Rows};
 use crate::model::fault::Fault;
+use crate::model::format::Dialect;
 use crate::model::range::Claim;
+use crate::model::record::MAX_RECORD_BYTES;
 
 /// Finds the rows, once the header is read.
 pub struct CsvScan {
     rows: Rows<CsvRow>,
+    records: CsvRecords,
+    /// How many bytes there are up to the end of the header's line, as far as they were read.
     header: u64,
+    begun: bool,
 }
 
-/// A row that is read by the decoder itself.
-pub struct CsvRow(CsvRecords);
+/// The rows of a dialect.
+pub struct CsvRow(Dialect);
 
 impl CsvScan {
-    pub fn new(key_field: &str) -> Self {
-        Self { rows: Rows::new(CsvRow(CsvRecords::new(key_field))), header: 0 }
+    pub fn new(dialect: Dialect, key_field: &str) -> Self {
+        let records = CsvRecords::new(dialect, key_field);
+        Self { rows: Rows::new(CsvRow(dialect)), records, header: 0, begun: false }
     }
 
     pub fn columns(&self) -> Option<&[String]> {
-        self.rows.row().0.columns()
+        self.records.columns()
+    }
+
+    pub fn head(&self) -> &[u8] {
+        self.records.head()
     }
 
     pub fn header(&self) -> u64 {
@@ -33,93 +42,127 @@ impl CsvScan {
 
     pub fn skip(&mut self, bytes: usize) {
         self.header += bytes as u64;
-        self.rows.row_mut().begin(1, self.header);
     }
 
-    pub fn push(&mut self, bytes: &[u8], chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {
-        if self.columns().is_some() {
-            return self.rows.push(bytes, chunks, out);
+    pub fn push(&mut self, mut bytes: &[u8], chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {
+        if !self.begun {
+            let taken = self.records.push_header(bytes)?;
+            self.header += taken as u64;
+            bytes = &bytes[taken..];
+            if bytes.is_empty() {
+                return Ok(());
+            }
+            self.rows.seek(self.records.line(), self.header);
+            self.begun = true;
         }
-        let records = &mut self.rows.row_mut().0;
-        let taken = records.push_header(bytes)?;
-        let (line, offset) = records.rows().place();
-        self.header = offset;
-        self.rows.seek(line, offset);
-        if taken == bytes.len() { Ok(()) } else { self.rows.push(&bytes[taken..], chunks, out) }
+        self.rows.push(bytes, chunks, out);
+        Ok(())
     }
 
     pub fn finish(&mut self, chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {
-        if self.columns().is_some() {
-            self.rows.finish(chunks, out)
-        } else {
-            self.rows.row_mut().0.finish(&mut Vec::new())
+        if self.begun {
+            self.rows.finish(chunks, out);
+            return Ok(());
         }
+        self.records.finish(&mut Vec::new())
     }
 }
 
 impl Row for CsvRow {
     type Ends<'a> = RowEnds<'a>;
+    type Open = Quoting;
 
-    fn is_plain(_: u8) -> bool {
-        true
+    fn ends<'a>(&self, piece: &'a [u8], start: usize) -> RowEnds<'a> {
+        RowEnds::new(piece, start, self.0)
     }
 
-    fn begin(&mut self, line: u64, offset: u64) {
-        self.0.rows().seek(line, offset);
+    fn open(&self, bytes: &[u8]) -> Quoting {
+        let mut quoting = Quoting::default();
+        quoting.end(bytes, &self.0);
+        quoting
     }
 
-    fn read(&mut self, bytes: &[u8]) -> Result<(usize, Reading), Fault> {
-        let rows = self.0.rows();
-        let (taken, complete) = rows.read(bytes);
-        if !complete {
-            return Ok((taken, Reading::Open));
-        }
-        rows.skip()?;
-        Ok((taken, Reading::Record))
+    fn go_on(&self, quoting: &mut Quoting, bytes: &[u8]) -> Option<Found> {
+        let end = quoting.end(bytes, &self.0)?;
+        Some(Found { end, next: end + 1, record: !quoting.is_comment() })
     }
 
-    fn finish(&mut self) -> Result<Reading, Fault> {
-        let rows = self.0.rows();
-        rows.finish()?;
-        rows.skip()?;
-        Ok(Reading::Record)
+    fn is_record(&self, quoting: &Quoting) -> bool {
+        !quoting.is_comment()
     }
 }
 
-/// Finds where rows end, 64 bytes at a time. As long as quotes open only where they may, the number of quotes
-/// before a byte tells whether it is inside quotes.
+/// Finds where rows end, 64 bytes at a time. As long as every quote is where it may be, the number of quotes before a
+/// byte tells whether it is inside quotes.
 pub struct RowEnds<'a> {
     piece: &'a [u8],
+    dialect: Dialect,
     /// The offset of the current block, and of the next.
     block: usize,
     next: usize,
     /// Line ends outside quotes in the block that have not been returned yet.
     ends: u64,
-    /// Whether the block has, after `ends`, a quote where it has no meaning.
+    /// Whether the block has, after `ends`, a row to be read byte by byte.
     odd: bool,
     /// All ones if the bytes before the next block are inside quotes.
     inside: u64,
     /// Whether a quote at the beginning of the next block may open a field.
     may_open: bool,
+    /// Whether a quote before the next block closes a field.
+    closed: bool,
 }
 
-impl<'a> Ends<'a> for RowEnds<'a> {
-    fn new(piece: &'a [u8], start: usize) -> Self {
-        Self { piece, block: start, next: start, ends: 0, odd: false, inside: 0, may_open: true }
+impl<'a> RowEnds<'a> {
+    fn new(piece: &'a [u8], start: usize, dialect: Dialect) -> Self {
+        let (ends, odd) = (0, dialect.comment.is_some());
+        Self { piece, dialect, block: start, next: start, ends, odd, inside: 0, may_open: true, closed: false }
     }
 
     #[inline]
-    fn of(&mut self, start: usize) -> Option<usize> {
+    fn look(&mut self) {
+        let Marks { quotes, ends, delimiters } = marks(self.piece, self.next, &self.dialect);
+        let inside = running_parity(quotes) ^ self.inside;
+        // A quote may also open right after one that closes: the two are a quote inside quotes.
+        let marks = quotes | ends | delimiters;
+        let opens = quotes & inside & !(marks << 1 | u64::from(self.may_open));
+        let closing = quotes & !inside;
+        let follows = (closing << 1 | u64::from(self.closed)) & !marks;
+        let odd = opens | follows;
+        self.ends = ends & !inside;
+        if odd != 0 {
+            self.odd = true;
+            self.ends &= (1 << odd.trailing_zeros()) - 1;
+        }
+        self.inside = 0_u64.wrapping_sub(inside >> 63);
+        self.may_open = marks >> 63 == 1;
+        self.closed = closing >> 63 == 1;
+        self.block = self.next;
+        self.next += WIDTH;
+    }
+
+    /// Reads the row at `start` as the decoder does.
+    #[cold]
+    fn slowly(&mut self, start: usize) -> Option<Found> {
+        let found = row_at(self.piece, start, &self.dialect)?;
+        *self = Self::new(self.piece, found.next, self.dialect);
+        Some(found)
+    }
+}
+
+impl Ends for RowEnds<'_> {
+    #[inline]
+    fn of(&mut self, start: usize) -> Option<Found> {
         loop {
             if self.ends != 0 {
                 let end = self.block + self.ends.trailing_zeros() as usize;
                 self.ends &= self.ends - 1;
-                return Some(end);
+                if end - start > MAX_RECORD_BYTES {
+                    return self.slowly(start);
+                }
+                return Some(Found { end, next: end + 1, record: end > start });
             }
             if self.odd {
-                let end = end_of(self.piece, start)?;
-                *self = Self::new(self.piece, end + 1);
-                return Some(end);
+                return self.slowly(start);
             }
             if self.next >= self.piece.len() {
                 return None;
@@ -129,49 +172,14 @@ impl<'a> Ends<'a> for RowEnds<'a> {
     }
 }
 
-impl RowEnds<'_> {
-    #[inline]
-    fn look(&mut self) {
-        let Marks { quotes, ends, commas } = marks(self.piece, self.next);
-        let inside = running_parity(quotes) ^ self.inside;
-        // A quote may also open right after one that closes: the two are a quote inside quotes.
-        let before = quotes | ends | commas;
-        let odd = quotes & inside & !(before << 1 | u64::from(self.may_open));
-        self.ends = ends & !inside;
-        if odd != 0 {
-            self.odd = true;
-            self.ends &= (1 << odd.trailing_zeros()) - 1;
-        }
-        self.inside = 0_u64.wrapping_sub(inside >> 63);
-        self.may_open = before >> 63 == 1;
-        self.block = self.next;
-        self.next += WIDTH;
+/// The row at `start`, or a line end that is before one.
+fn row_at(piece: &[u8], start: usize, dialect: &Dialect) -> Option<Found> {
+    if matches!(piece.get(start)?, b'\n' | b'\r') {
+        return Some(Found { end: start, next: start + 1, record: false });
     }
-}
-
-/// Finds the end of the row at `start`, whatever its quotes.
-fn end_of(piece: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        let hit = at + memchr3(b'\n', b'\r', b'"', &piece[at..])?;
-        if piece[hit] != b'"' {
-            return Some(hit);
-        }
-        // Elsewhere in a field, a quote is a character like any other. Whatever is before `at` ends a quoted
-        // field, so that a comma here is never inside quotes.
-        at = if hit == start || piece[hit - 1] == b',' { after_quotes(piece, hit + 1)? } else { hit + 1 };
-    }
-}
-
-/// Finds where a field goes on after its closing quote; two quotes are one that does not close it.
-fn after_quotes(piece: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at += memchr(b'"', &piece[at..])? + 1;
-        if piece.get(at) != Some(&b'"') {
-            return Some(at);
-        }
-        at += 1;
-    }
+    let mut quoting = Quoting::default();
+    let end = start + quoting.end(&piece[start..], dialect)?;
+    Some(Found { end, next: end + 1, record: !quoting.is_comment() })
 }
 
 #[cfg(test)]
@@ -182,14 +190,14 @@ mod tests {
     use super::*;
 
     /// All line ends that end a row.
-    fn all(text: &[u8], mut end_of: impl FnMut(usize) -> Option<usize>) -> Vec<usize> {
-        let (mut at, mut ends) = (0, Vec::new());
-        while let Some(end) = end_of(at) {
-            assert!(end >= at && end < text.len());
-            ends.push(end);
-            at = end + 1;
+    fn all(text: &[u8], mut of: impl FnMut(usize) -> Option<Found>) -> Vec<Found> {
+        let (mut at, mut all) = (0, Vec::new());
+        while let Some(found) = of(at) {
+            assert!(found.end >= at && found.end < text.len());
+            at = found.next;
+            all.push(found);
         }
-        ends
+        all
     }
 
     proptest! {
@@ -207,8 +215,10 @@ mod tests {
             let tame = ["1,\"", &"x".repeat(before), "\"\n"].concat();
             for head in ["", &"y".repeat(before), &tame] {
                 let text = [head, &tokens.concat()].concat().into_bytes();
-                let mut blocks = RowEnds::new(&text, 0);
-                prop_assert_eq!(all(&text, |at| blocks.of(at)), all(&text, |at| end_of(&text, at)));
+                for dialect in [Dialect::STANDARD, Dialect { comment: Some(b'b'), ..Dialect::STANDARD }] {
+                    let mut blocks = RowEnds::new(&text, 0, dialect);
+                    prop_assert_eq!(all(&text, |at| blocks.of(at)), all(&text, |at| row_at(&text, at, &dialect)));
+                }
             }
         }
     }

@@ -12,7 +12,7 @@ mod rows;
 
 use crate::format::Mark;
 use crate::model::fault::Fault;
-use crate::model::format::Layout;
+use crate::model::format::{InputFormat, Layout};
 use crate::model::range::{Claim, Range};
 
 /// Finds the ranges of a file's chunks. Feed it with [`push`](Self::push), then
@@ -27,21 +27,21 @@ pub struct Scanner {
 }
 
 enum Scan {
-    Csv(csv::CsvScan),
+    Csv(Box<csv::CsvScan>),
     Json(json::JsonScan),
-    Jsonl(rows::Rows<jsonl::JsonLine>),
+    Jsonl(rows::Rows<jsonl::JsonLines>),
 }
 
 impl Scanner {
-    /// A scanner of a file in this layout; for CSV, the header must name `key_field`. A chunk is complete when
+    /// A scanner of a file in this format, which is not compressed; for CSV, the header must name `key_field`. A chunk is complete when
     /// it holds `chunk_size` records, or when one more would exceed `chunk_bytes`; a record larger than that is
     /// a chunk of its own.
-    pub fn new(layout: Layout, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {
+    pub fn new(format: InputFormat, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {
         Self {
-            layout: match layout {
-                Layout::Csv => Scan::Csv(csv::CsvScan::new(key_field)),
+            layout: match format.layout {
+                Layout::Csv => Scan::Csv(Box::new(csv::CsvScan::new(format.dialect, key_field))),
                 Layout::Json => Scan::Json(json::JsonScan::default()),
-                Layout::Jsonl => Scan::Jsonl(rows::Rows::new(jsonl::JsonLine::default())),
+                Layout::Jsonl => Scan::Jsonl(rows::Rows::new(jsonl::JsonLines)),
             },
             mark: Mark::default(),
             chunks: Chunks::new(chunk_size, chunk_bytes),
@@ -71,7 +71,10 @@ impl Scanner {
         let finished = self.scan(held, out).and_then(|()| match &mut self.layout {
             Scan::Csv(scan) => scan.finish(&mut self.chunks, out),
             Scan::Json(scan) => scan.finish(),
-            Scan::Jsonl(rows) => rows.finish(&mut self.chunks, out),
+            Scan::Jsonl(rows) => {
+                rows.finish(&mut self.chunks, out);
+                Ok(())
+            }
         });
         self.chunks.close(out);
         finished
@@ -85,8 +88,16 @@ impl Scanner {
         }
     }
 
-    /// How many bytes at the start of a CSV file hold its columns, including a byte order mark and all line
-    /// ends before the header; no record begins in them. 0 until they are known, and for other layouts.
+    /// The bytes at the start of a CSV file that name its columns, once its header is read.
+    pub fn head(&self) -> Option<Vec<u8>> {
+        match &self.layout {
+            Scan::Csv(scan) if scan.columns().is_some() => Some(self.mark.before(scan.head())),
+            _ => None,
+        }
+    }
+
+    /// How many bytes at the start of a CSV file hold its columns, with all that is before the header; no record begins
+    /// in them. 0 until they are known, and for other layouts.
     pub fn header(&self) -> u64 {
         match &self.layout {
             Scan::Csv(scan) => scan.header(),
@@ -101,7 +112,10 @@ impl Scanner {
         match &mut self.layout {
             Scan::Csv(scan) => scan.push(bytes, &mut self.chunks, out),
             Scan::Json(scan) => scan.push(bytes, &mut self.chunks, out),
-            Scan::Jsonl(rows) => rows.push(bytes, &mut self.chunks, out),
+            Scan::Jsonl(rows) => {
+                rows.push(bytes, &mut self.chunks, out);
+                Ok(())
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::model::error::Result;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{ChunkIndex, too_many_chunks};
 use crate::model::range::Claim;
-use crate::model::record::Entry;
+use crate::model::record::{Entry, Raw};
 
 /// The size at which a chunk is full, however many records it holds.
 pub const CHUNK_BYTES: usize = 1024 * 1024;
@@ -40,6 +40,8 @@ pub struct End {
     pub chunks: u32,
     /// The columns of a CSV file.
     pub columns: Option<Vec<String>>,
+    /// The bytes at the start of a CSV file that name them.
+    pub head: Option<Raw>,
     /// Why the input could not be read to its end.
     pub fault: Option<Fault>,
 }
@@ -47,7 +49,7 @@ pub struct End {
 impl End {
     /// The end of an input from which nothing was cut yet.
     pub fn new(columns: Option<Vec<String>>, fault: Option<Fault>) -> Self {
-        Self { records: 0, chunks: 0, columns, fault }
+        Self { records: 0, chunks: 0, columns, head: None, fault }
     }
 
     /// Counts the next chunk and its records, and returns its place.

@@ -145,7 +145,7 @@ impl<S: Stores> Scatter<S> {
         let most = self.batches.condition.most_chunks();
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if opening.ranged {
-            RangeSplitter::new(body, format.layout, &self.key_field, chunk_size, most).stream()
+            RangeSplitter::new(body, format, &self.key_field, chunk_size, most).stream()
         } else {
             Splitter::new(body, format, &self.key_field, chunk_size, most).stream()
         }
@@ -284,6 +284,7 @@ impl<S: Stores> Scatter<S> {
             records: Some(end.records),
             chunks: end.chunks,
             columns: end.columns,
+            head: end.head,
             error: end.fault,
             scattered_at: self.clock.now(),
         }

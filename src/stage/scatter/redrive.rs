@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     async fn cuts(records: u64, chunk_size: usize, most_chunks: u32) -> (Vec<usize>, End) {
-        let entry = |index| Ok(Entry { index, record: RawValue::from_string("{}".into()).unwrap(), fault: None });
+        let entry = |index| Ok(Entry::decoded(index, RawValue::from_string("{}".into()).unwrap()));
         let mut cutter = Redrive::new(stream::iter((0..records).map(entry)).boxed(), chunk_size, most_chunks, None);
         let mut chunks = Vec::new();
         loop {

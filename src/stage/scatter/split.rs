@@ -8,9 +8,9 @@ use futures::stream::{BoxStream, StreamExt};
 use crate::format::scan::Scanner;
 use crate::format::{Decoder, PIECE};
 use crate::model::error::Result;
-use crate::model::format::{InputFormat, Layout};
+use crate::model::format::InputFormat;
 use crate::model::range::{Claim, Range};
-use crate::model::record::Entry;
+use crate::model::record::{Entry, Raw};
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
 
 /// Bytes of a gzipped file that are unpacked at a time. Few, because they may expand a thousandfold, records are cut
@@ -115,6 +115,7 @@ impl Cutter for Splitter<'_> {
             end.overflow(self.most_chunks);
         }
         end.columns = self.decoder.columns().map(<[String]>::to_vec);
+        end.head = self.decoder.head().map(Raw::new);
         Ok(self.end.take().map(Cut::End))
     }
 }
@@ -133,12 +134,12 @@ impl<'a> RangeSplitter<'a> {
     /// Finds the chunks in `body`, like a [`Splitter`].
     pub fn new(
         body: BoxStream<'a, Result<Bytes>>,
-        layout: Layout,
+        format: InputFormat,
         key_field: &str,
         chunk_size: usize,
         most_chunks: u32,
     ) -> Self {
-        let scanner = Scanner::new(layout, key_field, chunk_size.max(1), CHUNK_BYTES);
+        let scanner = Scanner::new(format, key_field, chunk_size.max(1), CHUNK_BYTES);
         let end = Some(End::new(None, None));
         Self { body, scanner, found: VecDeque::new(), most_chunks, at_end: false, end }
     }
@@ -175,6 +176,7 @@ impl Cutter for RangeSplitter<'_> {
             end.overflow(self.most_chunks);
         }
         end.columns = self.scanner.columns().map(<[String]>::to_vec);
+        end.head = self.scanner.head().map(Raw::new);
         Ok(self.end.take().map(Cut::End))
     }
 }
@@ -240,7 +242,8 @@ mod tests {
     #[tokio::test]
     async fn a_break_keeps_what_came_before_it() {
         let (chunks, end) = cuts(format!("{}x\n\"open", rows(0..7, "a")), 5).await;
-        assert_eq!(chunks.iter().map(|c| c.entries.len()).collect::<Vec<_>>(), [5, 3]);
-        assert_eq!(end.fault.unwrap().code.name(), "OPEN_QUOTE");
+        assert_eq!(chunks.iter().map(|c| c.entries.len()).collect::<Vec<_>>(), [5, 4]);
+        assert_eq!(end.fault, None);
+        assert!(chunks[1].entries[3].fault.as_deref().is_some_and(|fault| fault.contains("not closed")));
     }
 }

@@ -63,7 +63,8 @@ impl Tasks for MemoryTasks {
             for outcome in outcomes {
                 // A repeat finds the reason again, which may be that the record could not even be decoded.
                 let fault = (!outcome.response.success).then(|| outcome.response.message.clone());
-                let entry = Entry { index: outcome.index, record: outcome.request.clone(), fault };
+                let (record, raw) = (outcome.request.clone(), outcome.raw.clone());
+                let entry = Entry { index: outcome.index, record, fault, raw };
                 chunk.rows.insert(
                     outcome.index,
                     Row { entry, response: Some(outcome.response.clone()), result: outcome.result.clone() },

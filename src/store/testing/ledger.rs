@@ -8,6 +8,7 @@ use crate::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
 use crate::model::input::InputRef;
 use crate::model::progress::{BatchState, Leaf, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::{Claim, Range};
+use crate::model::record::Raw;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::tree::{self, Progress};
 use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part};
@@ -58,6 +59,7 @@ fn sealing(chunks: u32) -> Sealing {
         records: Some(u64::from(chunks) * 3),
         chunks,
         columns: Some(vec!["k".into(), "a b".into()]),
+        head: Some(Raw::new(*b"k,a b\xe9\r\n")),
         error: None,
         scattered_at: Timestamp(NOW.0 + 5),
     }
@@ -107,7 +109,7 @@ async fn a_batch_is_opened_once(ledger: &(impl Ledger + Claims + Notes)) {
 async fn an_empty_batch_completes_by_its_seal(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "empty").await;
     let fault = Fault::new(FaultCode::NotUtf8, "line 1");
-    let sealed = Sealing { error: Some(fault), columns: None, records: None, ..sealing(0) };
+    let sealed = Sealing { error: Some(fault), columns: None, head: None, records: None, ..sealing(0) };
     assert_eq!(tree::seal(ledger, &batch, &sealed).await.unwrap(), Progress::Complete);
     let read = ledger.read(&batch).await.unwrap().unwrap();
     assert_eq!((read.sealing.as_ref(), read.state), (Some(&sealed), BatchState::Processing));

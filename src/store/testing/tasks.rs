@@ -1,7 +1,7 @@
 //! The contract of `Tasks`.
 
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::record::{Entry, Outcome};
+use crate::model::record::{Entry, Outcome, Raw};
 use crate::model::timestamp::Timestamp;
 use crate::store::tasks::{MAX_ROW_BYTES, Tasks, Verdict};
 use serde_json::json;
@@ -34,15 +34,16 @@ async fn rows_come_back_in_order(tasks: &impl Tasks) {
     assert!(tasks.read(&batch, first).await.unwrap().rows.is_empty());
     let mut written = entries(95, 230);
     written.push(Entry::faulty(325, Some("a,b,c"), "line 327: the row has 3 fields"));
+    written.push(Entry::broken(326, b"caf\xe9,b", "line 328: byte 0xE9 is not UTF-8"));
     tasks.create(&batch, first, &written, NOW).await.unwrap();
-    tasks.create(&batch, second, &entries(326, 1), NOW).await.unwrap();
+    tasks.create(&batch, second, &entries(327, 1), NOW).await.unwrap();
     let found = tasks.read(&batch, first).await.unwrap();
     assert_eq!(found.verdict, None);
     let rows = found.rows;
-    assert_eq!(rows.len(), 231);
+    assert_eq!(rows.len(), 232);
     for (row, entry) in rows.iter().zip(&written) {
         assert_eq!((row.entry.index, row.entry.record.get()), (entry.index, entry.record.get()));
-        assert_eq!((&row.entry.fault, &row.response), (&entry.fault, &None));
+        assert_eq!((&row.entry.fault, &row.entry.raw, &row.response), (&entry.fault, &entry.raw, &None));
     }
     assert_eq!(tasks.read(&batch, second).await.unwrap().rows.len(), 1);
 }
@@ -54,7 +55,8 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
         let failure = (entry.index % 2 == 1).then(|| "odd".to_owned());
         let result =
             entry.index.is_multiple_of(4).then(|| to_raw_value(&json!({"sum": entry.index, "text": "ü"})).unwrap());
-        Outcome { result, ..Outcome::of(entry, failure) }
+        let raw = entry.index.is_multiple_of(3).then(|| Raw::new(*b"\xff\n"));
+        Outcome { result, raw, ..Outcome::of(entry, failure) }
     };
     let outcomes: Vec<Outcome> = entries(0, 120).into_iter().map(outcome).collect();
     for _ in 0..2 {
@@ -67,7 +69,7 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
             let results = [&row.result, &outcome.result].map(|result| result.as_ref().map(|result| result.get()));
             assert_eq!(results[0], results[1]);
             assert_eq!(row.entry.fault.as_deref(), (!outcome.response.success).then_some("odd"));
-            assert_eq!(row.entry.record.get(), outcome.request.get());
+            assert_eq!((row.entry.record.get(), &row.entry.raw), (outcome.request.get(), &outcome.raw));
         }
     }
 }

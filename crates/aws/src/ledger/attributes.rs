@@ -111,6 +111,7 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
             records: number(item, "records"),
             chunks,
             columns: json(item, "columns")?,
+            head: json(item, "head")?,
             error: json(item, "error")?,
             scattered_at: Timestamp(number(item, "scatteredAt").unwrap_or_default()),
         }),

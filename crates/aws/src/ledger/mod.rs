@@ -250,20 +250,22 @@ impl Ledger for DynamoLedger {
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
         let json = |value: Option<String>| value.map_or(AttributeValue::Null(true), AttributeValue::S);
         let columns = sealing.columns.as_ref().and_then(|columns| serde_json::to_string(columns).ok());
+        let head = sealing.head.as_ref().and_then(|head| serde_json::to_string(head).ok());
         let error = sealing.error.as_ref().and_then(|error| serde_json::to_string(error).ok());
         let update = self
             .update(
                 batch_key(batch),
                 "SET #state = :processing, #records = :records, #chunks = :chunks, #columns = :columns, \
-                 #error = :error, #scatteredAt = :scatteredAt ADD #root :token",
+                 #head = :head, #error = :error, #scatteredAt = :scatteredAt ADD #root :token",
                 "#state = :scattering",
-                &["state", "records", "chunks", "columns", "error", "scatteredAt", "root"],
+                &["state", "records", "chunks", "columns", "head", "error", "scatteredAt", "root"],
             )
             .expression_attribute_values(":processing", text(BatchState::Processing.name()))
             .expression_attribute_values(":scattering", text(BatchState::Scattering.name()))
             .expression_attribute_values(":records", sealing.records.map_or(AttributeValue::Null(true), number))
             .expression_attribute_values(":chunks", number(sealing.chunks))
             .expression_attribute_values(":columns", json(columns))
+            .expression_attribute_values(":head", json(head))
             .expression_attribute_values(":error", json(error))
             .expression_attribute_values(":scatteredAt", number(sealing.scattered_at.0))
             .expression_attribute_values(":token", set_of(SEAL_TOKEN));

@@ -73,7 +73,7 @@ impl Scattered {
         }
         let columns = Some(vec!["itemNo".to_owned(), "price".to_owned()]);
         let records = Some(u64::from(chunks) * 10);
-        let sealing = Sealing { records, chunks, columns, error: None, scattered_at: now };
+        let sealing = Sealing { records, chunks, columns, head: None, error: None, scattered_at: now };
         let progress = tree::seal(&world.ledger, &id, &sealing).await.unwrap();
         assert_eq!(progress, tree::Progress::Open);
         Self { id, messages, keys }

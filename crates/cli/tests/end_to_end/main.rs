@@ -195,14 +195,14 @@ async fn what_failed_can_be_mended_and_uploaded_again() {
 #[tokio::test]
 async fn files_that_cannot_be_read_fail_with_their_place() {
     let world = World::open().await;
-    let mut midway = csv(120, "midway");
-    midway.extend_from_slice(b"x,\xff,1\n");
+    let elements: Vec<String> = (0..120).map(|n| format!("{{\"itemNo\":\"midway-{n}\",\"price\":1}}")).collect();
+    let midway = format!("{{\"records\":[{}]}} never", elements.join(","));
     for (name, bytes, code, total) in [
-        ("bad.csv", &b"itemNo,price\n\xfe,1\n"[..], "NOT_UTF8", 0),
+        ("bad.csv", &b"itemNo,\xfe\n1,1\n"[..], "NOT_UTF8", 0),
         ("cut.json", b"{\"records\":[{\"itemNo\":", "TRUNCATED_JSON", 0),
         ("plain.csv.gz", b"itemNo,price\n", "BROKEN_GZIP", 0),
         ("headless.csv", b"1,2\n3,4\n", "NO_HEADER", 0),
-        ("midway.csv", &midway, "NOT_UTF8", 120),
+        ("midway.json", midway.as_bytes(), "BROKEN_JSON", 120),
     ] {
         let done = world.submit(name, bytes);
         assert_eq!(done.code, 4, "{name}: {}", done.stderr);

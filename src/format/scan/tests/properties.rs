@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::value::RawValue;
 
-use crate::format::scan::tests::{MARK, agrees, scan};
+use crate::format::scan::tests::{MARK, agrees, scan, whole};
 use crate::model::format::Layout;
 use crate::model::range::Range;
 
@@ -29,6 +29,7 @@ const CSV: &[&[u8]] = &[
     "ü".as_bytes(),
     "漢".as_bytes(),
     b"2,\"c\nd\"\r\n",
+    b"\xe9",
     b",\"e\"\"f\"",
     MARK,
 ];
@@ -77,6 +78,9 @@ const JSONL: &[&[u8]] = &[
     b"{}",
     b"{\"k\":1}",
     b"{\"k\":\"\xc3\xbc\"}",
+    b"{\"",
+    b"{\"k\":\"}{\"} ",
+    b"\r",
     b"\n",
     b"\n",
     b"\n",
@@ -109,9 +113,10 @@ fn all_cuts(layout: Layout, bytes: &[u8], (sizes, chunk_size, chunk_bytes): (Vec
     }
 }
 
-/// The number of line ends between two places.
+/// The number of line ends between two places, of which the second does not part a `\r\n`.
 fn lines(bytes: &[u8]) -> u64 {
-    bytes.iter().filter(|byte| **byte == b'\n').count() as u64
+    let ends = |byte: u8| bytes.iter().filter(|other| **other == byte).count();
+    (ends(b'\n') + ends(b'\r') - bytes.windows(2).filter(|pair| pair == b"\r\n").count()) as u64
 }
 
 proptest! {
@@ -160,6 +165,11 @@ proptest! {
     ) {
         let text = [head.as_bytes(), &rows].concat();
         let scanned = scan(Layout::Csv, text.chunks(piece), 1, usize::MAX);
+        // What it takes for a cell that goes on after its quotes is a fault here, and may end elsewhere.
+        let (entries, _) = whole(Layout::Csv, &text);
+        if entries.iter().any(|entry| entry.contains("quote")) {
+            return Ok(());
+        }
         let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_slice());
         let mut found = reader.byte_records().map(|row| row.unwrap().position().unwrap().clone()).skip(1);
         for claim in &scanned.claims {
@@ -168,9 +178,9 @@ proptest! {
             // The csv crate's rows begin right after the previous one, line ends included.
             prop_assert!(text[from..to].iter().all(|byte| b"\r\n".contains(byte)));
             prop_assert!(!b"\r\n".contains(&text[to]));
-            prop_assert_eq!(position.line() + lines(&text[from..to]), claim.range.line);
+            prop_assert_eq!(1 + lines(&text[..to]), claim.range.line);
         }
-        prop_assert_eq!(found.count(), usize::from(scanned.end.is_err()));
+        prop_assert_eq!(found.count(), 0);
     }
 
     #[test]
@@ -212,13 +222,14 @@ proptest! {
 
     #[test]
     fn lines_lie_between_line_ends(text in bytes_of(JSONL, 40), piece in 1_usize..50) {
-        let text = String::from_utf8_lossy(&text).into_owned();
+        // A line that begins with no brace is one record, whatever else it holds.
+        let text = String::from_utf8_lossy(&text).replace('{', "[");
         let scanned = scan(Layout::Jsonl, text.as_bytes().chunks(piece), 1, usize::MAX);
         let mark = if text.starts_with('\u{feff}') { MARK.len() } else { 0 };
         let (mut offset, mut expected) = (mark, Vec::new());
-        for (number, line) in text[mark..].split('\n').enumerate() {
-            if !line.trim().is_empty() {
-                expected.push((offset as u64, line.len() as u64, number as u64 + 1));
+        for line in text[mark..].split(['\n', '\r']) {
+            if !line.trim_ascii().is_empty() {
+                expected.push((offset as u64, line.len() as u64, 1 + lines(&text.as_bytes()[mark..offset])));
             }
             offset += line.len() + 1;
         }

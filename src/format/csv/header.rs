@@ -1,0 +1,49 @@
+//! The first row of a file: its columns.
+
+use std::collections::HashMap;
+
+use crate::model::fault::{Fault, FaultCode};
+
+/// The largest header. The ledger keeps it in the batch's item, which holds 400 KB.
+pub const MAX_HEADER_BYTES: usize = 64 * 1024;
+/// The most columns that a message lists.
+const SHOWN: usize = 20;
+
+/// Checks the columns of a file whose records have the key `key_field`.
+///
+/// # Errors
+/// What is wrong with them, by their numbers.
+pub fn check(columns: &[String], key_field: &str, line: u64) -> Result<(), Fault> {
+    let mut seen = HashMap::new();
+    for (number, name) in (1..).zip(columns).filter(|(_, name)| !name.is_empty()) {
+        if let Some(before) = seen.insert(name, number) {
+            let message = format!("line {line}: columns {before} and {number} are both named {name:?}; rename one");
+            return Err(Fault::new(FaultCode::DuplicateColumn, message));
+        }
+    }
+    if columns.iter().any(|name| name == key_field) {
+        return Ok(());
+    }
+    let like = columns.iter().find(|name| name.trim().to_lowercase() == key_field.to_lowercase());
+    let found = columns.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let message = match like {
+        Some(like) => format!(
+            "line {line}: no column is named {key_field:?}, but one is named {like:?}; rename it, or deploy with \
+             KEY_FIELD={like:?}"
+        ),
+        None => format!(
+            "line {line}: no column is named {key_field:?}; add a header row, \
+             or deploy with KEY_FIELD set to one of the columns ({found})"
+        ),
+    };
+    Err(Fault::new(FaultCode::NoHeader, message))
+}
+
+/// The fault of a header that is too large.
+pub fn too_large(line: u64) -> Fault {
+    let message = format!(
+        "line {line}: the header row is larger than {MAX_HEADER_BYTES} bytes; shorten the names of its columns, or \
+         check that the file has line ends"
+    );
+    Fault::new(FaultCode::HeaderTooLarge, message)
+}

@@ -1,0 +1,145 @@
+//! JSON Lines: one object a line, or several. Blank lines are skipped; what is not an object fails alone.
+
+pub mod line;
+
+use serde_json::value::RawValue;
+
+use self::line::{Ends, Line};
+use crate::format::line_ends::LineEnds;
+use crate::format::{reason, text, too_large};
+use crate::model::range::Range;
+use crate::model::record::{Entry, MAX_RECORD_BYTES};
+
+/// Reads records from pieces of a file.
+#[derive(Default)]
+pub struct JsonlRecords {
+    place: Place,
+    /// The record that began in an earlier piece.
+    open: Option<Partial>,
+}
+
+/// The place of the next record.
+#[derive(Default)]
+struct Place {
+    index: u64,
+    lines: LineEnds,
+    /// How many bytes of its line are before it.
+    column: u64,
+}
+
+/// A record whose end was not seen yet.
+#[derive(Default)]
+struct Partial {
+    line: Line,
+    bytes: Vec<u8>,
+    /// How many bytes it has, even if they are too many to be kept.
+    length: usize,
+}
+
+impl JsonlRecords {
+    /// A reader of some records of a file.
+    pub fn part(range: &Range) -> Self {
+        let (index, column) = (range.first, range.column - 1);
+        Self { place: Place { index, lines: LineEnds::at_line(range.line), column }, open: None }
+    }
+
+    /// Reads the next piece.
+    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) {
+        let mut at = 0;
+        if let Some(open) = &mut self.open {
+            let found = open.line.end(bytes);
+            open.keep(&bytes[..found.map_or(bytes.len(), |found| found.end)]);
+            let Some(found) = found else {
+                return;
+            };
+            at = found.next;
+            self.complete(out);
+            self.place.pass(&bytes[found.end..at]);
+        }
+        let mut ends = Ends::new(bytes);
+        while at < bytes.len() {
+            let Some(found) = ends.of(at) else {
+                let mut open = Partial::default();
+                open.line.end(&bytes[at..]);
+                open.keep(&bytes[at..]);
+                self.open = Some(open);
+                return;
+            };
+            if found.record {
+                let record = &bytes[at..found.end];
+                self.place.take((record.len() <= MAX_RECORD_BYTES).then_some(record), out);
+            }
+            self.place.pass_record(found.end - at);
+            self.place.pass(&bytes[found.end..found.next]);
+            at = found.next;
+        }
+    }
+
+    /// Reads the last record, which need not end with a line end.
+    pub fn finish(&mut self, out: &mut Vec<Entry>) {
+        self.complete(out);
+    }
+
+    fn complete(&mut self, out: &mut Vec<Entry>) {
+        if let Some(open) = self.open.take() {
+            if open.line.is_record() {
+                self.place.take((open.length <= MAX_RECORD_BYTES).then_some(&open.bytes), out);
+            }
+            self.place.pass_record(open.length);
+        }
+    }
+}
+
+impl Partial {
+    fn keep(&mut self, bytes: &[u8]) {
+        self.length += bytes.len();
+        if self.length > MAX_RECORD_BYTES {
+            self.bytes = Vec::new();
+        } else {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+}
+
+impl Place {
+    fn pass_record(&mut self, bytes: usize) {
+        self.column += bytes as u64;
+        self.lines.pass_text(bytes);
+    }
+
+    /// Passes the line end after a record, if there is one.
+    fn pass(&mut self, end: &[u8]) {
+        if !end.is_empty() {
+            self.lines.pass(end);
+            self.column = 0;
+        }
+    }
+
+    fn take(&mut self, bytes: Option<&[u8]>, out: &mut Vec<Entry>) {
+        out.push(self.entry(bytes));
+        self.index += 1;
+    }
+
+    /// The entry of a record; of one that is too large, no bytes are given.
+    fn entry(&self, bytes: Option<&[u8]>) -> Entry {
+        let line = self.lines.line();
+        let Some(bytes) = bytes else {
+            return Entry::faulty(self.index, None, too_large(format_args!("line {line}")));
+        };
+        let record = bytes.trim_ascii();
+        let column = self.column + (bytes.len() - bytes.trim_ascii_start().len()) as u64 + 1;
+        let broken = |fault: String| Entry::broken(self.index, record, fault);
+        let text = match text::of(record) {
+            Ok(text) => text,
+            Err(bad) => return broken(format!("line {line}, column {}: {bad}", column + bad.at as u64)),
+        };
+        match serde_json::from_str::<&RawValue>(text) {
+            Ok(value) if text.starts_with('{') => Entry::decoded(self.index, value.to_owned()),
+            Ok(_) => broken(format!("line {line}: the line is not a JSON object")),
+            Err(error) => {
+                let column = column + (error.column() as u64).saturating_sub(1);
+                broken(format!("line {line}, column {column}: the line is not JSON: {}", reason(&error)))
+            }
+        }
+    }
+}
