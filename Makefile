@@ -34,10 +34,15 @@ override SCOPE := $(shell id -un 2>/dev/null | tr A-Z a-z | sed 's/[^a-z0-9]/-/g
 override SCOPE := $(or $(SCOPE),fanfold)-
 endif
 
+# Outside target/, because `make clean` must not lose track of what runs in an account.
+AWS_STATE := infra/.state/aws/$(SCOPE)terraform.tfstate
+
 HOST      := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 HOST_ARCH := $(if $(filter aarch64-%,$(HOST)),arm64,x86_64)
 ifeq ($(ARCH),)
-override ARCH := $(if $(filter aws,$(ENV)),x86_64,$(HOST_ARCH))
+# On AWS that of the last deployment, unless it is given as empty.
+aws_arch  = $(if $(filter undefined environment,$(origin ARCH)),$(firstword $(shell sed -n 's/^ *"architecture": "\(.*\)".*/\1/p' '$(AWS_STATE)' 2>/dev/null)))
+override ARCH := $(if $(filter aws,$(ENV)),$(or $(aws_arch),x86_64),$(HOST_ARCH))
 endif
 ifeq ($(filter x86_64 arm64,$(ARCH)),)
 $(error ARCH is "$(ARCH)"; Lambda has x86_64 and arm64)
@@ -50,8 +55,7 @@ WORK        := target/$(ENV)
 PACKAGE     := $(WORK)/bootstrap.zip
 
 ifeq ($(ENV),aws)
-# Outside target/, because `make clean` must not lose track of what runs in an account.
-STATE := infra/.state/aws/$(SCOPE)terraform.tfstate
+STATE := $(AWS_STATE)
 else
 # The port of the emulator that is already running, if there is one.
 ifeq ($(PORT),)
@@ -90,8 +94,13 @@ emulator    = $(PYTHON) scripts/emulator.py
 deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
-export ALARM_EMAIL ARCH CHUNK_SIZE CONFIRM FILE GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN OUTPUT PIPELINE PIPELINES PORT PROTECT_DATA PYTHON
-export RESULTS SCHEMA SCOPE STALL_AFTER TERRAFORM TF_MIRROR VARIANTS WRITE_MODE
+# A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
+settings := ALARM_EMAIL ARCH CHUNK_SIZE GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN PROTECT_DATA RESULTS SCHEMA STALL_AFTER WRITE_MODE
+emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
+export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
+
+export $(settings)
+export CONFIRM FILE OUTPUT PIPELINE PIPELINES PORT PYTHON SCOPE TERRAFORM TF_MIRROR VARIANTS
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 

@@ -17,6 +17,35 @@ locals {
     write_mode    = var.write_mode
   }, own) }
 
+  # What a pipeline was defined as. The text of a schema stands for its file, which another machine does not have.
+  definitions = { for name, own in local.asked : name => merge(own, {
+    for setting, path in own : setting => file(path) if setting == "record_schema"
+  }) }
+
+  # All that a deployment keeps, besides its pipelines.
+  settings = {
+    alarm_age          = var.alarm_age
+    alarm_email        = var.alarm_email
+    alarms             = var.alarms
+    architecture       = var.architecture
+    batch_size         = var.batch_size
+    chunk_size         = var.chunk_size
+    concurrency        = var.concurrency
+    give_up_after      = var.give_up_after
+    key_field          = var.key_field
+    kms_key_arn        = var.kms_key_arn
+    log_level          = var.log_level
+    log_retention_days = var.log_retention_days
+    memory             = var.memory
+    protect_data       = var.protect_data
+    record_schema      = var.record_schema == null ? null : file(var.record_schema)
+    results            = var.results
+    stall_after        = var.stall_after
+    sweep_rate         = var.sweep_rate
+    timeout            = var.timeout
+    write_mode         = var.write_mode
+  }
+
   # With one record per message, an invocation takes as many messages as Lambda delivers without a window. With chunks it
   # takes four, which are processed together: one look at the ledger serves them all, and writes of items fill their requests.
   batch_sizes = { record = 10, chunk = 4 }

@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for, and its buckets, tables, queue URLs, functions and alarm topic."
+  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions and alarm topic."
   value = {
     region = local.account.region
     pipelines = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
@@ -10,7 +10,12 @@ output "deployment" {
         concurrency = var.concurrency
         memory_mb   = var.memory.process
       }
-      definition = local.asked[name]
+      definition = local.definitions[name]
     }) }
   }
+}
+
+output "settings" {
+  description = "The values of the variables that `given` names (a schema as its text), so that the next deployment can keep them."
+  value       = { for name, value in local.settings : name => value if contains(var.given, name) }
 }

@@ -69,6 +69,18 @@ variable "pipelines" {
   }
 }
 
+variable "given" {
+  description = "Names of the variables whose values were given, now or for an earlier deployment. The output `settings` has these values, so that the next deployment can keep them."
+  type        = set(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.given, keys(local.settings))) == 0
+    error_message = "given names what is no setting: ${join(", ", setsubtract(var.given, keys(local.settings)))}. There is ${join(", ", keys(local.settings))}."
+  }
+}
+
 variable "region" {
   description = "AWS region; null for the one of the environment (AWS_REGION) or the profile."
   type        = string

@@ -3,8 +3,8 @@
 
 Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
 KEY_FIELD, SCHEMA, CHUNK_SIZE, WRITE_MODE, RESULTS, STALL_AFTER, GIVE_UP_AFTER, ALARM_EMAIL, KMS_KEY_ARN, ARCH,
-PROTECT_DATA, TF_MIRROR. One that is unset or empty keeps the default that infra/variables.tf gives.
-Any other variable of infra/variables.tf can be set as TF_VAR_name.
+PROTECT_DATA, TF_MIRROR. Any other variable of infra/variables.tf can be set as TF_VAR_name. One that is unset or empty
+stays as it was in the last deployment; in the first one, and if RESET names it, it has the default of infra/variables.tf.
 """
 
 import argparse
@@ -17,7 +17,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from settings import INFRA, setting, variables
+from settings import INFRA, given_settings, kept_settings, setting, told, variables
 from terraform import SLOW, Terraform
 from toolbox import Failure, run
 
@@ -58,9 +58,14 @@ def parsed(file):
     return state if isinstance(state, dict) else None
 
 
+def outputs_in(state):
+    """Terraform's outputs in a state, each an object with its value."""
+    return read_state(state).get("outputs", {})
+
+
 def deployed_in(state):
     """What is deployed according to a state, or None."""
-    return read_state(state).get("outputs", {}).get("deployment", {}).get("value")
+    return outputs_in(state).get("deployment", {}).get("value")
 
 
 def refuse_other_region(deployed):
@@ -124,9 +129,14 @@ def apply(options):
     if options.emulator:
         meet_emulator(state)
     terraform.init()
+    outputs = outputs_in(state)
     deployed = deployed_in(state)
     refuse_other_region(deployed)
-    given = variables(options, deployed)
+    given = given_settings()
+    kept = told(given, kept_settings(outputs))
+    if kept:
+        print(kept, flush=True)
+    given = variables(options, outputs, given)
     plan = terraform.work / "plan"
     changes = terraform.stream(
         "plan", "-input=false", LOCK_TIMEOUT, "-detailed-exitcode", f"-state={state}", f"-out={plan}", "-compact-warnings",
@@ -164,7 +174,7 @@ def destroy(options):
         arguments.append("-auto-approve")
     elif not sys.stdin.isatty():
         raise Failure("a destroy in AWS asks first; without a terminal, say CONFIRM=yes")
-    given = variables(options, deployed)
+    given = variables(options, outputs_in(state), given_settings())
     terraform.stream(*arguments, variables=given, keep=SLOW + r"|^Destroy complete" if options.emulator else None)
     state.unlink(missing_ok=True)
     Path(options.output).unlink(missing_ok=True)
@@ -197,7 +207,7 @@ def check(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("command", choices=["apply", "destroy", "output", "check"])
-    parser.add_argument("--work", required=True, help="directory for what Terraform writes")
+    parser.add_argument("--work", type=lambda work: Path(work).resolve(), required=True, help="directory for what Terraform writes")
     parser.add_argument("--state", help="state file")
     parser.add_argument("--output", help="file that describes the deployment")
     parser.add_argument("--package", help="zip of the functions")

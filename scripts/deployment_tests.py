@@ -120,33 +120,157 @@ class TerraformTest(Scratch):
         self.assertEqual(deployment.read_state(self.scratch / "none"), {})
 
 
-class SettingsTest(Scratch):
-    def variables(self, deployed=None, emulator=False, **given):
-        options = argparse.Namespace(package=None, emulator=emulator)
-        with mock.patch.dict(os.environ, given, clear=True):
-            return settings.variables(options, deployed)
+def outputs_of(variables):
+    """Terraform's outputs, as infra/tests/kept.tftest.hcl has them, after a deployment with these variables."""
+    value = {name.removeprefix("TF_VAR_"): text for name, text in variables.items()}
+    typed = {name: typed_as_terraform_does(value[name]) for name in json.loads(value["given"])}
+    pipelines = json.loads(value.get("pipelines", '{"chunked": {"variant": "chunked"}}'))
+    texts = [typed, *pipelines.values()]
+    for settings_of_one in texts:
+        if "record_schema" in settings_of_one:
+            settings_of_one["record_schema"] = Path(settings_of_one["record_schema"]).read_text()
+    deployed = {"pipelines": {name: {"definition": definition} for name, definition in pipelines.items()}}
+    return {"deployment": {"value": deployed}, "settings": {"value": typed}}
 
+
+def typed_as_terraform_does(text):
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+class SettingsCase(Scratch):
+    def variables(self, outputs=None, emulator=False, **given):
+        options = argparse.Namespace(package=None, emulator=emulator, work=self.scratch / "work")
+        with mock.patch.dict(os.environ, given, clear=True):
+            return settings.variables(options, outputs or {}, settings.given_settings())
+
+    def kept(self, outputs, **given):
+        with mock.patch.dict(os.environ, given, clear=True):
+            return settings.told(settings.given_settings(), settings.kept_settings(outputs))
+
+
+class KeptTest(SettingsCase):
+    """Tests of what stays from one deployment to the next."""
+
+    def setUp(self):
+        super().setUp()
+        self.values = {
+            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "GIVE_UP_AFTER": "3600", "KEY_FIELD": "id",
+            "KMS_KEY_ARN": "arn:aws:kms:…", "PROTECT_DATA": "false", "RESULTS": "failed", "SCHEMA": str(self.file("a.json", "{}")),
+            "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60", "TF_VAR_alarms": "false",
+            "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn", "TF_VAR_log_retention_days": "30",
+            "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)", "TF_VAR_timeout": '{"bury": 60}',
+        }
+
+    def seen(self, variables, name):
+        value = variables.get(f"TF_VAR_{settings.SETTINGS[name]}")
+        return Path(value).read_text() if name == "SCHEMA" and value else value
+
+    def keys(self, variables):
+        """The key of each table of items; where another one follows, Terraform replaces the table."""
+        pipelines = json.loads(variables.get("TF_VAR_pipelines", '{"chunked": {}}'))
+        default = variables.get("TF_VAR_key_field", "itemNo")
+        return {name: definition.get("key_field", default) for name, definition in pipelines.items()}
+
+    def test_every_setting_stays_when_any_other_is_given(self):
+        self.assertEqual(set(self.values), set(settings.SETTINGS))
+        for first, value in self.values.items():
+            before = self.variables(**{first: value})
+            for second in set(self.values) - {first}:
+                after = self.variables(outputs_of(before), **{second: self.values[second]})
+                for given in (after, self.variables(outputs_of(after))):
+                    for name in (first, second):
+                        expected = "{}" if name == "SCHEMA" else self.values[name]
+                        self.assertEqual(self.seen(given, name), expected, f"{name} after {first}, then {second}")
+                    if second != "KEY_FIELD":
+                        self.assertEqual(self.keys(given), self.keys(before), f"{first}, then {second}")
+
+    def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
+        own = {"variant": "ranged", "chunk_size": 5, "key_field": "sensor", "record_schema": "a.json", "results": "none",
+               "write_mode": "ordered"}
+        self.assertEqual(set(own), set(settings.PIPELINE_SETTINGS))
+        file = self.file("pipelines.json", json.dumps({"readings": own}))
+        before = self.variables(PIPELINES=str(file))
+        outputs = outputs_of(before)
+        self.file("a.json", "another")
+        for name, value in self.values.items():
+            after = self.variables(outputs, **{name: value})
+            readings = json.loads(after["TF_VAR_pipelines"])["readings"]
+            self.assertEqual({**readings, "record_schema": Path(readings["record_schema"]).read_text()},
+                             {**own, "record_schema": "{}"}, name)
+            self.assertEqual(self.keys(after), self.keys(before), name)
+
+    def test_what_is_given_as_empty_goes_back_to_its_default(self):
+        for name, value in self.values.items():
+            outputs = outputs_of(self.variables(**{name: value, "RESULTS": "none"}))
+            after = self.variables(outputs, RESET=name, **{name: ""})
+            self.assertIsNone(self.seen(after, name), name)
+            self.assertEqual(self.seen(after, "RESULTS"), None if name == "RESULTS" else "none")
+            self.assertIsNone(self.seen(self.variables(outputs_of(after)), name), name)
+
+    def test_what_is_kept_is_told_by_the_names_that_give_it(self):
+        schema = self.values["SCHEMA"]
+        outputs = outputs_of(self.variables(KEY_FIELD="id", CHUNK_SIZE="7", SCHEMA=schema, TF_VAR_memory='{"process": 256}'))
+        self.assertEqual(self.kept(outputs, CHUNK_SIZE="8"), "kept from the last deployment: KEY_FIELD=id, SCHEMA=(as it was),"
+                         ' TF_VAR_memory={"process": 256}')
+        self.assertEqual(self.kept(outputs, RESET="KEY_FIELD TF_VAR_memory SCHEMA", CHUNK_SIZE="7"), "")
+        self.assertEqual(self.kept({}, CHUNK_SIZE="7"), "")
+
+    def test_of_an_earlier_version_its_key_and_chunks_stay_and_all_else_has_its_default(self):
+        parameters = {"key_field": "id", "chunk_size": 500, "concurrency": 50}
+        for deployed in (
+            {"variants": {"chunked": {"parameters": parameters}}},
+            {"pipelines": {"chunked": {"parameters": parameters, "definition": {"variant": "chunked"}},
+                           "own": {"parameters": {"key_field": "x"}, "definition": {"variant": "sync", "key_field": "x"}}}},
+        ):
+            given = self.variables({"deployment": {"value": deployed}}, RESULTS="all")
+            self.assertEqual(json.loads(given["TF_VAR_given"]), ["key_field", "results"])
+            self.assertEqual(given["TF_VAR_key_field"], "id")
+        self.assertEqual(json.loads(self.variables({"deployment": {"value": {"variants": {"chunked": {}}}}})["TF_VAR_given"]), [])
+
+    def test_a_path_that_an_earlier_version_kept_is_still_a_path(self):
+        own = {"variant": "chunked", "record_schema": self.values["SCHEMA"]}
+        outputs = {"deployment": {"value": {"pipelines": {"own": {"definition": own}}}}}
+        self.assertEqual(json.loads(self.variables(outputs)["TF_VAR_pipelines"]), {"own": own})
+
+    def test_what_only_an_emulator_needs_is_not_kept(self):
+        given = self.variables(emulator=True, RESULTS="all", PROTECT_DATA="true")
+        self.assertEqual(json.loads(given["TF_VAR_given"]), ["results"])
+
+    def test_every_variable_is_kept_or_has_a_reason_not_to_be(self):
+        declared = re.findall(r'^variable "(\w+)"', (ROOT / "infra/variables.tf").read_text(), re.M)
+        # The place, what is deployed there, and what the state says in another way.
+        others = {"given", "package", "pipelines", "region", "s3_path_style", "scope", "variants"}
+        self.assertEqual(set(settings.SETTINGS.values()), set(declared) - others)
+        block = re.search(r"^  settings = {\n(.*?)^  }", (ROOT / "infra/main.tf").read_text(), re.M | re.S).group(1)
+        self.assertEqual(set(re.findall(r"^    (\w+) +=", block, re.M)), set(settings.SETTINGS.values()))
+
+    def test_every_setting_is_one_that_the_makefile_hands_on(self):
+        handed = re.search(r"^settings := (.*)$", (ROOT / "Makefile").read_text(), re.M).group(1).split()
+        self.assertEqual(handed, sorted(name for name in settings.SETTINGS if not name.startswith("TF_VAR_")))
+
+
+class SettingsTest(SettingsCase):
     def test_what_is_not_set_keeps_its_default(self):
-        self.assertEqual(self.variables(SCOPE="a-", KEY_FIELD="", CHUNK_SIZE=""), {"TF_VAR_scope": "a-"})
+        self.assertEqual(self.variables(SCOPE="a-", KEY_FIELD="", CHUNK_SIZE="", TF_VAR_memory=""),
+                         {"TF_VAR_scope": "a-", "TF_VAR_given": "[]"})
 
     def test_settings_become_variables(self):
         schema = self.file("my.schema.json", "{}")
         given = self.variables(KEY_FIELD="zip_code", CHUNK_SIZE="7", SCHEMA=os.path.relpath(schema), ARCH="arm64",
                                WRITE_MODE="ordered", RESULTS="failed", STALL_AFTER="60", GIVE_UP_AFTER="3600",
-                               KMS_KEY_ARN="arn:aws:kms:…", ALARM_EMAIL="a@example.com")
+                               KMS_KEY_ARN="arn:aws:kms:…", ALARM_EMAIL="a@example.com", TF_VAR_alarm_age="60")
+        names = json.loads(given.pop("TF_VAR_given"))
+        self.assertEqual(names, sorted(name.removeprefix("TF_VAR_") for name in given))
         self.assertEqual(given, {
             "TF_VAR_key_field": "zip_code", "TF_VAR_chunk_size": "7",
             "TF_VAR_record_schema": str(schema), "TF_VAR_architecture": "arm64",
             "TF_VAR_write_mode": "ordered", "TF_VAR_results": "failed",
             "TF_VAR_stall_after": "60", "TF_VAR_give_up_after": "3600",
-            "TF_VAR_kms_key_arn": "arn:aws:kms:…", "TF_VAR_alarm_email": "a@example.com",
+            "TF_VAR_kms_key_arn": "arn:aws:kms:…", "TF_VAR_alarm_email": "a@example.com", "TF_VAR_alarm_age": "60",
         })
-
-    def test_every_setting_is_a_variable_that_the_makefile_hands_on(self):
-        declared = re.findall(r'^variable "(\w+)"', (ROOT / "infra/variables.tf").read_text(), re.M)
-        self.assertLessEqual(set(settings.PLAIN_SETTINGS.values()), set(declared))
-        exported = " ".join(re.findall(r"^export ([A-Z_ ]+)$", (ROOT / "Makefile").read_text(), re.M)).split()
-        self.assertLessEqual(set(settings.PLAIN_SETTINGS), set(exported))
 
     def test_every_variant_is_a_feature_of_every_package(self):
         variants = list(json.loads((ROOT / "infra/variants.json").read_text()))
@@ -164,7 +288,8 @@ class SettingsTest(Scratch):
             self.variables(SCHEMA="none.json")
 
     def pipelines(self, deployed=None, **given):
-        return json.loads(self.variables(deployed, **given).get("TF_VAR_pipelines", "{}"))
+        outputs = {"deployment": {"value": deployed}} if deployed else {}
+        return json.loads(self.variables(outputs, **given).get("TF_VAR_pipelines", "{}"))
 
     def test_a_pipeline_is_added_to_what_is_deployed_and_variants_replace_it(self):
         orders = {"variant": "ranged", "chunk_size": 7}
@@ -173,6 +298,7 @@ class SettingsTest(Scratch):
         self.assertEqual(self.pipelines(deployed, PIPELINE="sync"), {"orders": orders, "sync": sync})
         self.assertEqual(self.pipelines(deployed, PIPELINE="orders"), {"orders": orders})
         self.assertEqual(self.pipelines(deployed, VARIANTS="sync, chunked"), {"sync": sync, "chunked": chunked})
+        self.assertEqual(self.pipelines(deployed), {"orders": orders})
         self.assertEqual(self.pipelines(deployed, VARIANTS="sync", KEEP_VARIANTS="yes"), {"orders": orders, "sync": sync})
 
     def test_a_deployment_of_an_earlier_version_stays(self):

@@ -1,15 +1,21 @@
-"""The settings of a deployment, from the environment as the Makefile exports it, as Terraform's variables."""
+"""The settings of a deployment, as Terraform's variables.
 
+They come from the environment, as the Makefile exports it, and from the state, whose outputs have those of the last deployment:
+what is not given anew stays. RESET names the settings that go back to their default.
+"""
+
+import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from toolbox import Failure
 
 INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if (folder / "infra" / "main.tf").is_file())
 
-# Settings that are passed unchanged as Terraform's variables.
-PLAIN_SETTINGS = {
+# The variables that a deployment keeps, by the name under which they are given.
+SETTINGS = {
     "ALARM_EMAIL": "alarm_email",
     "ARCH": "architecture",
     "CHUNK_SIZE": "chunk_size",
@@ -18,9 +24,17 @@ PLAIN_SETTINGS = {
     "KMS_KEY_ARN": "kms_key_arn",
     "PROTECT_DATA": "protect_data",
     "RESULTS": "results",
+    "SCHEMA": "record_schema",
     "STALL_AFTER": "stall_after",
     "WRITE_MODE": "write_mode",
+} | {
+    f"TF_VAR_{variable}": variable
+    for variable in ("alarm_age", "alarms", "batch_size", "concurrency", "log_level", "log_retention_days", "memory",
+                     "sweep_rate", "timeout")
 }
+
+# What an emulator needs, whatever is given.
+FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false"}
 
 # What PIPELINES may set for a pipeline.
 PIPELINE_SETTINGS = ["variant", "chunk_size", "key_field", "record_schema", "results", "write_mode"]
@@ -56,20 +70,32 @@ def read_pipelines(file):
     return pipelines
 
 
-def deployed_pipelines(deployed):
+def deployed_pipelines(deployed, work):
     """The definitions of the deployed pipelines by name. A deployment of an earlier version has only variants."""
     deployed = deployed or {}
     earlier = {variant: {"variant": variant} for variant in deployed.get("variants", {})}
-    return earlier | {name: pipeline["definition"] for name, pipeline in deployed.get("pipelines", {}).items()}
+    defined = {name: pipeline["definition"] for name, pipeline in deployed.get("pipelines", {}).items()}
+    return earlier | {name: with_schema_file(definition, work) for name, definition in defined.items()}
 
 
-def asked_pipelines(deployed):
-    """The pipelines to deploy; none if none were requested, so that Terraform deploys its default."""
+def with_schema_file(values, work):
+    """The same with a file that holds the schema, of which the state has the text. Earlier versions kept a path."""
+    text = values.get("record_schema")
+    if text is None or os.path.isabs(text):
+        return values
+    file = work / "schemas" / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    return {**values, "record_schema": str(file)}
+
+
+def asked_pipelines(deployed, work):
+    """The pipelines to deploy; none if nothing is deployed or requested, so that Terraform deploys its default."""
     if setting("PIPELINES"):
         if setting("VARIANTS"):
             raise Failure("PIPELINES and VARIANTS both say what to deploy: give one of them")
         return read_pipelines(setting("PIPELINES"))
-    known = deployed_pipelines(deployed)
+    known = deployed_pipelines(deployed, work)
     asked = {}
     for name in (setting("VARIANTS") or setting("PIPELINE")).replace(",", " ").split():
         if name not in known and name not in known_variants():
@@ -81,24 +107,79 @@ def asked_pipelines(deployed):
     if setting("VARIANTS") and not setting("KEEP_VARIANTS"):
         return asked
     # Other deployed pipelines stay.
-    return known | asked if asked else {}
+    return known | asked
 
 
-def variables(options, deployed):
-    """The given settings as Terraform's variables."""
-    given = {"scope": setting("SCOPE"), "package": str(Path(options.package).resolve()) if options.package else ""}
-    pipelines = asked_pipelines(deployed)
-    if pipelines:
-        given["pipelines"] = json.dumps(pipelines, sort_keys=True)
+def given_settings():
+    """The settings that are given now, by variable; None for one that goes back to its default."""
+    given = {variable: None for name, variable in SETTINGS.items() if name in setting("RESET").split()}
+    for name, variable in SETTINGS.items():
+        value = setting(name) or setting(f"TF_VAR_{variable}")
+        if value:
+            given[variable] = value
     if setting("SCHEMA"):
         schema = Path(setting("SCHEMA")).resolve()
         if not schema.is_file():
-            raise Failure(f"SCHEMA={setting('SCHEMA')} names no file")
+            raise Failure(f"SCHEMA={setting('SCHEMA')} names no file in {Path.cwd()}")
         given["record_schema"] = str(schema)
-    for name, variable in PLAIN_SETTINGS.items():
-        given[variable] = setting(name)
-    if options.emulator:
-        given["protect_data"] = "false"
-        given["s3_path_style"] = "true"
-        given["alarms"] = "false"
-    return {f"TF_VAR_{name}": value for name, value in given.items() if value}
+    return given
+
+
+def kept_settings(outputs):
+    """What the last deployment was given, by variable, according to the outputs in its state."""
+    if "settings" in outputs:
+        kept = outputs["settings"]["value"]
+        return {variable: kept[variable] for variable in SETTINGS.values() if variable in kept}
+    # One of an earlier version tells two of those that its pipelines do not have themselves.
+    deployed = outputs.get("deployment", {}).get("value", {})
+    return {
+        variable: parts["parameters"][variable]
+        for parts in {**deployed.get("variants", {}), **deployed.get("pipelines", {})}.values()
+        for variable in ("chunk_size", "key_field")
+        if variable in parts.get("parameters", {}) and variable not in parts.get("definition", {})
+        and parts["parameters"][variable] != default_of(variable)
+    }
+
+
+def default_of(variable):
+    text = (INFRA / "variables.tf").read_text()
+    return json.loads(re.search(rf'^variable "{variable}" {{.*?^  default *= (.*?)$', text, re.M | re.S).group(1))
+
+
+def merged(given, kept):
+    """The settings of a deployment by variable: what is given now, and of the last deployment what is not."""
+    return {variable: value for variable, value in {**kept, **given}.items() if value is not None}
+
+
+def told(given, kept):
+    """What is kept, in a line; empty if nothing is."""
+    names = {variable: name for name, variable in SETTINGS.items()}
+    shown = {**kept, **({"record_schema": "(as it was)"} if "record_schema" in kept else {})}
+    stay = [f"{names[variable]}={encoded(value)}" for variable, value in shown.items() if variable not in given]
+    return f"kept from the last deployment: {', '.join(sorted(stay))}" if stay else ""
+
+
+def encoded(value):
+    """A value as Terraform reads it from the environment."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def variables(options, outputs, given):
+    """The settings as Terraform's variables: those that are given now, and those that the outputs of the state tell."""
+    pipelines = asked_pipelines(outputs.get("deployment", {}).get("value"), options.work)
+    settings = merged(given, with_schema_file(kept_settings(outputs), options.work))
+    values = {variable: encoded(value) for variable, value in settings.items()} | basic_variables(options)
+    values["given"] = json.dumps(sorted(set(settings) - (set(FOR_EMULATOR) if options.emulator else set())))
+    if pipelines:
+        values["pipelines"] = json.dumps(pipelines, sort_keys=True)
+    return as_environment(values)
+
+
+def basic_variables(options):
+    """What Terraform needs to know even to remove everything."""
+    package = {"package": str(Path(options.package).resolve())} if options.package else {}
+    return {"scope": setting("SCOPE"), **package, **(FOR_EMULATOR if options.emulator else {})}
+
+
+def as_environment(values):
+    return {f"TF_VAR_{variable}": value for variable, value in values.items() if value}

@@ -150,7 +150,8 @@ class Terraform:
         text = cli_config()
         config.write_text(text)
         self.environment = {
-            **os.environ,
+            # An empty variable is one that is not given.
+            **{name: value for name, value in os.environ.items() if value.strip() or not name.startswith("TF_VAR_")},
             "TF_CLI_CONFIG_FILE": str(config),
             "TF_DATA_DIR": str(self.work / "terraform"),
             "TF_IN_AUTOMATION": "1",

@@ -362,8 +362,8 @@ run "pipelines" {
   assert {
     condition = { for name, pipeline in output.deployment.pipelines : name => pipeline.definition } == {
       orders   = { variant = "chunked", chunk_size = 20 }
-      readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = "./tests/fixtures/fits.schema.json" }
+      readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = file("./tests/fixtures/fits.schema.json") }
     }
-    error_message = "a pipeline's definition is what was said of it, so that a later deployment can say it again"
+    error_message = "a pipeline's definition is what was said of it, so that a later deployment can say it again, without the file of its schema"
   }
 }
