@@ -6,6 +6,18 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 
+# `make -f path/to/Makefile` from another folder does all in the project's folder, with the caller's paths made absolute.
+project := $(dir $(lastword $(MAKEFILE_LIST)))
+ifneq ($(project),./)
+absolute  = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
+paths    := $(foreach name,FILE OUTPUT PIPELINES SCHEMA TF_MIRROR,$(if $($(name)),$(name)))
+$(foreach name,$(paths),$(eval override $(name) := $$(call absolute,$$($(name)))))
+export $(paths)
+.PHONY: elsewhere $(MAKECMDGOALS)
+$(or $(MAKECMDGOALS),help): elsewhere ; @:
+elsewhere: ; @$(MAKE) --directory='$(project)' $(MAKECMDGOALS) $(foreach name,$(paths),"$(name)=$$$(name)")
+else
+
 # Each can be given on the command line, as in: make demo FILE=my.csv KEY_FIELD=id
 ENV       ?= local
 VARIANT   ?= chunked
@@ -293,11 +305,14 @@ clean: $(if $(filter localstack,$(ENV)),stop) ## stop the local AWS and remove t
 	rm -rf target
 
 # Checks for the tools and files that the goal needs, before minutes are spent on a build.
+no_file = echo "fanfold: $(1)=$$$(1) names no file$(if $(filter /%,$(firstword $($(1)))),, in $(CURDIR))" >&2; exit 1
 input:
 	@$(need) cargo terraform python
-	@if [ ! -f "$$FILE" ]; then echo "fanfold: FILE=$$FILE names no file" >&2; exit 1; fi
-	@if [ -n "$${SCHEMA-}" ] && [ ! -f "$$SCHEMA" ]; then echo "fanfold: SCHEMA=$$SCHEMA names no file" >&2; exit 1; fi
+	@if [ ! -f "$$FILE" ]; then $(call no_file,FILE); fi
+	@if [ -n "$${SCHEMA-}" ] && [ ! -f "$$SCHEMA" ]; then $(call no_file,SCHEMA); fi
 
 deployed:
 	@$(need) python
 	@$(call deployment,output)
+
+endif

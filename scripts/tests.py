@@ -187,13 +187,37 @@ class ComposeTest(unittest.TestCase):
 
 
 class MakefileTest(Scratch):
-    def make(self, *arguments, **environment):
+    def make(self, *arguments, folder=("-C", ROOT), **environment):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        for name in ("ARCH", "ENDPOINT", "FILE", "PORT", "SCHEMA", "SCOPE"):
+        for name in ("ARCH", "ENDPOINT", "FILE", "PIPELINES", "PORT", "SCHEMA", "SCOPE"):
             kept.pop(name, None)
         return subprocess.run(
-            ["make", "-C", str(ROOT), *arguments], env={**kept, **environment}, capture_output=True, text=True
+            ["make", *map(str, folder), *arguments], env={**kept, **environment}, cwd=self.scratch, capture_output=True, text=True
         )
+
+    def test_from_another_folder_paths_are_the_callers(self):
+        elsewhere = ("-f", os.path.relpath(ROOT / "Makefile", self.scratch))
+        self.file("my file.csv", "itemNo\n")
+        done = self.make("input", "help", "FILE=my file.csv", folder=elsewhere)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertEqual(done.stdout, self.make("--no-print-directory", f"FILE={self.scratch}/my file.csv").stdout)
+        done = self.make("input", folder=elsewhere, SCHEMA="none.json")
+        self.assertIn(f"SCHEMA={self.scratch}/none.json names no file\n", done.stderr)
+        # `-C` is make's own way to begin in the project's folder.
+        self.assertIn(f"FILE=my file.csv names no file in {ROOT}", self.make("input", "FILE=my file.csv").stderr)
+
+    def test_only_what_is_empty_on_the_command_line_goes_back_to_its_default(self):
+        script = self.file("show.mk", "include Makefile\nshow:\n\t@echo [$$RESET] [$$KEY_FIELD]\n")
+        show = ["--no-print-directory", "-f", str(script), "show"]
+        self.assertEqual(self.make(*show, "RESULTS=", "TF_VAR_memory=", KEY_FIELD="").stdout, "[RESULTS TF_VAR_memory] []\n")
+        self.assertEqual(self.make(*show, "KEY_FIELD=id", RESULTS="all").stdout, "[] [id]\n")
+
+    def test_the_architecture_of_a_deployment_on_aws_stays(self):
+        state = self.file("terraform.tfstate", '{\n  "outputs": {\n    "architecture": "arm64",\n')
+        script = self.file("show.mk", "include Makefile\nshow:\n\t@echo [$$ARCH]\n")
+        show = ["--no-print-directory", "-f", str(script), "show", f"AWS_STATE={state}"]
+        for arguments, expected in [(["ENV=aws"], "arm64"), (["ENV=aws", "ARCH="], "x86_64"), (["ENV=aws", "ARCH=x86_64"], "x86_64")]:
+            self.assertEqual(self.make(*show, *arguments).stdout, f"[{expected}]\n")
 
     def test_prints_its_goals(self):
         printed = self.make().stdout
