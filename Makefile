@@ -129,6 +129,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings, as in: make demo FILE=my.csv KEY_FIELD=id SCHEMA=my.schema.json OUTPUT=out' \
+	  'A deployment keeps its settings until others are given; an empty one, as in KEY_FIELD=, goes back to its default.' \
 	  '  ENV         local: MiniStack on this machine; localstack: LocalStack in Docker; aws: your account' \
 	  '  FILE        what to submit ($(FILE))' \
 	  '  OUTPUT      directory to download the outputs to' \
@@ -139,6 +140,7 @@ help: ## this list
 	  '  RESULTS     outcomes that are written out: all, failed, or none but the summary' \
 	  '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
 	  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
+	  '  CONFIRM     yes: deploy and destroy also delete tables and buckets that hold anything' \
 	  '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  SEEDS       how many soak tries of each KIND (plain, swarm), from FIRST_SEED on' \

@@ -95,7 +95,7 @@ variable "chunk_size" {
 }
 
 variable "key_field" {
-  description = "Field of a record that is the key of its item in the items table. Another field means another items table: the old one is replaced, which protect_data prevents."
+  description = "Field of a record that is the key of its item in the items table. Another field means another items table: the old one is replaced, which protect_data prevents, and which scripts/deployment.py stops while it holds items."
   type        = string
   default     = "itemNo"
   nullable    = false

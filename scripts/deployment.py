@@ -9,6 +9,8 @@ stays as it was in the last deployment; in the first one, and if RESET names it,
 
 import argparse
 import concurrent.futures
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -17,7 +19,9 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from settings import INFRA, given_settings, kept_settings, setting, told, variables
+import guard
+from settings import (INFRA, as_environment, basic_variables, given_settings, kept_settings, setting, told,
+                      variables)
 from terraform import SLOW, Terraform
 from toolbox import Failure, run
 
@@ -122,62 +126,89 @@ def write_output(options, deployed):
 # --- commands --------------------------------------------------------------------------------------------------------
 
 
-def apply(options):
-    terraform = Terraform(options.work)
-    state = Path(options.state).resolve()
+@contextlib.contextmanager
+def alone(state):
+    """Waits until no other deployment of the same state is under way, so that a plan is not outdated when it is applied."""
     state.parent.mkdir(parents=True, exist_ok=True)
-    if options.emulator:
-        meet_emulator(state)
-    terraform.init()
-    outputs = outputs_in(state)
-    deployed = deployed_in(state)
-    refuse_other_region(deployed)
-    given = given_settings()
-    kept = told(given, kept_settings(outputs))
-    if kept:
-        print(kept, flush=True)
-    given = variables(options, outputs, given)
+    with open(state.with_name(state.name + ".lock"), "w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another deployment of the same SCOPE to end", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def carry_out(terraform, options, state, given, *flags):
+    """Plans, and applies the same plan if nothing that is stored is lost by it, or if that is confirmed."""
     plan = terraform.work / "plan"
+    common = ["-input=false", LOCK_TIMEOUT, f"-state={state}"]
     changes = terraform.stream(
-        "plan", "-input=false", LOCK_TIMEOUT, "-detailed-exitcode", f"-state={state}", f"-out={plan}", "-compact-warnings",
+        "plan", *common, *flags, "-detailed-exitcode", f"-out={plan}", "-compact-warnings",
         variables=given, accept=(0, 2), keep=r"^Plan:|^No changes" if options.emulator else None,
     )
-    if changes:
-        # Most of the time is spent waiting for queues to settle, so many are created at once.
-        if options.emulator and not deployed:
-            print("takes about a minute, by the time Terraform gives new queues to settle", flush=True)
-        terraform.stream(
-            "apply", "-input=false", LOCK_TIMEOUT, "-parallelism=30", f"-state={state}", str(plan),
-            variables=given, keep=SLOW + r"|^Apply complete" if options.emulator else None,
-        )
-    write_output(options, deployed_in(state))
+    if not changes:
+        return
+    deployed = deployed_in(state)
+    if state.is_file():
+        guard.allow(terraform.show(plan), (deployed or {}).get("region") or setting("AWS_REGION"), options.emulator)
+    if "-destroy" in flags and not options.emulator:
+        ask()
+    # Most of the time is spent waiting for queues to settle, so many are created at once.
+    if options.emulator and not deployed:
+        print("takes about a minute, by the time Terraform gives new queues to settle", flush=True)
+    terraform.stream(
+        "apply", *common, "-parallelism=30", str(plan),
+        variables=given, keep=SLOW + r"|^Apply complete" if options.emulator else None,
+    )
+
+
+def ask():
+    """Asks whether a deployment in AWS is to be removed, since it cannot be brought back."""
+    if setting("CONFIRM") == "yes":
+        return
+    if not sys.stdin.isatty():
+        raise Failure("a destroy in AWS asks first; without a terminal, say CONFIRM=yes")
+    if input("Remove all of this? Only yes is accepted: ") != "yes":
+        raise Failure("nothing was removed")
+
+
+def apply(options):
+    state = Path(options.state).resolve()
+    with alone(state):
+        terraform = Terraform(options.work)
+        if options.emulator:
+            meet_emulator(state)
+        terraform.init()
+        outputs = outputs_in(state)
+        refuse_other_region(deployed_in(state))
+        given = given_settings()
+        kept = told(given, kept_settings(outputs))
+        if kept:
+            print(kept, flush=True)
+        carry_out(terraform, options, state, variables(options, outputs, given))
+        write_output(options, deployed_in(state))
 
 
 def destroy(options):
-    terraform = Terraform(options.work)
     state = Path(options.state).resolve()
-    if options.emulator:
-        meet_emulator(state)
-    if not state.is_file():
-        print(f"nothing is deployed as SCOPE={setting('SCOPE')}")
-        return
-    deployed = deployed_in(state)
-    refuse_other_region(deployed)
-    if any(attributes_in(state, "aws_dynamodb_table", "deletion_protection_enabled")):
-        # Terraform would remove everything else before it fails at the tables.
-        raise Failure("the data is protected; to give it up, first run `make deploy` with PROTECT_DATA=false")
-    terraform.init()
-    if not options.package or not Path(options.package).is_file():
-        options.package = INFRA / "versions.tf"  # a destroy needs only the name of a file
-    arguments = ["destroy", "-input=false", LOCK_TIMEOUT, "-parallelism=30", f"-state={state}"]
-    if options.emulator or setting("CONFIRM") == "yes":
-        arguments.append("-auto-approve")
-    elif not sys.stdin.isatty():
-        raise Failure("a destroy in AWS asks first; without a terminal, say CONFIRM=yes")
-    given = variables(options, outputs_in(state), given_settings())
-    terraform.stream(*arguments, variables=given, keep=SLOW + r"|^Destroy complete" if options.emulator else None)
-    state.unlink(missing_ok=True)
-    Path(options.output).unlink(missing_ok=True)
+    with alone(state):
+        if options.emulator:
+            meet_emulator(state)
+        if not state.is_file():
+            print(f"nothing is deployed as SCOPE={setting('SCOPE')}")
+            return
+        refuse_other_region(deployed_in(state))
+        if any(attributes_in(state, "aws_dynamodb_table", "deletion_protection_enabled")):
+            # Terraform would remove everything else before it fails at the tables.
+            raise Failure("the data is protected; to give it up, first run `make deploy` with PROTECT_DATA=false")
+        terraform = Terraform(options.work)
+        terraform.init()
+        if not options.package or not Path(options.package).is_file():
+            options.package = INFRA / "versions.tf"  # a destroy needs only the name of a file
+        carry_out(terraform, options, state, as_environment(basic_variables(options)), "-destroy")
+        state.unlink(missing_ok=True)
+        Path(options.output).unlink(missing_ok=True)
 
 
 def output(options):

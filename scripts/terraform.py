@@ -193,6 +193,13 @@ class Terraform:
             raise Failure(f"terraform {arguments[0]} failed")
         return code
 
+    def show(self, plan):
+        """What a plan that was written to a file says, as Terraform's JSON."""
+        done = subprocess.run(self.command("show", "-json", str(plan)), env=self.environment, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise Failure(f"terraform show failed:\n{done.stderr.strip()}")
+        return json.loads(done.stdout)
+
     def test(self, file):
         """Runs a file of tests, prints failures, and returns whether all passed."""
         done = subprocess.run(

@@ -1,0 +1,92 @@
+"""Tests of what Terraform plans after a setting was changed: the real plan of infra/, without AWS and without an account."""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import guard
+import settings
+import terraform
+from scratch import ROOT, Scratch
+
+# Nothing is asked of AWS, so that a plan needs no credentials.
+OFFLINE = """
+provider "aws" {
+  access_key                  = "test"
+  secret_key                  = "test"
+  skip_credentials_validation = true
+  skip_requesting_account_id  = true
+  skip_metadata_api_check     = true
+}
+
+data "aws_caller_identity" "current" {
+  count = 0
+}
+
+locals {
+  account = { partition = "aws", region = "eu-central-1", id = "123456789012" }
+}
+"""
+
+
+def table(pipeline, key):
+    """The items table of a pipeline, as a state has it."""
+    attributes = {"id": f"a-{pipeline}-items", "name": f"a-{pipeline}-items", "hash_key": key, "billing_mode": "PAY_PER_REQUEST",
+                  "attribute": [{"name": key, "type": "S"}], "deletion_protection_enabled": False}
+    return {"module": f'module.pipeline["{pipeline}"]', "mode": "managed", "type": "aws_dynamodb_table", "name": "items",
+            "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
+            "instances": [{"schema_version": 1, "attributes": attributes}]}
+
+
+class PlanTest(Scratch):
+    def setUp(self):
+        super().setUp()
+        infra = self.scratch / "infra"
+        shutil.copytree(ROOT / "infra", infra, ignore=shutil.ignore_patterns("tests", ".*"))
+        shutil.copytree(ROOT / "examples", self.scratch / "examples")
+        self.file("infra/offline_override.tf", OFFLINE)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+        for patch in (mock.patch.object(terraform, "INFRA", infra), mock.patch.object(terraform, "LOCK_FILE", infra / "none"),
+                      mock.patch.dict(os.environ, clean, clear=True)):
+            self.enterContext(patch)
+        # Not in the scratch folder, so that a provider that is downloaded stays.
+        self.terraform = terraform.Terraform(ROOT / "target" / "test" / "plan")
+        self.terraform.init()
+        definitions = {"chunked": {"variant": "chunked"}, "orders": {"variant": "ranged", "key_field": "order"}}
+        self.outputs = {"settings": {"value": {"key_field": "id"}}, "deployment": {"value": {
+            "pipelines": {name: {"definition": definition} for name, definition in definitions.items()}}}}
+        self.state = self.file("terraform.tfstate", json.dumps({
+            "version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "test", "outputs": {},
+            "resources": [table("chunked", "id"), table("orders", "order")],
+        }))
+
+    def lost(self, **given):
+        """The tables that a deployment with these settings would delete, each with the reason."""
+        options = argparse.Namespace(package=ROOT / "infra" / "versions.tf", emulator=True, work=self.terraform.work)
+        with mock.patch.dict(os.environ, {"SCOPE": "a-", "TF_VAR_region": "eu-central-1", **given}):
+            variables = settings.variables(options, self.outputs, settings.given_settings())
+            plan = self.terraform.work / "plan"
+            self.terraform.stream("plan", "-input=false", "-refresh=false", f"-state={self.state}", f"-out={plan}",
+                                  variables={**variables, "TF_VAR_region": "eu-central-1"}, keep="^Error")
+        return {store["name"]: store["reason"] for store in guard.doomed(self.terraform.show(plan))}
+
+    def test_a_key_that_is_kept_keeps_the_table_and_another_one_replaces_it(self):
+        others = {"RESULTS": "failed", "WRITE_MODE": "ordered", "CHUNK_SIZE": "7", "STALL_AFTER": "60", "GIVE_UP_AFTER": "3600",
+                  "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "PROTECT_DATA": "true", "SCHEMA": str(self.file("a.json", "{}")),
+                  "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"}
+        self.assertEqual(self.lost(PIPELINE="chunked", **others), {})
+        self.assertEqual(self.lost(VARIANTS="chunked", KEY_FIELD="other"), {
+            "a-chunked-items": "replaced, because hash_key changes from id to other",
+            "a-orders-items": "removed, because pipeline orders is not among those to deploy",
+        })
+
+
+if __name__ == "__main__":
+    unittest.main()
