@@ -100,6 +100,11 @@ empty :=
 space := $(empty) $(empty)
 list   = $(subst $(space),$(comma),$(strip $(1)))
 
+# What a deployment adds: nothing to what is deployed, unless a pipeline is given, or used right after.
+given      = $(filter command environment,$(origin PIPELINE) $(origin VARIANT))
+added      = $(if $(given),$(PIPELINE))
+demo flamegraph: added = $(PIPELINE)
+
 need       := scripts/need
 pipeline   := $(if $(PIPELINE),--pipeline '$(PIPELINE)')
 emulator    = $(PYTHON) scripts/emulator.py
@@ -193,7 +198,7 @@ endif
 
 deploy: package ## create or update the pipeline
 	@$(need) terraform python
-	@$(call deployment,apply)
+	@PIPELINE='$(added)' $(call deployment,apply)
 
 destroy: ## remove the pipeline
 	@$(need) terraform python

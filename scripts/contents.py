@@ -49,7 +49,7 @@ def contents(clients, kind, name):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--region", required=True)
+    parser.add_argument("--region", help="where they are; by default that of the environment")
     parser.add_argument("--emulator", action="store_true", help="AWS_ENDPOINT_URL names an emulator")
     options = parser.parse_args()
     session = botocore.session.get_session()

@@ -72,8 +72,8 @@ def count(stores, region, emulator):
         python = python_with("ministack", VERSION, INFRA.parent / "target" / "ministack", python_at_least=(3, 10))
     except Failure as problem:
         return [{"problem": str(problem)}] * len(stores)
-    command = [str(python), str(Path(__file__).resolve().with_name("contents.py")), "--region", region]
-    command += ["--emulator"] if emulator else []
+    command = [str(python), str(Path(__file__).resolve().with_name("contents.py"))]
+    command += (["--region", region] if region else []) + (["--emulator"] if emulator else [])
     done = subprocess.run(command, input=json.dumps(stores), text=True, capture_output=True)
     if done.returncode != 0:
         return [{"problem": (done.stderr.strip().splitlines() or ["it ended without a word"])[-1]}] * len(stores)

@@ -189,7 +189,7 @@ class ComposeTest(unittest.TestCase):
 class MakefileTest(Scratch):
     def make(self, *arguments, folder=("-C", ROOT), **environment):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        for name in ("ARCH", "ENDPOINT", "FILE", "PIPELINES", "PORT", "SCHEMA", "SCOPE"):
+        for name in ("ARCH", "ENDPOINT", "FILE", "PIPELINE", "PIPELINES", "PORT", "SCHEMA", "SCOPE", "VARIANT"):
             kept.pop(name, None)
         return subprocess.run(
             ["make", *map(str, folder), *arguments], env={**kept, **environment}, cwd=self.scratch, capture_output=True, text=True
@@ -211,6 +211,14 @@ class MakefileTest(Scratch):
         show = ["--no-print-directory", "-f", str(script), "show"]
         self.assertEqual(self.make(*show, "RESULTS=", "TF_VAR_memory=", KEY_FIELD="").stdout, "[RESULTS TF_VAR_memory] []\n")
         self.assertEqual(self.make(*show, "KEY_FIELD=id", RESULTS="all").stdout, "[] [id]\n")
+
+    def test_a_deployment_adds_a_pipeline_only_if_one_is_given_or_used(self):
+        added = re.compile(r"^PIPELINE='(.*)' \S+ scripts/deployment.py apply", re.M)
+        for goal, given, expected in [
+            ("deploy", [], ""), ("deploy", ["VARIANT=sync"], "sync"), ("deploy", ["PIPELINE=orders"], "orders"),
+            ("demo", [], "chunked"), ("demo", ["PIPELINES=all.json"], ""),
+        ]:
+            self.assertEqual(added.search(self.make("-n", goal, *given).stdout).group(1), expected, [goal, *given])
 
     def test_the_architecture_of_a_deployment_on_aws_stays(self):
         state = self.file("terraform.tfstate", '{\n  "outputs": {\n    "architecture": "arm64",\n')
