@@ -160,8 +160,9 @@ class KeptTest(SettingsCase):
             "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "GIVE_UP_AFTER": "3600", "KEY_FIELD": "id",
             "KMS_KEY_ARN": "arn:aws:kms:…", "PROTECT_DATA": "false", "RESULTS": "failed",
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
-            "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn", "TF_VAR_log_retention_days": "30",
-            "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)", "TF_VAR_timeout": '{"bury": 60}',
+            "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
+            "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)",
+            "TF_VAR_timeout": '{"bury": 60}',
         }
 
     def seen(self, variables, name):
