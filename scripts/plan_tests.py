@@ -52,7 +52,9 @@ class PlanTest(Scratch):
         shutil.copytree(ROOT / "infra", infra, ignore=shutil.ignore_patterns("tests", ".*"))
         shutil.copytree(ROOT / "examples", self.scratch / "examples")
         self.file("infra/offline_override.tf", OFFLINE)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+        others = {*settings.SETTINGS, "KEEP_VARIANTS", "PIPELINE", "PIPELINES", "RESET", "VARIANTS"}
+        clean = {name: value for name, value in os.environ.items()
+                 if not name.startswith(("AWS_", "TF_VAR_")) and name not in others}
         for patch in (mock.patch.object(terraform, "INFRA", infra), mock.patch.object(terraform, "LOCK_FILE", infra / "none"),
                       mock.patch.dict(os.environ, clean, clear=True)):
             self.enterContext(patch)
