@@ -71,7 +71,7 @@ fn decode(name: &str, text: &str) -> usize {
 }
 
 fn decode_each(name: &str, text: &str, mut each: impl FnMut(&fanfold::model::record::Entry)) -> usize {
-    let mut decoder = Decoder::new(format_of(name), KEY_FIELD);
+    let mut decoder = Decoder::new(&format_of(name), KEY_FIELD);
     let (mut entries, mut count) = (Vec::new(), 0);
     for piece in text.as_bytes().chunks(PIECE) {
         decoder.push(piece, &mut entries).expect("a good file");
@@ -84,7 +84,7 @@ fn decode_each(name: &str, text: &str, mut each: impl FnMut(&fanfold::model::rec
 }
 
 fn scan(layout: Layout, text: &str) -> usize {
-    let mut scanner = Scanner::new(InputFormat::plain(layout), KEY_FIELD, CHUNK_SIZE, CHUNK_BYTES);
+    let mut scanner = Scanner::new(&InputFormat::plain(layout), KEY_FIELD, CHUNK_SIZE, CHUNK_BYTES);
     let mut claims = Vec::new();
     for piece in text.as_bytes().chunks(PIECE) {
         scanner.push(piece, &mut claims).expect("a good file");

@@ -4,7 +4,9 @@
 use std::future::Future;
 
 use bytes::Bytes;
+use fanfold::format::detect::detect;
 use fanfold::format::scan::Scanner;
+use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::record::MAX_RECORD_BYTES;
 use fanfold::model::summary::Summary;
@@ -35,8 +37,8 @@ async fn run(variant: Variant, key: &str, bytes: &[u8]) -> Left {
 }
 
 /// The bytes of each record, cut from the file, and how much of a CSV file names its columns.
-fn spans(layout: Layout, bytes: &[u8]) -> (Vec<&[u8]>, usize) {
-    let (mut scanner, mut claims) = (Scanner::new(InputFormat::plain(layout), "k", 1, MAX_RECORD_BYTES), Vec::new());
+fn spans<'a>(format: &InputFormat, bytes: &'a [u8]) -> (Vec<&'a [u8]>, usize) {
+    let (mut scanner, mut claims) = (Scanner::new(format, "k", 1, MAX_RECORD_BYTES), Vec::new());
     // A file that breaks has the records before the break.
     let _ = scanner.push(bytes, &mut claims).and_then(|()| scanner.finish(&mut claims));
     let place = |offset: u64| usize::try_from(offset).unwrap();
@@ -66,9 +68,19 @@ fn reasons(summary: &Summary) -> Vec<String> {
     summary.failures.iter().map(|failure| reason(&failure.message)).collect()
 }
 
-async fn covers(layout: Layout, bytes: &[u8]) {
-    let key = format!("any.{}", layout.extension());
-    let (spans, header) = spans(layout, bytes);
+async fn covers(named: Layout, bytes: &[u8]) {
+    let key = format!("any.{}", named.extension());
+    let found = detect(&key, bytes, &FormatSettings::default());
+    let Some(format) = found.as_ref().ok().filter(|format| format.is_in_place()) else {
+        // Of another kind, or packed: no bytes of the file are a record's.
+        for variant in BUILT_IN {
+            let Left { summary, .. } = run(*variant, &key, bytes).await;
+            let refused = found.as_ref().err().is_none_or(|fault| summary.error.as_ref() == Some(fault));
+            assert!(refused, "{}: {:?}", variant.name, summary.error);
+        }
+        return;
+    };
+    let (layout, (spans, header)) = (format.layout, spans(format, bytes));
     let mut seen: Option<(Summary, Option<Bytes>)> = None;
     for variant in BUILT_IN {
         let Left { summary, failed } = run(*variant, &key, bytes).await;
@@ -84,7 +96,7 @@ async fn covers(layout: Layout, bytes: &[u8]) {
             assert_eq!((reasons(first), same), (reasons(&summary), &failed), "{}", variant.name);
         } else {
             if let Some(failed) = &failed {
-                repeats(layout, bytes, &spans, header, failed, &summary).await;
+                repeats(format, bytes, &spans, header, failed, &summary).await;
             }
             seen = Some((summary, failed));
         }
@@ -92,8 +104,9 @@ async fn covers(layout: Layout, bytes: &[u8]) {
 }
 
 /// `failed` repeats records byte for byte, in their order; uploaded unchanged, they fail alike.
-async fn repeats(layout: Layout, bytes: &[u8], spans: &[&[u8]], header: usize, failed: &[u8], summary: &Summary) {
-    let (again, head) = crate::spans(layout, failed);
+async fn repeats(format: &InputFormat, bytes: &[u8], spans: &[&[u8]], header: usize, failed: &[u8], summary: &Summary) {
+    let (layout, (again, head)) =
+        (format.layout, crate::spans(&InputFormat { records_path: Vec::new(), ..format.clone() }, failed));
     assert_eq!(again.len() as u64, summary.records.failed);
     assert!(layout != Layout::Csv || failed[..head].starts_with(bytes[..header].trim_ascii_end()));
     let mut all = spans.iter().map(|span| span.trim_ascii());

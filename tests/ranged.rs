@@ -371,7 +371,7 @@ async fn a_claim_check_that_does_not_name_its_input_is_worked_on() {
 async fn the_header_is_read_once_by_chunks_beside_each_other() {
     let (blob, reads) = (MemoryBlob::default(), Reads::default());
     let version_id = Some(blob.upload("a.csv", "k,n\n1,a\n2,b\n3,c\n"));
-    let input = Source { key: "a.csv".to_owned(), version_id, e_tag: None };
+    let input = Source { key: "a.csv".to_owned(), version_id, e_tag: None, read_as: None };
     let id = BatchId::parse("a-0123456789ab").unwrap();
     let ranges = Ranges::new(Faulty::new(blob, reads.clone()));
     let claims = [0, 1, 2].map(|n| Claim {

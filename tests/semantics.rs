@@ -167,9 +167,9 @@ async fn a_file_that_cannot_be_read_fails_as_a_whole_with_the_place(variant: Var
         ("x.csv", b"itemNo,\xff\xfe\n1,1\n".to_vec(), "NOT_UTF8", "line 1, column 2 of the header"),
         ("x.csv.gz", truncated[..truncated.len() / 2].to_vec(), "BROKEN_GZIP", "damaged or ends too early"),
         ("x.json", b"{\"records\":[{\"itemNo\":\"1\"".to_vec(), "TRUNCATED_JSON", "line 1, column 26"),
-        ("x.xml", b"<a/>".to_vec(), "UNKNOWN_FORMAT", ".csv, .json, .jsonl or .ndjson"),
+        ("x.xml", b"<a/>".to_vec(), "UNKNOWN_FORMAT", ".csv, .tsv, .txt, .json, .jsonl or .ndjson"),
         ("x.csv", b"a1,2.00\na2,3.00\n".to_vec(), "NO_HEADER", "no column is named \"itemNo\""),
-        ("x.json", b"[1,2]".to_vec(), "BROKEN_JSON", "line 1, column 1"),
+        ("x.json", b"7".to_vec(), "BROKEN_JSON", "line 1, column 1"),
     ];
     for (key, body, code, place) in cases {
         let pipeline = pipeline(variant, 5);

@@ -47,6 +47,7 @@ impl Fixture {
             e_tag: None,
             bytes: 1,
             format: Some("csv".to_owned()),
+            read_as: None,
         };
         let (id, variant) = (batch.clone(), "any".to_owned());
         let opening =

@@ -101,7 +101,7 @@ impl Facts {
         match common.key_field.as_deref().filter(|key| *key != KEY_FIELD) {
             Some(key) => Err(Error::config(format!(
                 "the deployment's key field is {key:?}, and the benchmark's records have {KEY_FIELD:?}: \
-                 deploy without KEY_FIELD"
+                 deploy with KEY_FIELD={KEY_FIELD}"
             ))),
             None => Ok(common),
         }
@@ -237,7 +237,7 @@ mod tests {
     #[tokio::test]
     async fn another_key_field_is_refused() {
         let deployed = of(&[("chunked", r#"{"key_field":"zip"}"#)]);
-        assert!(refusal(Some(&deployed), &["chunked"]).await.contains("deploy without KEY_FIELD"));
+        assert!(refusal(Some(&deployed), &["chunked"]).await.contains("deploy with KEY_FIELD=itemNo"));
     }
 
     #[test]

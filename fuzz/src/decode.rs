@@ -53,9 +53,9 @@ impl Decoded {
 
 /// The maximum that a decoder may hold while it takes a piece, when it has read `read` bytes including that
 /// piece, and made `entries` of it.
-pub fn most(format: InputFormat, read: usize, piece: usize, entries: &[Entry]) -> usize {
+pub fn most(format: &InputFormat, read: usize, piece: usize, entries: &[Entry]) -> usize {
     let made: usize = entries.iter().map(size).sum();
-    let (text, unpacked) = if format.gzip {
+    let (text, unpacked) = if format.compression.is_some() {
         (read.saturating_mul(INFLATED), 64 * 1024 + PER_ENTRY * INFLATED * piece.min(PACKED_PIECE))
     } else {
         (read, 0)
@@ -91,7 +91,8 @@ pub fn decode_pieces<P: AsRef<[u8]>>(
     pieces: impl Iterator<Item = P>,
     sink: impl FnMut(&[Entry]),
 ) -> End {
-    decode_with(|| Decoder::new(format, KEY_FIELD), format, pieces, sink)
+    let made = format.clone();
+    decode_with(move || Decoder::new(&made, KEY_FIELD), format, pieces, sink)
 }
 
 /// As [`decode_pieces`], also for a decoder of a part of a file.
@@ -121,7 +122,7 @@ pub fn decode_with<P: AsRef<[u8]>>(
         memory::uncounted(|| {
             let bytes = bytes.unwrap_or_default().len();
             read += bytes;
-            let most = most(format, read, bytes, &entries);
+            let most = most(&format, read, bytes, &entries);
             let count = entries.len();
             assert!(held <= most, "{held} bytes held, at most {most} allowed: {count} entries after {read} bytes");
             sink(&entries);

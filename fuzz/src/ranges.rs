@@ -56,7 +56,7 @@ pub fn scan<P: AsRef<[u8]>>(
     chunk_bytes: usize,
 ) -> Scanned {
     let base = memory::live();
-    let mut scanner = Scanner::new(InputFormat::plain(layout), KEY_FIELD, chunk_size, chunk_bytes);
+    let mut scanner = Scanner::new(&InputFormat::plain(layout), KEY_FIELD, chunk_size, chunk_bytes);
     let (mut read, mut all) = (0, Vec::new());
     loop {
         let mut claims = Vec::new();
@@ -70,7 +70,7 @@ pub fn scan<P: AsRef<[u8]>>(
         memory::uncounted(|| {
             read += piece.as_ref().map_or(0, |piece| piece.as_ref().len());
             let claimed = 3 * claims.capacity() * size_of::<Claim>();
-            let most = most(InputFormat::plain(layout), read, 0, &[]) + claimed;
+            let most = most(&InputFormat::plain(layout), read, 0, &[]) + claimed;
             assert!(held <= most, "{held} bytes held, at most {most} allowed after {read} bytes");
             all.extend_from_slice(&claims);
         });
@@ -87,7 +87,7 @@ pub fn scan<P: AsRef<[u8]>>(
 fn part(layout: Layout, file: &[u8], scanned: &Scanned, range: &Range, cut: Cut, parts: &mut Decoded) {
     let start = usize::try_from(range.offset).expect("an offset in memory");
     let length = usize::try_from(range.length).expect("a length in memory");
-    let mut decoder = Decoder::part(InputFormat::plain(layout), scanned.columns.as_deref().unwrap_or_default(), range);
+    let mut decoder = Decoder::part(&InputFormat::plain(layout), scanned.columns.as_deref().unwrap_or_default(), range);
     for piece in cut.pieces(&file[start..start + length]) {
         decoder.push(piece, &mut parts.entries).expect("a range that was scanned");
     }

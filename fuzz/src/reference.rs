@@ -221,6 +221,10 @@ impl<'a> Document<'a> {
         if self.peek().is_err() {
             return Ok(());
         }
+        if self.peek()? == b'[' {
+            self.array()?;
+            return if self.peek().is_err() { Ok(()) } else { Err("BROKEN_JSON") };
+        }
         let mut seen = false;
         self.expect(b'{')?;
         if !self.eat(b'}')? {

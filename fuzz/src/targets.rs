@@ -12,7 +12,7 @@ use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode};
 use crate::reference::{self, Expected, Reading, Record};
 use fanfold::format::Decoder;
-use fanfold::model::format::{InputFormat, Layout};
+use fanfold::model::format::{self, InputFormat, Layout};
 use fanfold::model::record::{Entry, Outcome, Raw};
 use fanfold::render::records::{Kind, Source, render};
 
@@ -78,7 +78,7 @@ pub fn gzip(data: &[u8]) {
 fn plain(layout: Layout, data: &[u8]) {
     let [cut, file @ ..] = data else { return };
     let format = InputFormat::plain(layout);
-    let whole = decode(format, file, Cut::WHOLE);
+    let whole = decode(format.clone(), file, Cut::WHOLE);
     agrees(layout, &whole, &reference::read(layout, file, KEY_FIELD));
     let pieces = decode(format, file, Cut(*cut));
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
@@ -98,8 +98,8 @@ fn pack(bytes: &[u8], level: Compression) -> Vec<u8> {
 /// Decoding gzip gives the same as decoding its content; for damaged gzip, it gives no less than another reader
 /// gets out of it.
 fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
-    let format = InputFormat { gzip: true, ..InputFormat::plain(layout) };
-    let whole = decode(format, packed, Cut::WHOLE);
+    let format = InputFormat { compression: Some(format::Compression::Gzip), ..InputFormat::plain(layout) };
+    let whole = decode(format.clone(), packed, Cut::WHOLE);
     let pieces = decode(format, packed, cut);
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
     let mut content = Vec::new();
@@ -108,7 +108,7 @@ fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
         agrees(layout, &whole, &reference::read(layout, &content, KEY_FIELD));
         return;
     }
-    let mut decoder = Decoder::new(InputFormat::plain(layout), KEY_FIELD);
+    let mut decoder = Decoder::new(&InputFormat::plain(layout), KEY_FIELD);
     let mut entries = Vec::new();
     let fault = decoder.push(&content, &mut entries).err();
     assert!(whole.entries.len() >= entries.len(), "{} records of {} are lost", whole.entries.len(), entries.len());

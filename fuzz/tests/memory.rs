@@ -96,9 +96,10 @@ fn a_range_of_64_mib_is_left_out() {
         let (format, columns) = (InputFormat::of_key(name).unwrap(), ["k".to_owned(), "a".to_owned()]);
         let range = Range { offset: 700, length: HUGE as u64, first: 5, line: 7, column: 9, header: 0 };
         let mut entries = Vec::new();
-        let decoder = || Decoder::part(format, &columns, &range);
-        let end =
-            decode_with(decoder, format, pieces(head, filler, HUGE, tail), |made| entries.extend_from_slice(made));
+        let decoder = || Decoder::part(&format, &columns, &range);
+        let end = decode_with(decoder, format.clone(), pieces(head, filler, HUGE, tail), |made| {
+            entries.extend_from_slice(made)
+        });
         assert!(end.fault.is_none() && end.peak <= MOST, "{} bytes held", end.peak);
         let [entry] = &entries[..] else { panic!("{} records", entries.len()) };
         let fault = entry.fault.as_deref().unwrap();

@@ -1,6 +1,5 @@
 //! How workers learn of the chunks that wait for them.
 
-use crate::batch::ranges;
 use crate::model::error::{Error, Result};
 use crate::model::ids::ChunkIndex;
 use crate::model::message::{ProcessMessage, to_body};
@@ -56,7 +55,7 @@ impl<C: Channel> Dispatch<C> {
 /// `Internal` if the chunk is too long, or the input's key names no format.
 pub fn copied(opening: &Opening, chunk: ChunkIndex, records: usize) -> Result<ProcessMessage> {
     let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
-    let layout = ranges::format_of(&opening.input.key)?.layout;
+    let layout = opening.input.format()?.layout;
     Ok(ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence))
 }
 

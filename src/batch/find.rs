@@ -5,7 +5,7 @@ use futures::future::join;
 use crate::batch::Batches;
 use crate::batch::concurrent::bounded;
 use crate::batch::condition::is_stray;
-use crate::batch::ranges::{self, Read};
+use crate::batch::ranges::Read;
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
 use crate::model::ids::BatchId;
@@ -157,7 +157,7 @@ impl<S: Stores> Batches<S> {
 fn work(message: &ProcessMessage, opening: &Opening, entries: Vec<Entry>) -> Result<Work> {
     let layout = match message.layout {
         Some(layout) => layout,
-        None => ranges::format_of(&opening.input.key)?.layout,
+        None => opening.input.format()?.layout,
     };
     Ok(Work { entries, layout, sequence: message.sequence.map_or(opening.sequence, Timestamp) })
 }

@@ -8,7 +8,6 @@ use tokio::sync::OnceCell;
 
 use crate::format::{Decoder, PIECE};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::format::InputFormat;
 use crate::model::ids::BatchId;
 use crate::model::input::Source;
 use crate::model::progress::Batch;
@@ -81,9 +80,9 @@ impl<B: Blob> Ranges<B> {
         let Some(body) = self.open(input, range.bytes()).await? else {
             return Ok(None);
         };
-        let format = format_of(&input.key)?;
+        let format = input.format()?;
         let mut entries = Vec::new();
-        let decoded = decode(Decoder::part(format, &columns, range), body, &mut entries).await?;
+        let decoded = decode(Decoder::part(&format, &columns, range), body, &mut entries).await?;
         if decoded.is_err() || entries.len() != claim.records as usize {
             return Err(Error::internal(format!(
                 "bytes {} to {} of {} hold {} records, and {} were found there before",
@@ -107,8 +106,7 @@ impl<B: Blob> Ranges<B> {
         let read = columns.get_or_try_init(|| async {
             let body = self.open(input, 0..range.header).await.map_err(Some)?.ok_or(None)?;
             let head: Vec<Bytes> = body.try_collect().await?;
-            let format = format_of(&input.key)?;
-            let columns = crate::format::csv::columns_of(&head.concat(), format.dialect);
+            let columns = crate::format::csv::columns_of(&head.concat(), &input.format()?);
             let columns = columns.ok_or_else(|| Error::internal("the header can no longer be read"))?;
             Ok::<_, Option<Error>>(columns)
         });
@@ -145,7 +143,7 @@ impl<B: Blob> Ranges<B> {
             Err(error) if error.kind == ErrorKind::Conflict => return Ok(None),
             Err(error) => return Err(error),
         };
-        let decoder = Some(Decoder::part(format_of(&input.key)?, &columns, first));
+        let decoder = Some(Decoder::part(&input.format()?, &columns, first));
         Ok(Some(Records { body, piece: Bytes::new(), decoder, next: first.first, end }))
     }
 
@@ -199,15 +197,6 @@ impl Records<'_> {
         }
         Ok(Some(entries))
     }
-}
-
-/// Returns the format that an input's key names.
-///
-/// # Errors
-/// `Internal` if it names none.
-pub fn format_of(key: &str) -> Result<InputFormat> {
-    let format = InputFormat::of_key(key);
-    format.map_err(|fault| Error::internal(format!("a chunk of no format: {}", fault.message)))
 }
 
 /// Feeds a body to a decoder until it ends or cannot be decoded any further.

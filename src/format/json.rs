@@ -1,16 +1,20 @@
-//! The JSON document `{"records":[{…},…]}`, read element by element. The state machine here finds where each
-//! value ends, and serde_json checks whether it is valid; other members are checked and skipped.
+//! A JSON document, read element by element: `{"records":[{…},…]}`, an array, or one with the records elsewhere. The
+//! state machine here finds where each value ends, and serde_json checks whether it is valid; other members are checked
+//! and skipped.
 
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::value::RawValue;
 
 use crate::format::line_ends::place;
 use crate::format::{reason, text, too_large};
 use crate::model::fault::{Fault, FaultCode};
+use crate::model::format::InputFormat;
+use crate::model::format::charset::Charset;
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw};
 
-const MEMBER: &str = "records";
+/// The arrays that a message names if none of them holds the records.
+const SHOWN: usize = 5;
 
 /// The state machine's place in the document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,7 @@ enum At {
     Colon,
     MemberValue,
     AfterMember,
+    Nested,
     Array,
     ElementOrEnd,
     Element,
@@ -43,17 +48,23 @@ impl std::fmt::Display for Position {
 }
 
 /// Reads records from pieces of a document.
-#[derive(Default)]
 pub struct JsonRecords {
     document: Document,
+    charset: Charset,
     next: u64,
 }
 
 impl JsonRecords {
+    /// A reader of a document.
+    pub fn new(format: &InputFormat) -> Self {
+        Self { document: Document::new(format), charset: format.encoding, next: 0 }
+    }
+
     /// A reader of some of a document's elements.
-    pub fn part(range: &Range) -> Self {
+    pub fn part(format: &InputFormat, range: &Range) -> Self {
         let position = Position { line: range.line, column: range.column, offset: range.offset };
-        Self { document: Document { at: At::Element, part: true, position, ..Document::default() }, next: range.first }
+        let document = Document { at: At::Element, part: true, position, ..Document::new(format) };
+        Self { document, charset: format.encoding, next: range.first }
     }
 
     /// Reads the next piece.
@@ -62,7 +73,7 @@ impl JsonRecords {
     /// A fault with line and column where the document stops being valid.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         self.document.push(bytes, |element, _| {
-            out.push(element.entry(self.next));
+            out.push(element.entry(self.next, self.charset));
             self.next += 1;
         })
     }
@@ -85,28 +96,44 @@ pub(super) struct Document {
     at: At,
     position: Position,
     value: Option<Value>,
-    records_next: bool,
-    seen_records: bool,
+    charset: Charset,
+    /// The names of the members that lead to the records, and how many of the objects around these were entered.
+    path: Vec<String>,
+    depth: usize,
+    /// How many of the path's members were seen.
+    seen: usize,
+    /// Whether the member that is being read is the next of the path.
+    on_path: bool,
+    /// Whether the records are the document.
+    bare: bool,
+    /// The name of the last member, and those of arrays that were skipped.
+    name: String,
+    arrays: Vec<String>,
     after_return: bool,
     /// Whether there are only elements, without a document around them.
     part: bool,
 }
 
-impl Default for Document {
-    fn default() -> Self {
+impl Document {
+    /// The beginning of a document.
+    pub fn new(format: &InputFormat) -> Self {
         Self {
             at: At::Start,
             position: Position { line: 1, column: 1, offset: 0 },
             value: None,
-            records_next: false,
-            seen_records: false,
+            charset: format.encoding,
+            path: format.path(),
+            depth: 0,
+            seen: 0,
+            on_path: false,
+            bare: false,
+            name: String::new(),
+            arrays: Vec::new(),
             after_return: false,
             part: false,
         }
     }
-}
 
-impl Document {
     /// Skips bytes before the document; they count for no column.
     pub fn skip(&mut self, bytes: usize) {
         self.position.offset += bytes as u64;
@@ -140,11 +167,8 @@ impl Document {
         match self.at {
             At::Start => Ok(()),
             At::AfterElement if self.part => Ok(()),
-            At::End if self.seen_records => Ok(()),
-            At::End => Err(Fault::new(
-                FaultCode::NoRecords,
-                format!("the document has no member {MEMBER:?}; it must look like {{\"{MEMBER}\":[…]}}"),
-            )),
+            At::End if self.seen == self.path.len() => Ok(()),
+            At::End => Err(self.no_records()),
             _ => Err(Fault::new(
                 FaultCode::TruncatedJson,
                 format!("{}: the document ends too early; upload the whole file", self.position),
@@ -166,11 +190,25 @@ impl Document {
         }
         self.at = match (self.at, byte) {
             (At::Start, b'{') => At::KeyOrEnd,
+            (At::Start, b'[') => {
+                (self.bare, self.seen) = (true, self.path.len());
+                At::ElementOrEnd
+            }
+            (At::KeyOrEnd | At::AfterMember, b'}') if self.depth > 0 => {
+                self.depth -= 1;
+                At::AfterMember
+            }
             (At::KeyOrEnd | At::AfterMember, b'}') => At::End,
             (At::AfterMember, b',') => At::Key,
-            (At::Colon, b':') if self.records_next => At::Array,
+            (At::Colon, b':') if self.on_path && self.seen == self.path.len() => At::Array,
+            (At::Colon, b':') if self.on_path => At::Nested,
             (At::Colon, b':') => At::MemberValue,
+            (At::Nested, b'{') => {
+                self.depth += 1;
+                At::KeyOrEnd
+            }
             (At::Array, b'[') => At::ElementOrEnd,
+            (At::ElementOrEnd | At::AfterElement, b']') if self.bare => At::End,
             (At::ElementOrEnd | At::AfterElement, b']') => At::AfterMember,
             (At::AfterElement, b',') => At::Element,
             (At::KeyOrEnd | At::Key, b'"') => self.begin(At::Key, byte),
@@ -195,12 +233,13 @@ impl Document {
         };
         self.at = match self.at {
             At::Key => {
-                let key: String = value.parse()?;
-                self.records_next = key == MEMBER;
-                if self.records_next && std::mem::replace(&mut self.seen_records, true) {
-                    let message = format!("{}: the document has a second member {MEMBER:?}", value.start);
+                self.name = value.parse(self.charset)?;
+                self.on_path = self.path.get(self.depth) == Some(&self.name);
+                if self.on_path && self.seen > self.depth {
+                    let message = format!("{}: the document has a second member {:?}", value.start, self.name);
                     return Err(Fault::new(FaultCode::BrokenJson, message));
                 }
+                self.seen += usize::from(self.on_path);
                 At::Colon
             }
             At::Element => {
@@ -209,7 +248,10 @@ impl Document {
             }
             _ => {
                 if !value.oversize {
-                    value.parse::<IgnoredAny>()?;
+                    value.parse::<IgnoredAny>(self.charset)?;
+                }
+                if value.first == b'[' && self.arrays.len() < SHOWN {
+                    self.arrays.push(self.name.chars().take(40).collect());
                 }
                 At::AfterMember
             }
@@ -217,13 +259,32 @@ impl Document {
         Ok(())
     }
 
+    fn no_records(&self) -> Fault {
+        let path = self.path.join(".");
+        let hint = match self.arrays.as_slice() {
+            [] => String::new(),
+            arrays => format!(
+                "; it has the array{} {}: set the pipeline's records_path, or rename it",
+                if arrays.len() > 1 { "s" } else { "" },
+                arrays.join(", ")
+            ),
+        };
+        Fault::new(
+            FaultCode::NoRecords,
+            format!("the document has no member {path:?}; it must look like {{\"records\":[…]}} or […]{hint}"),
+        )
+    }
+
     fn unexpected(&self, at: At, byte: u8) -> Fault {
+        let array = format!("{:?} must be an array", self.path.join("."));
+        let object = format!("{:?} must be an object", self.name);
         let wanted = match at {
-            At::Start => "the document must begin with {",
+            At::Nested => &object,
+            At::Start => "the document must begin with { or [",
             At::KeyOrEnd => "a member name or } is missing",
             At::Key => "a member name is missing",
             At::Colon => "a colon is missing",
-            At::Array => "\"records\" must be an array",
+            At::Array => &array,
             At::AfterMember => "a comma or } is missing",
             At::AfterElement => "a comma or ] is missing",
             At::End => "something follows the document's end",
@@ -244,6 +305,7 @@ enum Step {
 /// A value being read.
 pub(super) struct Value {
     start: Position,
+    first: u8,
     text: Vec<u8>,
     oversize: bool,
     kind: Kind,
@@ -268,6 +330,7 @@ impl Value {
         };
         Self {
             start,
+            first,
             text: vec![first],
             oversize: false,
             in_string: kind == Kind::Text,
@@ -319,12 +382,12 @@ impl Value {
         }
     }
 
-    fn entry(&self, index: u64) -> Entry {
+    fn entry(&self, index: u64, charset: Charset) -> Entry {
         let place = self.start;
         if self.oversize {
             return Entry::faulty(index, None, too_large(place));
         }
-        match self.parse::<&RawValue>() {
+        match self.parse::<Box<RawValue>>(charset) {
             Err(fault) => Entry { raw: Some(Raw::new(&*self.text)), ..Entry::broken(index, &self.text, fault.message) },
             Ok(value) => {
                 let record = one_line(value);
@@ -342,12 +405,12 @@ impl Value {
         self.start
     }
 
-    fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, Fault> {
-        let text = text::of(&self.text).map_err(|bad| {
+    fn parse<T: DeserializeOwned>(&self, charset: Charset) -> Result<T, Fault> {
+        let text = text::of(&self.text, charset).map_err(|bad| {
             let fault = format!("{}: {bad}", self.place(bad.at));
             Fault::new(FaultCode::NotUtf8, fault)
         })?;
-        serde_json::from_str(text).map_err(|error| {
+        serde_json::from_str(&text).map_err(|error| {
             let lines = text.split_inclusive('\n').take(error.line() - 1).map(str::len).sum::<usize>();
             let place = self.place((lines + error.column()).saturating_sub(1).min(text.len()));
             Fault::new(FaultCode::BrokenJson, format!("{place}: this is not JSON: {}", reason(&error)))
@@ -363,13 +426,13 @@ impl Value {
 }
 
 /// The same JSON without line ends: between tokens they are white space, and strings never contain them.
-fn one_line(record: &RawValue) -> Box<RawValue> {
+fn one_line(record: Box<RawValue>) -> Box<RawValue> {
     let text = record.get();
     if !text.contains(['\n', '\r']) {
-        return record.to_owned();
+        return record;
     }
     // Not collected into a list of lines: each would take sixteen bytes, and all six million may be empty.
     let mut line = String::with_capacity(text.len());
     text.split(['\n', '\r']).for_each(|part| line.push_str(part.trim_start()));
-    RawValue::from_string(line).unwrap_or_else(|_| record.to_owned())
+    RawValue::from_string(line).unwrap_or(record)
 }

@@ -2,13 +2,15 @@
 //! record at a time.
 
 pub mod csv;
-pub mod gzip;
+pub mod detect;
 pub mod json;
 pub mod jsonl;
 pub mod line_ends;
 pub mod scan;
 pub mod text;
+pub mod unpack;
 
+use crate::format::unpack::Unpack;
 use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::Range;
@@ -68,50 +70,76 @@ enum Records {
 /// Decodes an input file. Feed it with [`push`](Self::push), then [`finish`](Self::finish) it. After an error,
 /// the entries before the break are in `out`, and the decoder is spent.
 pub struct Decoder {
+    /// What has to be unpacked, from the outside to the inside.
+    layers: Vec<Box<dyn Unpack>>,
+    text: Text,
+}
+
+/// Decodes what was unpacked.
+struct Text {
     records: Records,
-    gunzip: Option<gzip::Gunzip>,
     mark: Mark,
 }
 
 impl Decoder {
     /// A decoder of a format; for CSV, the header must name `key_field`.
-    pub fn new(format: InputFormat, key_field: &str) -> Self {
-        Self {
-            records: match format.layout {
-                Layout::Csv => Records::Csv(csv::CsvRecords::new(format.dialect, key_field)),
-                Layout::Json => Records::Json(json::JsonRecords::default()),
-                Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::default()),
-            },
-            gunzip: format.gzip.then(gzip::Gunzip::default),
-            mark: Mark::default(),
-        }
+    pub fn new(format: &InputFormat, key_field: &str) -> Self {
+        let compression = format.compression.map(unpack::of_compression);
+        let utf16 = format.utf16.map(unpack::of_utf16);
+        let records = match format.layout {
+            Layout::Csv => Records::Csv(csv::CsvRecords::new(format, key_field)),
+            Layout::Json => Records::Json(json::JsonRecords::new(format)),
+            Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::new(format)),
+        };
+        Self { layers: compression.into_iter().chain(utf16).collect(), text: Text { records, mark: Mark::default() } }
     }
 
-    /// A decoder of some records of an uncompressed file, which [`scan::Scanner`] found: from the bytes of
-    /// `range` it makes the same entries as a decoder of the whole file. `columns` are those of a CSV file.
-    pub fn part(format: InputFormat, columns: &[String], range: &Range) -> Self {
-        Self {
-            records: match format.layout {
-                Layout::Csv => Records::Csv(csv::CsvRecords::part(format.dialect, columns, range)),
-                Layout::Json => Records::Json(json::JsonRecords::part(range)),
-                Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::part(range)),
-            },
-            gunzip: None,
-            mark: Mark { matched: 0, past: true },
-        }
+    /// A decoder of some records of a file that [is in place](InputFormat::is_in_place), which [`scan::Scanner`]
+    /// found: from the bytes of `range` it makes the same entries as a decoder of the whole file. `columns` are those
+    /// of a CSV file.
+    pub fn part(format: &InputFormat, columns: &[String], range: &Range) -> Self {
+        let records = match format.layout {
+            Layout::Csv => Records::Csv(csv::CsvRecords::part(format, columns, range)),
+            Layout::Json => Records::Json(json::JsonRecords::part(format, range)),
+            Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::part(format, range)),
+        };
+        Self { layers: Vec::new(), text: Text { records, mark: Mark { matched: 0, past: true } } }
     }
 
     /// Takes the next piece of the file and appends the records that it completes to `out`.
     ///
     /// # Errors
     /// A [`Fault`] with the place where the file as a whole stops being readable.
-    pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
-        let Some(mut gunzip) = self.gunzip.take() else {
-            return self.push_plain(bytes, out);
-        };
-        let pushed = gunzip.push(bytes, |plain| self.push_plain(plain, out));
-        self.gunzip = Some(gunzip);
-        pushed
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
+        while !bytes.is_empty() || self.has_more() {
+            let taken = self.step(bytes, out)?;
+            bytes = &bytes[taken..];
+        }
+        Ok(())
+    }
+
+    /// As [`push`](Self::push), but takes only so much of the piece that few records come of it, and returns how many
+    /// bytes that is. It may take none if there [is more](Self::has_more) of those before.
+    ///
+    /// # Errors
+    /// As for [`push`](Self::push).
+    pub fn step(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<usize, Fault> {
+        let Self { layers, text } = self;
+        match layers.as_mut_slice() {
+            [] => {
+                let piece = &bytes[..bytes.len().min(PIECE)];
+                text.push(piece, out)?;
+                Ok(piece.len())
+            }
+            [layer, inner @ ..] => {
+                layer.step(bytes, &mut |plain| unpack(inner, plain, &mut |plain| text.push(plain, out)))
+            }
+        }
+    }
+
+    /// Whether the next step makes records of bytes that were taken before.
+    pub fn has_more(&self) -> bool {
+        self.layers.first().is_some_and(|layer| layer.has_more())
     }
 
     /// Ends the file.
@@ -119,9 +147,54 @@ impl Decoder {
     /// # Errors
     /// As for [`push`](Self::push), for a file that ends too early.
     pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
-        if let Some(gunzip) = self.gunzip.take() {
-            gunzip.finish(|plain| self.push_plain(plain, out))?;
+        let Self { layers, text } = self;
+        for layer in 0..layers.len() {
+            let (ended, inner) = layers[layer..].split_at_mut(1);
+            ended[0].finish(&mut |plain| unpack(inner, plain, &mut |plain| text.push(plain, out)))?;
         }
+        text.finish(out)
+    }
+
+    /// The columns of a CSV file, once its header is read.
+    pub fn columns(&self) -> Option<&[String]> {
+        match &self.text.records {
+            Records::Csv(records) => records.columns(),
+            Records::Json(_) | Records::Jsonl(_) => None,
+        }
+    }
+
+    /// The bytes at the start of a CSV file that name its columns, once its header is read.
+    pub fn head(&self) -> Option<Vec<u8>> {
+        match &self.text.records {
+            Records::Csv(records) if records.columns().is_some() => Some(self.text.mark.before(records.head())),
+            _ => None,
+        }
+    }
+}
+
+/// Passes bytes through layers, from the outside to the inside.
+fn unpack(layers: &mut [Box<dyn Unpack>], mut bytes: &[u8], sink: unpack::Sink<'_>) -> Result<(), Fault> {
+    let [layer, inner @ ..] = layers else {
+        return sink(bytes);
+    };
+    while !bytes.is_empty() || layer.has_more() {
+        let taken = layer.step(bytes, &mut |plain| unpack(inner, plain, sink))?;
+        bytes = &bytes[taken..];
+    }
+    Ok(())
+}
+
+impl Text {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
+        if self.mark.past {
+            return self.push_records(bytes, out);
+        }
+        let (held, rest) = self.mark.strip(bytes);
+        self.push_records(held, out)?;
+        self.push_records(rest, out)
+    }
+
+    fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
         let held = self.mark.finish();
         self.push_records(held, out)?;
         match &mut self.records {
@@ -132,31 +205,6 @@ impl Decoder {
                 Ok(())
             }
         }
-    }
-
-    /// The columns of a CSV file, once its header is read.
-    pub fn columns(&self) -> Option<&[String]> {
-        match &self.records {
-            Records::Csv(records) => records.columns(),
-            Records::Json(_) | Records::Jsonl(_) => None,
-        }
-    }
-
-    /// The bytes at the start of a CSV file that name its columns, once its header is read.
-    pub fn head(&self) -> Option<Vec<u8>> {
-        match &self.records {
-            Records::Csv(records) if records.columns().is_some() => Some(self.mark.before(records.head())),
-            _ => None,
-        }
-    }
-
-    fn push_plain(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
-        if self.mark.past {
-            return self.push_records(bytes, out);
-        }
-        let (held, rest) = self.mark.strip(bytes);
-        self.push_records(held, out)?;
-        self.push_records(rest, out)
     }
 
     fn push_records(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {

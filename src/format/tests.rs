@@ -10,7 +10,7 @@ use crate::model::format::InputFormat;
 use crate::model::record::Entry;
 
 fn decode(name: &str, bytes: &[u8], piece: usize) -> (Vec<Entry>, Result<(), Fault>) {
-    let mut decoder = Decoder::new(InputFormat::of_key(name).unwrap(), "k");
+    let mut decoder = Decoder::new(&InputFormat::of_key(name).unwrap(), "k");
     let mut out = Vec::new();
     let pushed = bytes.chunks(piece).try_for_each(|piece| decoder.push(piece, &mut out));
     let result = pushed.and_then(|()| decoder.finish(&mut out));
@@ -117,7 +117,7 @@ fn a_quote_out_of_place_is_a_fault_of_its_record_alone() {
 
 #[test]
 fn a_byte_that_is_not_utf8_is_a_fault_of_its_record_alone() {
-    let western = "; it looks like WINDOWS-1252: convert the file (iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW) and upload it again";
+    let western = "; it looks like WINDOWS-1252: convert the file (iconv -f WINDOWS-1252 -t UTF-8 FILE > NEW) and upload it again, or set the pipeline's encoding";
     let told = kept("f.csv", b"k,city\n1,Paris\n2,Orl\xe9ans\n3,Rouen\n");
     assert_eq!(
         told[1],
@@ -243,7 +243,9 @@ fn broken_json_says_line_and_column() {
         ("{\"records\":[{\"k\":1},\n{\"k\":", "TRUNCATED_JSON", "line 2, column 6"),
         ("{\"records\":[{\"k\":1}\n{}]}", "BROKEN_JSON", "line 2, column 1"),
         ("{\"records\":{}}", "BROKEN_JSON", "line 1, column 12"),
-        ("[{}]", "BROKEN_JSON", "line 1, column 1"),
+        ("7", "BROKEN_JSON", "line 1, column 1: the document must begin with { or ["),
+        ("[{}]]", "BROKEN_JSON", "line 1, column 5"),
+        ("[1,]", "BROKEN_JSON", "line 1, column 4: a value is missing"),
         ("{\"records\":[]} x", "BROKEN_JSON", "line 1, column 16"),
         ("{\"records\":[],}", "BROKEN_JSON", "line 1, column 15"),
         ("{\"records\":[1,]}", "BROKEN_JSON", "line 1, column 15"),

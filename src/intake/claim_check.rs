@@ -48,7 +48,7 @@ mod tests {
 
     fn event(key: &str) -> String {
         let (bucket, key, version_id) = ("work".to_owned(), key.to_owned(), Some("v1".to_owned()));
-        event_of(&InputRef { bucket, key, version_id, e_tag: None, bytes: 9, format: None }).unwrap()
+        event_of(&InputRef { bucket, key, version_id, e_tag: None, bytes: 9, format: None, read_as: None }).unwrap()
     }
 
     #[test]

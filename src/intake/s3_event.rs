@@ -84,6 +84,7 @@ impl Created {
             e_tag: self.revision.tag().map(str::to_owned),
             bytes: self.bytes,
             format: format.as_ref().map(InputFormat::to_string),
+            read_as: None,
         };
         let (id, variant) = (self.batch(), variant.to_owned());
         Opening { id, variant, input, condition, ranged: false, chunk_size: 0, started_at: now, sequence: now }

@@ -14,6 +14,12 @@ pub enum FaultCode {
     NotUtf8,
     /// The gzip stream is damaged, or ends too early.
     BrokenGzip,
+    /// The Zstandard stream is damaged, or ends too early.
+    BrokenZstd,
+    /// The bzip2 stream is damaged, or ends too early.
+    BrokenBzip2,
+    /// The file is of another kind than its name says.
+    OtherKind,
     /// No column of a CSV file is named as the key field.
     NoHeader,
     /// The header row of a CSV file is too large.
@@ -47,10 +53,13 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// All codes that fanfold writes.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownFormat,
         Self::NotUtf8,
         Self::BrokenGzip,
+        Self::BrokenZstd,
+        Self::BrokenBzip2,
+        Self::OtherKind,
         Self::NoHeader,
         Self::HeaderTooLarge,
         Self::DuplicateColumn,
@@ -72,6 +81,9 @@ impl FaultCode {
             Self::UnknownFormat => "UNKNOWN_FORMAT",
             Self::NotUtf8 => "NOT_UTF8",
             Self::BrokenGzip => "BROKEN_GZIP",
+            Self::BrokenZstd => "BROKEN_ZSTD",
+            Self::BrokenBzip2 => "BROKEN_BZIP2",
+            Self::OtherKind => "OTHER_KIND",
             Self::NoHeader => "NO_HEADER",
             Self::HeaderTooLarge => "HEADER_TOO_LARGE",
             Self::DuplicateColumn => "DUPLICATE_COLUMN",
@@ -95,6 +107,9 @@ impl FaultCode {
             Self::UnknownFormat => "The name of the file has no extension that fanfold knows.",
             Self::NotUtf8 => "The header of a CSV file, or a JSON document around its records, is not UTF-8.",
             Self::BrokenGzip => "The gzip stream is damaged, or ends too early.",
+            Self::BrokenZstd => "The Zstandard stream is damaged, or ends too early.",
+            Self::BrokenBzip2 => "The bzip2 stream is damaged, or ends too early.",
+            Self::OtherKind => "The file is of another kind than its name says.",
             Self::NoHeader => "No column of a CSV file is named as the key field.",
             Self::HeaderTooLarge => "The header row of a CSV file is too large.",
             Self::DuplicateColumn => "Two columns of a CSV file have the same name.",
@@ -124,12 +139,13 @@ impl FaultCode {
     pub fn cure(self) -> &'static str {
         match self {
             Self::UnknownFormat => {
-                "Name it `.csv`, `.json`, `.jsonl` or `.ndjson`, each optionally followed by `.gz`, and upload it again."
+                "Name it `.csv`, `.tsv`, `.txt`, `.json`, `.jsonl` or `.ndjson`, each optionally followed by `.gz`, `.zst` or `.bz2`, and upload it again."
             }
             Self::NotUtf8 => {
                 "Convert it (`iconv -f WINDOWS-1252 -t UTF-8`, if it comes from Windows) and upload it again."
             }
-            Self::BrokenGzip => "Compress the file again and upload it whole.",
+            Self::BrokenGzip | Self::BrokenZstd | Self::BrokenBzip2 => "Compress the file again and upload it whole.",
+            Self::OtherKind => "Make of it what the message says, and upload that.",
             Self::NoHeader => "Add a header row, or deploy with `KEY_FIELD` set to one of the columns.",
             Self::HeaderTooLarge => "Shorten the names of the columns, or check that the file has line ends.",
             Self::DuplicateColumn => "Rename one of them.",

@@ -159,7 +159,7 @@ mod tests {
         );
         assert_eq!(ProcessMessage::parse(&body).unwrap(), message);
         let range = Range { offset: 40, length: 99, first: 7, line: 9, column: 1, header: 20 };
-        let input = Source { key: "a b.csv".to_owned(), version_id: Some("v1".to_owned()), e_tag: None };
+        let input = Source { key: "a b.csv".to_owned(), version_id: Some("v1".to_owned()), e_tag: None, read_as: None };
         let message = ProcessMessage::new(id.clone(), ChunkIndex::new(3).unwrap(), 5, Layout::Csv, Timestamp(7));
         let message = message.of_range(range, input);
         let body = to_body(&message);

@@ -9,6 +9,7 @@ use futures::FutureExt;
 use crate::batch::dispatch::FanOut;
 use crate::intake::s3_event::event_of;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, PENDING, Revision};
 use crate::model::input::InputRef;
 use crate::model::schema::RecordSchema;
@@ -95,7 +96,7 @@ impl Memory {
 /// An object as its notification names it.
 fn uploaded(bucket: &str, key: &str, version: &str, bytes: u64) -> InputRef {
     let (bucket, key, version_id) = (bucket.to_owned(), key.to_owned(), Some(version.to_owned()));
-    InputRef { bucket, key, version_id, e_tag: None, bytes, format: None }
+    InputRef { bucket, key, version_id, e_tag: None, bytes, format: None, read_as: None }
 }
 
 impl<B: Blob + Clone> Supply for LocalStores<B> {
@@ -139,6 +140,8 @@ pub struct Settings {
     pub chunk_size: usize,
     /// Which outcomes are written out.
     pub results: Results,
+    /// How files are read.
+    pub format: FormatSettings,
 }
 
 impl Settings {
@@ -151,7 +154,8 @@ impl Default for Settings {
     /// Any object that has a field `id`, 500 to a chunk, all outcomes written out.
     fn default() -> Self {
         let (schema, key_field) = ("{}".to_owned(), "id".to_owned());
-        Self { variant: None, schema, key_field, chunk_size: 500, results: Results::All }
+        let format = FormatSettings::default();
+        Self { variant: None, schema, key_field, chunk_size: 500, results: Results::All, format }
     }
 }
 
@@ -262,7 +266,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         let schema = RecordSchema::parse(&settings.schema, key_field)?;
         let pipeline = Pipeline { supply: stores, variant, input_bucket: INPUT.to_owned() };
         Ok(Self {
-            scatter: pipeline.scatter(key_field, settings.chunk_size.max(1))?,
+            scatter: pipeline.scatter(key_field, settings.chunk_size.max(1), settings.format.clone())?,
             process: pipeline.process(schema, processor)?,
             gather: pipeline.gather(settings.results)?,
             bury: pipeline.bury()?,

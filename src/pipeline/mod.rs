@@ -8,6 +8,7 @@ use crate::batch::chunks::RecordStore;
 use crate::batch::dispatch::Dispatch;
 use crate::batch::ranges::Ranges;
 use crate::model::error::Result;
+use crate::model::format::settings::FormatSettings;
 use crate::model::schema::RecordSchema;
 use crate::pipeline::variant::{Pending, Variant};
 use crate::stage::bury::Bury;
@@ -109,7 +110,7 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn scatter(&self, key_field: &str, chunk_size: usize) -> Result<Scatter<P::Stores>> {
+    pub fn scatter(&self, key_field: &str, chunk_size: usize, format: FormatSettings) -> Result<Scatter<P::Stores>> {
         Ok(Scatter {
             input: self.supply.bucket(Bucket::Input)?,
             input_bucket: self.input_bucket.clone(),
@@ -118,6 +119,7 @@ impl<P: Supply> Pipeline<P> {
             clock: self.supply.clock(),
             variant: self.variant.name.to_owned(),
             key_field: key_field.to_owned(),
+            format,
             chunk_size: self.variant.chunk_size(chunk_size),
             width: self.variant.width,
             ranged: self.variant.ranged(),

@@ -37,7 +37,7 @@ pub struct Bury<S: Stores> {
 #[derive(Debug)]
 pub enum Letter {
     /// To process a chunk.
-    Chunk(ProcessMessage),
+    Chunk(Box<ProcessMessage>),
     /// To scatter what was uploaded.
     Scatter(Vec<Created>),
     /// To scatter a redrive.
@@ -55,7 +55,7 @@ impl Letter {
             Notice::Nothing(_) => None,
         };
         let scatter = || s3_event::parse(body).ok();
-        None.or_else(|| claim_check::parse(body).ok().flatten().map(Self::Chunk))
+        None.or_else(|| claim_check::parse(body).ok().flatten().map(|check| Self::Chunk(Box::new(check))))
             .or_else(|| GatherMessage::parse(body).ok().map(|message| Self::Gather(message.batch_id)))
             .or_else(|| RedriveMessage::parse(body).ok().map(|message| Self::Redrive(message.redrive)))
             .or_else(|| scatter().map(|notices| Self::Scatter(notices.into_iter().filter_map(created).collect())))

@@ -170,7 +170,7 @@ impl<S: Stores> Gather<S> {
         }
         let generations = outcomes::generations(&self.batches, batch).await?;
         let counted = generations.last().and_then(Generation::tally);
-        let outputs = match InputFormat::of_key(&batch.opening.input.key) {
+        let outputs = match batch.opening.input.format() {
             Ok(format) if sealing.error.is_none() || sealing.chunks > 0 || id.generation() > 0 => {
                 self.write_outputs(&generations, &sealing, format).await?
             }
@@ -188,7 +188,7 @@ impl<S: Stores> Gather<S> {
 
     /// Deletes the outputs that an earlier attempt or generation wrote and this one did not.
     async fn forget(&self, batch: &Batch, outputs: &Outputs) -> Result<()> {
-        let Ok(format) = InputFormat::of_key(&batch.opening.input.key) else {
+        let Ok(format) = batch.opening.input.format() else {
             return Ok(());
         };
         for document in documents(&Source { format, columns: Vec::new(), head: None }) {

@@ -86,7 +86,7 @@ impl Blob for Watched<MemoryBlob> {
         let written = self.store.put(key, content_type, body).await?;
         if key.ends_with(PENDING) && self.hand.world(|state| state.plan.variant.fan_out == FanOut::Notifications) {
             let (bucket, key, version_id) = ("work".to_owned(), key.to_owned(), written.version.clone());
-            let object = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None };
+            let object = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None, read_as: None };
             self.hand.world(|state| state.send(PROCESS, Outgoing::new(event_of(&object).unwrap())));
         }
         Ok(written)

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use fanfold::model::error::Result;
+use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::items::WriteItems;
@@ -94,7 +95,7 @@ impl World {
         let (pipeline, plan) = self.pipeline(&hand);
         match queue {
             SCATTER => {
-                let stage = pipeline.scatter("itemNo", plan.chunk_size).unwrap();
+                let stage = pipeline.scatter("itemNo", plan.chunk_size, FormatSettings::default()).unwrap();
                 Box::pin(work(stage, hand, queue, deliveries))
             }
             PROCESS => {

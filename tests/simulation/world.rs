@@ -62,6 +62,7 @@ fn strangers() -> Vec<(usize, String)> {
         e_tag: None,
         bytes: 1,
         format: None,
+        read_as: None,
     };
     let event = event_of(&input).unwrap();
     let chunk = ChunkIndex::new(0).unwrap();
@@ -274,6 +275,7 @@ impl World {
             e_tag: None,
             bytes: size,
             format: None,
+            read_as: None,
         };
         state.batches.push(BatchId::of(INPUT, &file.key, &Revision::Version(version)));
         for _ in 0..file.events {

@@ -139,6 +139,7 @@ mod tests {
                 e_tag: None,
                 bytes: 1,
                 format: None,
+                read_as: None,
             },
             records: RecordCounts { total: 1, succeeded: 1, failed: 0 },
             chunks: ChunkCounts { total: 1, failed: 0 },

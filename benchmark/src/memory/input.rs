@@ -115,7 +115,7 @@ mod tests {
     fn a_file_of_each_layout_holds_what_is_said_of_it() {
         for layout in [Layout::Csv, Layout::Json, Layout::Jsonl] {
             let (bytes, made) = made(layout, 0);
-            let mut decoder = Decoder::new(InputFormat::plain(layout), crate::records::KEY_FIELD);
+            let mut decoder = Decoder::new(&InputFormat::plain(layout), crate::records::KEY_FIELD);
             let mut entries = Vec::new();
             decoder.push(&bytes, &mut entries).unwrap();
             decoder.finish(&mut entries).unwrap();

@@ -101,7 +101,7 @@ pub async fn run(options: &Options) -> Result<ExitCode> {
 
 fn layout(name: &str) -> Result<Layout> {
     match InputFormat::of_key(&format!("input.{name}")) {
-        Ok(format) if !format.gzip => Ok(format.layout),
+        Ok(format) if format.is_in_place() => Ok(format.layout),
         _ => Err(Error::config(format!("{name:?} is not a format that can be measured; use csv, json or jsonl"))),
     }
 }

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
+use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::message::ProcessMessage;
@@ -120,7 +121,7 @@ pub async fn work(task: &Task) -> Result<ChildReport> {
         Role::Scatter => {
             let event = delivery(event_of(&site.input()?).unwrap_or_default());
             watch = Stopwatch::start();
-            let scatter = site.pipeline().scatter(KEY_FIELD, site.chunk_size)?;
+            let scatter = site.pipeline().scatter(KEY_FIELD, site.chunk_size, FormatSettings::default())?;
             done(deliver(&scatter, &event, deadline()).await)?;
         }
         Role::Process => {
@@ -222,6 +223,7 @@ impl Site {
             e_tag: None,
             bytes: bucket(&self.root, INPUT)?.size(&self.key)?.unwrap_or_default(),
             format: None,
+            read_as: None,
         })
     }
 

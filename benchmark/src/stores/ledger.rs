@@ -236,6 +236,7 @@ mod tests {
             e_tag: None,
             bytes: 1 << 40,
             format: Some("csv".into()),
+            read_as: None,
         };
         let (id, variant) = (id.clone(), "ranged".to_owned());
         Opening {

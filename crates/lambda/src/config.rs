@@ -7,6 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use fanfold::model::error::{Error, Result};
+use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::schema::RecordSchema;
 use fanfold::pipeline::Queue;
 use fanfold::pipeline::variant::{Pending, Variant};
@@ -46,6 +47,8 @@ pub enum StageConfig {
         chunk_size: usize,
         /// The field that is the items' key.
         key_field: String,
+        /// How files are read.
+        format: FormatSettings,
     },
     /// For process.
     Process {
@@ -119,6 +122,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         i64::try_from(self.size(name)).unwrap_or(i64::MAX / 1000)
     }
 
+    fn format(&mut self) -> Option<FormatSettings> {
+        let text = (self.lookup)("FORMAT").filter(|text| !text.trim().is_empty());
+        self.note(text.map_or_else(|| Ok(FormatSettings::default()), |text| FormatSettings::parse(&text)))
+    }
+
     fn note<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.problems.push(error.to_string())).ok()
     }
@@ -126,7 +134,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn stage(&mut self, handler: &str) -> Option<StageConfig> {
         match handler {
             "scatter" => {
-                Some(StageConfig::Scatter { chunk_size: self.size("CHUNK_SIZE"), key_field: self.text("KEY_FIELD") })
+                let (chunk_size, key_field) = (self.size("CHUNK_SIZE"), self.text("KEY_FIELD"));
+                Some(StageConfig::Scatter { chunk_size, key_field, format: self.format()? })
             }
             "process" => {
                 let key_field = self.text("KEY_FIELD");

@@ -4,6 +4,7 @@ mod cells;
 mod header;
 mod quoting;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -19,13 +20,15 @@ use crate::format::line_ends::LineEnds;
 use crate::format::text::{self, BadByte};
 use crate::format::{BYTE_ORDER_MARK, too_large};
 use crate::model::fault::{Fault, FaultCode};
-use crate::model::format::Dialect;
+use crate::model::format::charset::Charset;
+use crate::model::format::{Dialect, InputFormat};
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw, fits};
 
 /// Reads records from pieces of a file.
 pub struct CsvRecords {
     dialect: Dialect,
+    charset: Charset,
     columns: Columns,
     lines: LineEnds,
     /// The row that began in an earlier piece.
@@ -52,19 +55,20 @@ struct Partial {
 
 impl CsvRecords {
     /// A reader of a file whose header must name `key_field`.
-    pub fn new(dialect: Dialect, key_field: &str) -> Self {
+    pub fn new(format: &InputFormat, key_field: &str) -> Self {
         let columns = Columns::Awaited { key_field: Some(key_field.to_owned()), head: Vec::new() };
-        Self::begin(dialect, columns, LineEnds::default(), 0)
+        Self::begin(format, columns, LineEnds::default(), 0)
     }
 
     /// A reader of some rows of a file with these columns.
-    pub fn part(dialect: Dialect, columns: &[String], range: &Range) -> Self {
+    pub fn part(format: &InputFormat, columns: &[String], range: &Range) -> Self {
         let columns = Columns::Known { names: columns.into(), head: Vec::new(), ended: true };
-        Self::begin(dialect, columns, LineEnds::at_line(range.line), range.first)
+        Self::begin(format, columns, LineEnds::at_line(range.line), range.first)
     }
 
-    fn begin(dialect: Dialect, columns: Columns, lines: LineEnds, next: u64) -> Self {
-        Self { dialect, columns, lines, open: None, cutter: Cutter::default(), next }
+    fn begin(format: &InputFormat, columns: Columns, lines: LineEnds, next: u64) -> Self {
+        let (dialect, charset) = (format.dialect, format.encoding);
+        Self { dialect, charset, columns, lines, open: None, cutter: Cutter::default(), next }
     }
 
     /// The header, once read.
@@ -226,11 +230,12 @@ impl CsvRecords {
         if quoting.is_broken() {
             return Err(Fault::new(FaultCode::OpenQuote, misquoted(row, line, &self.dialect)));
         }
-        let text = text::of(row).map_err(|bad| {
+        let text = text::of(row, self.charset).map_err(|bad| {
             let column = field_at(row, bad.at, &self.dialect);
             Fault::new(FaultCode::NotUtf8, format!("line {line}, column {column} of the header: {bad}"))
         })?;
-        let cells = self.cutter.cut(text, quoting.is_marked(), &self.dialect).filter(|_| row.len() <= MAX_HEADER_BYTES);
+        let cells =
+            self.cutter.cut(&text, quoting.is_marked(), &self.dialect).filter(|_| row.len() <= MAX_HEADER_BYTES);
         let names: Arc<[String]> = cells.ok_or_else(|| header::too_large(line))?.iter().map(str::to_owned).collect();
         if let Some(key_field) = key_field {
             header::check(&names, key_field, line)?;
@@ -248,11 +253,11 @@ impl CsvRecords {
         if quoting.is_broken() {
             return Entry::broken(index, row, misquoted(row, line, &dialect));
         }
-        let text = match text::of(row) {
+        let text = match text::of(row, self.charset) {
             Ok(text) => text,
             Err(bad) => return Entry::broken(index, row, not_text(row, line, &bad, columns, &dialect)),
         };
-        let Some(cells) = self.cutter.cut(text, marked, &dialect) else {
+        let Some(cells) = self.cutter.cut(&text, marked, &dialect) else {
             let fault = format!("line {line}: the row has more than {MAX_FIELDS} fields");
             return Entry::broken(index, row, fault);
         };
@@ -263,7 +268,7 @@ impl CsvRecords {
         if !fits(&record, row.len()) {
             return Entry::faulty(index, None, too_large(format_args!("line {line}")));
         }
-        let plain = !marked || is_plain(cells.iter(), &dialect, row);
+        let plain = matches!(text, Cow::Borrowed(_)) && (!marked || is_plain(cells.iter(), &dialect, row));
         let record = to_raw_value(&record);
         self.cutter.tidy();
         match record {
@@ -325,10 +330,10 @@ fn not_text(row: &[u8], line: u64, bad: &BadByte, columns: &[String], dialect: &
 }
 
 /// Reads the columns from the bytes at the start of a file that name them.
-pub fn columns_of(head: &[u8], dialect: Dialect) -> Option<Arc<[String]>> {
+pub fn columns_of(head: &[u8], format: &InputFormat) -> Option<Arc<[String]>> {
     let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
-    let mut records =
-        CsvRecords::begin(dialect, Columns::Awaited { key_field: None, head: Vec::new() }, LineEnds::default(), 0);
+    let columns = Columns::Awaited { key_field: None, head: Vec::new() };
+    let mut records = CsvRecords::begin(format, columns, LineEnds::default(), 0);
     records.push(head, &mut Vec::new()).ok()?;
     records.finish(&mut Vec::new()).ok()?;
     match records.columns {

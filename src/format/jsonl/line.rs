@@ -71,6 +71,11 @@ impl Line {
         self.at != At::Start
     }
 
+    /// Whether an object was read to its end, and nothing but white space after it.
+    pub fn is_complete(&self) -> bool {
+        self.at == At::After
+    }
+
     fn open(&mut self) -> At {
         self.depth += 1;
         At::Object

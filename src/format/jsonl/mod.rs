@@ -2,17 +2,21 @@
 
 pub mod line;
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 
 use self::line::{Ends, Line};
 use crate::format::line_ends::LineEnds;
 use crate::format::{reason, text, too_large};
+use crate::model::format::InputFormat;
+use crate::model::format::charset::Charset;
 use crate::model::range::Range;
-use crate::model::record::{Entry, MAX_RECORD_BYTES};
+use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw};
 
 /// Reads records from pieces of a file.
-#[derive(Default)]
 pub struct JsonlRecords {
+    charset: Charset,
     place: Place,
     /// The record that began in an earlier piece.
     open: Option<Partial>,
@@ -37,10 +41,16 @@ struct Partial {
 }
 
 impl JsonlRecords {
+    /// A reader of a file.
+    pub fn new(format: &InputFormat) -> Self {
+        Self { charset: format.encoding, place: Place::default(), open: None }
+    }
+
     /// A reader of some records of a file.
-    pub fn part(range: &Range) -> Self {
+    pub fn part(format: &InputFormat, range: &Range) -> Self {
         let (index, column) = (range.first, range.column - 1);
-        Self { place: Place { index, lines: LineEnds::at_line(range.line), column }, open: None }
+        let place = Place { index, lines: LineEnds::at_line(range.line), column };
+        Self { place, ..Self::new(format) }
     }
 
     /// Reads the next piece.
@@ -67,7 +77,7 @@ impl JsonlRecords {
             };
             if found.record {
                 let record = &bytes[at..found.end];
-                self.place.take((record.len() <= MAX_RECORD_BYTES).then_some(record), out);
+                self.place.take((record.len() <= MAX_RECORD_BYTES).then_some(record), self.charset, out);
             }
             self.place.pass_record(found.end - at);
             self.place.pass(&bytes[found.end..found.next]);
@@ -83,7 +93,7 @@ impl JsonlRecords {
     fn complete(&mut self, out: &mut Vec<Entry>) {
         if let Some(open) = self.open.take() {
             if open.line.is_record() {
-                self.place.take((open.length <= MAX_RECORD_BYTES).then_some(&open.bytes), out);
+                self.place.take((open.length <= MAX_RECORD_BYTES).then_some(&open.bytes), self.charset, out);
             }
             self.place.pass_record(open.length);
         }
@@ -115,13 +125,13 @@ impl Place {
         }
     }
 
-    fn take(&mut self, bytes: Option<&[u8]>, out: &mut Vec<Entry>) {
-        out.push(self.entry(bytes));
+    fn take(&mut self, bytes: Option<&[u8]>, charset: Charset, out: &mut Vec<Entry>) {
+        out.push(self.entry(bytes, charset));
         self.index += 1;
     }
 
     /// The entry of a record; of one that is too large, no bytes are given.
-    fn entry(&self, bytes: Option<&[u8]>) -> Entry {
+    fn entry(&self, bytes: Option<&[u8]>, charset: Charset) -> Entry {
         let line = self.lines.line();
         let Some(bytes) = bytes else {
             return Entry::faulty(self.index, None, too_large(format_args!("line {line}")));
@@ -129,12 +139,15 @@ impl Place {
         let record = bytes.trim_ascii();
         let column = self.column + (bytes.len() - bytes.trim_ascii_start().len()) as u64 + 1;
         let broken = |fault: String| Entry::broken(self.index, record, fault);
-        let text = match text::of(record) {
+        let text = match text::of(record, charset) {
             Ok(text) => text,
             Err(bad) => return broken(format!("line {line}, column {}: {bad}", column + bad.at as u64)),
         };
-        match serde_json::from_str::<&RawValue>(text) {
-            Ok(value) if text.starts_with('{') => Entry::decoded(self.index, value.to_owned()),
+        match serde_json::from_str::<&RawValue>(&text) {
+            Ok(value) if text.starts_with('{') => {
+                let raw = matches!(text, Cow::Owned(_)).then(|| Raw::new(record));
+                Entry { raw, ..Entry::decoded(self.index, value.to_owned()) }
+            }
             Ok(_) => broken(format!("line {line}: the line is not a JSON object")),
             Err(error) => {
                 let column = column + (error.column() as u64).saturating_sub(1);

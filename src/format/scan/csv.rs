@@ -6,7 +6,7 @@ use crate::format::scan::Chunks;
 use crate::format::scan::bits::{Marks, WIDTH, marks, running_parity};
 use crate::format::scan::rows::{Ends, Row, Rows};
 use crate::model::fault::Fault;
-use crate::model::format::Dialect;
+use crate::model::format::{Dialect, InputFormat};
 use crate::model::range::Claim;
 use crate::model::record::MAX_RECORD_BYTES;
 
@@ -23,9 +23,9 @@ pub struct CsvScan {
 pub struct CsvRow(Dialect);
 
 impl CsvScan {
-    pub fn new(dialect: Dialect, key_field: &str) -> Self {
-        let records = CsvRecords::new(dialect, key_field);
-        Self { rows: Rows::new(CsvRow(dialect)), records, header: 0, begun: false }
+    pub fn new(format: &InputFormat, key_field: &str) -> Self {
+        let records = CsvRecords::new(format, key_field);
+        Self { rows: Rows::new(CsvRow(format.dialect)), records, header: 0, begun: false }
     }
 
     pub fn columns(&self) -> Option<&[String]> {

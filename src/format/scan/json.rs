@@ -3,15 +3,19 @@
 use crate::format::json::Document;
 use crate::format::scan::{Chunks, Place};
 use crate::model::fault::Fault;
+use crate::model::format::InputFormat;
 use crate::model::range::Claim;
 
 /// Finds elements.
-#[derive(Default)]
 pub struct JsonScan {
     document: Document,
 }
 
 impl JsonScan {
+    pub fn new(format: &InputFormat) -> Self {
+        Self { document: Document::new(format) }
+    }
+
     pub fn skip(&mut self, bytes: usize) {
         self.document.skip(bytes);
     }

@@ -36,11 +36,11 @@ impl Scanner {
     /// A scanner of a file in this format, which is not compressed; for CSV, the header must name `key_field`. A chunk is complete when
     /// it holds `chunk_size` records, or when one more would exceed `chunk_bytes`; a record larger than that is
     /// a chunk of its own.
-    pub fn new(format: InputFormat, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {
+    pub fn new(format: &InputFormat, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {
         Self {
             layout: match format.layout {
-                Layout::Csv => Scan::Csv(Box::new(csv::CsvScan::new(format.dialect, key_field))),
-                Layout::Json => Scan::Json(json::JsonScan::default()),
+                Layout::Csv => Scan::Csv(Box::new(csv::CsvScan::new(format, key_field))),
+                Layout::Json => Scan::Json(json::JsonScan::new(format)),
                 Layout::Jsonl => Scan::Jsonl(rows::Rows::new(jsonl::JsonLines)),
             },
             mark: Mark::default(),

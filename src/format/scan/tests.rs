@@ -28,7 +28,7 @@ fn scan<'a>(
     chunk_size: usize,
     chunk_bytes: usize,
 ) -> Scanned {
-    let mut scanner = Scanner::new(InputFormat::plain(layout), "k", chunk_size, chunk_bytes);
+    let mut scanner = Scanner::new(&InputFormat::plain(layout), "k", chunk_size, chunk_bytes);
     let mut claims = Vec::new();
     let pushed = pieces.into_iter().try_for_each(|piece| scanner.push(piece, &mut claims));
     let end = pushed.and_then(|()| scanner.finish(&mut claims));
@@ -45,7 +45,7 @@ fn decode<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) 
 }
 
 fn whole(layout: Layout, bytes: &[u8]) -> (Vec<String>, Result<(), Fault>) {
-    decode(Decoder::new(InputFormat::plain(layout), "k"), [bytes])
+    decode(Decoder::new(&InputFormat::plain(layout), "k"), [bytes])
 }
 
 fn within<'a>(bytes: &'a [u8], range: &Range) -> &'a [u8] {
@@ -62,7 +62,7 @@ fn parts<'a, P: IntoIterator<Item = &'a [u8]>>(
 ) -> Vec<String> {
     let mut all = Vec::new();
     for claim in &scanned.claims {
-        let decoder = Decoder::part(InputFormat::plain(layout), &scanned.columns, &claim.range);
+        let decoder = Decoder::part(&InputFormat::plain(layout), &scanned.columns, &claim.range);
         let (entries, end) = decode(decoder, cut(within(bytes, &claim.range)));
         assert_eq!(end, Ok(()), "{claim:?}");
         assert_eq!(entries.len(), claim.records as usize, "{claim:?}");
@@ -147,7 +147,7 @@ fn exhaust(layout: Layout, bytes: &[u8], records: usize) {
                     continue;
                 }
                 let part = |pieces: &[&[u8]]| {
-                    let decoder = Decoder::part(InputFormat::plain(layout), &single.columns, &claim.range);
+                    let decoder = Decoder::part(&InputFormat::plain(layout), &single.columns, &claim.range);
                     decode(decoder, pieces.iter().copied())
                 };
                 let first = usize::try_from(claim.range.first).unwrap();

@@ -5,15 +5,17 @@ pub mod cut;
 pub mod redrive;
 pub mod split;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::batch::Batches;
 use crate::batch::dispatch::{self, Dispatch};
 use crate::batch::outcomes::{self, Outcomes};
+use crate::format::detect;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::InputFormat;
+use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{ProcessMessage, RedriveMessage};
 use crate::model::progress::{Batch, Opening, Sealing};
@@ -48,6 +50,8 @@ pub struct Scatter<S: Stores> {
     pub variant: String,
     /// The field that is the items' key.
     pub key_field: String,
+    /// How files are read.
+    pub format: FormatSettings,
     /// Records in a chunk.
     pub chunk_size: usize,
     /// Chunks that are written at once.
@@ -114,9 +118,10 @@ impl<S: Stores> Scatter<S> {
         if created.bucket != self.input_bucket {
             return Err(Error::malformed(format!("the event is about another bucket: {}", created.bucket)));
         }
-        let format = InputFormat::of_key(&created.key);
-        let opening = Opening {
-            ranged: self.ranged && format.as_ref().is_ok_and(|format| !format.gzip),
+        if let Some(pattern) = self.format.ignored(&created.key) {
+            return Ok(Some(format!("the name matches {pattern:?}, which is ignored")));
+        }
+        let mut opening = Opening {
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
             ..created.opening(&self.variant, self.batches.condition, self.clock.now())
         };
@@ -128,12 +133,19 @@ impl<S: Stores> Scatter<S> {
             Err(error) if error.kind == ErrorKind::Conflict => return Ok(Some(error.to_string())),
             Err(error) => return Err(error),
         };
+        let (head, body) = with_head(body).await?;
+        let found = detect::detect(&created.key, &head, &self.format);
+        if let Ok(format) = &found {
+            opening.ranged = self.ranged && format.is_in_place();
+            opening.input.found(format.clone());
+        }
         let batch = self.open(&opening).await?;
         if batch.sealing.is_some() {
             return self.resume(&batch).await.map(|()| None);
         }
-        let cuts = match format {
-            Ok(format) => self.cuts(&batch.opening, format, body),
+        let cuts = match found {
+            // A scatter with other settings may have begun the batch.
+            Ok(_) => self.cuts(&batch.opening, &batch.opening.input.format()?, body),
             Err(fault) => stream::iter([Ok(Cut::End(End::new(None, Some(fault))))]).boxed(),
         };
         self.run(&batch.opening, cuts).await?;
@@ -141,7 +153,7 @@ impl<S: Stores> Scatter<S> {
     }
 
     /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it.
-    fn cuts<'a>(&self, opening: &Opening, format: InputFormat, body: BoxStream<'a, Result<Bytes>>) -> Cuts<'a> {
+    fn cuts<'a>(&self, opening: &Opening, format: &InputFormat, body: BoxStream<'a, Result<Bytes>>) -> Cuts<'a> {
         let most = self.batches.condition.most_chunks();
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if opening.ranged {
@@ -289,4 +301,17 @@ impl<S: Stores> Scatter<S> {
             scattered_at: self.clock.now(),
         }
     }
+}
+
+/// Reads the beginning of a file, and returns it with the whole.
+async fn with_head(mut body: BoxStream<'_, Result<Bytes>>) -> Result<(Bytes, BoxStream<'_, Result<Bytes>>)> {
+    let (mut head, mut first) = (BytesMut::new(), Vec::new());
+    while head.len() < detect::HEAD {
+        let Some(piece) = body.try_next().await? else {
+            break;
+        };
+        head.extend_from_slice(&piece[..piece.len().min(detect::HEAD - head.len())]);
+        first.push(Ok(piece));
+    }
+    Ok((head.freeze(), stream::iter(first).chain(body).boxed()))
 }

@@ -2,26 +2,21 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use futures::stream::{BoxStream, StreamExt};
 
+use crate::format::Decoder;
 use crate::format::scan::Scanner;
-use crate::format::{Decoder, PIECE};
 use crate::model::error::Result;
 use crate::model::format::InputFormat;
 use crate::model::range::{Claim, Range};
 use crate::model::record::{Entry, Raw};
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
 
-/// Bytes of a gzipped file that are unpacked at a time. Few, because they may expand a thousandfold, records are cut
-/// into chunks only between pieces, and small records take many times their text in memory.
-const PACKED_PIECE: usize = 512;
-
 /// Cuts one input.
 pub struct Splitter<'a> {
     body: BoxStream<'a, Result<Bytes>>,
     piece: Bytes,
-    most: usize,
     decoder: Decoder,
     chunk_size: usize,
     most_chunks: u32,
@@ -37,7 +32,7 @@ impl<'a> Splitter<'a> {
     /// whichever comes first.
     pub fn new(
         body: BoxStream<'a, Result<Bytes>>,
-        format: InputFormat,
+        format: &InputFormat,
         key_field: &str,
         chunk_size: usize,
         most_chunks: u32,
@@ -45,7 +40,6 @@ impl<'a> Splitter<'a> {
         Self {
             body,
             piece: Bytes::new(),
-            most: if format.gzip { PACKED_PIECE } else { PIECE },
             decoder: Decoder::new(format, key_field),
             chunk_size: chunk_size.max(1),
             most_chunks,
@@ -59,18 +53,17 @@ impl<'a> Splitter<'a> {
 
     async fn read(&mut self) -> Result<()> {
         // A stream may hold empty pieces before its end.
-        while self.piece.is_empty() {
+        while self.piece.is_empty() && !self.decoder.has_more() {
             match self.body.next().await.transpose()? {
                 Some(piece) => self.piece = piece,
                 None => break,
             }
         }
-        let piece = self.piece.split_to(self.most.min(self.piece.len()));
-        let decoded = if piece.is_empty() {
+        let decoded = if self.piece.is_empty() && !self.decoder.has_more() {
             self.at_end = true;
             self.decoder.finish(&mut self.decoded)
         } else {
-            self.decoder.push(&piece, &mut self.decoded)
+            self.decoder.step(&self.piece, &mut self.decoded).map(|taken| self.piece.advance(taken))
         };
         if let (Err(fault), Some(end)) = (decoded, &mut self.end) {
             self.at_end = true;
@@ -134,7 +127,7 @@ impl<'a> RangeSplitter<'a> {
     /// Finds the chunks in `body`, like a [`Splitter`].
     pub fn new(
         body: BoxStream<'a, Result<Bytes>>,
-        format: InputFormat,
+        format: &InputFormat,
         key_field: &str,
         chunk_size: usize,
         most_chunks: u32,
@@ -191,7 +184,7 @@ mod tests {
         let piece = |piece| [Ok(Bytes::new()), Ok(Bytes::copy_from_slice(piece)), Ok(Bytes::new())];
         let pieces: Vec<Result<Bytes>> = text.as_bytes().chunks(1000).flat_map(piece).collect();
         let format = InputFormat::of_key("f.csv").unwrap();
-        let mut splitter = Splitter::new(stream::iter(pieces).boxed(), format, "k", chunk_size, MAX_TREE_CHUNKS);
+        let mut splitter = Splitter::new(stream::iter(pieces).boxed(), &format, "k", chunk_size, MAX_TREE_CHUNKS);
         let mut chunks = Vec::new();
         loop {
             match splitter.next().await.unwrap().expect("an end comes first") {

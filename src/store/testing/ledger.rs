@@ -76,6 +76,7 @@ fn opening(name: &str) -> Opening {
             e_tag: None,
             bytes: 12,
             format: Some("csv".into()),
+            read_as: None,
         },
         condition: Condition::Listing,
         ranged: true,

@@ -115,7 +115,7 @@ impl Run {
         let version = stores.input.adopt(key, &self.file)?;
         let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
         let (bucket, key, version_id) = (INPUT.to_owned(), key.to_owned(), Some(version));
-        let input = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None };
+        let input = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None, read_as: None };
         Ok((batch, event_of(&input).unwrap_or_default()))
     }
 

@@ -46,6 +46,7 @@ impl Scattered {
             e_tag: None,
             bytes: 0,
             format: Some("csv".to_owned()),
+            read_as: None,
         };
         let opening = Opening {
             id: id.clone(),

@@ -1,0 +1,47 @@
+//! Zstandard. A file of several frames is read to the end of the last.
+
+use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
+
+use crate::format::unpack::{PIECE, Sink, Unpack, broken};
+use crate::model::fault::{Fault, FaultCode};
+
+/// Unpacks a stream. A frame may ask for a window of up to 128 MiB, as `zstd --ultra -22` does; most ask for 8 MiB at most.
+#[derive(Default)]
+pub struct Unzstd {
+    decoder: Option<Decoder<'static>>,
+    /// Whether the last frame is not complete.
+    inside: bool,
+    /// Whether the last step filled its buffer.
+    full: bool,
+}
+
+impl Unpack for Unzstd {
+    fn step(&mut self, bytes: &[u8], sink: Sink<'_>) -> Result<usize, Fault> {
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            none => none.insert(Decoder::new().map_err(damaged)?),
+        };
+        let (mut input, mut unpacked) = (InBuffer::around(bytes), vec![0; PIECE]);
+        let mut output = OutBuffer::around(unpacked.as_mut_slice());
+        let hint = decoder.run(&mut input, &mut output).map_err(damaged)?;
+        let plain = output.as_slice();
+        // A frame that is complete holds nothing back.
+        (self.inside, self.full) = (hint > 0, hint > 0 && plain.len() == PIECE);
+        if !plain.is_empty() {
+            sink(plain)?;
+        }
+        Ok(input.pos())
+    }
+
+    fn has_more(&self) -> bool {
+        self.full
+    }
+
+    fn finish(&mut self, _: Sink<'_>) -> Result<(), Fault> {
+        if self.inside { Err(damaged("it ends within a frame")) } else { Ok(()) }
+    }
+}
+
+fn damaged(error: impl std::fmt::Display) -> Fault {
+    broken("Zstandard", FaultCode::BrokenZstd, error)
+}
