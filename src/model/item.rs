@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Number, Value};
 
+use crate::model::decimal::Decimal;
 use crate::model::ids::BatchId;
 use crate::model::timestamp::Timestamp;
 
@@ -15,6 +16,7 @@ const MAX_ITEM_BYTES: usize = 400 * 1024;
 const MAX_KEY_BYTES: usize = 2048;
 const MAX_DEPTH: usize = 32;
 const MAX_DIGITS: usize = 38;
+const BEYOND: &str = "the number is beyond what DynamoDB can hold";
 const EXPONENTS: std::ops::RangeInclusive<i64> = -130..=125;
 // The size of these attributes: their names, a batch id, two numbers, and the order with a batch id.
 const OWN_BYTES: usize = 39 + 98 + 2 * 12 + 120;
@@ -43,16 +45,23 @@ impl Item {
     }
 }
 
-/// The key of a record: its text, or the digits of a number, since the table's key is always a string.
+/// The key of a record: its text, or the plain notation of a number, since the table's key is always a string.
+/// Numbers of one value are one key, however they are written.
 ///
 /// # Errors
 /// What is wrong with the key field, in words for the record's outcome.
 pub fn key_of(fields: &Map<String, Value>, key_field: &str) -> Result<String, String> {
     let key = match fields.get(key_field) {
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
+        Some(Value::Number(number)) => {
+            let plain = Decimal::parse(number.as_str()).and_then(|decimal| decimal.plain(MAX_KEY_BYTES));
+            plain.ok_or_else(|| format!("{key_field}: {BEYOND}"))?
+        }
         Some(_) => return Err(format!("{key_field}: the key must be a string or a number")),
-        None => return Err(format!("the record has no field {key_field:?}, which is its key")),
+        None => {
+            let like = like(fields, key_field).map(|name| format!("; it has {name:?}")).unwrap_or_default();
+            return Err(format!("the record has no field {key_field:?}, which is its key{like}"));
+        }
     };
     if key.is_empty() {
         return Err(format!("{key_field}: the key is empty"));
@@ -61,6 +70,13 @@ pub fn key_of(fields: &Map<String, Value>, key_field: &str) -> Result<String, St
         return Err(format!("{key_field}: the key is longer than {MAX_KEY_BYTES} bytes"));
     }
     Ok(key)
+}
+
+/// A field whose name is meant to be another: it differs in the case of letters, or in spaces around it.
+pub fn like<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    let folded = |name: &str| name.trim().to_lowercase();
+    let wanted = folded(name);
+    fields.keys().map(String::as_str).find(|field| *field != name && folded(field) == wanted)
 }
 
 /// Checks that the items table can hold the fields of a record.
@@ -99,23 +115,12 @@ fn size_of(value: &Value, depth: usize) -> Result<usize, String> {
 }
 
 fn number_size(number: &Number) -> Result<usize, String> {
-    let text = number.as_str();
-    let unsigned = text.trim_start_matches('-');
-    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let digits = format!("{whole}{fraction}");
-    let leading = digits.len() - digits.trim_start_matches('0').len();
-    let significant = digits.trim_matches('0').len();
-    if significant == 0 {
-        return Ok(1);
-    }
-    if significant > MAX_DIGITS {
-        return Err(format!("the number has more than {MAX_DIGITS} significant digits"));
-    }
-    let magnitude = exponent.parse::<i64>().ok().and_then(|e| e.checked_add(whole.len() as i64 - 1 - leading as i64));
-    match magnitude {
-        Some(m) if EXPONENTS.contains(&m) => Ok(significant.div_ceil(2) + 2),
-        _ => Err("the number is beyond what DynamoDB can hold".to_owned()),
+    let decimal = Decimal::parse(number.as_str()).ok_or(BEYOND)?;
+    match decimal.significant() {
+        0 => Ok(1),
+        digits if digits > MAX_DIGITS => Err(format!("the number has more than {MAX_DIGITS} significant digits")),
+        digits if EXPONENTS.contains(&decimal.magnitude()) => Ok(digits.div_ceil(2) + 2),
+        _ => Err(BEYOND.to_owned()),
     }
 }
 
@@ -135,6 +140,28 @@ mod tests {
         for bad in [json!({"k": ""}), json!({"k": null}), json!({}), json!({"k": "x".repeat(2049)})] {
             assert!(key_of(&fields(bad), "k").is_err());
         }
+    }
+
+    #[test]
+    fn a_number_is_one_key_however_it_is_written() {
+        for (number, want) in [("1", "1"), ("1.0", "1"), ("1e0", "1"), ("10e-1", "1"), ("-0", "0"), ("-1.50", "-1.5")] {
+            let value: Value = serde_json::from_str(number).unwrap();
+            assert_eq!(key_of(&fields(json!({"k": value.clone()})), "k").unwrap(), want);
+        }
+        for beyond in ["1e2048", "1e-99999999999999999999", "1e9223372036854775807"] {
+            let value: Value = serde_json::from_str(beyond).unwrap();
+            assert_eq!(key_of(&fields(json!({"k": value})), "k").unwrap_err(), format!("k: {BEYOND}"));
+        }
+    }
+
+    #[test]
+    fn a_key_of_other_letter_case_is_pointed_at() {
+        let refused = key_of(&fields(json!({"name": "x", "ID": "1"})), "id").unwrap_err();
+        assert_eq!(refused, r#"the record has no field "id", which is its key; it has "ID""#);
+        let refused = key_of(&fields(json!({"name": "x", " id": "1"})), "id").unwrap_err();
+        assert!(refused.ends_with(r#"it has " id""#), "{refused}");
+        let refused = key_of(&fields(json!({"name": "x"})), "id").unwrap_err();
+        assert!(refused.ends_with("its key"), "{refused}");
     }
 
     #[test]

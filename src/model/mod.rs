@@ -2,6 +2,7 @@
 
 pub mod calls;
 pub mod condition;
+pub mod decimal;
 pub mod error;
 pub mod fault;
 pub mod format;
