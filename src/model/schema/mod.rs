@@ -1,0 +1,162 @@
+//! What makes a record valid: a JSON Schema (draft 2020-12), and the field that is the key.
+//!
+//! The cells of a CSV row are text. Before a row is validated, each cell becomes the value that it stands for, by what
+//! the schema takes for its column: `document` asks the schema, `columns` keeps the answers, `cells` converts.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use crate::model::error::{Error, Result};
+use crate::model::format::Layout;
+use crate::model::item::{OWN_ATTRIBUTES, check_fields, key_of};
+use crate::model::record::Entry;
+
+mod cells;
+mod columns;
+mod document;
+mod read;
+mod words;
+
+#[cfg(test)]
+mod cells_tests;
+#[cfg(test)]
+mod laws;
+#[cfg(test)]
+mod tests;
+
+pub use cells::Cells;
+use cells::Converted;
+use columns::Columns;
+use words::Row;
+
+/// A record that may be stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Valid {
+    /// The item's key.
+    pub key: String,
+    /// The record's fields, a CSV row's values converted to what the schema takes.
+    pub fields: Map<String, Value>,
+}
+
+/// A compiled record schema.
+#[derive(Debug, Clone)]
+pub struct RecordSchema {
+    validator: Arc<jsonschema::Validator>,
+    key_field: String,
+    columns: Arc<Columns>,
+    cells: Arc<Cells>,
+}
+
+impl RecordSchema {
+    /// Compiles a schema document.
+    ///
+    /// # Errors
+    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document; or if
+    /// the key field is one of fanfold's own attributes, so that no record could have it.
+    pub fn parse(text: &str, key_field: &str) -> Result<Self> {
+        if OWN_ATTRIBUTES.contains(&key_field) {
+            let message = format!("KEY_FIELD is {key_field:?}, which every item has already; name another field");
+            return Err(Error::config(message));
+        }
+        let schema: Value = serde_json::from_str(text)
+            .map_err(|e| Error::config("the record schema is not JSON; correct SCHEMA").because(e))?;
+        let refused = |e: jsonschema::ValidationError<'static>| {
+            Error::config(format!("the record schema is not a JSON Schema of draft 2020-12; correct SCHEMA: {e}"))
+        };
+        let validator = columns::options().build(&schema).map_err(refused)?;
+        let columns = Columns::new(schema).map_err(refused)?;
+        Ok(Self {
+            validator: Arc::new(validator),
+            key_field: key_field.to_owned(),
+            columns: Arc::new(columns),
+            cells: Arc::default(),
+        })
+    }
+
+    /// Sets which texts stand for null, true and false in the cells of CSV files.
+    ///
+    /// # Errors
+    /// `Config` as of [`Cells::check`].
+    pub fn with_cells(mut self, cells: Cells) -> Result<Self> {
+        cells.check()?;
+        self.cells = Arc::new(cells);
+        Ok(self)
+    }
+
+    /// Decides whether a record may be stored.
+    ///
+    /// # Errors
+    /// The reason why not, in words for the record's outcome.
+    pub fn check(&self, entry: &Entry, layout: Layout) -> std::result::Result<Valid, String> {
+        if let Some(fault) = &entry.fault {
+            return Err(fault.clone());
+        }
+        let given = || read::object(entry.record.get()).map_err(|e| format!("the record cannot be read: {e}"));
+        let mut record = Value::Object(given()?);
+        if let (Layout::Csv, Value::Object(row)) = (layout, &mut record) {
+            self.convert(row, None);
+        }
+        if !self.validator.is_valid(&record) {
+            record = if layout == Layout::Csv {
+                let row = given()?;
+                let other = self.converted_otherwise(&row);
+                other.ok_or_else(|| self.violations(&record, Some(&row)))?
+            } else {
+                return Err(self.violations(&record, None));
+            };
+        }
+        let Value::Object(fields) = record else {
+            return Err("the record is not an object".to_owned());
+        };
+        let key = key_of(&fields, &self.key_field).map_err(|reason| match layout {
+            Layout::Csv => self.empty_key(entry).unwrap_or(reason),
+            _ => reason,
+        })?;
+        check_fields(&fields)?;
+        Ok(Valid { key, fields })
+    }
+
+    /// Converts the cells of a row to what the schema takes for their columns, in one way to satisfy it or in any.
+    fn convert(&self, row: &mut Map<String, Value>, way: Option<usize>) {
+        let mut absent = Vec::new();
+        for (place, (name, cell)) in row.iter_mut().enumerate() {
+            let column = self.columns.of(name);
+            if column.any_text {
+                continue;
+            }
+            match self.cells.convert(cell, column.ways(way)) {
+                Converted::Text => {}
+                Converted::Value(value) => *cell = value,
+                Converted::Absent => absent.push(place),
+            }
+        }
+        if !absent.is_empty() {
+            let mut places = 0..;
+            row.retain(|_, _| !places.next().is_some_and(|place| absent.contains(&place)));
+        }
+    }
+
+    /// A row that is not valid if each cell is taken by itself may be if all are read in one of the ways to satisfy
+    /// the schema: there a column may be text in one way and a number in another.
+    fn converted_otherwise(&self, row: &Map<String, Value>) -> Option<Value> {
+        let ways = self.columns.alternatives();
+        (0..ways).filter(|_| ways > 1).find_map(|way| {
+            let mut row = row.clone();
+            self.convert(&mut row, Some(way));
+            Some(Value::Object(row)).filter(|record| self.validator.is_valid(record))
+        })
+    }
+
+    fn violations(&self, record: &Value, row: Option<&Map<String, Value>>) -> String {
+        let row = row.map(|texts| Row { cells: &self.cells, texts });
+        words::violations(&self.validator, record, row.as_ref())
+    }
+
+    /// Says of a row without a key that its cell is empty.
+    fn empty_key(&self, entry: &Entry) -> Option<String> {
+        let texts = read::object(entry.record.get()).ok()?;
+        let nothing = Row { cells: &self.cells, texts: &texts }.nothing(&self.key_field)?;
+        Some(format!("{}: {nothing}, and it is the key", self.key_field))
+    }
+}
