@@ -279,3 +279,19 @@ fn cells_of_json_are_read_as_strictly_as_records() {
         r#"c: the cell "x" is neither a JSON array nor a JSON object"#
     );
 }
+
+#[test]
+fn text_passes_where_the_schema_takes_it_in_a_way_that_no_type_shows() {
+    let branch =
+        |n: usize, kind: &str| json!({"properties": {"kind": {"const": format!("k{n}")}, "v": {"type": kind}}});
+    let many: Vec<Value> = (0..100).map(|n| branch(n, if n < 99 { "integer" } else { "string" })).collect();
+    let nested = json!({
+        "$ref": "https://x.test/inner", "unevaluatedProperties": {"type": "integer"},
+        "$defs": {"inner": {"$id": "https://x.test/inner", "properties": {"id": {}, "kind": {}, "v": {"type": "string"}}}}
+    });
+    for schema in [json!({"oneOf": many}), nested] {
+        let row = json!({"id": "1", "kind": "k99", "v": "3"});
+        let fields = check(&schema, &Cells::default(), &row).unwrap();
+        assert_eq!(fields["v"], json!("3"));
+    }
+}

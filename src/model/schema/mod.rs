@@ -138,12 +138,15 @@ impl RecordSchema {
     }
 
     /// A row that is not valid if each cell is taken by itself may be if all are read in one of the ways to satisfy
-    /// the schema: there a column may be text in one way and a number in another.
+    /// the schema: there a column may be text in one way and a number in another. Whatever is valid as text stays so,
+    /// even if the schema says that in a way that its types do not show.
     fn converted_otherwise(&self, row: &Map<String, Value>) -> Option<Value> {
-        let ways = self.columns.alternatives();
-        (0..ways).filter(|_| ways > 1).find_map(|way| {
+        let ways = Some(self.columns.alternatives()).filter(|ways| *ways > 1).unwrap_or_default();
+        (0..ways).map(Some).chain([None]).find_map(|way| {
             let mut row = row.clone();
-            self.convert(&mut row, Some(way));
+            if way.is_some() {
+                self.convert(&mut row, way);
+            }
             Some(Value::Object(row)).filter(|record| self.validator.is_valid(record))
         })
     }
