@@ -13,6 +13,7 @@ pub mod decode;
 pub mod events;
 pub mod memory;
 pub mod ranges;
+pub mod record;
 pub mod reference;
 pub mod targets;
 

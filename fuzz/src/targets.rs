@@ -16,8 +16,9 @@ use fanfold::model::format::{self, InputFormat, Layout};
 use fanfold::model::record::{Entry, Outcome, Raw};
 use fanfold::render::records::{Kind, Source, render};
 
-pub use crate::events::{message, record, s3_event};
+pub use crate::events::{message, s3_event};
 pub use crate::ranges::ranges;
+pub use crate::record::record;
 
 /// A target and its name, which is also the name of its corpus.
 pub type Target = (&'static str, fn(&[u8]));
