@@ -1,0 +1,64 @@
+//! Parquet files as records of JSON text.
+//!
+//! ```text
+//!  last 64 KiB ──► Footer::tail ──► plan ──► Part ──► select ──► ranges to read
+//!                                                                     │
+//!  Row { index, json, fault } ◄── Rows::next ◄── Rows::new ◄── Pieces ┘
+//! ```
+//!
+//! Nothing here reads or waits: the caller fetches ranges of bytes, by whatever means, and gives them in.
+//!
+//! # Memory
+//! [`Rows`] holds the bytes it is given, which are the compressed pages of one part; for each column the decompressed
+//! dictionary and one decompressed page; and up to 1,024 decoded rows (fewer if they have over 256 Ki values), and
+//! one row as JSON. The pages are measured by their headers before the first is decompressed, and are refused above
+//! [`Limits::page_bytes`]. Two things are not bounded by it: a gzipped page that holds more than its header says, up
+//! to 1,032 times its size in the file, which then fails; and the list of a single record, with up to 2^26 elements.
+//!
+//! # How values are written
+//!
+//! | Parquet | JSON |
+//! |---|---|
+//! | NULL | `null`: the field is there |
+//! | BOOLEAN, INT8 to INT64, UINT8 to UINT64 | `true`, numbers with all digits |
+//! | FLOAT, DOUBLE, FLOAT16 | the shortest digits that read as the same number (FLOAT16 as FLOAT) |
+//! | NaN, infinities | `"NaN"`, `"Infinity"`, `"-Infinity"`, and the row has a fault |
+//! | DECIMAL, however stored | a number with as many digits behind the point as the scale: `12.30` |
+//! | STRING, ENUM | a string; if it is not UTF-8, with U+FFFD, and the row has a fault |
+//! | JSON | embedded; a string if it is not valid JSON, or nested more than 60 deep |
+//! | other bytes (also BSON, INT96 excepted) | a string in base64, with padding |
+//! | UUID | `"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"` |
+//! | DATE | `"2026-01-31"` |
+//! | TIME | `"12:34:56.789"`, with `Z` if it is adjusted to UTC; `"24:00:00"` is one |
+//! | TIMESTAMP | `"2026-01-31T12:34:56.789Z"` if adjusted to UTC, otherwise without `Z` |
+//! | INT96 | as a TIMESTAMP that is not adjusted |
+//! | INTERVAL | `"P14M3DT0.250S"`: months, days and seconds, none carried over |
+//! | LIST, repeated fields | an array |
+//! | MAP with keys that are strings | an object; a key that comes twice is there twice |
+//! | MAP with other keys | an array of `{"key":…,"value":…}`, with the names that the file has |
+//! | struct, VARIANT | an object; a VARIANT's parts are bytes |
+//!
+//! A fraction of a second has no trailing zeros, and is left out if it is zero. Years from 0000 to 9999 have four
+//! digits, as RFC 3339 demands; others have a sign and at least six (`"+010000-01-01"`), as ISO 8601 expands them.
+//! Text that an old writer did not annotate as such is bytes, so comes in base64.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![warn(missing_docs)]
+
+mod check;
+mod column;
+mod decimal;
+mod error;
+mod footer;
+mod kind;
+mod pages;
+mod rows;
+mod schema;
+mod thrift;
+mod time;
+
+pub use error::Error;
+pub use footer::{Footer, MAX_FOOTER_BYTES, Part, RowGroup, Tail};
+pub use pages::{Pieces, Selection};
+pub use rows::{Limits, Row, Rows};
