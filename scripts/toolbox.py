@@ -38,26 +38,33 @@ def locked(path):
 
 def python_with(package, version, directory, python_at_least=(3, 9)):
     """The interpreter of a virtual environment with package==version, which is created if necessary."""
+    return python_with_all({package: version}, directory, python_at_least)
+
+
+def python_with_all(versions, directory, python_at_least=(3, 9)):
+    """The interpreter of a virtual environment with these versions of packages, which is created if necessary."""
+    names = ", ".join(f"{package} {version}" for package, version in versions.items())
     if sys.version_info[:2] < python_at_least:
         wanted = ".".join(map(str, python_at_least))
         raise Failure(
-            f"{package} needs Python {wanted} or newer, this is {sys.version.split()[0]};"
+            f"Python {wanted} or newer is needed for {names}, this is {sys.version.split()[0]};"
             " name another one with PYTHON=python3.12"
         )
     directory = Path(directory).resolve()
     python = directory / "bin" / "python"
     with locked(directory.with_suffix(".lock")):
-        if not _holds(python, package, version):
-            print(f"installing {package} {version} into {os.path.relpath(directory)}", file=sys.stderr)
+        if not _holds(python, versions):
+            print(f"installing {names} into {os.path.relpath(directory)}", file=sys.stderr)
             shutil.rmtree(directory, ignore_errors=True)
             _checked([sys.executable, "-m", "venv", str(directory)], "cannot make a virtual environment")
             pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-            _checked([*pip, f"{package}=={version}"], f"cannot install {package} {version} from PyPI")
+            pinned = [f"{package}=={version}" for package, version in versions.items()]
+            _checked([*pip, *pinned], f"cannot install {names} from PyPI")
     return python
 
 
-def _holds(python, package, version):
-    probe = f"import importlib.metadata as m; raise SystemExit(m.version({package!r}) != {version!r})"
+def _holds(python, versions):
+    probe = f"import importlib.metadata as m; raise SystemExit(any(m.version(p) != v for p, v in {versions!r}.items()))"
     try:
         return subprocess.run([str(python), "-c", probe], capture_output=True).returncode == 0
     except OSError:

@@ -10,7 +10,7 @@ use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::error::Error;
-use crate::pages::Pieces;
+use crate::pieces::Pieces;
 use crate::thrift::{DICTIONARY_PAGE, INDEX_PAGE, Input, page_head};
 
 /// The most values of a page of a list: all of them may belong to one record, and are then held at once.

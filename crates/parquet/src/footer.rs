@@ -202,6 +202,10 @@ fn row_group(group: &RowGroupMetaData, index: usize, first: u64, end: u64) -> Re
             C::UNCOMPRESSED | C::SNAPPY | C::GZIP | C::ZSTD | C::LZ4 | C::LZ4_RAW => {}
             codec => return Err(Error::Codec { column, codec: codec.to_string() }),
         }
+        if rows == 0 {
+            // Some writers then say nothing sensible.
+            continue;
+        }
         let extent = extent(chunk).filter(|extent| extent.start >= MAGIC.len() as u64 && extent.end <= end);
         let extent = extent.ok_or_else(|| damaged(&format!("column {column} is not within the file")))?;
         compressed += extent.end - extent.start;

@@ -53,6 +53,7 @@ mod error;
 mod footer;
 mod kind;
 mod pages;
+mod pieces;
 mod rows;
 mod schema;
 mod thrift;
@@ -60,5 +61,6 @@ mod time;
 
 pub use error::Error;
 pub use footer::{Footer, MAX_FOOTER_BYTES, Part, RowGroup, Tail};
-pub use pages::{Pieces, Selection};
+pub use pages::Selection;
+pub use pieces::Pieces;
 pub use rows::{Limits, Row, Rows};

@@ -3,19 +3,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::{Buf, Bytes};
 use parquet::column::page::{Page, PageMetadata, PageReader};
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::page_index::index_reader::decode_offset_index;
 use parquet::file::page_index::offset_index::PageLocation;
-use parquet::file::reader::{ChunkReader, Length};
 use parquet::file::serialized_reader::SerializedPageReader;
 use parquet::schema::types::ColumnDescPtr;
 
 use crate::check::{Memory, check_page, check_pages};
 use crate::error::{Error, guarded};
 use crate::footer::{Footer, Part, dictionary, extent, hull};
+use crate::pieces::Pieces;
 
 /// Ranges of the file that are no further apart than this are read as one: a request costs more than the bytes.
 const GAP: u64 = 64 * 1024;
@@ -155,51 +154,6 @@ fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
     merged
 }
 
-/// Bytes of a file that were read: pieces of it, each with its offset.
-#[derive(Debug, Clone, Default)]
-pub struct Pieces(Arc<Vec<(u64, Bytes)>>);
-
-impl FromIterator<(u64, Bytes)> for Pieces {
-    fn from_iter<I: IntoIterator<Item = (u64, Bytes)>>(pieces: I) -> Self {
-        let mut pieces: Vec<(u64, Bytes)> = pieces.into_iter().collect();
-        pieces.sort_by_key(|(offset, _)| *offset);
-        Self(Arc::new(pieces))
-    }
-}
-
-impl Pieces {
-    /// The bytes from an offset to the end of the piece that holds it.
-    pub(crate) fn from(&self, offset: u64) -> Option<Bytes> {
-        let after = self.0.partition_point(|(start, _)| *start <= offset);
-        let (start, bytes) = self.0.get(after.checked_sub(1)?)?;
-        let skip = usize::try_from(offset - start).ok().filter(|skip| *skip <= bytes.len())?;
-        Some(bytes.slice(skip..))
-    }
-
-    fn missing(start: u64, end: u64) -> ParquetError {
-        ParquetError::External(Box::new(Error::Missing(start, end)))
-    }
-}
-
-impl Length for Pieces {
-    fn len(&self) -> u64 {
-        self.0.last().map_or(0, |(start, bytes)| start + bytes.len() as u64)
-    }
-}
-
-impl ChunkReader for Pieces {
-    type T = bytes::buf::Reader<Bytes>;
-
-    fn get_read(&self, start: u64) -> ParquetResult<Self::T> {
-        self.from(start).map(Buf::reader).ok_or_else(|| Self::missing(start, start + 1))
-    }
-
-    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<Bytes> {
-        let found = self.from(start).filter(|bytes| bytes.len() >= length);
-        found.map(|bytes| bytes.slice(..length)).ok_or_else(|| Self::missing(start, start + length as u64))
-    }
-}
-
 /// The pages of a column, each checked after it is decompressed and before it is decoded.
 pub(crate) struct Pages {
     inner: SerializedPageReader<Pieces>,
@@ -263,8 +217,13 @@ impl Iterator for Pages {
 
 impl PageReader for Pages {
     fn get_next_page(&mut self) -> ParquetResult<Option<Page>> {
-        let page = self.inner.get_next_page()?;
-        self.checked(page)
+        loop {
+            let page = self.inner.get_next_page()?;
+            // The column reader takes a page without values for the end; pyarrow writes such pages.
+            if page.as_ref().is_none_or(|page| !page.is_data_page() || page.num_values() > 0) {
+                return self.checked(page);
+            }
+        }
     }
 
     fn peek_next_page(&mut self) -> ParquetResult<Option<PageMetadata>> {

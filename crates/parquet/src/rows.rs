@@ -7,7 +7,8 @@ use crate::column::{Column, Missing};
 use crate::error::Error;
 use crate::footer::Footer;
 use crate::kind;
-use crate::pages::{Pages, Pieces, Selection};
+use crate::pages::{Pages, Selection};
+use crate::pieces::Pieces;
 use crate::schema::{Node, Repeated, Shape};
 
 /// The most rows that are decoded at once.
