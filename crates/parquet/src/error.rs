@@ -9,8 +9,8 @@ use parquet::errors::ParquetError;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The file neither begins nor ends like Parquet.
-    #[error("the file is not Parquet: it does not end with PAR1")]
+    /// The file does not end like Parquet; it may be truncated, if the bytes given do not reach its beginning.
+    #[error("the file is not Parquet, or only a part of it was uploaded: it does not end with PAR1")]
     NotParquet,
     /// The file begins with `PAR1` but does not end with it; only known when the bytes given reach its beginning.
     #[error("the Parquet file is truncated: it begins with PAR1 but does not end with it; upload it again")]

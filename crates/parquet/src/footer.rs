@@ -14,8 +14,9 @@ use crate::kind::Kind;
 use crate::schema::{self, Node};
 use crate::thrift;
 
-/// The largest footer that is read, in bytes. Real ones have some KiB; thousands of columns and row groups, some MiB.
-pub const MAX_FOOTER_BYTES: u64 = 64 * 1024 * 1024;
+/// The largest footer that is read, in bytes. Most have some KiB; a hundred columns in a thousand row groups take about
+/// ten MiB. In memory, a footer takes up to twenty times as much.
+pub const MAX_FOOTER_BYTES: u64 = 32 * 1024 * 1024;
 
 const MAGIC: &[u8] = b"PAR1";
 const ENCRYPTED: &[u8] = b"PARE";
@@ -67,8 +68,8 @@ pub struct Footer {
 }
 
 impl Footer {
-    /// Reads the footer from the last bytes of a file of `file_len` bytes: 64 KiB nearly always suffice. All columns
-    /// are checked to be readable.
+    /// Reads the footer from the last bytes of a file of `file_len` bytes; give at least eight, and 64 KiB nearly
+    /// always suffice. All columns are checked to be readable.
     ///
     /// # Errors
     /// `NotParquet`, `Truncated`, `Encrypted`, `Codec`, `DuplicateColumn`, `Unsupported`, `Damaged`, and `TooLarge`
@@ -125,7 +126,7 @@ impl Footer {
         Ok(Self { metadata, record, row_groups, columns })
     }
 
-    /// The number of rows of the file.
+    /// The number of rows of the file. It is what the footer says: a forged one is only found when rows are read.
     pub fn rows(&self) -> u64 {
         self.row_groups.iter().map(|group| group.rows).sum()
     }
@@ -191,6 +192,9 @@ fn row_group(group: &RowGroupMetaData, index: usize, first: u64, end: u64) -> Re
     if first.checked_add(rows).is_none_or(|rows| i64::try_from(rows).is_err()) {
         return Err(damaged("there are too many rows"));
     }
+    if rows > 0 && group.columns().is_empty() {
+        return Err(damaged("it has rows and no columns"));
+    }
     let (mut bytes, mut compressed, mut uncompressed) = (None, 0_u64, 0_u64);
     for chunk in group.columns() {
         let column = chunk.column_path().string();
@@ -206,9 +210,12 @@ fn row_group(group: &RowGroupMetaData, index: usize, first: u64, end: u64) -> Re
             // Some writers then say nothing sensible.
             continue;
         }
+        if u64::try_from(chunk.num_values()).is_ok_and(|values| values < rows) {
+            return Err(damaged(&format!("column {column} has fewer values than there are rows")));
+        }
         let extent = extent(chunk).filter(|extent| extent.start >= MAGIC.len() as u64 && extent.end <= end);
         let extent = extent.ok_or_else(|| damaged(&format!("column {column} is not within the file")))?;
-        compressed += extent.end - extent.start;
+        compressed = compressed.saturating_add(extent.end - extent.start);
         bytes = Some(hull(bytes, extent));
         uncompressed = uncompressed.saturating_add(u64::try_from(chunk.uncompressed_size()).unwrap_or(0));
     }

@@ -15,6 +15,12 @@
 //! [`Limits::page_bytes`]. Two things are not bounded by it: a gzipped page that holds more than its header says, up
 //! to 1,032 times its size in the file, which then fails; and the list of a single record, with up to 2^26 elements.
 //!
+//! # Damaged files
+//! Whatever the bytes are, the result is an [`Error`]. The parquet crate panics on some; it is called under
+//! `catch_unwind`, so a binary must not set `panic = "abort"`, and its panic hook sees such a panic. The counts that a
+//! file promises are checked before that crate allocates them. How many rows there are is a promise as well, which
+//! only reading them can break: a caller should bound the number of chunks that it cuts.
+//!
 //! # How values are written
 //!
 //! | Parquet | JSON |
@@ -26,7 +32,7 @@
 //! | DECIMAL, however stored | a number with as many digits behind the point as the scale: `12.30` |
 //! | STRING, ENUM | a string; if it is not UTF-8, with U+FFFD, and the row has a fault |
 //! | JSON | embedded; a string if it is not valid JSON, or nested more than 60 deep |
-//! | other bytes (also BSON, INT96 excepted) | a string in base64, with padding |
+//! | other bytes, BSON among them | a string in base64, with padding |
 //! | UUID | `"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"` |
 //! | DATE | `"2026-01-31"` |
 //! | TIME | `"12:34:56.789"`, with `Z` if it is adjusted to UTC; `"24:00:00"` is one |

@@ -9,6 +9,11 @@ const DEEPEST: u8 = 24;
 /// How deep columns are nested in each other at most, in elements of the schema; a list takes two.
 pub(crate) const DEEPEST_SCHEMA: usize = 60;
 
+/// The most elements of a schema.
+const MOST_ELEMENTS: u64 = 100_000;
+/// The least bytes of a column in a row group; its required fields take more.
+const LEAST_CHUNK: u64 = 24;
+
 const BINARY: u8 = 8;
 const LIST: u8 = 9;
 const SET: u8 = 10;
@@ -156,14 +161,34 @@ pub(crate) fn check_footer(bytes: &[u8]) -> Option<FooterCheck> {
     let mut input = Input::new(bytes);
     input.each_field(|input, id, kind| {
         check.encrypted |= id == 8;
-        if (id, kind) == (2, LIST) { check_schema(input) } else { input.skip(kind, DEEPEST) }
+        match (id, kind) {
+            (2, LIST) => check_schema(input),
+            (4, LIST) => check_row_groups(input),
+            _ => input.skip(kind, DEEPEST),
+        }
     })?;
     Some(check)
 }
 
+/// Each row group lists its columns, for which much more is allocated than an empty struct takes in the file.
+fn check_row_groups(input: &mut Input<'_>) -> Option<()> {
+    let (kind, count) = input.list()?;
+    (0..count).filter(|_| kind == STRUCT).try_for_each(|_| {
+        input.each_field(|input, id, kind| {
+            if (id, kind) != (1, LIST) {
+                return input.skip(kind, DEEPEST);
+            }
+            let (kind, count) = input.list()?;
+            let start = input.at();
+            (0..count).try_for_each(|_| input.skip_element(kind, DEEPEST))?;
+            ((input.at() - start) as u64 >= count * LEAST_CHUNK).then_some(())
+        })
+    })
+}
+
 /// The schema is a list of elements, in the order of a walk down the tree; each says how many children follow it.
 fn check_schema(input: &mut Input<'_>) -> Option<()> {
-    let (STRUCT, count) = input.list()? else { return None };
+    let (STRUCT, count @ ..=MOST_ELEMENTS) = input.list()? else { return None };
     // How many children each open element still waits for.
     let mut open: Vec<u64> = Vec::new();
     for element in 0..count {
@@ -253,7 +278,7 @@ mod tests {
 
     #[test]
     fn a_deep_schema_and_a_deep_value_are_refused() {
-        for (depth, fine) in [(DEEPEST_SCHEMA, true), (DEEPEST_SCHEMA + 1, false), (100_000, false)] {
+        for (depth, fine) in [(DEEPEST_SCHEMA, true), (DEEPEST_SCHEMA + 1, false), (50_000, false)] {
             let mut footer = vec![0x29, 0xfc];
             let mut count = depth + 1;
             while count >= 0x80 {
@@ -266,6 +291,14 @@ mod tests {
             assert_eq!(check_footer(&footer).is_some(), fine, "{depth}");
         }
         assert_eq!(check_footer(&[0x1c].repeat(100_000)), None);
+    }
+
+    #[test]
+    fn a_row_group_of_empty_columns_is_refused() {
+        // FileMetaData { 4: [RowGroup { 1: [ColumnChunk {}, …] }] }
+        let footer = |columns: u8| [vec![0x49, 0x1c, 0x19, columns << 4 | 0x0c], vec![0; columns.into()], vec![0, 0]];
+        assert!(check_footer(&footer(0).concat()).is_some());
+        assert_eq!(check_footer(&footer(3).concat()), None);
     }
 
     #[test]
