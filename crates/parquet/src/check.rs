@@ -147,7 +147,60 @@ fn skip_delta(input: &mut Input<'_>, most: u64) -> Option<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parquet::schema::parser::parse_message_type;
+    use parquet::schema::types::SchemaDescriptor;
+
     use super::*;
+
+    /// Checks pages with these headers, each followed by two bytes.
+    fn checked(headers: &[[i32; 4]]) -> Result<Memory, Error> {
+        let mut bytes = Vec::new();
+        for [kind, uncompressed, compressed, values] in headers {
+            let mut field = |head: u8, value: i32| {
+                bytes.push(head);
+                let mut rest = (value << 1 ^ value >> 31) as u32;
+                while rest >= 0x80 {
+                    bytes.push(rest as u8 | 0x80);
+                    rest >>= 7;
+                }
+                bytes.push(rest as u8);
+            };
+            field(0x15, *kind);
+            field(0x15, *uncompressed);
+            field(0x15, *compressed);
+            // The header of a dictionary is field 7, of a data page 5: a struct whose first field is the number.
+            bytes.push(if *kind == 2 { 0x4c } else { 0x2c });
+            let values = (*values << 1 ^ *values >> 31) as u8;
+            bytes.extend([0x15, values, 0, 0, 0xaa, 0xaa]);
+        }
+        let schema = parse_message_type("message m { required binary a; }").unwrap();
+        let column = SchemaDescriptor::new(Arc::new(schema)).column(0);
+        let chunk = ColumnChunkMetaData::builder(column).build().unwrap();
+        let end = 4 + bytes.len() as u64;
+        check_pages(&chunk, "column a", 4..end, &[(4, bytes.into())].into_iter().collect())
+    }
+
+    #[test]
+    fn memory_is_counted_before_a_page_is_decompressed() {
+        let memory = checked(&[[2, 100, 2, 50], [0, 9000, 2, 7], [0, i32::MAX, 2, 7], [0, 5, 2, 7]]).unwrap();
+        assert_eq!((memory.dictionary, memory.page), (100 + 50 * size_of::<ByteArray>() as u64, i32::MAX as u64));
+    }
+
+    #[test]
+    fn forged_headers_are_refused() {
+        let fine = [0, 10, 2, 7];
+        for forged in
+            [[2, 10, 2, 11], [0, -1, 2, 7], [0, 10, -1, 7], [0, 10, 3, 7], [0, 10, i32::MAX, 7], [0, 10, 2, -1]]
+        {
+            let error = checked(&[fine, forged]).unwrap_err();
+            assert!(
+                matches!(&error, Error::Damaged(_)) && error.to_string().contains("column a"),
+                "{forged:?}: {error}"
+            );
+        }
+    }
 
     #[test]
     fn a_forged_count_of_lengths_is_refused() {

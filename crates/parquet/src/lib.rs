@@ -8,6 +8,36 @@
 //!
 //! Nothing here reads or waits: the caller fetches ranges of bytes, by whatever means, and gives them in.
 //!
+//! ```
+//! use bytes::Bytes;
+//! use fanfold_parquet::{Error, Footer, Limits, Pieces, Rows, Tail};
+//!
+//! # fn main() -> Result<(), Error> {
+//! // A file at hand instead of requests for ranges of one.
+//! let file = Bytes::from_static(include_bytes!("../tests/files/spark.parquet"));
+//! let range = |range: &std::ops::Range<u64>| file.slice(range.start as usize..range.end as usize);
+//! let length = file.len() as u64;
+//! let footer = match Footer::tail(&range(&(length.saturating_sub(64 * 1024)..length)), length)? {
+//!     Tail::Footer(footer) => footer,
+//!     Tail::Needs(more) => panic!("read the last {more} bytes and try again"),
+//! };
+//! let mut texts = Vec::new();
+//! for part in footer.plan(1000, 1024 * 1024) {
+//!     let index = footer.index(&part).map(|bytes| range(&bytes));
+//!     let selection = footer.select(&part, index.as_deref())?;
+//!     let pieces: Pieces = selection.ranges().iter().map(|bytes| (bytes.start, range(bytes))).collect();
+//!     let mut rows = Rows::new(&footer, &selection, &pieces, Limits::default())?;
+//!     while let Some(row) = rows.next()? {
+//!         assert_eq!((row.index, row.fault), (texts.len() as u64, None));
+//!         texts.push(row.json.to_owned());
+//!     }
+//! }
+//! assert_eq!((texts.len() as u64, footer.rows()), (3, 3));
+//! assert!(texts[0].contains(r#""local":"1582-10-15T00:00:00","day":"0001-01-01","decimal9":-0.01"#));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Memory
 //! [`Rows`] holds the bytes it is given, which are the compressed pages of one part; for each column the decompressed
 //! dictionary and one decompressed page; and up to 1,024 decoded rows (fewer if they have over 256 Ki values), and
@@ -29,13 +59,13 @@
 //! | BOOLEAN, INT8 to INT64, UINT8 to UINT64 | `true`, numbers with all digits |
 //! | FLOAT, DOUBLE, FLOAT16 | the shortest digits that read as the same number (FLOAT16 as FLOAT) |
 //! | NaN, infinities | `"NaN"`, `"Infinity"`, `"-Infinity"`, and the row has a fault |
-//! | DECIMAL, however stored | a number with as many digits behind the point as the scale: `12.30` |
+//! | DECIMAL, however stored | a number with as many digits behind the point as the scale: `12.30`; in more than 64 bytes, those in base64, and the row has a fault |
 //! | STRING, ENUM | a string; if it is not UTF-8, with U+FFFD, and the row has a fault |
 //! | JSON | embedded; a string if it is not valid JSON, or nested more than 60 deep |
 //! | other bytes, BSON among them | a string in base64, with padding |
 //! | UUID | `"f81d4fae-7dec-11d0-a765-00a0c91e6bf6"` |
 //! | DATE | `"2026-01-31"` |
-//! | TIME | `"12:34:56.789"`, with `Z` if it is adjusted to UTC; `"24:00:00"` is one |
+//! | TIME | `"12:34:56.789"`, with `Z` if it is adjusted to UTC; `"24:00:00"` is one; outside a day the stored number, and the row has a fault |
 //! | TIMESTAMP | `"2026-01-31T12:34:56.789Z"` if adjusted to UTC, otherwise without `Z` |
 //! | INT96 | as a TIMESTAMP that is not adjusted |
 //! | INTERVAL | `"P14M3DT0.250S"`: months, days and seconds, none carried over |
