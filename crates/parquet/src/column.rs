@@ -12,6 +12,9 @@ use parquet::schema::types::ColumnDescPtr;
 use crate::error::{Error, guarded};
 use crate::kind::{Fault, Kind, Value};
 
+/// How many rows of lists are decoded at once to pass over them.
+const SKIP: usize = 128;
+
 /// A reader of the parquet crate, and the values of the batch.
 struct Typed<T: DataType> {
     reader: ColumnReaderImpl<T>,
@@ -119,7 +122,13 @@ impl Column {
     ///
     /// # Errors
     /// `Damaged`, also if there are fewer rows.
-    pub(crate) fn skip(&mut self, rows: usize) -> Result<(), Error> {
+    pub(crate) fn skip(&mut self, mut rows: usize) -> Result<(), Error> {
+        // In lists, `skip_records` never ends if a page has fewer levels than it says; `read_records` finds it out.
+        while self.has_rep && rows > 0 {
+            let some = rows.min(SKIP);
+            self.read(some)?;
+            rows -= some;
+        }
         let Self { name, data, .. } = self;
         let skipped = guarded(&format!("column {name}"), || with!(data, typed => typed.reader.skip_records(rows)))?;
         self.all(skipped, rows)

@@ -160,18 +160,27 @@ pub(crate) struct Pages {
     column: ColumnDescPtr,
 }
 
+/// A column whose pages can be read.
+pub(crate) struct Opened {
+    pub(crate) pages: Pages,
+    /// How many bytes of memory the pages take at most while they are read one by one.
+    pub(crate) bytes: u64,
+    /// How many rows are still to be passed over.
+    pub(crate) skip: usize,
+}
+
 impl Pages {
-    /// The pages of a column, and how many bytes of memory they take at most while they are read one by one.
+    /// Opens the pages of a column that hold the wanted rows.
     ///
     /// # Errors
     /// `Damaged`, `Missing`.
-    pub(crate) fn new(
+    pub(crate) fn open(
         chunk: &ColumnChunkMetaData,
         locations: Option<&[PageLocation]>,
         rows: u64,
         wanted: &Range<u64>,
         pieces: &Pieces,
-    ) -> Result<(Self, u64), Error> {
+    ) -> Result<Opened, Error> {
         let name = format!("column {}", chunk.column_path().string());
         let Some(extent) = extent(chunk) else { return Err(Error::damaged(format!("{name} is not within the file"))) };
         let mut ranges = Vec::new();
@@ -193,7 +202,27 @@ impl Pages {
         let rows = usize::try_from(rows).map_err(|_| Error::damaged("there are too many rows"))?;
         let (reader, locations) = (Arc::new(pieces.clone()), locations.map(<[_]>::to_vec));
         let inner = guarded(&name, || SerializedPageReader::new(reader, chunk, rows, locations))?;
-        Ok((Self { inner, column: chunk.column_descr_ptr() }, memory.dictionary + memory.page))
+        let mut pages = Self { inner, column: chunk.column_descr_ptr() };
+        let start = usize::try_from(wanted.start).unwrap_or(usize::MAX);
+        let skip = guarded(&name, || pages.pass_over(start))?;
+        Ok(Opened { pages, bytes: memory.dictionary + memory.page, skip })
+    }
+
+    /// Passes over the pages before a row, as far as their numbers of rows are known without decompressing them.
+    /// Returns how many rows are left to pass over.
+    fn pass_over(&mut self, mut rows: usize) -> ParquetResult<usize> {
+        while rows > 0
+            && let Some(page) = self.inner.peek_next_page()?
+        {
+            let levels = page.num_levels.filter(|_| self.column.max_rep_level() == 0);
+            match page.num_rows.or(levels) {
+                _ if page.is_dict && self.inner.supports_deferred_dictionary() => {}
+                Some(held) if held <= rows => rows -= held,
+                _ => break,
+            }
+            self.inner.skip_next_page()?;
+        }
+        Ok(rows)
     }
 
     fn checked(&self, page: Option<Page>) -> ParquetResult<Option<Page>> {

@@ -48,8 +48,8 @@ pub struct Row<'a> {
 pub struct Rows {
     record: Arc<Node>,
     columns: Vec<Column>,
-    /// How many rows to pass over before the first one.
-    skip: u64,
+    /// How many rows to pass over in each column before the first one; empty once that is done.
+    skip: Vec<usize>,
     /// The index of the next row, and how many are left, of which some are in the batch.
     next: u64,
     left: u64,
@@ -75,11 +75,12 @@ impl Rows {
     pub fn new(footer: &Footer, selection: &Selection, pieces: &Pieces, limits: Limits) -> Result<Self, Error> {
         let part = selection.part();
         let group = footer.row_groups().get(part.row_group).map_or(0, |group| group.rows);
-        let (mut columns, mut bytes) = (Vec::new(), 0_u64);
+        let (mut columns, mut skip, mut bytes) = (Vec::new(), Vec::new(), 0_u64);
         for (index, chunk) in footer.chunks(part)?.iter().enumerate() {
-            let (pages, most) = Pages::new(chunk, selection.locations(index), group, &part.rows, pieces)?;
-            bytes = bytes.saturating_add(most);
-            columns.push(Column::new(&chunk.column_descr_ptr(), Box::new(pages))?);
+            let opened = Pages::open(chunk, selection.locations(index), group, &part.rows, pieces)?;
+            bytes = bytes.saturating_add(opened.bytes);
+            columns.push(Column::new(&chunk.column_descr_ptr(), Box::new(opened.pages))?);
+            skip.push(opened.skip);
         }
         if bytes > limits.page_bytes {
             let what = format!("reading row group {}", part.row_group);
@@ -88,7 +89,7 @@ impl Rows {
         Ok(Self {
             record: footer.record().clone(),
             columns,
-            skip: part.rows.start,
+            skip,
             next: part.first,
             left: part.rows.end - part.rows.start,
             in_batch: 0,
@@ -154,13 +155,12 @@ impl Rows {
 
     /// Decodes the next batch.
     fn fill(&mut self) -> Result<(), Error> {
-        let skip = usize::try_from(std::mem::take(&mut self.skip)).unwrap_or(usize::MAX);
+        for (column, rows) in self.columns.iter_mut().zip(std::mem::take(&mut self.skip)) {
+            column.skip(rows)?;
+        }
         let rows = self.batch.min(self.left);
         let mut levels = 0;
         for column in &mut self.columns {
-            if skip > 0 {
-                column.skip(skip)?;
-            }
             column.read(rows as usize)?;
             levels += column.levels() as u64;
         }

@@ -99,6 +99,22 @@ fn a_wrong_length_of_the_footer_is_an_error() {
     }
 }
 
+/// polars' file after some of its bytes were changed: a page of a list has fewer levels than it says, and the parquet
+/// crate 60.1 never comes to the end of skipping them.
+#[test]
+fn a_list_whose_levels_run_out_is_an_error() {
+    let bytes = Bytes::from_static(include_bytes!("files/damaged/levels_run_out.parquet"));
+    let footer = footer(&bytes).unwrap();
+    let errors: Vec<String> = footer
+        .plan(60, u64::MAX)
+        .filter_map(|part| {
+            open(&bytes, &footer, &part, Limits::default()).and_then(|mut part| part.for_each(|_| ())).err()
+        })
+        .map(|error| error.to_string())
+        .collect();
+    assert!(errors.iter().any(|error| error.contains("Insufficient repetition levels")), "{errors:#?}");
+}
+
 /// The checksum of a page is compared, where the writer gave one.
 #[test]
 fn a_flipped_bit_in_a_page_with_a_checksum_is_found() {
