@@ -15,6 +15,7 @@ use crate::check::{Memory, check_page, check_pages};
 use crate::error::{Error, guarded};
 use crate::footer::{Footer, Part, dictionary, extent, hull};
 use crate::pieces::Pieces;
+use crate::thrift;
 
 /// Ranges of the file that are no further apart than this are read as one: a request costs more than the bytes.
 const GAP: u64 = 64 * 1024;
@@ -103,6 +104,7 @@ fn locations(
     let start = usize::try_from(own.start.checked_sub(range.start)?).ok()?;
     let end = usize::try_from(own.end.checked_sub(range.start)?).ok()?;
     let own = bytes.get(start..end)?;
+    thrift::check_struct(own)?;
     let locations = guarded("an offset index", || decode_offset_index(own)).ok()?.page_locations().clone();
     let (mut offset, mut row) = (extent.start, 0);
     for (at, page) in locations.iter().enumerate() {

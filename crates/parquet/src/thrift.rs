@@ -214,6 +214,11 @@ fn check_schema(input: &mut Input<'_>) -> Option<()> {
     Some(())
 }
 
+/// Checks that the lists of a struct are no longer than it is.
+pub(crate) fn check_struct(bytes: &[u8]) -> Option<()> {
+    Input::new(bytes).skip(STRUCT, DEEPEST)
+}
+
 /// The kinds of pages.
 pub(crate) const INDEX_PAGE: i64 = 1;
 pub(crate) const DICTIONARY_PAGE: i64 = 2;
@@ -302,7 +307,9 @@ mod tests {
     }
 
     #[test]
-    fn a_list_longer_than_its_footer_is_refused() {
+    fn a_list_longer_than_what_holds_it_is_refused() {
+        assert_eq!(check_struct(&[0x19, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x0f, 0]), None);
+        assert_eq!(check_struct(&[0x19, 0x1c, 0, 0]), Some(()));
         assert_eq!(check_footer(&[0x49, 0xfc, 0xff, 0xff, 0xff, 0xff, 0x07, 0]), None);
     }
 
