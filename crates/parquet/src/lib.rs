@@ -45,6 +45,12 @@
 //! [`Limits::page_bytes`]. Two things are not bounded by it: a gzipped page that holds more than its header says, up
 //! to 1,032 times its size in the file, which then fails; and the list of a single record, with up to 2^26 elements.
 //!
+//! # Cost
+//! A part of a row group costs more than its rows: without an offset index (pandas and DuckDB write none unless they
+//! are told to) all bytes of the row group are read for it, with one still the dictionaries. Of a million rows in four
+//! row groups, 33 MB, parts of 1,000 rows read 8.3 GB in all without the index and 4.1 GB with it; parts of 50,000
+//! rows, 166 MB and 96 MB. Parts should be large, or a caller should keep the bytes of the row group that it read last.
+//!
 //! # Damaged files
 //! Whatever the bytes are, the result is an [`Error`]. The parquet crate panics on some; it is called under
 //! `catch_unwind`, so a binary must not set `panic = "abort"`, and its panic hook sees such a panic. The counts that a
