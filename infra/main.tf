@@ -11,6 +11,7 @@ locals {
   )
   pipelines = { for name, own in local.asked : name => merge({
     chunk_size    = var.chunk_size
+    format        = var.format
     key_field     = var.key_field
     record_schema = var.record_schema
     results       = var.results
@@ -31,6 +32,7 @@ locals {
     batch_size         = var.batch_size
     chunk_size         = var.chunk_size
     concurrency        = var.concurrency
+    format             = var.format
     give_up_after      = var.give_up_after
     key_field          = var.key_field
     kms_key_arn        = var.kms_key_arn
@@ -127,6 +129,7 @@ module "pipeline" {
   write_mode    = each.value.write_mode
   results       = each.value.results
   chunk_size    = each.value.chunk_size
+  format        = each.value.format
   key_field     = each.value.key_field
   record_schema = local.record_schemas[each.key]
 

@@ -7,6 +7,7 @@ output "deployment" {
       parameters = {
         key_field   = local.pipelines[name].key_field
         chunk_size  = local.pipelines[name].chunk_size
+        format      = local.pipelines[name].format
         concurrency = var.concurrency
         memory_mb   = var.memory.process
       }

@@ -39,6 +39,7 @@ variable "pipelines" {
   type = map(object({
     variant       = optional(string, "chunked")
     chunk_size    = optional(number)
+    format        = optional(string)
     key_field     = optional(string)
     record_schema = optional(string)
     results       = optional(string)
@@ -203,6 +204,13 @@ variable "write_mode" {
   description = "How process writes items: \"batch\", many in one request and in no order between chunks, or \"ordered\"."
   type        = string
   default     = "batch"
+  nullable    = false
+}
+
+variable "format" {
+  description = "How files are read, as a JSON object with any of delimiter, quote, comment, encoding, records_path, ignore, null_values, true_values and false_values. What is left out is found in the file."
+  type        = string
+  default     = "{}"
   nullable    = false
 }
 

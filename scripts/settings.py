@@ -19,6 +19,7 @@ SETTINGS = {
     "ALARM_EMAIL": "alarm_email",
     "ARCH": "architecture",
     "CHUNK_SIZE": "chunk_size",
+    "FORMAT": "format",
     "GIVE_UP_AFTER": "give_up_after",
     "KEY_FIELD": "key_field",
     "KMS_KEY_ARN": "kms_key_arn",
@@ -37,7 +38,7 @@ SETTINGS = {
 FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false"}
 
 # What PIPELINES may set for a pipeline.
-PIPELINE_SETTINGS = ["variant", "chunk_size", "key_field", "record_schema", "results", "write_mode"]
+PIPELINE_SETTINGS = ["variant", "chunk_size", "format", "key_field", "record_schema", "results", "write_mode"]
 
 
 def setting(name):
@@ -62,6 +63,8 @@ def read_pipelines(file):
     for name, definition in pipelines.items():
         for unknown in set(definition) - set(PIPELINE_SETTINGS):
             raise Failure(f"{told}: pipeline {name} has no setting {unknown}; there is {', '.join(PIPELINE_SETTINGS)}")
+        if isinstance(definition.get("format"), dict):
+            definition["format"] = json.dumps(definition["format"], sort_keys=True)
         if definition.get("record_schema") is not None:
             schema = Path(file).resolve().parent / str(definition["record_schema"])
             if not schema.is_file():

@@ -50,7 +50,7 @@ run "everything_given" {
 
   variables {
     given = [
-      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "give_up_after", "key_field",
+      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format", "give_up_after", "key_field",
       "kms_key_arn", "log_level", "log_retention_days", "memory", "protect_data", "record_schema", "results", "stall_after",
       "sweep_rate", "timeout", "write_mode",
     ]
@@ -61,6 +61,7 @@ run "everything_given" {
     batch_size         = 3
     chunk_size         = 250
     concurrency        = 20
+    format             = "{\"delimiter\":\";\"}"
     give_up_after      = 7200
     key_field          = "zip_code"
     kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
@@ -85,6 +86,7 @@ run "everything_given" {
       batch_size         = 3
       chunk_size         = 250
       concurrency        = 20
+      format             = "{\"delimiter\":\";\"}"
       give_up_after      = 7200
       key_field          = "zip_code"
       kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"

@@ -29,6 +29,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  format             = "{}"
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
@@ -359,8 +360,8 @@ run "environments" {
 
   assert {
     condition = { for function, made in module.function : function => join(" ", keys(made.settings.environment)) } == {
-      scatter = "CHUNK_SIZE GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE PROCESS_QUEUE_URL RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
-      process = "GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
+      scatter = "CHUNK_SIZE FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE PROCESS_QUEUE_URL RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
+      process = "FORMAT GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
       gather  = "INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET RESULTS RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
       bury    = "GATHER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE PARKED_QUEUE_URL RUST_LOG VARIANT WORK_BUCKET"
       sweep   = "GATHER_QUEUE_URL GIVE_UP_AFTER INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET PROCESS_QUEUE_URL RUST_LOG SCATTER_QUEUE_URL STALL_AFTER VARIANT WORK_BUCKET"
@@ -382,6 +383,7 @@ run "environments" {
       KEY_FIELD     = "zip_code"
       RECORD_SCHEMA = base64gzip("{}")
       WRITE_MODE    = "ordered"
+      FORMAT        = "{}"
       RESULTS       = "failed"
       STALL_AFTER   = "600"
       GIVE_UP_AFTER = "7200"

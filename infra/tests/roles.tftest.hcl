@@ -31,6 +31,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  format             = "{}"
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200

@@ -284,6 +284,7 @@ run "deployment" {
           parameters = {
             key_field   = "itemNo"
             chunk_size  = 500
+            format      = "{}"
             concurrency = 50
             memory_mb   = 512
           }

@@ -31,6 +31,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  format             = "{}"
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
@@ -197,6 +198,34 @@ run "rejects_schema_that_is_too_large" {
   }
 
   expect_failures = [var.record_schema]
+}
+
+run "rejects_format_that_is_no_object" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    format = "[\";\"]"
+  }
+
+  expect_failures = [var.format]
+}
+
+run "rejects_format_with_a_setting_that_does_not_exist" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    format = "{\"delimeter\":\";\"}"
+  }
+
+  expect_failures = [var.format]
 }
 
 run "rejects_write_mode_that_does_not_exist" {

@@ -12,7 +12,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, PENDING, Revision};
 use crate::model::input::InputRef;
-use crate::model::schema::RecordSchema;
+use crate::model::schema::{Cells, RecordSchema};
 use crate::model::summary::Summary;
 use crate::model::timestamp::Timestamp;
 use crate::pipeline::variant::Variant;
@@ -263,7 +263,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
     /// `Config` for a bad schema, or in a build without a variant.
     pub fn with_stores(settings: &Settings, stores: S, processor: P) -> Result<Self> {
         let (variant, key_field) = (settings.variant()?, settings.key_field.as_str());
-        let schema = RecordSchema::parse(&settings.schema, key_field)?;
+        let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
         let pipeline = Pipeline { supply: stores, variant, input_bucket: INPUT.to_owned() };
         Ok(Self {
             scatter: pipeline.scatter(key_field, settings.chunk_size.max(1), settings.format.clone())?,

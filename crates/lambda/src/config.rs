@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
-use fanfold::model::schema::RecordSchema;
+use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::pipeline::Queue;
 use fanfold::pipeline::variant::{Pending, Variant};
 use fanfold::stage::gather::Results;
@@ -140,7 +140,10 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             "process" => {
                 let key_field = self.text("KEY_FIELD");
                 let packed = self.text("RECORD_SCHEMA");
-                let schema = unpack(&packed).and_then(|text| RecordSchema::parse(&text, &key_field));
+                let format = self.format().unwrap_or_default();
+                let schema = unpack(&packed)
+                    .and_then(|text| RecordSchema::parse(&text, &key_field))
+                    .and_then(|schema| schema.with_cells(Cells::from(&format)));
                 let items_table = self.text("ITEMS_TABLE");
                 let mode = (self.lookup)("WRITE_MODE");
                 let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
@@ -252,11 +255,17 @@ mod tests {
 
     #[test]
     fn all_problems_are_told_together() {
-        let told =
-            read(&[("_HANDLER", "scatter"), ("VARIANT", "serial"), ("CHUNK_SIZE", "many"), ("WORK_BUCKET", " ")])
-                .unwrap_err()
-                .to_string();
+        let told = read(&[
+            ("_HANDLER", "scatter"),
+            ("VARIANT", "serial"),
+            ("CHUNK_SIZE", "many"),
+            ("WORK_BUCKET", " "),
+            ("FORMAT", r#"{"delimiter":"ab"}"#),
+        ])
+        .unwrap_err()
+        .to_string();
         for part in [
+            "FORMAT must be a JSON object such as",
             "\"serial\" is not built in",
             "CHUNK_SIZE must be a whole number above 0, and is \"many\"",
             "WORK_BUCKET is not set",

@@ -22,6 +22,7 @@ locals {
     scatter = {
       SOURCE_QUEUE_URL  = module.queue["scatter"].url
       CHUNK_SIZE        = var.chunk_size
+      FORMAT            = var.format
       KEY_FIELD         = var.key_field
       PROCESS_QUEUE_URL = module.queue["process"].url
       GATHER_QUEUE_URL  = module.queue["gather"].url
@@ -30,6 +31,7 @@ locals {
       SOURCE_QUEUE_URL = module.queue["process"].url
       KEY_FIELD        = var.key_field
       RECORD_SCHEMA    = base64gzip(var.record_schema)
+      FORMAT           = var.format
       WRITE_MODE       = var.write_mode
       ITEMS_TABLE      = aws_dynamodb_table.items.name
       GATHER_QUEUE_URL = module.queue["gather"].url

@@ -69,6 +69,24 @@ variable "write_mode" {
   }
 }
 
+variable "format" {
+  description = "How files are read, as a JSON object."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(keys(jsondecode(var.format)))
+    error_message = "${var.name}: format is ${var.format}: give a JSON object such as {\"delimiter\": \";\", \"encoding\": \"windows-1252\"}."
+  }
+
+  validation {
+    condition = length(setsubtract(try(keys(jsondecode(var.format)), []), [
+      "delimiter", "quote", "comment", "encoding", "records_path", "ignore", "null_values", "true_values", "false_values",
+    ])) == 0
+    error_message = "${var.name}: format is ${var.format}: there is delimiter, quote, comment, encoding, records_path, ignore, null_values, true_values and false_values."
+  }
+}
+
 variable "results" {
   description = "Which outcomes gather writes: all, failed or none."
   type        = string

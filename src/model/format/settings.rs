@@ -19,6 +19,12 @@ pub struct FormatSettings {
     pub encoding: Option<Charset>,
     /// The member of a JSON document that holds the records, with dots between nested ones.
     pub records_path: Option<String>,
+    /// Cells of a CSV file that stand for `null`.
+    pub null_values: Vec<String>,
+    /// Cells that stand for `true`.
+    pub true_values: Vec<String>,
+    /// Cells that stand for `false`.
+    pub false_values: Vec<String>,
     /// Names of files that are no input: a part of the key that begins or ends like this, with `*` for the rest.
     pub ignore: Vec<String>,
 }
@@ -26,7 +32,19 @@ pub struct FormatSettings {
 impl Default for FormatSettings {
     fn default() -> Self {
         let ignore = ["_*", ".*"].map(str::to_owned).to_vec();
-        Self { delimiter: None, quote: None, comment: None, encoding: None, records_path: None, ignore }
+        let (delimiter, quote, comment) = (None, None, None);
+        let (null_values, true_values, false_values) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            delimiter,
+            quote,
+            comment,
+            encoding: None,
+            records_path: None,
+            null_values,
+            true_values,
+            false_values,
+            ignore,
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use super::columns::Way;
 use super::document::{NUMBERS, fits};
 use super::read;
 use crate::model::error::{Error, Result};
+use crate::model::format::settings::FormatSettings;
 
 /// Texts that stand for a value in the cells of a CSV file, beside `true` and `false` in any letter case.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +22,13 @@ pub struct Cells {
     pub true_values: Vec<String>,
     /// Stand for `false`.
     pub false_values: Vec<String>,
+}
+
+impl From<&FormatSettings> for Cells {
+    fn from(settings: &FormatSettings) -> Self {
+        let FormatSettings { null_values, true_values, false_values, .. } = settings.clone();
+        Self { null_values, true_values, false_values }
+    }
 }
 
 /// What a cell becomes.

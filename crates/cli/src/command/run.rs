@@ -14,6 +14,7 @@ use crate::stores::{self, ItemLines};
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::InputFormat;
+use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::summary::Summary;
@@ -28,7 +29,7 @@ const ORDERS_KEY: &str = "itemNo";
 /// Process a file on this machine, as a deployment would: nothing is uploaded.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The file: .csv, .json, .jsonl or .ndjson, each optionally .gz.
+    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2.
     file: PathBuf,
     /// A JSON Schema of a record [default: that of examples/orders.csv if its key is itemNo, else any object]
     #[arg(long, value_name = "FILE", env = "SCHEMA")]
@@ -43,6 +44,9 @@ pub struct Run {
     #[arg(long, value_name = "N", env = "CHUNK_SIZE", default_value_t = 500)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
     chunk_size: u32,
+    /// How the file is read: a JSON object such as {"delimiter":";","encoding":"windows-1252"}.
+    #[arg(long, value_name = "JSON", env = "FORMAT")]
+    format: Option<String>,
     /// Print the summary as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -62,6 +66,8 @@ impl Run {
             schema: self.schema()?,
             key_field: self.key_field.clone(),
             chunk_size: self.chunk_size as usize,
+            // The file was named by its user, whatever it is called.
+            format: FormatSettings { ignore: Vec::new(), ..self.format()? },
             ..Settings::default()
         };
         let scratch = tempfile::Builder::new().prefix("fanfold-run-").tempdir();
@@ -97,6 +103,11 @@ impl Run {
             Ok(_) => Ok(name),
             Err(fault) => Err(format!("{name}: {}", fault.message)),
         }
+    }
+
+    fn format(&self) -> Result<FormatSettings> {
+        let text = self.format.as_deref().filter(|text| !text.trim().is_empty());
+        text.map_or_else(|| Ok(FormatSettings::default()), FormatSettings::parse)
     }
 
     fn schema(&self) -> Result<String> {

@@ -21,7 +21,7 @@ const PIECE: usize = 1024 * 1024;
 /// Upload a file of records as a new batch.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// The file: .csv, .json, .jsonl or .ndjson, each optionally .gz.
+    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2.
     file: PathBuf,
     /// The key to upload it under.
     #[arg(long, value_name = "KEY", help = "The key to upload it under [default: the file's name]")]
