@@ -11,8 +11,9 @@ use serde_json::Value;
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode};
 use crate::reference::{self, Expected, Reading, Record};
-use fanfold::format::Decoder;
-use fanfold::model::format::{self, InputFormat, Layout};
+use fanfold::format::{self, Decoder};
+use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::format::{Compression as Packing, InputFormat, Layout};
 use fanfold::model::record::{Entry, Outcome, Raw};
 use fanfold::render::records::{Kind, Source, render};
 
@@ -24,11 +25,12 @@ pub use crate::record::record;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("csv", csv),
     ("json", json),
     ("jsonl", jsonl),
     ("gzip", gzip),
+    ("detect", detect),
     ("ranges", ranges),
     ("s3_event", s3_event),
     ("message", message),
@@ -76,6 +78,25 @@ pub fn gzip(data: &[u8]) {
     packed_file(layout, &packed, Cut(*cut));
 }
 
+/// Any file: after the cut there is a byte for its name. It is refused in words, or read alike in one piece and in
+/// several.
+pub fn detect(data: &[u8]) {
+    const KEYS: [&str; 8] = ["a.csv", "a.json", "a.jsonl", "a.txt", "a.tsv", "a.csv.gz", "a.jsonl.zst", "a.json.bz2"];
+    let [cut, name, file @ ..] = data else { return };
+    let key = KEYS[usize::from(*name) % KEYS.len()];
+    let format = match format::detect::detect(key, file, &FormatSettings::default()) {
+        Ok(format) => format,
+        Err(fault) => return assert!(!fault.message.is_empty()),
+    };
+    let read = |cut: Cut| {
+        let (mut decoder, mut decoded) = (Decoder::new(&format, KEY_FIELD), Decoded::default());
+        let pushed = cut.pieces(file).try_for_each(|piece| decoder.push(piece, &mut decoded.entries));
+        decoded.fault = pushed.and_then(|()| decoder.finish(&mut decoded.entries)).err();
+        decoded.shown()
+    };
+    assert_eq!(read(Cut(*cut)), read(Cut::WHOLE), "in one piece and in several, as {format:?}");
+}
+
 fn plain(layout: Layout, data: &[u8]) {
     let [cut, file @ ..] = data else { return };
     let format = InputFormat::plain(layout);
@@ -99,7 +120,7 @@ fn pack(bytes: &[u8], level: Compression) -> Vec<u8> {
 /// Decoding gzip gives the same as decoding its content; for damaged gzip, it gives no less than another reader
 /// gets out of it.
 fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
-    let format = InputFormat { compression: Some(format::Compression::Gzip), ..InputFormat::plain(layout) };
+    let format = InputFormat { compression: Some(Packing::Gzip), ..InputFormat::plain(layout) };
     let whole = decode(format.clone(), packed, Cut::WHOLE);
     let pieces = decode(format, packed, cut);
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");

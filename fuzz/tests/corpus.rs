@@ -90,6 +90,11 @@ fn gzip() {
 }
 
 #[test]
+fn detect() {
+    replay("detect");
+}
+
+#[test]
 fn ranges() {
     replay("ranges");
 }

@@ -21,7 +21,12 @@ impl Unpack for Bunzip2 {
         }
         let stream = self.stream.get_or_insert_with(|| Decompress::new(false));
         let (before, mut unpacked) = (stream.total_in(), Vec::with_capacity(PIECE));
-        let status = stream.decompress_vec(bytes, &mut unpacked).map_err(damaged)?;
+        let status = stream.decompress_vec(bytes, &mut unpacked);
+        // What comes before damage is kept.
+        if !unpacked.is_empty() {
+            sink(&unpacked)?;
+        }
+        let status = status.map_err(damaged)?;
         let taken = usize::try_from(stream.total_in() - before).unwrap_or(bytes.len());
         let ended = status == Status::StreamEnd;
         self.full = unpacked.len() == PIECE && !ended;
@@ -29,9 +34,6 @@ impl Unpack for Bunzip2 {
             self.stream = None;
         } else if taken == 0 && unpacked.is_empty() && !bytes.is_empty() {
             return Err(damaged("it makes no progress"));
-        }
-        if !unpacked.is_empty() {
-            sink(&unpacked)?;
         }
         Ok(taken)
     }

@@ -5,12 +5,15 @@ use zstd::stream::raw::{Decoder, InBuffer, Operation, OutBuffer};
 use crate::format::unpack::{PIECE, Sink, Unpack, broken};
 use crate::model::fault::{Fault, FaultCode};
 
+/// The least that a frame begins with.
+const FRAME_HEADER: usize = 5;
+
 /// Unpacks a stream. A frame may ask for a window of up to 128 MiB, as `zstd --ultra -22` does; most ask for 8 MiB at most.
 #[derive(Default)]
 pub struct Unzstd {
     decoder: Option<Decoder<'static>>,
-    /// Whether the last frame is not complete.
-    inside: bool,
+    /// How many bytes the decoder wants next; 0 between two frames.
+    wanted: usize,
     /// Whether the last step filled its buffer.
     full: bool,
 }
@@ -21,12 +24,14 @@ impl Unpack for Unzstd {
             Some(decoder) => decoder,
             none => none.insert(Decoder::new().map_err(damaged)?),
         };
-        let (mut input, mut unpacked) = (InBuffer::around(bytes), vec![0; PIECE]);
+        // With more than that, what it unpacked before damage would be lost with the damage.
+        let wanted = if self.wanted == 0 { FRAME_HEADER } else { self.wanted };
+        let (mut input, mut unpacked) = (InBuffer::around(&bytes[..bytes.len().min(wanted)]), vec![0; PIECE]);
         let mut output = OutBuffer::around(unpacked.as_mut_slice());
-        let hint = decoder.run(&mut input, &mut output).map_err(damaged)?;
+        self.wanted = decoder.run(&mut input, &mut output).map_err(damaged)?;
         let plain = output.as_slice();
         // A frame that is complete holds nothing back.
-        (self.inside, self.full) = (hint > 0, hint > 0 && plain.len() == PIECE);
+        self.full = self.wanted > 0 && plain.len() == PIECE;
         if !plain.is_empty() {
             sink(plain)?;
         }
@@ -38,7 +43,7 @@ impl Unpack for Unzstd {
     }
 
     fn finish(&mut self, _: Sink<'_>) -> Result<(), Fault> {
-        if self.inside { Err(damaged("it ends within a frame")) } else { Ok(()) }
+        if self.wanted > 0 { Err(damaged("it ends within a frame")) } else { Ok(()) }
     }
 }
 
