@@ -112,7 +112,7 @@ deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STA
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
 # A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
-settings := ALARM_EMAIL ARCH CHUNK_SIZE FORMAT GIVE_UP_AFTER KEY_FIELD KMS_KEY_ARN PROTECT_DATA RESULTS SCHEMA STALL_AFTER WRITE_MODE
+settings := ALARM_EMAIL ARCH CHUNK_SIZE FORMAT GIVE_UP_AFTER ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN PROTECT_DATA RESULTS SCHEMA STALL_AFTER WRITE_MODE
 emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 

@@ -6,6 +6,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fanfold::model::format::Layout;
 use fanfold::model::ids::BatchId;
 use fanfold::model::item::Item;
+use fanfold::model::own::OwnAttributes;
 use fanfold::model::record::Entry;
 use fanfold::model::schema::RecordSchema;
 use fanfold::model::timestamp::Timestamp;
@@ -49,7 +50,8 @@ fn benchmarks(criterion: &mut Criterion) {
         });
         group.bench_function("build item writes", |b| {
             b.iter(|| {
-                let batches = black_box(&items).chunks(25).map(|items| put_requests(items, "itemNo"));
+                let batches =
+                    black_box(&items).chunks(25).map(|items| put_requests(items, "itemNo", &OwnAttributes::default()));
                 batches.map(|requests| requests.expect("complete items").len()).sum::<usize>()
             });
         });

@@ -34,6 +34,7 @@ locals {
     concurrency        = var.concurrency
     format             = var.format
     give_up_after      = var.give_up_after
+    item_attributes    = var.item_attributes
     key_field          = var.key_field
     kms_key_arn        = var.kms_key_arn
     log_level          = var.log_level
@@ -126,12 +127,13 @@ module "pipeline" {
   concurrency  = var.concurrency
   batch_size   = coalesce(var.batch_size, local.batch_sizes[local.variants[each.value.variant].unit])
 
-  write_mode    = each.value.write_mode
-  results       = each.value.results
-  chunk_size    = each.value.chunk_size
-  format        = each.value.format
-  key_field     = each.value.key_field
-  record_schema = local.record_schemas[each.key]
+  write_mode      = each.value.write_mode
+  item_attributes = var.item_attributes
+  results         = each.value.results
+  chunk_size      = each.value.chunk_size
+  format          = each.value.format
+  key_field       = each.value.key_field
+  record_schema   = local.record_schemas[each.key]
 
   stall_after   = var.stall_after
   give_up_after = var.give_up_after

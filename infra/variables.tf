@@ -214,6 +214,13 @@ variable "format" {
   nullable    = false
 }
 
+variable "item_attributes" {
+  description = "Names of the attributes that fanfold adds to items: \"prefixed\" (fanfoldBatchId, fanfoldRecordIndex, fanfoldUpdatedAt), or \"bare\" (batchId, recordIndex, updatedAt), as deployments have that are older than the prefix."
+  type        = string
+  default     = "prefixed"
+  nullable    = false
+}
+
 variable "results" {
   description = "Which outcomes gather writes: \"all\", those of every record to results.* and the failed ones to failed.*; \"failed\", no more than failed.*; or \"none\", the summary only."
   type        = string

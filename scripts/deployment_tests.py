@@ -157,7 +157,7 @@ class KeptTest(SettingsCase):
     def setUp(self):
         super().setUp()
         self.values = {
-            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "KEY_FIELD": "id",
+            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "ITEM_ATTRIBUTES": "bare", "KEY_FIELD": "id",
             "KMS_KEY_ARN": "arn:aws:kms:…", "PROTECT_DATA": "false", "RESULTS": "failed",
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
@@ -227,9 +227,10 @@ class KeptTest(SettingsCase):
                            "own": {"parameters": {"key_field": "x"}, "definition": {"variant": "sync", "key_field": "x"}}}},
         ):
             given = self.variables({"deployment": {"value": deployed}}, RESULTS="all")
-            self.assertEqual(json.loads(given["TF_VAR_given"]), ["key_field", "results"])
-            self.assertEqual(given["TF_VAR_key_field"], "id")
-        self.assertEqual(json.loads(self.variables({"deployment": {"value": {"variants": {"chunked": {}}}}})["TF_VAR_given"]), [])
+            self.assertEqual(json.loads(given["TF_VAR_given"]), ["item_attributes", "key_field", "results"])
+            self.assertEqual((given["TF_VAR_key_field"], given["TF_VAR_item_attributes"]), ("id", "bare"))
+        only = self.variables({"deployment": {"value": {"variants": {"chunked": {}}}}})
+        self.assertEqual(json.loads(only["TF_VAR_given"]), ["item_attributes"])
 
     def test_a_path_that_an_earlier_version_kept_is_still_a_path(self):
         own = {"variant": "chunked", "record_schema": self.values["SCHEMA"]}

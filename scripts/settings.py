@@ -21,6 +21,7 @@ SETTINGS = {
     "CHUNK_SIZE": "chunk_size",
     "FORMAT": "format",
     "GIVE_UP_AFTER": "give_up_after",
+    "ITEM_ATTRIBUTES": "item_attributes",
     "KEY_FIELD": "key_field",
     "KMS_KEY_ARN": "kms_key_arn",
     "PROTECT_DATA": "protect_data",
@@ -133,9 +134,11 @@ def kept_settings(outputs):
     if "settings" in outputs:
         kept = outputs["settings"]["value"]
         return {variable: kept[variable] for variable in SETTINGS.values() if variable in kept}
-    # One of an earlier version tells two of those that its pipelines do not have themselves.
     deployed = outputs.get("deployment", {}).get("value", {})
-    return {
+    # The items of an earlier version have attributes of their own names, which their readers know.
+    earlier = {"item_attributes": "bare"} if deployed else {}
+    # It tells two of the settings that its pipelines do not have themselves.
+    return earlier | {
         variable: parts["parameters"][variable]
         for parts in {**deployed.get("variants", {}), **deployed.get("pipelines", {})}.values()
         for variable in ("chunk_size", "key_field")

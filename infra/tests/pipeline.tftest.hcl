@@ -29,6 +29,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  item_attributes    = "prefixed"
   format             = "{}"
   results            = "failed"
   stall_after        = 600
@@ -361,7 +362,7 @@ run "environments" {
   assert {
     condition = { for function, made in module.function : function => join(" ", keys(made.settings.environment)) } == {
       scatter = "CHUNK_SIZE FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE PROCESS_QUEUE_URL RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
-      process = "FORMAT GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
+      process = "FORMAT GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE ITEM_ATTRIBUTES KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
       gather  = "INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET RESULTS RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
       bury    = "GATHER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE PARKED_QUEUE_URL RUST_LOG VARIANT WORK_BUCKET"
       sweep   = "GATHER_QUEUE_URL GIVE_UP_AFTER INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET PROCESS_QUEUE_URL RUST_LOG SCATTER_QUEUE_URL STALL_AFTER VARIANT WORK_BUCKET"
@@ -372,21 +373,22 @@ run "environments" {
   # The URLs of queues are unknown before an apply; the last run tests them.
   assert {
     condition = alltrue([for function, made in module.function : { for name, value in made.settings.environment : name => value if !endswith(name, "_URL") } == { for name, value in {
-      VARIANT       = "chunked"
-      LEDGER_TABLE  = "anna-chunked-ledger"
-      WORK_BUCKET   = "anna-chunked-work-123456789012"
-      RUST_LOG      = "debug"
-      INPUT_BUCKET  = "anna-chunked-input-123456789012"
-      OUTPUT_BUCKET = "anna-chunked-output-123456789012"
-      ITEMS_TABLE   = "anna-chunked-items"
-      CHUNK_SIZE    = "250"
-      KEY_FIELD     = "zip_code"
-      RECORD_SCHEMA = base64gzip("{}")
-      WRITE_MODE    = "ordered"
-      FORMAT        = "{}"
-      RESULTS       = "failed"
-      STALL_AFTER   = "600"
-      GIVE_UP_AFTER = "7200"
+      VARIANT         = "chunked"
+      LEDGER_TABLE    = "anna-chunked-ledger"
+      WORK_BUCKET     = "anna-chunked-work-123456789012"
+      RUST_LOG        = "debug"
+      INPUT_BUCKET    = "anna-chunked-input-123456789012"
+      OUTPUT_BUCKET   = "anna-chunked-output-123456789012"
+      ITEMS_TABLE     = "anna-chunked-items"
+      CHUNK_SIZE      = "250"
+      KEY_FIELD       = "zip_code"
+      RECORD_SCHEMA   = base64gzip("{}")
+      WRITE_MODE      = "ordered"
+      FORMAT          = "{}"
+      ITEM_ATTRIBUTES = "prefixed"
+      RESULTS         = "failed"
+      STALL_AFTER     = "600"
+      GIVE_UP_AFTER   = "7200"
     } : name => value if contains(keys(made.settings.environment), name) }])
     error_message = "every function is told the pipeline's own buckets and tables, and the settings"
   }

@@ -31,6 +31,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  item_attributes    = "prefixed"
   format             = "{}"
   results            = "failed"
   stall_after        = 600

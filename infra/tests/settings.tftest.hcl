@@ -31,6 +31,7 @@ variables {
   concurrency        = 20
   batch_size         = 3
   write_mode         = "ordered"
+  item_attributes    = "prefixed"
   format             = "{}"
   results            = "failed"
   stall_after        = 600
@@ -152,7 +153,7 @@ run "rejects_key_field_that_items_have_already" {
   }
 
   variables {
-    key_field = "batchId"
+    key_field = "fanfoldBatchId"
   }
 
   expect_failures = [var.key_field]
@@ -226,6 +227,35 @@ run "rejects_format_with_a_setting_that_does_not_exist" {
   }
 
   expect_failures = [var.format]
+}
+
+run "rejects_bare_key_field_that_items_have_already" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    key_field       = "batchId"
+    item_attributes = "bare"
+  }
+
+  expect_failures = [var.key_field]
+}
+
+run "rejects_item_attributes_that_do_not_exist" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    item_attributes = "suffixed"
+  }
+
+  expect_failures = [var.item_attributes]
 }
 
 run "rejects_write_mode_that_does_not_exist" {

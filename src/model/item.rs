@@ -4,12 +4,8 @@ use serde_json::{Map, Number, Value};
 
 use crate::model::decimal::Decimal;
 use crate::model::ids::BatchId;
+use crate::model::own::OwnAttributes;
 use crate::model::timestamp::Timestamp;
-
-/// The attributes that fanfold adds to each item; a record cannot have fields of these names.
-pub const OWN_ATTRIBUTES: [&str; 4] = ["batchId", "recordIndex", "updatedAt", ORDER];
-/// The attribute by which ordered writes compare items.
-pub const ORDER: &str = "fanfoldOrder";
 
 // https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 const MAX_ITEM_BYTES: usize = 400 * 1024;
@@ -18,8 +14,8 @@ const MAX_DEPTH: usize = 32;
 const MAX_DIGITS: usize = 38;
 const BEYOND: &str = "the number is beyond what DynamoDB can hold";
 const EXPONENTS: std::ops::RangeInclusive<i64> = -130..=125;
-// The size of these attributes: their names, a batch id, two numbers, and the order with a batch id.
-const OWN_BYTES: usize = 39 + 98 + 2 * 12 + 120;
+// The size of fanfold's own attributes without their names: a batch id, two numbers, and the order with a batch id.
+const OWN_BYTES: usize = 98 + 2 * 12 + 120;
 
 /// One item: a record under its key.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,15 +75,16 @@ pub fn like<'a>(fields: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     fields.keys().map(String::as_str).find(|field| *field != name && folded(field) == wanted)
 }
 
-/// Checks that the items table can hold the fields of a record.
+/// Checks that the items table can hold the fields of a record beside its `own` attributes.
 ///
 /// # Errors
 /// Which limit the fields exceed, in words for the record's outcome.
-pub fn check_fields(fields: &Map<String, Value>) -> Result<(), String> {
-    if let Some(name) = OWN_ATTRIBUTES.iter().find(|name| fields.contains_key(**name)) {
+pub fn check_fields(fields: &Map<String, Value>, own: &OwnAttributes) -> Result<(), String> {
+    let names = own.names();
+    if let Some(name) = names.iter().find(|name| fields.contains_key(**name)) {
         return Err(format!("{name}: this field is written by fanfold itself; rename it in the input"));
     }
-    let mut bytes = OWN_BYTES;
+    let mut bytes = OWN_BYTES + names.iter().map(|name| name.len()).sum::<usize>();
     for (name, value) in fields {
         bytes += name.len() + size_of(value, 1).map_err(|reason| format!("{name}: {reason}"))?;
     }
@@ -128,6 +125,10 @@ fn number_size(number: &Number) -> Result<usize, String> {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    fn check(record: Value) -> Result<(), String> {
+        check_fields(record.as_object().unwrap(), &OwnAttributes::default())
+    }
 
     fn fields(value: Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
@@ -178,13 +179,16 @@ mod tests {
 
     #[test]
     fn limits_of_size_depth_and_names_hold() {
-        assert!(check_fields(&fields(json!({"k": "x".repeat(409_000)}))).is_ok());
-        assert!(check_fields(&fields(json!({"k": "x".repeat(409_600)}))).unwrap_err().contains("409600"));
+        assert!(check(json!({"k": "x".repeat(409_000)})).is_ok());
+        assert!(check(json!({"k": "x".repeat(409_600)})).unwrap_err().contains("409600"));
         let mut deep = json!(1);
         for _ in 0..40 {
             deep = json!([deep]);
         }
-        assert!(check_fields(&fields(json!({"k": deep}))).unwrap_err().contains("nested"));
-        assert!(check_fields(&fields(json!({"batchId": 1}))).unwrap_err().contains("rename"));
+        assert!(check(json!({"k": deep})).unwrap_err().contains("nested"));
+        assert!(check(json!({"fanfoldBatchId": 1})).unwrap_err().contains("rename"));
+        assert!(check(json!({"batchId": 1})).is_ok());
+        let bare = check_fields(&fields(json!({"batchId": 1})), &OwnAttributes::BARE);
+        assert!(bare.unwrap_err().contains("rename"));
     }
 }

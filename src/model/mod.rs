@@ -10,6 +10,7 @@ pub mod ids;
 pub mod input;
 pub mod item;
 pub mod message;
+pub mod own;
 pub mod progress;
 pub mod range;
 pub mod record;

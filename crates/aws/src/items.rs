@@ -12,7 +12,8 @@ use crate::batch_write::{BATCH_ITEMS, Written, batch_write};
 use crate::error;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
-use fanfold::model::item::{Item, ORDER};
+use fanfold::model::item::Item;
+use fanfold::model::own::{ORDER, OwnAttributes};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::items::{Items, Rejection, WriteMode};
 
@@ -24,12 +25,20 @@ pub struct DynamoItems {
     key_field: String,
     width: usize,
     mode: WriteMode,
+    own: OwnAttributes,
 }
 
 impl DynamoItems {
     /// A table by its name, with the key attribute `key_field`; sends up to `width` requests at once.
     pub fn new(client: Client, table: impl Into<String>, key_field: impl Into<String>, width: usize) -> Self {
-        Self { client, table: table.into(), key_field: key_field.into(), width, mode: WriteMode::Batch }
+        let (table, key_field) = (table.into(), key_field.into());
+        Self { client, table, key_field, width, mode: WriteMode::Batch, own: OwnAttributes::default() }
+    }
+
+    /// The same table, with other names of fanfold's own attributes.
+    pub fn with_own(mut self, own: OwnAttributes) -> Self {
+        self.own = own;
+        self
     }
 
     /// The same table, with another write mode.
@@ -41,7 +50,7 @@ impl DynamoItems {
     /// Writes an item unless a newer one is stored. Condition and write are atomic:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
     async fn write_ordered(&self, position: usize, item: &Item) -> Result<Option<Rejection>> {
-        let mut fields = attributes(item, &self.key_field);
+        let mut fields = attributes(item, &self.key_field, &self.own);
         fields.insert(ORDER.to_owned(), AttributeValue::S(item.order()));
         let request = self.client.put_item().table_name(&self.table).set_item(Some(fields));
         let request = request
@@ -62,7 +71,7 @@ impl DynamoItems {
     /// Writes one batch. DynamoDB refuses the whole batch if it refuses one item; writing the items one by one
     /// then finds that item.
     async fn write_batch(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
-        let requests = put_requests(items, &self.key_field)?;
+        let requests = put_requests(items, &self.key_field, &self.own)?;
         match batch_write(&self.client, &self.table, requests).await? {
             Written::All => Ok(Vec::new()),
             Written::Refused => self.write_singly(first, items).await,
@@ -73,7 +82,7 @@ impl DynamoItems {
         let mut rejections = Vec::new();
         for (position, item) in items.iter().enumerate() {
             let request = self.client.put_item().table_name(&self.table);
-            match request.set_item(Some(attributes(item, &self.key_field))).send().await {
+            match request.set_item(Some(attributes(item, &self.key_field, &self.own))).send().await {
                 Ok(_) => {}
                 Err(error) if error.code() == Some("ValidationException") => rejections.push(Rejection {
                     position: first + position,
@@ -92,9 +101,9 @@ impl DynamoItems {
         let number = |value: Value| value.to_string().parse::<i64>().unwrap_or_default();
         let order = own(ORDER).unwrap_or_default();
         let sequence = order.as_str().and_then(|order| order.split('#').next()?.parse().ok()).unwrap_or_default();
-        let batch = own("batchId")?;
-        let index = number(own("recordIndex")?);
-        let updated_at = Timestamp(number(own("updatedAt")?));
+        let batch = own(self.own.batch)?;
+        let index = number(own(self.own.index)?);
+        let updated_at = Timestamp(number(own(self.own.updated_at)?));
         Ok(Item {
             key: key.to_owned(),
             fields,
@@ -133,25 +142,25 @@ impl Items for DynamoItems {
 ///
 /// # Errors
 /// `Internal`, though never in practice.
-pub fn put_requests(items: &[Item], key_field: &str) -> Result<Vec<WriteRequest>> {
+pub fn put_requests(items: &[Item], key_field: &str, own: &OwnAttributes) -> Result<Vec<WriteRequest>> {
     let mut requests = Vec::with_capacity(items.len());
     for item in items {
-        let put = PutRequest::builder().set_item(Some(attributes(item, key_field))).build();
+        let put = PutRequest::builder().set_item(Some(attributes(item, key_field, own))).build();
         let put = put.map_err(|e| Error::internal("an item lacks its attributes").because(e))?;
         requests.push(WriteRequest::builder().put_request(put).build());
     }
     Ok(requests)
 }
 
-fn attributes(item: &Item, key_field: &str) -> HashMap<String, AttributeValue> {
+fn attributes(item: &Item, key_field: &str, own: &OwnAttributes) -> HashMap<String, AttributeValue> {
     let mut attributes: HashMap<String, AttributeValue> = HashMap::with_capacity(item.fields.len() + 3);
     for (name, value) in &item.fields {
         attributes.insert(name.clone(), to_attribute(value));
     }
     attributes.insert(key_field.to_owned(), AttributeValue::S(item.key.clone()));
-    attributes.insert("batchId".into(), AttributeValue::S(item.batch.to_string()));
-    attributes.insert("recordIndex".into(), AttributeValue::N(item.index.to_string()));
-    attributes.insert("updatedAt".into(), AttributeValue::N(item.updated_at.0.to_string()));
+    attributes.insert(own.batch.into(), AttributeValue::S(item.batch.to_string()));
+    attributes.insert(own.index.into(), AttributeValue::N(item.index.to_string()));
+    attributes.insert(own.updated_at.into(), AttributeValue::N(item.updated_at.0.to_string()));
     attributes
 }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::draft::Draft;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::item::Item;
+use fanfold::model::own::OwnAttributes;
 use fanfold::pipeline::local::LocalStores;
 use fanfold::store::blob::file::FileBlob;
 use fanfold::store::items::{Items, Rejection};
@@ -125,10 +126,11 @@ impl Items for ItemLines {
 
 /// An item with the attributes that its table would have.
 fn as_line(item: &Item) -> Map<String, Value> {
+    const OWN: OwnAttributes = OwnAttributes::PREFIXED;
     let mut line = item.fields.clone();
-    line.insert("batchId".to_owned(), item.batch.to_string().into());
-    line.insert("recordIndex".to_owned(), item.index.into());
-    line.insert("updatedAt".to_owned(), item.updated_at.0.into());
+    line.insert(OWN.batch.to_owned(), item.batch.to_string().into());
+    line.insert(OWN.index.to_owned(), item.index.into());
+    line.insert(OWN.updated_at.to_owned(), item.updated_at.0.into());
     line
 }
 

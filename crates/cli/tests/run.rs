@@ -48,8 +48,8 @@ fn the_examples_go_through_in_every_format() {
         let summary = summary(&done);
         assert_eq!((summary.records.total, summary.records.succeeded), (1000, 1000), "{name}");
         let mut items = lines(&folder.path().join(name).join("items.jsonl"));
-        items.sort_by_key(|item| item["recordIndex"].as_u64());
-        let told = |item: Value| ["itemNo", "name", "recordIndex"].map(|field| item[field].clone());
+        items.sort_by_key(|item| item["fanfoldRecordIndex"].as_u64());
+        let told = |item: Value| ["itemNo", "name", "fanfoldRecordIndex"].map(|field| item[field].clone());
         all.push(items.into_iter().map(told).collect::<Vec<_>>());
     }
     assert_eq!(all[0].len(), 1000);

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::own::OwnAttributes;
 use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::pipeline::Queue;
 use fanfold::pipeline::variant::{Pending, Variant};
@@ -60,6 +61,8 @@ pub enum StageConfig {
         schema: Box<RecordSchema>,
         /// Which record wins if several have the same key.
         write_mode: WriteMode,
+        /// The names of fanfold's own attributes.
+        own: OwnAttributes,
     },
     /// For gather.
     Gather {
@@ -141,15 +144,19 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let key_field = self.text("KEY_FIELD");
                 let packed = self.text("RECORD_SCHEMA");
                 let format = self.format().unwrap_or_default();
+                let own = (self.lookup)("ITEM_ATTRIBUTES");
+                let own =
+                    self.note(own.map_or_else(|| Ok(OwnAttributes::default()), |name| OwnAttributes::named(&name)))?;
                 let schema = unpack(&packed)
                     .and_then(|text| RecordSchema::parse(&text, &key_field))
+                    .and_then(|schema| schema.with_own(own))
                     .and_then(|schema| schema.with_cells(Cells::from(&format)));
                 let items_table = self.text("ITEMS_TABLE");
                 let mode = (self.lookup)("WRITE_MODE");
                 let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
                 let (schema, write_mode) = (self.note(schema), self.note(write_mode));
                 let schema = Box::new(schema?);
-                Some(StageConfig::Process { items_table, key_field, schema, write_mode: write_mode? })
+                Some(StageConfig::Process { items_table, key_field, schema, write_mode: write_mode?, own })
             }
             "gather" => {
                 let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));

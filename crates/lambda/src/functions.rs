@@ -104,11 +104,11 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
         StageConfig::Scatter { chunk_size, key_field, format } => {
             server.serve(&pipeline.scatter(key_field, *chunk_size, format.clone())?).await
         }
-        StageConfig::Process { items_table, key_field, schema, write_mode } => {
+        StageConfig::Process { items_table, key_field, schema, write_mode, own } => {
             let read_first = if config.variant.ranged() { Bucket::Input } else { Bucket::Work };
             warm_up(&server.ledger, &pipeline.supply.bucket(read_first)?).await;
             let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field, config.variant.width);
-            let processor = WriteItems::new(items.in_mode(*write_mode));
+            let processor = WriteItems::new(items.in_mode(*write_mode).with_own(*own));
             server.serve(&pipeline.process(schema.as_ref().clone(), processor)?).await
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,

@@ -33,6 +33,7 @@ locals {
       RECORD_SCHEMA    = base64gzip(var.record_schema)
       FORMAT           = var.format
       WRITE_MODE       = var.write_mode
+      ITEM_ATTRIBUTES  = var.item_attributes
       ITEMS_TABLE      = aws_dynamodb_table.items.name
       GATHER_QUEUE_URL = module.queue["gather"].url
     }

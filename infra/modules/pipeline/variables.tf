@@ -87,6 +87,17 @@ variable "format" {
   }
 }
 
+variable "item_attributes" {
+  description = "Names of the attributes that fanfold adds to items: prefixed or bare."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(["prefixed", "bare"], var.item_attributes)
+    error_message = "${var.name}: item_attributes is \"${var.item_attributes}\": say \"prefixed\" or \"bare\"."
+  }
+}
+
 variable "results" {
   description = "Which outcomes gather writes: all, failed or none."
   type        = string
@@ -165,7 +176,7 @@ variable "key_field" {
 
   validation {
     # The same names as in the code; a test compares them.
-    condition     = !contains(jsondecode(file("${path.module}/../../own_attributes.json")), var.key_field)
+    condition     = !contains(lookup(jsondecode(file("${path.module}/../../own_attributes.json")), var.item_attributes, []), var.key_field)
     error_message = "${var.name}: key_field cannot be ${var.key_field}: an item has a field of its own by that name. Call the record's field something else."
   }
 }

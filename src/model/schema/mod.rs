@@ -9,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
-use crate::model::item::{OWN_ATTRIBUTES, check_fields, key_of};
+use crate::model::item::{check_fields, key_of};
+use crate::model::own::OwnAttributes;
 use crate::model::record::Entry;
 
 mod cells;
@@ -46,19 +47,16 @@ pub struct RecordSchema {
     key_field: String,
     columns: Arc<Columns>,
     cells: Arc<Cells>,
+    own: OwnAttributes,
 }
 
 impl RecordSchema {
     /// Compiles a schema document.
     ///
     /// # Errors
-    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document; or if
-    /// the key field is one of fanfold's own attributes, so that no record could have it.
+    /// `Config` if it is not JSON, not a valid schema of draft 2020-12, or refers to another document; or as of
+    /// [`with_own`](Self::with_own).
     pub fn parse(text: &str, key_field: &str) -> Result<Self> {
-        if OWN_ATTRIBUTES.contains(&key_field) {
-            let message = format!("KEY_FIELD is {key_field:?}, which every item has already; name another field");
-            return Err(Error::config(message));
-        }
         let schema: Value = serde_json::from_str(text)
             .map_err(|e| Error::config("the record schema is not JSON; correct SCHEMA").because(e))?;
         let refused = |e: jsonschema::ValidationError<'static>| {
@@ -66,12 +64,23 @@ impl RecordSchema {
         };
         let validator = columns::options().build(&schema).map_err(refused)?;
         let columns = Columns::new(schema).map_err(refused)?;
-        Ok(Self {
-            validator: Arc::new(validator),
-            key_field: key_field.to_owned(),
-            columns: Arc::new(columns),
-            cells: Arc::default(),
-        })
+        let (validator, columns) = (Arc::new(validator), Arc::new(columns));
+        let (key_field, own) = (key_field.to_owned(), OwnAttributes::default());
+        Self { validator, key_field, columns, cells: Arc::default(), own }.with_own(own)
+    }
+
+    /// Sets the names of fanfold's own attributes.
+    ///
+    /// # Errors
+    /// `Config` if the key field is one of them, so that no record could have it.
+    pub fn with_own(mut self, own: OwnAttributes) -> Result<Self> {
+        if own.names().contains(&self.key_field.as_str()) {
+            let message =
+                format!("KEY_FIELD is {:?}, which every item has already; name another field", self.key_field);
+            return Err(Error::config(message));
+        }
+        self.own = own;
+        Ok(self)
     }
 
     /// Sets which texts stand for null, true and false in the cells of CSV files.
@@ -113,7 +122,7 @@ impl RecordSchema {
             Layout::Csv => self.empty_key(entry).unwrap_or(reason),
             _ => reason,
         })?;
-        check_fields(&fields)?;
+        check_fields(&fields, &self.own)?;
         Ok(Valid { key, fields })
     }
 
