@@ -17,4 +17,4 @@ pub mod record;
 pub mod reference;
 pub mod targets;
 
-pub use targets::{TARGETS, csv, gzip, json, jsonl, message, ranges, record, s3_event};
+pub use targets::{TARGETS, csv, detect, gzip, json, jsonl, message, ranges, record, s3_event};
