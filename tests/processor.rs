@@ -124,7 +124,7 @@ async fn a_processor_that_answers_for_too_few_records_fails_its_chunks() {
         let summary = pipeline(*variant, Short).run_file("numbers.jsonl", lines(3)).await.unwrap();
         assert_eq!((summary.records.succeeded, summary.records.failed), (0, 3), "{}", variant.name);
         let message = &summary.failures[0].message;
-        assert!(message.starts_with("the chunk could not be processed"), "{message}");
+        assert!(message.starts_with("line 1: the chunk could not be processed"), "{message}");
     }
 }
 

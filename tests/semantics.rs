@@ -138,7 +138,7 @@ async fn an_invalid_record_fails_alone_and_can_be_mended(variant: Variant) {
          B-007,Ladle\n"
     );
     let messages: Vec<(u64, &str)> = summary.failures.iter().map(|f| (f.index, f.message.as_str())).collect();
-    assert_eq!(messages[0], (1, "price: the cell \"cheap\" is not a number"));
+    assert_eq!(messages[0], (1, "line 3: price: the cell \"cheap\" is not a number"));
     assert_eq!(messages[3], (5, "line 7: the row has 5 fields, and the header has 4"));
     let mended = failed
         .replace("cheap", "4.00")

@@ -339,9 +339,9 @@ fn parse_decision(lines: &[u8]) -> Result<Decision> {
 }
 
 fn answered(row: Row) -> Option<Outcome> {
-    let Entry { index, record: request, raw, .. } = row.entry;
+    let Entry { index, record: request, raw, line, .. } = row.entry;
     let result = row.result;
-    row.response.map(|response: Response| Outcome { index, request, response, result, raw })
+    row.response.map(|response: Response| Outcome { index, request, response, result, raw, line })
 }
 
 /// A row as it was put.
@@ -349,8 +349,8 @@ fn unanswered(row: Row) -> Entry {
     let Row { entry, response, .. } = row;
     match response {
         Some(response) => {
-            let Entry { index, record: request, raw, .. } = entry;
-            Outcome { index, request, response, result: None, raw }.into_entry()
+            let Entry { index, record: request, raw, line, .. } = entry;
+            Outcome { index, request, response, result: None, raw, line }.into_entry()
         }
         None => entry,
     }

@@ -395,7 +395,8 @@ impl Value {
                 let same = record.get().as_bytes() == self.text && record.get() != "null";
                 let raw = (!same).then(|| Raw::new(&*self.text));
                 let fault = (self.text[0] != b'{').then(|| format!("{place}: the element is not an object"));
-                Entry { index, record, fault, raw }
+                let line = if fault.is_none() { place.line } else { 0 };
+                Entry { index, record, fault, raw, line }
             }
         }
     }

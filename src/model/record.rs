@@ -20,6 +20,13 @@ pub struct Entry {
     /// The record's bytes in the input, unless they can be made from `record` again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Raw>,
+    /// The line of the input on which the record begins, from 1; 0 if that is not known, or `fault` names it.
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub line: u64,
+}
+
+fn is_unknown(line: &u64) -> bool {
+    *line == 0
 }
 
 /// Bytes of the input, unchanged. As JSON they are a string, or `{"latin1":"…"}`, a string of a character for each
@@ -71,7 +78,7 @@ impl<'de> Deserialize<'de> for Raw {
 impl Entry {
     /// A record that was decoded.
     pub fn decoded(index: u64, record: Box<RawValue>) -> Self {
-        Self { index, record, fault: None, raw: None }
+        Self { index, record, fault: None, raw: None, line: 0 }
     }
 
     /// A text that is not a record; it is kept for correction, unless it is too large.
@@ -82,7 +89,7 @@ impl Entry {
             fault.push_str("; the record is too large to be repeated in the outputs");
         }
         let record = record.unwrap_or_else(|| RawValue::NULL.to_owned());
-        Self { index, record, fault: Some(fault), raw: None }
+        Self { index, record, fault: Some(fault), raw: None, line: 0 }
     }
 
     /// Bytes that are not a record, and may not even be text.
@@ -133,6 +140,9 @@ pub struct Outcome {
     /// The record's bytes, as in [`Entry::raw`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw: Option<Raw>,
+    /// The record's line, as in [`Entry::line`].
+    #[serde(default, skip_serializing_if = "is_unknown")]
+    pub line: u64,
 }
 
 /// Whether a record succeeded.
@@ -157,15 +167,17 @@ pub fn cut(mut message: String) -> String {
 }
 
 impl Outcome {
-    /// The outcome of an entry; `failure` says why it did not succeed.
+    /// The outcome of an entry; `failure` says why it did not succeed, to which the line is added if it is not told.
     pub fn of(entry: Entry, failure: Option<String>) -> Self {
-        let failure = failure.map(cut);
+        let told = |failure: String| if entry.line == 0 { failure } else { format!("line {}: {failure}", entry.line) };
+        let failure = failure.map(|failure| cut(told(failure)));
         Self {
             index: entry.index,
             request: entry.record,
             response: Response { success: failure.is_none(), message: failure.unwrap_or_default() },
             result: None,
             raw: entry.raw,
+            line: entry.line,
         }
     }
 }
@@ -175,7 +187,7 @@ impl Outcome {
     pub fn into_entry(self) -> Entry {
         let decoded = !self.request.get().starts_with('"') && self.request.get() != "null";
         let fault = (!decoded && !self.response.success).then_some(self.response.message);
-        Entry { index: self.index, record: self.request, fault, raw: self.raw }
+        Entry { index: self.index, record: self.request, fault, raw: self.raw, line: self.line }
     }
 }
 

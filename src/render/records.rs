@@ -249,9 +249,9 @@ fn cell(row: &Map<String, Value>, column: &str) -> String {
     }
 }
 
-/// An outcome as its line in the results, which has no need for the input's bytes.
+/// An outcome as its line in the results, which has no need for the input's bytes and lines.
 fn json(outcome: &Outcome) -> Result<String> {
-    serde_json::to_string(&Outcome { raw: None, ..outcome.clone() }).map_err(unreadable)
+    serde_json::to_string(&Outcome { raw: None, line: 0, ..outcome.clone() }).map_err(unreadable)
 }
 
 fn unreadable(error: serde_json::Error) -> Error {

@@ -173,8 +173,9 @@ fn key(batch: &BatchId, chunk: ChunkIndex) -> String {
     format!("{batch}#{:08}", chunk.get())
 }
 
-fn row(batch: &BatchId, chunk: ChunkIndex, index: u64, request: &RawValue, now: Timestamp) -> Attributes {
+fn row(batch: &BatchId, chunk: ChunkIndex, index: u64, line: u64, request: &RawValue, now: Timestamp) -> Attributes {
     HashMap::from([
+        ("line".to_owned(), AttributeValue::N(line.to_string())),
         ("pk".to_owned(), AttributeValue::S(key(batch, chunk))),
         ("record".to_owned(), AttributeValue::N(index.to_string())),
         ("request".to_owned(), AttributeValue::S(request.get().to_owned())),
@@ -183,7 +184,7 @@ fn row(batch: &BatchId, chunk: ChunkIndex, index: u64, request: &RawValue, now: 
 }
 
 fn pending_row(batch: &BatchId, chunk: ChunkIndex, entry: &Entry, now: Timestamp) -> Attributes {
-    let mut attributes = row(batch, chunk, entry.index, &entry.record, now);
+    let mut attributes = row(batch, chunk, entry.index, entry.line, &entry.record, now);
     if let Some(fault) = &entry.fault {
         attributes.insert("fault".to_owned(), AttributeValue::S(fault.clone()));
     }
@@ -192,7 +193,7 @@ fn pending_row(batch: &BatchId, chunk: ChunkIndex, entry: &Entry, now: Timestamp
 }
 
 fn resolved_row(batch: &BatchId, chunk: ChunkIndex, outcome: &Outcome, now: Timestamp) -> Attributes {
-    let mut attributes = row(batch, chunk, outcome.index, &outcome.request, now);
+    let mut attributes = row(batch, chunk, outcome.index, outcome.line, &outcome.request, now);
     attributes.insert("success".to_owned(), AttributeValue::Bool(outcome.response.success));
     attributes.insert("message".to_owned(), AttributeValue::S(outcome.response.message.clone()));
     if let Some(result) = &outcome.result {
@@ -239,6 +240,7 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     };
     let corrupt = || Error::internal("a row of the tasks table is not readable");
     let index = text("record").and_then(|index| index.parse().ok()).ok_or_else(corrupt)?;
+    let line = text("line").and_then(|line| line.parse().ok()).unwrap_or_default();
     let record = text("request").and_then(|record| RawValue::from_string(record).ok()).ok_or_else(corrupt)?;
     let (fault, message) = (text("fault"), text("message").unwrap_or_default());
     let result = text("result").map(RawValue::from_string).transpose().map_err(|_| corrupt())?;
@@ -250,7 +252,7 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     // A repeat finds the reason again, which may be that the record could not be decoded at all.
     let fault = fault.or_else(|| (success == Some(false)).then(|| message.clone()));
     let response = success.map(|success| Response { success, message });
-    Ok(Row { entry: Entry { index, record, fault, raw }, response, result })
+    Ok(Row { entry: Entry { index, record, fault, raw, line }, response, result })
 }
 
 #[cfg(test)]

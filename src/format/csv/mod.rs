@@ -272,7 +272,7 @@ impl CsvRecords {
         let record = to_raw_value(&record);
         self.cutter.tidy();
         match record {
-            Ok(record) => Entry { raw: (!plain).then(|| Raw::new(row)), ..Entry::decoded(index, record) },
+            Ok(record) => Entry { raw: (!plain).then(|| Raw::new(row)), line, ..Entry::decoded(index, record) },
             Err(error) => Entry::broken(index, row, format!("line {line}: {error}")),
         }
     }

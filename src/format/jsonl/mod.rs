@@ -146,7 +146,7 @@ impl Place {
         match serde_json::from_str::<&RawValue>(&text) {
             Ok(value) if text.starts_with('{') => {
                 let raw = matches!(text, Cow::Owned(_)).then(|| Raw::new(record));
-                Entry { raw, ..Entry::decoded(self.index, value.to_owned()) }
+                Entry { raw, line, ..Entry::decoded(self.index, value.to_owned()) }
             }
             Ok(_) => broken(format!("line {line}: the line is not a JSON object")),
             Err(error) => {

@@ -88,7 +88,9 @@ fn readings(text: &str) -> Vec<Value> {
         ["true", "false"].iter().filter(|word| inner.to_lowercase() == **word).map(|word| json!(*word == "true")),
     );
     let float = inner.parse::<f64>().ok().filter(|_| inner.bytes().any(|byte| byte.is_ascii_digit()));
-    found.extend(float.filter(|number| number.is_finite()).map(|number| json!(number)));
+    // Beyond these, no item can hold it.
+    let held = |number: &f64| *number == 0.0 || (1e-130..1e126).contains(&number.abs());
+    found.extend(float.filter(held).map(|number| json!(number)));
     found.extend(serde_json::from_str::<Value>(inner).ok().filter(|value| value.is_array() || value.is_object()));
     found
 }

@@ -56,7 +56,7 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
         let result =
             entry.index.is_multiple_of(4).then(|| to_raw_value(&json!({"sum": entry.index, "text": "ü"})).unwrap());
         let raw = entry.index.is_multiple_of(3).then(|| Raw::new(*b"\xff\n"));
-        Outcome { result, raw, ..Outcome::of(entry, failure) }
+        Outcome { result, raw, line: 7, ..Outcome::of(entry, failure) }
     };
     let outcomes: Vec<Outcome> = entries(0, 120).into_iter().map(outcome).collect();
     for _ in 0..2 {
@@ -70,6 +70,7 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
             assert_eq!(results[0], results[1]);
             assert_eq!(row.entry.fault.as_deref(), (!outcome.response.success).then_some("odd"));
             assert_eq!((row.entry.record.get(), &row.entry.raw), (outcome.request.get(), &outcome.raw));
+            assert_eq!(row.entry.line, 7);
         }
     }
 }
