@@ -205,7 +205,9 @@ fn allowed(c: char) -> bool {
 /// digit: a command would take a name that begins with a hyphen for an option.
 fn stem(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or(key);
-    let name = name.strip_suffix(".gz").or_else(|| name.strip_suffix(".GZ")).unwrap_or(name);
+    let packed = ["gz", "zst", "bz2"];
+    let inner = name.rsplit_once('.').filter(|(_, last)| packed.contains(&last.to_ascii_lowercase().as_str()));
+    let name = inner.map_or(name, |(inner, _)| inner);
     let name = name.rsplit_once('.').map_or(name, |(front, _)| front);
     let safe = name.chars().map(|c| if allowed(c) { c } else { '-' });
     let safe: String = safe.skip_while(|c| !c.is_ascii_alphanumeric()).take(STEM_LENGTH).collect();
@@ -296,6 +298,8 @@ mod tests {
         for (key, stem) in [
             ("in/orders.csv", "orders"),
             ("a b+c/Bestellungen für März.csv.gz", "Bestellungen-f-r-M-rz"),
+            ("orders.tsv.ZST", "orders"),
+            ("orders.csv.bz2", "orders"),
             ("v1.2.orders.jsonl", "v1.2.orders"),
             ("../..", "batch"),
             ("データ.csv", "batch"),

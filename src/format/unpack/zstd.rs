@@ -7,6 +7,7 @@ use crate::model::fault::{Fault, FaultCode};
 
 /// The least that a frame begins with.
 const FRAME_HEADER: usize = 5;
+const BLOCK_HEADER: usize = 3;
 
 /// Unpacks a stream. A frame may ask for a window of up to 128 MiB, as `zstd --ultra -22` does; most ask for 8 MiB at most.
 #[derive(Default)]
@@ -24,9 +25,11 @@ impl Unpack for Unzstd {
             Some(decoder) => decoder,
             none => none.insert(Decoder::new().map_err(damaged)?),
         };
-        // With more than that, what it unpacked before damage would be lost with the damage.
+        // With more than a block, what it unpacked before damage would be lost with the damage. What the decoder wants
+        // is a block and the header of the next.
         let wanted = if self.wanted == 0 { FRAME_HEADER } else { self.wanted };
-        let (mut input, mut unpacked) = (InBuffer::around(&bytes[..bytes.len().min(wanted)]), vec![0; PIECE]);
+        let most = if wanted > BLOCK_HEADER { wanted - BLOCK_HEADER } else { wanted };
+        let (mut input, mut unpacked) = (InBuffer::around(&bytes[..bytes.len().min(most)]), vec![0; PIECE]);
         let mut output = OutBuffer::around(unpacked.as_mut_slice());
         self.wanted = decoder.run(&mut input, &mut output).map_err(damaged)?;
         let plain = output.as_slice();

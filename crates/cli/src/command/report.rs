@@ -43,7 +43,10 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
         text += &line("error", &format!("{}: {}", error.code, error.message));
     }
     for failure in summary.failures.iter().take(SHOWN) {
-        text += &line("failed", &format!("record {}: {}", failure.index, failure.message));
+        // A message that names its line says best where the record is.
+        let place =
+            if failure.message.starts_with("line ") { String::new() } else { format!("record {}: ", failure.index) };
+        text += &line("failed", &format!("{place}{}", failure.message));
     }
     text += &line("summary", &place(&summary.batch_id.output_key("summary.json")));
     for (name, output) in [("results", &summary.results), ("to fix", &summary.failed)] {
