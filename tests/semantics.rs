@@ -230,6 +230,14 @@ async fn events_that_make_no_batch_are_discarded(variant: Variant) {
         assert!(matches!(pipeline.handle(0, &delivery).await, Disposition::Discarded(_)), "{body}");
     }
     assert_eq!(pipeline.stores.ledger.read(&batch).await.unwrap(), None);
+    // What Spark leaves beside its files.
+    for clutter in ["out/_SUCCESS", "out/.part-0.csv.crc", "_temporary/0/part-0.csv"] {
+        let (batch, event) = pipeline.upload(clutter, csv(3));
+        send(&pipeline, 0, &event).await;
+        let delivery = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
+        assert!(matches!(pipeline.handle(0, &delivery).await, Disposition::Discarded(_)), "{clutter}");
+        assert_eq!(pipeline.stores.ledger.read(&batch).await.unwrap(), None);
+    }
 }
 
 async fn a_repeated_event_makes_one_batch_and_a_new_upload_another(variant: Variant) {
@@ -425,6 +433,7 @@ fn every_promise_names_a_test_that_exists() {
         "crates/cli/tests/run.rs",
         "crates/cli/src/draft.rs",
         "src/format/tests.rs",
+        "src/format/detect/tests.rs",
         "src/format/scan/tests.rs",
         "src/model/schema/cells_tests.rs",
         "src/model/schema/laws.rs",
