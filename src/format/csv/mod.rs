@@ -7,12 +7,13 @@ mod quoting;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use memchr::memchr2;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
 
 pub use self::cells::encode;
-use self::cells::{Cells, Cutter, MAX_FIELDS, is_plain};
+use self::cells::{Cells, Cutter, MAX_FIELDS};
 use self::header::MAX_HEADER_BYTES;
 pub use self::quoting::Quoting;
 use self::quoting::{field_at, misquoted};
@@ -34,6 +35,8 @@ pub struct CsvRecords {
     /// The row that began in an earlier piece.
     open: Option<Partial>,
     cutter: Cutter,
+    /// Whether there is a column without a name.
+    nameless: bool,
     next: u64,
 }
 
@@ -68,7 +71,8 @@ impl CsvRecords {
 
     fn begin(format: &InputFormat, columns: Columns, lines: LineEnds, next: u64) -> Self {
         let (dialect, charset) = (format.dialect, format.encoding);
-        Self { dialect, charset, columns, lines, open: None, cutter: Cutter::default(), next }
+        let nameless = matches!(&columns, Columns::Known { names, .. } if has_nameless(names));
+        Self { dialect, charset, columns, lines, open: None, cutter: Cutter::default(), nameless, next }
     }
 
     /// The header, once read.
@@ -161,10 +165,10 @@ impl CsvRecords {
         let (line, mut quoting) = (self.lines.line(), Quoting::default());
         let end = quoting.end(bytes, &self.dialect);
         let row = &bytes[..end.unwrap_or(bytes.len())];
-        if quoting.is_marked() {
-            self.lines.pass(row)
+        if quoting.is_marked() && memchr2(b'\n', b'\r', row).is_some() {
+            self.lines.pass(row);
         } else {
-            self.lines.pass_text(row.len())
+            self.lines.pass_text(row.len());
         }
         if end.is_some() && row.len() <= MAX_RECORD_BYTES {
             self.row(row, line, quoting, out)?;
@@ -240,6 +244,7 @@ impl CsvRecords {
         if let Some(key_field) = key_field {
             header::check(&names, key_field, line)?;
         }
+        self.nameless = has_nameless(&names);
         self.columns = Columns::Known { names, head: std::mem::take(head), ended: false };
         Ok(())
     }
@@ -262,14 +267,14 @@ impl CsvRecords {
             return Entry::broken(index, row, fault);
         };
         let record = Object(columns, cells);
-        if let Some(fault) = record.fault() {
+        if let Some(fault) = record.fault(self.nameless) {
             return Entry::broken(index, row, format!("line {line}: {fault}"));
         }
         if !fits(&record, row.len()) {
             return Entry::faulty(index, None, too_large(format_args!("line {line}")));
         }
-        let plain = matches!(text, Cow::Borrowed(_)) && (!marked || is_plain(cells.iter(), &dialect, row));
         let record = to_raw_value(&record);
+        let plain = matches!(text, Cow::Borrowed(_)) && self.cutter.was_plain();
         self.cutter.tidy();
         match record {
             Ok(record) => Entry { raw: (!plain).then(|| Raw::new(row)), line, ..Entry::decoded(index, record) },
@@ -317,6 +322,10 @@ fn note(head: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+fn has_nameless(names: &[String]) -> bool {
+    names.iter().any(String::is_empty)
+}
+
 fn is_end(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
@@ -347,10 +356,13 @@ struct Object<'a>(&'a [String], Cells<'a>);
 
 impl Object<'_> {
     /// Why the row is not a record.
-    fn fault(&self) -> Option<String> {
+    fn fault(&self, nameless: bool) -> Option<String> {
         let Self(columns, cells) = self;
         if cells.len() != columns.len() {
             return Some(format!("the row has {} fields, and the header has {}", cells.len(), columns.len()));
+        }
+        if !nameless {
+            return None;
         }
         let mut nameless = (1..).zip(columns.iter().zip(cells.iter())).filter(|(_, (name, _))| name.is_empty());
         let (number, (_, cell)) = nameless.find(|(_, (_, cell))| !cell.is_empty())?;
