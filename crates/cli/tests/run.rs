@@ -101,12 +101,12 @@ fn schema_and_key_field_are_those_that_were_named() {
 #[test]
 fn what_cannot_be_run_is_told_with_what_to_do() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("x.txt"), "").unwrap();
+    std::fs::write(folder.path().join("x.xml"), "").unwrap();
     std::fs::write(folder.path().join("bad.json"), "{").unwrap();
     std::fs::write(folder.path().join("a.csv"), "id\n1\n").unwrap();
     for (arguments, code, said) in [
         (&["nothing.csv"][..], 2, "nothing.csv is not a file"),
-        (&["x.txt"], 2, "x.txt: "),
+        (&["x.xml"], 2, "x.xml: "),
         (&["a.csv", "--schema", "none.json"], 1, "could not read the schema none.json"),
         (&["a.csv", "--schema", "bad.json"], 1, "the record schema is not JSON"),
         (&["a.csv", "--chunk-size", "0"], 2, "0 is not in 1..=10000"),
