@@ -10,7 +10,7 @@ pub mod scan;
 pub mod text;
 pub mod unpack;
 
-use crate::format::unpack::Unpack;
+use crate::format::unpack::Layers;
 use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::range::Range;
@@ -70,8 +70,7 @@ enum Records {
 /// Decodes an input file. Feed it with [`push`](Self::push), then [`finish`](Self::finish) it. After an error,
 /// the entries before the break are in `out`, and the decoder is spent.
 pub struct Decoder {
-    /// What has to be unpacked, from the outside to the inside.
-    layers: Vec<Box<dyn Unpack>>,
+    layers: Layers,
     text: Text,
 }
 
@@ -84,14 +83,12 @@ struct Text {
 impl Decoder {
     /// A decoder of a format; for CSV, the header must name `key_field`.
     pub fn new(format: &InputFormat, key_field: &str) -> Self {
-        let compression = format.compression.map(unpack::of_compression);
-        let utf16 = format.utf16.map(unpack::of_utf16);
         let records = match format.layout {
             Layout::Csv => Records::Csv(csv::CsvRecords::new(format, key_field)),
             Layout::Json => Records::Json(json::JsonRecords::new(format)),
             Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::new(format)),
         };
-        Self { layers: compression.into_iter().chain(utf16).collect(), text: Text { records, mark: Mark::default() } }
+        Self { layers: Layers::of(format), text: Text { records, mark: Mark::default() } }
     }
 
     /// A decoder of some records of a file that [is in place](InputFormat::is_in_place), which [`scan::Scanner`]
@@ -103,7 +100,7 @@ impl Decoder {
             Layout::Json => Records::Json(json::JsonRecords::part(format, range)),
             Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::part(format, range)),
         };
-        Self { layers: Vec::new(), text: Text { records, mark: Mark { matched: 0, past: true } } }
+        Self { layers: Layers::none(), text: Text { records, mark: Mark { matched: 0, past: true } } }
     }
 
     /// Takes the next piece of the file and appends the records that it completes to `out`.
@@ -125,21 +122,12 @@ impl Decoder {
     /// As for [`push`](Self::push).
     pub fn step(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<usize, Fault> {
         let Self { layers, text } = self;
-        match layers.as_mut_slice() {
-            [] => {
-                let piece = &bytes[..bytes.len().min(PIECE)];
-                text.push(piece, out)?;
-                Ok(piece.len())
-            }
-            [layer, inner @ ..] => {
-                layer.step(bytes, &mut |plain| unpack(inner, plain, &mut |plain| text.push(plain, out)))
-            }
-        }
+        layers.step(bytes, &mut |plain| text.push(plain, out))
     }
 
     /// Whether the next step makes records of bytes that were taken before.
     pub fn has_more(&self) -> bool {
-        self.layers.first().is_some_and(|layer| layer.has_more())
+        self.layers.has_more()
     }
 
     /// Ends the file.
@@ -148,10 +136,7 @@ impl Decoder {
     /// As for [`push`](Self::push), for a file that ends too early.
     pub fn finish(&mut self, out: &mut Vec<Entry>) -> Result<(), Fault> {
         let Self { layers, text } = self;
-        for layer in 0..layers.len() {
-            let (ended, inner) = layers[layer..].split_at_mut(1);
-            ended[0].finish(&mut |plain| unpack(inner, plain, &mut |plain| text.push(plain, out)))?;
-        }
+        layers.finish(&mut |plain| text.push(plain, out))?;
         text.finish(out)
     }
 
@@ -170,18 +155,6 @@ impl Decoder {
             _ => None,
         }
     }
-}
-
-/// Passes bytes through layers, from the outside to the inside.
-fn unpack(layers: &mut [Box<dyn Unpack>], mut bytes: &[u8], sink: unpack::Sink<'_>) -> Result<(), Fault> {
-    let [layer, inner @ ..] = layers else {
-        return sink(bytes);
-    };
-    while !bytes.is_empty() || layer.has_more() {
-        let taken = layer.step(bytes, &mut |plain| unpack(inner, plain, sink))?;
-        bytes = &bytes[taken..];
-    }
-    Ok(())
 }
 
 impl Text {
