@@ -35,6 +35,18 @@ impl OwnAttributes {
         }
     }
 
+    /// Checks that a field may be the key of records.
+    ///
+    /// # Errors
+    /// `Config` if it is one of them.
+    pub fn check_key_field(&self, key_field: &str) -> Result<()> {
+        if self.names().contains(&key_field) {
+            let message = format!("KEY_FIELD is {key_field:?}, which every item has already; name another field");
+            return Err(Error::config(message));
+        }
+        Ok(())
+    }
+
     /// All of them.
     pub fn names(&self) -> [&'static str; 4] {
         [self.batch, self.index, self.updated_at, ORDER]

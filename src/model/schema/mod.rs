@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use jsonschema::error::ValidationErrorKind;
 use serde_json::{Map, Value};
 
 use crate::model::error::{Error, Result};
@@ -60,7 +61,9 @@ impl RecordSchema {
         let schema: Value = serde_json::from_str(text)
             .map_err(|e| Error::config("the record schema is not JSON; correct SCHEMA").because(e))?;
         let refused = |e: jsonschema::ValidationError<'static>| {
-            Error::config(format!("the record schema is not a JSON Schema of draft 2020-12; correct SCHEMA: {e}"))
+            let place = Some(e.instance_path().to_string()).filter(|place| !place.is_empty());
+            let at = place.map(|place| format!(" at {place}")).unwrap_or_default();
+            Error::config(format!("the record schema is not a JSON Schema of draft 2020-12; correct SCHEMA{at}: {e}"))
         };
         let validator = columns::options().build(&schema).map_err(refused)?;
         let columns = Columns::new(schema).map_err(refused)?;
@@ -74,13 +77,22 @@ impl RecordSchema {
     /// # Errors
     /// `Config` if the key field is one of them, so that no record could have it.
     pub fn with_own(mut self, own: OwnAttributes) -> Result<Self> {
-        if own.names().contains(&self.key_field.as_str()) {
-            let message =
-                format!("KEY_FIELD is {:?}, which every item has already; name another field", self.key_field);
-            return Err(Error::config(message));
-        }
+        own.check_key_field(&self.key_field)?;
         self.own = own;
         Ok(self)
+    }
+
+    /// The fields that a record without any would be told to lack.
+    pub fn required(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        for error in self.validator.iter_errors(&Value::Object(Map::new())) {
+            if let ValidationErrorKind::Required { property: Value::String(name) } = error.kind()
+                && !names.contains(name)
+            {
+                names.push(name.clone());
+            }
+        }
+        names
     }
 
     /// Sets which texts stand for null, true and false in the cells of CSV files.

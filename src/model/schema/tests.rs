@@ -188,3 +188,17 @@ fn the_key_of_a_number_is_the_same_however_it_is_written() {
     let refused = check(schema, json!({"itemNo": "1e2000"}), Layout::Csv).unwrap_err();
     assert!(refused.contains("beyond what DynamoDB can hold"), "{refused}");
 }
+
+#[test]
+fn what_is_wrong_with_a_schema_is_told_with_its_place() {
+    let error = RecordSchema::parse(r#"{"properties":{"a":{"type":"strin"}}}"#, "k").unwrap_err().to_string();
+    assert!(error.contains("correct SCHEMA at /properties/a/type: \"strin\""), "{error}");
+}
+
+#[test]
+fn required_fields_are_found_through_references() {
+    let schema = r##"{"allOf":[{"$ref":"#/$defs/a"},{"required":["b","a"]}],"properties":{"c":{"required":["x"]}},
+        "$defs":{"a":{"required":["a"]}}}"##;
+    assert_eq!(RecordSchema::parse(schema, "k").unwrap().required(), ["a", "b"]);
+    assert_eq!(RecordSchema::parse("{}", "k").unwrap().required(), [""; 0]);
+}
