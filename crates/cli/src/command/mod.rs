@@ -1,10 +1,12 @@
 //! The `fanfold` command: the control bus of a deployment.
 
 mod cancel;
+mod check;
 mod ending;
 mod redrive;
 mod report;
 mod run;
+mod settings;
 mod status;
 mod submit;
 pub mod telemetry;
@@ -41,6 +43,8 @@ pub struct Cli {
 enum Command {
     /// Process a file on this machine, as a deployment would: nothing is uploaded.
     Run(run::Run),
+    /// Check settings before they are deployed, and a file's first records before it is uploaded.
+    Check(check::Check),
     /// Upload a file of records as a new batch.
     Submit(submit::Submit),
     /// Show the progress of a batch.
@@ -146,20 +150,22 @@ fn check_output(folder: Option<&Path>) -> Result<()> {
     })
 }
 
-/// Runs a command and returns its exit status: 0 for success, 2 for wrong usage, 3 for a batch that failed in
-/// part, 4 for one that failed as a whole.
+/// Runs a command and returns its exit status: 0 for success, 2 for wrong usage, 3 for a batch that failed, or a file
+/// that would fail, in part, 4 for one as a whole.
 ///
 /// # Errors
 /// Anything else, for exit status 1.
 pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
     let command = match cli.command {
-        // It needs no deployment.
+        // These need no deployment.
         Command::Run(run) => return run.run().await,
+        Command::Check(check) => return check.run(),
         command => command,
     };
     let deployment = Deployment::read(&cli.deployment)?;
     match command {
         Command::Run(run) => run.run().await,
+        Command::Check(check) => check.run(),
         Command::Submit(submit) => {
             let context = context(&deployment, submit.common.pipeline.as_deref(), goes_on).await?;
             submit.run(&context).await

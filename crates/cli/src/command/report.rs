@@ -57,6 +57,7 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
     text
 }
 
-fn line(name: &str, value: &str) -> String {
+/// A line of a report.
+pub(super) fn line(name: &str, value: &str) -> String {
     format!("{name:9} {value}\n")
 }

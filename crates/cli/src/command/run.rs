@@ -7,13 +7,13 @@ use std::process::ExitCode;
 use clap::Args;
 use indicatif::ProgressBar;
 
+use crate::command::settings::{RecordSettings, name_of};
 use crate::command::{check_output, exit_code, report};
 use crate::draft::Draft;
 use crate::output::{line, note};
 use crate::stores::{self, ItemLines};
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
-use fanfold::model::format::InputFormat;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
@@ -22,31 +22,16 @@ use fanfold::pipeline::local::{INPUT, LocalPipeline, LocalStores, Settings};
 use fanfold::processor::items::WriteItems;
 use fanfold::store::blob::file::FileBlob;
 
-/// The schema and key field that a deployment uses by default.
-const ORDERS: &str = include_str!("../../../../examples/orders.schema.json");
-const ORDERS_KEY: &str = "itemNo";
-
 /// Process a file on this machine, as a deployment would: nothing is uploaded.
 #[derive(Debug, Args)]
 pub struct Run {
     /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2.
     file: PathBuf,
-    /// A JSON Schema of a record [default: that of examples/orders.csv if its key is itemNo, else any object]
-    #[arg(long, value_name = "FILE", env = "SCHEMA")]
-    schema: Option<PathBuf>,
-    /// The field that is the key of a record's item.
-    #[arg(long, value_name = "NAME", env = "KEY_FIELD", default_value = ORDERS_KEY)]
-    key_field: String,
+    #[command(flatten)]
+    records: RecordSettings,
     /// The folder for summary, results, failed records and items; those of an earlier run are replaced.
     #[arg(long, value_name = "DIR", default_value = "fanfold-run")]
     output: PathBuf,
-    /// Maximum number of records in a chunk.
-    #[arg(long, value_name = "N", env = "CHUNK_SIZE", default_value_t = 500)]
-    #[arg(value_parser = clap::value_parser!(u32).range(1..=10_000))]
-    chunk_size: u32,
-    /// How the file is read: a JSON object such as {"delimiter":";","encoding":"windows-1252"}.
-    #[arg(long, value_name = "JSON", env = "FORMAT")]
-    format: Option<String>,
     /// Print the summary as JSON on standard output.
     #[arg(long)]
     json: bool,
@@ -54,7 +39,7 @@ pub struct Run {
 
 impl Run {
     pub(super) async fn run(self) -> Result<ExitCode> {
-        let key = match self.key() {
+        let key = match name_of(&self.file) {
             Ok(key) => key,
             Err(usage) => {
                 note(format_args!("error: {usage}"));
@@ -63,11 +48,11 @@ impl Run {
         };
         check_output(Some(&self.output))?;
         let settings = Settings {
-            schema: self.schema()?,
-            key_field: self.key_field.clone(),
-            chunk_size: self.chunk_size as usize,
+            schema: self.records.schema()?,
+            key_field: self.records.key_field.clone(),
+            chunk_size: self.records.chunk_size as usize,
             // The file was named by its user, whatever it is called.
-            format: FormatSettings { ignore: Vec::new(), ..self.format()? },
+            format: FormatSettings { ignore: Vec::new(), ..self.records.format()? },
             ..Settings::default()
         };
         let scratch = tempfile::Builder::new().prefix("fanfold-run-").tempdir();
@@ -91,32 +76,6 @@ impl Run {
             line(report::local(&summary, &self.output).trim_end())?;
         }
         Ok(exit_code(summary.state))
-    }
-
-    /// The file's name, which tells its format; or what is wrong with it.
-    fn key(&self) -> std::result::Result<String, String> {
-        if !self.file.is_file() {
-            return Err(format!("{} is not a file", self.file.display()));
-        }
-        let name = self.file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        match InputFormat::of_key(&name) {
-            Ok(_) => Ok(name),
-            Err(fault) => Err(format!("{name}: {}", fault.message)),
-        }
-    }
-
-    fn format(&self) -> Result<FormatSettings> {
-        let text = self.format.as_deref().filter(|text| !text.trim().is_empty());
-        text.map_or_else(|| Ok(FormatSettings::default()), FormatSettings::parse)
-    }
-
-    fn schema(&self) -> Result<String> {
-        match &self.schema {
-            Some(path) => std::fs::read_to_string(path)
-                .map_err(|e| Error::config(format!("could not read the schema {}", path.display())).because(e)),
-            None if self.key_field == ORDERS_KEY => Ok(ORDERS.to_owned()),
-            None => Ok(r#"{"type":"object"}"#.to_owned()),
-        }
     }
 
     /// The batch that the file will become, and the event that would announce its upload.

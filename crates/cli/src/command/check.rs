@@ -1,0 +1,102 @@
+//! `fanfold check`: what a deployment with these settings would refuse, and what would become of a file's first records.
+
+mod findings;
+mod report;
+mod sample;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use self::findings::Findings;
+use self::report::{Looked, shown};
+use self::sample::Sample;
+use crate::command::settings::{RecordSettings, name_of};
+use crate::output::{line, note};
+use fanfold::format::detect::{HEAD, detect};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::schema::RecordSchema;
+
+/// Check settings before they are deployed, and a file's first records before it is uploaded.
+#[derive(Debug, Args)]
+pub struct Check {
+    #[command(flatten)]
+    settings: RecordSettings,
+    /// Also look at the first records of this file: which would succeed, and what its columns become.
+    #[arg(long, value_name = "FILE")]
+    file: Option<PathBuf>,
+    /// How many records of the file to look at.
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "file")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    records: u32,
+    /// Print JSON on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Check {
+    pub(super) fn run(&self) -> Result<ExitCode> {
+        let name = match self.file.as_deref().map(name_of).transpose() {
+            Ok(name) => name,
+            Err(usage) => {
+                note(format_args!("error: {usage}"));
+                return Ok(ExitCode::from(2));
+            }
+        };
+        let (schema, format) = match self.settings.check() {
+            Ok(checked) => checked,
+            Err(problems) => return self.refuse(&problems),
+        };
+        let looked = match (&self.file, name) {
+            (Some(file), Some(name)) => Some(self.look(file, name, &schema, &format)?),
+            _ => None,
+        };
+        if self.json {
+            line(shown(&report::document(&[], looked.as_ref()))?)?;
+        } else {
+            line(report::words(&self.settings, looked.as_ref()).trim_end())?;
+        }
+        Ok(looked.map_or(ExitCode::SUCCESS, |looked| match (&looked.fault, looked.findings.failed()) {
+            (Some(_), _) => ExitCode::from(4),
+            (None, 0) => ExitCode::SUCCESS,
+            (None, _) => ExitCode::from(3),
+        }))
+    }
+
+    fn refuse(&self, problems: &[Error]) -> Result<ExitCode> {
+        if self.json {
+            line(shown(&report::document(problems, None))?)?;
+        } else {
+            problems.iter().for_each(|problem| note(format_args!("error: {problem}")));
+        }
+        Ok(ExitCode::FAILURE)
+    }
+
+    /// Looks at a file's first records, as a batch would.
+    fn look(&self, path: &Path, name: String, schema: &RecordSchema, settings: &FormatSettings) -> Result<Looked> {
+        let cannot = |e| Error::config(format!("could not read {}", path.display())).because(e);
+        let mut file = File::open(path).map_err(cannot)?;
+        let bytes = file.metadata().map_err(cannot)?.len();
+        let mut head = Vec::new();
+        file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(cannot)?;
+        let ignored = settings.ignored(&name).map(str::to_owned);
+        let found = detect(&name, &head, settings);
+        Ok(match found {
+            Err(fault) => {
+                let findings = Findings::default();
+                Looked { name, bytes, ignored, format: None, whole: false, fault: Some(fault), findings }
+            }
+            Ok(format) => {
+                let most = self.records as usize;
+                let sample = Sample::read(head, file, &format, &self.settings.key_field, most).map_err(cannot)?;
+                let findings = Findings::of(&sample, schema, format.layout);
+                let Sample { whole, fault, .. } = sample;
+                Looked { name, bytes, ignored, format: Some(format), whole, fault, findings }
+            }
+        })
+    }
+}
