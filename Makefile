@@ -197,9 +197,10 @@ else
 	@$(emulator) stop --state $(WORK)
 endif
 
-deploy: package ## create or update the pipeline
+# `build` for the command, which checks the settings on this machine, wherever the functions run.
+deploy: package build ## create or update the pipeline
 	@$(need) terraform python
-	@PIPELINE='$(added)' $(call deployment,apply)
+	@PIPELINE='$(added)' $(call deployment,apply) --command $(BIN)/fanfold
 
 destroy: ## remove the pipeline
 	@$(need) terraform python

@@ -14,14 +14,15 @@ import fcntl
 import json
 import os
 import shutil
+import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
 import guard
-from settings import (INFRA, as_environment, basic_variables, given_settings, kept_settings, setting, told,
-                      variables)
+from settings import (INFRA, SETTINGS, as_environment, basic_variables, given_settings, kept_settings,
+                      records_of_pipelines, setting, told, variables)
 from terraform import SLOW, Terraform
 from toolbox import Failure, run
 
@@ -173,20 +174,50 @@ def ask():
         raise Failure("nothing was removed")
 
 
+def check_settings(command, given):
+    """Has the command check what each pipeline would be given, with the code by which its functions refuse to start."""
+    if not command:
+        return
+    if not command.is_file():
+        raise Failure(f"{command} is missing, which checks the settings: run `make build` first")
+    refused = []
+    for name, asked in records_of_pipelines(given).items():
+        done = subprocess.run(
+            [str(command), "check", "--json", *(f"--{option}={value}" for option, value in asked.items())],
+            # Terraform reads paths from there too. What the environment says is in the variables already.
+            cwd=INFRA, env={name: value for name, value in os.environ.items() if name not in SETTINGS},
+            capture_output=True, text=True, check=False,
+        )
+        if done.returncode != 0:
+            refused += [f"pipeline {name}: {problem}" for problem in problems_in(done)]
+    if refused:
+        raise Failure("\n  ".join(["nothing was deployed, because no function could start with this:", *refused]))
+
+
+def problems_in(done):
+    """What the command found; all that it said, if it could not say that in JSON."""
+    try:
+        return json.loads(done.stdout)["problems"]
+    except (KeyError, TypeError, ValueError):
+        return [done.stderr.strip() or f"the check ended with status {done.returncode}"]
+
+
 def apply(options):
     state = Path(options.state).resolve()
     with alone(state):
         terraform = Terraform(options.work)
         if options.emulator:
             meet_emulator(state)
-        terraform.init()
         outputs = outputs_in(state)
         refuse_other_region(deployed_in(state))
         given = given_settings()
         kept = told(given, kept_settings(outputs))
         if kept:
             print(kept, flush=True)
-        carry_out(terraform, options, state, variables(options, outputs, given))
+        given = variables(options, outputs, given)
+        check_settings(options.fanfold, given)
+        terraform.init()
+        carry_out(terraform, options, state, given)
         write_output(options, deployed_in(state))
 
 
@@ -242,6 +273,7 @@ def main():
     parser.add_argument("--state", help="state file")
     parser.add_argument("--output", help="file that describes the deployment")
     parser.add_argument("--package", help="zip of the functions")
+    parser.add_argument("--command", dest="fanfold", type=lambda path: Path(path).resolve(), help="the command, to check settings with before they are applied")
     parser.add_argument("--emulator", action="store_true", help="AWS_ENDPOINT_URL names an emulator")
     options = parser.parse_args()
     return {"apply": apply, "destroy": destroy, "output": output, "check": check}[options.command](options)

@@ -353,6 +353,58 @@ class SettingsTest(SettingsCase):
                 deployment.refuse_other_region({"region": "us-east-1"})
 
 
+class CheckTest(Scratch):
+    """Tests of what is checked before anything is planned, with a command and a Terraform that write down their calls."""
+
+    def setUp(self):
+        super().setUp()
+        self.calls = self.scratch / "calls"
+        self.state = self.scratch / "terraform.tfstate"
+        plan = f"case \"$*\" in *plan*) echo '{{\"version\": 4}}' >{self.state};; esac"
+        self.terraform = self.program("terraform", f'echo "terraform $2" >>{self.calls}; {plan}')
+
+    def program(self, name, script):
+        program = self.file(name, f"#!/bin/bash\n{script}\n")
+        program.chmod(0o755)
+        return program
+
+    def apply(self, check, **given):
+        command = self.program("fanfold", f'echo "fanfold $*" >>{self.calls}; {check}')
+        options = argparse.Namespace(work=self.scratch / "work", state=self.state, output=self.scratch / "out.json",
+                                     package=None, emulator=False, fanfold=command)
+        environment = {"PATH": os.environ["PATH"], "TERRAFORM": str(self.terraform), "SCOPE": "a-", **given}
+        with mock.patch.dict(os.environ, environment, clear=True):
+            with mock.patch.object(terraform, "cli_config", return_value=""):
+                deployment.apply(options)
+
+    def called(self):
+        return self.calls.read_text().splitlines()
+
+    def test_settings_are_checked_before_a_plan_is_made(self):
+        self.apply("[ -z \"$FORMAT\" ]", FORMAT='{"delimiter":";"}')
+        self.assertEqual(self.called(), ['fanfold check --json --format={"delimiter":";"}', "terraform init", "terraform plan"])
+
+    def test_what_a_function_would_refuse_stops_the_deployment_and_names_the_pipeline(self):
+        schema = self.file("bad.json", '{"type":"strin"}')
+        pipelines = self.file("p.json", json.dumps({
+            "good": {"variant": "ranged"}, "bad": {"key_field": "sku", "record_schema": "bad.json", "format": {"quote": "'"}},
+        }))
+        said = json.dumps({"problems": ["one thing", "another"], "file": None})
+        check = f"case \"$*\" in *bad.json*) echo '{said}'; exit 1;; esac"
+        with self.assertRaisesRegex(Failure, "no function could start with this:\n  pipeline bad: one thing\n  pipeline bad: another$"):
+            self.apply(check, PIPELINES=str(pipelines), KEY_FIELD="id")
+        self.assertEqual(self.called(), [
+            f"fanfold check --json --key-field=sku --schema={schema} --format={{\"quote\": \"'\"}}",
+            "fanfold check --json --key-field=id",
+        ])
+
+    def test_a_check_that_cannot_run_stops_the_deployment(self):
+        with self.assertRaisesRegex(Failure, "pipeline chunked: broken"):
+            self.apply("echo broken >&2; exit 2")
+        with self.assertRaisesRegex(Failure, "none is missing, .*: run `make build` first"):
+            deployment.check_settings(self.scratch / "none", {})
+
+
 class StateTest(Scratch):
     def setUp(self):
         super().setUp()

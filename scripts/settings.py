@@ -181,6 +181,17 @@ def variables(options, outputs, given):
     return as_environment(values)
 
 
+def records_of_pipelines(given):
+    """What each pipeline of a deployment with these variables is told about its records, as options of the command."""
+    options = {"key-field": "key_field", "schema": "record_schema", "format": "format"}
+    pipelines = json.loads(given.get("TF_VAR_pipelines", '{"chunked": {}}'))
+    asked = {}
+    for name, own in pipelines.items():
+        values = {option: own.get(variable) or given.get(f"TF_VAR_{variable}") for option, variable in options.items()}
+        asked[name] = {option: value for option, value in values.items() if value}
+    return asked
+
+
 def basic_variables(options):
     """What Terraform needs to know even to remove everything."""
     package = {"package": str(Path(options.package).resolve())} if options.package else {}
