@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use fanfold::model::error::{Error, Result};
+use fanfold::model::format::settings::FormatSettings;
 
 /// A deployment: the Terraform output of that name.
 #[derive(Debug, Clone, Deserialize)]
@@ -41,6 +42,28 @@ pub struct Resources {
     /// The URL of the queue for messages that no stage can handle.
     #[serde(default)]
     pub parked_queue: Option<String>,
+    /// What the pipeline was deployed with; a deployment of an earlier version does not say.
+    #[serde(default)]
+    pub parameters: Parameters,
+}
+
+/// The parameters of a pipeline that a client has a use for.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Parameters {
+    /// How files are read, as the JSON of [`FormatSettings`].
+    #[serde(default)]
+    pub format: Option<String>,
+}
+
+impl Resources {
+    /// How the pipeline reads files.
+    ///
+    /// # Errors
+    /// `Config` if the deployment says it in a way that is not known here.
+    pub fn format(&self) -> Result<FormatSettings> {
+        let text = self.parameters.format.as_deref().filter(|text| !text.trim().is_empty());
+        text.map_or_else(|| Ok(FormatSettings::default()), FormatSettings::parse)
+    }
 }
 
 impl Deployment {
@@ -72,6 +95,26 @@ impl Deployment {
                 self.pipelines.values().next().ok_or_else(|| Error::config("no pipeline is deployed"))
             }
             None => Err(Error::config(format!("name one with --pipeline; deployed are: {}", names()))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resources(parameters: &str) -> Resources {
+        let named = r#""input_bucket":"i","work_bucket":"w","output_bucket":"o","items_table":"t","ledger_table":"l""#;
+        serde_json::from_str(&format!(r#"{{{named},"queues":{{}},"dead_letter_queues":{{}}{parameters}}}"#)).unwrap()
+    }
+
+    #[test]
+    fn a_deployment_says_which_names_are_no_input() {
+        let ignored = |parameters: &str, key: &str| resources(parameters).format().unwrap().ignored(key).is_some();
+        let given = r#","parameters":{"chunk_size":500,"format":"{\"ignore\":[\"*.tmp.csv\"]}"}"#;
+        assert!(ignored(given, "a.tmp.csv") && !ignored(given, "_a.csv"));
+        for older in ["", r#","parameters":{"chunk_size":500}"#, r#","parameters":{"format":""}"#] {
+            assert!(ignored(older, "_a.csv") && !ignored(older, "a.csv"), "{older}");
         }
     }
 }

@@ -11,6 +11,7 @@ use futures::{StreamExt, stream};
 
 use crate::error;
 use fanfold::model::error::{Error, Result};
+use fanfold::model::timestamp::Timestamp;
 use fanfold::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 
 /// A bucket in S3.
@@ -20,10 +21,35 @@ pub struct S3Blob {
     bucket: String,
 }
 
+/// The newest object under a key.
+#[derive(Debug, Clone)]
+pub struct Newest {
+    /// Its version, if the bucket keeps versions.
+    pub version: Option<String>,
+    /// When it was uploaded.
+    pub at: Timestamp,
+}
+
 impl S3Blob {
     /// A bucket by its name.
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
         Self { client, bucket: bucket.into() }
+    }
+
+    /// The newest object under a key, as a client of the bucket sees it; `None` if there is none.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub async fn newest(&self, key: &str) -> Result<Option<Newest>> {
+        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+            Ok(object) => {
+                let at = object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or_default();
+                Ok(Some(Newest { version: object.version_id, at: Timestamp(at) }))
+            }
+            // An answer to HEAD has no body that could say which code it is.
+            Err(error) if error.raw_response().is_some_and(|answer| answer.status().as_u16() == 404) => Ok(None),
+            Err(error) => Err(error::of_call("look for", &self.place(key), error)),
+        }
     }
 
     fn place(&self, key: &str) -> String {

@@ -9,4 +9,5 @@ pub mod command;
 mod draft;
 pub mod interrupt;
 pub mod output;
+mod source;
 mod stores;

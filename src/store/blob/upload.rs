@@ -38,18 +38,27 @@ impl<'a, B: Blob> Upload<'a, B> {
         Ok(())
     }
 
+    /// Sends all but the request with which the object appears: until [`finish`](Self::finish) is called, it does not.
+    ///
+    /// # Errors
+    /// As [`flow`](Self::flow).
+    pub async fn prepare(&mut self) -> Result<()> {
+        self.flow().await?;
+        if self.begun.is_some() && !self.buffer.is_empty() {
+            let rest = std::mem::take(&mut self.buffer);
+            self.put_part(rest.into()).await?;
+        }
+        Ok(())
+    }
+
     /// Uploads the rest; only then does the object appear under its key.
     ///
     /// # Errors
     /// As [`flow`](Self::flow).
     pub async fn finish(mut self) -> Result<Written> {
-        self.flow().await?;
-        let rest = Bytes::from(std::mem::take(&mut self.buffer));
-        if self.begun.is_some() && !rest.is_empty() {
-            self.put_part(rest.clone()).await?;
-        }
+        self.prepare().await?;
         match self.begun {
-            None => self.blob.put(&self.key, self.content_type, rest).await,
+            None => self.blob.put(&self.key, self.content_type, self.buffer.into()).await,
             Some((id, parts)) => self.blob.complete_upload(&self.key, &id, &parts).await,
         }
     }

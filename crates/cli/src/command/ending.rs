@@ -44,10 +44,9 @@ async fn read_summary(output: &S3Blob, batch: &BatchId) -> Result<Summary> {
 async fn download(output: &S3Blob, summary: &Summary, folder: &Path) -> Result<()> {
     let cannot = |e| Error::config(format!("could not write to {}", folder.display())).because(e);
     std::fs::create_dir_all(folder).map_err(cannot)?;
-    let keys = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten().map(|output| &output.key);
-    for key in keys.chain([&summary.batch_id.output_key("summary.json")]) {
-        let path = folder.join(key.rsplit('/').next().unwrap_or(key));
-        let body = output.get(key, None).await?;
+    for key in report::outputs(summary) {
+        let path = folder.join(report::file_name(&key));
+        let body = output.get(&key, None).await?;
         let mut body = body.ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
         let mut draft = Draft::begin(&path).map_err(cannot)?;
         while let Some(piece) = body.try_next().await? {

@@ -2,6 +2,7 @@
 
 mod cancel;
 mod check;
+mod emulator;
 mod ending;
 mod redrive;
 mod report;
@@ -12,6 +13,7 @@ mod submit;
 pub mod telemetry;
 mod watch;
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,12 +23,13 @@ use crate::draft;
 use crate::interrupt::GoesOn;
 use crate::output::note;
 use fanfold::model::error::{Error, Result};
-use fanfold::model::ids::BatchId;
+use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::progress::{self, BatchState};
 use fanfold::store::ledger::Ledger;
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::ledger::DynamoLedger;
+use fanfold_aws::s3::S3Blob;
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]
@@ -70,7 +73,11 @@ struct Common {
 #[derive(Debug, Args)]
 struct Batch {
     /// The batch's id, as `fanfold submit` printed it.
-    batch_id: String,
+    #[arg(required_unless_present = "key")]
+    batch_id: Option<String>,
+    /// Instead of an id: the batch of the newest upload under this key.
+    #[arg(long, value_name = "KEY", conflicts_with = "batch_id")]
+    key: Option<String>,
     /// Wait for the summary and print it.
     #[arg(long)]
     wait: bool,
@@ -87,13 +94,19 @@ impl Batch {
     }
 
     /// The batch that the user named; `None`, and an error for the user, if no batch can have that name.
-    fn id(&self) -> Option<BatchId> {
-        BatchId::parse(&self.batch_id).map_err(|error| note(format_args!("error: {error}"))).ok()
+    async fn id(&self, context: &Context) -> Result<Option<BatchId>> {
+        match &self.key {
+            Some(key) => uploaded(context, key).await.map(Some),
+            None => {
+                let id = BatchId::parse(self.batch_id.as_deref().unwrap_or_default());
+                Ok(id.map_err(|error| note(format_args!("error: {error}"))).ok())
+            }
+        }
     }
 
     /// The latest generation of that batch, or the exit status for an invalid name.
     async fn latest(&self, context: &Context) -> Result<std::result::Result<progress::Batch, ExitCode>> {
-        let Some(id) = self.id() else {
+        let Some(id) = self.id(context).await? else {
             return Ok(Err(ExitCode::from(2)));
         };
         latest(context, &id).await?.map(Ok).ok_or_else(|| {
@@ -103,6 +116,21 @@ impl Batch {
             ))
         })
     }
+}
+
+/// The batch of the newest upload under a key; which one that is, is said.
+async fn uploaded(context: &Context, key: &str) -> Result<BatchId> {
+    let bucket = &context.resources.input_bucket;
+    let newest = S3Blob::new(context.clients.s3.clone(), bucket).newest(key).await?;
+    let newest = newest.ok_or_else(|| Error::malformed(format!("nothing was uploaded as s3://{bucket}/{key}")))?;
+    let version = newest.version.ok_or_else(|| keeps_no_versions(bucket))?;
+    let id = BatchId::of(bucket, key, &Revision::Version(version));
+    note(format_args!("batch {id}, uploaded at {}", newest.at));
+    Ok(id)
+}
+
+fn keeps_no_versions(bucket: &str) -> Error {
+    Error::config(format!("the bucket {bucket} keeps no versions; deploy it again with `make deploy`"))
 }
 
 /// The latest generation of a batch; `None` if the ledger does not know it.
@@ -133,13 +161,35 @@ impl Context {
 
     /// From now on, an interrupt says that this batch goes on, and how to come back to it.
     fn watches(&self, batch: &BatchId, folder: Option<&Path>) {
-        let pipeline = self.pipeline.as_ref().map(|name| format!(" --pipeline {name}")).unwrap_or_default();
-        let folder = folder.map(|folder| format!(" --output {}", folder.display())).unwrap_or_default();
+        let again = self.come_back(batch.as_str(), folder);
+        self.goes_on.set(format!("interrupted; batch {batch} goes on: {again}"));
+    }
+
+    /// From now on, an interrupt says that the upload under a key may have ended, and how to find its batch, whose id is
+    /// not known.
+    fn looks_for(&self, key: &str, folder: Option<&Path>) {
+        let again = self.come_back(&format!("--key {}", quoted(key)), folder);
         self.goes_on.set(format!(
-            "interrupted; batch {batch} goes on: `fanfold status {batch}{pipeline}` shows it, \
-             `fanfold status {batch}{pipeline} --wait{folder}` waits for it"
+            "interrupted while the upload ended; if S3 has it, its batch goes on: {again}, \
+             and both say when the newest upload under that key was"
         ));
     }
+
+    fn come_back(&self, batch: &str, folder: Option<&Path>) -> String {
+        let pipeline = self.pipeline.as_ref().map(|name| format!(" --pipeline {name}")).unwrap_or_default();
+        let folder =
+            folder.map(|folder| format!(" --output {}", quoted(&folder.to_string_lossy()))).unwrap_or_default();
+        format!(
+            "`fanfold status {batch}{pipeline}` shows it, `fanfold status {batch}{pipeline} --wait{folder}` waits for it"
+        )
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |c: char| c.is_alphanumeric() || "/._-+=:@%,".contains(c);
+    let plain = !word.is_empty() && word.chars().all(plain);
+    if plain { word.into() } else { format!("'{}'", word.replace('\'', r"'\''")).into() }
 }
 
 /// Checks that outputs can be written to a folder, before anything is done whose outputs would then have no place.
@@ -189,24 +239,12 @@ async fn context(deployment: &Deployment, pipeline: Option<&str>, goes_on: GoesO
     let resources = deployment.pipeline(pipeline)?.clone();
     let clients = match &deployment.endpoint {
         Some(endpoint) => {
-            answers(endpoint).await?;
+            emulator::answers(endpoint).await?;
             Clients::of_emulator(endpoint).await
         }
         None => Clients::from_env().await,
     };
     Ok(Context { clients, resources, pipeline: pipeline.map(str::to_owned), goes_on })
-}
-
-/// Checks that an emulator is there. The SDK would try for long, as it has to where a network may be slow.
-async fn answers(endpoint: &str) -> Result<()> {
-    let address = endpoint.trim_start_matches("http://").trim_end_matches('/');
-    match tokio::net::TcpStream::connect(address).await {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            Err(Error::config(format!("nothing answers at {endpoint}: run `make start`, then `make deploy`"))
-                .because(error))
-        }
-    }
 }
 
 /// The exit status for the state in which a batch ended.
@@ -215,5 +253,23 @@ fn exit_code(state: BatchState) -> ExitCode {
         BatchState::Succeeded => ExitCode::SUCCESS,
         BatchState::PartiallyFailed => ExitCode::from(3),
         _ => ExitCode::from(4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_that_is_told_can_be_pasted() {
+        for (word, told) in [
+            ("in/orders-1.csv", "in/orders-1.csv"),
+            ("für.csv", "für.csv"),
+            ("a b.csv", "'a b.csv'"),
+            ("it's", r"'it'\''s'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(word), told);
+        }
     }
 }

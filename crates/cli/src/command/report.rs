@@ -26,8 +26,19 @@ pub fn summary(summary: &Summary, resources: &Resources) -> String {
 
 /// The summary for people, with the locations of outputs in a local folder.
 pub fn local(summary: &Summary, folder: &Path) -> String {
-    let place = |key: &str| folder.join(key.rsplit('/').next().unwrap_or(key)).display().to_string();
+    let place = |key: &str| folder.join(file_name(key)).display().to_string();
     told(summary, place) + &line("items", &place("items.jsonl"))
+}
+
+/// The keys of a batch's outputs, the summary last.
+pub fn outputs(summary: &Summary) -> impl Iterator<Item = String> {
+    let written = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten();
+    written.map(|output| output.key.clone()).chain([summary.batch_id.output_key("summary.json")])
+}
+
+/// The name of the file that an output becomes in a folder.
+pub fn file_name(key: &str) -> &str {
+    key.rsplit('/').next().unwrap_or(key)
 }
 
 fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {

@@ -1,16 +1,17 @@
 //! `fanfold run`: a whole batch in this process, without a deployment.
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::ProgressBar;
 
-use crate::command::settings::{RecordSettings, name_of};
+use crate::command::settings::RecordSettings;
 use crate::command::{check_output, exit_code, report};
 use crate::draft::Draft;
 use crate::output::{line, note};
+use crate::source::Source;
 use crate::stores::{self, ItemLines};
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::{Error, Result};
@@ -25,8 +26,11 @@ use fanfold::store::blob::file::FileBlob;
 /// Process a file on this machine, as a deployment would: nothing is uploaded.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2.
+    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; - for standard input.
     file: PathBuf,
+    /// What the file is called, if not by its own name; needed for standard input.
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
     #[command(flatten)]
     records: RecordSettings,
     /// The folder for summary, results, failed records and items; those of an earlier run are replaced.
@@ -39,7 +43,8 @@ pub struct Run {
 
 impl Run {
     pub(super) async fn run(self) -> Result<ExitCode> {
-        let key = match name_of(&self.file) {
+        let source = Source::of(&self.file);
+        let key = match source.key(self.name.as_deref(), "--name") {
             Ok(key) => key,
             Err(usage) => {
                 note(format_args!("error: {usage}"));
@@ -59,7 +64,8 @@ impl Run {
         let scratch = scratch.map_err(|e| Error::config("could not make a temporary folder").because(e))?;
         let stores = stores::open(scratch.path())?;
         let items = ItemLines::create(&scratch.path().join("items.jsonl"))?;
-        let (batch, event) = self.adopt(&stores, &key)?;
+        let file = source.as_file(&scratch.path().join("spooled")).await?;
+        let (batch, event) = self.adopt(&stores, &key, &file)?;
         let pipeline = LocalPipeline::with_stores(&settings, stores, WriteItems::new(items.clone()))?;
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         let look = || {
@@ -79,10 +85,10 @@ impl Run {
     }
 
     /// The batch that the file will become, and the event that would announce its upload.
-    fn adopt(&self, stores: &LocalStores<FileBlob>, key: &str) -> Result<(BatchId, String)> {
-        let cannot = |e| Error::config(format!("could not read {}", self.file.display())).because(e);
-        let bytes = std::fs::metadata(&self.file).map_err(cannot)?.len();
-        let version = stores.input.adopt(key, &self.file)?;
+    fn adopt(&self, stores: &LocalStores<FileBlob>, key: &str, file: &Path) -> Result<(BatchId, String)> {
+        let cannot = |e| Error::config(format!("could not read {}", file.display())).because(e);
+        let bytes = std::fs::metadata(file).map_err(cannot)?.len();
+        let version = stores.input.adopt(key, file)?;
         let batch = BatchId::of(INPUT, key, &Revision::Version(version.clone()));
         let (bucket, key, version_id) = (INPUT.to_owned(), key.to_owned(), Some(version));
         let input = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None, read_as: None };
@@ -99,11 +105,10 @@ impl Run {
                 std::fs::remove_file(&path).map_err(cannot)?;
             }
         }
-        let keys = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten().map(|output| &output.key);
-        for key in keys.chain([&summary.batch_id.output_key("summary.json")]) {
+        for key in report::outputs(summary) {
             let from =
-                stores.output.path(key).ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
-            let mut draft = Draft::begin(&self.output.join(key.rsplit('/').next().unwrap_or(key))).map_err(cannot)?;
+                stores.output.path(&key).ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
+            let mut draft = Draft::begin(&self.output.join(report::file_name(&key))).map_err(cannot)?;
             std::io::copy(&mut std::fs::File::open(from).map_err(cannot)?, draft.file()).map_err(cannot)?;
             draft.keep().map_err(cannot)?;
         }

@@ -7,6 +7,7 @@ use clap::Args;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::InputFormat;
 use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::own::OwnAttributes;
 use fanfold::model::schema::{Cells, RecordSchema};
 
 /// The schema and key field that a deployment uses by default.
@@ -63,7 +64,7 @@ impl RecordSettings {
     /// Every problem, not just the first.
     pub(super) fn check(&self) -> std::result::Result<(RecordSchema, FormatSettings), Vec<Error>> {
         let mut problems = Vec::new();
-        let key = noted(RecordSchema::check_key_field(&self.key_field), &mut problems);
+        let key = noted(OwnAttributes::default().check_key_field(&self.key_field), &mut problems);
         // A key field that is refused must not hide what is wrong with the schema.
         let key_field = key.map_or("", |()| self.key_field.as_str());
         let parsed = self.schema().and_then(|text| RecordSchema::parse(&text, key_field));

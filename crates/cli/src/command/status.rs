@@ -56,7 +56,7 @@ impl Status {
 
     /// Waits for a batch, which need not have been scattered yet.
     async fn wait(self, context: &Context) -> Result<ExitCode> {
-        let Some(id) = self.batch.id() else {
+        let Some(id) = self.batch.id(context).await? else {
             return Ok(ExitCode::from(2));
         };
         check_output(self.batch.output.as_deref())?;

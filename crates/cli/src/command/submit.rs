@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::fs::File;
 use tokio::io::AsyncReadExt;
 
-use crate::command::{Common, Context, check_output, ending};
+use crate::command::{Common, Context, check_output, ending, keeps_no_versions};
 use crate::output::{line, note};
-use fanfold::model::error::{Error, Result};
-use fanfold::model::format::InputFormat;
+use crate::source::Source;
+use fanfold::model::error::Result;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::store::blob::upload::Upload;
 use fanfold_aws::s3::S3Blob;
@@ -21,10 +20,10 @@ const PIECE: usize = 1024 * 1024;
 /// Upload a file of records as a new batch.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2.
+    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; - for standard input.
     file: PathBuf,
-    /// The key to upload it under.
-    #[arg(long, value_name = "KEY", help = "The key to upload it under [default: the file's name]")]
+    /// The key to upload it under [default: the file's name]; needed for standard input.
+    #[arg(long, visible_alias = "name", value_name = "KEY")]
     key: Option<String>,
     /// Wait for the summary and print it.
     #[arg(long)]
@@ -38,7 +37,7 @@ pub struct Submit {
 
 impl Submit {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
-        let key = match self.key()? {
+        let key = match self.key(context)? {
             Ok(key) => key,
             Err(usage) => {
                 note(format_args!("error: {usage}"));
@@ -46,7 +45,6 @@ impl Submit {
             }
         };
         check_output(self.output.as_deref())?;
-        context.goes_on.set("interrupted before the upload had ended; nothing will be processed");
         let batch = self.upload(context, &key).await?;
         context.watches(&batch, self.output.as_deref());
         if !self.wait && self.output.is_none() {
@@ -61,47 +59,55 @@ impl Submit {
         ending::show(context, &batch, self.common.json, self.output.as_deref()).await
     }
 
-    /// The key to upload under; or what is wrong with the file's name.
-    fn key(&self) -> Result<std::result::Result<String, String>> {
-        if !self.file.is_file() {
-            return Ok(Err(format!("{} is not a file", self.file.display())));
-        }
-        let name = self.file.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or_else(|| Error::config("the file's name is not UTF-8; name a key with --key"));
-        let key = self.key.clone().map_or_else(|| name.map(str::to_owned), Ok)?;
-        Ok(match InputFormat::of_key(&key) {
-            Ok(_) => Ok(key),
-            Err(fault) => Err(format!("{key}: {}", fault.message)),
+    /// The key to upload under; or what is wrong with it.
+    fn key(&self, context: &Context) -> Result<std::result::Result<String, String>> {
+        let key = match Source::of(&self.file).key(self.key.as_deref(), "--key") {
+            Ok(key) => key,
+            Err(usage) => return Ok(Err(usage)),
+        };
+        let format = context.resources.format()?;
+        Ok(match format.ignored(&key) {
+            Some(pattern) => Err(format!(
+                "the pipeline ignores {key}, as its names that are no input include {pattern}; \
+                 give another key with --key, or deploy with another `ignore` in FORMAT"
+            )),
+            None => Ok(key),
         })
     }
 
     async fn upload(&self, context: &Context, key: &str) -> Result<BatchId> {
-        let cannot = |e| Error::config(format!("could not read {}", self.file.display())).because(e);
+        context.goes_on.set("interrupted before the upload had ended; nothing will be processed");
+        let source = Source::of(&self.file);
         let bucket = &context.resources.input_bucket;
         let input = S3Blob::new(context.clients.s3.clone(), bucket);
-        let mut file = File::open(&self.file).await.map_err(cannot)?;
-        let bar = bytes_bar(file.metadata().await.map_err(cannot)?.len());
+        let (mut from, length) = source.open().await?;
+        let bar = bytes_bar(length);
         let mut upload = Upload::new(&input, key.to_owned(), "application/octet-stream");
         loop {
             let buffer = upload.buffer();
             buffer.reserve(PIECE);
-            let read = file.read_buf(buffer).await.map_err(cannot)?;
+            let read = from.read_buf(buffer).await.map_err(|e| source.unreadable(e))?;
             if read == 0 {
                 break;
             }
             upload.flow().await?;
             bar.inc(read as u64);
         }
+        upload.prepare().await?;
+        // The next request may take effect even if its answer does not come.
+        context.looks_for(key, self.output.as_deref());
         let written = upload.finish().await?;
         bar.finish_and_clear();
-        let version = written.version.ok_or_else(|| {
-            Error::config(format!("the bucket {bucket} keeps no versions; deploy it again with `make deploy`"))
-        })?;
+        let version = written.version.ok_or_else(|| keeps_no_versions(bucket))?;
         Ok(BatchId::of(bucket, key, &Revision::Version(version)))
     }
 }
 
-fn bytes_bar(length: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("upload  {bar:40} {bytes}/{total_bytes} {eta}");
-    ProgressBar::new(length).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+/// The progress of an upload whose length is known or not.
+fn bytes_bar(length: Option<u64>) -> ProgressBar {
+    let (bar, style) = match length {
+        Some(length) => (ProgressBar::new(length), "upload  {bar:40} {bytes}/{total_bytes} {eta}"),
+        None => (ProgressBar::no_length(), "upload  {bytes} {elapsed}"),
+    };
+    bar.with_style(ProgressStyle::with_template(style).unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
