@@ -8,6 +8,8 @@
 Neither needs a deployment or an account. Each tool is pinned here and installed under target/ when it is first used.
 """
 
+import interrupts  # noqa: F401, I001: before all others
+
 import argparse
 import os
 import re

@@ -7,6 +7,8 @@ PROTECT_DATA, TF_MIRROR. Any other variable of infra/variables.tf can be set as 
 stays as it was in the last deployment; in the first one, and if RESET names it, it has the default of infra/variables.tf.
 """
 
+import interrupts  # noqa: F401, I001: before all others
+
 import argparse
 import concurrent.futures
 import contextlib

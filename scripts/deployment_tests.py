@@ -98,6 +98,45 @@ class TerraformTest(Scratch):
         self.assertEqual(interrupts.read_text(), "\n")
         self.assertEqual(said.getvalue().count("writes its state"), 1)
 
+    def test_a_plan_that_does_not_end_is_ended_with_all_that_it_started(self):
+        child = self.scratch / "child"
+        fake = self.terraform(f"trap '' INT; sleep 60 & echo $! >{child}.new; mv {child}.new {child}; wait; wait")
+
+        def press():
+            while not child.exists():
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        presses = threading.Thread(target=press)
+        presses.start()
+        began = time.monotonic()
+        with contextlib.redirect_stderr(io.StringIO()) as said, self.assertRaises(KeyboardInterrupt):
+            fake.stream("plan", keep="x")
+        presses.join()
+        self.assertLess(time.monotonic() - began, 30)
+        self.assertEqual(said.getvalue(), "")
+        # Whoever takes on the orphan removes it from the list of processes.
+        status = Path("/proc", child.read_text().strip(), "stat")
+        for _ in range(500):
+            if not status.exists() or ") Z" in status.read_text():
+                return
+            time.sleep(0.01)
+        self.fail("it left a process")
+
+    def test_an_interrupt_before_terraform_is_there_is_not_lost(self):
+        fake = self.terraform("exec sleep 60")
+        start = subprocess.Popen
+
+        def interrupted(*arguments, **options):
+            os.kill(os.getpid(), signal.SIGINT)
+            return start(*arguments, **options)
+
+        began = time.monotonic()
+        with mock.patch.object(terraform.subprocess, "Popen", side_effect=interrupted):
+            with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(KeyboardInterrupt):
+                fake.stream("apply", keep="x")
+        self.assertLess(time.monotonic() - began, 30)
+
     def test_what_terraform_waits_for_is_said_from_time_to_time(self):
         lines = "\n".join(f"echo 'queue{n}: Still creating... [{n}0s elapsed]'" for n in range(1, 10))
         told = io.StringIO()

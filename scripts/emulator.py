@@ -9,7 +9,10 @@ Everything that an instance writes is in its state directory, so that several ca
     emulator/       its data, gone when it ends
 """
 
+import interrupts  # noqa: F401, I001: before all others
+
 import argparse
+import contextlib
 import fcntl
 import json
 import os
@@ -23,7 +26,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from toolbox import Failure, python_with, run
+from toolbox import Failure, python_with, run, uninterrupted
 
 VERSION = "1.5.33"
 HOST = "127.0.0.1"
@@ -204,23 +207,15 @@ def launch(instance, lock, python, port, timeout):
         raise PortTaken(port)
     # Left by an instance that was not stopped: its tables were in memory, so the rest is useless.
     shutil.rmtree(instance.data, ignore_errors=True)
-    with open(instance.log, "wb") as log:
-        process = subprocess.Popen(
-            [str(python), str(Path(__file__).resolve().with_name("local_aws.py"))],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            cwd=instance.data,
-            env=environment(instance, port),
-            # A session of its own, so that Ctrl-C in the terminal does not reach it, and its functions share its group.
-            start_new_session=True,
-            pass_fds=[lock.fileno()],
-        )
     endpoint = f"http://{HOST}:{port}"
-    facts = {"pid": process.pid, "port": port, "endpoint": endpoint, "log": str(instance.log), "ready": False}
     deadline = time.monotonic() + timeout
+    process = None
     try:
-        instance.write_facts(facts)
+        # One that runs without its facts could not be stopped.
+        with uninterrupted():
+            process = emulator_process(instance, lock, python, port)
+            facts = {"pid": process.pid, "port": port, "endpoint": endpoint, "log": str(instance.log), "ready": False}
+            instance.write_facts(facts)
         while not answers(endpoint):
             if process.poll() is not None:
                 if "already in use" in instance.log_tail():
@@ -234,10 +229,35 @@ def launch(instance, lock, python, port, timeout):
             time.sleep(0.1)
         instance.write_facts({**facts, "ready": True})
     except BaseException:
-        end(process.pid, lambda: process.poll() is not None)
-        instance.facts.unlink(missing_ok=True)
+        with uninterrupted():
+            abandon(process)
+            instance.facts.unlink(missing_ok=True)
         raise
     print(f"local AWS runs at {endpoint} (log: {shown(instance.log)})")
+
+
+def emulator_process(instance, lock, python, port):
+    with open(instance.log, "wb") as log:
+        return subprocess.Popen(
+            [str(python), str(Path(__file__).resolve().with_name("local_aws.py"))],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            cwd=instance.data,
+            env=environment(instance, port),
+            # A session of its own, so that Ctrl-C in the terminal does not reach it, and its functions share its group.
+            start_new_session=True,
+            pass_fds=[lock.fileno()],
+        )
+
+
+def abandon(process):
+    """Ends an emulator that nobody uses yet, at once."""
+    if process is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def end(pid, is_gone):

@@ -4,6 +4,8 @@
 Runs with the emulator's Python, which has botocore. Endpoint and credentials come from the environment.
 """
 
+import interrupts  # noqa: F401, I001: before all others
+
 import argparse
 import json
 import time

@@ -6,6 +6,8 @@ the same objects are linked by cargo-lambda, whose zig links against the glibc o
 for another architecture or on another system, cargo-lambda compiles everything.
 """
 
+import interrupts  # noqa: F401, I001: before all others
+
 import argparse
 import io
 import os

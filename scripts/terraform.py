@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,6 +26,9 @@ SLOW = r"complete after (\d+m|\d\d)"
 
 # Seconds after which it is said what Terraform still waits for.
 PATIENCE = 30
+
+# Seconds that Terraform may take to end after an interrupt, when it has nothing to write.
+HASTE = 0.4
 
 
 # --- providers -----------------------------------------------------------------------------------------------------
@@ -118,26 +122,48 @@ def cli_config():
 
 
 @contextlib.contextmanager
-def one_interrupt_for(process):
-    """Passes the first interrupt on, so that Terraform ends what it began and writes its state, and drops the others.
+def started(command, writes, **options):
+    """Terraform as a process, and a list that is not empty once it was interrupted.
 
-    A second one would let Terraform end at once, and forget what it had made. It runs in a session of its own, so that the
-    terminal sends it nothing.
+    The first interrupt is passed on, so that Terraform ends what it began and writes its state; the others are dropped: a
+    second one would let it end at once, and forget what it had made. It runs in a session of its own, so that the terminal
+    sends it nothing. If it writes nothing, it is ended soon.
     """
-    passed = []
+    process, interrupted, passed = None, [], []
+
+    def pass_on():
+        if not interrupted or passed or process is None:
+            return
+        passed.append(True)
+        process.send_signal(signal.SIGINT)
+        if not writes:
+            ending = threading.Timer(HASTE, end_group, [process])
+            ending.daemon = True
+            ending.start()
 
     def on_signal(number, _):
-        if not passed:
-            passed.append(number)
-            print("\nending; Terraform finishes what it began and writes its state", file=sys.stderr, flush=True)
-            process.send_signal(signal.SIGINT)
+        if not interrupted:
+            interrupted.append(number)
+            if writes:
+                print("\nending; Terraform finishes what it began and writes its state", file=sys.stderr, flush=True)
+            pass_on()
 
+    # Before it is there, so that no interrupt leaves it behind.
     before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield passed
+        with subprocess.Popen(command, start_new_session=True, **options) as process:
+            pass_on()
+            yield process, interrupted
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_group(process):
+    """Ends a process that was not waited for, and all that it started."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 class Terraform:
@@ -176,10 +202,8 @@ class Terraform:
         plain = [] if keep is None and sys.stdout.isatty() else ["-no-color"]
         command = self.command(first, *plain, *rest)
         output = subprocess.PIPE if keep else None
-        with (
-            subprocess.Popen(command, env=environment, stdout=output, text=True, start_new_session=True) as process,
-            one_interrupt_for(process) as interrupted,
-        ):
+        writes = first in ("apply", "destroy")
+        with started(command, writes, env=environment, stdout=output, text=True) as (process, interrupted):
             waited_since = time.monotonic()
             for line in process.stdout or []:
                 waits = "Still " in line and time.monotonic() - waited_since >= PATIENCE

@@ -8,9 +8,11 @@ import contextlib
 import io
 import os
 import re
+import signal
 import socket
 import subprocess
 import sys
+import time
 import unittest
 import zipfile
 from pathlib import Path
@@ -56,6 +58,26 @@ class EmulatorTest(Scratch):
         self.assertIsNone(self.facts())
         self.assertFalse(emulator.group_lives(facts["pid"]))
         self.assertFalse(emulator.answers(facts["endpoint"]))
+
+    def test_a_start_that_is_interrupted_leaves_nothing_that_runs(self):
+        self.addCleanup(self.command, "stop")
+        for moment in (0, 0.2, 0.4, 0.8):
+            (self.scratch / "state" / "emulator.lock").unlink(missing_ok=True)
+            command = [sys.executable, emulator.__file__, "start", "--state", self.scratch / "state", "--venv", VENV, "--port", "0"]
+            process = subprocess.Popen(
+                [*map(str, command)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            )
+            while not (self.scratch / "state" / "emulator.lock").exists():
+                time.sleep(0.01)
+            time.sleep(moment)
+            os.killpg(process.pid, signal.SIGINT)
+            said, _ = process.communicate()
+            if "local AWS runs at" in said:
+                self.command("stop")
+                continue
+            self.assertEqual(said, "", moment)
+            self.assertIn(process.returncode, (130, -signal.SIGINT))
+            self.assertIn("no local AWS runs", self.command("status"))
 
     def test_a_number_that_is_no_port_is_refused(self):
         for port in (-1, 65536, 70000):

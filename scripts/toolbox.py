@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -17,14 +18,34 @@ class Failure(Exception):
 
 
 def run(main):
-    """Calls main and turns a Failure into its message and exit status 1."""
+    """Calls main and turns a Failure into its message and exit status 1, and Ctrl-C into 130."""
     try:
-        sys.exit(main())
+        try:
+            if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+            code = main()
+        finally:
+            # While Python ends, one more would be shown with a traceback.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
     except Failure as failure:
         print(f"fanfold: {failure}", file=sys.stderr)
-        sys.exit(1)
+        code = 1
     except KeyboardInterrupt:
-        sys.exit(130)
+        code = 130
+    sys.exit(code)
+
+
+@contextlib.contextmanager
+def uninterrupted():
+    """Lets Ctrl-C wait until what must not be left half-way is done."""
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda *_: pressed.append(True))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
 
 
 @contextlib.contextmanager
