@@ -117,7 +117,7 @@ fn what_cannot_be_run_is_told_with_what_to_do() {
     }
     // A file in which no records can be found fails as a whole, as it would when uploaded.
     let mut broken = std::fs::File::create(folder.path().join("b.json")).unwrap();
-    broken.write_all(b"[1]").unwrap();
+    broken.write_all(br#"{"rows":1}"#).unwrap();
     let done = run(folder.path(), &["b.json", "--json"]);
     assert_eq!(done.status.code(), Some(4));
 }
