@@ -26,6 +26,7 @@ from toolbox import Failure, run
 
 ROOT = Path(__file__).resolve().parent.parent
 RECORDS = 1000  # of examples/orders.csv
+LATE = 3  # seconds
 
 # What was going on, by the last of these that was printed.
 STEPS = [
@@ -34,7 +35,7 @@ STEPS = [
     ("package", r"local AWS (already )?runs"),
     ("plan", r"bootstrap\.zip: "),
     ("apply", r"^Plan: "),
-    ("upload", r"^No changes|^Apply complete"),
+    ("submit", r"^No changes|^Apply complete"),
     ("batch", r"^batch "),
     ("download", r"^state  "),
 ]
@@ -147,6 +148,8 @@ def main():
     parser.add_argument("--port", type=int, default=4766)
     parser.add_argument("--scope", default="interrupted-")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--late", action="store_true", help="only towards the end, when the file is submitted")
+    parser.add_argument("--keep", action="store_true", help="leave the local AWS running")
     options = parser.parse_args()
     chance = random.Random(options.seed)
     scratch = Path(tempfile.mkdtemp(prefix="fanfold-interrupts-"))
@@ -157,16 +160,17 @@ def main():
     whole = time.monotonic() - began
     print(f"an uninterrupted demo takes {whole:.1f} s on what is deployed; logs are in {scratch}", flush=True)
     for number in range(options.count):
-        if number % 3 == 2:
+        if number % 3 == 2 and not options.late:
             tries.quietly("stop")
-        row = tries.interrupted(number, chance.uniform(0, whole))
+        row = tries.interrupted(number, chance.uniform(whole - LATE if options.late else 0, whole))
         rows.append(row)
         took = "by itself" if row["took"] is None else f"{row['took']:.2f} s"
         print(f"{number + 1:3} after {row['moment']:5.2f} s, {row['step']:8}: {took}, status {row['status']}, "
               f"load {row['load']:.1f}, {row['after']}", *row["faults"], flush=True)
     # Nothing that was left is in the way.
     tries.quietly("demo")
-    tries.quietly("stop")
+    if not options.keep:
+        tries.quietly("stop")
     table(rows)
     faults = [fault for row in rows for fault in row["faults"]]
     if faults:

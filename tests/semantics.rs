@@ -432,6 +432,7 @@ fn every_promise_names_a_test_that_exists() {
         "crates/cli/tests/end_to_end/interrupt.rs",
         "crates/cli/tests/run.rs",
         "crates/cli/tests/check.rs",
+        "crates/cli/tests/submit.rs",
         "crates/cli/src/draft.rs",
         "src/format/tests.rs",
         "src/format/detect/tests.rs",
