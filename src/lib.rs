@@ -27,7 +27,7 @@
 //!     let pipeline = LocalPipeline::new(&settings, greet)?;
 //!     let summary = pipeline.run_file("people.csv", "name,age\nAda,36\nBob,12\nCy,old\n").await?;
 //!     assert_eq!((summary.records.succeeded, summary.records.failed), (1, 2));
-//!     assert_eq!(summary.failures[0].message, "too young");
+//!     assert_eq!(summary.failures[0].message, "line 3: too young");
 //!     Ok(())
 //! }
 //! ```
