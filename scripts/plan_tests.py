@@ -59,7 +59,7 @@ class PlanTest(Scratch):
                       mock.patch.dict(os.environ, clean, clear=True)):
             self.enterContext(patch)
         # Not in the scratch folder, so that a provider that is downloaded stays.
-        self.terraform = terraform.Terraform(ROOT / "target" / "test" / "plan")
+        self.terraform = terraform.Terraform(ROOT / "target" / "test" / "plan-tests")
         self.terraform.init()
         definitions = {"chunked": {"variant": "chunked"}, "orders": {"variant": "ranged", "key_field": "order"}}
         self.outputs = {"settings": {"value": {"key_field": "id"}}, "deployment": {"value": {
