@@ -3,6 +3,7 @@
 
 pub mod csv;
 pub mod detect;
+pub mod found;
 pub mod json;
 pub mod jsonl;
 pub mod line_ends;

@@ -48,6 +48,11 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Where it can be read.
+    pub fn path(&self) -> &Path {
+        if self.0 == Path::new(STDIN) { Path::new("/dev/stdin") } else { self.0 }
+    }
+
     /// Opens it, and says how many bytes will come, if that is known.
     ///
     /// # Errors

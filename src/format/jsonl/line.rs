@@ -2,16 +2,7 @@
 
 use memchr::{memchr_iter, memchr2};
 
-/// A record that was found, or something that is none, such as a blank line.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Found {
-    /// One past its last byte.
-    pub end: usize,
-    /// Where the next may begin.
-    pub next: usize,
-    /// Whether it is a record.
-    pub record: bool,
-}
+use crate::format::found::Found;
 
 /// What a byte would mean.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

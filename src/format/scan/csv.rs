@@ -1,7 +1,7 @@
 //! CSV: finds rows where the decoder ends them, by the bytes that matter.
 
 use crate::format::csv::{CsvRecords, Quoting};
-use crate::format::jsonl::line::Found;
+use crate::format::found::Found;
 use crate::format::scan::Chunks;
 use crate::format::scan::bits::{Marks, WIDTH, marks, running_parity};
 use crate::format::scan::rows::{Ends, Row, Rows};

@@ -1,6 +1,7 @@
 //! JSON Lines: every line that is not blank holds a record, or several.
 
-use crate::format::jsonl::line::{self, Found, Line};
+use crate::format::found::Found;
+use crate::format::jsonl::line::{self, Line};
 use crate::format::scan::rows::{Ends, Row};
 
 /// The rows of JSON Lines.

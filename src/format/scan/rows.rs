@@ -1,6 +1,6 @@
 //! Rows of text. Those within one piece, which are nearly all, are only searched for their ends.
 
-use crate::format::jsonl::line::Found;
+use crate::format::found::Found;
 use crate::format::line_ends::LineEnds;
 use crate::format::scan::{Chunks, Place};
 use crate::model::range::Claim;

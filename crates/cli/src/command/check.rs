@@ -14,8 +14,9 @@ use clap::Args;
 use self::findings::Findings;
 use self::report::{Looked, shown};
 use self::sample::Sample;
-use crate::command::settings::{RecordSettings, name_of};
+use crate::command::settings::RecordSettings;
 use crate::output::{line, note};
+use crate::source::Source;
 use fanfold::format::detect::{HEAD, detect};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
@@ -29,6 +30,9 @@ pub struct Check {
     /// Also look at the first records of this file: which would succeed, and what its columns become.
     #[arg(long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// What the file is called, if not by its own name; needed for standard input.
+    #[arg(long, value_name = "NAME", requires = "file")]
+    name: Option<String>,
     /// How many records of the file to look at.
     #[arg(long, value_name = "N", default_value_t = 100, requires = "file")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -40,7 +44,8 @@ pub struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let name = match self.file.as_deref().map(name_of).transpose() {
+        let named = self.file.as_deref().map(|file| Source::of(file).key(self.name.as_deref(), "--name"));
+        let name = match named.transpose() {
             Ok(name) => name,
             Err(usage) => {
                 note(format_args!("error: {usage}"));
@@ -79,7 +84,7 @@ impl Check {
     /// Looks at a file's first records, as a batch would.
     fn look(&self, path: &Path, name: String, schema: &RecordSchema, settings: &FormatSettings) -> Result<Looked> {
         let cannot = |e| Error::config(format!("could not read {}", path.display())).because(e);
-        let mut file = File::open(path).map_err(cannot)?;
+        let mut file = File::open(Source::of(path).path()).map_err(cannot)?;
         let bytes = file.metadata().map_err(cannot)?.len();
         let mut head = Vec::new();
         file.by_ref().take(HEAD as u64).read_to_end(&mut head).map_err(cannot)?;

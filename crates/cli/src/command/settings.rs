@@ -1,11 +1,10 @@
 //! What a pipeline is told about its records, as options of the commands that need no deployment.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
 use fanfold::model::error::{Error, Result};
-use fanfold::model::format::InputFormat;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::own::OwnAttributes;
 use fanfold::model::schema::{Cells, RecordSchema};
@@ -82,16 +81,4 @@ impl RecordSettings {
 
 fn noted<T>(result: Result<T>, problems: &mut Vec<Error>) -> Option<T> {
     result.map_err(|error| problems.push(error)).ok()
-}
-
-/// A file's name, which tells its format; or what is wrong with it.
-pub(super) fn name_of(file: &Path) -> std::result::Result<String, String> {
-    if !file.is_file() {
-        return Err(format!("{} is not a file", file.display()));
-    }
-    let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    match InputFormat::of_key(&name) {
-        Ok(_) => Ok(name),
-        Err(fault) => Err(format!("{name}: {}", fault.message)),
-    }
 }
