@@ -63,7 +63,8 @@ impl LineEnds {
 
 /// The number of `\r` that no `\n` follows, in a plain loop that compilers vectorise.
 fn lone_returns(bytes: &[u8]) -> u64 {
-    const LANES: usize = u8::MAX as usize;
+    // At most so many that a byte counts them, in whole vectors.
+    const LANES: usize = u8::MAX as usize / 32 * 32;
     let (before, last) = bytes.split_at(bytes.len() - 1);
     let counts = before.chunks(LANES).zip(bytes[1..].chunks(LANES)).map(|(these, next)| {
         let lone = these.iter().zip(next).map(|(byte, next)| u8::from((*byte == b'\r') & (*next != b'\n')));

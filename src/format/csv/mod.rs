@@ -7,7 +7,6 @@ mod quoting;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use memchr::memchr2;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::value::to_raw_value;
@@ -165,7 +164,7 @@ impl CsvRecords {
         let (line, mut quoting) = (self.lines.line(), Quoting::default());
         let end = quoting.end(bytes, &self.dialect);
         let row = &bytes[..end.unwrap_or(bytes.len())];
-        if quoting.is_marked() && memchr2(b'\n', b'\r', row).is_some() {
+        if quoting.is_folded() {
             self.lines.pass(row);
         } else {
             self.lines.pass_text(row.len());

@@ -35,12 +35,14 @@ pub struct Quoting {
     at: At,
     length: usize,
     marked: bool,
+    /// Whether there is a line end inside quotes.
+    folded: bool,
     too_long: bool,
 }
 
 impl Default for Quoting {
     fn default() -> Self {
-        Self { at: At::Row, length: 0, marked: false, too_long: false }
+        Self { at: At::Row, length: 0, marked: false, folded: false, too_long: false }
     }
 }
 
@@ -73,7 +75,7 @@ impl Quoting {
                 },
                 At::Quoted => {
                     let room = MAX_RECORD_BYTES.saturating_sub(self.length + from).min(rest.len());
-                    match memchr(dialect.quote, &rest[..room]) {
+                    match self.inside(&rest[..room], dialect.quote) {
                         Some(hit) => {
                             self.at = At::Closed;
                             from += hit + 1;
@@ -102,6 +104,25 @@ impl Quoting {
         }
         self.length += bytes.len();
         None
+    }
+
+    /// Finds the next quote inside quotes, and notes line ends before it.
+    #[inline]
+    fn inside(&mut self, bytes: &[u8], quote: u8) -> Option<usize> {
+        if self.folded {
+            return memchr(quote, bytes);
+        }
+        let hit = memchr3(quote, b'\n', b'\r', bytes)?;
+        if bytes[hit] == quote {
+            return Some(hit);
+        }
+        self.folded = true;
+        memchr(quote, &bytes[hit..]).map(|length| hit + length)
+    }
+
+    /// Whether the row has a line end inside quotes.
+    pub fn is_folded(&self) -> bool {
+        self.folded
     }
 
     /// Whether the row has a quote.

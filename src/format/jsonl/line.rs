@@ -84,41 +84,43 @@ pub struct Ends<'a> {
     piece: &'a [u8],
     /// The end of the line that was looked at last; the length of the piece if it is not there.
     line_end: usize,
-    /// Whether an object may begin on that line after another.
-    several: bool,
+    /// Whether an object may begin on that line after another; `None` if that was not looked for.
+    several: Option<bool>,
     fresh: bool,
 }
 
 impl<'a> Ends<'a> {
     /// Finds the ends in a piece.
     pub fn new(piece: &'a [u8]) -> Self {
-        Self { piece, line_end: 0, several: false, fresh: true }
+        Self { piece, line_end: 0, several: None, fresh: true }
     }
 
-    /// The end of the record that begins at `start`, if it is in the piece. To be called with ascending starts.
+    /// The end of the line that `start` is on, if it is in the piece. To be called with ascending starts, like
+    /// [`of`](Self::of).
+    #[inline]
+    pub fn line(&mut self, start: usize) -> Option<usize> {
+        if self.fresh || start > self.line_end {
+            let rest = &self.piece[start..];
+            self.line_end = start + memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            (self.several, self.fresh) = (None, false);
+        }
+        Some(self.line_end).filter(|end| *end < self.piece.len())
+    }
+
+    /// The end of the record that begins at `start`, if it is in the piece.
     #[inline]
     pub fn of(&mut self, start: usize) -> Option<Found> {
-        if self.fresh || start > self.line_end {
-            self.look(start);
-        }
-        let end = self.line_end;
-        if self.several {
-            let line = &self.piece[start..self.piece.len().min(end + 1)];
+        let end = self.line(start);
+        let (piece, line_end) = (self.piece, self.line_end);
+        if *self.several.get_or_insert_with(|| may_hold_several(&piece[start..line_end])) {
+            let line = &piece[start..piece.len().min(line_end + 1)];
             let found = Line::default().end(line)?;
             return Some(Found { end: start + found.end, next: start + found.next, ..found });
         }
-        (end < self.piece.len()).then(|| {
-            let first = self.piece[start];
-            let record = first.is_ascii_graphic() || !self.piece[start..end].trim_ascii().is_empty();
+        end.map(|end| {
+            let record = piece[start].is_ascii_graphic() || !piece[start..end].trim_ascii().is_empty();
             Found { end, next: end + 1, record }
         })
-    }
-
-    #[inline]
-    fn look(&mut self, start: usize) {
-        let rest = &self.piece[start..];
-        let length = memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
-        (self.line_end, self.several, self.fresh) = (start + length, may_hold_several(&rest[..length]), false);
     }
 }
 

@@ -68,6 +68,15 @@ impl JsonlRecords {
         }
         let mut ends = Ends::new(bytes);
         while at < bytes.len() {
+            // A line that is one object, as nearly all are, need not be searched for others.
+            let whole = ends.line(at).and_then(|end| Some((end, self.place.object(&bytes[at..end], self.charset)?)));
+            if let Some((end, entry)) = whole {
+                self.place.pass_line(end - at, &bytes[end..=end]);
+                self.place.index += 1;
+                out.push(entry);
+                at = end + 1;
+                continue;
+            }
             let Some(found) = ends.of(at) else {
                 let mut open = Partial::default();
                 open.line.end(&bytes[at..]);
@@ -79,8 +88,7 @@ impl JsonlRecords {
                 let record = &bytes[at..found.end];
                 self.place.take((record.len() <= MAX_RECORD_BYTES).then_some(record), self.charset, out);
             }
-            self.place.pass_record(found.end - at);
-            self.place.pass(&bytes[found.end..found.next]);
+            self.place.pass_line(found.end - at, &bytes[found.end..found.next]);
             at = found.next;
         }
     }
@@ -112,6 +120,12 @@ impl Partial {
 }
 
 impl Place {
+    /// Passes a record, and what follows it.
+    fn pass_line(&mut self, record: usize, end: &[u8]) {
+        self.pass_record(record);
+        self.pass(end);
+    }
+
     fn pass_record(&mut self, bytes: usize) {
         self.column += bytes as u64;
         self.lines.pass_text(bytes);
@@ -136,6 +150,9 @@ impl Place {
         let Some(bytes) = bytes else {
             return Entry::faulty(self.index, None, too_large(format_args!("line {line}")));
         };
+        if let Some(entry) = self.object(bytes, charset) {
+            return entry;
+        }
         let record = bytes.trim_ascii();
         let column = self.column + (bytes.len() - bytes.trim_ascii_start().len()) as u64 + 1;
         let broken = |fault: String| Entry::broken(self.index, record, fault);
@@ -144,15 +161,23 @@ impl Place {
             Err(bad) => return broken(format!("line {line}, column {}: {bad}", column + bad.at as u64)),
         };
         match serde_json::from_str::<&RawValue>(&text) {
-            Ok(value) if text.starts_with('{') => {
-                let raw = matches!(text, Cow::Owned(_)).then(|| Raw::new(record));
-                Entry { raw, line, ..Entry::decoded(self.index, value.to_owned()) }
-            }
             Ok(_) => broken(format!("line {line}: the line is not a JSON object")),
             Err(error) => {
                 let column = column + (error.column() as u64).saturating_sub(1);
                 broken(format!("line {line}, column {column}: the line is not JSON: {}", reason(&error)))
             }
         }
+    }
+
+    /// The entry of a record that is one object, and not too large.
+    fn object(&self, bytes: &[u8], charset: Charset) -> Option<Entry> {
+        let record = bytes.trim_ascii();
+        if bytes.len() > MAX_RECORD_BYTES || record.first() != Some(&b'{') {
+            return None;
+        }
+        let text = text::of(record, charset).ok()?;
+        let value = serde_json::from_str::<&RawValue>(&text).ok()?.to_owned();
+        let raw = matches!(text, Cow::Owned(_)).then(|| Raw::new(record));
+        Some(Entry { raw, line: self.lines.line(), ..Entry::decoded(self.index, value) })
     }
 }

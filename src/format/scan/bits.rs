@@ -11,35 +11,45 @@ pub struct Marks {
     pub quotes: u64,
     /// `\n` and `\r`.
     pub ends: u64,
-    /// Delimiters.
+    /// Delimiters; without a quote that needs them they are not looked for.
     pub delimiters: u64,
 }
 
-/// The marks among the bytes from `at` on; there are none past the end.
+/// The marks among the bytes from `at` on; there are none past the end. `follows` says whether the byte before closed
+/// a field.
 #[inline]
-pub fn marks(bytes: &[u8], at: usize, dialect: &Dialect) -> Marks {
+pub fn marks(bytes: &[u8], at: usize, follows: bool, dialect: &Dialect) -> Marks {
     match bytes[at..].first_chunk() {
-        Some(block) => marks_of(block, dialect),
+        Some(block) => marks_of(block, follows, dialect),
         None => {
             let mut block = [0; WIDTH];
             block[..bytes.len() - at].copy_from_slice(&bytes[at..]);
-            marks_of(&block, dialect)
+            marks_of(&block, follows, dialect)
         }
     }
 }
 
 #[inline]
-fn marks_of(block: &[u8; WIDTH], dialect: &Dialect) -> Marks {
-    let ends = bits(block, |byte| (byte == b'\n') | (byte == b'\r'));
+fn marks_of(block: &[u8; WIDTH], follows: bool, dialect: &Dialect) -> Marks {
     let Dialect { quote, delimiter, .. } = *dialect;
-    // Compilers do better with bytes that they know.
-    if (quote, delimiter) == (b'"', b',') {
-        return Marks { quotes: bits(block, |byte| byte == b'"'), ends, delimiters: bits(block, |byte| byte == b',') };
-    }
-    Marks {
-        quotes: bits(block, move |byte| byte == quote),
-        ends,
-        delimiters: bits(block, move |byte| byte == delimiter),
+    let quotes = places(block, quote);
+    let ends = bits(block, |byte| (byte == b'\n') | (byte == b'\r'));
+    let delimiters = if quotes != 0 || follows {
+        places(block, delimiter)
+    } else {
+        // The next block may begin with a quote.
+        u64::from(block[WIDTH - 1] == delimiter) << (WIDTH - 1)
+    };
+    Marks { quotes, ends, delimiters }
+}
+
+/// Where the byte is. Compilers do better with bytes that they know.
+#[inline]
+fn places(block: &[u8; WIDTH], byte: u8) -> u64 {
+    match byte {
+        b'"' => bits(block, |byte| byte == b'"'),
+        b',' => bits(block, |byte| byte == b','),
+        _ => bits(block, move |other| other == byte),
     }
 }
 
@@ -97,7 +107,7 @@ mod tests {
         #[test]
         fn marks_are_where_the_bytes_are(bytes in proptest::collection::vec(select(b"\",\n\r\0a\xa2\x8a".to_vec()), 0..100)) {
             for at in 0..bytes.len() {
-                let Marks { quotes, ends, delimiters } = marks(&bytes, at, &Dialect::STANDARD);
+                let Marks { quotes, ends, delimiters } = marks(&bytes, at, true, &Dialect::STANDARD);
                 for place in 0..WIDTH {
                     let byte = bytes.get(at + place).copied().unwrap_or_default();
                     let here = [quotes, ends, delimiters].map(|bits| bits >> place & 1 == 1);

@@ -120,8 +120,8 @@ impl<'a> RowEnds<'a> {
 
     #[inline]
     fn look(&mut self) {
-        let Marks { quotes, ends, delimiters } = marks(self.piece, self.next, &self.dialect);
-        let inside = running_parity(quotes) ^ self.inside;
+        let Marks { quotes, ends, delimiters } = marks(self.piece, self.next, self.closed, &self.dialect);
+        let inside = if quotes == 0 { self.inside } else { running_parity(quotes) ^ self.inside };
         // A quote may also open right after one that closes: the two are a quote inside quotes.
         let marks = quotes | ends | delimiters;
         let opens = quotes & inside & !(marks << 1 | u64::from(self.may_open));
@@ -154,12 +154,17 @@ impl Ends for RowEnds<'_> {
     fn of(&mut self, start: usize) -> Option<Found> {
         loop {
             if self.ends != 0 {
-                let end = self.block + self.ends.trailing_zeros() as usize;
+                let place = self.ends.trailing_zeros();
+                let end = self.block + place as usize;
                 self.ends &= self.ends - 1;
                 if end - start > MAX_RECORD_BYTES {
                     return self.slowly(start);
                 }
-                return Some(Found { end, next: end + 1, record: end > start });
+                let paired = self.ends >> place & 2 != 0 && self.piece[end] == b'\r' && self.piece[end + 1] == b'\n';
+                if paired {
+                    self.ends &= self.ends - 1;
+                }
+                return Some(Found { end, next: end + 1 + usize::from(paired), record: end > start });
             }
             if self.odd {
                 return self.slowly(start);
@@ -189,13 +194,13 @@ mod tests {
 
     use super::*;
 
-    /// All line ends that end a row.
-    fn all(text: &[u8], mut of: impl FnMut(usize) -> Option<Found>) -> Vec<Found> {
+    /// Where all rows that are records begin and end.
+    fn all(text: &[u8], mut of: impl FnMut(usize) -> Option<Found>) -> Vec<(usize, usize)> {
         let (mut at, mut all) = (0, Vec::new());
         while let Some(found) = of(at) {
             assert!(found.end >= at && found.end < text.len());
+            all.extend(found.record.then_some((at, found.end)));
             at = found.next;
-            all.push(found);
         }
         all
     }
