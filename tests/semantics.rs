@@ -421,6 +421,7 @@ fn every_promise_names_a_test_that_exists() {
     for file in [
         "tests/semantics.rs",
         "tests/ranged.rs",
+        "tests/rules.rs",
         "tests/sweep.rs",
         "tests/notification.rs",
         "tests/simulation.rs",

@@ -50,8 +50,17 @@ impl Fixture {
             read_as: None,
         };
         let (id, variant) = (batch.clone(), "any".to_owned());
-        let opening =
-            Opening { id, variant, input, condition, ranged: false, chunk_size: 1, started_at, sequence: started_at };
+        let opening = Opening {
+            id,
+            variant,
+            input,
+            condition,
+            ranged: false,
+            rules: None,
+            chunk_size: 1,
+            started_at,
+            sequence: started_at,
+        };
         assert_eq!(ledger.open(&opening).await.unwrap(), OpenResult::Created);
         let sealing =
             Sealing { records: Some(2), chunks: 2, columns: None, head: None, error: None, scattered_at: started_at };

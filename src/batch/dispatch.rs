@@ -56,7 +56,8 @@ impl<C: Channel> Dispatch<C> {
 pub fn copied(opening: &Opening, chunk: ChunkIndex, records: usize) -> Result<ProcessMessage> {
     let records = u32::try_from(records).map_err(|e| Error::internal("a chunk too long").because(e))?;
     let layout = opening.input.format()?.layout;
-    Ok(ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence))
+    let check = ProcessMessage::new(opening.id.clone(), chunk, records, layout, opening.sequence);
+    Ok(check.under(opening.rules.as_deref()))
 }
 
 /// Makes the claim check for a chunk that is a range of the input.

@@ -27,6 +27,8 @@ pub struct Work {
     pub layout: Layout,
     /// What orders the batch among all batches.
     pub sequence: Timestamp,
+    /// The digest of the rules that it began with, if they were kept.
+    pub rules: Option<String>,
 }
 
 /// What a worker finds when it looks up its chunk.
@@ -89,7 +91,8 @@ impl<S: Stores> Batches<S> {
             return self.by_listing(id).await.map(Found::Done);
         };
         if let (Some(layout), Some(sequence)) = (message.layout, message.sequence.map(Timestamp)) {
-            return Ok(Found::Pending(Work { entries, layout, sequence }));
+            let rules = message.rules.clone();
+            return Ok(Found::Pending(Work { entries, layout, sequence, rules }));
         }
         let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
         work(message, &batch.opening, entries).map(Found::Pending)
@@ -159,7 +162,9 @@ fn work(message: &ProcessMessage, opening: &Opening, entries: Vec<Entry>) -> Res
         Some(layout) => layout,
         None => opening.input.format()?.layout,
     };
-    Ok(Work { entries, layout, sequence: message.sequence.map_or(opening.sequence, Timestamp) })
+    // A batch has one set of rules; its messages repeat their name to spare workers the look.
+    let rules = opening.rules.clone();
+    Ok(Work { entries, layout, sequence: message.sequence.map_or(opening.sequence, Timestamp), rules })
 }
 
 /// The error for a message whose batch was never opened.

@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod find;
 pub mod outcomes;
 pub mod ranges;
+pub mod rules;
 pub mod view;
 
 use crate::batch::chunks::RecordStore;

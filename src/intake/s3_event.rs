@@ -87,7 +87,17 @@ impl Created {
             read_as: None,
         };
         let (id, variant) = (self.batch(), variant.to_owned());
-        Opening { id, variant, input, condition, ranged: false, chunk_size: 0, started_at: now, sequence: now }
+        Opening {
+            id,
+            variant,
+            input,
+            condition,
+            ranged: false,
+            rules: None,
+            chunk_size: 0,
+            started_at: now,
+            sequence: now,
+        }
     }
 }
 

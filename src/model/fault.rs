@@ -36,6 +36,8 @@ pub enum FaultCode {
     NoRecords,
     /// The file needs more chunks than a batch can have.
     TooManyChunks,
+    /// The record schema that was deployed cannot be used.
+    BadSchema,
     /// The file could not be divided into chunks in five attempts; the message has the last error.
     ScatterFailed,
     /// Waiting records, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended.
@@ -53,7 +55,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// All codes that fanfold writes.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::UnknownFormat,
         Self::NotUtf8,
         Self::BrokenGzip,
@@ -68,6 +70,7 @@ impl FaultCode {
         Self::TruncatedJson,
         Self::NoRecords,
         Self::TooManyChunks,
+        Self::BadSchema,
         Self::ScatterFailed,
         Self::LostRecords,
         Self::InputChanged,
@@ -92,6 +95,7 @@ impl FaultCode {
             Self::TruncatedJson => "TRUNCATED_JSON",
             Self::NoRecords => "NO_RECORDS",
             Self::TooManyChunks => "TOO_MANY_CHUNKS",
+            Self::BadSchema => "BAD_SCHEMA",
             Self::ScatterFailed => "SCATTER_FAILED",
             Self::LostRecords => "LOST_RECORDS",
             Self::InputChanged => "INPUT_CHANGED",
@@ -120,6 +124,7 @@ impl FaultCode {
             Self::TruncatedJson => "A JSON document ends too early.",
             Self::NoRecords => "A JSON document has no member `records`.",
             Self::TooManyChunks => "The file needs more chunks than a batch can have.",
+            Self::BadSchema => "The record schema that was deployed cannot be used.",
             Self::ScatterFailed => {
                 "The file could not be divided into chunks in five attempts; the message has the last error."
             }
@@ -154,6 +159,9 @@ impl FaultCode {
             Self::TruncatedJson => "Upload the whole file.",
             Self::NoRecords => "Put the records into an array of that name, or upload JSON Lines.",
             Self::TooManyChunks => "Raise `CHUNK_SIZE`, or divide the file.",
+            Self::BadSchema => {
+                "Correct `SCHEMA` as the message says (`fanfold check` tries it), deploy, and upload the file again."
+            }
             Self::ScatterFailed => "Fix what it names, then upload the file again. What was done is kept.",
             Self::LostRecords => "Upload the file again, and keep it until its batch has ended.",
             Self::InputChanged => {

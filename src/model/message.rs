@@ -31,6 +31,9 @@ pub struct ProcessMessage {
     /// Orders the batch among all batches, for writes that keep an order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence: Option<i64>,
+    /// The digest of the rules that the records have to keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rules: Option<String>,
     /// Where the records lie in the input, if they were not copied.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub range: Option<Range>,
@@ -65,7 +68,23 @@ impl ProcessMessage {
 
     /// A claim check that names the chunk and nothing else.
     pub fn bare(batch_id: BatchId, chunk: ChunkIndex) -> Self {
-        Self { v: VERSION, batch_id, chunk, records: None, layout: None, sequence: None, range: None, input: None }
+        Self {
+            v: VERSION,
+            batch_id,
+            chunk,
+            records: None,
+            layout: None,
+            sequence: None,
+            rules: None,
+            range: None,
+            input: None,
+        }
+    }
+
+    /// The same claim check, on records that have to keep these rules.
+    pub fn under(mut self, rules: Option<&str>) -> Self {
+        self.rules = rules.map(str::to_owned);
+        self
     }
 
     /// The same claim check, on records in the input.
@@ -161,8 +180,9 @@ mod tests {
         let range = Range { offset: 40, length: 99, first: 7, line: 9, column: 1, header: 20 };
         let input = Source { key: "a b.csv".to_owned(), version_id: Some("v1".to_owned()), e_tag: None, read_as: None };
         let message = ProcessMessage::new(id.clone(), ChunkIndex::new(3).unwrap(), 5, Layout::Csv, Timestamp(7));
-        let message = message.of_range(range, input);
+        let message = message.under(Some("0123456789abcdef")).of_range(range, input);
         let body = to_body(&message);
+        assert!(body.contains(r#""rules":"0123456789abcdef","range""#), "{body}");
         assert!(body.ends_with(r#""input":{"key":"a b.csv","versionId":"v1"}}"#), "{body}");
         assert_eq!(ProcessMessage::parse(&body).unwrap(), message);
         let body = to_body(&ProcessMessage::bare(id.clone(), ChunkIndex::new(3).unwrap()));

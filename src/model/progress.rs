@@ -153,6 +153,9 @@ pub struct Opening {
     pub condition: Condition,
     /// Whether its chunks are ranges of the input, and not copies of its records.
     pub ranged: bool,
+    /// The digest of the rules that its records have to keep, which the ledger knows; `None` for a batch of before they
+    /// were kept.
+    pub rules: Option<String>,
     /// Records per chunk; 0 if that was not kept.
     pub chunk_size: u32,
     /// When scatter began.

@@ -266,7 +266,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
         let pipeline = Pipeline { supply: stores, variant, input_bucket: INPUT.to_owned() };
         Ok(Self {
-            scatter: pipeline.scatter(key_field, settings.chunk_size.max(1), settings.format.clone())?,
+            scatter: pipeline.scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?,
             process: pipeline.process(schema, processor)?,
             gather: pipeline.gather(settings.results)?,
             bury: pipeline.bury()?,

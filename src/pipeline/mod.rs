@@ -7,9 +7,10 @@ use crate::batch::Batches;
 use crate::batch::chunks::RecordStore;
 use crate::batch::dispatch::Dispatch;
 use crate::batch::ranges::Ranges;
+use crate::batch::rules::{Deployed, Schemas};
 use crate::model::error::Result;
 use crate::model::format::settings::FormatSettings;
-use crate::model::schema::RecordSchema;
+use crate::model::schema::{RecordSchema, Rules};
 use crate::pipeline::variant::{Pending, Variant};
 use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
@@ -106,11 +107,11 @@ impl<P: Supply> Pipeline<P> {
         Ok(Dispatch { channel: self.supply.queue(Queue::Process)?, fan_out: self.variant.fan_out })
     }
 
-    /// Scatter, for records whose key is `key_field`, at most `chunk_size` of them in a chunk.
+    /// Scatter, for records that keep these rules, at most `chunk_size` of them in a chunk.
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn scatter(&self, key_field: &str, chunk_size: usize, format: FormatSettings) -> Result<Scatter<P::Stores>> {
+    pub fn scatter(&self, rules: Rules, chunk_size: usize, format: FormatSettings) -> Result<Scatter<P::Stores>> {
         Ok(Scatter {
             input: self.supply.bucket(Bucket::Input)?,
             input_bucket: self.input_bucket.clone(),
@@ -118,7 +119,7 @@ impl<P: Supply> Pipeline<P> {
             batches: self.batches()?,
             clock: self.supply.clock(),
             variant: self.variant.name.to_owned(),
-            key_field: key_field.to_owned(),
+            rules: Deployed::new(rules),
             format,
             chunk_size: self.variant.chunk_size(chunk_size),
             width: self.variant.width,
@@ -132,7 +133,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<P::Stores, W>> {
         let (clock, width) = (self.supply.clock(), self.variant.width);
-        Ok(Process { batches: self.batches()?, processor, clock, schema, width })
+        Ok(Process { batches: self.batches()?, processor, clock, schemas: Schemas::new(schema), width })
     }
 
     /// Gather.

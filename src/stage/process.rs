@@ -8,6 +8,7 @@ use crate::batch::Batches;
 use crate::batch::chunks::Decision;
 use crate::batch::concurrent::bounded;
 use crate::batch::find::{Found, Work};
+use crate::batch::rules::Schemas;
 use crate::intake::claim_check;
 use crate::model::error::{Error, Result};
 use crate::model::message::ProcessMessage;
@@ -30,7 +31,7 @@ pub struct Process<S: Stores, P> {
     /// The time.
     pub clock: S::Clock,
     /// What a valid record is.
-    pub schema: RecordSchema,
+    pub schemas: Schemas,
     /// Calls under way at once.
     pub width: usize,
 }
@@ -114,9 +115,14 @@ impl<S: Stores, P: Processor> Process<S, P> {
             let message = &received.message;
             steps.push(match found {
                 Ok(Found::Pending(work)) if message.records.is_none_or(|told| told as usize == work.entries.len()) => {
-                    let (job, chunk) = self.check(received, work);
-                    chunks.extend((!chunk.records.is_empty()).then_some(chunk));
-                    Step::Keep(message, job, Ok(Vec::new()))
+                    match self.schemas.of(&self.batches, work.rules.as_deref()).await {
+                        Ok(schema) => {
+                            let (job, chunk) = self.check(&schema, received, work);
+                            chunks.extend((!chunk.records.is_empty()).then_some(chunk));
+                            Step::Keep(message, job, Ok(Vec::new()))
+                        }
+                        Err(error) => Step::End(message, Err(error)),
+                    }
                 }
                 Ok(Found::Pending(work)) => Step::End(message, Err(miscounted(message, work.entries.len()))),
                 found => Step::End(message, found),
@@ -195,11 +201,11 @@ impl<S: Stores, P: Processor> Process<S, P> {
     }
 
     /// Separates the valid records of a chunk from the others.
-    fn check(&self, received: &Received<'_, ProcessMessage>, work: Work) -> (Job, Chunk) {
-        let (message, Work { entries, layout, sequence }) = (&received.message, work);
+    fn check(&self, schema: &RecordSchema, received: &Received<'_, ProcessMessage>, work: Work) -> (Job, Chunk) {
+        let (message, Work { entries, layout, sequence, .. }) = (&received.message, work);
         let (mut records, mut faults) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for entry in &entries {
-            match self.schema.check(entry, layout) {
+            match schema.check(entry, layout) {
                 Ok(valid) => {
                     records.push(Record { index: entry.index, key: valid.key, fields: valid.fields });
                     faults.push(None);

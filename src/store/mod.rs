@@ -12,7 +12,7 @@ pub mod testing;
 
 use crate::store::blob::Blob;
 use crate::store::channel::Channel;
-use crate::store::ledger::{Claims, Ledger, Notes};
+use crate::store::ledger::{Claims, Ledger, Notes, RuleBook};
 use crate::store::tasks::Tasks;
 
 pub use clock::Clock;
@@ -26,7 +26,7 @@ pub trait Stores: Send + Sync + 'static {
     /// The tasks table.
     type Tasks: Tasks;
     /// The ledger.
-    type Ledger: Ledger + Claims + Notes;
+    type Ledger: Ledger + Claims + Notes + RuleBook;
     /// The clock.
     type Clock: Clock;
 }

@@ -95,13 +95,15 @@ impl World {
         let (pipeline, plan) = self.pipeline(&hand);
         match queue {
             SCATTER => {
-                let stage = pipeline.scatter("itemNo", plan.chunk_size, FormatSettings::default()).unwrap();
+                let stage = pipeline.scatter(self.schema.rules(), plan.chunk_size, FormatSettings::default()).unwrap();
                 Box::pin(work(stage, hand, queue, deliveries))
             }
             PROCESS => {
                 let supply = &pipeline.supply;
                 let items = supply.faulty(supply.watched(supply.data.items.clone()));
-                let stage = pipeline.process(self.schema.clone(), WriteItems::new(items)).unwrap();
+                let other = plan.redeployed && hand.task % 2 == 0;
+                let schema = if other { &self.other } else { &self.schema };
+                let stage = pipeline.process(schema.clone(), WriteItems::new(items)).unwrap();
                 Box::pin(work(stage, hand, queue, deliveries))
             }
             GATHER => Box::pin(work(pipeline.gather(plan.results).unwrap(), hand, queue, deliveries)),

@@ -9,13 +9,16 @@ use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use fanfold::model::message::{GatherMessage, to_body};
 use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
+use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::Outgoing;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
+use fanfold::store::ledger::{
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+};
 
 use super::mutation::Mutation;
-use super::state::{GATHER, STALL_AFTER};
+use super::state::{GATHER, OTHER_SCHEMA, STALL_AFTER};
 use super::stores::Watched;
 
 /// Longer than any simulation.
@@ -171,6 +174,18 @@ impl Claims for Watched<MemoryLedger> {
         let claims = self.store.read_claims(batch, groups).await?;
         let fills = self.hand.has_in(&["gather"], Mutation::HolesAreRead);
         Ok(if fills { filled(claims) } else { claims })
+    }
+}
+
+impl RuleBook for Watched<MemoryLedger> {
+    async fn put_rules(&self, rules: &Rules) -> Result<()> {
+        self.store.put_rules(rules).await
+    }
+
+    async fn read_rules(&self, digest: &str) -> Result<Option<Rules>> {
+        let rules = self.store.read_rules(digest).await?;
+        let forgets = self.hand.has(Mutation::RulesAreForgotten);
+        Ok(rules.map(|rules| if forgets { Rules { schema: OTHER_SCHEMA.to_owned(), ..rules } } else { rules }))
     }
 }
 

@@ -57,10 +57,12 @@ pub enum Mutation {
     SweepDoesNotLook,
     /// Sweep sends what is missing again every quarter of an hour.
     SweepNeverTires,
+    /// A batch is judged by the schema that is deployed when it is processed.
+    RulesAreForgotten,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -85,6 +87,7 @@ impl Mutation {
         Self::GatherDoesNotLook,
         Self::SweepDoesNotLook,
         Self::SweepNeverTires,
+        Self::RulesAreForgotten,
     ];
 }
 

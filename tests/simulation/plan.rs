@@ -200,6 +200,8 @@ pub struct Plan {
     pub lossy: u32,
     /// A chunk of the first file whose records can no longer be read.
     pub unreadable: Option<u32>,
+    /// Whether some process functions are of a deployment with another schema, under which no record is valid.
+    pub redeployed: bool,
 }
 
 /// Calls that an outage may affect.
@@ -250,7 +252,8 @@ impl Plan {
         };
         plan.files = vec![file];
         let (chaos, results) = (Chaos::default(), Results::All);
-        Self { chunk_size, chaos, results, sweep: false, redrives: 0, strangers: false, outage: None, ..plan }
+        let plan = Self { sweep: false, redrives: 0, strangers: false, outage: None, redeployed: true, ..plan };
+        Self { chunk_size, chaos, results, ..plan }
     }
 
     /// The same plan with a chunk that cannot be processed: bury and sweep have to end the batch.
@@ -321,6 +324,7 @@ impl Plan {
             sluggish: None,
             lossy: 0,
             unreadable: None,
+            redeployed: rng.clone().u32(..8) == 0,
         }
     }
 }

@@ -40,6 +40,8 @@ pub const STAGES: [&str; QUEUES] = ["scatter", "process", "gather", "bury", "bur
 /// The seconds that a function may take, by the queue that feeds it.
 pub const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0];
 pub const SWEEP_TIMEOUT: i64 = 300;
+/// The schema of a later deployment, under which no record is valid.
+pub const OTHER_SCHEMA: &str = r#"{"type":"object","required":["neverThere"]}"#;
 pub const STALL_AFTER: i64 = 900;
 pub const GIVE_UP_AFTER: i64 = 24 * 3600;
 const RECEIVES: u32 = 5;

@@ -26,7 +26,7 @@ use super::clockwork::{BEGIN, Event, Ready, TaskWaker};
 use super::hand::Hand;
 use super::invariant::{self, Broken};
 use super::plan::Plan;
-use super::state::{GATHER, INPUT, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, State, TIMEOUTS};
+use super::state::{GATHER, INPUT, OTHER_SCHEMA, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, State, TIMEOUTS};
 
 const SWEEP_SECONDS: i64 = 60;
 /// The maximum number of messages that a function gets at once.
@@ -83,6 +83,8 @@ fn strangers() -> Vec<(usize, String)> {
 pub struct World {
     state: Arc<Mutex<State>>,
     pub schema: RecordSchema,
+    /// The schema of a later deployment.
+    pub other: RecordSchema,
     tasks: BTreeMap<u64, Task>,
     ready: Ready,
     next: u64,
@@ -108,7 +110,8 @@ impl World {
 
     fn new(plan: Arc<Plan>, schema: RecordSchema, options: Options) -> Self {
         let state = Arc::new(Mutex::new(State::new(plan, options)));
-        Self { state, schema, tasks: BTreeMap::new(), ready: Ready::default(), next: 0 }
+        let other = RecordSchema::parse(OTHER_SCHEMA, "itemNo").unwrap();
+        Self { state, schema, other, tasks: BTreeMap::new(), ready: Ready::default(), next: 0 }
     }
 
     fn prepare(&mut self) {

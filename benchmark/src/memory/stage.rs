@@ -121,7 +121,11 @@ pub async fn work(task: &Task) -> Result<ChildReport> {
         Role::Scatter => {
             let event = delivery(event_of(&site.input()?).unwrap_or_default());
             watch = Stopwatch::start();
-            let scatter = site.pipeline().scatter(KEY_FIELD, site.chunk_size, FormatSettings::default())?;
+            let scatter = site.pipeline().scatter(
+                RecordSchema::parse(SCHEMA, KEY_FIELD)?.rules(),
+                site.chunk_size,
+                FormatSettings::default(),
+            )?;
             done(deliver(&scatter, &event, deadline()).await)?;
         }
         Role::Process => {

@@ -16,9 +16,12 @@ use fanfold::model::input::InputRef;
 use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::record::Raw;
+use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
+use fanfold::store::ledger::{
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{failed, if_there, pause};
@@ -37,6 +40,7 @@ enum Entry {
     Open(#[serde(with = "OpeningForm")] Opening),
     Mark(BatchId, ChunkIndex, Mark),
     Claims(BatchId, u32, Vec<Claim>),
+    Rules(Rules),
     Size(BatchId, u32, u32),
     Root(BatchId, u32),
     Seal(BatchId, #[serde(with = "SealingForm")] Sealing),
@@ -50,6 +54,7 @@ struct OpeningForm {
     input: InputRef,
     condition: Condition,
     ranged: bool,
+    rules: Option<String>,
     chunk_size: u32,
     started_at: Timestamp,
     sequence: Timestamp,
@@ -98,6 +103,7 @@ async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
     match entry {
         Entry::Open(opening) => memory.open(&opening).await.map(|_| ()),
         Entry::Mark(batch, chunk, mark) => memory.mark_leaf(&batch, chunk, mark, now).await.map(|_| ()),
+        Entry::Rules(rules) => memory.put_rules(&rules).await,
         Entry::Claims(batch, group, claims) => memory.put_claims(&batch, group, &claims, now).await,
         Entry::Size(batch, leaf, size) => memory.size_leaf(&batch, leaf, size, now).await.map(|_| ()),
         Entry::Root(batch, leaf) => memory.mark_root(&batch, leaf).await.map(|_| ()),
@@ -202,6 +208,19 @@ impl Claims for JournalLedger {
     }
 }
 
+impl RuleBook for JournalLedger {
+    async fn put_rules(&self, rules: &Rules) -> Result<()> {
+        pause().await;
+        self.note(&Entry::Rules(rules.clone()))?;
+        self.memory.put_rules(rules).await
+    }
+
+    async fn read_rules(&self, digest: &str) -> Result<Option<Rules>> {
+        pause().await;
+        self.memory.read_rules(digest).await
+    }
+}
+
 impl Notes for JournalLedger {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
         self.memory.note_failure(batch, part, failure, now).await
@@ -245,6 +264,7 @@ mod tests {
             input,
             condition: Condition::Tree,
             ranged: true,
+            rules: Some("0123456789abcdef".into()),
             chunk_size: 500,
             started_at: NOW,
             sequence: NOW,

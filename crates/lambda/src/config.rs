@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::own::OwnAttributes;
-use fanfold::model::schema::{Cells, RecordSchema};
+use fanfold::model::schema::{Cells, RecordSchema, Rules};
 use fanfold::pipeline::Queue;
 use fanfold::pipeline::variant::{Pending, Variant};
 use fanfold::stage::gather::Results;
@@ -46,8 +46,8 @@ pub enum StageConfig {
     Scatter {
         /// Records in a chunk.
         chunk_size: usize,
-        /// The field that is the items' key.
-        key_field: String,
+        /// What records have to be.
+        rules: Rules,
         /// How files are read.
         format: FormatSettings,
     },
@@ -130,6 +130,13 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.note(text.map_or_else(|| Ok(FormatSettings::default()), |text| FormatSettings::parse(&text)))
     }
 
+    fn rules(&mut self, format: Option<&FormatSettings>) -> Option<Rules> {
+        let key_field = self.text("KEY_FIELD");
+        let packed = self.text("RECORD_SCHEMA");
+        let schema = self.note(unpack(&packed))?;
+        Some(Rules { key_field, schema, cells: format.map(Cells::from).unwrap_or_default() })
+    }
+
     fn note<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.problems.push(error.to_string())).ok()
     }
@@ -137,20 +144,19 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
     fn stage(&mut self, handler: &str) -> Option<StageConfig> {
         match handler {
             "scatter" => {
-                let (chunk_size, key_field) = (self.size("CHUNK_SIZE"), self.text("KEY_FIELD"));
-                Some(StageConfig::Scatter { chunk_size, key_field, format: self.format()? })
+                let (chunk_size, format) = (self.size("CHUNK_SIZE"), self.format());
+                let rules = self.rules(format.as_ref());
+                Some(StageConfig::Scatter { chunk_size, rules: rules?, format: format? })
             }
             "process" => {
-                let key_field = self.text("KEY_FIELD");
-                let packed = self.text("RECORD_SCHEMA");
-                let format = self.format().unwrap_or_default();
+                let format = self.format();
+                let rules = self.rules(format.as_ref());
                 let own = (self.lookup)("ITEM_ATTRIBUTES");
                 let own =
                     self.note(own.map_or_else(|| Ok(OwnAttributes::default()), |name| OwnAttributes::named(&name)))?;
-                let schema = unpack(&packed)
-                    .and_then(|text| RecordSchema::parse(&text, &key_field))
-                    .and_then(|schema| schema.with_own(own))
-                    .and_then(|schema| schema.with_cells(Cells::from(&format)));
+                let rules = rules?;
+                let schema = RecordSchema::of(&rules, own);
+                let key_field = rules.key_field;
                 let items_table = self.text("ITEMS_TABLE");
                 let mode = (self.lookup)("WRITE_MODE");
                 let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));

@@ -101,8 +101,8 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
     let server = Server { source, ledger: supply.ledger(), clock: SystemClock };
     let pipeline = Pipeline { supply, variant: config.variant, input_bucket: config.input_bucket.clone() };
     match &config.stage {
-        StageConfig::Scatter { chunk_size, key_field, format } => {
-            server.serve(&pipeline.scatter(key_field, *chunk_size, format.clone())?).await
+        StageConfig::Scatter { chunk_size, rules, format } => {
+            server.serve(&pipeline.scatter(rules.clone(), *chunk_size, format.clone())?).await
         }
         StageConfig::Process { items_table, key_field, schema, write_mode, own } => {
             let read_first = if config.variant.ranged() { Bucket::Input } else { Bucket::Work };

@@ -24,6 +24,7 @@ locals {
       CHUNK_SIZE        = var.chunk_size
       FORMAT            = var.format
       KEY_FIELD         = var.key_field
+      RECORD_SCHEMA     = base64gzip(var.record_schema)
       PROCESS_QUEUE_URL = module.queue["process"].url
       GATHER_QUEUE_URL  = module.queue["gather"].url
     }

@@ -18,6 +18,7 @@ mod cells;
 mod columns;
 mod document;
 mod read;
+mod rules;
 mod words;
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests;
 pub use cells::Cells;
 use cells::Converted;
 use columns::Columns;
+pub use rules::Rules;
 use words::Row;
 
 /// A record that may be stored.
@@ -44,6 +46,7 @@ pub struct Valid {
 /// A compiled record schema.
 #[derive(Debug, Clone)]
 pub struct RecordSchema {
+    text: Arc<str>,
     validator: Arc<jsonschema::Validator>,
     key_field: String,
     columns: Arc<Columns>,
@@ -69,7 +72,7 @@ impl RecordSchema {
         let columns = Columns::new(schema).map_err(refused)?;
         let (validator, columns) = (Arc::new(validator), Arc::new(columns));
         let (key_field, own) = (key_field.to_owned(), OwnAttributes::default());
-        Self { validator, key_field, columns, cells: Arc::default(), own }.with_own(own)
+        Self { text: text.into(), validator, key_field, columns, cells: Arc::default(), own }.with_own(own)
     }
 
     /// Sets the names of fanfold's own attributes.
@@ -80,6 +83,28 @@ impl RecordSchema {
         own.check_key_field(&self.key_field)?;
         self.own = own;
         Ok(self)
+    }
+
+    /// The rules that it was compiled from.
+    pub fn rules(&self) -> Rules {
+        let (key_field, schema) = (self.key_field.clone(), self.text.to_string());
+        Rules { key_field, schema, cells: self.cells.as_ref().clone() }
+    }
+
+    /// The schema that other rules make, for the same items table.
+    ///
+    /// # Errors
+    /// `Config` as of [`parse`](Self::parse).
+    pub fn under(&self, rules: &Rules) -> Result<Self> {
+        Self::of(rules, self.own)
+    }
+
+    /// Compiles rules, for an items table with these own attributes.
+    ///
+    /// # Errors
+    /// `Config` as of [`parse`](Self::parse).
+    pub fn of(rules: &Rules, own: OwnAttributes) -> Result<Self> {
+        Self::parse(&rules.schema, &rules.key_field)?.with_own(own)?.with_cells(rules.cells.clone())
     }
 
     /// The fields that a record without any would be told to lack.

@@ -11,9 +11,11 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use crate::batch::Batches;
 use crate::batch::dispatch::{self, Dispatch};
 use crate::batch::outcomes::{self, Outcomes};
+use crate::batch::rules::Deployed;
 use crate::format::detect;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
 use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -48,8 +50,8 @@ pub struct Scatter<S: Stores> {
     pub clock: S::Clock,
     /// The variant's name.
     pub variant: String,
-    /// The field that is the items' key.
-    pub key_field: String,
+    /// What records have to be, for batches that begin now.
+    pub rules: Deployed,
     /// How files are read.
     pub format: FormatSettings,
     /// Records in a chunk.
@@ -123,6 +125,7 @@ impl<S: Stores> Scatter<S> {
         }
         let mut opening = Opening {
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
+            rules: Some(self.rules.keep(&self.batches).await?),
             ..created.opening(&self.variant, self.batches.condition, self.clock.now())
         };
         let body =
@@ -143,23 +146,30 @@ impl<S: Stores> Scatter<S> {
         if batch.sealing.is_some() {
             return self.resume(&batch).await.map(|()| None);
         }
-        let cuts = match found {
-            // A scatter with other settings may have begun the batch.
-            Ok(_) => self.cuts(&batch.opening, &batch.opening.input.format()?, body),
-            Err(fault) => stream::iter([Ok(Cut::End(End::new(None, Some(fault))))]).boxed(),
+        // A scatter with other settings may have begun the batch.
+        let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
+        let cuts = match (found, rules) {
+            (Ok(_), Ok(rules)) => self.cuts(&batch.opening, &batch.opening.input.format()?, &rules.key_field, body),
+            (Err(fault), _) | (_, Err(fault)) => nothing(fault),
         };
         self.run(&batch.opening, cuts).await?;
         Ok(None)
     }
 
     /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it.
-    fn cuts<'a>(&self, opening: &Opening, format: &InputFormat, body: BoxStream<'a, Result<Bytes>>) -> Cuts<'a> {
+    fn cuts<'a>(
+        &self,
+        opening: &Opening,
+        format: &InputFormat,
+        key_field: &str,
+        body: BoxStream<'a, Result<Bytes>>,
+    ) -> Cuts<'a> {
         let most = self.batches.condition.most_chunks();
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if opening.ranged {
-            RangeSplitter::new(body, format, &self.key_field, chunk_size, most).stream()
+            RangeSplitter::new(body, format, key_field, chunk_size, most).stream()
         } else {
-            Splitter::new(body, format, &self.key_field, chunk_size, most).stream()
+            Splitter::new(body, format, key_field, chunk_size, most).stream()
         }
     }
 
@@ -179,11 +189,16 @@ impl<S: Stores> Scatter<S> {
             // The failed records lie scattered over the input, so they are copied.
             ranged: false,
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
+            rules: Some(self.rules.keep(&self.batches).await?),
             ..first.opening
         };
         let batch = self.open(&opening).await?;
         if batch.sealing.is_some() {
             return self.resume(&batch).await.map(|()| Disposition::Done);
+        }
+        if let Err(fault) = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await? {
+            self.run(&batch.opening, nothing(fault)).await?;
+            return Ok(Disposition::Done);
         }
         let generations = outcomes::generations(&self.batches, &before).await?;
         let outcomes = Outcomes::failed(&self.batches, &generations, self.width);
@@ -301,6 +316,11 @@ impl<S: Stores> Scatter<S> {
             scattered_at: self.clock.now(),
         }
     }
+}
+
+/// The cuts of an input of which nothing can be read.
+fn nothing<'a>(fault: Fault) -> Cuts<'a> {
+    stream::iter([Ok(Cut::End(End::new(None, Some(fault))))]).boxed()
 }
 
 /// Reads the beginning of a file, and returns it with the whole.

@@ -8,9 +8,12 @@ use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::Claim;
+use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 use crate::store::faults::{Faults, Faulty};
-use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
+use crate::store::ledger::{
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+};
 
 impl<L: Ledger, F: Faults> Ledger for Faulty<L, F> {
     async fn open(&self, opening: &Opening) -> Result<OpenResult> {
@@ -84,6 +87,16 @@ impl<L: Claims, F: Faults> Claims for Faulty<L, F> {
 
     async fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> Result<Vec<Vec<Claim>>> {
         self.call("ledger.read_claims", self.store.read_claims(batch, groups)).await
+    }
+}
+
+impl<L: RuleBook, F: Faults> RuleBook for Faulty<L, F> {
+    async fn put_rules(&self, rules: &Rules) -> Result<()> {
+        self.call("ledger.put_rules", self.store.put_rules(rules)).await
+    }
+
+    async fn read_rules(&self, digest: &str) -> Result<Option<Rules>> {
+        self.call("ledger.read_rules", self.store.read_rules(digest)).await
     }
 }
 

@@ -9,8 +9,11 @@ use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
 use crate::model::range::Claim;
+use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
-use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, Snapshot};
+use crate::store::ledger::{
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+};
 
 /// A ledger in memory; clones share their batches.
 #[derive(Debug, Clone, Default)]
@@ -21,6 +24,7 @@ struct State {
     batches: BTreeMap<BatchId, (Batch, Option<String>)>,
     leaves: BTreeMap<(BatchId, u32), Leaf>,
     claims: BTreeMap<(BatchId, u32), Vec<Claim>>,
+    rules: BTreeMap<String, Rules>,
     calls: BTreeMap<BatchId, Calls>,
     failures: BTreeMap<(BatchId, Part), LastFailure>,
 }
@@ -216,6 +220,17 @@ impl Claims for MemoryLedger {
         Ok(self.state(|state| {
             groups.map(|group| state.claims.get(&(batch.clone(), group)).cloned().unwrap_or_default()).collect()
         }))
+    }
+}
+
+impl RuleBook for MemoryLedger {
+    async fn put_rules(&self, rules: &Rules) -> Result<()> {
+        self.state(|state| state.rules.insert(rules.digest(), rules.clone()));
+        Ok(())
+    }
+
+    async fn read_rules(&self, digest: &str) -> Result<Option<Rules>> {
+        Ok(self.state(|state| state.rules.get(digest).cloned()))
     }
 }
 

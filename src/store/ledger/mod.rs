@@ -14,6 +14,7 @@ use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::Claim;
+use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 
 /// How long the ledger keeps a batch.
@@ -164,6 +165,15 @@ pub trait Claims: Send + Sync + 'static {
 
     /// Reads the claims of a range of groups as they stand; a group that was not written yet is empty.
     fn read_claims(&self, batch: &BatchId, groups: Range<u32>) -> impl Future<Output = Result<Vec<Vec<Claim>>>> + Send;
+}
+
+/// The rules that batches began with, by their digests. Each method is one request.
+pub trait RuleBook: Send + Sync + 'static {
+    /// Keeps rules. Idempotent.
+    fn put_rules(&self, rules: &Rules) -> impl Future<Output = Result<()>> + Send;
+
+    /// Returns the rules with this digest, if they were kept.
+    fn read_rules(&self, digest: &str) -> impl Future<Output = Result<Option<Rules>>> + Send;
 }
 
 /// Notes about a batch, for bury to report and for people to read. Each method but `read_calls` is one request.

@@ -9,9 +9,10 @@ use crate::model::input::InputRef;
 use crate::model::progress::{BatchState, Leaf, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::{Claim, Range};
 use crate::model::record::Raw;
+use crate::model::schema::{Cells, Rules};
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::tree::{self, Progress};
-use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part};
+use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook};
 use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
@@ -20,7 +21,7 @@ const NOW: Timestamp = Timestamp(1_700_000_000_123);
 ///
 /// # Panics
 /// If it does not.
-pub async fn all(ledger: &(impl Ledger + Claims + Notes)) {
+pub async fn all(ledger: &(impl Ledger + Claims + Notes + RuleBook)) {
     a_batch_is_opened_once(ledger).await;
     an_empty_batch_completes_by_its_seal(ledger).await;
     the_last_mark_completes_a_sealed_batch(ledger).await;
@@ -36,6 +37,7 @@ pub async fn all(ledger: &(impl Ledger + Claims + Notes)) {
     a_look_sees_the_batch_and_its_leaves(ledger).await;
     a_leaf_names_the_chunks_in_which_something_failed(ledger).await;
     claims_are_kept_by_group(ledger).await;
+    rules_are_kept_by_their_digest(ledger).await;
     who_lets_go_can_be_followed_at_once(ledger).await;
     a_stop_is_decided_once_and_not_too_late(ledger).await;
     open_batches_are_listed_until_they_are_closed(ledger).await;
@@ -80,6 +82,7 @@ fn opening(name: &str) -> Opening {
         },
         condition: Condition::Listing,
         ranged: true,
+        rules: Some("0123456789abcdef".into()),
         chunk_size: 500,
         started_at: NOW,
         sequence: Timestamp(NOW.0 - 1),
@@ -293,6 +296,20 @@ async fn claims_are_kept_by_group(ledger: &(impl Ledger + Claims + Notes)) {
     assert_eq!(read.len(), 120);
     assert_eq!((&read[0], &read[1]), (&claims(0..10), &claims(10..13)));
     assert!(read[2..].iter().all(Vec::is_empty));
+}
+
+async fn rules_are_kept_by_their_digest(ledger: &impl RuleBook) {
+    let rules = |key_field: &str| Rules {
+        key_field: key_field.into(),
+        schema: r#"{"title":"für"}"#.into(),
+        cells: Cells { null_values: vec![String::new(), "NA".into()], ..Cells::default() },
+    };
+    let (kept, other) = (rules("id"), rules("itemNo"));
+    for _ in 0..2 {
+        ledger.put_rules(&kept).await.unwrap();
+        assert_eq!(ledger.read_rules(&kept.digest()).await.unwrap(), Some(kept.clone()));
+    }
+    assert_eq!(ledger.read_rules(&other.digest()).await.unwrap(), None);
 }
 
 async fn who_lets_go_can_be_followed_at_once(ledger: &(impl Ledger + Claims + Notes)) {

@@ -12,6 +12,7 @@ use fanfold::model::ids::BatchId;
 use fanfold::model::input::InputRef;
 use fanfold::model::progress::{Batch, BatchState, Leaf, Observation, Opening, Sealing, Tally};
 use fanfold::model::range::Claim;
+use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::{LastFailure, OpenBatch, Part};
 
@@ -34,6 +35,11 @@ pub fn leaf_key(batch: &BatchId, leaf: u32) -> String {
 /// The key of an item that holds claims.
 pub fn claims_key(batch: &BatchId, group: u32) -> String {
     format!("CLAIMS#{batch}#{group:05}")
+}
+
+/// The key of an item that holds rules.
+pub fn rules_key(digest: &str) -> String {
+    format!("RULES#{digest}")
 }
 
 /// The value of `open` in a batch that is not closed.
@@ -70,6 +76,7 @@ pub fn batch_item(opening: &Opening) -> Attributes {
         ("open", AttributeValue::S(OPEN.to_owned())),
     ]
     .into_iter()
+    .chain(opening.rules.iter().map(|digest| ("rules", AttributeValue::S(digest.clone()))))
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }
@@ -100,6 +107,7 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         input: json::<InputRef>(item, "input")?.ok_or_else(|| corrupt("input"))?,
         condition: condition_of(text(item, "condition"), needed("variant")?),
         ranged: item.get("ranged").and_then(|ranged| ranged.as_bool().ok()).copied().unwrap_or_default(),
+        rules: text(item, "rules").map(str::to_owned),
         chunk_size: number(item, "chunkSize").unwrap_or_default(),
         started_at,
         sequence: number(item, "sequence").map_or(started_at, Timestamp),
@@ -163,6 +171,11 @@ pub fn leaf_of(item: &Attributes) -> Leaf {
 /// Reads an item that holds claims.
 pub fn claims_of(item: &Attributes) -> Result<Vec<Claim>> {
     Ok(json(item, "claims")?.unwrap_or_default())
+}
+
+/// Reads an item that holds rules.
+pub fn rules_of(item: &Attributes) -> Result<Rules> {
+    json(item, "rules")?.ok_or_else(|| corrupt("rules"))
 }
 
 /// Reads an item of calls; attributes with a dot in their name are requests.

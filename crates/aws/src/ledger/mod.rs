@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
 
 mod attributes;
+mod notes;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -14,19 +15,17 @@ use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, Re
 use futures::future::try_join_all;
 
 use self::attributes::{
-    Attributes, OPEN, batch_item, batch_key, batch_of, calls_key, calls_of, claims_key, claims_of, failure_key,
-    failure_of, leaf_key, leaf_of, open_batch_of,
+    Attributes, OPEN, batch_item, batch_key, batch_of, claims_key, claims_of, leaf_key, leaf_of, open_batch_of,
+    rules_key, rules_of,
 };
 use crate::error;
-use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
 use fanfold::model::range::Claim;
+use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::{
-    Claims, KEPT_SECONDS, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, STAGES, Snapshot,
-};
+use fanfold::store::ledger::{Claims, KEPT_SECONDS, Lease, Ledger, OpenBatch, OpenResult, RuleBook, Snapshot};
 
 /// Items per read: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const BATCH_KEYS: usize = 100;
@@ -428,61 +427,21 @@ impl Claims for DynamoLedger {
     }
 }
 
-impl Notes for DynamoLedger {
-    async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
-        let request = self.client.update_item().table_name(&self.table);
-        let request = request
-            .key("pk", AttributeValue::S(failure_key(batch, part)))
-            .update_expression("SET #message = :message, #attempt = :attempt, #expiresAt = :x")
-            .expression_attribute_names("#message", "message")
-            .expression_attribute_names("#attempt", "attempt")
-            .expression_attribute_names("#expiresAt", "expiresAt")
-            .expression_attribute_values(":message", text(&failure.message))
-            .expression_attribute_values(":attempt", number(failure.attempt))
-            .expression_attribute_values(":x", expiry(now));
-        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
+impl RuleBook for DynamoLedger {
+    /// The item does not expire: there are as many as a deployment ever had schemas.
+    async fn put_rules(&self, rules: &Rules) -> Result<()> {
+        let json = serde_json::to_string(rules).map_err(|e| Error::internal("rules are not writable").because(e))?;
+        let request = self.client.put_item().table_name(&self.table);
+        let request =
+            request.item("pk", AttributeValue::S(rules_key(&rules.digest()))).item("rules", AttributeValue::S(json));
+        request.send().await.map_err(|e| error::of_call("write to the table", &self.table, e))?;
         Ok(())
     }
 
-    async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
+    async fn read_rules(&self, digest: &str) -> Result<Option<Rules>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let request = request.key("pk", AttributeValue::S(failure_key(batch, part)));
+        let request = request.key("pk", AttributeValue::S(rules_key(digest)));
         let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
-        Ok(found.item.as_ref().map(failure_of))
-    }
-
-    async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, now: Timestamp) -> Result<()> {
-        let mut expression = "SET #expiresAt = :x ADD #messages :messages".to_owned();
-        let mut names = HashMap::from([
-            ("#expiresAt".to_owned(), "expiresAt".to_owned()),
-            ("#messages".to_owned(), "messages".to_owned()),
-        ]);
-        let mut values =
-            HashMap::from([(":x".to_owned(), expiry(now)), (":messages".to_owned(), number(calls.messages))]);
-        for (n, (name, count)) in calls.requests.iter().enumerate() {
-            expression.push_str(&format!(", #n{n} :n{n}"));
-            names.insert(format!("#n{n}"), name.clone());
-            values.insert(format!(":n{n}"), number(count));
-        }
-        let request = self.client.update_item().table_name(&self.table).update_expression(expression);
-        let request = request
-            .key("pk", AttributeValue::S(calls_key(batch, stage)))
-            .set_expression_attribute_names(Some(names))
-            .set_expression_attribute_values(Some(values));
-        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
-        Ok(())
-    }
-
-    async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
-        let mut calls = Calls::default();
-        for stage in STAGES {
-            let request = self.client.get_item().table_name(&self.table).consistent_read(true);
-            let request = request.key("pk", AttributeValue::S(calls_key(batch, stage)));
-            let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
-            if let Some(item) = found.item {
-                calls.0.insert(stage.to_owned(), calls_of(&item));
-            }
-        }
-        Ok(calls)
+        found.item.as_ref().map(rules_of).transpose()
     }
 }

@@ -1,0 +1,73 @@
+//! Notes about a batch, in items of their own.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use fanfold::model::calls::{Calls, StageCalls};
+use fanfold::model::error::Result;
+use fanfold::model::ids::BatchId;
+use fanfold::model::timestamp::Timestamp;
+use fanfold::store::ledger::{LastFailure, Notes, Part, STAGES};
+
+use super::attributes::{calls_key, calls_of, failure_key, failure_of};
+use super::{DynamoLedger, expiry, number, text};
+use crate::error;
+
+impl Notes for DynamoLedger {
+    async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
+        let request = self.client.update_item().table_name(&self.table);
+        let request = request
+            .key("pk", AttributeValue::S(failure_key(batch, part)))
+            .update_expression("SET #message = :message, #attempt = :attempt, #expiresAt = :x")
+            .expression_attribute_names("#message", "message")
+            .expression_attribute_names("#attempt", "attempt")
+            .expression_attribute_names("#expiresAt", "expiresAt")
+            .expression_attribute_values(":message", text(&failure.message))
+            .expression_attribute_values(":attempt", number(failure.attempt))
+            .expression_attribute_values(":x", expiry(now));
+        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
+        Ok(())
+    }
+
+    async fn last_failure(&self, batch: &BatchId, part: Part) -> Result<Option<LastFailure>> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let request = request.key("pk", AttributeValue::S(failure_key(batch, part)));
+        let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
+        Ok(found.item.as_ref().map(failure_of))
+    }
+
+    async fn add_calls(&self, batch: &BatchId, stage: &str, calls: &StageCalls, now: Timestamp) -> Result<()> {
+        let mut expression = "SET #expiresAt = :x ADD #messages :messages".to_owned();
+        let mut names = HashMap::from([
+            ("#expiresAt".to_owned(), "expiresAt".to_owned()),
+            ("#messages".to_owned(), "messages".to_owned()),
+        ]);
+        let mut values =
+            HashMap::from([(":x".to_owned(), expiry(now)), (":messages".to_owned(), number(calls.messages))]);
+        for (n, (name, count)) in calls.requests.iter().enumerate() {
+            expression.push_str(&format!(", #n{n} :n{n}"));
+            names.insert(format!("#n{n}"), name.clone());
+            values.insert(format!(":n{n}"), number(count));
+        }
+        let request = self.client.update_item().table_name(&self.table).update_expression(expression);
+        let request = request
+            .key("pk", AttributeValue::S(calls_key(batch, stage)))
+            .set_expression_attribute_names(Some(names))
+            .set_expression_attribute_values(Some(values));
+        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
+        Ok(())
+    }
+
+    async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
+        let mut calls = Calls::default();
+        for stage in STAGES {
+            let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+            let request = request.key("pk", AttributeValue::S(calls_key(batch, stage)));
+            let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
+            if let Some(item) = found.item {
+                calls.0.insert(stage.to_owned(), calls_of(&item));
+            }
+        }
+        Ok(calls)
+    }
+}
