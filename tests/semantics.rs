@@ -48,6 +48,7 @@ macro_rules! promises {
 
 promises! {
     every_record_of_a_chunk_becomes_an_item,
+    a_summary_counts_the_records_that_later_ones_replaced,
     an_emptied_pipeline_leaves_no_message_and_no_pending_object,
     an_invalid_record_fails_alone_and_can_be_mended,
     of_two_records_with_one_key_the_last_wins_and_both_succeed,
@@ -92,6 +93,18 @@ fn csv(rows: usize) -> String {
 
 fn counts(summary: &Summary) -> (u64, u64, u64) {
     (summary.records.total, summary.records.succeeded, summary.records.failed)
+}
+
+async fn a_summary_counts_the_records_that_later_ones_replaced(variant: Variant) {
+    let pipeline = pipeline(variant, 2);
+    let csv = "itemNo,price\na,1\nb,2\na,3\nb,free\na,4\n";
+    let (_, summary) = run(&pipeline, "orders.csv", csv).await;
+    assert_eq!((counts(&summary), summary.records.replaced), ((5, 4, 1), Some(2)), "{}", variant.name);
+    assert_eq!(pipeline.items().all().len(), 2, "{}", variant.name);
+    let json = r#"{"records":[{"itemNo":"c","price":1},{"itemNo":"\u0063","price":1}]}"#;
+    let (_, summary) = run(&pipeline, "orders.json", json).await;
+    assert_eq!((counts(&summary), summary.records.replaced), ((2, 2, 0), Some(1)), "{}", variant.name);
+    assert_eq!(pipeline.items().all().len(), 3, "{}", variant.name);
 }
 
 async fn every_record_of_a_chunk_becomes_an_item(variant: Variant) {

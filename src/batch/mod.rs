@@ -8,6 +8,7 @@ pub mod condition;
 pub mod coverage;
 pub mod dispatch;
 pub mod find;
+pub mod keys;
 pub mod outcomes;
 pub mod ranges;
 pub mod rules;

@@ -66,6 +66,10 @@ pub struct RecordCounts {
     pub succeeded: u64,
     /// Records that did not.
     pub failed: u64,
+    /// Records that succeeded and were replaced by a later one of the batch, which has the same key; not told where not
+    /// all outcomes are read, nor of millions of records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<u64>,
 }
 
 /// Counts of chunks.
@@ -120,7 +124,7 @@ impl Summary {
             fallback: fallback(&batch.opening).map(str::to_owned),
             state: batch.state,
             input: batch.opening.input.clone(),
-            records: RecordCounts { total: 0, succeeded: 0, failed: 0 },
+            records: RecordCounts { total: 0, succeeded: 0, failed: 0, replaced: None },
             chunks: ChunkCounts { total: 0, failed: 0 },
             unread: None,
             started_at: batch.opening.started_at,

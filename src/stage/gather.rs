@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::batch::keys::Keys;
 use crate::batch::outcomes::{self, Generation, Outcomes};
 use crate::batch::{Batches, coverage};
 use crate::model::error::{Error, Result};
@@ -10,8 +11,10 @@ use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
+use crate::model::own::OwnAttributes;
 use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::record;
+use crate::model::schema::RecordSchema;
 use crate::model::summary::{
     ChunkCounts, Failure, Output, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
@@ -210,6 +213,7 @@ impl<S: Stores> Gather<S> {
                 total: tally.succeeded + tally.failed,
                 succeeded: tally.succeeded,
                 failed: tally.failed,
+                replaced: outputs.replaced,
             },
             chunks: ChunkCounts { total: u64::from(sealing.chunks), failed: outputs.own.failed_chunks },
             results: outputs.key("results").map(|key| OutputRef { key }),
@@ -244,6 +248,7 @@ impl<S: Stores> Gather<S> {
         };
         let mut outputs = Outputs { gone: self.results == Results::All && all.is_none(), ..Outputs::default() };
         let whole = all.is_some();
+        let mut keys = if whole { self.keys(generations, format.layout).await? } else { None };
         let mut outcomes = match all {
             Some(outcomes) => outcomes,
             None => Outcomes::failed(&self.batches, generations, self.width),
@@ -251,7 +256,9 @@ impl<S: Stores> Gather<S> {
         let Some((first, last)) = generations.first().zip(generations.last()) else {
             return Err(Error::internal("a batch without generations"));
         };
-        self.encode(&last.batch, sealing, format, whole, &mut outcomes, &mut outputs).await?;
+        let mut reading = Reading { outcomes: &mut outcomes, keys: keys.as_mut(), whole };
+        self.encode(&last.batch, sealing, format, &mut reading, &mut outputs).await?;
+        outputs.replaced = keys.and_then(Keys::replaced);
         outputs.own = outcomes.own_tally();
         if let (false, Some(counted), Some(told)) = (whole, last.tally(), first.tally()) {
             if generations.len() == 1 {
@@ -263,18 +270,31 @@ impl<S: Stores> Gather<S> {
         Ok(outputs)
     }
 
-    /// Writes outcomes as they are read; `whole` says whether all are there, or for certain only those that failed.
+    /// A place for the keys of records, if all generations went by the same rules.
+    async fn keys(&self, generations: &[Generation], layout: Layout) -> Result<Option<Keys>> {
+        let mut digests = generations.iter().map(|generation| generation.batch.opening.rules.as_deref());
+        let Some(digest) = digests.next().flatten() else {
+            return Ok(None);
+        };
+        if !digests.all(|other| other == Some(digest)) {
+            return Ok(None);
+        }
+        let schema = RecordSchema::of(&self.batches.rules(digest).await?, OwnAttributes::default());
+        Ok(schema.ok().map(|schema| Keys::new(schema, layout)))
+    }
+
+    /// Writes outcomes as they are read.
     async fn encode(
         &self,
         batch: &Batch,
         sealing: &Sealing,
         format: InputFormat,
-        whole: bool,
-        outcomes: &mut Outcomes<'_>,
+        reading: &mut Reading<'_, '_>,
         outputs: &mut Outputs,
     ) -> Result<()> {
         let id = &batch.opening.id;
-        let mut next = outcomes.next().await?;
+        let whole = reading.whole;
+        let mut next = reading.outcomes.next().await?;
         let columns = sealing.columns.clone();
         let columns = columns.unwrap_or_else(|| next.as_ref().map(columns_of).unwrap_or_default());
         let columns = if format.layout == Layout::Csv { columns } else { Vec::new() };
@@ -286,6 +306,9 @@ impl<S: Stores> Gather<S> {
         let documents = documents(&source).into_iter().filter(|document| wanted(document.filter));
         let mut writing: Vec<_> = documents.map(|document| Writing::new(&self.output, id, document)).collect();
         while let Some(outcome) = next {
+            if let Some(keys) = &mut reading.keys {
+                keys.add(&outcome);
+            }
             for document in &mut writing {
                 document.add(&outcome).await?;
             }
@@ -297,7 +320,7 @@ impl<S: Stores> Gather<S> {
                     outputs.failures.push(Failure { index: outcome.index, message: outcome.response.message });
                 }
             }
-            next = outcomes.next().await?;
+            next = reading.outcomes.next().await?;
         }
         for document in writing {
             outputs.written.extend(document.end().await?);
@@ -354,6 +377,14 @@ fn columns_of(outcome: &record::Outcome) -> Vec<String> {
     row.map(|row| row.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
 }
 
+/// The outcomes of a batch while they are read.
+struct Reading<'a, 'b> {
+    outcomes: &'a mut Outcomes<'b>,
+    keys: Option<&'a mut Keys>,
+    /// Whether all are there, or for certain only those that failed.
+    whole: bool,
+}
+
 /// What was written beside the summary.
 #[derive(Default)]
 struct Outputs {
@@ -363,6 +394,8 @@ struct Outputs {
     gone: bool,
     /// The counts of all records.
     tally: Tally,
+    /// How many of them were replaced, if that is known.
+    replaced: Option<u64>,
     /// The counts of the last generation's records.
     own: Tally,
 }

@@ -270,6 +270,7 @@ impl<S: Stores> Sweep<S> {
                 total: tally.succeeded + tally.failed,
                 succeeded: tally.succeeded,
                 failed: tally.failed,
+                replaced: None,
             },
             chunks: ChunkCounts { total: u64::from(chunks), failed: tally.failed_chunks },
             error: Some(Fault::new(FaultCode::GaveUp, message)),

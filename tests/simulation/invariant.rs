@@ -1,6 +1,6 @@
 //! The invariants, by name, that hold at each step or at the end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use fanfold::batch::chunks::{Decision, RecordStore};
@@ -253,6 +253,10 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let counted = (summary.records.succeeded, summary.records.failed, summary.records.total);
     let told = (succeeded, lines.len() as u64 - succeeded, lines.len() as u64);
     hold!(COUNTS, counted == told, "{id} counts {counted:?} and has {told:?}");
+    let keys: Vec<&str> = lines.iter().filter(|line| line.success).map(|line| line.record.key.as_str()).collect();
+    let kept: BTreeSet<&&str> = keys.iter().collect();
+    let (told, replaced) = (summary.records.replaced, (keys.len() - kept.len()) as u64);
+    hold!(EQUALS, told == Some(replaced), "{id} tells that {told:?} of {replaced} records were replaced");
     counters_are_right(state, &batch)?;
     stored(state, number, &model, &lines, hurt)
 }

@@ -141,7 +141,7 @@ mod tests {
                 format: None,
                 read_as: None,
             },
-            records: RecordCounts { total: 1, succeeded: 1, failed: 0 },
+            records: RecordCounts { total: 1, succeeded: 1, failed: 0, replaced: None },
             chunks: ChunkCounts { total: 1, failed: 0 },
             unread: None,
             started_at: Timestamp(started),

@@ -17,6 +17,7 @@ use crate::model::record::Entry;
 mod cells;
 mod columns;
 mod document;
+mod key;
 mod read;
 mod rules;
 mod words;

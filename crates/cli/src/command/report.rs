@@ -46,8 +46,11 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
     let seconds = (summary.finished_at.0 - summary.started_at.0) as f64 / 1000.0;
     let mut text = line("batch", summary.batch_id.as_str());
     text += &line("state", summary.state.name());
-    text +=
-        &line("records", &format!("{} ({} succeeded, {} failed)", records.total, records.succeeded, records.failed));
+    let replaced = records.replaced.filter(|replaced| *replaced > 0);
+    let replaced = replaced.map(|replaced| format!("; {replaced} replaced by a later record with the same key"));
+    let (total, succeeded, failed) = (records.total, records.succeeded, records.failed);
+    let replaced = replaced.unwrap_or_default();
+    text += &line("records", &format!("{total} ({succeeded} succeeded, {failed} failed{replaced})"));
     text += &line("chunks", &format!("{} ({} failed)", summary.chunks.total, summary.chunks.failed));
     text += &line("duration", &format!("{seconds:.3} s from scatter to summary"));
     if let Some(error) = &summary.error {
