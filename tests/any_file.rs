@@ -9,6 +9,7 @@ use fanfold::format::scan::Scanner;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::format::{InputFormat, Layout};
 use fanfold::model::record::MAX_RECORD_BYTES;
+use fanfold::model::refusal::Refusal;
 use fanfold::model::summary::Summary;
 use fanfold::pipeline::local::{LocalPipeline, Settings};
 use fanfold::pipeline::variant::{BUILT_IN, Variant};
@@ -32,6 +33,7 @@ async fn run(variant: Variant, key: &str, bytes: &[u8]) -> Left {
     pipeline.stores.queues[0].send(vec![Outgoing::new(event)]).await.unwrap();
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
+    told_in_listed_words(&summary);
     let failed = summary.failed.as_ref().map(|failed| pipeline.stores.output.read(&failed.key).unwrap());
     Left { summary, failed }
 }
@@ -100,6 +102,13 @@ async fn covers(named: Layout, bytes: &[u8]) {
             }
             seen = Some((summary, failed));
         }
+    }
+}
+
+/// What is wrong with a record is told in the words that `docs/ERRORS.md` lists.
+fn told_in_listed_words(summary: &Summary) {
+    for failure in &summary.failures {
+        assert!(Refusal::of(&failure.message).is_some(), "docs/ERRORS.md does not list {:?}", failure.message);
     }
 }
 

@@ -6,7 +6,6 @@ use std::io::Write;
 use fanfold::intake::claim_check;
 use fanfold::model::condition::Condition;
 use fanfold::model::error::ErrorKind;
-use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
@@ -468,12 +467,4 @@ fn every_promise_names_a_test_that_exists() {
             assert!(code.contains(&format!("fn {name}(")), "no test is named {name}");
         }
     }
-}
-
-#[test]
-fn the_page_of_errors_lists_every_code_with_what_to_do() {
-    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/ERRORS.md")).unwrap();
-    let rows: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
-    let expected = FaultCode::ALL.map(|code| format!("| `{code}` | {} | {} |", code.cause(), code.cure()));
-    assert_eq!(rows, expected);
 }

@@ -8,12 +8,16 @@ use super::Decoder;
 use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
 use crate::model::record::Entry;
+use crate::model::refusal::Refusal;
 
 fn decode(name: &str, bytes: &[u8], piece: usize) -> (Vec<Entry>, Result<(), Fault>) {
     let mut decoder = Decoder::new(&InputFormat::of_key(name).unwrap(), "k");
     let mut out = Vec::new();
     let pushed = bytes.chunks(piece).try_for_each(|piece| decoder.push(piece, &mut out));
     let result = pushed.and_then(|()| decoder.finish(&mut out));
+    for fault in out.iter().filter_map(|entry| entry.fault.as_ref()) {
+        assert!(Refusal::of(fault).is_some(), "docs/ERRORS.md does not list {fault:?}");
+    }
     (out, result)
 }
 

@@ -198,6 +198,16 @@ impl Fault {
     pub fn new(code: FaultCode, message: impl Into<String>) -> Self {
         Self { code, message: cut(message.into()) }
     }
+
+    /// The fault of a batch that somebody cancels, which its records repeat.
+    pub fn cancelled() -> Self {
+        Self::new(FaultCode::Cancelled, "the batch was cancelled before this record was processed")
+    }
+
+    /// The fault of a batch that is given up, which its records repeat.
+    pub fn gave_up(hours: i64) -> Self {
+        Self::new(FaultCode::GaveUp, format!("the batch made no progress for {hours} hours; what was done is kept"))
+    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ pub mod own;
 pub mod progress;
 pub mod range;
 pub mod record;
+pub mod refusal;
 pub mod schema;
 pub mod summary;
 pub mod timestamp;

@@ -71,7 +71,8 @@ impl<I: Items> WriteItems<I> {
             for rejection in self.items.write(&wave.items).await? {
                 let place = rejection.position;
                 if let (Some(chunk), Some(item)) = (wave.chunks.get(place), wave.items.get(place)) {
-                    refused.insert((*chunk, item.key.clone()), rejection.reason);
+                    let reason = format!("the table refuses the item: {}", rejection.reason);
+                    refused.insert((*chunk, item.key.clone()), reason);
                 }
             }
         }

@@ -95,9 +95,8 @@ impl<S: Stores> Sweep<S> {
         let since = got_on_at(&batch);
         if is_over(since, self.patience.give_up_after, now) && batch.stop.is_none() {
             let hours = (now.0 - since.0) / 3_600_000;
-            let message = format!("the batch made no progress for {hours} hours; what was done is kept");
-            let fault = Fault::new(FaultCode::GaveUp, message);
-            batch = self.batches.ledger.stop(id, &Stop { state: BatchState::Failed, fault, at: now }).await?;
+            let stop = Stop { state: BatchState::Failed, fault: Fault::gave_up(hours), at: now };
+            batch = self.batches.ledger.stop(id, &stop).await?;
         }
         let stands_still = self.stands_still(&batch, now).await?;
         match batch.state {

@@ -67,7 +67,10 @@ impl Reached {
         self.add("gathered more than once", (batch.gather_attempts > 1).into());
         self.add("looked after by sweep", batch.seen.is_some().into());
         self.add("mended by sweep more than once", batch.seen.as_ref().is_some_and(|seen| seen.mended > 1).into());
-        self.add("refused record in a redrive", (redriven && says(state, batch, "refuses it")).into());
+        self.add(
+            "refused record in a redrive",
+            (redriven && says(state, batch, "the table refuses the item: it is refused")).into(),
+        );
         let lost = || failed_chunks && !redriven && state.batches.first() == Some(&batch.opening.id);
         self.add("chunk that nobody can read", (state.plan.unreadable.is_some() && lost()).into());
     }

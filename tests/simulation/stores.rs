@@ -104,7 +104,7 @@ impl Items for Watched<MemoryItems> {
             self.store.write(&taken).await?;
         }
         let refused = items.iter().enumerate().filter(|(_, item)| refused(item));
-        Ok(refused.map(|(position, _)| Rejection { position, reason: "the table refuses it".to_owned() }).collect())
+        Ok(refused.map(|(position, _)| Rejection { position, reason: "it is refused".to_owned() }).collect())
     }
 
     async fn read(&self, key: &str) -> Result<Option<Item>> {

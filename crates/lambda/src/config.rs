@@ -234,6 +234,8 @@ fn unpack(packed: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fanfold::model::refusal::{FUNCTIONS, Refusal};
+    use fanfold::pipeline::variant::BUILT_IN;
     use std::io::Write;
 
     fn packed(schema: &str) -> String {
@@ -289,6 +291,21 @@ mod tests {
         }
         let told = read(&[("_HANDLER", "shuffle")]).unwrap_err().to_string();
         assert!(told.contains("must be one of: scatter, process, gather, bury, sweep"), "{told}");
+    }
+
+    #[test]
+    fn every_refusal_of_a_variable_is_said_in_its_words() {
+        let mut said = Vec::new();
+        let wrong = [("_HANDLER", "process"), ("CHUNK_SIZE", "many"), ("RECORD_SCHEMA", "{}")];
+        for (given, handler) in [(&wrong[..], "process"), (&wrong[1..], "scatter"), (&[], "shuffle")] {
+            let given = [&[("_HANDLER", handler), ("VARIANT", BUILT_IN[0].name)], given].concat();
+            let told = read(&given).unwrap_err().to_string();
+            let found = Refusal::of(&told).unwrap_or_else(|| panic!("docs/ERRORS.md does not list {told:?}"));
+            said.extend(found.iter().map(|refusal| refusal.code));
+        }
+        for Refusal { code, .. } in FUNCTIONS {
+            assert!(said.contains(code), "{code} has no example: {said:?}");
+        }
     }
 
     #[test]

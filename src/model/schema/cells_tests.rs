@@ -7,11 +7,13 @@ use super::{Cells, RecordSchema};
 use crate::model::error::ErrorKind;
 use crate::model::format::Layout;
 use crate::model::record::Entry;
+use crate::model::refusal::Refusal;
 
 fn check(schema: &Value, cells: &Cells, row: &Value) -> Result<Map<String, Value>, String> {
     let entry = Entry::decoded(0, to_raw_value(row).unwrap());
     let schema = RecordSchema::parse(&schema.to_string(), "id").unwrap().with_cells(cells.clone()).unwrap();
-    schema.check(&entry, Layout::Csv).map(|valid| valid.fields)
+    let checked = schema.check(&entry, Layout::Csv).map(|valid| valid.fields);
+    checked.inspect_err(|reason| assert!(Refusal::of(reason).is_some(), "docs/ERRORS.md does not list {reason:?}"))
 }
 
 /// The value of a cell in a column of some schema, `None` if it stands for none.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::{RecordSchema, columns};
 use crate::model::format::Layout;
 use crate::model::record::Entry;
+use crate::model::refusal::Refusal;
 
 /// Schemas of a column, built of the keywords that name types.
 fn column() -> impl Strategy<Value = Value> {
@@ -133,7 +134,10 @@ proptest! {
         match checked {
             // Whatever is stored is valid, and one of the readings.
             Ok(stored) => prop_assert!(validator.is_valid(&Value::Object(stored.fields))),
-            Err(reason) => prop_assert!(!named || valid.is_empty(), "{schema} refuses {text:?}: {reason}"),
+            Err(reason) => {
+                prop_assert!(!named || valid.is_empty(), "{schema} refuses {text:?}: {reason}");
+                prop_assert!(Refusal::of(&reason).is_some(), "docs/ERRORS.md does not list {reason:?}");
+            }
         }
     }
 }

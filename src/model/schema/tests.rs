@@ -1,6 +1,7 @@
 //! The rules of records, one by one.
 
 use super::*;
+use crate::model::refusal::Refusal;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -8,7 +9,8 @@ const ORDERS: &str = include_str!("../../../examples/orders.schema.json");
 
 fn check(schema: &str, record: Value, layout: Layout) -> std::result::Result<Valid, String> {
     let entry = Entry::decoded(0, to_raw_value(&record).unwrap());
-    RecordSchema::parse(schema, "itemNo").unwrap().check(&entry, layout)
+    let checked = RecordSchema::parse(schema, "itemNo").unwrap().check(&entry, layout);
+    checked.inspect_err(|reason| assert!(Refusal::of(reason).is_some(), "docs/ERRORS.md does not list {reason:?}"))
 }
 
 #[test]

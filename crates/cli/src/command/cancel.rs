@@ -7,7 +7,7 @@ use clap::Args;
 use crate::command::{Batch as BatchArgument, Context, check_output, ending};
 use crate::output::note;
 use fanfold::model::error::{Error, Result};
-use fanfold::model::fault::{Fault, FaultCode};
+use fanfold::model::fault::Fault;
 use fanfold::model::progress::{BatchState, Stop};
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
@@ -34,8 +34,7 @@ impl Cancel {
         if batch.state.is_final() {
             return refuse(batch.state);
         }
-        let fault = Fault::new(FaultCode::Cancelled, "the batch was cancelled before this record was processed");
-        let stop = Stop { state: BatchState::Cancelled, fault, at: SystemClock.now() };
+        let stop = Stop { state: BatchState::Cancelled, fault: Fault::cancelled(), at: SystemClock.now() };
         let after = ledger.stop(id, &stop).await?;
         if after.stop.is_none() {
             return refuse(after.state);

@@ -1,0 +1,138 @@
+//! Of settings.
+
+use super::{Refusal, refusal};
+
+/// What is said of a setting before anything is deployed, and by the commands that need no deployment.
+pub const SETTINGS: &[Refusal] = &[
+    refusal(
+        "UNKNOWN_VARIANT",
+        "VARIANT {name} is not built in; this build has: {names}",
+        "No variant has this name, or the program was built without it.",
+        "Name one of those listed.",
+    ),
+    refusal(
+        "UNKNOWN_RESULTS",
+        "RESULTS is {name}; it can be all, failed or none",
+        "`RESULTS` says which outcomes are written out.",
+        "Give one of the three, or nothing, which means `all`.",
+    ),
+    refusal(
+        "UNKNOWN_WRITE_MODE",
+        "WRITE_MODE is {name}; it can be batch or ordered",
+        "`WRITE_MODE` says which record wins if several have one key.",
+        "Give one of the two, or nothing, which means `batch`.",
+    ),
+    refusal(
+        "UNKNOWN_ITEM_ATTRIBUTES",
+        "ITEM_ATTRIBUTES is {name}; it can be prefixed or bare",
+        "`ITEM_ATTRIBUTES` says how fanfold's own attributes are named.",
+        "Give one of the two, or nothing, which means `prefixed`.",
+    ),
+    refusal(
+        "KEY_FIELD_TAKEN",
+        "KEY_FIELD is {name}, which every item has already; name another field",
+        "The key field would be one of fanfold's own attributes.",
+        "Deploy with another `KEY_FIELD`.",
+    ),
+    refusal(
+        "FORMAT_NOT_OBJECT",
+        "FORMAT must be a JSON object such as {\"delimiter\":\";\",\"encoding\":\"windows-1252\"}",
+        "`FORMAT` does not begin like an object.",
+        "Write an object, in single quotes if a shell reads it.",
+    ),
+    refusal(
+        "FORMAT_UNREADABLE",
+        "FORMAT must be a JSON object such as {\"delimiter\":\";\",\"encoding\":\"windows-1252\"}: {reason}",
+        "`FORMAT` is not JSON, has a member that is no setting, or a value that is not of its type.",
+        "Correct what the message names.",
+    ),
+    refusal(
+        "UNKNOWN_ENCODING",
+        "encoding {name} is not known; it can be utf-8 or one of a byte a character, such as windows-1252, iso-8859-2, \
+         koi8-r or macintosh; UTF-16 with a byte order mark is recognised by itself{place}",
+        "`encoding` in `FORMAT` names none, or one whose characters take several bytes.",
+        "Give one of <https://encoding.spec.whatwg.org/#names-and-labels> with single bytes, or convert the file to UTF-8.",
+    ),
+    refusal(
+        "SIGN_NOT_ASCII",
+        "FORMAT: {name} is {sign}; it must be one character of ASCII",
+        "`delimiter`, `quote` or `comment` in `FORMAT` is a sign that is not one byte, or ends lines.",
+        "Give another sign.",
+    ),
+    refusal(
+        "SIGN_TWICE",
+        "FORMAT: {name} and {other} are both {sign}",
+        "Two of `delimiter`, `quote` and `comment` in `FORMAT` are the same.",
+        "Change one.",
+    ),
+    refusal(
+        "WRONG_RECORDS_PATH",
+        "FORMAT: records_path must be names with dots between them, such as data.items",
+        "`records_path` in `FORMAT` has an empty name.",
+        "Write the names of the members that lead to the array of records.",
+    ),
+    refusal(
+        "WRONG_IGNORE_PATTERN",
+        "FORMAT: ignore has {pattern}; a pattern has * at its beginning, at its end or nowhere",
+        "`ignore` in `FORMAT` has a pattern that is empty, or has `*` within it.",
+        "Write it as two patterns, or as a wider one.",
+    ),
+    refusal(
+        "TEXT_OF_TWO_VALUES",
+        "{list} has {text}, which another list has too; a text stands for one value",
+        "A text is in two of `null_values`, `true_values` and `false_values` in `FORMAT`.",
+        "Take it from one of them.",
+    ),
+    refusal(
+        "EMPTY_TEXT_OF_BOOLEAN",
+        "{list} has {text}, but an empty cell is no value; leave it out",
+        "`true_values` or `false_values` in `FORMAT` has a text of no characters.",
+        "Take it out.",
+    ),
+    refusal(
+        "TEXT_OF_OPPOSITE",
+        "{list} has {text}, which means the opposite",
+        "`true_values` in `FORMAT` has `false`, or `false_values` has `true`.",
+        "Take it out.",
+    ),
+    refusal(
+        "SCHEMA_NOT_JSON",
+        "the record schema is not JSON; correct SCHEMA: {reason}",
+        "The file that `SCHEMA` names is not JSON.",
+        "Correct it where the message says.",
+    ),
+    refusal(
+        "SCHEMA_NOT_VALID",
+        "the record schema is not a JSON Schema of draft 2020-12; correct SCHEMA{place}: {reason…}",
+        "The file that `SCHEMA` names is JSON, but no schema: a keyword has a value that it cannot have, or it refers to another document.",
+        "Correct it where the message says.",
+    ),
+];
+
+/// What a function says of its settings when it starts, after `the function is misconfigured`. Terraform sets them.
+pub const FUNCTIONS: &[Refusal] = &[
+    refusal(
+        "VARIABLE_NOT_SET",
+        "{name} is not set",
+        "The function lacks a variable of its environment.",
+        "Run `make deploy` again; set it if you deploy the function yourself.",
+    ),
+    refusal(
+        "VARIABLE_NOT_A_NUMBER",
+        "{name} must be a whole number above 0, and is {text}",
+        "A variable of the function's environment is not a number that it can use.",
+        "Set it to one.",
+    ),
+    refusal(
+        "UNKNOWN_HANDLER",
+        "the handler {name} is not a stage; it must be one of: {stages}",
+        "The function's handler names no stage.",
+        "Set it to one of those listed.",
+    ),
+    refusal(
+        "SCHEMA_NOT_PACKED",
+        "RECORD_SCHEMA must be gzipped and in base64: {reason…}",
+        "The function's schema is not packed as it has to be.",
+        "Set it to what `gzip -c FILE | base64 -w0` prints.",
+    ),
+];
