@@ -4,6 +4,7 @@ Run them with the Python that `emulator.py python` prints: MiniStack brings the 
 """
 
 import argparse
+import ast
 import contextlib
 import io
 import os
@@ -30,6 +31,41 @@ from scratch import ROOT, Scratch
 from toolbox import Failure
 
 VENV = Path(sys.prefix)
+
+
+def words_of(told, known):
+    """A message of the code with a name in braces for each of its values."""
+    if isinstance(told, ast.Constant):
+        return told.value
+    if isinstance(told, ast.JoinedStr):
+        return "".join(words_of(part, known) for part in told.values)
+    if isinstance(told, ast.Call):  # several lines, of which the first one is known
+        return words_of(told.args[0].elts[0], known)
+    value = told.value
+    if isinstance(value, ast.Name) and value.id in known:
+        return words_of(known[value.id], known)
+    return f"{{{getattr(value, 'id', getattr(value, 'attr', '…'))}}}"
+
+
+def refusals_of(script):
+    """The messages with which the functions of a script refuse something."""
+    for function in ast.walk(ast.parse((ROOT / "scripts" / script).read_text())):
+        if isinstance(function, ast.FunctionDef):
+            inner = list(ast.walk(function))
+            known = {step.targets[0].id: step.value for step in inner
+                     if isinstance(step, ast.Assign) and isinstance(step.value, ast.JoinedStr)}
+            yield from (words_of(call.args[0], known) for call in inner
+                        if isinstance(call, ast.Call) and getattr(call.func, "id", None) == "Failure")
+
+
+class ErrorsTest(unittest.TestCase):
+    def test_the_page_of_errors_has_every_refusal_of_a_deployment(self):
+        _, table = (ROOT / "docs" / "ERRORS.md").read_text().split("\n## Deployments\n")
+        rows = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
+        self.assertCountEqual([row[1].strip("`") for row in rows], [*refusals_of("settings.py"), *refusals_of("guard.py")])
+        self.assertTrue(all(len(row) == 4 and all(row) for row in rows), rows)
+        codes = re.findall(r"^\| (`[A-Z0-9_]+`) ", (ROOT / "docs" / "ERRORS.md").read_text(), re.M)
+        self.assertEqual(sorted(codes), sorted(set(codes)))
 
 
 class EmulatorTest(Scratch):
