@@ -12,6 +12,8 @@ locals {
   pipelines = { for name, own in local.asked : name => merge({
     chunk_size    = var.chunk_size
     format        = var.format
+    input_prefix  = var.input_prefix
+    input_suffix  = var.input_suffix
     key_field     = var.key_field
     record_schema = var.record_schema
     results       = var.results
@@ -34,6 +36,8 @@ locals {
     concurrency        = var.concurrency
     format             = var.format
     give_up_after      = var.give_up_after
+    input_prefix       = var.input_prefix
+    input_suffix       = var.input_suffix
     item_attributes    = var.item_attributes
     key_field          = var.key_field
     kms_key_arn        = var.kms_key_arn
@@ -132,6 +136,8 @@ module "pipeline" {
   results         = each.value.results
   chunk_size      = each.value.chunk_size
   format          = each.value.format
+  input_prefix    = each.value.input_prefix
+  input_suffix    = each.value.input_suffix
   key_field       = each.value.key_field
   record_schema   = local.record_schemas[each.key]
 

@@ -5,11 +5,13 @@ output "deployment" {
     pipelines = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
       variant = local.pipelines[name].variant
       parameters = {
-        key_field   = local.pipelines[name].key_field
-        chunk_size  = local.pipelines[name].chunk_size
-        format      = local.pipelines[name].format
-        concurrency = var.concurrency
-        memory_mb   = var.memory.process
+        key_field    = local.pipelines[name].key_field
+        chunk_size   = local.pipelines[name].chunk_size
+        format       = local.pipelines[name].format
+        input_prefix = local.pipelines[name].input_prefix
+        input_suffix = local.pipelines[name].input_suffix
+        concurrency  = var.concurrency
+        memory_mb    = var.memory.process
       }
       definition = local.definitions[name]
     }) }

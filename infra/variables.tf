@@ -40,6 +40,8 @@ variable "pipelines" {
     variant       = optional(string, "chunked")
     chunk_size    = optional(number)
     format        = optional(string)
+    input_prefix  = optional(string)
+    input_suffix  = optional(string)
     key_field     = optional(string)
     record_schema = optional(string)
     results       = optional(string)
@@ -211,6 +213,20 @@ variable "format" {
   description = "How files are read, as a JSON object with any of delimiter, quote, comment, encoding, records_path, ignore, null_values, true_values and false_values. What is left out is found in the file."
   type        = string
   default     = "{}"
+  nullable    = false
+}
+
+variable "input_prefix" {
+  description = "What the key of an object in the input bucket has to begin with to become a batch, as in \"incoming/\"; S3 announces no other. Empty for any key."
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
+variable "input_suffix" {
+  description = "What the key of an object in the input bucket has to end with to become a batch, as in \".csv\"; S3 announces no other. Empty for any key."
+  type        = string
+  default     = ""
   nullable    = false
 }
 

@@ -196,7 +196,8 @@ class KeptTest(SettingsCase):
     def setUp(self):
         super().setUp()
         self.values = {
-            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "ITEM_ATTRIBUTES": "bare", "KEY_FIELD": "id",
+            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "INPUT_PREFIX": "incoming/",
+            "INPUT_SUFFIX": ".csv", "ITEM_ATTRIBUTES": "bare", "KEY_FIELD": "id",
             "KMS_KEY_ARN": "arn:aws:kms:…", "PROTECT_DATA": "false", "RESULTS": "failed",
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
@@ -228,8 +229,8 @@ class KeptTest(SettingsCase):
                         self.assertEqual(self.keys(given), self.keys(before), f"{first}, then {second}")
 
     def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
-        own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "key_field": "sensor", "record_schema": "a.json", "results": "none",
-               "write_mode": "ordered"}
+        own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
+               "key_field": "sensor", "record_schema": "a.json", "results": "none", "write_mode": "ordered"}
         self.assertEqual(set(own), set(settings.PIPELINE_SETTINGS))
         file = self.file("pipelines.json", json.dumps({"readings": own}))
         before = self.variables(PIPELINES=str(file))

@@ -81,6 +81,7 @@ class PlanTest(Scratch):
 
     def test_a_key_that_is_kept_keeps_the_table_and_another_one_replaces_it(self):
         others = {"RESULTS": "failed", "WRITE_MODE": "ordered", "CHUNK_SIZE": "7", "STALL_AFTER": "60", "GIVE_UP_AFTER": "3600",
+                  "INPUT_PREFIX": "incoming/", "INPUT_SUFFIX": ".csv",
                   "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "PROTECT_DATA": "true", "SCHEMA": str(self.file("a.json", "{}")),
                   "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"}
         self.assertEqual(self.lost(PIPELINE="chunked", **others), {})

@@ -21,6 +21,8 @@ SETTINGS = {
     "CHUNK_SIZE": "chunk_size",
     "FORMAT": "format",
     "GIVE_UP_AFTER": "give_up_after",
+    "INPUT_PREFIX": "input_prefix",
+    "INPUT_SUFFIX": "input_suffix",
     "ITEM_ATTRIBUTES": "item_attributes",
     "KEY_FIELD": "key_field",
     "KMS_KEY_ARN": "kms_key_arn",
@@ -39,7 +41,8 @@ SETTINGS = {
 FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false"}
 
 # What PIPELINES may set for a pipeline.
-PIPELINE_SETTINGS = ["variant", "chunk_size", "format", "key_field", "record_schema", "results", "write_mode"]
+PIPELINE_SETTINGS = ["variant", "chunk_size", "format", "input_prefix", "input_suffix", "key_field", "record_schema", "results",
+                     "write_mode"]
 
 
 def setting(name):

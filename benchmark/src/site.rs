@@ -127,7 +127,12 @@ impl Site {
     pub async fn open(path: &Path, variants: &[String], mut labels: Labels) -> Result<Self> {
         let deployment = Deployment::read(path)?;
         for variant in variants.iter().filter(|variant| *variant != FLOOR) {
-            deployment.pipeline(Some(variant))?;
+            // All keys of a benchmark begin and end so.
+            if !deployment.pipeline(Some(variant))?.announces("benchmark/.csv") {
+                return Err(Error::config(format!(
+                    "S3 announces no upload of a benchmark to {variant}: deploy with INPUT_PREFIX= INPUT_SUFFIX="
+                )));
+            }
         }
         let facts = facts(path)?;
         facts.complete(&mut labels, &facts.parameters(variants)?, deployment.endpoint.is_some());
@@ -238,6 +243,16 @@ mod tests {
     async fn another_key_field_is_refused() {
         let deployed = of(&[("chunked", r#"{"key_field":"zip"}"#)]);
         assert!(refusal(Some(&deployed), &["chunked"]).await.contains("deploy with KEY_FIELD=itemNo"));
+    }
+
+    #[tokio::test]
+    async fn a_pipeline_that_would_never_hear_of_the_uploads_is_refused() {
+        for filter in [r#"{"input_prefix":"incoming/"}"#, r#"{"input_suffix":".json"}"#] {
+            let told = refusal(Some(&of(&[("chunked", filter)])), &["chunked"]).await;
+            assert!(told.contains("deploy with INPUT_PREFIX= INPUT_SUFFIX="), "{told}");
+        }
+        let fits = r#"{"input_prefix":"benchmark/","input_suffix":".csv"}"#;
+        assert_eq!(refusal(Some(&of(&[("chunked", fits)])), &["chunked"]).await, "");
     }
 
     #[test]

@@ -50,7 +50,7 @@ run "everything_given" {
 
   variables {
     given = [
-      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format", "give_up_after", "item_attributes", "key_field",
+      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format", "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field",
       "kms_key_arn", "log_level", "log_retention_days", "memory", "protect_data", "record_schema", "results", "stall_after",
       "sweep_rate", "timeout", "write_mode",
     ]
@@ -63,6 +63,8 @@ run "everything_given" {
     concurrency        = 20
     format             = "{\"delimiter\":\";\"}"
     give_up_after      = 7200
+    input_prefix       = "incoming/"
+    input_suffix       = ".csv"
     item_attributes    = "bare"
     key_field          = "zip_code"
     kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
@@ -89,6 +91,8 @@ run "everything_given" {
       concurrency        = 20
       format             = "{\"delimiter\":\";\"}"
       give_up_after      = 7200
+      input_prefix       = "incoming/"
+      input_suffix       = ".csv"
       item_attributes    = "bare"
       key_field          = "zip_code"
       kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"

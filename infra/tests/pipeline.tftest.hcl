@@ -31,6 +31,8 @@ variables {
   write_mode         = "ordered"
   item_attributes    = "prefixed"
   format             = "{}"
+  input_prefix       = ""
+  input_suffix       = ""
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
@@ -137,6 +139,24 @@ run "buckets" {
       && aws_s3_bucket_notification.input.queue[0].filter_suffix == null
     )
     error_message = "every object made in the input bucket is announced to the scatter queue"
+  }
+}
+
+run "announced_keys" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    input_prefix = "incoming/"
+    input_suffix = ".csv"
+  }
+
+  assert {
+    condition     = aws_s3_bucket_notification.input.queue[0].filter_prefix == "incoming/" && aws_s3_bucket_notification.input.queue[0].filter_suffix == ".csv"
+    error_message = "only objects with the prefix and the suffix are announced"
   }
 }
 

@@ -33,6 +33,8 @@ variables {
   write_mode         = "ordered"
   item_attributes    = "prefixed"
   format             = "{}"
+  input_prefix       = ""
+  input_suffix       = ""
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200

@@ -282,11 +282,13 @@ run "deployment" {
           variant    = "chunked"
           definition = { variant = "chunked" }
           parameters = {
-            key_field   = "itemNo"
-            chunk_size  = 500
-            format      = "{}"
-            concurrency = 50
-            memory_mb   = 512
+            key_field    = "itemNo"
+            chunk_size   = 500
+            format       = "{}"
+            input_prefix = ""
+            input_suffix = ""
+            concurrency  = 50
+            memory_mb    = 512
           }
           input_bucket  = "anna-chunked-input-123456789012"
           work_bucket   = "anna-chunked-work-123456789012"
@@ -324,9 +326,10 @@ run "pipelines" {
   command = plan
 
   variables {
-    results = "failed"
+    results      = "failed"
+    input_prefix = "incoming/"
     pipelines = {
-      orders   = { chunk_size = 20 }
+      orders   = { chunk_size = 20, input_prefix = "", input_suffix = ".csv" }
       readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = "./tests/fixtures/fits.schema.json" }
     }
   }
@@ -348,6 +351,14 @@ run "pipelines" {
   }
 
   assert {
+    condition = { for name, pipeline in output.deployment.pipelines : name => [pipeline.parameters.input_prefix, pipeline.parameters.input_suffix] } == {
+      orders   = ["", ".csv"]
+      readings = ["incoming/", ""]
+    }
+    error_message = "a pipeline announces keys by its own prefix and suffix, and a client learns them"
+  }
+
+  assert {
     condition = { for name, pipeline in module.pipeline : name => pipeline.settings.process.environment["RECORD_SCHEMA"] } == {
       orders   = base64gzip(file("../examples/orders.schema.json"))
       readings = base64gzip(file("./tests/fixtures/fits.schema.json"))
@@ -362,7 +373,7 @@ run "pipelines" {
 
   assert {
     condition = { for name, pipeline in output.deployment.pipelines : name => pipeline.definition } == {
-      orders   = { variant = "chunked", chunk_size = 20 }
+      orders   = { variant = "chunked", chunk_size = 20, input_prefix = "", input_suffix = ".csv" }
       readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = file("./tests/fixtures/fits.schema.json") }
     }
     error_message = "a pipeline's definition is what was said of it, so that a later deployment can say it again, without the file of its schema"

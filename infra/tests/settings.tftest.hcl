@@ -33,6 +33,8 @@ variables {
   write_mode         = "ordered"
   item_attributes    = "prefixed"
   format             = "{}"
+  input_prefix       = ""
+  input_suffix       = ""
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
@@ -284,4 +286,46 @@ run "rejects_results_that_do_not_exist" {
   }
 
   expect_failures = [var.results]
+}
+
+run "rejects_input_prefix_with_a_wildcard" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    input_prefix = "incoming/*"
+  }
+
+  expect_failures = [var.input_prefix]
+}
+
+run "rejects_input_prefix_that_is_not_ascii" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    input_prefix = "ein gänge/"
+  }
+
+  expect_failures = [var.input_prefix]
+}
+
+run "rejects_input_suffix_with_a_wildcard" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    input_suffix = "*.csv"
+  }
+
+  expect_failures = [var.input_suffix]
 }

@@ -119,6 +119,8 @@ run "accepts_the_most" {
     timeout            = { scatter = 900, process = 900, gather = 900, bury = 900, sweep = 900 }
     write_mode         = "ordered"
     results            = "failed"
+    input_prefix       = format("%01024d", 0)
+    input_suffix       = "-It's_(1)!/a.csv"
     stall_after        = 1209599
     give_up_after      = 1209600
     sweep_rate         = "rate(24 hours)"

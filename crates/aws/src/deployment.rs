@@ -53,6 +53,12 @@ pub struct Parameters {
     /// How files are read, as the JSON of [`FormatSettings`].
     #[serde(default)]
     pub format: Option<String>,
+    /// What keys in the input bucket begin with that S3 announces; empty for any.
+    #[serde(default)]
+    pub input_prefix: String,
+    /// What keys in the input bucket end with that S3 announces; empty for any.
+    #[serde(default)]
+    pub input_suffix: String,
 }
 
 impl Resources {
@@ -63,6 +69,11 @@ impl Resources {
     pub fn format(&self) -> Result<FormatSettings> {
         let text = self.parameters.format.as_deref().filter(|text| !text.trim().is_empty());
         text.map_or_else(|| Ok(FormatSettings::default()), FormatSettings::parse)
+    }
+
+    /// Whether S3 announces an object with this key in the input bucket, so that it becomes a batch.
+    pub fn announces(&self, key: &str) -> bool {
+        key.starts_with(&self.parameters.input_prefix) && key.ends_with(&self.parameters.input_suffix)
     }
 }
 
@@ -115,6 +126,18 @@ mod tests {
         assert!(ignored(given, "a.tmp.csv") && !ignored(given, "_a.csv"));
         for older in ["", r#","parameters":{"chunk_size":500}"#, r#","parameters":{"format":""}"#] {
             assert!(ignored(older, "_a.csv") && !ignored(older, "a.csv"), "{older}");
+        }
+    }
+
+    #[test]
+    fn a_deployment_says_which_keys_are_announced() {
+        let filtered = resources(r#","parameters":{"input_prefix":"in/","input_suffix":".csv"}"#);
+        assert!(filtered.announces("in/a.csv"));
+        for other in ["a.csv", "in/a.json", "out/in/a.csv", "in/a.csv.gz"] {
+            assert!(!filtered.announces(other), "{other}");
+        }
+        for open in ["", r#","parameters":{"input_prefix":"","input_suffix":""}"#] {
+            assert!(resources(open).announces("a.csv"), "{open}");
         }
     }
 }

@@ -166,6 +166,29 @@ fn a_key_that_the_pipeline_ignores_is_refused_with_what_to_do() {
 }
 
 #[test]
+fn a_key_that_s3_does_not_announce_is_refused_with_what_to_do() {
+    let s3 = S3::start(false, r#"{"input_prefix":"incoming/","input_suffix":".csv"}"#);
+    for name in ["orders.csv", "orders.json"] {
+        s3.file(name, 10);
+    }
+    let wanted = "only keys that begin with incoming/ and end with .csv; give such a key with --key";
+    for (arguments, uploaded) in [
+        (&["submit", "orders.csv"][..], Some("PUT /in/incoming/orders.csv")),
+        (&["submit", "orders.csv", "--key", "incoming/a.csv"], Some("PUT /in/incoming/a.csv")),
+        (&["submit", "orders.csv", "--key", "a.csv"], None),
+        (&["submit", "orders.json"], None),
+    ] {
+        let done = s3.command(arguments).output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert_eq!(done.status.code(), Some(if uploaded.is_some() { 0 } else { 2 }), "{arguments:?}: {said}");
+        assert!(uploaded.is_some() || said.contains(wanted), "{said}");
+        let put = s3.requests.try_iter().map(|(put, _)| put).collect::<Vec<_>>();
+        assert_eq!(put.len(), usize::from(uploaded.is_some()), "{put:?}");
+        assert!(put.iter().zip(uploaded).all(|(put, uploaded)| put.starts_with(uploaded)), "{put:?}");
+    }
+}
+
+#[test]
 fn a_batch_is_found_by_its_key_even_though_its_id_is_not_known() {
     let s3 = S3::start(false, "{}");
     // It is only said which one it is: this S3 is no ledger.

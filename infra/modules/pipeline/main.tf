@@ -137,9 +137,11 @@ resource "aws_s3_bucket_notification" "input" {
   bucket = aws_s3_bucket.this["input"].bucket
 
   queue {
-    id        = "scatter"
-    events    = ["s3:ObjectCreated:*"]
-    queue_arn = module.queue["scatter"].arn # S3 checks that the queue exists and that it may send to it
+    id            = "scatter"
+    events        = ["s3:ObjectCreated:*"]
+    filter_prefix = var.input_prefix == "" ? null : var.input_prefix
+    filter_suffix = var.input_suffix == "" ? null : var.input_suffix
+    queue_arn     = module.queue["scatter"].arn # S3 checks that the queue exists and that it may send to it
   }
 }
 

@@ -87,6 +87,30 @@ variable "format" {
   }
 }
 
+# S3 takes prefix and suffix percent-encoded if they have other characters, and knows no wildcards:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
+variable "input_prefix" {
+  description = "What the key of an object in the input bucket has to begin with to be announced; empty for any."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = length(var.input_prefix) <= 1024 && can(regex("^[A-Za-z0-9/!_.'()-]*$", var.input_prefix))
+    error_message = "${var.name}: input_prefix is \"${var.input_prefix}\": it may hold ASCII letters, digits and / ! _ . ' ( ) -, no wildcard, and at most 1024 of them."
+  }
+}
+
+variable "input_suffix" {
+  description = "What the key of an object in the input bucket has to end with to be announced; empty for any."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = length(var.input_suffix) <= 1024 && can(regex("^[A-Za-z0-9/!_.'()-]*$", var.input_suffix))
+    error_message = "${var.name}: input_suffix is \"${var.input_suffix}\": it may hold ASCII letters, digits and / ! _ . ' ( ) -, no wildcard, and at most 1024 of them."
+  }
+}
+
 variable "item_attributes" {
   description = "Names of the attributes that fanfold adds to items: prefixed or bare."
   type        = string

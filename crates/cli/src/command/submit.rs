@@ -22,7 +22,7 @@ const PIECE: usize = 1024 * 1024;
 pub struct Submit {
     /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; - for standard input.
     file: PathBuf,
-    /// The key to upload it under [default: the file's name]; needed for standard input.
+    /// The key to upload it under [default: the file's name, after INPUT_PREFIX]; needed for standard input.
     #[arg(long, visible_alias = "name", value_name = "KEY")]
     key: Option<String>,
     /// Wait for the summary and print it.
@@ -61,12 +61,17 @@ impl Submit {
 
     /// The key to upload under; or what is wrong with it.
     fn key(&self, context: &Context) -> Result<std::result::Result<String, String>> {
+        let resources = &context.resources;
+        let prefix = &resources.parameters.input_prefix;
         let key = match Source::of(&self.file).key(self.key.as_deref(), "--key") {
+            Ok(name) if self.key.is_none() && !name.starts_with(prefix) => format!("{prefix}{name}"),
             Ok(key) => key,
             Err(usage) => return Ok(Err(usage)),
         };
-        let format = context.resources.format()?;
-        Ok(match format.ignored(&key) {
+        if !resources.announces(&key) {
+            return Ok(Err(unannounced(&key, prefix, &resources.parameters.input_suffix)));
+        }
+        Ok(match resources.format()?.ignored(&key) {
             Some(pattern) => Err(format!(
                 "the pipeline ignores {key}, as its names that are no input include {pattern}; \
                  give another key with --key, or deploy with another `ignore` in FORMAT"
@@ -101,6 +106,16 @@ impl Submit {
         let version = written.version.ok_or_else(|| keeps_no_versions(bucket))?;
         Ok(BatchId::of(bucket, key, &Revision::Version(version)))
     }
+}
+
+fn unannounced(key: &str, prefix: &str, suffix: &str) -> String {
+    let begin = (!prefix.is_empty()).then(|| format!("begin with {prefix}"));
+    let end = (!suffix.is_empty()).then(|| format!("end with {suffix}"));
+    let wanted = begin.into_iter().chain(end).collect::<Vec<_>>().join(" and ");
+    format!(
+        "the pipeline would never hear of {key}, as S3 announces only keys that {wanted}; give such a key with --key, or \
+         deploy with another INPUT_PREFIX or INPUT_SUFFIX"
+    )
 }
 
 /// The progress of an upload whose length is known or not.
