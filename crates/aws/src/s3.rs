@@ -77,6 +77,13 @@ fn is_missing(code: Option<&str>) -> bool {
     matches!(code, Some("NoSuchKey" | "NoSuchVersion" | "NotFound" | "MethodNotAllowed"))
 }
 
+/// Pins an object that was read. The version `null` is that of a bucket that keeps none, and is overwritten like the
+/// object: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html>
+fn pin_of(version: Option<String>, tag: Option<&str>) -> Option<Pin> {
+    let version = version.filter(|version| version != "null").map(Pin::Version);
+    version.or_else(|| tag.map(|tag| Pin::Tag(tag.trim_matches('"').to_owned())))
+}
+
 /// Cuts a range out of a whole body.
 fn cut(body: Body, range: Range<u64>) -> Body {
     let mut at = 0;
@@ -119,7 +126,7 @@ impl Blob for S3Blob {
             Ok(object) => object,
             Err(error) if is_missing(error.code()) => return Ok(None),
             Err(error) if error.code() == Some("InvalidRange") => {
-                return Ok(Some(Section { body: stream::empty().boxed(), size: range.start }));
+                return Ok(Some(Section { body: stream::empty().boxed(), size: range.start, pin: pin.clone() }));
             }
             Err(error) if error.code() == Some("PreconditionFailed") => {
                 return Err(Error::conflict(format!("{} was overwritten", self.place(key))));
@@ -127,11 +134,12 @@ impl Blob for S3Blob {
             Err(error) => return Err(error::of_call("read", &self.place(key), error)),
         };
         let body = self.pieces(key, object.body);
+        let pin = pin_of(object.version_id, object.e_tag.as_deref()).unwrap_or_else(|| pin.clone());
         match object.content_range.as_deref().and_then(|range| range.rsplit('/').next()?.parse().ok()) {
-            Some(size) => Ok(Some(Section { body, size })),
+            Some(size) => Ok(Some(Section { body, size, pin })),
             None => {
                 let size = object.content_length.and_then(|length| u64::try_from(length).ok()).unwrap_or_default();
-                Ok(Some(Section { body: cut(body, range), size }))
+                Ok(Some(Section { body: cut(body, range), size, pin }))
             }
         }
     }

@@ -17,7 +17,7 @@ impl<B: Blob, F: Faults> Blob for Faulty<B, F> {
 
     async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
         let section = self.call("blob.get_range", self.store.get_range(key, pin, range)).await?;
-        Ok(section.map(|Section { body, size }| Section { body: breaking(body, self.faults.clone()), size }))
+        Ok(section.map(|section| Section { body: breaking(section.body, self.faults.clone()), ..section }))
     }
 
     async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {

@@ -111,20 +111,20 @@ impl FileBlob {
         fs::hard_link(&place, &old).map_err(failed(&old))
     }
 
-    fn file(&self, key: &str, pin: &Pin) -> Result<Option<(File, u64)>> {
+    fn file(&self, key: &str, pin: &Pin) -> Result<Option<(File, Metadata)>> {
         let place = self.place(key);
         let newest = opened(&place)?;
         match pin {
-            Pin::Newest => Ok(newest.map(sized)),
+            Pin::Newest => Ok(newest),
             Pin::Tag(tag) => match newest {
                 Some((_, metadata)) if version(&metadata) != *tag => {
                     Err(Error::conflict(format!("{key} was overwritten")))
                 }
-                newest => Ok(newest.map(sized)),
+                newest => Ok(newest),
             },
             Pin::Version(wanted) => match newest.filter(|(_, metadata)| version(metadata) == *wanted) {
-                Some(newest) => Ok(Some(sized(newest))),
-                None => Ok(opened(&self.old(key, wanted))?.map(sized)),
+                Some(newest) => Ok(Some(newest)),
+                None => opened(&self.old(key, wanted)),
             },
         }
     }
@@ -132,10 +132,6 @@ impl FileBlob {
     fn upload(&self, upload: &UploadId) -> PathBuf {
         self.root.join("uploads").join(encoded(&upload.0))
     }
-}
-
-fn sized((file, metadata): (File, Metadata)) -> (File, u64) {
-    (file, metadata.len())
 }
 
 fn opened(path: &Path) -> Result<Option<(File, Metadata)>> {
@@ -209,17 +205,19 @@ impl Blob for FileBlob {
     async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
         pause().await;
         let pin = version.map_or(Pin::Newest, |version| Pin::Version(version.to_owned()));
-        Ok(self.file(key, &pin)?.map(|(file, length)| body(file, length)))
+        Ok(self.file(key, &pin)?.map(|(file, metadata)| body(file, metadata.len())))
     }
 
     async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
         pause().await;
-        let Some((mut file, size)) = self.file(key, pin)? else {
+        let Some((mut file, metadata)) = self.file(key, pin)? else {
             return Ok(None);
         };
+        let (size, version) = (metadata.len(), version(&metadata));
+        let pin = if self.keeps_versions { Pin::Version(version) } else { Pin::Tag(version) };
         let (from, until) = (range.start.min(size), range.end.min(size));
         file.seek(SeekFrom::Start(from)).map_err(failed(Path::new(key)))?;
-        Ok(Some(Section { body: body(file, until - from), size }))
+        Ok(Some(Section { body: body(file, until - from), size, pin }))
     }
 
     async fn put(&self, key: &str, _content_type: &str, body: Bytes) -> Result<Written> {

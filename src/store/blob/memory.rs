@@ -132,7 +132,9 @@ impl Blob for MemoryBlob {
 
     async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
         let version = if let Pin::Version(version) = pin { Some(version.as_str()) } else { None };
-        let Some(body) = self.state(|state| state.find(key, version)) else {
+        let newest = |state: &State| state.objects.get(key)?.last().map(|(version, _)| version.clone());
+        let (body, newest) = self.state(|state| (state.find(key, version), newest(state)));
+        let Some((body, version)) = body.zip(version.map(str::to_owned).or(newest)) else {
             return Ok(None);
         };
         if matches!(pin, Pin::Tag(wanted) if *wanted != tag(&body)) {
@@ -141,7 +143,7 @@ impl Blob for MemoryBlob {
         let size = body.len();
         let within = |place: u64| usize::try_from(place).map_or(size, |place| place.min(size));
         let piece = body.slice(within(range.start)..within(range.end));
-        Ok(Some(Section { body: stream::iter([Ok(piece)]).boxed(), size: size as u64 }))
+        Ok(Some(Section { body: stream::iter([Ok(piece)]).boxed(), size: size as u64, pin: Pin::Version(version) }))
     }
 
     async fn put(&self, key: &str, _content_type: &str, body: Bytes) -> Result<Written> {

@@ -75,6 +75,9 @@ pub struct Section {
     pub body: Body,
     /// How many bytes the whole object has.
     pub size: u64,
+    /// What was read: its version if the bucket keeps versions, else its entity tag. Of an empty object it may be only
+    /// what was asked for.
+    pub pin: Pin,
 }
 
 /// One bucket. Reads see every write that came before them

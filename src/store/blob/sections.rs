@@ -45,7 +45,7 @@ pub async fn read<'a, B: Blob>(
 async fn section(blob: &impl Blob, key: &str, pin: &Pin, from: u64) -> Result<Option<(Vec<Bytes>, u64)>> {
     let mut attempt = 1;
     loop {
-        let Some(Section { body, size }) = blob.get_range(key, pin, from..from + SECTION).await? else {
+        let Some(Section { body, size, .. }) = blob.get_range(key, pin, from..from + SECTION).await? else {
             return Ok(None);
         };
         match body.try_collect().await {

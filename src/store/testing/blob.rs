@@ -51,7 +51,7 @@ async fn versions_stay_readable(blob: &impl Blob) {
 }
 
 async fn range(blob: &impl Blob, key: &str, pin: &Pin, bytes: std::ops::Range<u64>) -> Option<(Vec<u8>, u64)> {
-    let Section { body, size } = blob.get_range(key, pin, bytes).await.unwrap()?;
+    let Section { body, size, .. } = blob.get_range(key, pin, bytes).await.unwrap()?;
     let pieces: Vec<Bytes> = body.try_collect().await.unwrap();
     Some((pieces.concat(), size))
 }
@@ -68,6 +68,13 @@ async fn ranges_are_read_of_what_is_meant(blob: &impl Blob) {
     assert_eq!(range(blob, "r", &Pin::Version(first), 2..4).await.unwrap(), (b"23".to_vec(), 10));
     let changed = blob.get_range("r", &Pin::Tag("00000000000000000000000000000000".into()), 0..1).await;
     assert_eq!(changed.err().unwrap().kind, ErrorKind::Conflict);
+    let pin = blob.get_range("r", &Pin::Newest, 0..1).await.unwrap().unwrap().pin;
+    blob.put("r", "text/plain", Bytes::from_static(b"latest")).await.unwrap();
+    match &pin {
+        Pin::Version(_) => assert_eq!(range(blob, "r", &pin, 0..9).await.unwrap().0, b"other"),
+        Pin::Tag(_) => assert_eq!(blob.get_range("r", &pin, 0..9).await.err().unwrap().kind, ErrorKind::Conflict),
+        Pin::Newest => panic!("what was read is not told"),
+    }
     blob.put("r/empty", "text/plain", Bytes::new()).await.unwrap();
     assert_eq!(range(blob, "r/empty", &Pin::Newest, 0..5).await.unwrap(), (Vec::new(), 0));
 }
