@@ -7,6 +7,7 @@ pub mod found;
 pub mod json;
 pub mod jsonl;
 pub mod line_ends;
+pub mod manifest;
 pub mod scan;
 pub mod text;
 pub mod unpack;

@@ -34,6 +34,16 @@ pub enum FaultCode {
     TruncatedJson,
     /// A JSON document has no member `records`.
     NoRecords,
+    /// The manifest is not a list of objects.
+    BrokenManifest,
+    /// The object was not there when its batch began, or had been overwritten since it was listed.
+    MissingObject,
+    /// The object lies in another bucket than the manifest.
+    OtherBucket,
+    /// The records of the object are laid out in another way than those of the first object of its batch.
+    OtherLayout,
+    /// Some objects of the batch could not be read to their ends; the records of all others were processed.
+    UnreadableObjects,
     /// The file needs more chunks than a batch can have.
     TooManyChunks,
     /// The record schema that was deployed cannot be used.
@@ -55,7 +65,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// All codes that fanfold writes.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::UnknownFormat,
         Self::NotUtf8,
         Self::BrokenGzip,
@@ -69,6 +79,11 @@ impl FaultCode {
         Self::BrokenJson,
         Self::TruncatedJson,
         Self::NoRecords,
+        Self::BrokenManifest,
+        Self::MissingObject,
+        Self::OtherBucket,
+        Self::OtherLayout,
+        Self::UnreadableObjects,
         Self::TooManyChunks,
         Self::BadSchema,
         Self::ScatterFailed,
@@ -94,6 +109,11 @@ impl FaultCode {
             Self::BrokenJson => "BROKEN_JSON",
             Self::TruncatedJson => "TRUNCATED_JSON",
             Self::NoRecords => "NO_RECORDS",
+            Self::BrokenManifest => "BROKEN_MANIFEST",
+            Self::MissingObject => "MISSING_OBJECT",
+            Self::OtherBucket => "OTHER_BUCKET",
+            Self::OtherLayout => "OTHER_LAYOUT",
+            Self::UnreadableObjects => "UNREADABLE_OBJECTS",
             Self::TooManyChunks => "TOO_MANY_CHUNKS",
             Self::BadSchema => "BAD_SCHEMA",
             Self::ScatterFailed => "SCATTER_FAILED",
@@ -123,6 +143,17 @@ impl FaultCode {
             Self::BrokenJson => "A JSON document is not JSON outside its records, at the place that the message names.",
             Self::TruncatedJson => "A JSON document ends too early.",
             Self::NoRecords => "A JSON document has no member `records`.",
+            Self::BrokenManifest => "The manifest is not a list of objects.",
+            Self::MissingObject => {
+                "The object was not there when its batch began, or had been overwritten since it was listed."
+            }
+            Self::OtherBucket => "The object lies in another bucket than the manifest.",
+            Self::OtherLayout => {
+                "The records of the object are laid out in another way than those of the first object of its batch."
+            }
+            Self::UnreadableObjects => {
+                "Some objects of the batch could not be read to their ends; the records of all others were processed."
+            }
             Self::TooManyChunks => "The file needs more chunks than a batch can have.",
             Self::BadSchema => "The record schema that was deployed cannot be used.",
             Self::ScatterFailed => {
@@ -158,6 +189,13 @@ impl FaultCode {
             Self::BrokenJson => "Correct it there and upload it again.",
             Self::TruncatedJson => "Upload the whole file.",
             Self::NoRecords => "Put the records into an array of that name, or upload JSON Lines.",
+            Self::BrokenManifest => "Correct it where the message says, and upload it again.",
+            Self::MissingObject => "Upload the object again, or list what is there, and submit that.",
+            Self::OtherBucket => "Copy it into the input bucket, and submit it from there.",
+            Self::OtherLayout => "Submit objects of each layout (CSV, JSON, JSON Lines) as a batch of their own.",
+            Self::UnreadableObjects => {
+                "See `objects` in the summary, mend those objects as their own codes say, and submit them again."
+            }
             Self::TooManyChunks => "Raise `CHUNK_SIZE`, or divide the file.",
             Self::BadSchema => {
                 "Correct `SCHEMA` as the message says (`fanfold check` tries it), deploy, and upload the file again."

@@ -9,6 +9,7 @@ pub mod format;
 pub mod ids;
 pub mod input;
 pub mod item;
+pub mod manifest;
 pub mod message;
 pub mod own;
 pub mod progress;
