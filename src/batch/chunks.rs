@@ -339,9 +339,9 @@ fn parse_decision(lines: &[u8]) -> Result<Decision> {
 }
 
 fn answered(row: Row) -> Option<Outcome> {
-    let Entry { index, record: request, raw, line, .. } = row.entry;
+    let Entry { index, record: request, raw, line, object, .. } = row.entry;
     let result = row.result;
-    row.response.map(|response: Response| Outcome { index, request, response, result, raw, line })
+    row.response.map(|response: Response| Outcome { index, request, response, result, raw, line, object })
 }
 
 /// A row as it was put.
@@ -349,14 +349,14 @@ fn unanswered(row: Row) -> Entry {
     let Row { entry, response, .. } = row;
     match response {
         Some(response) => {
-            let Entry { index, record: request, raw, line, .. } = entry;
-            Outcome { index, request, response, result: None, raw, line }.into_entry()
+            let Entry { index, record: request, raw, line, object, .. } = entry;
+            Outcome { index, request, response, result: None, raw, line, object }.into_entry()
         }
         None => entry,
     }
 }
 
-fn lines_of<T: serde::Serialize>(values: &[T]) -> Result<Vec<u8>> {
+pub(super) fn lines_of<T: serde::Serialize>(values: &[T]) -> Result<Vec<u8>> {
     let mut lines = Vec::new();
     for value in values {
         serde_json::to_writer(&mut lines, value)
@@ -366,7 +366,7 @@ fn lines_of<T: serde::Serialize>(values: &[T]) -> Result<Vec<u8>> {
     Ok(lines)
 }
 
-fn parse_lines<T: serde::de::DeserializeOwned>(lines: &[u8]) -> Result<Vec<T>> {
+pub(super) fn parse_lines<T: serde::de::DeserializeOwned>(lines: &[u8]) -> Result<Vec<T>> {
     let lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let values = lines.map(serde_json::from_slice).collect::<std::result::Result<_, _>>();
     // Only the error's class: its message may quote the record, and this will be logged.

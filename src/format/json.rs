@@ -396,7 +396,7 @@ impl Value {
                 let raw = (!same).then(|| Raw::new(&*self.text));
                 let fault = (self.text[0] != b'{').then(|| format!("{place}: the element is not an object"));
                 let line = if fault.is_none() { place.line } else { 0 };
-                Entry { index, record, fault, raw, line }
+                Entry { fault, raw, line, ..Entry::decoded(index, record) }
             }
         }
     }

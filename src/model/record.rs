@@ -23,6 +23,9 @@ pub struct Entry {
     /// The line of the input on which the record begins, from 1; 0 if that is not known, or `fault` names it.
     #[serde(default, skip_serializing_if = "is_unknown")]
     pub line: u64,
+    /// The place in its batch's list of the object that the record is from, from 0; none in a batch of one file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<u32>,
 }
 
 fn is_unknown(line: &u64) -> bool {
@@ -78,7 +81,7 @@ impl<'de> Deserialize<'de> for Raw {
 impl Entry {
     /// A record that was decoded.
     pub fn decoded(index: u64, record: Box<RawValue>) -> Self {
-        Self { index, record, fault: None, raw: None, line: 0 }
+        Self { index, record, fault: None, raw: None, line: 0, object: None }
     }
 
     /// A text that is not a record; it is kept for correction, unless it is too large.
@@ -89,7 +92,7 @@ impl Entry {
             fault.push_str("; the record is too large to be repeated in the outputs");
         }
         let record = record.unwrap_or_else(|| RawValue::NULL.to_owned());
-        Self { index, record, fault: Some(fault), raw: None, line: 0 }
+        Self { index, record, fault: Some(fault), raw: None, line: 0, object: None }
     }
 
     /// Bytes that are not a record, and may not even be text.
@@ -143,6 +146,9 @@ pub struct Outcome {
     /// The record's line, as in [`Entry::line`].
     #[serde(default, skip_serializing_if = "is_unknown")]
     pub line: u64,
+    /// The object that the record is from, as in [`Entry::object`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<u32>,
 }
 
 /// Whether a record succeeded.
@@ -178,6 +184,7 @@ impl Outcome {
             result: None,
             raw: entry.raw,
             line: entry.line,
+            object: entry.object,
         }
     }
 }
@@ -187,7 +194,7 @@ impl Outcome {
     pub fn into_entry(self) -> Entry {
         let decoded = !self.request.get().starts_with('"') && self.request.get() != "null";
         let fault = (!decoded && !self.response.success).then_some(self.response.message);
-        Entry { index: self.index, record: self.request, fault, raw: self.raw, line: self.line }
+        Entry { index: self.index, record: self.request, fault, raw: self.raw, line: self.line, object: self.object }
     }
 }
 

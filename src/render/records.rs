@@ -31,15 +31,18 @@ pub struct Source {
 
 /// Returns both files of a batch.
 pub fn documents(source: &Source) -> Vec<Document> {
-    let kinds = [("results", Kind::Results, Filter::All), ("failed", Kind::Failed, Filter::Failed)];
-    let document = |(name, kind, filter)| Document {
-        name,
-        file: format!("{name}.{}", source.format.layout.extension()),
-        content_type: source.format.layout.content_type(),
-        filter,
-        render: render(kind, source),
-    };
-    kinds.map(document).into()
+    vec![document("results", Kind::Results, Filter::All, source, "results"), failed(source, "failed")]
+}
+
+/// Returns the file of failed records, given its name without its extension.
+pub fn failed(source: &Source, stem: &str) -> Document {
+    document("failed", Kind::Failed, Filter::Failed, source, stem)
+}
+
+fn document(name: &'static str, kind: Kind, filter: Filter, source: &Source, stem: &str) -> Document {
+    let layout = source.format.layout;
+    let (file, content_type) = (format!("{stem}.{}", layout.extension()), layout.content_type());
+    Document { name, file, content_type, filter, render: render(kind, source) }
 }
 
 /// Renders one of the two files.
@@ -251,7 +254,7 @@ fn cell(row: &Map<String, Value>, column: &str) -> String {
 
 /// An outcome as its line in the results, which has no need for the input's bytes and lines.
 fn json(outcome: &Outcome) -> Result<String> {
-    serde_json::to_string(&Outcome { raw: None, line: 0, ..outcome.clone() }).map_err(unreadable)
+    serde_json::to_string(&Outcome { raw: None, line: 0, object: None, ..outcome.clone() }).map_err(unreadable)
 }
 
 fn unreadable(error: serde_json::Error) -> Error {

@@ -189,6 +189,7 @@ fn pending_row(batch: &BatchId, chunk: ChunkIndex, entry: &Entry, now: Timestamp
         attributes.insert("fault".to_owned(), AttributeValue::S(fault.clone()));
     }
     attributes.extend(raw_attribute(entry.raw.as_ref()));
+    attributes.extend(object_attribute(entry.object));
     attributes
 }
 
@@ -200,11 +201,16 @@ fn resolved_row(batch: &BatchId, chunk: ChunkIndex, outcome: &Outcome, now: Time
         attributes.insert("result".to_owned(), AttributeValue::S(result.get().to_owned()));
     }
     attributes.extend(raw_attribute(outcome.raw.as_ref()));
+    attributes.extend(object_attribute(outcome.object));
     attributes
 }
 
 fn raw_attribute(raw: Option<&Raw>) -> Option<(String, AttributeValue)> {
     raw.map(|raw| ("raw".to_owned(), AttributeValue::B(Blob::new(raw.bytes()))))
+}
+
+fn object_attribute(object: Option<u32>) -> Option<(String, AttributeValue)> {
+    object.map(|object| ("object".to_owned(), AttributeValue::N(object.to_string())))
 }
 
 fn verdict_row(batch: &BatchId, chunk: ChunkIndex, verdict: &Verdict, now: Timestamp) -> Attributes {
@@ -241,6 +247,7 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     let corrupt = || Error::internal("a row of the tasks table is not readable");
     let index = text("record").and_then(|index| index.parse().ok()).ok_or_else(corrupt)?;
     let line = text("line").and_then(|line| line.parse().ok()).unwrap_or_default();
+    let object = text("object").and_then(|object| object.parse().ok());
     let record = text("request").and_then(|record| RawValue::from_string(record).ok()).ok_or_else(corrupt)?;
     let (fault, message) = (text("fault"), text("message").unwrap_or_default());
     let result = text("result").map(RawValue::from_string).transpose().map_err(|_| corrupt())?;
@@ -252,7 +259,7 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     // A repeat finds the reason again, which may be that the record could not be decoded at all.
     let fault = fault.or_else(|| (success == Some(false)).then(|| message.clone()));
     let response = success.map(|success| Response { success, message });
-    Ok(Row { entry: Entry { index, record, fault, raw, line }, response, result })
+    Ok(Row { entry: Entry { index, record, fault, raw, line, object }, response, result })
 }
 
 #[cfg(test)]

@@ -88,5 +88,5 @@ pub fn fitting(entry: &Entry) -> Entry {
         "the record is larger than {MAX_ROW_BYTES} bytes, which a row of the tasks table cannot hold; \
          use another variant"
     );
-    Entry::faulty(entry.index, None, fault)
+    Entry { object: entry.object, ..Entry::faulty(entry.index, None, fault) }
 }

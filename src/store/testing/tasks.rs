@@ -35,6 +35,7 @@ async fn rows_come_back_in_order(tasks: &impl Tasks) {
     let mut written = entries(95, 230);
     written.push(Entry::faulty(325, Some("a,b,c"), "line 327: the row has 3 fields"));
     written.push(Entry::broken(326, b"caf\xe9,b", "line 328: byte 0xE9 is not UTF-8"));
+    written[0].object = Some(3);
     tasks.create(&batch, first, &written, NOW).await.unwrap();
     tasks.create(&batch, second, &entries(327, 1), NOW).await.unwrap();
     let found = tasks.read(&batch, first).await.unwrap();
@@ -44,6 +45,7 @@ async fn rows_come_back_in_order(tasks: &impl Tasks) {
     for (row, entry) in rows.iter().zip(&written) {
         assert_eq!((row.entry.index, row.entry.record.get()), (entry.index, entry.record.get()));
         assert_eq!((&row.entry.fault, &row.entry.raw, &row.response), (&entry.fault, &entry.raw, &None));
+        assert_eq!(row.entry.object, entry.object);
     }
     assert_eq!(tasks.read(&batch, second).await.unwrap().rows.len(), 1);
 }
@@ -56,7 +58,7 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
         let result =
             entry.index.is_multiple_of(4).then(|| to_raw_value(&json!({"sum": entry.index, "text": "ü"})).unwrap());
         let raw = entry.index.is_multiple_of(3).then(|| Raw::new(*b"\xff\n"));
-        Outcome { result, raw, line: 7, ..Outcome::of(entry, failure) }
+        Outcome { result, raw, line: 7, object: Some(3), ..Outcome::of(entry, failure) }
     };
     let outcomes: Vec<Outcome> = entries(0, 120).into_iter().map(outcome).collect();
     for _ in 0..2 {
@@ -70,7 +72,7 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
             assert_eq!(results[0], results[1]);
             assert_eq!(row.entry.fault.as_deref(), (!outcome.response.success).then_some("odd"));
             assert_eq!((row.entry.record.get(), &row.entry.raw), (outcome.request.get(), &outcome.raw));
-            assert_eq!(row.entry.line, 7);
+            assert_eq!((row.entry.line, row.entry.object), (7, Some(3)));
         }
     }
 }
@@ -78,9 +80,10 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
 async fn a_record_too_large_for_a_row_fails(tasks: &impl Tasks) {
     let (batch, chunk) = (batch("large"), ChunkIndex::new(0).unwrap());
     let large = Entry::decoded(0, to_raw_value(&"x".repeat(MAX_ROW_BYTES)).unwrap());
+    let large = Entry { object: Some(1), ..large };
     tasks.create(&batch, chunk, &[large], NOW).await.unwrap();
     let row = tasks.read(&batch, chunk).await.unwrap().rows.remove(0);
-    assert_eq!(row.entry.record.get(), "null");
+    assert_eq!((row.entry.record.get(), row.entry.object), ("null", Some(1)));
     assert!(row.entry.fault.unwrap().contains("use another variant"));
 }
 
