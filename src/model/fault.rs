@@ -36,8 +36,8 @@ pub enum FaultCode {
     NoRecords,
     /// The manifest is not a list of objects.
     BrokenManifest,
-    /// The object was not there when its batch began, or had been overwritten since it was listed.
-    MissingObject,
+    /// The object could not be opened when its batch began: it was not there, overwritten since it was listed, archived, or not to be read.
+    UnavailableObject,
     /// The object lies in another bucket than the manifest.
     OtherBucket,
     /// The records of the object are laid out in another way than those of the first object of its batch.
@@ -80,7 +80,7 @@ impl FaultCode {
         Self::TruncatedJson,
         Self::NoRecords,
         Self::BrokenManifest,
-        Self::MissingObject,
+        Self::UnavailableObject,
         Self::OtherBucket,
         Self::OtherLayout,
         Self::UnreadableObjects,
@@ -110,7 +110,7 @@ impl FaultCode {
             Self::TruncatedJson => "TRUNCATED_JSON",
             Self::NoRecords => "NO_RECORDS",
             Self::BrokenManifest => "BROKEN_MANIFEST",
-            Self::MissingObject => "MISSING_OBJECT",
+            Self::UnavailableObject => "UNAVAILABLE_OBJECT",
             Self::OtherBucket => "OTHER_BUCKET",
             Self::OtherLayout => "OTHER_LAYOUT",
             Self::UnreadableObjects => "UNREADABLE_OBJECTS",
@@ -144,8 +144,8 @@ impl FaultCode {
             Self::TruncatedJson => "A JSON document ends too early.",
             Self::NoRecords => "A JSON document has no member `records`.",
             Self::BrokenManifest => "The manifest is not a list of objects.",
-            Self::MissingObject => {
-                "The object was not there when its batch began, or had been overwritten since it was listed."
+            Self::UnavailableObject => {
+                "The object could not be opened when its batch began: it was not there, overwritten since it was listed, archived, or not to be read."
             }
             Self::OtherBucket => "The object lies in another bucket than the manifest.",
             Self::OtherLayout => {
@@ -190,7 +190,7 @@ impl FaultCode {
             Self::TruncatedJson => "Upload the whole file.",
             Self::NoRecords => "Put the records into an array of that name, or upload JSON Lines.",
             Self::BrokenManifest => "Correct it where the message says, and upload it again.",
-            Self::MissingObject => "Upload the object again, or list what is there, and submit that.",
+            Self::UnavailableObject => "Make it readable, or upload it again, and submit it.",
             Self::OtherBucket => "Copy it into the input bucket, and submit it from there.",
             Self::OtherLayout => "Submit objects of each layout (CSV, JSON, JSON Lines) as a batch of their own.",
             Self::UnreadableObjects => {

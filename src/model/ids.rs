@@ -163,6 +163,12 @@ impl BatchId {
         ChunkIndex::new(name.strip_suffix(suffix)?.parse().ok()?).ok()
     }
 
+    /// The key in the work bucket of something that is known of the objects that a batch is made of; it is the same
+    /// in all generations.
+    pub fn objects_key(&self, name: &str) -> String {
+        format!("{}/objects/{name}", parted(&self.0).0)
+    }
+
     /// The key of an output in the output bucket; all generations write the same objects.
     pub fn output_key(&self, name: &str) -> String {
         format!("{}/{name}", parted(&self.0).0)
@@ -203,7 +209,7 @@ fn allowed(c: char) -> bool {
 
 /// The last path segment without its extensions, in characters that are safe everywhere. It begins with a letter or a
 /// digit: a command would take a name that begins with a hyphen for an option.
-fn stem(key: &str) -> String {
+pub fn stem(key: &str) -> String {
     let name = key.rsplit('/').next().unwrap_or(key);
     let packed = ["gz", "zst", "bz2"];
     let inner = name.rsplit_once('.').filter(|(_, last)| packed.contains(&last.to_ascii_lowercase().as_str()));

@@ -165,21 +165,21 @@ mod tests {
         let text = serde_json::to_string(&read).unwrap();
         assert_eq!(text, r#"{"key":"a.csv","versionId":"v","bytes":7,"readAs":{"layout":"csv"}}"#);
         assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), read);
-        let reading = Reading::Fault(Fault::new(FaultCode::MissingObject, "gone"));
+        let reading = Reading::Fault(Fault::new(FaultCode::UnavailableObject, "gone"));
         let gone = Object { key: key(), version_id: None, e_tag: None, bytes: 0, reading };
         let text = serde_json::to_string(&gone).unwrap();
-        assert_eq!(text, r#"{"key":"a.csv","bytes":0,"fault":{"code":"MISSING_OBJECT","message":"gone"}}"#);
+        assert_eq!(text, r#"{"key":"a.csv","bytes":0,"fault":{"code":"UNAVAILABLE_OBJECT","message":"gone"}}"#);
         assert_eq!(serde_json::from_str::<Object>(&text).unwrap(), gone);
     }
 
     #[test]
     fn the_fault_of_a_batch_names_how_many_objects_and_the_first() {
-        let fault = Fault::new(FaultCode::MissingObject, "it is not there");
+        let fault = Fault::new(FaultCode::UnavailableObject, "it is not there");
         assert_eq!(unreadable(3, std::iter::empty()), None);
         let told = unreadable(3, [("b.csv", &fault), ("c.csv", &fault)].into_iter()).unwrap();
         assert_eq!(
             told.message,
-            "2 of 3 objects could not be read to the end; the first is b.csv: MISSING_OBJECT: it is not there"
+            "2 of 3 objects could not be read to the end; the first is b.csv: UNAVAILABLE_OBJECT: it is not there"
         );
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::model::condition::Condition;
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use crate::model::input::InputRef;
 use crate::model::record::Raw;
@@ -270,7 +270,9 @@ impl Batch {
 
     /// Whether its failed records are known and can be processed again: its input was read to the end.
     pub fn is_redrivable(&self) -> bool {
-        let whole = |sealing: &Sealing| sealing.records.is_some() && sealing.error.is_none();
+        // Of many objects, those that could be read were read to their ends.
+        let whole = |error: &Fault| error.code == FaultCode::UnreadableObjects;
+        let whole = |sealing: &Sealing| sealing.records.is_some() && sealing.error.as_ref().is_none_or(whole);
         self.sealing.as_ref().is_some_and(whole)
     }
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::fault::Fault;
 use crate::model::ids::BatchId;
 use crate::model::input::InputRef;
+use crate::model::manifest::is_manifest;
 use crate::model::progress::{Batch, BatchState, Opening};
 use crate::model::timestamp::Timestamp;
 
@@ -22,13 +23,16 @@ pub struct Summary {
     pub generation: u32,
     /// The variant that worked on it.
     pub variant: String,
-    /// The variant whose path it took instead: `ranged` cannot read ranges of a gzipped file.
+    /// The variant whose path it took instead: `ranged` reads ranges neither of a gzipped file nor of many objects.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     /// How it ended.
     pub state: BatchState,
     /// What it was made from.
     pub input: InputRef,
+    /// The objects that it was made of, if its input is a manifest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objects: Option<ObjectCounts>,
     /// Counts of records.
     pub records: RecordCounts,
     /// Counts of the chunks of this generation.
@@ -49,12 +53,34 @@ pub struct Summary {
     pub outputs: Vec<Output>,
     /// Where the outcomes of all records are.
     pub results: Option<OutputRef>,
-    /// Where the failed records are, ready to be corrected; none if all succeeded.
+    /// Where the failed records are, ready to be corrected; none if all succeeded. If the batch was made of many
+    /// objects, a folder with a file for each that has some: its key ends with a slash.
     pub failed: Option<OutputRef>,
     /// Why the batch failed or ended early.
     pub error: Option<Fault>,
     /// The first failed records.
     pub failures: Vec<Failure>,
+}
+
+/// The objects of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectCounts {
+    /// Objects listed.
+    pub total: u64,
+    /// Objects that could not be read to their ends, as far as that is known.
+    pub failed: u64,
+    /// The first of those.
+    pub faults: Vec<ObjectFault>,
+}
+
+/// An object that could not be read to its end.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectFault {
+    /// Its key.
+    pub object: String,
+    /// Why.
+    #[serde(flatten)]
+    pub fault: Fault,
 }
 
 /// Counts of records.
@@ -109,6 +135,9 @@ pub struct OutputRef {
 pub struct Failure {
     /// The record's place in the input, from 0.
     pub index: u64,
+    /// The key of the record's object, if the batch was made of many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// Why it failed.
     pub message: String,
 }
@@ -124,6 +153,7 @@ impl Summary {
             fallback: fallback(&batch.opening).map(str::to_owned),
             state: batch.state,
             input: batch.opening.input.clone(),
+            objects: None,
             records: RecordCounts { total: 0, succeeded: 0, failed: 0, replaced: None },
             chunks: ChunkCounts { total: 0, failed: 0 },
             unread: None,
@@ -142,7 +172,8 @@ impl Summary {
 
 fn fallback(opening: &Opening) -> Option<&'static str> {
     let gzipped = opening.input.format.as_ref().is_some_and(|format| format.ends_with(".gz"));
-    (opening.variant == "ranged" && gzipped).then_some("chunked")
+    let many = is_manifest(&opening.input.key);
+    (opening.variant == "ranged" && (gzipped || many)).then_some("chunked")
 }
 
 /// The state in which a batch with these counts ends.

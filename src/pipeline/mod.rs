@@ -115,6 +115,7 @@ impl<P: Supply> Pipeline<P> {
         Ok(Scatter {
             input: self.supply.bucket(Bucket::Input)?,
             input_bucket: self.input_bucket.clone(),
+            work: self.supply.bucket(Bucket::Work)?,
             workers: self.workers()?,
             batches: self.batches()?,
             clock: self.supply.clock(),
@@ -142,7 +143,8 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn gather(&self, results: Results) -> Result<Gather<P::Stores>> {
         let (output, clock) = (self.supply.bucket(Bucket::Output)?, self.supply.clock());
-        Ok(Gather { batches: self.batches()?, output, clock, width: self.variant.width, results })
+        let work = self.supply.bucket(Bucket::Work)?;
+        Ok(Gather { batches: self.batches()?, work, output, clock, width: self.variant.width, results })
     }
 
     /// Bury.

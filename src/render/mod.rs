@@ -1,5 +1,6 @@
 //! What gather writes beside the summary: documents, each rendered from the stream of outcomes.
 
+pub mod objects;
 pub mod records;
 
 use crate::model::error::Result;

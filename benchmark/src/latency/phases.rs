@@ -141,6 +141,7 @@ mod tests {
                 format: None,
                 read_as: None,
             },
+            objects: None,
             records: RecordCounts { total: 1, succeeded: 1, failed: 0, replaced: None },
             chunks: ChunkCounts { total: 1, failed: 0 },
             unread: None,

@@ -24,6 +24,7 @@ fn kind_of(code: Option<&str>) -> ErrorKind {
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch"
         | "NoSuchBucket"
+        | "InvalidObjectState"
         | "PermanentRedirect"
         | "ResourceNotFoundException"
         | "QueueDoesNotExist"

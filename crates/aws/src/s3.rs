@@ -125,6 +125,8 @@ impl Blob for S3Blob {
         let object = match request.send().await {
             Ok(object) => object,
             Err(error) if is_missing(error.code()) => return Ok(None),
+            // A version that never existed.
+            Err(error) if error.code() == Some("InvalidArgument") && matches!(pin, Pin::Version(_)) => return Ok(None),
             Err(error) if error.code() == Some("InvalidRange") => {
                 return Ok(Some(Section { body: stream::empty().boxed(), size: range.start, pin: pin.clone() }));
             }

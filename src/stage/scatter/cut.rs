@@ -5,6 +5,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use crate::model::error::Result;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{ChunkIndex, too_many_chunks};
+use crate::model::manifest::ObjectEnd;
 use crate::model::range::Claim;
 use crate::model::record::{Entry, Raw};
 
@@ -44,12 +45,14 @@ pub struct End {
     pub head: Option<Raw>,
     /// Why the input could not be read to its end.
     pub fault: Option<Fault>,
+    /// What came of each object, if the batch is made of many.
+    pub objects: Vec<ObjectEnd>,
 }
 
 impl End {
     /// The end of an input from which nothing was cut yet.
     pub fn new(columns: Option<Vec<String>>, fault: Option<Fault>) -> Self {
-        Self { records: 0, chunks: 0, columns, head: None, fault }
+        Self { records: 0, chunks: 0, columns, head: None, fault, objects: Vec::new() }
     }
 
     /// Counts the next chunk and its records, and returns its place.

@@ -2,6 +2,8 @@
 //! batch when the last one is sent.
 
 pub mod cut;
+mod manifest;
+pub mod objects;
 pub mod redrive;
 pub mod split;
 
@@ -19,6 +21,7 @@ use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
 use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::manifest::{Object, is_manifest};
 use crate::model::message::{ProcessMessage, RedriveMessage};
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
@@ -42,6 +45,8 @@ pub struct Scatter<S: Stores> {
     pub input: S::Blob,
     /// The name of that bucket; events from any other are refused.
     pub input_bucket: String,
+    /// The work bucket, where what is known of the objects of a batch is kept.
+    pub work: S::Blob,
     /// The channel to the workers.
     pub workers: Dispatch<S::Channel>,
     /// Where chunks wait, and batch state.
@@ -128,6 +133,9 @@ impl<S: Stores> Scatter<S> {
             rules: Some(self.rules.keep(&self.batches).await?),
             ..created.opening(&self.variant, self.batches.condition, self.clock.now())
         };
+        if is_manifest(&created.key) {
+            return self.scatter_objects(opening).await;
+        }
         let body =
             sections::read(&self.input, created.key.clone(), Pin::of(&opening.input.source()), 0, self.width).await;
         let body = match body {
@@ -152,7 +160,7 @@ impl<S: Stores> Scatter<S> {
             (Ok(_), Ok(rules)) => self.cuts(&batch.opening, &batch.opening.input.format()?, &rules.key_field, body),
             (Err(fault), _) | (_, Err(fault)) => nothing(fault),
         };
-        self.run(&batch.opening, cuts).await?;
+        self.run(&batch.opening, cuts, &[]).await?;
         Ok(None)
     }
 
@@ -197,7 +205,7 @@ impl<S: Stores> Scatter<S> {
             return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         if let Err(fault) = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await? {
-            self.run(&batch.opening, nothing(fault)).await?;
+            self.run(&batch.opening, nothing(fault), &[]).await?;
             return Ok(Disposition::Done);
         }
         let generations = outcomes::generations(&self.batches, &before).await?;
@@ -205,7 +213,7 @@ impl<S: Stores> Scatter<S> {
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
         let cuts = Redrive::new(redrive::failed(outcomes), chunk_size, self.batches.condition.most_chunks(), columns);
-        self.run(&batch.opening, cuts.stream()).await?;
+        self.run(&batch.opening, cuts.stream(), &[]).await?;
         Ok(Disposition::Done)
     }
 
@@ -225,11 +233,15 @@ impl<S: Stores> Scatter<S> {
         self.batches.announce(&batch.opening.id, progress).await
     }
 
-    /// Sends the chunks of a batch, and seals it.
-    async fn run(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<()> {
+    /// Sends the chunks of a batch, and seals it. `found` are the objects that it is made of, if there are many.
+    async fn run(&self, opening: &Opening, cuts: Cuts<'_>, found: &[Object]) -> Result<()> {
         let id = &opening.id;
-        let end =
+        let mut end =
             if opening.ranged { self.send_claims(opening, cuts).await? } else { self.send(opening, cuts).await? };
+        if !found.is_empty() {
+            crate::batch::objects::keep_read(&self.work, id, &end.objects).await?;
+            end = manifest::ended(end, found);
+        }
         tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
         let progress = self.batches.seal(id, &self.sealing(end)).await?;
         self.batches.announce(id, progress).await

@@ -1,5 +1,7 @@
 //! A large object, read by several requests at once.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
@@ -26,14 +28,14 @@ pub async fn read<'a, B: Blob>(
     from: u64,
     width: usize,
 ) -> Result<Option<BoxStream<'a, Result<Bytes>>>> {
-    let Some((first, size)) = section(blob, &key, &pin, from).await? else {
+    let Some(Whole { pieces: first, size, .. }) = part(blob, &key, &pin, from..from + SECTION).await? else {
         return Ok(None);
     };
     let rest = (from + SECTION..size).step_by(SECTION as usize).map(move |from| {
         let (key, pin) = (key.clone(), pin.clone());
         async move {
             let gone = || Error::conflict(format!("{key} was deleted while it was read"));
-            Ok(section(blob, &key, &pin, from).await?.ok_or_else(gone)?.0)
+            Ok(part(blob, &key, &pin, from..from + SECTION).await?.ok_or_else(gone)?.pieces)
         }
     });
     let rest = stream::iter(rest).buffered(width.clamp(1, AHEAD));
@@ -41,15 +43,28 @@ pub async fn read<'a, B: Blob>(
     Ok(Some(sections.map_ok(|pieces| stream::iter(pieces.into_iter().map(Ok))).try_flatten().boxed()))
 }
 
-/// Reads one whole section, and the size of the object. A connection that breaks costs only this section.
-async fn section(blob: &impl Blob, key: &str, pin: &Pin, from: u64) -> Result<Option<(Vec<Bytes>, u64)>> {
+/// A part of an object that was read to its end.
+pub struct Whole {
+    /// Its bytes.
+    pub pieces: Vec<Bytes>,
+    /// How many bytes the whole object has.
+    pub size: u64,
+    /// What was read, as in [`Section::pin`].
+    pub pin: Pin,
+}
+
+/// Reads one part of an object; `None` if there is no such object. A connection that breaks costs only this part.
+///
+/// # Errors
+/// As [`Blob::get_range`].
+pub async fn part(blob: &impl Blob, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Whole>> {
     let mut attempt = 1;
     loop {
-        let Some(Section { body, size, .. }) = blob.get_range(key, pin, from..from + SECTION).await? else {
+        let Some(Section { body, size, pin }) = blob.get_range(key, pin, range.clone()).await? else {
             return Ok(None);
         };
         match body.try_collect().await {
-            Ok(pieces) => return Ok(Some((pieces, size))),
+            Ok(pieces) => return Ok(Some(Whole { pieces, size, pin })),
             Err(error) if error.kind == ErrorKind::Transient && attempt < ATTEMPTS => attempt += 1,
             Err(error) => return Err(error),
         }

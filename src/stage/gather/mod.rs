@@ -1,9 +1,12 @@
 //! The aggregator: merges the chunks' results into the outputs, writes the summary last, and
 //! closes the batch.
 
-use serde_json::{Map, Value};
+mod write;
+
+use std::collections::BTreeSet;
 
 use crate::batch::keys::Keys;
+use crate::batch::objects::Objects;
 use crate::batch::outcomes::{self, Generation, Outcomes};
 use crate::batch::{Batches, coverage};
 use crate::model::error::{Error, Result};
@@ -16,15 +19,16 @@ use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::record;
 use crate::model::schema::RecordSchema;
 use crate::model::summary::{
-    ChunkCounts, Failure, Output, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
+    ChunkCounts, Failure, ObjectCounts, ObjectFault, Output, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread,
+    final_state,
 };
 use crate::model::timestamp::Timestamp;
+use crate::render::objects::RESULTS;
 use crate::render::records::{Source, documents};
-use crate::render::{Document, Filter};
+use crate::stage::gather::write::{Documents, FAILED, Wanted, columns_of};
 use crate::stage::summary::{SUMMARY, put_summary};
 use crate::stage::{Disposition, Received, Stage, Subject};
-use crate::store::blob::upload::Upload;
-use crate::store::blob::{Blob, read_all};
+use crate::store::blob::{Blob, list_all, read_all};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Lease, Ledger, Part};
 use crate::store::{Clock, Stores};
@@ -63,6 +67,8 @@ impl Results {
 pub struct Gather<S: Stores> {
     /// Where the chunks' results are kept, and batch state.
     pub batches: Batches<S>,
+    /// The work bucket, where what is known of the objects of a batch is kept.
+    pub work: S::Blob,
     /// Where outputs go.
     pub output: S::Blob,
     /// The time.
@@ -170,34 +176,43 @@ impl<S: Stores> Gather<S> {
             // this one could not be scattered.
             let first = sealed(&self.batches.known_batch(&id.in_generation(0)).await?)?;
             (whole, sealing.columns, sealing.head) = (first.records, first.columns, first.head);
+            sealing.error = sealing.error.or(first.error);
         }
+        let objects = Objects::of(&self.work, batch).await?;
         let generations = outcomes::generations(&self.batches, batch).await?;
         let counted = generations.last().and_then(Generation::tally);
         let outputs = match batch.opening.input.format() {
             Ok(format) if sealing.error.is_none() || sealing.chunks > 0 || id.generation() > 0 => {
-                self.write_outputs(&generations, &sealing, format).await?
+                self.write_outputs(&generations, &sealing, format, objects.as_ref()).await?
             }
             _ => Outputs::default(),
         };
         let lost = check(batch, &sealing, whole, counted, &outputs)?;
         if batch.gather_attempts > 1 || id.generation() > 0 {
-            self.forget(batch, &outputs).await?;
+            self.forget(batch, objects.is_some(), &outputs).await?;
         }
-        let unread = self.unread(batch, &sealing).await?;
-        let summary = Summary { unread, ..self.summary(batch, sealing, outputs, lost) };
+        let unread = if objects.is_some() { None } else { self.unread(batch, &sealing).await? };
+        let objects = objects.map(|objects| counts(&objects));
+        let summary = Summary { unread, objects, ..self.summary(batch, sealing, outputs, lost) };
         put_summary(&self.output, &summary).await?;
         Ok(summary)
     }
 
     /// Deletes the outputs that an earlier attempt or generation wrote and this one did not.
-    async fn forget(&self, batch: &Batch, outputs: &Outputs) -> Result<()> {
-        let Ok(format) = batch.opening.input.format() else {
-            return Ok(());
+    async fn forget(&self, batch: &Batch, many: bool, outputs: &Outputs) -> Result<()> {
+        let id = &batch.opening.id;
+        let keys: Vec<String> = if many {
+            let failed = list_all(&self.output, &id.output_key(FAILED)).await?;
+            failed.into_iter().chain([id.output_key(RESULTS)]).collect()
+        } else {
+            let Ok(format) = batch.opening.input.format() else {
+                return Ok(());
+            };
+            let documents = documents(&Source { format, columns: Vec::new(), head: None });
+            documents.into_iter().map(|document| id.output_key(&document.file)).collect()
         };
-        for document in documents(&Source { format, columns: Vec::new(), head: None }) {
-            if outputs.key(document.name).is_none() {
-                self.output.delete(&batch.opening.id.output_key(&document.file)).await?;
-            }
+        for key in keys.iter().filter(|key| !outputs.keys.contains(*key)) {
+            self.output.delete(key).await?;
         }
         Ok(())
     }
@@ -241,6 +256,7 @@ impl<S: Stores> Gather<S> {
         generations: &[Generation],
         sealing: &Sealing,
         format: InputFormat,
+        objects: Option<&Objects>,
     ) -> Result<Outputs> {
         let all = match self.results {
             Results::All => Outcomes::all(&self.batches, generations, self.width).await?,
@@ -248,7 +264,7 @@ impl<S: Stores> Gather<S> {
         };
         let mut outputs = Outputs { gone: self.results == Results::All && all.is_none(), ..Outputs::default() };
         let whole = all.is_some();
-        let mut keys = if whole { self.keys(generations, format.layout).await? } else { None };
+        let stored = if whole { self.keys(generations, format.layout).await? } else { None };
         let mut outcomes = match all {
             Some(outcomes) => outcomes,
             None => Outcomes::failed(&self.batches, generations, self.width),
@@ -256,9 +272,15 @@ impl<S: Stores> Gather<S> {
         let Some((first, last)) = generations.first().zip(generations.last()) else {
             return Err(Error::internal("a batch without generations"));
         };
-        let mut reading = Reading { outcomes: &mut outcomes, keys: keys.as_mut(), whole };
-        self.encode(&last.batch, sealing, format, &mut reading, &mut outputs).await?;
-        outputs.replaced = keys.and_then(Keys::replaced);
+        let first_outcome = outcomes.next().await?;
+        let (id, failed) = (&last.batch.opening.id, self.results != Results::None);
+        let wanted = Wanted { all: whole, failed };
+        let documents = match objects {
+            Some(objects) => Documents::of_objects(&self.output, id, wanted, objects),
+            None => Documents::of_file(&self.output, id, wanted, source(sealing, format, first_outcome.as_ref())),
+        };
+        outputs.stored = stored;
+        encode(documents, first_outcome, &mut outcomes, &mut outputs).await?;
         outputs.own = outcomes.own_tally();
         if let (false, Some(counted), Some(told)) = (whole, last.tally(), first.tally()) {
             if generations.len() == 1 {
@@ -282,50 +304,51 @@ impl<S: Stores> Gather<S> {
         let schema = RecordSchema::of(&self.batches.rules(digest).await?, OwnAttributes::default());
         Ok(schema.ok().map(|schema| Keys::new(schema, layout)))
     }
+}
 
-    /// Writes outcomes as they are read.
-    async fn encode(
-        &self,
-        batch: &Batch,
-        sealing: &Sealing,
-        format: InputFormat,
-        reading: &mut Reading<'_, '_>,
-        outputs: &mut Outputs,
-    ) -> Result<()> {
-        let id = &batch.opening.id;
-        let whole = reading.whole;
-        let mut next = reading.outcomes.next().await?;
-        let columns = sealing.columns.clone();
-        let columns = columns.unwrap_or_else(|| next.as_ref().map(columns_of).unwrap_or_default());
-        let columns = if format.layout == Layout::Csv { columns } else { Vec::new() };
-        let source = Source { format, columns, head: sealing.head.clone() };
-        let wanted = |filter| match filter {
-            Filter::All => whole,
-            Filter::Failed => self.results != Results::None,
-        };
-        let documents = documents(&source).into_iter().filter(|document| wanted(document.filter));
-        let mut writing: Vec<_> = documents.map(|document| Writing::new(&self.output, id, document)).collect();
-        while let Some(outcome) = next {
-            if let Some(keys) = &mut reading.keys {
-                keys.add(&outcome);
-            }
-            for document in &mut writing {
-                document.add(&outcome).await?;
-            }
-            if outcome.response.success {
-                outputs.tally.succeeded += 1;
-            } else {
-                outputs.tally.failed += 1;
-                if outputs.failures.len() < SHOWN_FAILURES {
-                    outputs.failures.push(Failure { index: outcome.index, message: outcome.response.message });
-                }
-            }
-            next = reading.outcomes.next().await?;
+/// Writes outcomes as they are read.
+async fn encode<B: Blob>(
+    mut documents: Documents<'_, B>,
+    first: Option<record::Outcome>,
+    outcomes: &mut Outcomes<'_>,
+    outputs: &mut Outputs,
+) -> Result<()> {
+    let mut next = first;
+    while let Some(outcome) = next {
+        if let Some(stored) = &mut outputs.stored {
+            stored.add(&outcome);
         }
-        for document in writing {
-            outputs.written.extend(document.end().await?);
+        documents.add(&outcome).await?;
+        if outcome.response.success {
+            outputs.tally.succeeded += 1;
+        } else {
+            outputs.tally.failed += 1;
+            if outputs.failures.len() < SHOWN_FAILURES {
+                let object = documents.object(&outcome);
+                outputs.failures.push(Failure { index: outcome.index, object, message: outcome.response.message });
+            }
         }
-        Ok(())
+        next = outcomes.next().await?;
+    }
+    outputs.replaced = outputs.stored.take().and_then(Keys::replaced);
+    (outputs.written, outputs.keys) = documents.end().await?;
+    Ok(())
+}
+
+/// The file that the records of a batch come from.
+fn source(sealing: &Sealing, format: InputFormat, first: Option<&record::Outcome>) -> Source {
+    let columns = sealing.columns.clone().unwrap_or_else(|| first.map(columns_of).unwrap_or_default());
+    let columns = if format.layout == Layout::Csv { columns } else { Vec::new() };
+    Source { format, columns, head: sealing.head.clone() }
+}
+
+/// The objects of a batch, as its summary tells them.
+fn counts(objects: &Objects) -> ObjectCounts {
+    let fault = |(object, fault): (&str, &Fault)| ObjectFault { object: object.to_owned(), fault: fault.clone() };
+    ObjectCounts {
+        total: objects.found.len() as u64,
+        failed: objects.faults().count() as u64,
+        faults: objects.faults().take(SHOWN_FAILURES).map(fault).collect(),
     }
 }
 
@@ -371,29 +394,19 @@ fn check(
     Ok(outputs.gone.then(changed))
 }
 
-/// The columns of a CSV file whose scatter died before it could record them.
-fn columns_of(outcome: &record::Outcome) -> Vec<String> {
-    let row: Option<Map<String, Value>> = serde_json::from_str(outcome.request.get()).ok();
-    row.map(|row| row.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
-}
-
-/// The outcomes of a batch while they are read.
-struct Reading<'a, 'b> {
-    outcomes: &'a mut Outcomes<'b>,
-    keys: Option<&'a mut Keys>,
-    /// Whether all are there, or for certain only those that failed.
-    whole: bool,
-}
-
 /// What was written beside the summary.
 #[derive(Default)]
 struct Outputs {
     written: Vec<Output>,
+    /// The keys of all objects that were written.
+    keys: BTreeSet<String>,
     failures: Vec<Failure>,
     /// Whether results were wanted but cannot be written, since the input was overwritten or deleted.
     gone: bool,
     /// The counts of all records.
     tally: Tally,
+    /// The keys of those that were stored, while they are read.
+    stored: Option<Keys>,
     /// How many of them were replaced, if that is known.
     replaced: Option<u64>,
     /// The counts of the last generation's records.
@@ -404,49 +417,6 @@ impl Outputs {
     fn key(&self, name: &str) -> Option<String> {
         self.written.iter().find(|output| output.name == name).map(|output| output.key.clone())
     }
-}
-
-/// A document that is being written.
-struct Writing<'a, B: Blob> {
-    blob: &'a B,
-    key: String,
-    document: Document,
-    /// Begun with the first record, or at once if the document has all records.
-    upload: Option<Upload<'a, B>>,
-}
-
-impl<'a, B: Blob> Writing<'a, B> {
-    fn new(blob: &'a B, id: &BatchId, mut document: Document) -> Self {
-        let key = id.output_key(&document.file);
-        let upload = (document.filter == Filter::All).then(|| begin(blob, &key, &mut document));
-        Self { blob, key, document, upload }
-    }
-
-    async fn add(&mut self, outcome: &record::Outcome) -> Result<()> {
-        let Self { blob, key, document, upload } = self;
-        if document.filter == Filter::Failed && outcome.response.success {
-            return Ok(());
-        }
-        let upload = upload.get_or_insert_with(|| begin(*blob, key, document));
-        document.render.add(outcome, upload.buffer())?;
-        upload.flow().await
-    }
-
-    /// Finishes the document, if it was begun.
-    async fn end(mut self) -> Result<Option<Output>> {
-        let Some(mut upload) = self.upload else {
-            return Ok(None);
-        };
-        self.document.render.end(upload.buffer());
-        upload.finish().await?;
-        Ok(Some(Output { name: self.document.name.to_owned(), key: self.key }))
-    }
-}
-
-fn begin<'a, B: Blob>(blob: &'a B, key: &str, document: &mut Document) -> Upload<'a, B> {
-    let mut upload = Upload::new(blob, key.to_owned(), document.content_type);
-    document.render.begin(upload.buffer());
-    upload
 }
 
 fn sealed(batch: &Batch) -> Result<Sealing> {
