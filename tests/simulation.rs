@@ -2,7 +2,8 @@
 //! and out of order, calls fail before and after their effect, functions die anywhere, and every batch ends as
 //! the reference model predicts.
 //!
-//! There are two kinds of seeds: a plain one has a little of every fault, a swarm one much of a few. A seed
+//! There are three kinds of seeds: a plain one has a little of every fault, a swarm one much of a few, and one of
+//! many has batches over many objects. A seed
 //! that fails prints itself and its shortest trace, and is appended to `tests/simulation/seeds.txt`, whose
 //! seeds run first. `FANFOLD_SEEDS=100000` runs more, `FANFOLD_KIND=swarm` only one kind.
 
@@ -20,6 +21,8 @@ mod invariant;
 mod ledger;
 #[path = "simulation/mutation.rs"]
 mod mutation;
+#[path = "simulation/objects.rs"]
+mod objects;
 #[path = "simulation/output.rs"]
 mod output;
 #[path = "simulation/plan.rs"]
@@ -60,7 +63,7 @@ use world::World;
 
 const ORDERS: &str = include_str!("../examples/orders.schema.json");
 /// The number of seeds of each kind in every run of the tests.
-const SEEDS: [(Kind, u64); 2] = [(Kind::Plain, 10_000), (Kind::Swarm, 4_000)];
+const SEEDS: [(Kind, u64); 3] = [(Kind::Plain, 10_000), (Kind::Swarm, 4_000), (Kind::Many, 6_000)];
 /// The number of failing seeds after which a search ends.
 const MOST_FAILURES: usize = 50;
 const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/seeds.txt");
@@ -70,6 +73,7 @@ const KEPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/simulation/seeds.
 enum Kind {
     Plain,
     Swarm,
+    Many,
 }
 
 /// A seed of a kind, and the variant if the seed does not choose it: variants added later must not change the
@@ -85,9 +89,10 @@ impl Seed {
 
     /// Parses a line of `seeds.txt`, such as `swarm 12 notification`.
     fn parse(line: &str) -> Self {
-        let (kind, rest) = match line.strip_prefix("swarm ") {
-            Some(rest) => (Kind::Swarm, rest),
-            None => (Kind::Plain, line),
+        let (kind, rest) = match (line.strip_prefix("swarm "), line.strip_prefix("many ")) {
+            (Some(rest), _) => (Kind::Swarm, rest),
+            (_, Some(rest)) => (Kind::Many, rest),
+            _ => (Kind::Plain, line),
         };
         let (number, variant) = rest.split_once(' ').map_or((rest, None), |(number, name)| (number, Some(name)));
         let number = number.parse().unwrap_or_else(|e| panic!("{line:?} is no seed: {e}"));
@@ -99,6 +104,7 @@ impl Seed {
         match self.0 {
             Kind::Plain => Plan::of(self.1, variant),
             Kind::Swarm => Plan::swarm(self.1, variant),
+            Kind::Many => Plan::many(self.1, variant),
         }
     }
 }
@@ -108,6 +114,7 @@ impl fmt::Display for Seed {
         match self {
             Self(Kind::Plain, seed, _) => write!(f, "{seed}"),
             Self(Kind::Swarm, seed, _) => write!(f, "swarm {seed}"),
+            Self(Kind::Many, seed, _) => write!(f, "many {seed}"),
         }?;
         self.2.map_or(Ok(()), |variant| write!(f, " {variant}"))
     }
@@ -236,7 +243,7 @@ fn every_batch_ends_as_the_reference_model_says_whatever_fails() {
 #[test]
 fn a_seed_gives_the_same_run_every_time() {
     let schema = schema();
-    for seed in (0..50).map(|seed| Seed::new(if seed % 2 == 0 { Kind::Plain } else { Kind::Swarm }, seed)) {
+    for seed in (0..60).map(|seed| Seed::new([Kind::Plain, Kind::Swarm, Kind::Many][seed as usize % 3], seed)) {
         let traced = || run(seed, &schema, Options { traced: true, ..Options::default() });
         let (one, other) = (traced(), traced());
         assert!(one.trace == other.trace, "seed {seed}");
@@ -252,6 +259,7 @@ fn a_function_may_die_before_and_after_every_call() {
         ("", Plan::small as fn(_) -> Plan, BatchState::PartiallyFailed),
         (" poisoned", Plan::poisoned, BatchState::PartiallyFailed),
         (" cancelled", Plan::cancelled, BatchState::Cancelled),
+        (" of many objects", Plan::objects, BatchState::Failed),
     ];
     for (variant, (name, plan, end)) in BUILT_IN.iter().flat_map(|variant| plans.map(|plan| (variant, plan))) {
         let (name, plan) = (format!("{}{name}", variant.name), plan(*variant));
@@ -271,12 +279,12 @@ fn a_function_may_die_before_and_after_every_call() {
     println!("crash points: {points:?}");
 }
 
-/// The seeds of one run of the tests, alternating between the two kinds.
+/// The seeds of one run of the tests, alternating between the kinds.
 fn usual_seeds() -> impl Iterator<Item = Seed> {
-    let [(plain, many), (swarm, others)] = SEEDS;
-    (0..many.max(others)).flat_map(move |seed| {
-        let plain = Some(Seed::new(plain, seed)).filter(|_| seed < many);
-        plain.into_iter().chain(Some(Seed::new(swarm, seed)).filter(|_| seed < others))
+    let most = SEEDS.map(|(_, many)| many).into_iter().max().unwrap_or_default();
+    (0..most).flat_map(|number| {
+        let kinds = SEEDS.into_iter().filter(move |(_, many)| number < *many);
+        kinds.map(move |(kind, _)| Seed::new(kind, number))
     })
 }
 

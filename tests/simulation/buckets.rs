@@ -15,6 +15,7 @@ use fanfold::store::ledger::{CLAIMS, Claims};
 use futures::{FutureExt, StreamExt, stream};
 
 use super::mutation::{Late, Mutation};
+use super::objects;
 use super::state::{INPUT, PROCESS, State};
 use super::stores::Watched;
 
@@ -47,6 +48,9 @@ impl Blob for Watched<MemoryBlob> {
         if self.hand.has_in(&["gather"], Mutation::SummaryIsWrittenAgain) && key.ends_with("summary.json") {
             return Ok(None);
         }
+        if self.hand.has_in(&["scatter"], Mutation::ObjectsAreFoundAgain) && key.ends_with("found.jsonl") {
+            return Ok(None);
+        }
         let Some(bytes) = self.store.read(key).filter(|_| version.is_none()) else {
             return self.store.get(key, version).await;
         };
@@ -68,6 +72,11 @@ impl Blob for Watched<MemoryBlob> {
         if self.hand.has_in(&["process", "gather"], Mutation::AnyVersionIsRead) {
             return self.store.get_range(key, &Pin::Newest, range).await;
         }
+        if self.hand.world(|state| state.shredded.contains(key)) {
+            return Ok(None);
+        }
+        let newest = self.hand.has_in(&["scatter"], Mutation::NewestObjectsAreRead) && key.starts_with("in ");
+        let pin = if newest { &Pin::Newest } else { pin };
         let unreadable = self.hand.world(|state| is_unreadable_range(state, key, pin, &range));
         let section = self.store.get_range(key, pin, range).await?;
         Ok(section.map(|section| if unreadable { Section { body: body_of(""), ..section } } else { section }))
@@ -81,6 +90,10 @@ impl Blob for Watched<MemoryBlob> {
                 return Ok(Written::default());
             }
             self.hand.catch_up_after(&[Mutation::SummaryBeforeTheOutputs]);
+        }
+        if self.hand.has(Mutation::ObjectsAfterTheSeal) && key.ends_with("/objects/read.jsonl") {
+            self.hand.put_off([Late::Object(key.to_owned(), body)]);
+            return Ok(Written::default());
         }
         let bytes = body.len() as u64;
         let written = self.store.put(key, content_type, body).await?;
@@ -101,7 +114,14 @@ impl Blob for Watched<MemoryBlob> {
         if self.hand.has(Mutation::LastToDecideWins) {
             return self.store.put(key, content_type, body).await.map(|_| true);
         }
-        self.store.put_new(key, content_type, body).await
+        if self.hand.has(Mutation::ObjectsAreFoundAgain) && key.ends_with("found.jsonl") {
+            self.store.delete(key).await?;
+        }
+        let created = self.store.put_new(key, content_type, body).await?;
+        if created {
+            self.hand.world(|state| objects::at_appearing(state, key));
+        }
+        Ok(created)
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

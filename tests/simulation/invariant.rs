@@ -22,7 +22,8 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::clockwork::BEGIN;
-use super::output::{Line, failed_records, index_of, lines_of};
+use super::objects::{failed_found, objects_are_right, origins_are_right};
+use super::output::{Line, index_of, lines_of};
 use super::plan::{File, Record, Stored};
 use super::state::{GIVE_UP_AFTER, PARKED, State, subject_of};
 use fanfold::store::items::WriteMode;
@@ -126,7 +127,8 @@ pub fn generations(state: &State) -> impl Iterator<Item = Batch> {
 fn versions(output: &MemoryBlob, id: &BatchId) -> Vec<usize> {
     let names = ["results.csv", "failed.csv", "results.json", "failed.json", "results.jsonl", "failed.jsonl"];
     let names = names.into_iter().chain(["summary.json"]);
-    names.map(|name| output.versions(&id.output_key(name))).collect()
+    let many = output.keys().into_iter().filter(|key| key.starts_with(&id.output_key("failed/")));
+    names.map(|name| id.output_key(name)).chain(many).map(|key| output.versions(&key)).collect()
 }
 
 pub fn at_announcement(state: &mut State, id: &BatchId) {
@@ -231,12 +233,13 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let versions = state.data.output.versions(&id.output_key("summary.json"));
     let written = summary.generation as usize + 1;
     hold!(STAYS, versions == written || outlasted(state), "{id} has {versions} summaries of {written} generations");
+    objects_are_right(id, file, &summary, hurt)?;
     if state.plan.results != Results::All {
         hold!(EQUALS, summary.results.is_none(), "{id} has results that nobody wanted");
         return counted_alone(state, number, &batch, &summary, hurt);
     }
     let lines = match &summary.results {
-        Some(results) => lines_of(state, &results.key, file.form)?,
+        Some(results) => lines_of(state, &results.key, file.results())?,
         None => {
             let nothing = summary.error.as_ref().is_some_and(|error| {
                 let first = summary.generation == 0 && (summary.chunks.total == 0 || hurt);
@@ -248,6 +251,7 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     };
     let model = modelled(state, file, &batch);
     outcomes_are_right(id, file, &model, &summary, &lines, hurt)?;
+    origins_are_right(id, file, &lines)?;
     failed_is_right(state, id, file, &summary, &lines)?;
     let succeeded = lines.iter().filter(|line| line.success).count() as u64;
     let counted = (summary.records.succeeded, summary.records.failed, summary.records.total);
@@ -340,13 +344,10 @@ fn outcomes_are_right(
 
 fn failed_is_right(state: &State, id: &BatchId, file: &File, summary: &Summary, lines: &[Line]) -> Result<(), Broken> {
     let expected: Vec<&Record> = lines.iter().filter(|line| !line.success).map(|line| &line.record).collect();
-    let there = state.data.output.read(&id.output_key(&format!("failed.{}", file.form.extension())));
-    hold!(EQUALS, there.is_some() != expected.is_empty(), "{id} has, or lacks, the file of failed records");
+    let found = failed_found(state, id, file)?;
+    hold!(EQUALS, found.is_some() != expected.is_empty(), "{id} has, or lacks, the file of failed records");
     hold!(EQUALS, summary.failed.is_some() != expected.is_empty(), "the summary of {id} names another file");
-    let Some(bytes) = there else { return Ok(()) };
-    let found = failed_records(&bytes, file.form);
-    hold!(EQUALS, found.iter().eq(expected), "{id} has other failed records than failed");
-    hold!(EQUALS, bytes == file.repeated(&found), "{id} repeats failed records in other bytes");
+    hold!(EQUALS, found.unwrap_or_default().iter().eq(expected), "{id} has other failed records than failed");
     Ok(())
 }
 
@@ -363,14 +364,13 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
     let partial = hurt && summary.error.is_some();
     hold!(ONCE, counted.total == all || partial, "{id} has {} outcomes of {all} records", counted.total);
     let named = state.plan.results == Results::Failed && counted.failed > 0;
-    let there = state.data.output.read(&id.output_key(&format!("failed.{}", file.form.extension())));
-    hold!(EQUALS, there.is_some() == named, "{id} has, or lacks, the file of failed records");
+    let found = failed_found(state, id, file)?;
+    hold!(EQUALS, found.is_some() == named, "{id} has, or lacks, the file of failed records");
     hold!(EQUALS, summary.failed.is_some() == named, "the summary of {id} names another file");
     let model = modelled(state, file, batch);
     let expected = file.records.iter().zip(&model).filter(|(_, stored)| stored.is_none());
     let expected: Vec<&Record> = expected.map(|(record, _)| record).collect();
     hold!(EQUALS, hurt || counted.failed == expected.len() as u64, "{id} counts {counted:?}");
-    let found = there.as_ref().map(|bytes| failed_records(bytes, file.form));
     hold!(COUNTS, found.as_ref().is_none_or(|found| found.len() as u64 == counted.failed), "{id} counts {counted:?}");
     let found = found.unwrap_or_default();
     let places: Vec<_> = found.iter().map(|found| file.records.iter().position(|record| record == found)).collect();
@@ -378,8 +378,6 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
     hold!(ONCE, ascend, "{id} has failed records that are not those of the file: {places:?}");
     let right = hurt || !named || found.iter().eq(expected);
     hold!(EQUALS, right, "{id} has other failed records than failed");
-    let same = there.is_none_or(|bytes| bytes == file.repeated(&found));
-    hold!(EQUALS, same, "{id} repeats failed records in other bytes");
     Ok(())
 }
 

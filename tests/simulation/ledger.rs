@@ -98,7 +98,7 @@ impl Ledger for Watched<MemoryLedger> {
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
         let batch = self.store.seal(batch, sealing).await?;
         self.hand.watch_sealing(&batch, sealing);
-        self.hand.catch_up_after(&[Mutation::SealBeforeTheLastMessage]);
+        self.hand.catch_up_after(&[Mutation::SealBeforeTheLastMessage, Mutation::ObjectsAfterTheSeal]);
         Ok(batch)
     }
 

@@ -59,10 +59,16 @@ pub enum Mutation {
     SweepNeverTires,
     /// A batch is judged by the schema that is deployed when it is processed.
     RulesAreForgotten,
+    /// Every scatter finds the objects of its batch anew.
+    ObjectsAreFoundAgain,
+    /// Scatter reads the newest versions of objects.
+    NewestObjectsAreRead,
+    /// What came of the objects is kept only after the batch is sealed.
+    ObjectsAfterTheSeal,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 28] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -88,6 +94,9 @@ impl Mutation {
         Self::SweepDoesNotLook,
         Self::SweepNeverTires,
         Self::RulesAreForgotten,
+        Self::ObjectsAreFoundAgain,
+        Self::NewestObjectsAreRead,
+        Self::ObjectsAfterTheSeal,
     ];
 }
 

@@ -11,6 +11,8 @@ pub struct Line {
     pub record: Record,
     pub success: bool,
     pub message: String,
+    /// The object that it names.
+    pub object: Option<String>,
 }
 
 pub fn index_of(record: &Record) -> Option<usize> {
@@ -24,11 +26,15 @@ pub fn lines_of(state: &State, key: &str, form: Form) -> Result<Vec<Line>, Broke
         record: record_of(&outcome["request"]),
         success: outcome["response"]["success"] == true,
         message: outcome["response"]["message"].as_str().unwrap_or_default().to_owned(),
+        object: outcome["object"].as_str().map(str::to_owned),
     };
     let lines = match form {
         Form::Csv => rows(&bytes)
             .into_iter()
-            .map(|row| Line { record: record_of_row(&row), success: row[3] == "true", message: row[4].clone() })
+            .map(|row| {
+                let (record, success, message) = (record_of_row(&row), row[3] == "true", row[4].clone());
+                Line { record, success, message, object: None }
+            })
             .collect(),
         Form::Json | Form::Jsonl => values(&bytes, form).iter().map(line).collect(),
     };

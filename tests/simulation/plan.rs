@@ -10,6 +10,8 @@ use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::objects::Part;
+
 /// The price of a record whose item the table rejects.
 pub const REFUSED: &str = "13.5";
 
@@ -60,47 +62,40 @@ pub struct File {
     pub cancelled_at: Option<i64>,
     /// A chunk that cannot be processed.
     pub poison: Option<u32>,
+    /// The objects that the records lie in, if there are many: then it is a manifest.
+    pub parts: Vec<Part>,
 }
 
 impl File {
     pub fn bytes(&self) -> Vec<u8> {
-        let texts: Vec<String> = self.records.iter().map(|record| self.text(record)).collect();
+        self.encoded(self.form, &self.records, self.gzip, self.broken)
+    }
+
+    /// The bytes of a file of records, which may be broken.
+    pub fn encoded(&self, form: Form, records: &[Record], gzip: bool, broken: bool) -> Vec<u8> {
+        let texts: Vec<String> = records.iter().map(|record| text(form, record)).collect();
         let lines = || texts.iter().map(|text| format!("{text}\n")).collect::<String>();
-        let mut bytes = match self.form {
+        let mut bytes = match form {
             Form::Csv => format!("{HEADER}{}", lines()).into_bytes(),
             Form::Jsonl => lines().into_bytes(),
             Form::Json => {
-                let end = if self.broken { "" } else { "]}" };
+                let end = if broken { "" } else { "]}" };
                 format!(r#"{{"records":[{}{end}"#, texts.join(",")).into_bytes()
             }
         };
-        if self.gzip {
+        if gzip {
             let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
             bytes = gzip.write_all(&bytes).and_then(|()| gzip.finish()).unwrap();
             // All records are there without the checksum, but nobody can know that.
-            let cut = if self.broken && self.form != Form::Json { 8 } else { 0 };
+            let cut = if broken && form != Form::Json { 8 } else { 0 };
             bytes.truncate(bytes.len() - cut);
         }
         bytes
     }
 
-    /// The text of a record in the file. Of some, it is not the one that an encoder would make of its fields.
-    fn text(&self, record: &Record) -> String {
-        let Record { key, price, note } = record;
-        let odd = note.ends_with(['0', '3', '6']);
-        let number = if record.is_number() { price.clone() } else { format!("\"{price}\"") };
-        match (self.form, odd) {
-            (Form::Csv, false) => format!("{key},{price},{note}"),
-            (Form::Csv, true) => format!("\"{key}\",{price},{note}"),
-            (Form::Json, true) => format!("{{\"itemNo\" : \"{key}\",\n  \"price\":{number}, \"note\":\"{note}\"\r}}"),
-            (Form::Jsonl, true) => format!("{{ \"itemNo\":\"{key}\", \"price\":{number}, \"note\":\"{note}\"}}"),
-            (_, false) => format!(r#"{{"itemNo":"{key}","price":{number},"note":"{note}"}}"#),
-        }
-    }
-
     /// The file of failed records, if these are they: cut from the file.
     pub fn repeated(&self, failed: &[Record]) -> Vec<u8> {
-        let texts: Vec<String> = failed.iter().map(|record| self.text(record)).collect();
+        let texts: Vec<String> = failed.iter().map(|record| text(self.form, record)).collect();
         match self.form {
             Form::Csv => format!("{HEADER}{}\n", texts.join("\n")),
             Form::Json => format!("{{\"records\":[\n{}\n]}}\n", texts.join(",\n")),
@@ -110,18 +105,36 @@ impl File {
     }
 }
 
+/// The text of a record in the file. Of some, it is not the one that an encoder would make of its fields.
+fn text(form: Form, record: &Record) -> String {
+    let Record { key, price, note } = record;
+    let odd = note.ends_with(['0', '3', '6']);
+    let number = if record.is_number() { price.clone() } else { format!("\"{price}\"") };
+    match (form, odd) {
+        (Form::Csv, false) => format!("{key},{price},{note}"),
+        (Form::Csv, true) => format!("\"{key}\",{price},{note}"),
+        (Form::Json, true) => format!("{{\"itemNo\" : \"{key}\",\n  \"price\":{number}, \"note\":\"{note}\"\r}}"),
+        (Form::Jsonl, true) => format!("{{ \"itemNo\":\"{key}\", \"price\":{number}, \"note\":\"{note}\"}}"),
+        (_, false) => format!(r#"{{"itemNo":"{key}","price":{number},"note":"{note}"}}"#),
+    }
+}
+
 /// Where a record was stored: the generation of its batch, and the chunk within it.
 pub type Stored = (u32, usize);
 
 impl File {
     /// The reference model: where each record is stored if nothing goes wrong, after that many redrives; `None`
     /// if it fails. Of a chunk's records with the same key the last one is written; if the table rejects it,
-    /// none of them is. A redrive cuts the failed records into chunks anew.
+    /// none of them is. No chunk has records of two objects, until a redrive cuts the failed records anew.
     pub fn stored(&self, chunk_size: usize, generation: u32) -> Vec<Option<Stored>> {
         let mut stored = vec![None; self.records.len()];
         for generation in 0..=generation {
-            let waiting: Vec<usize> = (0..stored.len()).filter(|index| stored[*index].is_none()).collect();
-            for (number, chunk) in waiting.chunks(chunk_size).enumerate() {
+            let divisions: Vec<Vec<usize>> = if generation == 0 {
+                self.divisions().into_iter().map(Iterator::collect).collect()
+            } else {
+                vec![(0..stored.len()).filter(|index| stored[*index].is_none()).collect()]
+            };
+            for (number, chunk) in divisions.iter().flat_map(|waiting| waiting.chunks(chunk_size)).enumerate() {
                 for index in chunk.iter().filter(|index| self.takes(**index, chunk)) {
                     stored[*index] = Some((generation, number));
                 }
@@ -249,6 +262,7 @@ impl Plan {
             events: 1,
             cancelled_at: None,
             poison: None,
+            parts: Vec::new(),
         };
         plan.files = vec![file];
         let (chaos, results) = (Chaos::default(), Results::All);
@@ -346,6 +360,7 @@ fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
         events: 1 + u32::from(rng.u32(..4) == 0),
         cancelled_at: (storm && rng.u32(..10) == 0).then(|| rng.i64(0..2_000)),
         poison: (storm && rng.u32(..5) == 0).then(|| rng.u32(..3)),
+        parts: Vec::new(),
     };
     // Whatever bytes are in rows or lines, they break nothing but themselves.
     if file.broken && form != Form::Json && !gzip {

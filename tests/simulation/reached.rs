@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use fanfold::model::fault::FaultCode;
+use fanfold::model::manifest::is_manifest;
 use fanfold::model::progress::Batch;
+use fanfold::store::blob::Blob;
 use fanfold::store::ledger::{CLAIMS, Claims};
 use futures::FutureExt;
 
@@ -12,7 +14,7 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 10] = [
+const RARE: [&str; 15] = [
     "message lost with its function",
     "later seal with more chunks",
     "sealed by force with a hole",
@@ -23,6 +25,11 @@ const RARE: [&str; 10] = [
     "refused record in a redrive",
     "chunk that nobody can read",
     "given up",
+    "object overwritten after it was found",
+    "object deleted after it was found",
+    "object deleted with all its versions",
+    "redriven batch of many objects",
+    "failed records of several objects",
 ];
 
 /// A call made by a stage of a variant.
@@ -57,6 +64,11 @@ impl Reached {
         let forced = batch.is_sealed_by_force();
         let several = sealing.is_some_and(|sealing| sealing.chunks > CLAIMS);
         self.add(batch.state.name(), 1);
+        let many = is_manifest(&batch.opening.input.key);
+        let files = || state.data.output.list(&batch.opening.id.output_key("failed/"), None, 2).now_or_never();
+        let apart = many && files().is_some_and(|files| files.is_ok_and(|files| files.len() > 1));
+        self.add("failed records of several objects", apart.into());
+        self.add("redriven batch of many objects", (redriven && many).into());
         self.add("redriven", redriven.into());
         self.add("of several leaves", sealing.is_some_and(|sealing| sealing.leaves() > 1).into());
         self.add("sealed by force", forced.into());

@@ -96,6 +96,8 @@ pub struct State {
     pub put: BTreeMap<String, i64>,
     /// What each function sealed its batch with, whether or not that counted.
     pub seals: BTreeMap<u64, Sealing>,
+    /// Objects of the input bucket of which no version is left.
+    pub shredded: BTreeSet<String>,
     /// Batches of which a part was buried, stopped or sealed by force.
     pub hurt: BTreeSet<BatchId>,
     /// The outputs of each batch when it was closed: the generation, and the number of versions by key.
@@ -130,6 +132,7 @@ impl State {
             done: BTreeMap::new(),
             put: BTreeMap::new(),
             seals: BTreeMap::new(),
+            shredded: BTreeSet::new(),
             hurt: BTreeSet::new(),
             closed: BTreeMap::new(),
             broken: None,

@@ -25,6 +25,7 @@ use futures::FutureExt;
 use super::clockwork::{BEGIN, Event, Ready, TaskWaker};
 use super::hand::Hand;
 use super::invariant::{self, Broken};
+use super::objects;
 use super::plan::Plan;
 use super::state::{GATHER, INPUT, OTHER_SCHEMA, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, State, TIMEOUTS};
 
@@ -269,7 +270,7 @@ impl World {
             return;
         }
         let file = state.plan.files[number].clone();
-        let bytes = file.bytes();
+        let bytes = if file.parts.is_empty() { file.bytes() } else { objects::upload(&state, &file) };
         let (size, version) = (bytes.len() as u64, state.data.input.upload(&file.key, bytes));
         let input = InputRef {
             bucket: INPUT.to_owned(),
