@@ -146,6 +146,9 @@ fn listed_in(row: &[&str], line: u64) -> Result<Option<Listed>, Fault> {
 mod tests {
     use std::io::Write;
 
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+
     use super::*;
 
     fn listed(bucket: &str, key: &str, version: &str) -> Listed {
@@ -181,6 +184,32 @@ mod tests {
         assert_eq!(parse("x.manifest.csv", all.as_bytes()).unwrap(), [listed("in", "a.csv", "v2")]);
         let current = "\"in\",\"a.csv\",\"7\",\"2026-11-26T10:00:00.000Z\",\"abc\"\n";
         assert_eq!(parse("x.manifest.csv", current.as_bytes()).unwrap(), [listed("in", "a.csv", "")]);
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_comes_back_from_every_form(keys in proptest::collection::vec("\\PC{1,12}|[ +%\",\\n\u{0}é]{1,6}", 1..5)) {
+            let expected: Vec<Listed> = keys.iter().map(|key| listed("in", key, "")).collect();
+            let row = |key: &String| {
+                let key = utf8_percent_encode(key, NON_ALPHANUMERIC).to_string().replace("%20", "+");
+                format!("in,{key}\r\n")
+            };
+            let rows: String = keys.iter().map(row).collect();
+            prop_assert_eq!(parse("x.manifest.csv", rows.as_bytes()).unwrap(), expected.clone());
+            let lines: String = expected.iter().map(|listed| serde_json::to_string(listed).unwrap() + "\n").collect();
+            prop_assert_eq!(parse("x.manifest.jsonl", lines.as_bytes()).unwrap(), expected.clone());
+            let uris: Vec<String> = keys.iter().map(|key| format!("s3://in/{key}")).collect();
+            let array = serde_json::to_string(&uris).unwrap();
+            prop_assert_eq!(parse("x.manifest.json", array.as_bytes()).unwrap(), expected);
+        }
+
+        #[test]
+        fn any_bytes_are_a_list_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200), form in 0..3_usize) {
+            let key = ["x.manifest.csv", "x.manifest.json", "x.manifest.jsonl.gz"][form];
+            if let Ok(listed) = parse(key, &bytes) {
+                prop_assert!(listed.iter().all(|listed| !listed.key.is_empty()));
+            }
+        }
     }
 
     #[test]

@@ -99,10 +99,7 @@ impl Object {
 pub struct ObjectEnd {
     /// How many records came of it.
     pub records: u64,
-    /// The columns of a CSV file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub columns: Option<Vec<String>>,
-    /// The bytes at its start that name them.
+    /// The bytes at the start of a CSV file that name its columns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub head: Option<Raw>,
     /// Why it could not be read to its end.

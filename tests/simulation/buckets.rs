@@ -97,6 +97,7 @@ impl Blob for Watched<MemoryBlob> {
         }
         let bytes = body.len() as u64;
         let written = self.store.put(key, content_type, body).await?;
+        self.hand.world(|state| objects::at_appearing(state, key));
         if key.ends_with(PENDING) && self.hand.world(|state| state.plan.variant.fan_out == FanOut::Notifications) {
             let (bucket, key, version_id) = ("work".to_owned(), key.to_owned(), written.version.clone());
             let object = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None, read_as: None };

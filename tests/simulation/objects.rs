@@ -197,7 +197,7 @@ pub fn upload(state: &State, file: &File) -> Vec<u8> {
 /// Called when an object of the work bucket appears: once the objects of a batch were found, people change them.
 pub fn at_appearing(state: &mut State, key: &str) {
     let batch = state.batches.iter().position(|id| id.objects_key(FOUND) == key);
-    let Some(number) = batch else { return };
+    let Some(number) = batch.filter(|_| state.data.work.versions(key) == 1) else { return };
     let file = state.plan.files[number].clone();
     for part in &file.parts {
         match part.fate {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use crate::batch::objects::Objects;
+use crate::format::csv;
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
 use crate::model::ids::{BatchId, stem};
@@ -130,11 +131,13 @@ impl<'a, B: Blob> ByObject<'a, B> {
     /// The document of an object, cut from it like that of a single file.
     fn document(&self, number: u32, first: &Outcome) -> Option<Document> {
         let object = self.objects.found.get(number as usize)?;
-        let (format, read) = (object.format()?.clone(), self.objects.read.get(number as usize));
-        let columns = read.and_then(|read| read.columns.clone());
+        let format = object.format()?.clone();
+        let head = self.objects.read.get(number as usize).and_then(|read| read.head.clone());
+        let columns =
+            head.as_ref().and_then(|head| csv::columns_of(head.bytes(), &format)).map(|columns| columns.to_vec());
         let columns =
             if format.layout == Layout::Csv { columns.unwrap_or_else(|| columns_of(first)) } else { Vec::new() };
-        let source = Source { format, columns, head: read.and_then(|read| read.head.clone()) };
+        let source = Source { format, columns, head };
         Some(failed(&source, &format!("{FAILED}{number:05}-{}", stem(&object.key))))
     }
 

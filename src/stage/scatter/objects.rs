@@ -90,9 +90,9 @@ impl Cutter for ObjectsSplitter<'_> {
                     let index = end.count(chunk.entries.len() as u64)?;
                     return Ok(Some(Cut::Chunk(Chunk { index, ..chunk })));
                 }
-                Some((number, Cut::End(End { columns, head, fault, .. }))) => {
+                Some((number, Cut::End(End { head, fault, .. }))) => {
                     let object = &mut end.objects[number];
-                    *object = ObjectEnd { records: object.records, columns, head, fault };
+                    *object = ObjectEnd { records: object.records, head, fault };
                     self.current = None;
                 }
                 Some((_, Cut::Claim(..))) => return Err(Error::internal("a range among copied chunks")),
