@@ -52,6 +52,19 @@ impl S3Blob {
         }
     }
 
+    /// Lists the next keys that begin with `prefix`, in ascending order, and the entity tags of their newest objects.
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub async fn tagged(&self, prefix: &str, after: Option<&str>) -> Result<Vec<(String, Option<String>)>> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let page = request.set_start_after(after.map(str::to_owned)).send().await;
+        let page = page.map_err(|e| error::of_call("list", &self.place(prefix), e))?;
+        let objects = page.contents.unwrap_or_default().into_iter();
+        let bare = |tag: String| tag.trim_matches('"').to_owned();
+        Ok(objects.filter_map(|object| Some((object.key?, object.e_tag.map(bare)))).collect())
+    }
+
     fn place(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }

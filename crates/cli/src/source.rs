@@ -7,6 +7,7 @@ use tokio::fs::File;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::InputFormat;
+use fanfold::model::manifest::is_manifest;
 
 /// Standard input, as a user names it.
 const STDIN: &str = "-";
@@ -46,6 +47,21 @@ impl<'a> Source<'a> {
             }
             Err(fault) => Err(format!("{key}: {}", fault.message)),
         }
+    }
+
+    /// The same for a file that holds records itself.
+    ///
+    /// # Errors
+    /// As for [`key`](Self::key).
+    pub fn key_of_records(&self, given: Option<&str>, option: &str) -> std::result::Result<String, String> {
+        let key = self.key(given, option)?;
+        if is_manifest(&key) {
+            return Err(format!(
+                "{key} would be a list of objects in the input bucket of a deployment; name one of those files instead, \
+                 or give this one another name with {option} if it holds records itself"
+            ));
+        }
+        Ok(key)
     }
 
     /// Where it can be read.

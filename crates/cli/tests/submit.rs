@@ -71,12 +71,31 @@ fn serve(connection: &TcpStream, tell: &Sender<Request>, mute: bool) -> Option<(
         }
         from.read_exact(&mut body).ok()?;
         let line = head.split(" HTTP").next().unwrap().to_owned();
-        tell.send((line, String::from_utf8_lossy(&body).into_owned())).ok()?;
+        tell.send((line.clone(), String::from_utf8_lossy(&body).into_owned())).ok()?;
         if mute {
             thread::sleep(PATIENCE);
         }
+        if line.starts_with("GET /in/?list-type=2") || line.starts_with("GET /in?list-type=2") {
+            let page = listing(&line);
+            let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{page}", page.len());
+            (&*connection).write_all(answer.as_bytes()).ok()?;
+            continue;
+        }
         (&*connection).write_all(b"HTTP/1.1 200 OK\r\nx-amz-version-id: v1\r\ncontent-length: 0\r\n\r\n").ok()?;
     }
+}
+
+/// The objects below `day/`, in two pages, with what is no file of records among them.
+fn listing(line: &str) -> String {
+    let page: &[&str] = match line {
+        line if !line.contains("prefix=day%2F") => &[],
+        line if line.contains("start-after=day%2Fb") => &["day/c/d.csv", "day/c/x.manifest.csv"],
+        line if line.contains("start-after") => &[],
+        _ => &["day/", "day/_SUCCESS", "day/a &amp; b.csv", "day/b.csv"],
+    };
+    let object = |key: &&str| format!("<Contents><Key>{key}</Key><Size>1</Size><ETag>&quot;e1&quot;</ETag></Contents>");
+    let objects: String = page.iter().map(object).collect();
+    format!("<ListBucketResult><Name>in</Name>{objects}</ListBucketResult>")
 }
 
 /// Interrupts a command, and returns what it says.
@@ -215,4 +234,36 @@ fn a_file_of_a_pipe_is_run_too() {
     let (code, said) = run(&["-"]);
     assert!(code == Some(2) && said.contains("give one with --name"), "{said}");
     assert!(Path::new(s3.folder.path()).join("fanfold-run/summary.json").is_file());
+}
+
+#[test]
+fn a_prefix_becomes_a_list_of_its_objects() {
+    let s3 = S3::start(false, "{}");
+    let done = s3.command(&["submit", "s3://in/day/"]).output().unwrap();
+    let said = String::from_utf8(done.stderr).unwrap();
+    assert_eq!(done.status.code(), Some(0), "{said}");
+    assert!(said.contains("3 objects in s3://in/day.manifest.jsonl"), "{said}");
+    assert!(String::from_utf8(done.stdout).unwrap().starts_with("day.manifest-"));
+    let requests: Vec<Request> = s3.requests.try_iter().collect();
+    let (put, body) = requests.last().unwrap();
+    assert!(put.starts_with("PUT /in/day.manifest.jsonl"), "{put}");
+    let listed =
+        ["day/a & b.csv", "day/b.csv", "day/c/d.csv"].map(|key| format!("{{\"key\":\"{key}\",\"eTag\":\"e1\"}}\n"));
+    assert!(body.contains(&listed.concat()), "{body}");
+    for (arguments, code, told) in [
+        (&["submit", "s3://in/none/"][..], 1, "under s3://in/none/ lies no file of records"),
+        (&["submit", "s3://other/day/"], 2, "is not the pipeline's input bucket, s3://in/"),
+        (&["submit", "s3://in/day/", "--key", "day.csv"], 2, "give a --key in .manifest.jsonl"),
+        (&["run", "day.manifest.csv"], 2, "is not a file"),
+    ] {
+        let done = s3.command(arguments).output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(code) && said.contains(told), "{arguments:?}: {said}");
+    }
+    s3.file("day.manifest.csv", 10);
+    for command in [&["run", "day.manifest.csv"][..], &["check", "--file", "day.manifest.csv"]] {
+        let done = s3.command(command).output().unwrap();
+        let said = String::from_utf8(done.stderr).unwrap();
+        assert!(done.status.code() == Some(2) && said.contains("would be a list of objects"), "{said}");
+    }
 }

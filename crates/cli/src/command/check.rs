@@ -44,7 +44,7 @@ pub struct Check {
 
 impl Check {
     pub(super) fn run(&self) -> Result<ExitCode> {
-        let named = self.file.as_deref().map(|file| Source::of(file).key(self.name.as_deref(), "--name"));
+        let named = self.file.as_deref().map(|file| Source::of(file).key_of_records(self.name.as_deref(), "--name"));
         let name = match named.transpose() {
             Ok(name) => name,
             Err(usage) => {

@@ -12,7 +12,7 @@ use crate::output::{line, note};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::summary::Summary;
-use fanfold::store::blob::{Blob, read_all};
+use fanfold::store::blob::{Blob, list_all, read_all};
 use fanfold_aws::s3::S3Blob;
 
 /// Waits until a batch is closed, prints its summary, and downloads its outputs if a folder is given.
@@ -42,18 +42,29 @@ async fn read_summary(output: &S3Blob, batch: &BatchId) -> Result<Summary> {
 
 /// Downloads the outputs into a folder, under their own names.
 async fn download(output: &S3Blob, summary: &Summary, folder: &Path) -> Result<()> {
-    let cannot = |e| Error::config(format!("could not write to {}", folder.display())).because(e);
-    std::fs::create_dir_all(folder).map_err(cannot)?;
     for key in report::outputs(summary) {
         let path = folder.join(report::file_name(&key));
-        let body = output.get(&key, None).await?;
-        let mut body = body.ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
-        let mut draft = Draft::begin(&path).map_err(cannot)?;
-        while let Some(piece) = body.try_next().await? {
-            draft.file().write_all(&piece).map_err(cannot)?;
+        if !key.ends_with('/') {
+            download_to(output, &key, folder, &path).await?;
+            continue;
         }
-        draft.keep().map_err(cannot)?;
-        note(format_args!("wrote {}", path.display()));
+        for key in list_all(output, &key).await? {
+            download_to(output, &key, &path, &path.join(report::file_name(&key))).await?;
+        }
     }
+    Ok(())
+}
+
+async fn download_to(output: &S3Blob, key: &str, folder: &Path, path: &Path) -> Result<()> {
+    let cannot = |e| Error::config(format!("could not write to {}", folder.display())).because(e);
+    std::fs::create_dir_all(folder).map_err(cannot)?;
+    let body = output.get(key, None).await?;
+    let mut body = body.ok_or_else(|| Error::internal(format!("the output {key} is missing")))?;
+    let mut draft = Draft::begin(path).map_err(cannot)?;
+    while let Some(piece) = body.try_next().await? {
+        draft.file().write_all(&piece).map_err(cannot)?;
+    }
+    draft.keep().map_err(cannot)?;
+    note(format_args!("wrote {}", path.display()));
     Ok(())
 }

@@ -4,6 +4,7 @@ mod cancel;
 mod check;
 mod emulator;
 mod ending;
+mod prefix;
 mod redrive;
 mod report;
 mod run;
@@ -48,7 +49,7 @@ enum Command {
     Run(run::Run),
     /// Check settings before they are deployed, and a file's first records before it is uploaded.
     Check(check::Check),
-    /// Upload a file of records as a new batch.
+    /// Upload a file of records as a new batch, or make one batch of many objects.
     Submit(submit::Submit),
     /// Show the progress of a batch.
     Status(status::Status),

@@ -32,13 +32,14 @@ pub fn local(summary: &Summary, folder: &Path) -> String {
 
 /// The keys of a batch's outputs, the summary last.
 pub fn outputs(summary: &Summary) -> impl Iterator<Item = String> {
+    // A key that ends with a slash is that of a folder.
     let written = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten();
     written.map(|output| output.key.clone()).chain([summary.batch_id.output_key("summary.json")])
 }
 
 /// The name of the file that an output becomes in a folder.
 pub fn file_name(key: &str) -> &str {
-    key.rsplit('/').next().unwrap_or(key)
+    key.trim_end_matches('/').rsplit('/').next().unwrap_or(key)
 }
 
 fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
@@ -46,6 +47,9 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
     let seconds = (summary.finished_at.0 - summary.started_at.0) as f64 / 1000.0;
     let mut text = line("batch", summary.batch_id.as_str());
     text += &line("state", summary.state.name());
+    if let Some(objects) = &summary.objects {
+        text += &line("objects", &format!("{} ({} not read to the end)", objects.total, objects.failed));
+    }
     let replaced = records.replaced.filter(|replaced| *replaced > 0);
     let replaced = replaced.map(|replaced| format!("; {replaced} replaced by a later record with the same key"));
     let (total, succeeded, failed) = (records.total, records.succeeded, records.failed);
@@ -56,11 +60,15 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
     if let Some(error) = &summary.error {
         text += &line("error", &format!("{}: {}", error.code, error.message));
     }
+    for fault in summary.objects.iter().flat_map(|objects| &objects.faults).take(SHOWN) {
+        text += &line("unread", &format!("{}: {}: {}", fault.object, fault.fault.code, fault.fault.message));
+    }
     for failure in summary.failures.iter().take(SHOWN) {
         // A message that names its line says best where the record is.
         let place =
             if failure.message.starts_with("line ") { String::new() } else { format!("record {}: ", failure.index) };
-        text += &line("failed", &format!("{place}{}", failure.message));
+        let object = failure.object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
+        text += &line("failed", &format!("{object}{place}{}", failure.message));
     }
     text += &line("summary", &place(&summary.batch_id.output_key("summary.json")));
     for (name, output) in [("results", &summary.results), ("to fix", &summary.failed)] {

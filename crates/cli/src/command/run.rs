@@ -44,7 +44,7 @@ pub struct Run {
 impl Run {
     pub(super) async fn run(self) -> Result<ExitCode> {
         let source = Source::of(&self.file);
-        let key = match source.key(self.name.as_deref(), "--name") {
+        let key = match source.key_of_records(self.name.as_deref(), "--name") {
             Ok(key) => key,
             Err(usage) => {
                 note(format_args!("error: {usage}"));

@@ -1,12 +1,14 @@
 //! `fanfold submit`: upload a file and, if asked to, wait for its summary.
 
+use std::io::Cursor;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
+use crate::command::prefix::Prefix;
 use crate::command::{Common, Context, check_output, ending, keeps_no_versions};
 use crate::output::{line, note};
 use crate::source::Source;
@@ -17,10 +19,12 @@ use fanfold_aws::s3::S3Blob;
 
 const PIECE: usize = 1024 * 1024;
 
-/// Upload a file of records as a new batch.
+/// Upload a file of records as a new batch, or make one batch of many objects.
 #[derive(Debug, Args)]
 pub struct Submit {
     /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; - for standard input.
+    /// Or s3://INPUT-BUCKET/PREFIX for all objects there, or a list of objects: NAME.manifest.csv (S3 Inventory),
+    /// NAME.manifest.json or NAME.manifest.jsonl.
     file: PathBuf,
     /// The key to upload it under [default: the file's name, after INPUT_PREFIX]; needed for standard input.
     #[arg(long, visible_alias = "name", value_name = "KEY")]
@@ -61,9 +65,13 @@ impl Submit {
 
     /// The key to upload under; or what is wrong with it.
     fn key(&self, context: &Context) -> Result<std::result::Result<String, String>> {
-        let resources = &context.resources;
+        let (resources, given) = (&context.resources, self.key.as_deref());
         let prefix = &resources.parameters.input_prefix;
-        let key = match Source::of(&self.file).key(self.key.as_deref(), "--key") {
+        let key = match Prefix::of(&self.file) {
+            Some(prefix) => prefix.key(given, &resources.input_bucket),
+            None => Source::of(&self.file).key(given, "--key"),
+        };
+        let key = match key {
             Ok(name) if self.key.is_none() && !name.starts_with(prefix) => format!("{prefix}{name}"),
             Ok(key) => key,
             Err(usage) => return Ok(Err(usage)),
@@ -82,16 +90,32 @@ impl Submit {
 
     async fn upload(&self, context: &Context, key: &str) -> Result<BatchId> {
         context.goes_on.set("interrupted before the upload had ended; nothing will be processed");
-        let source = Source::of(&self.file);
+        if let Some(prefix) = Prefix::of(&self.file) {
+            let input = S3Blob::new(context.clients.s3.clone(), &prefix.bucket);
+            let (manifest, many) = prefix.manifest(&input, &context.resources.format()?).await?;
+            note(format_args!("{many} object{} in s3://{}/{key}", if many == 1 { "" } else { "s" }, prefix.bucket));
+            let length = Some(manifest.len() as u64);
+            return self.upload_from(context, key, Cursor::new(manifest), length).await;
+        }
+        let (from, length) = Source::of(&self.file).open().await?;
+        self.upload_from(context, key, from, length).await
+    }
+
+    async fn upload_from(
+        &self,
+        context: &Context,
+        key: &str,
+        mut from: impl AsyncRead + Unpin,
+        length: Option<u64>,
+    ) -> Result<BatchId> {
         let bucket = &context.resources.input_bucket;
         let input = S3Blob::new(context.clients.s3.clone(), bucket);
-        let (mut from, length) = source.open().await?;
         let bar = bytes_bar(length);
         let mut upload = Upload::new(&input, key.to_owned(), "application/octet-stream");
         loop {
             let buffer = upload.buffer();
             buffer.reserve(PIECE);
-            let read = from.read_buf(buffer).await.map_err(|e| source.unreadable(e))?;
+            let read = from.read_buf(buffer).await.map_err(|e| Source::of(&self.file).unreadable(e))?;
             if read == 0 {
                 break;
             }

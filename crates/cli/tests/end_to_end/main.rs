@@ -3,6 +3,7 @@
 
 mod faults;
 mod interrupt;
+mod objects;
 mod world;
 
 use fanfold::model::progress::BatchState;

@@ -123,6 +123,17 @@ impl World {
         self.command_in(folder, &["submit", name, "--json", "--output", "out", "--variant", &self.variant])
     }
 
+    /// The name of the input bucket.
+    pub fn input_bucket(&self) -> &str {
+        &self.resources.input_bucket
+    }
+
+    /// Makes one batch of all objects under a prefix of the input bucket, and waits for its outputs.
+    pub fn submit_prefix(&self, prefix: &str) -> Done {
+        let place = format!("s3://{}/{prefix}", self.input_bucket());
+        self.command(&["submit", &place, "--json", "--output", "out", "--variant", &self.variant])
+    }
+
     /// Uploads an object without the command and waits for its summary.
     pub async fn upload(&self, key: &str, bytes: Vec<u8>) -> Summary {
         let written = self.input.put(key, "text/csv", bytes.into()).await.unwrap();
