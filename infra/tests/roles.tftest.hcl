@@ -282,6 +282,7 @@ run "chunks_in_the_tasks_table" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "process gather.fifo: sqs:SendMessage",
         "tasks: dynamodb:PutItem dynamodb:Query",
+        "work-123456789012/*: s3:PutObject",
         "scatter: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -298,6 +299,8 @@ run "chunks_in_the_tasks_table" {
         "output-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "tasks: dynamodb:Query",
+        "work-123456789012/*: s3:GetObject",
+        "work-123456789012: s3:ListBucket",
         "gather.fifo: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "gather:*: logs:CreateLogStream logs:PutLogEvents",
       ])

@@ -111,11 +111,19 @@ locals {
   chunk_permissions = local.in_tasks_table ? {
     # A transaction of puts needs the permission to put:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
-    scatter = [{ sid = "WriteTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
+    scatter = [
+      { sid = "WriteTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] },
+      # What is known of the objects of a batch that is made of many.
+      { sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] },
+    ]
     process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
-    gather  = [{ sid = "ReadTasks", actions = ["dynamodb:Query"], resources = [local.tables["tasks"]] }]
-    bury    = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
-    sweep   = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
+    gather = [
+      { sid = "ReadTasks", actions = ["dynamodb:Query"], resources = [local.tables["tasks"]] },
+      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+    ]
+    bury  = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
+    sweep = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     } : {
     scatter = [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] }]
     process = [
