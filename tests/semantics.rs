@@ -434,6 +434,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/semantics.rs",
         "tests/ranged.rs",
         "tests/rules.rs",
+        "tests/objects.rs",
         "tests/sweep.rs",
         "tests/notification.rs",
         "tests/simulation.rs",
