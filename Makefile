@@ -150,7 +150,7 @@ help: ## this list
 	  '  CONFIRM     yes: deploy and destroy also delete tables and buckets that hold anything' \
 	  '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
-	  '  SEEDS       how many soak tries of each KIND (plain, swarm), from FIRST_SEED on' \
+	  '  SEEDS       how many soak tries of each KIND (plain, swarm, many), from FIRST_SEED on' \
 	  '  BYTES       size of the file that memory is measured with ($(BYTES)), in FORMATS ($(FORMATS)); BOOTSTRAPS: executables that cold compares' \
 	  '  VARIANT     variant to use ($(VARIANT)), as a pipeline of that name; VARIANTS="a b" deploys exactly these' \
 	  '  PIPELINES   a JSON file of pipelines by name, each with its variant and settings: deploys exactly these; PIPELINE: the one to use' \

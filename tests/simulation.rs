@@ -2,10 +2,9 @@
 //! and out of order, calls fail before and after their effect, functions die anywhere, and every batch ends as
 //! the reference model predicts.
 //!
-//! There are three kinds of seeds: a plain one has a little of every fault, a swarm one much of a few, and one of
-//! many has batches over many objects. A seed
-//! that fails prints itself and its shortest trace, and is appended to `tests/simulation/seeds.txt`, whose
-//! seeds run first. `FANFOLD_SEEDS=100000` runs more, `FANFOLD_KIND=swarm` only one kind.
+//! There are three kinds of seeds: a plain one has a little of every fault, a swarm one much of a few, and one
+//! called many has batches over many objects. A seed that fails prints itself and its shortest trace, and is
+//! appended to `tests/simulation/seeds.txt`, whose seeds run first. `FANFOLD_SEEDS=100000` runs more, `FANFOLD_KIND=swarm` only one kind.
 
 #[path = "simulation/buckets.rs"]
 mod buckets;
