@@ -30,7 +30,7 @@ use crate::stage::summary::{SUMMARY, put_summary};
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::{Blob, list_all, read_all};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Lease, Ledger, Part};
+use crate::store::ledger::{Lease, Ledger, Part, RuleBook};
 use crate::store::{Clock, Stores};
 
 /// Seconds that a lease outlasts the function that took it, since no two clocks agree.
@@ -301,8 +301,10 @@ impl<S: Stores> Gather<S> {
         if !digests.all(|other| other == Some(digest)) {
             return Ok(None);
         }
-        let schema = RecordSchema::of(&self.batches.rules(digest).await?, OwnAttributes::default());
-        Ok(schema.ok().map(|schema| Keys::new(schema, layout)))
+        // A count that cannot be had must not keep a batch from its end.
+        let rules = self.batches.ledger.read_rules(digest).await?;
+        let schema = rules.and_then(|rules| RecordSchema::of(&rules, OwnAttributes::default()).ok());
+        Ok(schema.map(|schema| Keys::new(schema, layout)))
     }
 }
 
