@@ -51,7 +51,7 @@ pub fn read(layout: Layout, bytes: &[u8], key_field: &str) -> Reading {
     let done = match layout {
         Layout::Csv => csv(bytes, key_field, &mut reading),
         Layout::Json => Document { rest: without_mark(bytes), records: &mut reading.records }.read(),
-        Layout::Jsonl => {
+        Layout::Jsonl | Layout::Parquet => {
             jsonl(without_mark(bytes), &mut reading.records);
             Ok(())
         }

@@ -181,7 +181,7 @@ fn failed_bytes(layout: Layout, file: &Decoded, entry: &Entry) -> Vec<u8> {
             (head.len() + if head.ends_with(b"\n") || head.ends_with(b"\r") { 0 } else { 1 }, end)
         }
         Layout::Json => ("{\"records\":[\n".len(), "\n]}\n".len()),
-        Layout::Jsonl => (0, 1),
+        Layout::Jsonl | Layout::Parquet => (0, 1),
     };
     out[before..out.len() - after].to_vec()
 }

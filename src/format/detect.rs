@@ -20,7 +20,7 @@ const DELIMITERS: [u8; 4] = [b'|', b'\t', b';', b','];
 const OTHERS: &[(&[u8], &str, &str)] = &[
     (b"PK\x03\x04", "a ZIP archive, as Excel's .xlsx files are", "unpack it, or save the sheet as CSV UTF-8"),
     (b"\xd0\xcf\x11\xe0", "an Excel or Word file of before 2007", "save the sheet as CSV UTF-8"),
-    (b"PAR1", "a Parquet file", "convert it to JSON Lines"),
+    (b"PAR1", "a Parquet file that was compressed once more", "unpack it"),
     (b"ORC", "an ORC file", "convert it to JSON Lines"),
     (b"Obj\x01", "an Avro file", "convert it to JSON Lines"),
     (b"%PDF", "a PDF file", "upload the data that it was made from"),
@@ -42,6 +42,9 @@ const OTHERS: &[(&[u8], &str, &str)] = &[
 /// # Errors
 /// What it is instead of a file of records, and the step that mends it.
 pub fn detect(key: &str, head: &[u8], settings: &FormatSettings) -> Result<InputFormat, Fault> {
+    if is_parquet(key, head) {
+        return Ok(InputFormat::plain(Layout::Parquet));
+    }
     let mut format = InputFormat::of_key(key)?;
     let named = format.compression;
     format.compression = Compression::of_head(head);
@@ -55,6 +58,11 @@ pub fn detect(key: &str, head: &[u8], settings: &FormatSettings) -> Result<Input
     };
     if let Some((_, kind, cure)) = OTHERS.iter().find(|(magic, _, _)| starts_with(&plain, magic)) {
         return Err(other(format!("it is {kind}; {cure}, and upload that")));
+    }
+    if format.layout == Layout::Parquet {
+        let told =
+            "the file is named .parquet and does not begin like Parquet; name it as what it is, or write it again";
+        return Err(Fault::new(FaultCode::BrokenParquet, told));
     }
     format.utf16 = match plain.as_slice() {
         [0xff, 0xfe, ..] => Some(Utf16::Le),
@@ -80,6 +88,20 @@ pub fn detect(key: &str, head: &[u8], settings: &FormatSettings) -> Result<Input
         format.records_path.clear();
     }
     Ok(format)
+}
+
+/// Whether it is a Parquet file, whatever its name: only one that is named so may have text behind the magic bytes, which
+/// are those of an encrypted file too.
+fn is_parquet(key: &str, head: &[u8]) -> bool {
+    let magic = [b"PAR1", b"PARE"].into_iter().find(|magic| head.starts_with(*magic));
+    let named = || InputFormat::of_key(key).is_ok_and(|format| format.layout == Layout::Parquet);
+    magic.is_some_and(|magic| starts_with(head, magic) || named())
+}
+
+/// Why a Parquet file is not read where nothing reads such files.
+pub fn unread_parquet() -> Fault {
+    let kind = "it is a Parquet file, and these functions were built without the feature `parquet`";
+    other(format!("{kind}; convert it to JSON Lines, or build them with it, and upload that again"))
 }
 
 fn starts_with(text: &[u8], magic: &[u8]) -> bool {

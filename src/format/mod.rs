@@ -83,12 +83,13 @@ struct Text {
 }
 
 impl Decoder {
-    /// A decoder of a format; for CSV, the header must name `key_field`.
+    /// A decoder of a format; for CSV, the header must name `key_field`. A Parquet file is not read from front to
+    /// back, so there is no decoder of its bytes; to this one, they are broken JSON Lines.
     pub fn new(format: &InputFormat, key_field: &str) -> Self {
         let records = match format.layout {
             Layout::Csv => Records::Csv(csv::CsvRecords::new(format, key_field)),
             Layout::Json => Records::Json(json::JsonRecords::new(format)),
-            Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::new(format)),
+            Layout::Jsonl | Layout::Parquet => Records::Jsonl(jsonl::JsonlRecords::new(format)),
         };
         Self { layers: Layers::of(format), text: Text { records, mark: Mark::default() } }
     }
@@ -100,7 +101,7 @@ impl Decoder {
         let records = match format.layout {
             Layout::Csv => Records::Csv(csv::CsvRecords::part(format, columns, range)),
             Layout::Json => Records::Json(json::JsonRecords::part(format, range)),
-            Layout::Jsonl => Records::Jsonl(jsonl::JsonlRecords::part(format, range)),
+            Layout::Jsonl | Layout::Parquet => Records::Jsonl(jsonl::JsonlRecords::part(format, range)),
         };
         Self { layers: Layers::none(), text: Text { records, mark: Mark { matched: 0, past: true } } }
     }

@@ -18,6 +18,8 @@ pub enum FaultCode {
     BrokenZstd,
     /// The bzip2 stream is damaged, or ends too early.
     BrokenBzip2,
+    /// A Parquet file is truncated, damaged, encrypted, or written in a way that is not supported.
+    BrokenParquet,
     /// The file is of another kind than its name says.
     OtherKind,
     /// No column of a CSV file is named as the key field.
@@ -65,12 +67,13 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// All codes that fanfold writes.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::UnknownFormat,
         Self::NotUtf8,
         Self::BrokenGzip,
         Self::BrokenZstd,
         Self::BrokenBzip2,
+        Self::BrokenParquet,
         Self::OtherKind,
         Self::NoHeader,
         Self::HeaderTooLarge,
@@ -101,6 +104,7 @@ impl FaultCode {
             Self::BrokenGzip => "BROKEN_GZIP",
             Self::BrokenZstd => "BROKEN_ZSTD",
             Self::BrokenBzip2 => "BROKEN_BZIP2",
+            Self::BrokenParquet => "BROKEN_PARQUET",
             Self::OtherKind => "OTHER_KIND",
             Self::NoHeader => "NO_HEADER",
             Self::HeaderTooLarge => "HEADER_TOO_LARGE",
@@ -133,6 +137,9 @@ impl FaultCode {
             Self::BrokenGzip => "The gzip stream is damaged, or ends too early.",
             Self::BrokenZstd => "The Zstandard stream is damaged, or ends too early.",
             Self::BrokenBzip2 => "The bzip2 stream is damaged, or ends too early.",
+            Self::BrokenParquet => {
+                "A Parquet file is truncated, damaged, encrypted, or written in a way that is not supported."
+            }
             Self::OtherKind => "The file is of another kind than its name says.",
             Self::NoHeader => "No column of a CSV file is named as the key field.",
             Self::HeaderTooLarge => "The header row of a CSV file is too large.",
@@ -175,12 +182,13 @@ impl FaultCode {
     pub fn cure(self) -> &'static str {
         match self {
             Self::UnknownFormat => {
-                "Name it `.csv`, `.tsv`, `.txt`, `.json`, `.jsonl` or `.ndjson`, each optionally followed by `.gz`, `.zst` or `.bz2`, and upload it again."
+                "Name it `.csv`, `.tsv`, `.txt`, `.json`, `.jsonl` or `.ndjson`, each optionally followed by `.gz`, `.zst` or `.bz2`, or `.parquet`, and upload it again."
             }
             Self::NotUtf8 => {
                 "Convert it (`iconv -f WINDOWS-1252 -t UTF-8`, if it comes from Windows) and upload it again."
             }
             Self::BrokenGzip | Self::BrokenZstd | Self::BrokenBzip2 => "Compress the file again and upload it whole.",
+            Self::BrokenParquet => "Write the file again, in the way that the message says, and upload it whole.",
             Self::OtherKind => "Make of it what the message says, and upload that.",
             Self::NoHeader => "Add a header row, or deploy with `KEY_FIELD` set to one of the columns.",
             Self::HeaderTooLarge => "Shorten the names of the columns, or check that the file has line ends.",

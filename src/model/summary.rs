@@ -23,7 +23,8 @@ pub struct Summary {
     pub generation: u32,
     /// The variant that worked on it.
     pub variant: String,
-    /// The variant whose path it took instead: `ranged` reads ranges neither of a gzipped file nor of many objects.
+    /// The variant whose path it took instead: `ranged` reads ranges only of single files that [are in
+    /// place](crate::model::format::InputFormat::is_in_place).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fallback: Option<String>,
     /// How it ended.
@@ -171,9 +172,8 @@ impl Summary {
 }
 
 fn fallback(opening: &Opening) -> Option<&'static str> {
-    let gzipped = opening.input.format.as_ref().is_some_and(|format| format.ends_with(".gz"));
-    let many = is_manifest(&opening.input.key);
-    (opening.variant == "ranged" && (gzipped || many)).then_some("chunked")
+    let copied = opening.input.format().is_ok_and(|format| !format.is_in_place());
+    (opening.variant == "ranged" && (copied || is_manifest(&opening.input.key))).then_some("chunked")
 }
 
 /// The state in which a batch with these counts ends.

@@ -51,7 +51,7 @@ pub fn render(kind: Kind, source: &Source) -> Box<dyn Render> {
         (Layout::Csv, Kind::Results) => Box::new(CsvResults::new(source)),
         (Layout::Csv, Kind::Failed) => Box::new(CsvFailed::new(source)),
         (Layout::Json, kind) => Box::new(JsonDocument { kind, empty: true }),
-        (Layout::Jsonl, kind) => Box::new(JsonLines { kind }),
+        (Layout::Jsonl | Layout::Parquet, kind) => Box::new(JsonLines { kind }),
     }
 }
 

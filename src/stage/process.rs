@@ -11,6 +11,7 @@ use crate::batch::find::{Found, Work};
 use crate::batch::rules::Schemas;
 use crate::intake::claim_check;
 use crate::model::error::{Error, Result};
+use crate::model::format::Layout;
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Mark;
 use crate::model::record::{Entry, Outcome};
@@ -103,6 +104,7 @@ struct Job {
     entries: Vec<Entry>,
     /// For each record, why it is not valid; `None` if it is.
     faults: Vec<Option<String>>,
+    layout: Layout,
 }
 
 impl<S: Stores, P: Processor> Process<S, P> {
@@ -182,7 +184,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
     /// Keeps the outcomes of a chunk: the processor's replies for its valid records, and for the others why they are
     /// not valid.
     async fn keep(&self, message: &ProcessMessage, job: Job, replies: Vec<Reply>) -> Result<Mark> {
-        let Job { entries, faults } = job;
+        let Job { entries, faults, layout } = job;
         let mut replies = replies.into_iter();
         let outcomes = entries.into_iter().zip(faults).map(|(entry, fault)| match fault {
             Some(fault) => Outcome::of(entry, Some(fault)),
@@ -191,7 +193,10 @@ impl<S: Stores, P: Processor> Process<S, P> {
                     Outcome::of(entry, Some(format!("its result is longer than {MAX_RESULT_BYTES} bytes")))
                 }
                 Some(Reply::Done(result)) => Outcome { result, ..Outcome::of(entry, None) },
-                Some(Reply::Failed(reason)) => Outcome::of(entry, Some(reason)),
+                Some(Reply::Failed(reason)) => {
+                    let reason = layout.placed(entry.index, reason);
+                    Outcome::of(entry, Some(reason))
+                }
                 None => Outcome::of(entry, Some("the record was not processed".to_owned())),
             },
         });
@@ -210,7 +215,9 @@ impl<S: Stores, P: Processor> Process<S, P> {
                     records.push(Record { index: entry.index, key: valid.key, fields: valid.fields });
                     faults.push(None);
                 }
-                Err(reason) => faults.push(Some(reason)),
+                // A record that could not be decoded has its place in its fault.
+                Err(reason) if entry.fault.is_some() => faults.push(Some(reason)),
+                Err(reason) => faults.push(Some(layout.placed(entry.index, reason))),
             }
         }
         let chunk = Chunk {
@@ -222,7 +229,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
             now: self.clock.now(),
             records,
         };
-        (Job { entries, faults }, chunk)
+        (Job { entries, faults, layout }, chunk)
     }
 }
 

@@ -66,7 +66,7 @@ fn fill<W: Write>(file: &mut Counted<W>, shape: &Shape) -> io::Result<Made> {
         Layout::Csv => writeln!(file, "{HEADER}")?,
         // The whole document on one line, as programs write it.
         Layout::Json => file.write_all(b"{\"records\":[")?,
-        Layout::Jsonl => {}
+        Layout::Jsonl | Layout::Parquet => {}
     }
     let (mut count, mut failing) = (0, 0);
     while file.bytes < shape.bytes {
@@ -92,7 +92,7 @@ fn put(file: &mut impl Write, layout: Layout, record: &Record) -> io::Result<()>
     match layout {
         Layout::Csv => writeln!(file, "{}", record.line()),
         Layout::Json => Ok(serde_json::to_writer(file, &record.fields())?),
-        Layout::Jsonl => {
+        Layout::Jsonl | Layout::Parquet => {
             serde_json::to_writer(&mut *file, &record.fields())?;
             file.write_all(b"\n")
         }

@@ -148,7 +148,8 @@ fn what_is_of_another_kind_is_called_by_its_name() {
     for (key, head, told) in [
         ("a.csv", &b"PK\x03\x04\x14\0\0\0"[..], "a ZIP archive, as Excel's .xlsx files are"),
         ("a.csv", b"\xd0\xcf\x11\xe0\xa1\xb1", "an Excel or Word file"),
-        ("a.json", b"PAR1\x15\0", "a Parquet file"),
+        ("a.parquet.gz", &gzip(b"PAR1\x15\0"), "a Parquet file that was compressed once more"),
+        ("a.parquet", b"PK\x03\x04\x14\0\0\0", "a ZIP archive"),
         ("a.csv", b"\n <HTML><body>", "a web page"),
         ("a.csv", b"<?xml version=\"1.0\"?>", "it is XML"),
         ("a.csv", b"\xfd7zXZ\0", "compressed with xz"),
@@ -167,6 +168,24 @@ fn what_is_of_another_kind_is_called_by_its_name() {
     // Words that other kinds begin with are words too.
     for header in ["ORCID,k\n", "PAR1,k\n", "PARIS\n"] {
         assert_eq!(found("a.csv", header.as_bytes()).layout, Layout::Csv);
+    }
+}
+
+#[test]
+fn a_parquet_file_is_one_whatever_its_name() {
+    for key in ["a.parquet", "a.csv", "a.json.gz", "a", "A.PARQUET"] {
+        for head in [&b"PAR1\x15\0"[..], b"PARE\x15\0"] {
+            let format = found(key, head);
+            assert_eq!((format.to_string(), format.is_in_place()), ("parquet".to_owned(), false));
+        }
+    }
+    // Nobody else names a file so.
+    for head in [&b"PAR1"[..], b"PARE-encrypted"] {
+        assert_eq!(found("a.parquet", head).layout, Layout::Parquet);
+    }
+    for head in [&b""[..], b"k,a\n", b"PAR2\x15"] {
+        let fault = detect("a.parquet", head, &FormatSettings::default()).unwrap_err();
+        assert_eq!(fault.code, FaultCode::BrokenParquet, "{}", fault.message);
     }
 }
 

@@ -41,7 +41,7 @@ impl Scanner {
             layout: match format.layout {
                 Layout::Csv => Scan::Csv(Box::new(csv::CsvScan::new(format, key_field))),
                 Layout::Json => Scan::Json(json::JsonScan::new(format)),
-                Layout::Jsonl => Scan::Jsonl(rows::Rows::new(jsonl::JsonLines)),
+                Layout::Jsonl | Layout::Parquet => Scan::Jsonl(rows::Rows::new(jsonl::JsonLines)),
             },
             mark: Mark::default(),
             chunks: Chunks::new(chunk_size, chunk_bytes),

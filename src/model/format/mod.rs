@@ -18,16 +18,32 @@ pub enum Layout {
     Json,
     /// JSON objects, one a line or several.
     Jsonl,
+    /// Rows of a Parquet file, of which JSON objects are made.
+    Parquet,
 }
 
 impl Layout {
-    /// The extension that outputs of this layout carry.
-    pub fn extension(self) -> &'static str {
+    /// The name of the layout.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Csv => "csv",
             Self::Json => "json",
             Self::Jsonl => "jsonl",
+            Self::Parquet => "parquet",
         }
+    }
+
+    /// The extension that outputs of this layout carry: rows of a Parquet file are written as JSON Lines.
+    pub fn extension(self) -> &'static str {
+        match self {
+            Self::Parquet => Self::Jsonl.name(),
+            layout => layout.name(),
+        }
+    }
+
+    /// Adds its row to the message about a record, where there are rows instead of lines.
+    pub fn placed(self, index: u64, message: String) -> String {
+        if self == Self::Parquet { format!("row {}: {message}", index + 1) } else { message }
     }
 
     /// The media type that outputs of this layout carry.
@@ -35,7 +51,7 @@ impl Layout {
         match self {
             Self::Csv => "text/csv; charset=utf-8",
             Self::Json => "application/json",
-            Self::Jsonl => "application/jsonl",
+            Self::Jsonl | Self::Parquet => "application/jsonl",
         }
     }
 }
@@ -206,11 +222,12 @@ impl InputFormat {
             Some("tsv") => (Layout::Csv, Dialect { delimiter: b'\t', ..standard }),
             Some("json") => (Layout::Json, standard),
             Some("jsonl" | "ndjson") => (Layout::Jsonl, standard),
+            Some("parquet") => (Layout::Parquet, standard),
             _ => {
                 return Err(Fault::new(
                     FaultCode::UnknownFormat,
                     "the key's extension is not known; name the file .csv, .tsv, .txt, .json, .jsonl or .ndjson, \
-                     each optionally followed by .gz, .zst or .bz2",
+                     each optionally followed by .gz, .zst or .bz2, or .parquet",
                 ));
             }
         };
@@ -219,7 +236,7 @@ impl InputFormat {
 
     /// Whether the file's own bytes are those of its records, so that any part of it can be read by itself.
     pub fn is_in_place(&self) -> bool {
-        self.compression.is_none() && self.utf16.is_none()
+        self.compression.is_none() && self.utf16.is_none() && self.layout != Layout::Parquet
     }
 
     /// The members that lead to the records of a JSON document.
@@ -230,7 +247,7 @@ impl InputFormat {
 
 impl std::fmt::Display for InputFormat {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.layout.extension())?;
+        f.write_str(self.layout.name())?;
         self.compression.map_or(Ok(()), |compression| write!(f, ".{}", compression.extension()))
     }
 }
@@ -249,6 +266,7 @@ mod tests {
             ("x.jsonl", "jsonl"),
             ("x.tsv.zst", "csv.zst"),
             ("x.TXT.bz2", "csv.bz2"),
+            ("part-0.snappy.parquet", "parquet"),
         ] {
             assert_eq!(InputFormat::of_key(key).unwrap().to_string(), shown);
         }

@@ -18,8 +18,8 @@ use crate::format::detect;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
-use crate::model::format::InputFormat;
 use crate::model::format::settings::FormatSettings;
+use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::manifest::{Object, is_manifest};
 use crate::model::message::{ProcessMessage, RedriveMessage};
@@ -174,7 +174,9 @@ impl<S: Stores> Scatter<S> {
     ) -> Cuts<'a> {
         let most = self.batches.condition.most_chunks();
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
-        if opening.ranged {
+        if format.layout == Layout::Parquet {
+            nothing(detect::unread_parquet())
+        } else if opening.ranged {
             RangeSplitter::new(body, format, key_field, chunk_size, most).stream()
         } else {
             Splitter::new(body, format, key_field, chunk_size, most).stream()

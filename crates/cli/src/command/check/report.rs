@@ -124,6 +124,7 @@ fn words_of_format(format: &InputFormat) -> String {
         Layout::Csv => words_of_dialect(&format.dialect),
         Layout::Json => format!("a JSON document, records in {}", format.path().join(".")),
         Layout::Jsonl => "JSON Lines".to_owned(),
+        Layout::Parquet => return "Parquet".to_owned(),
     };
     match format.utf16 {
         Some(Utf16::Le | Utf16::Be) => words += ", UTF-16",
