@@ -36,6 +36,7 @@ pub fn parse(key: &str, bytes: &[u8]) -> Result<Vec<Listed>, Fault> {
         Layout::Csv => rows(text),
         Layout::Json => array(text),
         Layout::Jsonl => lines(text),
+        Layout::Parquet => Err(broken("a list of objects cannot be a Parquet file".to_owned())),
     }?;
     if listed.len() > MAX_OBJECTS {
         let many = listed.len();

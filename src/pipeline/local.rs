@@ -1,6 +1,7 @@
 //! A whole pipeline in one process, on stores in memory or your own: for using fanfold as a library, and for tests.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,6 +24,7 @@ use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::scatter::Scatter;
+use crate::stage::scatter::rows::RowReader;
 use crate::stage::summary::SUMMARY;
 use crate::stage::sweep::{Patience, Sweep};
 use crate::stage::{Disposition, Sorted, Stage, deliver, sort};
@@ -142,6 +144,8 @@ pub struct Settings {
     pub results: Results,
     /// How files are read.
     pub format: FormatSettings,
+    /// What reads Parquet files; without it, they end their batches with a fault.
+    pub rows: Option<Arc<dyn RowReader>>,
 }
 
 impl Settings {
@@ -155,7 +159,7 @@ impl Default for Settings {
     fn default() -> Self {
         let (schema, key_field) = ("{}".to_owned(), "id".to_owned());
         let format = FormatSettings::default();
-        Self { variant: None, schema, key_field, chunk_size: 500, results: Results::All, format }
+        Self { variant: None, schema, key_field, chunk_size: 500, results: Results::All, format, rows: None }
     }
 }
 
@@ -266,7 +270,9 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
         let pipeline = Pipeline { supply: stores, variant, input_bucket: INPUT.to_owned() };
         Ok(Self {
-            scatter: pipeline.scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?,
+            scatter: pipeline
+                .scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?
+                .with_rows(settings.rows.clone()),
             process: pipeline.process(schema, processor)?,
             gather: pipeline.gather(settings.results)?,
             bury: pipeline.bury()?,

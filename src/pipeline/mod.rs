@@ -125,6 +125,7 @@ impl<P: Supply> Pipeline<P> {
             chunk_size: self.variant.chunk_size(chunk_size),
             width: self.variant.width,
             ranged: self.variant.ranged(),
+            rows: None,
         })
     }
 

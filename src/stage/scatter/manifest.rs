@@ -8,7 +8,7 @@ use crate::format::detect;
 use crate::format::manifest::{self, MAX_BYTES};
 use crate::model::error::{ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
-use crate::model::format::InputFormat;
+use crate::model::format::{InputFormat, Layout};
 use crate::model::manifest::{Listed, Object, Reading, holds_records, unreadable};
 use crate::model::progress::Opening;
 use crate::stage::scatter::cut::{Cutter, End};
@@ -112,6 +112,10 @@ impl<S: Stores> Scatter<S> {
             Err(error) => return Err(error),
         };
         let reading = match detect::detect(&key, &head.pieces.concat(), &self.format) {
+            Ok(format) if format.layout == Layout::Parquet => {
+                let message = "a Parquet file is a batch of its own; submit it by itself";
+                Reading::Fault(Fault::new(FaultCode::OtherLayout, message))
+            }
             Ok(format) => Reading::ReadAs(format),
             Err(fault) => Reading::Fault(fault),
         };

@@ -2,10 +2,14 @@
 //! batch when the last one is sent.
 
 pub mod cut;
+pub mod entries;
 mod manifest;
 pub mod objects;
 pub mod redrive;
+pub mod rows;
 pub mod split;
+
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
@@ -26,7 +30,8 @@ use crate::model::message::{ProcessMessage, RedriveMessage};
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End};
-use crate::stage::scatter::redrive::Redrive;
+use crate::stage::scatter::entries::EntryCutter;
+use crate::stage::scatter::rows::{Pinned, RowReader};
 use crate::stage::scatter::split::{RangeSplitter, Splitter};
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::blob::{Pin, sections};
@@ -65,6 +70,8 @@ pub struct Scatter<S: Stores> {
     pub width: usize,
     /// Whether chunks are ranges of the input, where it can be read in ranges.
     pub ranged: bool,
+    /// What reads Parquet files; without it, they end their batches with a fault.
+    pub rows: Option<Arc<dyn RowReader>>,
 }
 
 /// What scatter is asked to do.
@@ -105,6 +112,12 @@ impl<S: Stores> Stage for Scatter<S> {
 }
 
 impl<S: Stores> Scatter<S> {
+    /// Sets what reads Parquet files.
+    #[must_use]
+    pub fn with_rows(self, rows: Option<Arc<dyn RowReader>>) -> Self {
+        Self { rows, ..self }
+    }
+
     async fn take(&self, order: &Order) -> Result<Disposition> {
         let notices = match order {
             Order::Redrive(batch) => return self.redrive(batch).await,
@@ -157,7 +170,9 @@ impl<S: Stores> Scatter<S> {
         // A scatter with other settings may have begun the batch.
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         let cuts = match (found, rules) {
-            (Ok(_), Ok(rules)) => self.cuts(&batch.opening, &batch.opening.input.format()?, &rules.key_field, body),
+            (Ok(_), Ok(rules)) => {
+                self.cuts(&batch.opening, &batch.opening.input.format()?, &rules.key_field, body).await?
+            }
             (Err(fault), _) | (_, Err(fault)) => nothing(fault),
         };
         self.run(&batch.opening, cuts, &[]).await?;
@@ -165,22 +180,29 @@ impl<S: Stores> Scatter<S> {
     }
 
     /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it.
-    fn cuts<'a>(
-        &self,
+    async fn cuts<'a>(
+        &'a self,
         opening: &Opening,
         format: &InputFormat,
         key_field: &str,
         body: BoxStream<'a, Result<Bytes>>,
-    ) -> Cuts<'a> {
+    ) -> Result<Cuts<'a>> {
         let most = self.batches.condition.most_chunks();
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if format.layout == Layout::Parquet {
-            nothing(detect::unread_parquet())
-        } else if opening.ranged {
+            drop(body);
+            let Some(reader) = &self.rows else { return Ok(nothing(detect::unread_parquet())) };
+            let source = opening.input.source();
+            let pin = Pin::of(&source);
+            let gone = || Error::conflict(format!("{} was deleted while it was read", opening.input.key));
+            let file = Pinned::open(&self.input, source.key, pin).await?.ok_or_else(gone)?;
+            return Ok(EntryCutter::new(reader.entries(Box::new(file)), chunk_size, most, None).stream());
+        }
+        Ok(if opening.ranged {
             RangeSplitter::new(body, format, key_field, chunk_size, most).stream()
         } else {
             Splitter::new(body, format, key_field, chunk_size, most).stream()
-        }
+        })
     }
 
     /// Scatters the records that failed in the generations before this one, or says why there is nothing to do.
@@ -214,7 +236,8 @@ impl<S: Stores> Scatter<S> {
         let outcomes = Outcomes::failed(&self.batches, &generations, self.width);
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
-        let cuts = Redrive::new(redrive::failed(outcomes), chunk_size, self.batches.condition.most_chunks(), columns);
+        let most = self.batches.condition.most_chunks();
+        let cuts = EntryCutter::new(redrive::failed(outcomes), chunk_size, most, columns);
         self.run(&batch.opening, cuts.stream(), &[]).await?;
         Ok(Disposition::Done)
     }
