@@ -36,7 +36,9 @@ pub enum Error {
     #[error("the Parquet file is damaged: {0}")]
     Damaged(String),
     /// What must be held in memory is over a limit.
-    #[error("{what} takes {bytes} bytes of memory, and {limit} are allowed; write smaller pages or fewer columns")]
+    #[error(
+        "{what} takes {bytes} bytes of memory, and {limit} are allowed; write smaller row groups and pages, or fewer columns"
+    )]
     TooLarge {
         /// What it is that must be held.
         what: String,

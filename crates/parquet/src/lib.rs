@@ -6,7 +6,8 @@
 //!  Row { index, json, fault } ◄── Rows::next ◄── Rows::new ◄── Pieces ┘
 //! ```
 //!
-//! Nothing here reads or waits: the caller fetches ranges of bytes, by whatever means, and gives them in.
+//! Nothing of it reads or waits: the caller fetches ranges of bytes, by whatever means, and gives them in. [`Parquet`] is
+//! such a caller: it gives scatter the rows of an object as records.
 //!
 //! ```
 //! use bytes::Bytes;
@@ -96,6 +97,7 @@ mod footer;
 mod kind;
 mod pages;
 mod pieces;
+mod reader;
 mod rows;
 mod schema;
 mod thrift;
@@ -105,4 +107,5 @@ pub use error::Error;
 pub use footer::{Footer, MAX_FOOTER_BYTES, Part, RowGroup, Tail};
 pub use pages::Selection;
 pub use pieces::Pieces;
+pub use reader::Parquet;
 pub use rows::{Limits, Row, Rows};

@@ -42,6 +42,8 @@ pub struct Row<'a> {
     /// Why the row is not what its schema promises. `json` then holds a text in place of each value that JSON cannot
     /// express.
     pub fault: Option<&'a str>,
+    /// Where in `json` the first such text begins; 0 if there is none.
+    pub fault_at: usize,
 }
 
 /// Reads the rows of a part of a file.
@@ -63,6 +65,7 @@ pub struct Rows {
 struct Out {
     json: Vec<u8>,
     fault: Option<String>,
+    fault_at: usize,
     limit: usize,
     too_large: bool,
 }
@@ -95,7 +98,7 @@ impl Rows {
             in_batch: 0,
             // Few at first: rows with long lists are not known yet.
             batch: 32,
-            out: Out { json: Vec::new(), fault: None, limit: limits.row_bytes, too_large: false },
+            out: Out { json: Vec::new(), fault: None, fault_at: 0, limit: limits.row_bytes, too_large: false },
             failed: None,
         })
     }
@@ -121,7 +124,8 @@ impl Rows {
         self.in_batch -= 1;
         self.next += 1;
         let json = std::str::from_utf8(&self.out.json).map_err(|_| Error::damaged("a row is not UTF-8"))?;
-        Ok(Some(Row { index: self.next - 1, json, fault: self.out.fault.as_deref() }))
+        let Out { fault, fault_at, .. } = &self.out;
+        Ok(Some(Row { index: self.next - 1, json, fault: fault.as_deref(), fault_at: *fault_at }))
     }
 
     /// Calls `each` for every row that is left.
@@ -175,14 +179,15 @@ impl Rows {
 impl Out {
     fn begin(&mut self) {
         self.json.clear();
-        self.fault = None;
+        (self.fault, self.fault_at) = (None, 0);
         self.too_large = false;
     }
 
-    fn fault(&mut self, column: &str, fault: kind::Fault) {
+    fn fault(&mut self, column: &str, fault: kind::Fault, at: usize) {
         // The first reason suffices.
         if self.fault.is_none() {
             self.fault = Some(format!("column {column}: {fault}"));
+            self.fault_at = at;
         }
     }
 
@@ -199,6 +204,7 @@ impl Out {
         if self.too_large {
             self.json.clear();
             self.json.extend_from_slice(b"null");
+            self.fault_at = 0;
             let limit = self.limit;
             self.fault = Some(format!("the record is larger than {limit} bytes; it is not repeated in the outputs"));
         }
@@ -251,8 +257,9 @@ impl Builder<'_> {
 
     fn leaf(&mut self, index: usize) -> Result<(), Missing> {
         let column = self.columns.get_mut(index).ok_or(Missing)?;
+        let at = self.out.json.len();
         if let Some(fault) = column.write(&mut self.out.json)? {
-            self.out.fault(column.name(), fault);
+            self.out.fault(column.name(), fault, at);
         }
         self.out.check();
         Ok(())

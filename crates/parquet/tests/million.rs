@@ -2,40 +2,9 @@
 
 mod support;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-
 use fanfold_parquet::Limits;
+use support::counting::{Counting, begin, peak};
 use support::{file, footer, open};
-
-/// Counts what is allocated, and the most at any time.
-struct Counting;
-
-static NOW: AtomicUsize = AtomicUsize::new(0);
-static PEAK: AtomicUsize = AtomicUsize::new(0);
-
-fn more(bytes: usize) {
-    PEAK.fetch_max(NOW.fetch_add(bytes, Relaxed) + bytes, Relaxed);
-}
-
-// SAFETY: everything is done by the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        more(layout.size());
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        NOW.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        more(size);
-        NOW.fetch_sub(layout.size(), Relaxed);
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
 
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
@@ -61,8 +30,7 @@ fn a_million_rows_take_little_memory_above_their_pages() {
     let bytes = file("million");
     let footer = footer(&bytes).unwrap();
     assert_eq!(footer.rows(), 1_000_000);
-    let before = NOW.load(Relaxed);
-    PEAK.store(before, Relaxed);
+    let before = begin();
     let mut rows = 0;
     for part in footer.plan(u64::MAX, u64::MAX) {
         open(&bytes, &footer, &part, Limits::default())
@@ -75,7 +43,7 @@ fn a_million_rows_take_little_memory_above_their_pages() {
             .unwrap();
     }
     assert_eq!(rows, 1_000_000);
-    let above = PEAK.load(Relaxed) - before;
+    let above = peak() - before;
     println!("{:.1} MiB above the bytes of the file", above as f64 / f64::from(1 << 20));
     assert!(above < 64 << 20, "{above}");
 }

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its share")]
 
+pub mod counting;
+
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
