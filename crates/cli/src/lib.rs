@@ -9,5 +9,6 @@ pub mod command;
 mod draft;
 pub mod interrupt;
 pub mod output;
+mod rows;
 mod source;
 mod stores;

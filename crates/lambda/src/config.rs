@@ -50,6 +50,8 @@ pub enum StageConfig {
         rules: Rules,
         /// How files are read.
         format: FormatSettings,
+        /// The function's memory in MB, if Lambda says it.
+        memory: Option<u64>,
     },
     /// For process.
     Process {
@@ -146,7 +148,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             "scatter" => {
                 let (chunk_size, format) = (self.size("CHUNK_SIZE"), self.format());
                 let rules = self.rules(format.as_ref());
-                Some(StageConfig::Scatter { chunk_size, rules: rules?, format: format? })
+                let memory = (self.lookup)("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|memory| memory.parse().ok());
+                Some(StageConfig::Scatter { chunk_size, rules: rules?, format: format?, memory })
             }
             "process" => {
                 let format = self.format();

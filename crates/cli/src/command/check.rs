@@ -19,6 +19,7 @@ use crate::output::{line, note};
 use crate::source::Source;
 use fanfold::format::detect::{HEAD, detect};
 use fanfold::model::error::{Error, Result};
+use fanfold::model::format::Layout;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::schema::RecordSchema;
 
@@ -43,7 +44,7 @@ pub struct Check {
 }
 
 impl Check {
-    pub(super) fn run(&self) -> Result<ExitCode> {
+    pub(super) async fn run(&self) -> Result<ExitCode> {
         let named = self.file.as_deref().map(|file| Source::of(file).key_of_records(self.name.as_deref(), "--name"));
         let name = match named.transpose() {
             Ok(name) => name,
@@ -57,7 +58,7 @@ impl Check {
             Err(problems) => return self.refuse(&problems),
         };
         let looked = match (&self.file, name) {
-            (Some(file), Some(name)) => Some(self.look(file, name, &schema, &format)?),
+            (Some(file), Some(name)) => Some(self.look(file, name, &schema, &format).await?),
             _ => None,
         };
         if self.json {
@@ -82,7 +83,13 @@ impl Check {
     }
 
     /// Looks at a file's first records, as a batch would.
-    fn look(&self, path: &Path, name: String, schema: &RecordSchema, settings: &FormatSettings) -> Result<Looked> {
+    async fn look(
+        &self,
+        path: &Path,
+        name: String,
+        schema: &RecordSchema,
+        settings: &FormatSettings,
+    ) -> Result<Looked> {
         let cannot = |e| Error::config(format!("could not read {}", path.display())).because(e);
         let mut file = File::open(Source::of(path).path()).map_err(cannot)?;
         let bytes = file.metadata().map_err(cannot)?.len();
@@ -97,7 +104,11 @@ impl Check {
             }
             Ok(format) => {
                 let most = self.records as usize;
-                let sample = Sample::read(head, file, &format, &self.settings.key_field, most).map_err(cannot)?;
+                let sample = if format.layout == Layout::Parquet {
+                    Sample::of_rows(file, most).await?
+                } else {
+                    Sample::read(head, file, &format, &self.settings.key_field, most).map_err(cannot)?
+                };
                 let findings = Findings::of(&sample, schema, format.layout);
                 let Sample { whole, fault, .. } = sample;
                 Looked { name, bytes, ignored, format: Some(format), whole, fault, findings }

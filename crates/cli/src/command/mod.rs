@@ -210,13 +210,13 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
     let command = match cli.command {
         // These need no deployment.
         Command::Run(run) => return run.run().await,
-        Command::Check(check) => return check.run(),
+        Command::Check(check) => return check.run().await,
         command => command,
     };
     let deployment = Deployment::read(&cli.deployment)?;
     match command {
         Command::Run(run) => run.run().await,
-        Command::Check(check) => check.run(),
+        Command::Check(check) => check.run().await,
         Command::Submit(submit) => {
             let context = context(&deployment, submit.common.pipeline.as_deref(), goes_on).await?;
             submit.run(&context).await

@@ -11,6 +11,7 @@ use crate::command::settings::RecordSettings;
 use crate::command::{check_output, exit_code, report};
 use crate::draft::Draft;
 use crate::output::{line, note};
+use crate::rows;
 use crate::source::Source;
 use crate::stores::{self, ItemLines};
 use fanfold::intake::s3_event::event_of;
@@ -26,7 +27,8 @@ use fanfold::store::blob::file::FileBlob;
 /// Process a file on this machine, as a deployment would: nothing is uploaded.
 #[derive(Debug, Args)]
 pub struct Run {
-    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; - for standard input.
+    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; or .parquet; - for
+    /// standard input.
     file: PathBuf,
     /// What the file is called, if not by its own name; needed for standard input.
     #[arg(long, value_name = "NAME")]
@@ -58,6 +60,7 @@ impl Run {
             chunk_size: self.records.chunk_size as usize,
             // The file was named by its user, whatever it is called.
             format: FormatSettings { ignore: Vec::new(), ..self.records.format()? },
+            rows: rows::reader(),
             ..Settings::default()
         };
         let scratch = tempfile::Builder::new().prefix("fanfold-run-").tempdir();

@@ -1,8 +1,13 @@
 //! The first records of a file, read no further than they reach.
 
+use std::fs::File;
 use std::io::Read;
 
+use futures::TryStreamExt;
+
+use crate::rows::{self, OnDisk};
 use fanfold::format::Decoder;
+use fanfold::format::detect::unread_parquet;
 use fanfold::format::scan::Scanner;
 use fanfold::format::unpack::Layers;
 use fanfold::model::fault::Fault;
@@ -58,6 +63,32 @@ impl Sample {
         let lines = claims.iter().take(entries.len()).map(|claim| claim.range.line).collect();
         let columns = decoder.columns().map(<[String]>::to_vec);
         Ok(Self { entries, lines, columns, whole, fault })
+    }
+
+    /// Reads up to `most` records of a Parquet file.
+    ///
+    /// # Errors
+    /// `Config` if the file is a pipe, or cannot be read.
+    pub(super) async fn of_rows(file: File, most: usize) -> fanfold::Result<Self> {
+        let (mut entries, mut whole) = (Vec::new(), false);
+        let Some(reader) = rows::reader() else {
+            let fault = Some(unread_parquet());
+            return Ok(Self { entries, lines: Vec::new(), columns: None, whole, fault });
+        };
+        let mut rows = reader.entries(Box::new(OnDisk::new(file)?));
+        let fault = loop {
+            match rows.try_next().await? {
+                None => {
+                    whole = true;
+                    break None;
+                }
+                // What comes after the last record that was asked for was not asked for.
+                Some(_) if entries.len() == most => break None,
+                Some(Ok(entry)) => entries.push(entry),
+                Some(Err(fault)) => break Some(fault),
+            }
+        };
+        Ok(Self { entries, lines: Vec::new(), columns: None, whole, fault })
     }
 }
 
