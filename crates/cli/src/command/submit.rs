@@ -22,9 +22,9 @@ const PIECE: usize = 1024 * 1024;
 /// Upload a file of records as a new batch, or make one batch of many objects.
 #[derive(Debug, Args)]
 pub struct Submit {
-    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; - for standard input.
-    /// Or s3://INPUT-BUCKET/PREFIX for all objects there, or a list of objects: NAME.manifest.csv (S3 Inventory),
-    /// NAME.manifest.json or NAME.manifest.jsonl.
+    /// The file: .csv, .tsv, .txt, .json, .jsonl or .ndjson, each optionally .gz, .zst or .bz2; or .parquet; - for
+    /// standard input. Or s3://INPUT-BUCKET/PREFIX for all objects there, or a list of objects: NAME.manifest.csv
+    /// (S3 Inventory), NAME.manifest.json or NAME.manifest.jsonl.
     file: PathBuf,
     /// The key to upload it under [default: the file's name, after INPUT_PREFIX]; needed for standard input.
     #[arg(long, visible_alias = "name", value_name = "KEY")]
