@@ -276,6 +276,9 @@ async fn a_gzipped_file_is_copied_as_chunked_does_and_the_summary_says_so() {
     assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (12, 12, 0)));
     assert_eq!((summary.variant.as_str(), summary.fallback.as_deref()), ("ranged", Some("chunked")));
     assert_eq!(pipeline.stores.work.keys().len(), 3, "what was kept of its chunks");
+    let utf16: Vec<u8> = format!("\u{feff}{}", csv(12)).encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (_, summary) = run(&pipeline, "utf16.csv", utf16).await;
+    assert_eq!((counts(&summary), summary.fallback.as_deref()), ((12, 12, 0), Some("chunked")), "another copied file");
     let (_, summary) = run(&pipeline, "orders.csv", csv(12)).await;
     assert_eq!((summary.variant.as_str(), summary.fallback), ("ranged", None));
 }
