@@ -101,7 +101,7 @@ impl World {
             PROCESS => {
                 let supply = &pipeline.supply;
                 let items = supply.faulty(supply.watched(supply.data.items.clone()));
-                let other = plan.redeployed && hand.task % 2 == 0;
+                let other = plan.redeployed && hand.task.is_multiple_of(2);
                 let schema = if other { &self.other } else { &self.schema };
                 let stage = pipeline.process(schema.clone(), WriteItems::new(items)).unwrap();
                 Box::pin(work(stage, hand, queue, deliveries))

@@ -77,7 +77,7 @@ fn fitting(entry: &Entry) -> Entry {
         return entry.clone();
     }
     let fault = format!("the record is larger than {MAX_ROW_BYTES} bytes; use another variant");
-    Entry::faulty(entry.index, None, fault)
+    Entry { object: entry.object, ..Entry::faulty(entry.index, None, fault) }
 }
 
 fn resolved(outcome: &Outcome) -> Line {
