@@ -54,6 +54,7 @@ impl Scattered {
             input,
             condition: Condition::Tree,
             ranged: false,
+            rules: None,
             chunk_size: 0,
             started_at: now,
             sequence: now,
