@@ -13,7 +13,7 @@ use fanfold::model::item::Item;
 use fanfold::model::own::OwnAttributes;
 use fanfold::model::progress::{BatchState, Stop};
 use fanfold::model::record::Outcome;
-use fanfold::model::refusal::{FUNCTIONS, RECORDS, Refusal, SETTINGS, VALUES};
+use fanfold::model::refusal::{FUNCTIONS, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
 use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::pipeline::Pipeline;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, Settings};
@@ -26,6 +26,7 @@ use fanfold::stage::gather::Results;
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
+use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, Rejection, WriteMode};
 use fanfold::store::ledger::{LastFailure, Ledger, Notes, Part};
 use fanfold::store::tasks::fitting;
@@ -287,9 +288,26 @@ async fn at_work() -> Examples {
         (&["CHUNK_FAILED"], buried(Some("the service is busy; try later")).await),
         (&["TABLE_REFUSES"], failure(&processed_by(WriteItems::new(Full))).await),
         (&["CHUNK_WITHOUT_ANSWER"], buried(None).await),
+        (&["OTHER_KEY_FIELD"], under_another_key().await),
         (&["BATCH_CANCELLED"], stopped(BatchState::Cancelled, Fault::cancelled()).await),
         (&["BATCH_GIVEN_UP"], stopped(BatchState::Failed, Fault::gave_up(25)).await),
     ]
+}
+
+/// What the records of a batch are told if the items table has another key by now.
+async fn under_another_key() -> String {
+    let began = LocalPipeline::of_items(&Settings::default()).unwrap();
+    let (batch, event) = began.upload("f.csv", "id,sku\na,1\n");
+    let queue = &began.stores.queues[0];
+    queue.send(vec![Outgoing::new(event)]).await.unwrap();
+    let delivery = queue.receive(1).await.unwrap().remove(0);
+    began.handle(0, &delivery).await;
+    queue.delete(&delivery.receipt).await.unwrap();
+    let settings = Settings { key_field: "sku".to_owned(), ..Settings::default() };
+    let items = WriteItems::new(MemoryItems::new());
+    let later = LocalPipeline::with_stores(&settings, began.stores.clone(), items).unwrap();
+    assert!(later.run().await.unwrap().is_empty());
+    later.summary(&batch).unwrap().failures.remove(0).message
 }
 
 fn check(examples: &Examples, all: &[Refusal]) {
@@ -330,6 +348,7 @@ fn tables() -> String {
     let tables = [
         ("Files and batches", files.to_vec()),
         ("Records", RECORDS.iter().map(row).collect()),
+        ("Rows of Parquet files", ROWS.iter().map(row).collect()),
         ("Values", VALUES.iter().map(row).collect()),
         ("Settings", SETTINGS.iter().map(row).collect()),
         ("Functions", FUNCTIONS.iter().map(row).collect()),

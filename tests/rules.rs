@@ -59,13 +59,30 @@ async fn a_batch_is_judged_by_the_schema_that_it_began_with() {
     for variant in BUILT_IN.iter().copied() {
         let (stores, items) = (stores(variant), MemoryItems::new());
         let batch = begin(&deployed(variant, LENIENT, "id", &stores, &items), "orders.csv").await;
-        let later = deployed(variant, NOTHING, "n", &stores, &items);
+        let later = deployed(variant, NOTHING, "id", &stores, &items);
         let summary = end(&later, &batch).await;
         assert_eq!((summary.state, summary.records.succeeded), (BatchState::Succeeded, 3), "{}", variant.name);
         let keys: Vec<String> = items.all().into_keys().collect();
-        assert_eq!(keys, ["a", "b", "c"], "{}: its key field is kept, too", variant.name);
+        assert_eq!(keys, ["a", "b", "c"], "{}", variant.name);
         let next = begin(&later, "later.csv").await;
         assert_eq!(end(&later, &next).await.records.failed, 3, "{}: a later batch has the later schema", variant.name);
+    }
+}
+
+/// The items table of the earlier key is gone; in the later one, a key of the earlier field would overwrite the later.
+#[tokio::test]
+async fn a_batch_of_another_key_field_fails_until_it_is_redriven() {
+    for variant in BUILT_IN.iter().copied() {
+        let (stores, items) = (stores(variant), MemoryItems::new());
+        let batch = begin(&deployed(variant, LENIENT, "id", &stores, &items), "orders.csv").await;
+        let later = deployed(variant, LENIENT, "n", &stores, &items);
+        let summary = end(&later, &batch).await;
+        assert_eq!((summary.records.failed, items.all().len()), (3, 0), "{}", variant.name);
+        assert!(summary.failures[0].message.contains("redrive the batch"), "{}", summary.failures[0].message);
+        let redrive = to_body(&RedriveMessage::new(batch.in_generation(1)));
+        stores.queues[0].send(vec![Outgoing::new(redrive)]).await.unwrap();
+        assert_eq!(end(&later, &batch).await.records.succeeded, 3, "{}", variant.name);
+        assert!(items.all().into_keys().eq(["1", "3", "x"]), "{}", variant.name);
     }
 }
 

@@ -53,7 +53,7 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Returns the objects of a batch, in any of its generations; `None` if it was made of one file.
+    /// Returns the objects of a batch, in any of its generations; `None` if it was made of one file, or none were found.
     ///
     /// # Errors
     /// Those of the bucket.
@@ -62,7 +62,10 @@ impl Objects {
         if !is_manifest(&batch.opening.input.key) {
             return Ok(None);
         }
-        let found = found(work, id).await?.unwrap_or_default();
+        // A batch of before there were lists may be a file with the name of one.
+        let Some(found) = found(work, id).await? else {
+            return Ok(None);
+        };
         let read = read_all(work, &id.objects_key(READ)).await?;
         let read = read.map(|lines| parse_lines(&lines)).transpose()?.unwrap_or_default();
         Ok(Some(Self { found, read }))

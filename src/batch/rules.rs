@@ -20,6 +20,7 @@ const MOST: usize = 16;
 #[derive(Debug)]
 pub struct Schemas {
     deployed: RecordSchema,
+    key_field: String,
     digest: String,
     earlier: Mutex<HashMap<String, RecordSchema>>,
 }
@@ -27,31 +28,47 @@ pub struct Schemas {
 impl Schemas {
     /// The deployed schema, so far alone.
     pub fn new(deployed: RecordSchema) -> Self {
-        let digest = deployed.rules().digest();
-        Self { deployed, digest, earlier: Mutex::default() }
+        let rules = deployed.rules();
+        let digest = rules.digest();
+        Self { deployed, key_field: rules.key_field, digest, earlier: Mutex::default() }
     }
 
-    /// The schema of a batch, by the digest of its rules; the deployed one for a batch of before these were kept.
+    /// The schema of a batch, by the digest of its rules; the deployed one for a batch of before these were kept. Or why
+    /// no record can be stored by it: the items table that the batch began with is gone, if its key was another.
     ///
     /// # Errors
     /// Those of the ledger; `Internal` if it does not know the rules, or they cannot be compiled.
-    pub async fn of<S: Stores>(&self, batches: &Batches<S>, digest: Option<&str>) -> Result<RecordSchema> {
+    pub async fn of<S: Stores>(
+        &self,
+        batches: &Batches<S>,
+        digest: Option<&str>,
+    ) -> Result<std::result::Result<RecordSchema, String>> {
         let Some(digest) = digest.filter(|digest| *digest != self.digest) else {
-            return Ok(self.deployed.clone());
+            return Ok(Ok(self.deployed.clone()));
         };
         let earlier = || self.earlier.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(schema) = earlier().get(digest) {
-            return Ok(schema.clone());
+            return Ok(Ok(schema.clone()));
         }
         let rules = batches.rules(digest).await?;
+        if rules.key_field != self.key_field {
+            return Ok(Err(other_key(&rules.key_field, &self.key_field)));
+        }
         let schema = self.deployed.under(&rules)?;
         let mut earlier = earlier();
         if earlier.len() >= MOST {
             earlier.clear();
         }
         earlier.insert(digest.to_owned(), schema.clone());
-        Ok(schema)
+        Ok(Ok(schema))
     }
+}
+
+fn other_key(began: &str, now: &str) -> String {
+    format!(
+        "the batch began when the key field was {began:?}, and the key of the items table is {now:?} now; redrive the batch \
+         to store its records under that"
+    )
 }
 
 /// The deployed rules, for the stage that begins batches with them.

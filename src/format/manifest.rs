@@ -38,12 +38,6 @@ pub fn parse(key: &str, bytes: &[u8]) -> Result<Vec<Listed>, Fault> {
         Layout::Jsonl => lines(text),
         Layout::Parquet => Err(broken("a list of objects cannot be a Parquet file".to_owned())),
     }?;
-    if listed.len() > MAX_OBJECTS {
-        let many = listed.len();
-        return Err(broken(format!(
-            "it lists {many} objects, and a batch is made of at most {MAX_OBJECTS}; divide the list"
-        )));
-    }
     Ok(listed)
 }
 
@@ -71,6 +65,20 @@ fn broken(what: String) -> Fault {
     Fault::new(FaultCode::BrokenManifest, format!("the manifest cannot be read: {what}"))
 }
 
+/// The objects of a list, unless they are too many: then no more is made of it.
+fn collected(listed: impl Iterator<Item = Result<Listed, Fault>>) -> Result<Vec<Listed>, Fault> {
+    let mut all = Vec::new();
+    for listed in listed {
+        if all.len() == MAX_OBJECTS {
+            let most =
+                format!("it lists more than {MAX_OBJECTS} objects, the most that a batch is made of; divide the list");
+            return Err(broken(most));
+        }
+        all.push(listed?);
+    }
+    Ok(all)
+}
+
 fn array(text: &str) -> Result<Vec<Listed>, Fault> {
     #[derive(Deserialize)]
     struct Listing<'a> {
@@ -84,12 +92,12 @@ fn array(text: &str) -> Result<Vec<Listed>, Fault> {
     };
     let array = array.map_err(|e| broken(format!("it is not a JSON array of objects in S3 ({e})")))?;
     let element = |(place, element): (usize, &&RawValue)| element_of(element.get(), &format!("element {}", place + 1));
-    array.iter().enumerate().map(element).collect()
+    collected(array.iter().enumerate().map(element))
 }
 
 fn lines(text: &str) -> Result<Vec<Listed>, Fault> {
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines.map(|(place, line)| element_of(line, &format!("line {}", place + 1))).collect()
+    collected(lines.map(|(place, line)| element_of(line, &format!("line {}", place + 1))))
 }
 
 fn element_of(text: &str, place: &str) -> Result<Listed, Fault> {
@@ -99,7 +107,8 @@ fn element_of(text: &str, place: &str) -> Result<Listed, Fault> {
     } else {
         serde_json::from_str::<Listed>(text).ok()
     };
-    let listed = listed.filter(|listed| !listed.key.is_empty());
+    let sent = |tag: &String| tag.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    let listed = listed.filter(|listed| !listed.key.is_empty() && listed.e_tag.as_ref().is_none_or(sent));
     let mut listed = listed.ok_or_else(|| broken(format!("{place} is neither of {wanted}")))?;
     // As in answers of S3, where its quotes belong to it.
     listed.e_tag = listed.e_tag.map(|tag| tag.trim_matches('"').to_owned());
@@ -114,13 +123,12 @@ fn of_uri(uri: &str) -> Option<Listed> {
 
 fn rows(text: &str) -> Result<Vec<Listed>, Fault> {
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
-    let mut listed = Vec::new();
-    for row in reader.records() {
+    let listed = |row: csv::Result<csv::StringRecord>| {
         let row = row.map_err(|e| broken(format!("it is not CSV ({e})")))?;
         let line = row.position().map_or(0, csv::Position::line);
-        listed.extend(listed_in(&row.iter().collect::<Vec<_>>(), line)?);
-    }
-    Ok(listed)
+        listed_in(&row.iter().collect::<Vec<_>>(), line)
+    };
+    collected(reader.records().filter_map(|row| listed(row).transpose()))
 }
 
 /// The object of a row. An inventory of all versions says in its fourth and fifth column whether a version is the
@@ -229,7 +237,7 @@ mod tests {
             assert!(fault.message.contains(place), "{}", fault.message);
         }
         let many = "in,a\n".repeat(MAX_OBJECTS + 1);
-        assert!(parse("x.manifest.csv", many.as_bytes()).unwrap_err().message.contains("at most 65536"));
+        assert!(parse("x.manifest.csv", many.as_bytes()).unwrap_err().message.contains("more than 65536"));
         let large = vec![b'\n'; MAX_BYTES + 1];
         assert!(parse("x.manifest.jsonl", &large).unwrap_err().message.contains("larger than 64 MiB"));
     }

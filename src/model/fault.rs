@@ -138,7 +138,7 @@ impl FaultCode {
             Self::BrokenZstd => "The Zstandard stream is damaged, or ends too early.",
             Self::BrokenBzip2 => "The bzip2 stream is damaged, or ends too early.",
             Self::BrokenParquet => {
-                "A Parquet file is truncated, damaged, encrypted, or written in a way that is not supported."
+                "A Parquet file is truncated, damaged, encrypted, written in a way that is not supported, or in row groups too large for scatter's memory."
             }
             Self::OtherKind => "The file is of another kind than its name says.",
             Self::NoHeader => "No column of a CSV file is named as the key field.",
@@ -188,7 +188,9 @@ impl FaultCode {
                 "Convert it (`iconv -f WINDOWS-1252 -t UTF-8`, if it comes from Windows) and upload it again."
             }
             Self::BrokenGzip | Self::BrokenZstd | Self::BrokenBzip2 => "Compress the file again and upload it whole.",
-            Self::BrokenParquet => "Write the file again, in the way that the message says, and upload it whole.",
+            Self::BrokenParquet => {
+                "Write the file again, in the way that the message says, and upload it whole; or give scatter more `memory`."
+            }
             Self::OtherKind => "Make of it what the message says, and upload that.",
             Self::NoHeader => "Add a header row, or deploy with `KEY_FIELD` set to one of the columns.",
             Self::HeaderTooLarge => "Shorten the names of the columns, or check that the file has line ends.",

@@ -119,7 +119,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
                 Ok(Found::Pending(work)) if message.records.is_none_or(|told| told as usize == work.entries.len()) => {
                     match self.schemas.of(&self.batches, work.rules.as_deref()).await {
                         Ok(schema) => {
-                            let (job, chunk) = self.check(&schema, received, work);
+                            let (job, chunk) = self.check(schema.as_ref(), received, work);
                             chunks.extend((!chunk.records.is_empty()).then_some(chunk));
                             Step::Keep(message, job, Ok(Vec::new()))
                         }
@@ -206,11 +206,16 @@ impl<S: Stores, P: Processor> Process<S, P> {
     }
 
     /// Separates the valid records of a chunk from the others.
-    fn check(&self, schema: &RecordSchema, received: &Received<'_, ProcessMessage>, work: Work) -> (Job, Chunk) {
+    fn check(
+        &self,
+        schema: std::result::Result<&RecordSchema, &String>,
+        received: &Received<'_, ProcessMessage>,
+        work: Work,
+    ) -> (Job, Chunk) {
         let (message, Work { entries, layout, sequence, .. }) = (&received.message, work);
         let (mut records, mut faults) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for entry in &entries {
-            match schema.check(entry, layout) {
+            match schema.map_err(String::clone).and_then(|schema| schema.check(entry, layout)) {
                 Ok(valid) => {
                     records.push(Record { index: entry.index, key: valid.key, fields: valid.fields });
                     faults.push(None);

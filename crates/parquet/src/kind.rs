@@ -322,3 +322,21 @@ mod tests {
         assert_eq!(written(Kind::Uuid, Value::Bytes(b"f")).0, "\"Zg==\"");
     }
 }
+
+#[cfg(test)]
+mod refusals {
+    use fanfold::model::refusal::{ROWS, Refusal};
+
+    use super::{NOT_DECIMAL, NOT_FINITE, NOT_IN_A_DAY, NOT_UTF8};
+
+    #[test]
+    fn every_fault_of_a_row_is_on_the_list_of_refusals() {
+        let mut listed = Vec::new();
+        for fault in [NOT_FINITE, NOT_UTF8, NOT_IN_A_DAY, NOT_DECIMAL, crate::reader::TOO_DEEP] {
+            let found = Refusal::of(&format!("row 3: column a.b: {fault}")).unwrap();
+            assert_eq!(found.len(), 1, "{fault}");
+            listed.extend(found);
+        }
+        assert!(ROWS.iter().eq(listed));
+    }
+}

@@ -20,6 +20,11 @@ const TAIL: u64 = 64 * 1024;
 /// The least that is read for row groups, so that small ones share a request.
 const AHEAD: u64 = 8 * 1024 * 1024;
 
+/// What is wrong with a row that JSON readers would refuse.
+pub(crate) const TOO_DEEP: &str = "the record is nested too deeply";
+/// How many times its size a footer may take in memory.
+const FOOTER_GROWS: u64 = 20;
+
 /// Reads Parquet files for scatter.
 #[derive(Debug, Clone, Copy)]
 pub struct Parquet {
@@ -144,6 +149,10 @@ impl Reading<'_> {
             let last = self.file.read(size.saturating_sub(least)..size).await?;
             match Footer::tail(&last, size)? {
                 Tail::Footer(footer) => return Ok(footer),
+                Tail::Needs(more) if more.saturating_mul(FOOTER_GROWS) > self.memory => {
+                    let limit = self.memory / FOOTER_GROWS;
+                    return Err(Error::TooLarge { what: "the footer".into(), bytes: more, limit }.into());
+                }
                 Tail::Needs(more) if more > least => least = more,
                 Tail::Needs(_) => return Err(Error::damaged("its footer is not where it should be").into()),
             }
@@ -261,7 +270,7 @@ fn entry_of(row: Row<'_>) -> Entry {
         Some(fault) => fault.into(),
         None => match RawValue::from_string(row.json.to_owned()) {
             Ok(json) => return Entry::decoded(row.index, json),
-            Err(_) => Cow::Borrowed("the record is nested too deeply"),
+            Err(_) => Cow::Borrowed(TOO_DEEP),
         },
     };
     let text = (row.json != "null").then(|| marked(row));

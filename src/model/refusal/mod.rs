@@ -7,7 +7,7 @@ mod records;
 mod settings;
 mod values;
 
-pub use records::RECORDS;
+pub use records::{RECORDS, ROWS};
 pub use settings::{FUNCTIONS, SETTINGS};
 pub use values::VALUES;
 
@@ -32,7 +32,7 @@ const fn refusal(code: &'static str, words: &'static str, cause: &'static str, c
 impl Refusal {
     /// All of them.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        [RECORDS, VALUES, SETTINGS, FUNCTIONS].into_iter().flatten()
+        [RECORDS, ROWS, VALUES, SETTINGS, FUNCTIONS].into_iter().flatten()
     }
 
     /// The refusals that a message consists of, in their order: one of a record may name several values. `None` if some

@@ -210,4 +210,44 @@ pub const RECORDS: &[Refusal] = &[
         "The batch stood still for `GIVE_UP_AFTER`, and this record was not processed before.",
         "See what the alarms say, fix the cause, then `fanfold redrive`.",
     ),
+    refusal(
+        "OTHER_KEY_FIELD",
+        "the batch began when the key field was {name}, and the key of the items table is {other} now; redrive the batch to store its records under that",
+        "A deployment with another `KEY_FIELD` has replaced the items table while the batch was under way.",
+        "`fanfold redrive`, or upload the file again.",
+    ),
+];
+
+/// What the rows of Parquet files are told, beside what all records are.
+pub const ROWS: &[Refusal] = &[
+    refusal(
+        "NOT_FINITE",
+        "the value is not a finite number, which JSON cannot express",
+        "The column holds NaN or an infinity.",
+        "Write NULL, or the value as text.",
+    ),
+    refusal(
+        "TEXT_NOT_UTF8",
+        "the text is not UTF-8",
+        "The column is declared as text, and its bytes are none.",
+        "Write the column in UTF-8, or declare it as bytes, which come in base64.",
+    ),
+    refusal(
+        "NOT_IN_A_DAY",
+        "the time is not within a day",
+        "The column is declared as a time of day, and the value is before midnight or after it.",
+        "Correct the value.",
+    ),
+    refusal(
+        "DECIMAL_TOO_LONG",
+        "the decimal has too many digits",
+        "The decimal takes more than 64 bytes.",
+        "Write it as text.",
+    ),
+    refusal(
+        "ROW_TOO_DEEP",
+        "the record is nested too deeply",
+        "Lists and structs lie deeper in each other than JSON is read.",
+        "Flatten the column, or write it as text.",
+    ),
 ];

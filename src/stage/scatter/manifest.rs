@@ -72,11 +72,10 @@ impl<S: Stores> Scatter<S> {
             Err(error) if error.kind == ErrorKind::Conflict => return Ok(List::Gone(error.to_string())),
             Err(error) => return Err(error),
         };
-        let listed = if manifest.size > MAX_BYTES as u64 {
-            Err(manifest::too_large())
-        } else {
-            manifest::parse(key, &manifest.pieces.concat())
-        };
+        let (size, bytes) = (manifest.size, manifest.pieces.concat());
+        drop(manifest.pieces);
+        let listed = if size > MAX_BYTES as u64 { Err(manifest::too_large()) } else { manifest::parse(key, &bytes) };
+        drop(bytes);
         let listed = match listed {
             Ok(listed) => listed,
             Err(fault) => return Ok(List::Fault(fault)),

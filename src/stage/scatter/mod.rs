@@ -138,7 +138,10 @@ impl<S: Stores> Scatter<S> {
         if created.bucket != self.input_bucket {
             return Err(Error::malformed(format!("the event is about another bucket: {}", created.bucket)));
         }
-        if let Some(pattern) = self.format.ignored(&created.key) {
+        // What began before it was ignored goes on.
+        if let Some(pattern) = self.format.ignored(&created.key)
+            && self.batches.ledger.read(&created.batch()).await?.is_none()
+        {
             return Ok(Some(format!("the name matches {pattern:?}, which is ignored")));
         }
         let mut opening = Opening {

@@ -64,9 +64,9 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
         text += &line("unread", &format!("{}: {}: {}", fault.object, fault.fault.code, fault.fault.message));
     }
     for failure in summary.failures.iter().take(SHOWN) {
-        // A message that names its line says best where the record is.
-        let place =
-            if failure.message.starts_with("line ") { String::new() } else { format!("record {}: ", failure.index) };
+        // A message that names its line or row says best where the record is.
+        let told = ["line ", "row "].iter().any(|place| failure.message.starts_with(place));
+        let place = if told { String::new() } else { format!("record {}: ", failure.index) };
         let object = failure.object.as_ref().map(|object| format!("{object}: ")).unwrap_or_default();
         text += &line("failed", &format!("{object}{place}{}", failure.message));
     }
