@@ -215,7 +215,12 @@ impl<S: Stores, P: Processor> Process<S, P> {
         let (message, Work { entries, layout, sequence, .. }) = (&received.message, work);
         let (mut records, mut faults) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for entry in &entries {
-            match schema.map_err(String::clone).and_then(|schema| schema.check(entry, layout)) {
+            // What is wrong with the record itself stays so under any rules.
+            let judged = match &entry.fault {
+                Some(fault) => Err(fault.clone()),
+                None => schema.map_err(String::clone).and_then(|schema| schema.check(entry, layout)),
+            };
+            match judged {
                 Ok(valid) => {
                     records.push(Record { index: entry.index, key: valid.key, fields: valid.fields });
                     faults.push(None);

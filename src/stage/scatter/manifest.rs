@@ -95,11 +95,7 @@ impl<S: Stores> Scatter<S> {
             let message = format!("it lies in the bucket {bucket}; copy it to s3://{}/", self.input_bucket);
             return Ok(broken(key, Fault::new(FaultCode::OtherBucket, message)));
         }
-        let pin = match (version_id, e_tag) {
-            (Some(version), _) => Pin::Version(version),
-            (None, Some(tag)) => Pin::Tag(tag),
-            (None, None) => Pin::Newest,
-        };
+        let pin = Pin::at(version_id, e_tag);
         let unavailable = |why: String| Fault::new(FaultCode::UnavailableObject, why);
         let head = match sections::part(&self.input, &key, &pin, 0..detect::HEAD as u64).await {
             Ok(Some(head)) => head,

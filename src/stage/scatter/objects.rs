@@ -108,11 +108,7 @@ async fn open<'a, B: Blob>(bucket: &'a B, object: &Object, width: usize) -> Resu
     if object.bytes == 0 {
         return Ok(stream::empty().boxed());
     }
-    let pin = match (&object.version_id, &object.e_tag) {
-        (Some(version), _) => Pin::Version(version.clone()),
-        (None, Some(tag)) => Pin::Tag(tag.clone()),
-        (None, None) => Pin::Newest,
-    };
+    let pin = Pin::at(object.version_id.clone(), object.e_tag.clone());
     let body = sections::read(bucket, object.key.clone(), pin, 0, width).await?;
     body.ok_or_else(|| Error::conflict(format!("{} was deleted after its batch had begun", object.key)))
 }

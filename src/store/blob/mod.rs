@@ -61,9 +61,14 @@ pub enum Pin {
 impl Pin {
     /// Pins the upload that a batch is made from.
     pub fn of(source: &Source) -> Self {
-        match (&source.version_id, &source.e_tag) {
-            (Some(version), _) => Self::Version(version.clone()),
-            (None, Some(tag)) => Self::Tag(tag.clone()),
+        Self::at(source.version_id.clone(), source.e_tag.clone())
+    }
+
+    /// Pins a version, or the newest if it has this entity tag, or whichever is the newest.
+    pub fn at(version_id: Option<String>, e_tag: Option<String>) -> Self {
+        match (version_id, e_tag) {
+            (Some(version), _) => Self::Version(version),
+            (None, Some(tag)) => Self::Tag(tag),
             (None, None) => Self::Newest,
         }
     }
