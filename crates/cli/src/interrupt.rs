@@ -14,11 +14,17 @@ const INTERRUPTED: u8 = 130;
 /// How long an interrupted command may take to remove its unfinished files.
 const GRACE: Duration = Duration::from_millis(500);
 
-/// What goes on after the command was interrupted, and how to come back to it; nothing until something does.
-#[derive(Debug, Clone, Default)]
+/// What goes on after the command was interrupted, and how to come back to it.
+#[derive(Debug, Clone)]
 pub struct GoesOn(Arc<Mutex<String>>);
 
 impl GoesOn {
+    /// What is said to the user until something else is set.
+    #[must_use]
+    pub fn saying(text: &str) -> Self {
+        Self(Arc::new(Mutex::new(text.to_owned())))
+    }
+
     /// Sets what is said to the user.
     pub fn set(&self, text: impl Into<String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = text.into();
@@ -52,8 +58,7 @@ where
                 _ = tokio::time::timeout(GRACE, task) => {}
                 () = interrupted(&mut interrupts) => {}
             }
-            let goes_on = goes_on.text();
-            note(if goes_on.is_empty() { "interrupted" } else { &goes_on });
+            note(goes_on.text());
             Ok(ExitCode::from(INTERRUPTED))
         }
     }

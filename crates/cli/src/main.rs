@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fanfold_cli::command::{self, telemetry};
-use fanfold_cli::interrupt::{GoesOn, until_interrupted};
+use fanfold_cli::interrupt::until_interrupted;
 use fanfold_cli::output::note;
 
 fn main() -> ExitCode {
@@ -17,7 +17,7 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let goes_on = GoesOn::default();
+    let goes_on = cli.goes_on();
     let ended = runtime.block_on(until_interrupted(goes_on.clone(), command::run(cli, goes_on)));
     // A command that was interrupted while it computes is not waited for.
     runtime.shutdown_background();

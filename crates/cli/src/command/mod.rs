@@ -43,6 +43,17 @@ pub struct Cli {
     deployment: PathBuf,
 }
 
+impl Cli {
+    /// What an interrupt says until the command says otherwise: from the moment on at which interrupts are received.
+    #[must_use]
+    pub fn goes_on(&self) -> GoesOn {
+        GoesOn::saying(match self.command {
+            Command::Submit(_) => submit::BEFORE_UPLOAD,
+            _ => "interrupted",
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Process a file on this machine, as a deployment would: nothing is uploaded.

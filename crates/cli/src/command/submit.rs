@@ -39,6 +39,9 @@ pub struct Submit {
     pub(super) common: Common,
 }
 
+/// What an interrupt says until the request is sent that ends the upload.
+pub(super) const BEFORE_UPLOAD: &str = "interrupted before the upload had ended; nothing will be processed";
+
 impl Submit {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
         let key = match self.key(context)? {
@@ -89,7 +92,6 @@ impl Submit {
     }
 
     async fn upload(&self, context: &Context, key: &str) -> Result<BatchId> {
-        context.goes_on.set("interrupted before the upload had ended; nothing will be processed");
         if let Some(prefix) = Prefix::of(&self.file) {
             let input = S3Blob::new(context.clients.s3.clone(), &prefix.bucket);
             let (manifest, many) = prefix.manifest(&input, &context.resources.format()?).await?;
