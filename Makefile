@@ -88,7 +88,7 @@ endif
 
 # What is measured: the commit, marked dirty only if the code has changed, not its measurements; and the emulator.
 COMMITISH = $(shell git describe --always 2>/dev/null || echo unknown)$(if $(shell git status --porcelain -- src crates tests infra benchmark Cargo.toml Cargo.lock 2>/dev/null),-dirty)
-TARGET_local      = MiniStack $(shell sed -n 's/^VERSION = "\(.*\)"/\1/p' scripts/emulator.py)
+TARGET_local      = MiniStack $(shell sed -n 's/^ministack==//p' scripts/requirements/ministack.in)
 TARGET_localstack = LocalStack $(shell sed -n 's/.*localstack:\([0-9.]*\)$$/\1/p' docker-compose.yml)
 # One that somebody else started says itself which it is.
 told_version      = $(shell curl --silent --max-time 5 $(ENDPOINT)/_localstack/health | sed -n 's/.*"version": *"\([0-9.]*\)".*/\1/p')
@@ -127,7 +127,7 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold flamegraph report check test soak coverage fuzz fmt lint audit logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold flamegraph report check test soak coverage fuzz fmt lint audit lock logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -149,6 +149,7 @@ help: ## this list
 	  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
 	  '  CONFIRM     yes: deploy and destroy also delete tables and buckets that hold anything' \
 	  '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
+	  '  UPGRADE     yes: lock takes the newest versions that fit, instead of keeping those that do' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  SEEDS       how many soak tries of each KIND (plain, swarm, many), from FIRST_SEED on' \
 	  '  BYTES       size of the file that memory is measured with ($(BYTES)), in FORMATS ($(FORMATS)); BOOTSTRAPS: executables that cold compares' \
@@ -307,6 +308,10 @@ lint: ## check the format, run clippy
 audit: ## check the infrastructure with checkov, and the licences and sources of dependencies with cargo-deny
 	@$(need) cargo python
 	@$(PYTHON) scripts/audit.py infra crates $(if $(filter yes,$(ADVISORIES)),--advisories)
+
+lock: ## pin what is installed: the programs from PyPI, and Terraform's provider
+	@$(need) terraform python
+	@$(PYTHON) scripts/lock.py $(if $(filter yes,$(UPGRADE)),--upgrade)
 
 clean: $(if $(filter localstack,$(ENV)),stop) ## stop the local AWS and remove target/; deployments on AWS are not forgotten
 	@for facts in target/*/emulator.json; do \

@@ -16,9 +16,8 @@ import re
 import subprocess
 from pathlib import Path
 
-from toolbox import Failure, cargo_tool, python_with, run
+from toolbox import Failure, cargo_tool, pins, python_with, run
 
-CHECKOV = "3.3.30"
 CARGO_DENY = "0.20.2"
 
 INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if (folder / "infra" / "main.tf").is_file())
@@ -26,7 +25,7 @@ ROOT = INFRA.parent
 
 
 def check_infra(options):
-    python = python_with("checkov", CHECKOV, options.target / "checkov")
+    python = python_with("checkov", options.target / "checkov")
     command = [str(python), "-m", "checkov.main", "--directory", str(INFRA), "--framework", "terraform",
                "--skip-download", "--quiet", "--compact"]
     # The caller's variables could make it use its online services.
@@ -36,7 +35,7 @@ def check_infra(options):
     # It passes in spite of a file that it cannot read, but counts it.
     if done.returncode != 0 or not summary or summary.group(1) == "0" or summary.group(4):
         raise Failure(
-            f"checkov {CHECKOV} objects to infra/:\n{(done.stdout + done.stderr).strip()}\n"
+            f"checkov {pins('checkov')['checkov']} objects to infra/:\n{(done.stdout + done.stderr).strip()}\n"
             "Mend it, or justify it within the resource: #checkov:skip=ID:reason"
         )
     print(f"checkov: {summary.group(1)} checks passed, {summary.group(3)} skipped with a reason")

@@ -28,7 +28,6 @@ from pathlib import Path
 
 from toolbox import Failure, python_with, run, uninterrupted
 
-VERSION = "1.5.33"
 HOST = "127.0.0.1"
 
 
@@ -175,7 +174,7 @@ def start(options):
             raise Failure(f"another start of the emulator is under way in {shown(instance.state)}")
     with lock:
         instance.facts.unlink(missing_ok=True)
-        python = python_with("ministack", VERSION, options.venv, python_at_least=(3, 10))
+        python = python_with("ministack", options.venv)
         attempts = 5 if options.port == 0 else 1
         for attempt in range(1, attempts + 1):
             try:
@@ -320,7 +319,7 @@ def status(options):
 
 def interpreter(options):
     """Prints the path of the Python that has MiniStack, and with it botocore and a YAML parser."""
-    print(python_with("ministack", VERSION, options.venv, python_at_least=(3, 10)))
+    print(python_with("ministack", options.venv))
 
 
 def main():

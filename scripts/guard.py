@@ -5,7 +5,6 @@ import re
 import subprocess
 from pathlib import Path
 
-from emulator import VERSION
 from settings import INFRA, setting
 from toolbox import Failure, python_with
 
@@ -69,7 +68,7 @@ def at(value, path):
 def count(stores, region, emulator):
     """What each of the stores holds, as contents.py says it."""
     try:
-        python = python_with("ministack", VERSION, INFRA.parent / "target" / "ministack", python_at_least=(3, 10))
+        python = python_with("ministack", INFRA.parent / "target" / "ministack")
     except Failure as problem:
         return [{"problem": str(problem)}] * len(stores)
     command = [str(python), str(Path(__file__).resolve().with_name("contents.py"))]

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from toolbox import Failure, python_with, run
 
-CARGO_LAMBDA = "1.9.2"
 GLIBC = "2.34"
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 
@@ -27,7 +26,7 @@ ZIG_TARGETS = {"x86_64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 
 def build_for_lambda(options):
     """The executable for provided.al2023."""
-    python = python_with("cargo-lambda", CARGO_LAMBDA, options.venv)
+    python = python_with("cargo-lambda", options.venv)
     triple = TRIPLES[options.arch]
     target_dir = Path(options.target_dir).resolve()
     environment = {

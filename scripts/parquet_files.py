@@ -7,18 +7,16 @@ Nothing is done if the files are those that this script and the writers' version
 
 import argparse
 import hashlib
-import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from toolbox import Failure, locked, python_with_all, run
-
-WRITERS = {"duckdb": "2.0.1", "numpy": "2.4.6", "pandas": "3.1.1", "polars": "2.1.0", "pyarrow": "26.0.1"}
+from toolbox import REQUIREMENTS, Failure, locked, python_with, run
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "crates" / "parquet" / "tests" / "write_files.py"
+WRITERS = REQUIREMENTS / "parquet-writers.txt"
 
 
 def main():
@@ -26,11 +24,11 @@ def main():
     parser.add_argument("--target", type=Path, default=ROOT / "target", help="directory for the writers and the files")
     options = parser.parse_args()
     output = options.target.resolve() / "parquet-files"
-    made_from = hashlib.sha256(SCRIPT.read_bytes() + json.dumps(WRITERS).encode()).hexdigest()
+    made_from = hashlib.sha256(SCRIPT.read_bytes() + WRITERS.read_bytes()).hexdigest()
     stamp = output / "made-from"
     with locked(output.with_suffix(".lock")):
         if not stamp.is_file() or stamp.read_text() != made_from:
-            python = python_with_all(WRITERS, options.target / "parquet-writers", python_at_least=(3, 11))
+            python = python_with(WRITERS.stem, options.target / "parquet-writers")
             draft = output.with_suffix(".new")
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)

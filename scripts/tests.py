@@ -287,7 +287,7 @@ class MakefileTest(Scratch):
 
     def test_prints_its_goals(self):
         printed = self.make().stdout
-        for goal in "build package start stop deploy destroy upload demo test fmt lint audit logs clean".split():
+        for goal in "build package start stop deploy destroy upload demo test fmt lint audit lock logs clean".split():
             self.assertRegex(printed, rf"make {goal} +\w")
 
     def test_an_unknown_environment_is_refused(self):

@@ -1,6 +1,7 @@
 """Installs pinned programs from PyPI and crates.io under the build directory.
 
-Each program from PyPI gets a virtual environment of its own.
+Each program from PyPI gets a virtual environment of its own, with exactly the files whose hashes are in requirements/;
+`make lock` writes those.
 """
 
 import contextlib
@@ -11,6 +12,8 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+
+REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
 
 
 class Failure(Exception):
@@ -57,37 +60,50 @@ def locked(path):
         yield
 
 
-def python_with(package, version, directory, python_at_least=(3, 9)):
-    """The interpreter of a virtual environment with package==version, which is created if necessary."""
-    return python_with_all({package: version}, directory, python_at_least)
+def oldest_python(name):
+    """The oldest Python that a program from PyPI is pinned for."""
+    return {"parquet-writers": (3, 11)}.get(name, (3, 10))
 
 
-def python_with_all(versions, directory, python_at_least=(3, 9)):
-    """The interpreter of a virtual environment with these versions of packages, which is created if necessary."""
-    names = ", ".join(f"{package} {version}" for package, version in versions.items())
-    if sys.version_info[:2] < python_at_least:
-        wanted = ".".join(map(str, python_at_least))
+def pins(name):
+    """The versions that requirements/NAME.in asks for, by package."""
+    lines = (REQUIREMENTS / f"{name}.in").read_text().split()
+    return dict(line.split("==") for line in lines)
+
+
+def python_with(name, directory):
+    """The interpreter of a virtual environment with what requirements/NAME.txt pins, which is created if necessary."""
+    names = ", ".join(f"{package} {version}" for package, version in pins(name).items())
+    if sys.version_info[:2] < oldest_python(name):
+        wanted = ".".join(map(str, oldest_python(name)))
         raise Failure(
             f"Python {wanted} or newer is needed for {names}, this is {sys.version.split()[0]};"
             " name another one with PYTHON=python3.12"
         )
     directory = Path(directory).resolve()
     python = directory / "bin" / "python"
+    requirements = REQUIREMENTS / f"{name}.txt"
+    installed = directory / requirements.name
     with locked(directory.with_suffix(".lock")):
-        if not _holds(python, versions):
+        if not _holds(python, installed, requirements):
             print(f"installing {names} into {os.path.relpath(directory)}", file=sys.stderr)
             shutil.rmtree(directory, ignore_errors=True)
             _checked([sys.executable, "-m", "venv", str(directory)], "cannot make a virtual environment")
-            pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
-            pinned = [f"{package}=={version}" for package, version in versions.items()]
-            _checked([*pip, *pinned], f"cannot install {names} from PyPI")
+            # Never from source, which would run code of the package with what its build needs, unpinned.
+            pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
+            # All that is needed is pinned, so there is nothing to resolve.
+            pip += ["--no-deps", "--require-hashes", "--requirement", str(requirements)]
+            _checked(pip, f"cannot install {names} from PyPI")
+            # Last, so that an installation that was interrupted does not count.
+            shutil.copyfile(requirements, installed)
     return python
 
 
-def _holds(python, versions):
-    probe = f"import importlib.metadata as m; raise SystemExit(any(m.version(p) != v for p, v in {versions!r}.items()))"
+def _holds(python, installed, requirements):
+    """Whether a virtual environment was made from these requirements, and still works."""
     try:
-        return subprocess.run([str(python), "-c", probe], capture_output=True).returncode == 0
+        same = installed.read_bytes() == requirements.read_bytes()
+        return same and subprocess.run([str(python), "-c", ""], capture_output=True).returncode == 0
     except OSError:
         return False
 

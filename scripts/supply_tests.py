@@ -1,0 +1,104 @@
+"""Tests of what fanfold is built with: nothing is installed but what is pinned."""
+
+import contextlib
+import io
+import re
+import sys
+import unittest
+from pathlib import Path
+from unittest import mock
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import lock
+import toolbox
+from scratch import ROOT, Scratch
+from toolbox import Failure
+
+# A Python that makes virtual environments of itself, and writes down how it is called.
+STAND_IN = """#!/bin/sh
+echo "$@" >>'{scratch}/calls'
+case $1$2 in
+-mvenv) mkdir -p "$3/bin" && cp "$0" "$3/bin/python" ;;
+-mpip) exit "$(cat '{scratch}/status')" ;;
+esac
+"""
+
+
+class RequirementsTest(Scratch):
+    def setUp(self):
+        super().setUp()
+        python = self.file("python", STAND_IN.format(scratch=self.scratch))
+        python.chmod(0o755)
+        self.file("status", "0")
+        self.file("requirements/tool.in", "tool==1.0\n")
+        self.file("requirements/tool.txt", "tool==1.0 --hash=sha256:00\n")
+        for patch in (mock.patch.object(toolbox, "REQUIREMENTS", self.scratch / "requirements"),
+                      mock.patch.object(toolbox.sys, "executable", str(python))):
+            self.enterContext(patch)
+
+    def installations(self):
+        """The calls of pip that were needed for the tool."""
+        calls = self.file("calls")
+        with contextlib.redirect_stderr(io.StringIO()):
+            toolbox.python_with("tool", self.scratch / "venv")
+        return [call for call in calls.read_text().splitlines() if call.startswith("-m pip")]
+
+    def test_files_are_installed_by_their_hashes_and_never_from_source(self):
+        call, = self.installations()
+        for words in ("--require-hashes", "--only-binary :all:", f"--requirement {self.scratch}/requirements/tool.txt"):
+            self.assertIn(words, call)
+
+    def test_what_is_pinned_is_installed_once_and_anew_when_the_pins_change(self):
+        self.assertEqual([len(self.installations()), len(self.installations())], [1, 0])
+        self.file("requirements/tool.txt", "tool==1.0 --hash=sha256:01\n")
+        self.assertEqual([len(self.installations()), len(self.installations())], [1, 0])
+
+    def test_an_installation_that_failed_is_tried_again(self):
+        self.file("status", "1")
+        with self.assertRaisesRegex(Failure, "cannot install tool 1.0 from PyPI"):
+            self.installations()
+        self.file("status", "0")
+        self.assertEqual(len(self.installations()), 1)
+
+    def test_a_python_that_is_too_old_is_told_so(self):
+        with mock.patch.object(toolbox.sys, "version_info", (3, 9, 1)):
+            with self.assertRaisesRegex(Failure, "Python 3.10 or newer is needed for tool 1.0"):
+                self.installations()
+
+
+class PinsTest(unittest.TestCase):
+    NAMES = sorted(path.stem for path in toolbox.REQUIREMENTS.glob("*.in"))
+
+    def test_every_program_has_its_requirements_and_each_of_them_its_hashes(self):
+        self.assertEqual(self.NAMES, sorted(path.stem for path in toolbox.REQUIREMENTS.glob("*.txt")))
+        for name in self.NAMES:
+            text = (toolbox.REQUIREMENTS / f"{name}.txt").read_text().replace("\\\n", "")
+            pinned = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
+            for line in pinned:
+                self.assertRegex(line, r"^[a-z0-9.-]+==\S+( ; [^\\]+?)?(\s+--hash=sha256:[0-9a-f]{64})+$")
+            # A change of what is asked for is not complete until `make lock` has pinned what it brings.
+            for package, version in toolbox.pins(name).items():
+                self.assertTrue(any(line.startswith(f"{package}=={version} ") for line in pinned), f"{package}: make lock")
+
+    def test_all_that_scripts_install_is_pinned(self):
+        asked = {match for script in (ROOT / "scripts").glob("*.py") if script.name != Path(__file__).name
+                 for match in re.findall(r'python_with\("([^"]+)"', script.read_text())}
+        self.assertEqual(asked | {"parquet-writers"}, set(self.NAMES))
+
+
+class LockTest(Scratch):
+    def test_without_the_registry_all_else_is_pinned_and_the_lock_file_stays(self):
+        terraform = self.file("terraform", "#!/bin/sh\ncase $2 in get) exit 0 ;; esac\necho 'Warning: a\n\nError: no such host'\nexit 1\n")
+        terraform.chmod(0o755)
+        with mock.patch.dict("os.environ", TERRAFORM=str(terraform)):
+            problem, = lock.lock_provider()
+        self.assertRegex(problem, "^infra/.terraform.lock.hcl stays as it was; `make lock` writes it where .*:\nError: no such host$")
+
+    def test_an_unknown_name_is_refused(self):
+        with mock.patch.object(sys, "argv", ["lock.py", "none"]), self.assertRaisesRegex(Failure, "there is no none: give .*uv"):
+            lock.main()
+
+
+if __name__ == "__main__":
+    unittest.main()
