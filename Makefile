@@ -106,6 +106,8 @@ added      = $(if $(given),$(PIPELINE))
 demo flamegraph: added = $(PIPELINE)
 
 need       := scripts/need
+# Builds run the code of every dependency, which gets no credentials.
+cargo      := scripts/without_credentials cargo
 pipeline   := $(if $(PIPELINE),--pipeline '$(PIPELINE)')
 emulator    = $(PYTHON) scripts/emulator.py
 deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
@@ -125,7 +127,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 CARGO_FUZZ := 0.13.2
 TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
-fuzzer     := RUSTC_BOOTSTRAP=1 target/tools/bin/cargo-fuzz
+fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
 .PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold flamegraph report check test soak coverage fuzz fmt lint audit lock logs clean
 .PHONY: input deployed
@@ -163,7 +165,7 @@ help: ## this list
 
 build: ## compile the functions and the command
 	@$(need) cargo
-	cargo build $(CARGO_FLAGS) --bins
+	$(cargo) build $(CARGO_FLAGS) --bins
 
 package: ## zip the functions
 ifeq ($(ENV),local)
@@ -218,37 +220,37 @@ demo: input build start deploy ## everything: build, start, deploy, submit FILE,
 benchmark: export KEEP_VARIANTS := yes
 benchmark: VARIANTS := $(or $(VARIANTS),$(ALL_VARIANTS))
 benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor for comparison
-	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \
 	  --repeat '$(REPEAT)' --seed '$(SEED)' --env '$(ENV)' --scope '$(SCOPE)' --target '$(TARGET)' --commitish '$(COMMITISH)'
 
 latency: export KEEP_VARIANTS := yes
 latency: VARIANTS := $(or $(VARIANTS),$(VARIANT))
 latency: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure what a batch of 10 records waits for in VARIANTS
-	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark latency --variants '$(call list,$(VARIANTS))' --seed '$(SEED)'
 
 memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FORMATS, without AWS; fail if it is too much
 	@$(need) cargo
-	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark memory --variants '$(call list,$(or $(VARIANTS),chunked))' --formats '$(call list,$(FORMATS))' \
 	  --bytes '$(BYTES)' --seed '$(SEED)' $(if $(CHUNK_SIZE),--chunk-size '$(CHUNK_SIZE)') --work-dir target/memory
 
 cold: build ## measure the size and the start time of the functions, from BOOTSTRAPS or from this build
-	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark cold --variant '$(VARIANT)' $(foreach path,$(or $(BOOTSTRAPS),$(BIN)/bootstrap),--bootstrap '$(path)')
 
 flamegraph: start deploy ## sample process of VARIANT with perf while it works, draw docs/process.svg
 	@$(need) cargo
 	@command -v perf >/dev/null || { echo "fanfold: perf is missing; install it (Debian, Ubuntu: linux-perf)" >&2; exit 1; }
-	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
-	@[ -x target/tools/bin/inferno-flamegraph ] || cargo install inferno --locked --version $(INFERNO) \
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
+	@[ -x target/tools/bin/inferno-flamegraph ] || $(cargo) install inferno --locked --version $(INFERNO) \
 	  --no-default-features --features cli --root target/tools --target-dir target/tools/build
 	@benchmark/flamegraph '$(VARIANT)' '$(SCOPE)' $(BIN)/benchmark target/tools/bin
 
 report: ## draw docs/report.svg and .png and write docs/report.md from measurements.csv
 	@$(need) cargo
-	cargo build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark report
 
 logs: deployed ## print what the functions logged in the last MINUTES (60)
@@ -259,18 +261,18 @@ logs: deployed ## print what the functions logged in the last MINUTES (60)
 check: ## check a change of the engine before its commit: format, clippy, its tests on few cases, a short simulation
 	@$(need) cargo fmt clippy
 	cargo fmt --all --check
-	cargo clippy $(CARGO_FLAGS) --package fanfold --all-targets -- -D warnings
-	PROPTEST_CASES=32 FANFOLD_SEEDS=$(or $(SEEDS),100) cargo test $(CARGO_FLAGS) --config profile.release.package.fanfold.opt-level=0 \
+	$(cargo) clippy $(CARGO_FLAGS) --package fanfold --all-targets -- -D warnings
+	PROPTEST_CASES=32 FANFOLD_SEEDS=$(or $(SEEDS),100) $(cargo) test $(CARGO_FLAGS) --config profile.release.package.fanfold.opt-level=0 \
 	  --package fanfold -- --skip wrong_orders
 
 test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python
-	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' scripts/test
+	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' scripts/without_credentials scripts/test
 
 fuzz: ## try the decoders on generated files, for SECONDS (60) for each of TARGETS
 	@$(need) cargo
 	@if [ "$$($(fuzzer) --version 2>/dev/null)" != 'cargo-fuzz $(CARGO_FUZZ)' ]; then \
-	  cargo install cargo-fuzz --locked --version $(CARGO_FUZZ) --root target/tools; \
+	  $(cargo) install cargo-fuzz --locked --version $(CARGO_FUZZ) --root target/tools; \
 	fi
 	@for target in $(TARGETS); do \
 	  mkdir -p "target/fuzz/corpus/$$target"; \
@@ -282,14 +284,14 @@ fuzz: ## try the decoders on generated files, for SECONDS (60) for each of TARGE
 soak: ## simulate SEEDS (1000000) more seeds of each kind than the tests do, from FIRST_SEED (10000) on, or only of KIND
 	@$(need) cargo
 	FANFOLD_SEEDS='$(or $(SEEDS),1000000)' FANFOLD_FIRST_SEED='$(or $(FIRST_SEED),10000)' $(if $(KIND),FANFOLD_KIND='$(KIND)') \
-	  FANFOLD_COMMIT='$(COMMITISH)' cargo test $(CARGO_FLAGS) --package fanfold --test simulation -- --nocapture every_batch
+	  FANFOLD_COMMIT='$(COMMITISH)' $(cargo) test $(CARGO_FLAGS) --package fanfold --test simulation -- --nocapture every_batch
 
 # It compiles with other flags, so in a folder of its own: that takes minutes the first time.
 coverage: ## measure which lines of the stages and the ledger's rules the simulation alone reaches: at least 95 %
 	@$(need) cargo
 	@if [ ! -x target/tools/bin/cargo-tarpaulin ]; then \
-	  cargo install cargo-tarpaulin --locked --version $(TARPAULIN) --root target/tools --target-dir target/tools/build; fi
-	FANFOLD_SEEDS=900 target/tools/bin/cargo-tarpaulin tarpaulin --engine llvm --packages fanfold --test simulation --locked --skip-clean --timeout 900 \
+	  $(cargo) install cargo-tarpaulin --locked --version $(TARPAULIN) --root target/tools --target-dir target/tools/build; fi
+	FANFOLD_SEEDS=900 scripts/without_credentials target/tools/bin/cargo-tarpaulin tarpaulin --engine llvm --packages fanfold --test simulation --locked --skip-clean --timeout 900 \
 	  --target-dir target/coverage --output-dir target/coverage --out Stdout --out Html --fail-under 95 --ignore-tests \
 	  --include-files 'src/stage/*' --include-files 'src/batch/*' --include-files src/store/ledger/tree.rs --include-files src/store/ledger/memory.rs \
 	  -- --skip wrong_orders
@@ -303,7 +305,7 @@ lint: ## check the format, run clippy
 	@$(need) cargo fmt clippy terraform
 	cargo fmt --all --check
 	$(TERRAFORM) fmt -check -recursive infra
-	cargo clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	$(cargo) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
 audit: ## check the infrastructure with checkov, and the licences and sources of dependencies with cargo-deny
 	@$(need) cargo python

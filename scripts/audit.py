@@ -11,12 +11,11 @@ Neither needs a deployment or an account. Each tool is pinned here and installed
 import interrupts  # noqa: F401, I001: before all others
 
 import argparse
-import os
 import re
 import subprocess
 from pathlib import Path
 
-from toolbox import Failure, cargo_tool, pins, python_with, run
+from toolbox import Failure, cargo_tool, pins, python_with, run, without_credentials
 
 CARGO_DENY = "0.20.2"
 
@@ -29,7 +28,7 @@ def check_infra(options):
     command = [str(python), "-m", "checkov.main", "--directory", str(INFRA), "--framework", "terraform",
                "--skip-download", "--quiet", "--compact"]
     # The caller's variables could make it use its online services.
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("BC_", "CKV_", "PRISMA_"))}
+    own = {name: value for name, value in without_credentials().items() if not name.startswith(("BC_", "CKV_", "PRISMA_"))}
     done = subprocess.run(command, cwd=ROOT, env={**own, "LOG_LEVEL": "ERROR"}, capture_output=True, text=True)
     summary = re.search(r"^Passed checks: (\d+), Failed checks: (\d+), Skipped checks: (\d+)(.*)$", done.stdout, re.M)
     # It passes in spite of a file that it cannot read, but counts it.
@@ -45,7 +44,7 @@ def check_crates(options):
     tool = cargo_tool("cargo-deny", CARGO_DENY, options.target / "tools")
     checks = ["licenses", "bans", "sources"] + (["advisories"] if options.advisories else [])
     command = [str(tool), "--locked", "--workspace", "check", "--hide-inclusion-graph", *checks]
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = subprocess.run(command, cwd=ROOT, env=without_credentials(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise Failure(f"cargo-deny {CARGO_DENY} objects to the dependencies:\n{done.stdout.strip()}")
     twice = re.findall(r"duplicate entries for crate '([^']+)'", done.stdout)

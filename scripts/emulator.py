@@ -26,7 +26,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from toolbox import Failure, python_with, run, uninterrupted
+from toolbox import Failure, python_with, run, uninterrupted, without_credentials
 
 HOST = "127.0.0.1"
 
@@ -119,8 +119,8 @@ def free_port():
 
 
 def environment(instance, port):
-    """The emulator's environment, which its functions inherit, without any of the caller's AWS settings."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LAMBDA_"))}
+    """The emulator's environment, which its functions inherit, without any of the caller's AWS settings and credentials."""
+    kept = {name: value for name, value in without_credentials().items() if not name.startswith("LAMBDA_")}
     local = ",".join(filter(None, [HOST, "localhost", os.environ.get("NO_PROXY", os.environ.get("no_proxy"))]))
     temporary = instance.data / "tmp"
     temporary.mkdir(parents=True)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from settings import setting
 from terraform import INFRA, LOCK_FILE
-from toolbox import REQUIREMENTS, Failure, oldest_python, python_with, run
+from toolbox import REQUIREMENTS, Failure, oldest_python, python_with, run, without_credentials
 
 # What fanfold is built and deployed on: Terraform's names, and uv's.
 PLATFORMS = {
@@ -73,7 +73,7 @@ def installable(uv, name, requirements):
 
 
 def quiet(command, **options):
-    options = {"cwd": REQUIREMENTS, **options}
+    options = {"cwd": REQUIREMENTS, "env": without_credentials(), **options}
     return subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
 
 

@@ -15,7 +15,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-from toolbox import Failure, python_with, run
+from toolbox import Failure, python_with, run, without_credentials
 
 GLIBC = "2.34"
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
@@ -30,7 +30,7 @@ def build_for_lambda(options):
     triple = TRIPLES[options.arch]
     target_dir = Path(options.target_dir).resolve()
     environment = {
-        **os.environ,
+        **without_credentials(),
         "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}",
         # cargo-lambda 1.9.2 fails if this is an argument.
         "CARGO_TARGET_DIR": str(target_dir),

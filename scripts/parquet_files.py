@@ -7,12 +7,11 @@ Nothing is done if the files are those that this script and the writers' version
 
 import argparse
 import hashlib
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-from toolbox import REQUIREMENTS, Failure, locked, python_with, run
+from toolbox import REQUIREMENTS, Failure, locked, python_with, run, without_credentials
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "crates" / "parquet" / "tests" / "write_files.py"
@@ -33,7 +32,7 @@ def main():
             shutil.rmtree(draft, ignore_errors=True)
             draft.mkdir(parents=True)
             # Some writers take the zone of the machine for that of a time without one.
-            done = subprocess.run([str(python), str(SCRIPT), str(draft)], env={**os.environ, "TZ": "UTC"},
+            done = subprocess.run([str(python), str(SCRIPT), str(draft)], env={**without_credentials(), "TZ": "UTC"},
                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
             if done.returncode != 0:
                 raise Failure(f"cannot write the Parquet files of the tests:\n{done.stdout.strip()}")

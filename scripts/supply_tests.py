@@ -1,8 +1,11 @@
-"""Tests of what fanfold is built with: nothing is installed but what is pinned."""
+"""Tests of what fanfold is built with: nothing is installed but what is pinned, and none of it sees a credential."""
 
+import argparse
 import contextlib
 import io
+import os
 import re
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -10,7 +13,9 @@ from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import audit
 import lock
+import package
 import toolbox
 from scratch import ROOT, Scratch
 from toolbox import Failure
@@ -85,6 +90,64 @@ class PinsTest(unittest.TestCase):
         asked = {match for script in (ROOT / "scripts").glob("*.py") if script.name != Path(__file__).name
                  for match in re.findall(r'python_with\("([^"]+)"', script.read_text())}
         self.assertEqual(asked | {"parquet-writers"}, set(self.NAMES))
+
+
+class CredentialsTest(Scratch):
+    SECRET = "never-to-be-seen"
+    HELD = ("AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "ARM_CLIENT_SECRET", "CARGO_REGISTRY_TOKEN",
+            "GITHUB_TOKEN", "GOOGLE_APPLICATION_CREDENTIALS", "SSH_AUTH_SOCK", "TF_TOKEN_app_terraform_io", "DB_PASSWORD", "MY_API_KEY")
+    FREE = ("CARGO_REGISTRIES_MIRROR_TOKEN", "PIP_INDEX_URL", "UV_INDEX_MIRROR_PASSWORD", "TOKENS", "KEY_FIELD", "RUSTFLAGS", "MY_PATH")
+
+    def setUp(self):
+        super().setUp()
+        bin = self.scratch / "bin"
+        # It stands for every program, as a Python that makes virtual environments of itself, too.
+        script = f"#!/bin/sh\nenv >>'{self.scratch}/seen'\n[ \"$2\" != venv ] || {{ mkdir -p \"$3/bin\" && cp \"$0\" \"$3/bin/python\"; }}\n"
+        for name in ("cargo", "cargo-lambda", "python"):
+            said = "Passed checks: 1, Failed checks: 0, Skipped checks: 0" if name == "python" else ""
+            self.file(f"bin/{name}", f"{script}printf '{said}'\n").chmod(0o755)
+        given = {**dict.fromkeys(self.HELD, self.SECRET), **dict.fromkeys(self.FREE, "free"), "PATH": f"{bin}:{os.environ['PATH']}"}
+        self.enterContext(mock.patch.dict(os.environ, given))
+
+    def assert_unseen(self):
+        seen = (self.scratch / "seen").read_text()
+        self.assertIn("RUSTFLAGS=free", seen)
+        self.assertEqual([line for line in seen.splitlines() if self.SECRET in line], [])
+        (self.scratch / "seen").unlink()
+
+    def test_the_script_and_the_toolbox_agree_on_what_a_credential_is(self):
+        shown = subprocess.check_output([ROOT / "scripts" / "without_credentials", "env"], text=True)
+        for names in ({line.split("=")[0] for line in shown.splitlines()}, set(toolbox.without_credentials())):
+            self.assertEqual(names & {*self.HELD, *self.FREE}, set(self.FREE))
+        script = (ROOT / "scripts" / "without_credentials").read_text()
+        patterns = re.findall(r"^ +([A-Z_*][A-Z_* |]+)\)", script, re.M)
+        self.assertCountEqual(" | ".join(patterns).split(" | "), [*toolbox.CREDENTIALS, *toolbox.OF_DOWNLOADS])
+
+    def test_a_program_that_is_installed_sees_none(self):
+        (self.scratch / "tools").mkdir()
+        with contextlib.redirect_stderr(io.StringIO()):
+            with mock.patch.object(toolbox.sys, "executable", str(self.scratch / "bin" / "python")):
+                toolbox.python_with("uv", self.scratch / "venv")
+                self.assert_unseen()
+            toolbox.cargo_tool("cargo-deny", "0.0.0", self.scratch / "tools")
+        self.assert_unseen()
+
+    def test_a_build_sees_none(self):
+        with mock.patch.object(package, "python_with", return_value=self.scratch / "bin" / "python"):
+            for host in (package.TRIPLES["x86_64"], "another"):
+                package.build_for_lambda(argparse.Namespace(arch="x86_64", host=host, target_dir=self.scratch, venv=None))
+                self.assert_unseen()
+        subprocess.run(["make", "-C", ROOT, "build", "ENV=aws"], check=True, capture_output=True)
+        self.assert_unseen()
+
+    def test_what_checks_the_code_sees_none(self):
+        options = argparse.Namespace(target=self.scratch, advisories=False)
+        python = self.scratch / "bin" / "python"
+        with mock.patch.object(audit, "python_with", return_value=python), mock.patch.object(audit, "cargo_tool", return_value=python):
+            for check in (audit.check_infra, audit.check_crates):
+                with contextlib.redirect_stdout(io.StringIO()):
+                    check(options)
+                self.assert_unseen()
 
 
 class LockTest(Scratch):

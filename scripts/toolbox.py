@@ -6,6 +6,7 @@ Each program from PyPI gets a virtual environment of its own, with exactly the f
 
 import contextlib
 import fcntl
+import fnmatch
 import os
 import shutil
 import signal
@@ -14,6 +15,15 @@ import sys
 from pathlib import Path
 
 REQUIREMENTS = Path(__file__).resolve().parent / "requirements"
+
+# The names of variables that may hold credentials; the script without_credentials has the same.
+CREDENTIALS = """
+    AWS_* AZURE_* ARM_* CLOUDSDK_* GOOGLE_* TF_TOKEN_* VAULT_* SSH_AUTH_SOCK
+    *_TOKEN *_SECRET *_PASSWORD *_CREDENTIALS *_API_KEY *_ACCESS_KEY *_SECRET_KEY *_PRIVATE_KEY *_AUTH_CONFIG
+""".split()
+
+# Where dependencies come from may ask for these.
+OF_DOWNLOADS = ("CARGO_REGISTRIES_*", "PIP_*", "UV_*")
 
 
 class Failure(Exception):
@@ -60,6 +70,18 @@ def locked(path):
         yield
 
 
+def without_credentials():
+    """The environment for a program of others, which no credentials of the caller must reach.
+
+    A build runs the code of every dependency, and a tool that of its authors.
+    """
+    return {name: value for name, value in os.environ.items() if _matches(name, OF_DOWNLOADS) or not _matches(name, CREDENTIALS)}
+
+
+def _matches(name, patterns):
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
 def oldest_python(name):
     """The oldest Python that a program from PyPI is pinned for."""
     return {"parquet-writers": (3, 11)}.get(name, (3, 10))
@@ -103,7 +125,7 @@ def _holds(python, installed, requirements):
     """Whether a virtual environment was made from these requirements, and still works."""
     try:
         same = installed.read_bytes() == requirements.read_bytes()
-        return same and subprocess.run([str(python), "-c", ""], capture_output=True).returncode == 0
+        return same and subprocess.run([str(python), "-c", ""], env=without_credentials(), capture_output=True).returncode == 0
     except OSError:
         return False
 
@@ -118,20 +140,21 @@ def cargo_tool(crate, version, directory):
             build = directory / "build"
             # Without optimisation, which saves two thirds of the time; such a tool has little to do.
             command = ["cargo", "install", "--locked", "--debug", "--force", "--quiet", "--root", str(directory)]
-            environment = {**os.environ, "CARGO_TARGET_DIR": str(build), "CARGO_PROFILE_DEV_DEBUG": "0"}
-            _checked([*command, "--version", version, crate], f"cannot build {crate} {version} from crates.io", environment)
+            variables = {"CARGO_TARGET_DIR": str(build), "CARGO_PROFILE_DEV_DEBUG": "0"}
+            _checked([*command, "--version", version, crate], f"cannot build {crate} {version} from crates.io", variables)
             shutil.rmtree(build, ignore_errors=True)
     return tool
 
 
 def _version_of(tool):
     try:
-        return subprocess.run([str(tool), "--version"], capture_output=True, text=True).stdout.strip()
+        return subprocess.run([str(tool), "--version"], env=without_credentials(), capture_output=True, text=True).stdout.strip()
     except OSError:
         return None
 
 
-def _checked(command, complaint, environment=None):
+def _checked(command, complaint, variables=None):
+    environment = {**without_credentials(), **(variables or {})}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise Failure(f"{complaint}:\n{done.stdout.strip()}")
