@@ -61,7 +61,7 @@ $(error ARCH is "$(ARCH)"; Lambda has x86_64 and arm64)
 endif
 
 # One profile and one target directory for everything, so that nothing is compiled twice.
-CARGO_FLAGS := --release --target $(HOST) --target-dir target
+CARGO_FLAGS := --locked --release --target $(HOST) --target-dir target
 BIN         := target/$(HOST)/release
 WORK        := target/$(ENV)
 PACKAGE     := $(WORK)/bootstrap.zip
@@ -274,6 +274,7 @@ fuzz: ## try the decoders on generated files, for SECONDS (60) for each of TARGE
 	@if [ "$$($(fuzzer) --version 2>/dev/null)" != 'cargo-fuzz $(CARGO_FUZZ)' ]; then \
 	  $(cargo) install cargo-fuzz --locked --version $(CARGO_FUZZ) --root target/tools; \
 	fi
+	@$(cargo) metadata --locked --format-version 1 >/dev/null # cargo-fuzz itself cannot be told to keep to the lock file
 	@for target in $(TARGETS); do \
 	  mkdir -p "target/fuzz/corpus/$$target"; \
 	  $(fuzzer) run --fuzz-dir fuzz --target $(HOST) --target-dir target/fuzz --features libfuzzer "$$target" \

@@ -35,7 +35,7 @@ def build_for_lambda(options):
         # cargo-lambda 1.9.2 fails if this is an argument.
         "CARGO_TARGET_DIR": str(target_dir),
     }
-    common = ["--release", "--package", "fanfold-lambda", "--bin", "bootstrap"]
+    common = ["--locked", "--release", "--package", "fanfold-lambda", "--bin", "bootstrap"]
     if options.host == triple:
         # Only the last step differs from an ordinary build, so only that is repeated. A linker in Cargo's
         # configuration would count as another configuration of every crate, and compile them all a second time.

@@ -102,7 +102,7 @@ class CredentialsTest(Scratch):
         super().setUp()
         bin = self.scratch / "bin"
         # It stands for every program, as a Python that makes virtual environments of itself, too.
-        script = f"#!/bin/sh\nenv >>'{self.scratch}/seen'\n[ \"$2\" != venv ] || {{ mkdir -p \"$3/bin\" && cp \"$0\" \"$3/bin/python\"; }}\n"
+        script = f"#!/bin/sh\nenv >>'{self.scratch}/seen'; echo \"$@\" >>'{self.scratch}/calls'\n[ \"$2\" != venv ] || {{ mkdir -p \"$3/bin\" && cp \"$0\" \"$3/bin/python\"; }}\n"
         for name in ("cargo", "cargo-lambda", "python"):
             said = "Passed checks: 1, Failed checks: 0, Skipped checks: 0" if name == "python" else ""
             self.file(f"bin/{name}", f"{script}printf '{said}'\n").chmod(0o755)
@@ -139,6 +139,8 @@ class CredentialsTest(Scratch):
                 self.assert_unseen()
         subprocess.run(["make", "-C", ROOT, "build", "ENV=aws"], check=True, capture_output=True)
         self.assert_unseen()
+        for call in (self.scratch / "calls").read_text().splitlines():
+            self.assertRegex(call, "^(lambda )?(build|rustc) .*--locked ")
 
     def test_what_checks_the_code_sees_none(self):
         options = argparse.Namespace(target=self.scratch, advisories=False)
@@ -148,6 +150,33 @@ class CredentialsTest(Scratch):
                 with contextlib.redirect_stdout(io.StringIO()):
                     check(options)
                 self.assert_unseen()
+
+
+class CargoTest(unittest.TestCase):
+    COMMAND = re.compile(r"(\$\(cargo\)|\bcargo) +(bench|build|check|clippy|fetch|install|metadata|run|rustc|test|tree)\b[^;&|]*")
+
+    def commands(self):
+        """All commands of cargo, each with its file and as one line."""
+        for path in (ROOT / "Makefile", ROOT / ".ci" / "run", ROOT / "benchmark" / "flamegraph", ROOT / "scripts" / "test",
+                     ROOT / "scripts" / "need", ROOT / "README.md", ROOT / "fuzz" / "README.md"):
+            text = path.read_text().replace("\\\n", "")
+            lines = [line for line in text.splitlines() if not line.lstrip().startswith("#") and "--version >" not in line]
+            yield from ((path.name, *found.group(0, 1)) for line in lines for found in self.COMMAND.finditer(line))
+
+    def test_no_build_changes_the_lock_file(self):
+        found = list(self.commands())
+        self.assertGreater(len(found), 20)
+        for file, command, _ in found:
+            if "`" not in command:  # in prose, it is a name
+                self.assertRegex(command, r'--locked|\$\(CARGO_FLAGS\)|"\$\{profile\[@\]\}"', file)
+        self.assertIn("\nCARGO_FLAGS := --locked ", (ROOT / "Makefile").read_text())
+        self.assertIn("\nprofile=(--locked ", (ROOT / "scripts" / "test").read_text())
+
+    def test_the_makefile_builds_without_credentials(self):
+        for file, command, cargo in self.commands():
+            if file == "Makefile":
+                self.assertEqual(cargo, "$(cargo)", command)
+        self.assertIn("\ncargo      := scripts/without_credentials cargo\n", (ROOT / "Makefile").read_text())
 
 
 class LockTest(Scratch):
