@@ -42,7 +42,8 @@ def compile_all(names, options):
         requirements = REQUIREMENTS / f"{name}.txt"
         try:
             compile_one(uv, name, requirements, options.upgrade)
-            print(f"{requirements.relative_to(INFRA.parent)}: {len(re.findall('^[a-z]', requirements.read_text(), re.M))} pins", flush=True)
+            pins = re.findall("^[a-z]", requirements.read_text(), re.M)
+            print(f"{requirements.relative_to(INFRA.parent)}: {len(pins)} pins", flush=True)
             problems += installable(uv, name, requirements)
         except Failure as failure:
             problems.append(str(failure))

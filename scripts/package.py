@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Builds the zip of the functions: the executable `bootstrap`, and nothing else.
+"""Builds the zip of the functions: the executable `bootstrap`, and nothing else; and beside it the list of what is linked.
 
 For functions that run on this machine, the executable is the release build as it is. For Lambda's runtime provided.al2023,
 the same objects are linked by cargo-lambda, whose zig links against the glibc of that runtime instead of this machine's;
@@ -15,6 +15,7 @@ import subprocess
 import zipfile
 from pathlib import Path
 
+import sbom
 from toolbox import Failure, python_with, run, without_credentials
 
 GLIBC = "2.34"
@@ -99,12 +100,14 @@ def main():
     executable = options.binary or build_for_lambda(options)
     if not executable.is_file():
         raise Failure(f"there is no {executable}")
+    listed = sbom.document(executable, TRIPLES.get(options.arch))
     if not holds(options.zip, executable):
         options.zip.parent.mkdir(parents=True, exist_ok=True)
         draft = options.zip.with_suffix(".new")
         draft.write_bytes(zipped(executable))
         draft.replace(options.zip)
-    print(f"{options.zip}: {options.zip.stat().st_size / 1e6:.1f} MB")
+    sbom.path_beside(options.zip).write_text(listed)
+    print(f"{options.zip}: {options.zip.stat().st_size / 1e6:.1f} MB, linked from what {sbom.path_beside(options.zip).name} lists")
 
 
 if __name__ == "__main__":

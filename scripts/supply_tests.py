@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import io
+import json
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import audit
 import lock
 import package
+import sbom
 import toolbox
 from scratch import ROOT, Scratch
 from toolbox import Failure
@@ -102,7 +104,8 @@ class CredentialsTest(Scratch):
         super().setUp()
         bin = self.scratch / "bin"
         # It stands for every program, as a Python that makes virtual environments of itself, too.
-        script = f"#!/bin/sh\nenv >>'{self.scratch}/seen'; echo \"$@\" >>'{self.scratch}/calls'\n[ \"$2\" != venv ] || {{ mkdir -p \"$3/bin\" && cp \"$0\" \"$3/bin/python\"; }}\n"
+        script = (f"#!/bin/sh\nenv >>'{self.scratch}/seen'; echo \"$@\" >>'{self.scratch}/calls'\n"
+                  "[ \"$2\" != venv ] || { mkdir -p \"$3/bin\" && cp \"$0\" \"$3/bin/python\"; }\n")
         for name in ("cargo", "cargo-lambda", "python"):
             said = "Passed checks: 1, Failed checks: 0, Skipped checks: 0" if name == "python" else ""
             self.file(f"bin/{name}", f"{script}printf '{said}'\n").chmod(0o755)
@@ -179,9 +182,87 @@ class CargoTest(unittest.TestCase):
         self.assertIn("\ncargo      := scripts/without_credentials cargo\n", (ROOT / "Makefile").read_text())
 
 
+class SbomTest(Scratch):
+    def document(self, content="a", triple=None):
+        return sbom.document(self.file("bootstrap", content), triple)
+
+    def tree(self, triple, edges):
+        command = ["cargo", "tree", "--locked", "-p", "fanfold-lambda", "-e", edges, "--target", triple, "--prefix", "none"]
+        printed = subprocess.check_output(command, cwd=ROOT, text=True)
+        return {" ".join(line.split()[:2]) for line in printed.splitlines()}
+
+    def test_exactly_what_is_linked_is_listed(self):
+        for triple in package.TRIPLES.values():
+            # Macros run in the compiler; what only they need is not linked either.
+            linked = self.tree(triple, "normal,no-proc-macro")
+            unlinked = self.tree(triple, "normal") - linked
+            listed = json.loads(self.document(triple=triple))
+            crates = {f"{crate['name']} v{crate['version']}" for crate in listed["components"] if crate["name"] != "std"}
+            self.assertEqual(crates | {"fanfold-lambda v0.1.0"}, linked)
+            self.assertTrue(any(name.startswith("syn v") for name in unlinked))
+            self.assertFalse(crates & unlinked)
+
+    def test_it_is_as_the_standard_says(self):
+        # https://cyclonedx.org/docs/1.6/json: what is required, and the form of what is there.
+        listed = json.loads(self.document())
+        self.assertEqual((listed["bomFormat"], listed["specVersion"], listed["version"]), ("CycloneDX", "1.6", 1))
+        self.assertRegex(listed["serialNumber"], r"^urn:uuid:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
+        function, crates = listed["metadata"]["component"], listed["components"]
+        self.assertEqual((function["type"], function["name"]), ("application", "bootstrap"))
+        allowed = {"type", "bom-ref", "name", "version", "licenses", "purl", "cpe", "hashes", "externalReferences"}
+        for crate in (function, *crates):
+            self.assertLessEqual({"type", "bom-ref", "name", "version", "licenses"}, set(crate))
+            self.assertLessEqual(set(crate), allowed)
+            # An SPDX expression has no slash.
+            self.assertRegex(crate["licenses"][0]["expression"], r"^[\w.+() -]+$")
+            for found in crate.get("hashes", []):
+                self.assertRegex(f"{found['alg']} {found['content']}", "^SHA-256 [0-9a-f]{64}$")
+            for found in crate.get("externalReferences", []):
+                self.assertRegex(f"{found['type']} {found['url']}", r"^vcs https?://\S+$")
+            # Ours are not on crates.io, and Rust's own library has no package.
+            ours = crate["name"].startswith("fanfold") or crate["name"] in ("bootstrap", "std")
+            self.assertEqual(crate.get("purl"), None if ours else f"pkg:cargo/{crate['name']}@{crate['version']}")
+            self.assertTrue(ours or crate["hashes"], crate)
+        references = [crate["bom-ref"] for crate in (function, *crates)]
+        self.assertEqual(len(references), len(set(references)))
+        self.assertCountEqual([entry["ref"] for entry in listed["dependencies"]], references)
+        for entry in listed["dependencies"]:
+            self.assertLessEqual(set(entry.get("dependsOn", [])), set(references))
+
+    def test_it_depends_on_what_is_linked_and_on_nothing_else(self):
+        first = self.document()
+        self.assertEqual(first, self.document())
+        self.assertNotIn(str(ROOT), first)
+        ids = {json.loads(self.document(content, triple))["serialNumber"] for content in "ab" for triple in package.TRIPLES.values()}
+        self.assertEqual(len(ids), 4)
+
+    def compare(self, image):
+        package_zip = self.file("bootstrap.zip")
+        package_zip.write_bytes(package.zipped(self.file("bootstrap", image)))
+        with mock.patch.object(sys, "argv", ["sbom.py", str(package_zip)]), contextlib.redirect_stdout(io.StringIO()) as printed:
+            sbom.main()
+        return printed.getvalue()
+
+    def test_a_crate_that_the_executable_names_is_listed(self):
+        image = "\0/registry/src/index-1/serde_json-1.0.1/src/de.rs\0/registry/src/index-1/a-b-2.0.0-rc.1/src/lib.rs\0"
+        executable = self.file("bootstrap", image)
+        crates = [{"name": "serde_json", "version": "1.0.1"}, {"name": "a-b", "version": "2.0.0-rc.1"}]
+        function = {"hashes": [sbom.sha256(executable.read_bytes())]}
+        for found in (crates, crates[:1]):
+            self.file("bootstrap.cdx.json", json.dumps({"metadata": {"component": function}, "components": found}))
+            if found == crates:
+                self.assertIn("2 components, of which the executable names 2", self.compare(image))
+                continue
+            with self.assertRaisesRegex(Failure, "lacks what is linked: a-b 2.0.0-rc.1$"):
+                self.compare(image)
+        with self.assertRaisesRegex(Failure, "the list of another executable"):
+            self.compare(image + "more")
+
+
 class LockTest(Scratch):
     def test_without_the_registry_all_else_is_pinned_and_the_lock_file_stays(self):
-        terraform = self.file("terraform", "#!/bin/sh\ncase $2 in get) exit 0 ;; esac\necho 'Warning: a\n\nError: no such host'\nexit 1\n")
+        terraform = self.file("terraform", "#!/bin/sh\ncase $2 in get) exit 0 ;; esac\n"
+                                           "echo 'Warning: a\n\nError: no such host'\nexit 1\n")
         terraform.chmod(0o755)
         with mock.patch.dict("os.environ", TERRAFORM=str(terraform)):
             problem, = lock.lock_provider()
