@@ -150,7 +150,7 @@ help: ## this list
 	  '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
 	  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
 	  '  CONFIRM     yes: deploy and destroy also delete tables and buckets that hold anything' \
-	  '  ADVISORIES  yes: audit also fetches the known vulnerabilities of dependencies' \
+	  '  ADVISORIES  yes: audit fails if the known vulnerabilities of dependencies cannot be fetched' \
 	  '  UPGRADE     yes: lock takes the newest versions that fit, instead of keeping those that do' \
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  SEEDS       how many soak tries of each KIND (plain, swarm, many), from FIRST_SEED on' \
@@ -308,7 +308,7 @@ lint: ## check the format, run clippy
 	$(TERRAFORM) fmt -check -recursive infra
 	$(cargo) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 
-audit: ## check the infrastructure with checkov, and the licences and sources of dependencies with cargo-deny
+audit: ## check the infrastructure with checkov, and the licences, sources and known vulnerabilities of dependencies with cargo-deny
 	@$(need) cargo python
 	@$(PYTHON) scripts/audit.py infra crates $(if $(filter yes,$(ADVISORIES)),--advisories)
 

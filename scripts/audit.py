@@ -2,8 +2,8 @@
 """Checks what a review would: the infrastructure with checkov, the dependencies with cargo-deny.
 
     infra    infra/ follows checkov's rules, or says on the spot why not
-    crates   licences, bans and sources are those that deny.toml allows; with --advisories, no dependency is known to be
-             vulnerable, for which the list of advisories is fetched
+    crates   licences, bans and sources are those that deny.toml allows, and no dependency is known to be vulnerable. Where
+             the list of advisories cannot be fetched, this says so; with --advisories, it fails
 
 Neither needs a deployment or an account. Each tool is pinned here and installed under target/ when it is first used.
 """
@@ -18,6 +18,9 @@ from pathlib import Path
 from toolbox import Failure, cargo_tool, pins, python_with, run, without_credentials
 
 CARGO_DENY = "0.20.2"
+
+# Seconds that the list of advisories may take.
+PATIENCE = 45
 
 INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if (folder / "infra" / "main.tf").is_file())
 ROOT = INFRA.parent
@@ -42,20 +45,50 @@ def check_infra(options):
 
 def check_crates(options):
     tool = cargo_tool("cargo-deny", CARGO_DENY, options.target / "tools")
-    checks = ["licenses", "bans", "sources"] + (["advisories"] if options.advisories else [])
-    command = [str(tool), "--locked", "--workspace", "check", "--hide-inclusion-graph", *checks]
-    done = subprocess.run(command, cwd=ROOT, env=without_credentials(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    reason = unreachable(tool)
+    if reason and options.advisories:
+        raise Failure(f"cannot fetch the known vulnerabilities: {reason}")
+    checks = ["licenses", "bans", "sources"] + ([] if reason else ["advisories"])
+    done = deny(tool, "check", "--hide-inclusion-graph", *checks)
     if done.returncode != 0:
         raise Failure(f"cargo-deny {CARGO_DENY} objects to the dependencies:\n{done.stdout.strip()}")
     twice = re.findall(r"duplicate entries for crate '([^']+)'", done.stdout)
     print(f"cargo-deny: {done.stdout.strip().splitlines()[-1]}" + (f"; in two versions: {', '.join(twice)}" if twice else ""))
+    if reason:
+        check_known_advisories(tool, reason)
+
+
+def check_known_advisories(tool, reason):
+    """Checks those that were fetched before, or says that none were checked."""
+    done = deny(tool, "--offline", "check", "--hide-inclusion-graph", "advisories")
+    if "advisories FAILED" in done.stdout:
+        raise Failure(f"cargo-deny {CARGO_DENY} objects to the dependencies:\n{done.stdout.strip()}")
+    checked = "only those fetched before were checked" if "advisories ok" in done.stdout else "NONE WERE CHECKED"
+    print(f"cargo-deny: the known vulnerabilities cannot be fetched, {checked}: {reason}")
+
+
+def unreachable(tool):
+    """Why the list of known vulnerabilities cannot be fetched, if it cannot."""
+    try:
+        done = deny(tool, "fetch", "db", timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"no answer in {PATIENCE} s"
+    said = [line for line in done.stdout.splitlines() if line.strip()]
+    return None if done.returncode == 0 else (said or ["it ended without a word"])[-1]
+
+
+def deny(tool, *arguments, timeout=None):
+    # Git must not ask for a password where its way to GitHub is barred.
+    environment = {**without_credentials(), "GIT_TERMINAL_PROMPT": "0"}
+    return subprocess.run([str(tool), "--locked", "--workspace", *arguments], cwd=ROOT, env=environment, timeout=timeout,
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=["infra", "crates"], nargs="+")
     parser.add_argument("--target", type=Path, default=ROOT / "target", help="directory for the tools")
-    parser.add_argument("--advisories", action="store_true", help="fetch the list of known vulnerabilities, and check it")
+    parser.add_argument("--advisories", action="store_true", help="fail if the list of known vulnerabilities cannot be fetched")
     options = parser.parse_args()
     for what in options.what:
         {"infra": check_infra, "crates": check_crates}[what](options)

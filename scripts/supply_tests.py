@@ -155,6 +155,34 @@ class CredentialsTest(Scratch):
                 self.assert_unseen()
 
 
+class AdvisoriesTest(Scratch):
+    def audit(self, fetched, known="", strict=False):
+        """What an audit says if the list can be fetched or not, and if an earlier one says `known`."""
+        tool = self.file("deny", f"#!/bin/sh\necho \"$@\" >>'{self.scratch}/calls'\ncase \"$*\" in\n"
+                                 f"*'fetch db') echo 'no such host'; exit {int(not fetched)} ;;\n"
+                                 f"*--offline*) echo '{known}' ;;\n*) echo 'licenses ok' ;;\nesac\n")
+        tool.chmod(0o755)
+        with mock.patch.object(audit, "cargo_tool", return_value=tool), contextlib.redirect_stdout(io.StringIO()) as printed:
+            audit.check_crates(argparse.Namespace(target=self.scratch, advisories=strict))
+        return printed.getvalue()
+
+    def test_they_are_checked_where_they_can_be_fetched(self):
+        self.assertEqual(self.audit(fetched=True), "cargo-deny: licenses ok\n")
+        self.assertRegex((self.scratch / "calls").read_text(), r"(?m) check .* sources advisories$")
+
+    def test_what_was_not_checked_is_said(self):
+        self.assertIn("cannot be fetched, NONE WERE CHECKED: no such host\n", self.audit(fetched=False))
+        self.assertIn("only those fetched before were checked: no such host\n", self.audit(fetched=False, known="advisories ok"))
+
+    def test_a_known_one_fails_without_the_network_too(self):
+        with self.assertRaisesRegex(Failure, "objects to the dependencies"):
+            self.audit(fetched=False, known="advisories FAILED")
+
+    def test_an_audit_that_asks_for_them_fails_without_them(self):
+        with self.assertRaisesRegex(Failure, "cannot fetch the known vulnerabilities: no such host"):
+            self.audit(fetched=False, strict=True)
+
+
 class CargoTest(unittest.TestCase):
     COMMAND = re.compile(r"(\$\(cargo\)|\bcargo) +(bench|build|check|clippy|fetch|install|metadata|run|rustc|test|tree)\b[^;&|]*")
 
