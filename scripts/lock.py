@@ -95,6 +95,8 @@ def lock_provider():
                 return [f"{LOCK_FILE.relative_to(INFRA.parent)} stays as it was; `make lock` writes it where Terraform's"
                         f" registry can be reached:\n{reason}"]
     print(f"{LOCK_FILE.relative_to(INFRA.parent)}: {', '.join(PLATFORMS)}")
+    if quiet(["git", "check-ignore", "--quiet", str(LOCK_FILE)]).returncode == 0:
+        print("It holds for all platforms: take it out of .gitignore, and commit both")
     return []
 
 

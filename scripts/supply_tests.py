@@ -18,6 +18,7 @@ import audit
 import lock
 import package
 import sbom
+import terraform
 import toolbox
 from scratch import ROOT, Scratch
 from toolbox import Failure
@@ -299,6 +300,36 @@ class LockTest(Scratch):
     def test_an_unknown_name_is_refused(self):
         with mock.patch.object(sys, "argv", ["lock.py", "none"]), self.assertRaisesRegex(Failure, "there is no none: give .*uv"):
             lock.main()
+
+
+class ProviderTest(Scratch):
+    OF_REGISTRY = 'hashes = [\n  "h1:a",\n  "zh:b",\n]\n'
+    OF_MIRROR = 'hashes = [\n  "h1:a",\n]\n'
+
+    def init(self, lock_file, config):
+        """The lock file after an initialisation of which Terraform accepts only the lock file that it makes itself."""
+        path = self.file("infra/.terraform.lock.hcl", lock_file)
+        program = self.file("terraform", f"#!/bin/sh\nenv >'{self.scratch}/seen'\n[ ! -e '{path}' ] || exit 1\necho own >'{path}'\n")
+        program.chmod(0o755)
+        with mock.patch.object(terraform, "LOCK_FILE", path), mock.patch.object(terraform, "cli_config", return_value=config), \
+                mock.patch.dict(os.environ, TERRAFORM=str(program)), contextlib.redirect_stdout(io.StringIO()) as self.printed:
+            terraform.Terraform(self.scratch / "work").init()
+        return path.read_text()
+
+    def test_a_lock_file_of_the_registry_is_never_given_up_for_a_provider_of_the_registry(self):
+        with self.assertRaisesRegex(Failure, "terraform init failed"):
+            self.init(self.OF_REGISTRY, "")
+        self.assertEqual((self.scratch / "infra/.terraform.lock.hcl").read_text(), self.OF_REGISTRY)
+        self.assertNotIn("MAY_BREAK", (self.scratch / "seen").read_text())
+
+    def test_a_mirror_may_have_another_copy_of_it_which_is_said(self):
+        self.assertEqual(self.init(self.OF_REGISTRY, "filesystem_mirror {"), "own\n")
+        self.assertIn("do not commit it", self.printed.getvalue())
+
+    def test_a_lock_file_of_another_machine_is_made_anew(self):
+        for config in ("", "filesystem_mirror {"):
+            self.assertEqual(self.init(self.OF_MIRROR, config), "own\n")
+            self.assertEqual(self.printed.getvalue(), "")
 
 
 if __name__ == "__main__":

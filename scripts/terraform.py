@@ -118,6 +118,14 @@ def cli_config():
     )
 
 
+def lock_is_of_registry():
+    """Whether the lock file has the hashes that the registry signs, of the packages for all platforms.
+
+    Terraform then takes no other provider: https://developer.hashicorp.com/terraform/language/files/dependency-lock
+    """
+    return LOCK_FILE.is_file() and '"zh:' in LOCK_FILE.read_text()
+
+
 # --- terraform -------------------------------------------------------------------------------------------------------
 
 
@@ -182,9 +190,11 @@ class Terraform:
             "TF_DATA_DIR": str(self.work / "terraform"),
             "TF_IN_AUTOMATION": "1",
             "CHECKPOINT_DISABLE": "1",
-            # There is no lock file in the repository: each platform creates its own.
-            "TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE": "1",
         }
+        self.mirrored = "_mirror" in text
+        if not lock_is_of_registry():
+            # Then each platform makes a lock file of its own, of a provider in the plugin cache as well.
+            self.environment["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"
         if "provider_installation" not in text and "plugin_cache_dir" not in text:
             # One download for all work directories.
             cache = self.work.parent / "terraform-plugins"
@@ -238,8 +248,12 @@ class Terraform:
         # One at a time: the lock file is in infra/, whichever environment it is for.
         with locked(self.work.parent / "terraform-init.lock"):
             done = self.init_once()
-            if done.returncode != 0 and LOCK_FILE.exists():
-                # It is from another platform, or another source of providers.
+            of_registry = lock_is_of_registry()
+            # One that the registry's hashes are not in is from another mirror or platform. One that they are in holds for all
+            # platforms, but not for a mirror's copy of the provider that lacks a file of it.
+            if done.returncode != 0 and LOCK_FILE.exists() and (self.mirrored or not of_registry):
+                if of_registry:
+                    print(f"the mirror's provider is not the one in {LOCK_FILE.name}, which is written anew: do not commit it", flush=True)
                 LOCK_FILE.unlink()
                 done = self.init_once()
         if done.returncode != 0:
