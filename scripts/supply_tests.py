@@ -297,6 +297,12 @@ class LockTest(Scratch):
             problem, = lock.lock_provider()
         self.assertRegex(problem, "^infra/.terraform.lock.hcl stays as it was; `make lock` writes it where .*:\nError: no such host$")
 
+    def test_a_version_without_a_file_for_a_platform_is_told(self):
+        uv = self.file("uv", "#!/bin/sh\ncase \"$*\" in *aarch64-apple-darwin*' 3.14 '*) echo no wheels; exit 1 ;; esac\n")
+        uv.chmod(0o755)
+        self.assertEqual(list(lock.installable(uv, "uv", toolbox.REQUIREMENTS / "uv.txt")),
+                         ["uv cannot be installed on aarch64-apple-darwin with Python 3.14:\nno wheels"])
+
     def test_an_unknown_name_is_refused(self):
         with mock.patch.object(sys, "argv", ["lock.py", "none"]), self.assertRaisesRegex(Failure, "there is no none: give .*uv"):
             lock.main()

@@ -8,6 +8,7 @@ import contextlib
 import fcntl
 import fnmatch
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -89,8 +90,7 @@ def oldest_python(name):
 
 def pins(name):
     """The versions that requirements/NAME.in asks for, by package."""
-    lines = (REQUIREMENTS / f"{name}.in").read_text().split()
-    return dict(line.split("==") for line in lines)
+    return dict(re.findall(r"^([\w.-]+)==(\S+)", (REQUIREMENTS / f"{name}.in").read_text(), re.M))
 
 
 def python_with(name, directory):
