@@ -381,9 +381,9 @@ run "environments" {
 
   assert {
     condition = { for function, made in module.function : function => join(" ", keys(made.settings.environment)) } == {
-      scatter = "CHUNK_SIZE FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE PROCESS_QUEUE_URL RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
-      process = "FORMAT GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE ITEM_ATTRIBUTES KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
-      gather  = "INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET RESULTS RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
+      scatter = "CHUNK_SIZE DEAD_LETTER_QUEUE_URL FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE PROCESS_QUEUE_URL RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
+      process = "DEAD_LETTER_QUEUE_URL FORMAT GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE ITEM_ATTRIBUTES KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
+      gather  = "DEAD_LETTER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET RESULTS RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
       bury    = "GATHER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE PARKED_QUEUE_URL RUST_LOG VARIANT WORK_BUCKET"
       sweep   = "GATHER_QUEUE_URL GIVE_UP_AFTER INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET PROCESS_QUEUE_URL RUST_LOG SCATTER_QUEUE_URL STALL_AFTER VARIANT WORK_BUCKET"
     }
@@ -506,7 +506,7 @@ run "urls_and_longest_environments" {
     account       = { partition = "aws-cn", region = "cn-northwest-1", id = "123456789012" }
     chunk_size    = 10000
     key_field     = format("%0255d", 0)
-    record_schema = file("./tests/fixtures/fits.schema.json") # 3000 characters when packed
+    record_schema = file("./tests/fixtures/fits.schema.json") # 2800 characters when packed
     log_level     = format("%0100d", 0)
   }
 
@@ -534,9 +534,9 @@ run "urls_and_longest_environments" {
     condition = { for function, made in module.function : function => { for name, url in made.settings.environment :
       name => trimprefix(url, "https://sqs.cn-northwest-1.amazonaws.com.cn/123456789012/a23456789-123456789-123456789-12345dynamodb-") if endswith(name, "_URL")
       } } == {
-      scatter = { SOURCE_QUEUE_URL = "scatter", PROCESS_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo" }
-      process = { SOURCE_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo" }
-      gather  = { SOURCE_QUEUE_URL = "gather.fifo" }
+      scatter = { SOURCE_QUEUE_URL = "scatter", DEAD_LETTER_QUEUE_URL = "scatter-dlq", PROCESS_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo" }
+      process = { SOURCE_QUEUE_URL = "process", DEAD_LETTER_QUEUE_URL = "process-dlq", GATHER_QUEUE_URL = "gather.fifo" }
+      gather  = { SOURCE_QUEUE_URL = "gather.fifo", DEAD_LETTER_QUEUE_URL = "gather-dlq.fifo" }
       bury    = { GATHER_QUEUE_URL = "gather.fifo", PARKED_QUEUE_URL = "parked" }
       sweep   = { SCATTER_QUEUE_URL = "scatter", PROCESS_QUEUE_URL = "process", GATHER_QUEUE_URL = "gather.fifo" }
     }

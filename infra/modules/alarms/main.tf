@@ -16,7 +16,7 @@ locals {
       }
 
       # Not a metric of the dead-letter queues themselves: NumberOfMessagesSent excludes messages that SQS moves
-      # there by a redrive policy, and no others arrive. Each such message is an invocation of bury.
+      # there by a redrive policy. Each message is an invocation of bury, whoever sent it there.
       # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/dead-letter-queues-alarms-cloudwatch.html
       dead-letters = {
         description = "Messages reached a dead-letter queue, where ${var.bury_function} works on them. Its log says what they were. Repeated alarms without new batches: it fails at a message that comes back."

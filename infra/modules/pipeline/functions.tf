@@ -20,28 +20,31 @@ locals {
 
   environments = {
     scatter = {
-      SOURCE_QUEUE_URL  = module.queue["scatter"].url
-      CHUNK_SIZE        = var.chunk_size
-      FORMAT            = var.format
-      KEY_FIELD         = var.key_field
-      RECORD_SCHEMA     = base64gzip(var.record_schema)
-      PROCESS_QUEUE_URL = module.queue["process"].url
-      GATHER_QUEUE_URL  = module.queue["gather"].url
+      SOURCE_QUEUE_URL      = module.queue["scatter"].url
+      DEAD_LETTER_QUEUE_URL = module.queue["scatter"].dead_letter_url
+      CHUNK_SIZE            = var.chunk_size
+      FORMAT                = var.format
+      KEY_FIELD             = var.key_field
+      RECORD_SCHEMA         = base64gzip(var.record_schema)
+      PROCESS_QUEUE_URL     = module.queue["process"].url
+      GATHER_QUEUE_URL      = module.queue["gather"].url
     }
     process = {
-      SOURCE_QUEUE_URL = module.queue["process"].url
-      KEY_FIELD        = var.key_field
-      RECORD_SCHEMA    = base64gzip(var.record_schema)
-      FORMAT           = var.format
-      WRITE_MODE       = var.write_mode
-      ITEM_ATTRIBUTES  = var.item_attributes
-      ITEMS_TABLE      = aws_dynamodb_table.items.name
-      GATHER_QUEUE_URL = module.queue["gather"].url
+      SOURCE_QUEUE_URL      = module.queue["process"].url
+      DEAD_LETTER_QUEUE_URL = module.queue["process"].dead_letter_url
+      KEY_FIELD             = var.key_field
+      RECORD_SCHEMA         = base64gzip(var.record_schema)
+      FORMAT                = var.format
+      WRITE_MODE            = var.write_mode
+      ITEM_ATTRIBUTES       = var.item_attributes
+      ITEMS_TABLE           = aws_dynamodb_table.items.name
+      GATHER_QUEUE_URL      = module.queue["gather"].url
     }
     gather = {
-      SOURCE_QUEUE_URL = module.queue["gather"].url
-      OUTPUT_BUCKET    = aws_s3_bucket.this["output"].bucket
-      RESULTS          = var.results
+      SOURCE_QUEUE_URL      = module.queue["gather"].url
+      DEAD_LETTER_QUEUE_URL = module.queue["gather"].dead_letter_url
+      OUTPUT_BUCKET         = aws_s3_bucket.this["output"].bucket
+      RESULTS               = var.results
     }
     bury = {
       GATHER_QUEUE_URL = module.queue["gather"].url
@@ -63,24 +66,27 @@ locals {
   #
   # A function that reads a bucket may also list it, since S3 would otherwise answer 403 instead of 404 for a
   # missing object: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+  #
+  # A stage sends what it gives up to its own dead-letter queue.
   permissions = {
     scatter = {
       # Failed records are read from the results and put back as pending.
       RedriveWork = { actions = ["s3:GetObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn] }
+      Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn, module.queue["scatter"].dead_letter_arn] }
     }
     process = {
       WriteItems = { actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = [local.tables["items"]] }
       MarkLedger = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn] }
+      Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, module.queue["process"].dead_letter_arn] }
     }
     gather = {
       # It looks for a summary that an earlier attempt may have left.
       WriteOutput = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], resources = ["${local.buckets["output"]}/*"] }
       ListOutput  = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
       CloseLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+      Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].dead_letter_arn] }
     }
     bury = {
       KeepWork   = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }

@@ -215,11 +215,11 @@ variable "record_schema" {
     error_message = "${var.name}: record_schema is not a JSON object. Give a JSON Schema such as {\"type\":\"object\",\"required\":[\"itemNo\"]}."
   }
 
-  # The schema is passed in the function's environment, which Lambda limits to 4 KB in all; a quarter is left
-  # for the rest: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  # The schema is passed in the function's environment, which Lambda limits to 4 KB in all; the rest needs
+  # almost a third of it: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
   validation {
-    condition     = length(base64gzip(var.record_schema)) <= 3000
-    error_message = "${var.name}: record_schema takes ${length(base64gzip(var.record_schema))} characters when compressed and encoded; 3000 fit into a function's environment. Leave out descriptions, titles and examples, or move what is repeated into $defs."
+    condition     = length(base64gzip(var.record_schema)) <= 2800
+    error_message = "${var.name}: record_schema takes ${length(base64gzip(var.record_schema))} characters when compressed and encoded; 2800 fit into a function's environment. Leave out descriptions, titles and examples, or move what is repeated into $defs."
   }
 }
 

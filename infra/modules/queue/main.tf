@@ -42,12 +42,17 @@ resource "aws_sqs_queue" "this" {
   name       = local.name
   fifo_queue = var.fifo
 
-  # Six times the timeout and five receives let Lambda retry a throttled batch before SQS gives up on it:
+  # Six times the timeout lets Lambda retry a throttled batch before the message is seen again:
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
   visibility_timeout_seconds = 6 * var.function_timeout
+
+  # A message is worked on until it has failed five times for another reason than throttling; its function then sends
+  # it to the dead-letter queue itself. SQS counts every receive, those of throttled invocations too, so that its own
+  # count is the last resort against a function that cannot even say that a message failed:
+  # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
   redrive_policy = jsonencode({
     deadLetterTargetArn = local.dead_letter_arn
-    maxReceiveCount     = 5
+    maxReceiveCount     = 100
   })
 
   # Including the 14 days of the dead-letter queue, less than the work bucket keeps the chunks that the messages
