@@ -27,30 +27,31 @@ locals {
 
   # All that a deployment keeps, besides its pipelines.
   settings = {
-    alarm_age          = var.alarm_age
-    alarm_email        = var.alarm_email
-    alarms             = var.alarms
-    architecture       = var.architecture
-    batch_size         = var.batch_size
-    chunk_size         = var.chunk_size
-    concurrency        = var.concurrency
-    format             = var.format
-    give_up_after      = var.give_up_after
-    input_prefix       = var.input_prefix
-    input_suffix       = var.input_suffix
-    item_attributes    = var.item_attributes
-    key_field          = var.key_field
-    kms_key_arn        = var.kms_key_arn
-    log_level          = var.log_level
-    log_retention_days = var.log_retention_days
-    memory             = var.memory
-    protect_data       = var.protect_data
-    record_schema      = var.record_schema == null ? null : file(var.record_schema)
-    results            = var.results
-    stall_after        = var.stall_after
-    sweep_rate         = var.sweep_rate
-    timeout            = var.timeout
-    write_mode         = var.write_mode
+    alarm_age           = var.alarm_age
+    alarm_email         = var.alarm_email
+    alarms              = var.alarms
+    architecture        = var.architecture
+    batch_size          = var.batch_size
+    chunk_size          = var.chunk_size
+    concurrency         = var.concurrency
+    format              = var.format
+    give_up_after       = var.give_up_after
+    input_prefix        = var.input_prefix
+    input_suffix        = var.input_suffix
+    item_attributes     = var.item_attributes
+    key_field           = var.key_field
+    kms_key_arn         = var.kms_key_arn
+    log_level           = var.log_level
+    log_retention_days  = var.log_retention_days
+    memory              = var.memory
+    protect_data        = var.protect_data
+    record_schema       = var.record_schema == null ? null : file(var.record_schema)
+    results             = var.results
+    scatter_concurrency = var.scatter_concurrency
+    stall_after         = var.stall_after
+    sweep_rate          = var.sweep_rate
+    timeout             = var.timeout
+    write_mode          = var.write_mode
   }
 
   # With one record per message, an invocation takes as many messages as Lambda delivers without a window. With chunks it
@@ -128,7 +129,7 @@ module "pipeline" {
   architecture = var.architecture
   memory       = var.memory
   timeout      = var.timeout
-  concurrency  = var.concurrency
+  concurrency  = { scatter = var.scatter_concurrency, process = var.concurrency }
   batch_size   = coalesce(var.batch_size, local.batch_sizes[local.variants[each.value.variant].unit])
 
   write_mode      = each.value.write_mode

@@ -189,6 +189,19 @@ variable "concurrency" {
   }
 }
 
+variable "scatter_concurrency" {
+  description = "Most invocations of scatter at the same time, for each pipeline: so many large files may be scattered before the next one has to wait."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+  validation {
+    condition     = var.scatter_concurrency >= 2 && var.scatter_concurrency <= 1000 && floor(var.scatter_concurrency) == var.scatter_concurrency
+    error_message = "scatter_concurrency is ${var.scatter_concurrency}: Lambda takes a whole number from 2 to 1000 as the maximum concurrency of a queue."
+  }
+}
+
 variable "batch_size" {
   description = "Most messages an invocation of process receives; null for 10 where a message is one record (sync, async), else for 4. Chunks of one batch are worked on together."
   type        = number

@@ -28,6 +28,7 @@ SETTINGS = {
     "KMS_KEY_ARN": "kms_key_arn",
     "PROTECT_DATA": "protect_data",
     "RESULTS": "results",
+    "SCATTER_CONCURRENCY": "scatter_concurrency",
     "SCHEMA": "record_schema",
     "STALL_AFTER": "stall_after",
     "WRITE_MODE": "write_mode",

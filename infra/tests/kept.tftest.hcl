@@ -50,62 +50,65 @@ run "everything_given" {
 
   variables {
     given = [
-      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format", "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field",
-      "kms_key_arn", "log_level", "log_retention_days", "memory", "protect_data", "record_schema", "results", "stall_after",
-      "sweep_rate", "timeout", "write_mode",
+      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format",
+      "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "log_level",
+      "log_retention_days", "memory", "protect_data", "record_schema", "results", "scatter_concurrency",
+      "stall_after", "sweep_rate", "timeout", "write_mode",
     ]
-    alarm_age          = 1800
-    alarm_email        = "oncall@example.com"
-    alarms             = false
-    architecture       = "arm64"
-    batch_size         = 3
-    chunk_size         = 250
-    concurrency        = 20
-    format             = "{\"delimiter\":\";\"}"
-    give_up_after      = 7200
-    input_prefix       = "incoming/"
-    input_suffix       = ".csv"
-    item_attributes    = "bare"
-    key_field          = "zip_code"
-    kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
-    log_level          = "debug"
-    log_retention_days = 30
-    memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
-    protect_data       = false
-    record_schema      = "./tests/fixtures/fits.schema.json"
-    results            = "failed"
-    stall_after        = 600
-    sweep_rate         = "rate(5 minutes)"
-    timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
-    write_mode         = "ordered"
+    alarm_age           = 1800
+    alarm_email         = "oncall@example.com"
+    alarms              = false
+    architecture        = "arm64"
+    batch_size          = 3
+    chunk_size          = 250
+    concurrency         = 20
+    format              = "{\"delimiter\":\";\"}"
+    give_up_after       = 7200
+    input_prefix        = "incoming/"
+    input_suffix        = ".csv"
+    item_attributes     = "bare"
+    key_field           = "zip_code"
+    kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+    log_level           = "debug"
+    log_retention_days  = 30
+    memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+    protect_data        = false
+    record_schema       = "./tests/fixtures/fits.schema.json"
+    results             = "failed"
+    stall_after         = 600
+    sweep_rate          = "rate(5 minutes)"
+    timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+    write_mode          = "ordered"
+    scatter_concurrency = 7
   }
 
   assert {
     condition = output.settings == {
-      alarm_age          = 1800
-      alarm_email        = "oncall@example.com"
-      alarms             = false
-      architecture       = "arm64"
-      batch_size         = 3
-      chunk_size         = 250
-      concurrency        = 20
-      format             = "{\"delimiter\":\";\"}"
-      give_up_after      = 7200
-      input_prefix       = "incoming/"
-      input_suffix       = ".csv"
-      item_attributes    = "bare"
-      key_field          = "zip_code"
-      kms_key_arn        = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
-      log_level          = "debug"
-      log_retention_days = 30
-      memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
-      protect_data       = false
-      record_schema      = file("./tests/fixtures/fits.schema.json")
-      results            = "failed"
-      stall_after        = 600
-      sweep_rate         = "rate(5 minutes)"
-      timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
-      write_mode         = "ordered"
+      alarm_age           = 1800
+      alarm_email         = "oncall@example.com"
+      alarms              = false
+      architecture        = "arm64"
+      batch_size          = 3
+      chunk_size          = 250
+      concurrency         = 20
+      format              = "{\"delimiter\":\";\"}"
+      give_up_after       = 7200
+      input_prefix        = "incoming/"
+      input_suffix        = ".csv"
+      item_attributes     = "bare"
+      key_field           = "zip_code"
+      kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+      log_level           = "debug"
+      log_retention_days  = 30
+      memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+      protect_data        = false
+      record_schema       = file("./tests/fixtures/fits.schema.json")
+      results             = "failed"
+      stall_after         = 600
+      sweep_rate          = "rate(5 minutes)"
+      timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+      write_mode          = "ordered"
+      scatter_concurrency = 7
     }
     error_message = "the next deployment learns all that this one was given, a schema by its text"
   }

@@ -89,6 +89,26 @@ run "rejects_concurrency_over_1000" {
   expect_failures = [var.concurrency]
 }
 
+run "rejects_scatter_concurrency_of_one" {
+  command = plan
+
+  variables {
+    scatter_concurrency = 1
+  }
+
+  expect_failures = [var.scatter_concurrency]
+}
+
+run "rejects_scatter_concurrency_over_1000" {
+  command = plan
+
+  variables {
+    scatter_concurrency = 1001
+  }
+
+  expect_failures = [var.scatter_concurrency]
+}
+
 run "rejects_batch_of_no_messages" {
   command = plan
 

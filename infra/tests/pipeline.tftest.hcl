@@ -26,7 +26,7 @@ variables {
   architecture       = "x86_64"
   memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
   timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
-  concurrency        = 20
+  concurrency        = { scatter = 5, process = 20 }
   batch_size         = 3
   write_mode         = "ordered"
   item_attributes    = "prefixed"
@@ -353,7 +353,7 @@ run "queues_and_functions" {
     condition = { for function, made in module.function : function => [for trigger in made.settings.triggers :
       "${trigger.queue_arn} ${trigger.batch_size} ${trigger.maximum_concurrency}"
       ] } == {
-      scatter = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-scatter 1 2"]
+      scatter = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-scatter 1 5"]
       process = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process 3 20"]
       gather  = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather.fifo 1 10"]
       bury = [

@@ -73,8 +73,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.concurrency == 50 && var.batch_size == null && module.pipeline["chunked"].settings["process"].triggers["queue"].batch_size == 4 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
-    error_message = "by default, 50 invocations of process at a time, of four chunks each, two weeks of logs at info"
+    condition     = var.concurrency == 50 && var.scatter_concurrency == 10 && var.batch_size == null && module.pipeline["chunked"].settings["process"].triggers["queue"].batch_size == 4 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
+    error_message = "by default, 50 invocations of process at a time, of four chunks each, ten of scatter, two weeks of logs at info"
   }
 
   assert {
@@ -145,21 +145,22 @@ run "settings" {
   command = plan
 
   variables {
-    architecture       = "arm64"
-    memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
-    timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
-    write_mode         = "ordered"
-    results            = "failed"
-    stall_after        = 600
-    give_up_after      = 7200
-    sweep_rate         = "rate(5 minutes)"
-    concurrency        = 20
-    batch_size         = 3
-    chunk_size         = 250
-    key_field          = "zip_code"
-    log_level          = "debug"
-    log_retention_days = 30
-    protect_data       = false
+    architecture        = "arm64"
+    memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+    timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+    write_mode          = "ordered"
+    results             = "failed"
+    stall_after         = 600
+    give_up_after       = 7200
+    sweep_rate          = "rate(5 minutes)"
+    concurrency         = 20
+    scatter_concurrency = 7
+    batch_size          = 3
+    chunk_size          = 250
+    key_field           = "zip_code"
+    log_level           = "debug"
+    log_retention_days  = 30
+    protect_data        = false
   }
 
   assert {
@@ -176,8 +177,8 @@ run "settings" {
   }
 
   assert {
-    condition     = module.pipeline["chunked"].settings.process.triggers["queue"].maximum_concurrency == 20 && module.pipeline["chunked"].settings.process.triggers["queue"].batch_size == 3
-    error_message = "concurrency and batch size reach the trigger of process"
+    condition     = module.pipeline["chunked"].settings.process.triggers["queue"].maximum_concurrency == 20 && module.pipeline["chunked"].settings.scatter.triggers["queue"].maximum_concurrency == 7 && module.pipeline["chunked"].settings.process.triggers["queue"].batch_size == 3
+    error_message = "concurrency and batch size reach the trigger of process, and its own concurrency that of scatter"
   }
 
   assert {

@@ -28,7 +28,7 @@ variables {
   architecture       = "x86_64"
   memory             = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
   timeout            = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
-  concurrency        = 20
+  concurrency        = { scatter = 5, process = 20 }
   batch_size         = 3
   write_mode         = "ordered"
   item_attributes    = "prefixed"

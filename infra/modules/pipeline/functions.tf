@@ -4,8 +4,8 @@ locals {
 
   # What triggers a function: its own queue for a stage, the dead-letter queues for bury, and a schedule for sweep.
   triggers = {
-    scatter = { queue = { queue_arn = module.queue["scatter"].arn, batch_size = 1, maximum_concurrency = 2 } } # the minimum that Lambda accepts
-    process = { queue = { queue_arn = module.queue["process"].arn, batch_size = var.batch_size, maximum_concurrency = var.concurrency } }
+    scatter = { queue = { queue_arn = module.queue["scatter"].arn, batch_size = 1, maximum_concurrency = var.concurrency.scatter } }
+    process = { queue = { queue_arn = module.queue["process"].arn, batch_size = var.batch_size, maximum_concurrency = var.concurrency.process } }
     # Batches that finish at the same time; each is gathered by itself.
     gather = { queue = { queue_arn = module.queue["gather"].arn, batch_size = 1, maximum_concurrency = 10 } }
     bury = { for stage, concurrency in { scatter = 2, process = 10, gather = 2 } : stage => {

@@ -47,8 +47,8 @@ variable "timeout" {
 }
 
 variable "concurrency" {
-  description = "Most invocations of process at the same time."
-  type        = number
+  description = "Most invocations of scatter and of process at the same time."
+  type        = object({ scatter = number, process = number })
   nullable    = false
 }
 
