@@ -116,6 +116,13 @@ module "package" {
   kms_key_arn = var.kms_key_arn
 }
 
+module "quota" {
+  source = "./modules/quota"
+  count  = var.check_quotas ? 1 : 0
+
+  concurrency = sum([for pipeline in module.pipeline : pipeline.concurrency])
+}
+
 module "pipeline" {
   source   = "./modules/pipeline"
   for_each = local.pipelines

@@ -389,6 +389,13 @@ variable "protect_data" {
   nullable    = false
 }
 
+variable "check_quotas" {
+  description = "Whether to warn if the account's quota of concurrent functions is smaller than what the pipelines may use, for which servicequotas:GetServiceQuota is needed. An emulator has no quotas."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "s3_path_style" {
   description = "Whether the provider addresses buckets by path instead of host name, as emulators need."
   type        = bool

@@ -147,7 +147,7 @@ def carry_out(terraform, options, state, given, *flags):
     plan = terraform.work / "plan"
     common = ["-input=false", LOCK_TIMEOUT, f"-state={state}"]
     changes = terraform.stream(
-        "plan", *common, *flags, "-detailed-exitcode", f"-out={plan}", "-compact-warnings",
+        "plan", *common, *flags, "-detailed-exitcode", f"-out={plan}",
         variables=given, accept=(0, 2), keep=r"^Plan:|^No changes" if options.emulator else None,
     )
     if not changes:

@@ -284,7 +284,7 @@ class KeptTest(SettingsCase):
     def test_every_variable_is_kept_or_has_a_reason_not_to_be(self):
         declared = re.findall(r'^variable "(\w+)"', (ROOT / "infra/variables.tf").read_text(), re.M)
         # The place, what is deployed there, and what the state says in another way.
-        others = {"given", "package", "pipelines", "region", "s3_path_style", "scope", "variants"}
+        others = {"check_quotas", "given", "package", "pipelines", "region", "s3_path_style", "scope", "variants"}
         self.assertEqual(set(settings.SETTINGS.values()), set(declared) - others)
         block = re.search(r"^  settings = {\n(.*?)^  }", (ROOT / "infra/main.tf").read_text(), re.M | re.S).group(1)
         self.assertEqual(set(re.findall(r"^    (\w+) +=", block, re.M)), set(settings.SETTINGS.values()))
@@ -386,6 +386,10 @@ class SettingsTest(SettingsCase):
     def test_only_an_emulator_goes_without_alarms(self):
         self.assertEqual(self.variables(emulator=True)["TF_VAR_alarms"], "false")
         self.assertNotIn("TF_VAR_alarms", self.variables())
+
+    def test_only_an_emulator_is_asked_for_no_quota(self):
+        self.assertEqual(self.variables(emulator=True)["TF_VAR_check_quotas"], "false")
+        self.assertNotIn("TF_VAR_check_quotas", self.variables())
 
     def test_another_region_is_refused(self):
         with mock.patch.dict(os.environ, {"AWS_REGION": "eu-west-1", "SCOPE": "a-"}):

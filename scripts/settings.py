@@ -39,7 +39,7 @@ SETTINGS = {
 }
 
 # What an emulator needs, whatever is given.
-FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false"}
+FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false", "check_quotas": "false"}
 
 # What PIPELINES may set for a pipeline.
 PIPELINE_SETTINGS = ["variant", "chunk_size", "format", "input_prefix", "input_suffix", "key_field", "record_schema", "results",

@@ -13,6 +13,10 @@ mock_provider "aws" {
     defaults = { name = "eu-central-1" }
   }
 
+  mock_data "aws_servicequotas_service_quota" {
+    defaults = { value = 1000 }
+  }
+
   # The provider checks the form of ARNs given to resources.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }

@@ -11,6 +11,10 @@ mock_provider "aws" {
     defaults = { name = "eu-central-1" }
   }
 
+  mock_data "aws_servicequotas_service_quota" {
+    defaults = { value = 1000 }
+  }
+
   # The provider checks the form of ARNs given to resources.
   mock_resource "aws_iam_role" {
     defaults = { arn = "arn:aws:iam::123456789012:role/mock" }
@@ -108,6 +112,35 @@ run "every_variant" {
   assert {
     condition     = alltrue([for pipeline in module.pipeline : alltrue(flatten([for settings in pipeline.settings : [for trigger in settings.triggers : trigger.batch_size == 1 || trigger.maximum_concurrency == 50]]))])
     error_message = "only process takes several messages"
+  }
+}
+
+run "concurrency_that_is_checked" {
+  command = plan
+
+  variables {
+    pipelines           = { orders = {}, readings = { variant = "sync" } }
+    concurrency         = 100
+    scatter_concurrency = 20
+  }
+
+  assert {
+    condition     = module.quota[0].concurrency == 2 * (100 + 20 + 10 + 1)
+    error_message = "the quota is compared with what process, scatter, gather and sweep of all pipelines may use"
+  }
+}
+
+run "concurrency_that_is_not_checked" {
+  command = plan
+
+  variables {
+    concurrency  = 1000
+    check_quotas = false
+  }
+
+  assert {
+    condition     = length(module.quota) == 0 && module.pipeline["chunked"].concurrency == 1021
+    error_message = "an emulator is asked for no quota"
   }
 }
 

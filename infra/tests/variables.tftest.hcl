@@ -12,6 +12,10 @@ mock_provider "aws" {
   mock_data "aws_region" {
     defaults = { name = "eu-central-1" }
   }
+
+  mock_data "aws_servicequotas_service_quota" {
+    defaults = { value = 2000 }
+  }
 }
 
 variables {

@@ -20,6 +20,11 @@ output "settings" {
   value       = { for stage, function in module.function : stage => function.settings }
 }
 
+output "concurrency" {
+  description = "Most functions that run at the same time: as many as each trigger allows, and one sweep. Dead letters are too rare to count."
+  value       = 1 + sum(flatten([for function, triggers in local.triggers : [for trigger in triggers : trigger.maximum_concurrency] if function != "bury"]))
+}
+
 output "policies" {
   description = "Policy of each function's role, as JSON."
   value       = { for stage, function in module.function : stage => function.policy }

@@ -1,0 +1,4 @@
+output "concurrency" {
+  description = "What the quota is compared with."
+  value       = var.concurrency
+}
