@@ -162,16 +162,21 @@ run "with_several_queues" {
   variables {
     triggers = {
       one = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:one", batch_size = 1, maximum_concurrency = 2 }
-      two = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:two", batch_size = 3, maximum_concurrency = 4 }
+      two = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:two", batch_size = 3, maximum_concurrency = null }
     }
   }
 
   assert {
-    condition = { for name, trigger in output.settings.triggers : name => "${trigger.queue_arn} ${trigger.batch_size} ${trigger.maximum_concurrency}" } == {
+    condition = { for name, trigger in output.settings.triggers : name => "${trigger.queue_arn} ${trigger.batch_size} ${coalesce(trigger.maximum_concurrency, 0)}" } == {
       one = "arn:aws:sqs:eu-central-1:123456789012:one 1 2"
-      two = "arn:aws:sqs:eu-central-1:123456789012:two 3 4"
+      two = "arn:aws:sqs:eu-central-1:123456789012:two 3 0"
     }
     error_message = "each queue has a mapping of its own"
+  }
+
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.this["one"].scaling_config) == 1 && length(aws_lambda_event_source_mapping.this["two"].scaling_config) == 0
+    error_message = "a queue without a maximum concurrency has no scaling configuration, so that Lambda may ask it less often"
   }
 
   assert {

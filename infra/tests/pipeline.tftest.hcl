@@ -351,19 +351,19 @@ run "queues_and_functions" {
 
   assert {
     condition = { for function, made in module.function : function => [for trigger in made.settings.triggers :
-      "${trigger.queue_arn} ${trigger.batch_size} ${trigger.maximum_concurrency}"
+      "${trigger.queue_arn} ${trigger.batch_size} ${coalesce(trigger.maximum_concurrency, 0)}"
       ] } == {
       scatter = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-scatter 1 5"]
       process = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process 3 20"]
       gather  = ["arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather.fifo 1 10"]
       bury = [
-        "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather-dlq.fifo 1 2",
-        "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process-dlq 1 10",
-        "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-scatter-dlq 1 2",
+        "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-gather-dlq.fifo 1 0",
+        "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process-dlq 1 0",
+        "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-scatter-dlq 1 0",
       ]
       sweep = []
     }
-    error_message = "a stage is fed by its queue, bury by the dead-letter queues, sweep by none, each with its own batch size and maximum concurrency"
+    error_message = "a stage is fed by its queue, bury by the dead-letter queues, sweep by none, each with its own batch size, and but for dead letters its own maximum concurrency"
   }
 
   assert {

@@ -106,8 +106,12 @@ resource "aws_lambda_event_source_mapping" "this" {
   function_response_types = ["ReportBatchItemFailures"]
 
   # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
-  scaling_config {
-    maximum_concurrency = each.value.maximum_concurrency
+  dynamic "scaling_config" {
+    for_each = each.value.maximum_concurrency[*]
+
+    content {
+      maximum_concurrency = scaling_config.value
+    }
   }
 
   # Lambda checks that the role may receive messages when the mapping is created.

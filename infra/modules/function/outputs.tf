@@ -24,7 +24,7 @@ output "settings" {
     triggers = { for name, trigger in aws_lambda_event_source_mapping.this : name => {
       queue_arn           = trigger.event_source_arn
       batch_size          = trigger.batch_size
-      maximum_concurrency = trigger.scaling_config[0].maximum_concurrency
+      maximum_concurrency = one(trigger.scaling_config[*].maximum_concurrency)
     } }
     log_retention_days = aws_cloudwatch_log_group.this.retention_in_days
   }

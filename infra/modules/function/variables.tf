@@ -53,8 +53,8 @@ variable "permissions" {
 }
 
 variable "triggers" {
-  description = "Queues that feed the function, by a name each: ARN, most messages an invocation receives, and most invocations the queue may cause at the same time."
-  type        = map(object({ queue_arn = string, batch_size = number, maximum_concurrency = number }))
+  description = "Queues that feed the function, by a name each: ARN, most messages an invocation receives, and most invocations the queue may cause at the same time (null for as many as Lambda makes)."
+  type        = map(object({ queue_arn = string, batch_size = number, maximum_concurrency = optional(number) }))
   default     = {}
   nullable    = false
 }

@@ -8,8 +8,10 @@ locals {
     process = { queue = { queue_arn = module.queue["process"].arn, batch_size = var.batch_size, maximum_concurrency = var.concurrency.process } }
     # Batches that finish at the same time; each is gathered by itself.
     gather = { queue = { queue_arn = module.queue["gather"].arn, batch_size = 1, maximum_concurrency = 10 } }
-    bury = { for stage, concurrency in { scatter = 2, process = 10, gather = 2 } : stage => {
-      queue_arn = module.queue[stage].dead_letter_arn, batch_size = 1, maximum_concurrency = concurrency
+    # Without a maximum, because Lambda asks a queue that has one more often while it is empty, which these nearly always
+    # are: with five pollers instead of two (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
+    bury = { for stage in local.stages : stage => {
+      queue_arn = module.queue[stage].dead_letter_arn, batch_size = 1, maximum_concurrency = null
     } }
     sweep = {}
   }

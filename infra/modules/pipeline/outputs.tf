@@ -21,8 +21,8 @@ output "settings" {
 }
 
 output "concurrency" {
-  description = "Most functions that run at the same time: as many as each trigger allows, and one sweep. Dead letters are too rare to count."
-  value       = 1 + sum(flatten([for function, triggers in local.triggers : [for trigger in triggers : trigger.maximum_concurrency] if function != "bury"]))
+  description = "Most functions that run at the same time: as many as each trigger allows, and one sweep. Dead letters, which have no limit, are too rare to count."
+  value       = 1 + sum(flatten([for triggers in local.triggers : [for trigger in triggers : trigger.maximum_concurrency if trigger.maximum_concurrency != null]]))
 }
 
 output "policies" {
