@@ -114,7 +114,7 @@ deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STA
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
 # A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
-settings := ALARM_EMAIL ARCH CHUNK_SIZE FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN PROTECT_DATA RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER WRITE_MODE
+settings := ALARM_EMAIL ARCH CHUNK_SIZE FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN OUTPUT_EXPIRY_DAYS PROTECT_DATA RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER WRITE_MODE
 emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
@@ -147,6 +147,7 @@ help: ## this list
 	  '  INPUT_PREFIX, INPUT_SUFFIX   what the keys of uploads begin and end with, as in incoming/ and .csv; S3 announces no other' \
 	  '  WRITE_MODE  how items are written: batch or ordered' \
 	  '  RESULTS     outcomes that are written out: all, failed, or none but the summary' \
+	  '  OUTPUT_EXPIRY_DAYS   days after which outputs are deleted, at least 30; kept by default' \
 	  '  SCATTER_CONCURRENCY   most files that are divided into chunks at the same time' \
 	  '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
 	  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \

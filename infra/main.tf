@@ -44,6 +44,7 @@ locals {
     log_level           = var.log_level
     log_retention_days  = var.log_retention_days
     memory              = var.memory
+    output_expiry_days  = var.output_expiry_days
     protect_data        = var.protect_data
     record_schema       = var.record_schema == null ? null : file(var.record_schema)
     results             = var.results
@@ -161,4 +162,5 @@ module "pipeline" {
   log_level          = var.log_level
   log_retention_days = var.log_retention_days
   protect_data       = var.protect_data
+  output_expiry_days = var.output_expiry_days
 }

@@ -257,6 +257,18 @@ variable "results" {
   nullable    = false
 }
 
+variable "output_expiry_days" {
+  description = "Days after which outputs are deleted; 0 to keep them."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.output_expiry_days == 0 || (var.output_expiry_days >= 30 && floor(var.output_expiry_days) == var.output_expiry_days)
+    error_message = "output_expiry_days is ${var.output_expiry_days}: give a whole number of days, at least 30, for so long a batch can be redriven and writes its outputs anew; or 0 to keep them."
+  }
+}
+
 variable "stall_after" {
   description = "Seconds after which an open batch that makes no progress counts as stalled and is helped on."
   type        = number

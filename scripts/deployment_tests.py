@@ -202,7 +202,7 @@ class KeptTest(SettingsCase):
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
             "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)",
-            "SCATTER_CONCURRENCY": "3", "TF_VAR_timeout": '{"bury": 60}',
+            "OUTPUT_EXPIRY_DAYS": "90", "SCATTER_CONCURRENCY": "3", "TF_VAR_timeout": '{"bury": 60}',
         }
 
     def seen(self, variables, name):

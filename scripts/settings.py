@@ -26,6 +26,7 @@ SETTINGS = {
     "ITEM_ATTRIBUTES": "item_attributes",
     "KEY_FIELD": "key_field",
     "KMS_KEY_ARN": "kms_key_arn",
+    "OUTPUT_EXPIRY_DAYS": "output_expiry_days",
     "PROTECT_DATA": "protect_data",
     "RESULTS": "results",
     "SCATTER_CONCURRENCY": "scatter_concurrency",

@@ -253,6 +253,16 @@ run "rejects_address_that_is_none" {
   expect_failures = [var.alarm_email]
 }
 
+run "rejects_expiry_before_a_batch_cannot_be_redriven" {
+  command = plan
+
+  variables {
+    output_expiry_days = 29
+  }
+
+  expect_failures = [var.output_expiry_days]
+}
+
 run "rejects_alias_of_a_key" {
   command = plan
 

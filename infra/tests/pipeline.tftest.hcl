@@ -124,10 +124,26 @@ run "buckets" {
   }
 
   assert {
-    condition = [for key, lifecycle in aws_s3_bucket_lifecycle_configuration.this : [
-      for rule in lifecycle.rule : "${key} ${rule.status} ${rule.expiration[0].days}" if length(rule.expiration) > 0
-    ]] == [[], [], ["work Enabled 30"]]
+    condition = { for key, lifecycle in aws_s3_bucket_lifecycle_configuration.this : key => [
+      for rule in lifecycle.rule : "${rule.status} ${rule.expiration[0].days}" if rule.id == "expire"
+    ] } == { input = [], output = [], work = ["Enabled 30"] }
     error_message = "objects expire in the work bucket after 30 days, and in no other"
+  }
+
+  assert {
+    condition = { for key, lifecycle in aws_s3_bucket_lifecycle_configuration.this : key => [
+      for rule in lifecycle.rule : "${rule.status} ${rule.noncurrent_version_expiration[0].noncurrent_days} ${rule.expiration[0].expired_object_delete_marker}" if length(rule.noncurrent_version_expiration) > 0
+    ] } == { input = ["Enabled 30 true"], output = ["Enabled 30 true"], work = [] }
+    error_message = "replaced and deleted versions go after the 30 days within which a batch can be redriven, and then their markers"
+  }
+
+  assert {
+    condition = { for key, lifecycle in aws_s3_bucket_lifecycle_configuration.this : key => join(" ", lifecycle.rule[*].id) } == {
+      input  = "abort-incomplete-uploads expire-noncurrent-versions"
+      output = "abort-incomplete-uploads expire-noncurrent-versions"
+      work   = "abort-incomplete-uploads expire"
+    }
+    error_message = "nothing else expires"
   }
 
   assert {
@@ -139,6 +155,25 @@ run "buckets" {
       && aws_s3_bucket_notification.input.queue[0].filter_suffix == null
     )
     error_message = "every object made in the input bucket is announced to the scatter queue"
+  }
+}
+
+run "outputs_that_expire" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    output_expiry_days = 90
+  }
+
+  assert {
+    condition = { for key, lifecycle in aws_s3_bucket_lifecycle_configuration.this : key => [
+      for rule in lifecycle.rule : "${rule.status} ${rule.expiration[0].days}" if rule.id == "expire"
+    ] } == { input = [], output = ["Enabled 90"], work = ["Enabled 30"] }
+    error_message = "outputs expire after the days that are given"
   }
 }
 

@@ -3,6 +3,9 @@ locals {
   in_input       = var.parts.pending == "input"
   notifies       = var.parts.fanOut == "notifications"
 
+  # How long the ledger keeps a batch.
+  ledger_days = 30
+
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
   table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }
 
@@ -124,7 +127,44 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
       # As long as the ledger keeps a batch, so that its failed records can be redriven until then.
       expiration {
-        days = 30
+        days = local.ledger_days
+      }
+    }
+  }
+
+  # Of a versioned bucket, an expired object leaves a marker and its versions, which cost money and may hold personal data:
+  # https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-configuration-examples.html#lifecycle-config-conceptual-ex7
+  # A batch reads the version of its upload for as long as it can be redriven, which is as long as the ledger keeps it.
+  dynamic "rule" {
+    for_each = contains(["input", "output"], each.key) ? ["expire-noncurrent-versions"] : []
+
+    content {
+      id     = rule.value
+      status = "Enabled"
+
+      filter {}
+
+      noncurrent_version_expiration {
+        noncurrent_days = local.ledger_days
+      }
+
+      expiration {
+        expired_object_delete_marker = true
+      }
+    }
+  }
+
+  dynamic "rule" {
+    for_each = each.key == "output" && var.output_expiry_days > 0 ? ["expire"] : []
+
+    content {
+      id     = rule.value
+      status = "Enabled"
+
+      filter {}
+
+      expiration {
+        days = var.output_expiry_days
       }
     }
   }

@@ -235,6 +235,13 @@ variable "log_retention_days" {
   nullable    = false
 }
 
+variable "output_expiry_days" {
+  description = "Days after which outputs are deleted; 0 to keep them."
+  type        = number
+  default     = 0
+  nullable    = false
+}
+
 variable "protect_data" {
   description = "Whether tables and filled buckets withstand a destroy, and tables can be restored to a point in time."
   type        = bool
