@@ -233,9 +233,9 @@ run "tables" {
 
   assert {
     condition = alltrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger] :
-      table.billing_mode == "PAY_PER_REQUEST" && table.server_side_encryption[0].enabled
+      table.billing_mode == "PAY_PER_REQUEST" && !table.server_side_encryption[0].enabled
     ])
-    error_message = "tables are paid for by request, and encrypted"
+    error_message = "tables are paid for by request, and encrypted with DynamoDB's own key, which costs nothing"
   }
 
   assert {
@@ -311,7 +311,7 @@ run "encrypted_with_a_key" {
   }
 
   assert {
-    condition     = alltrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger, aws_dynamodb_table.tasks[0]] : table.server_side_encryption[0].kms_key_arn == var.kms_key_arn])
+    condition     = alltrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger, aws_dynamodb_table.tasks[0]] : table.server_side_encryption[0].enabled && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn])
     error_message = "every table is encrypted with the key"
   }
 
@@ -489,10 +489,10 @@ run "table_of_dynamodb" {
   }
 
   assert {
-    condition = (aws_dynamodb_table.tasks[0].billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.tasks[0].server_side_encryption[0].enabled
+    condition = (aws_dynamodb_table.tasks[0].billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.tasks[0].server_side_encryption[0].enabled == false
       && aws_dynamodb_table.tasks[0].ttl[0].attribute_name == "expiresAt" && aws_dynamodb_table.tasks[0].ttl[0].enabled
     && aws_dynamodb_table.tasks[0].deletion_protection_enabled && aws_dynamodb_table.tasks[0].point_in_time_recovery[0].enabled)
-    error_message = "tasks are paid for by request, encrypted, protected, and forgotten when they expire"
+    error_message = "tasks are paid for by request, encrypted with DynamoDB's own key, protected, and forgotten when they expire"
   }
 
   assert {

@@ -201,7 +201,16 @@ resource "aws_s3_bucket_notification" "work" {
 
 # Tables
 
+locals {
+  # False is not "unencrypted": a table is encrypted with a key that DynamoDB owns. True without a key of the customer's
+  # would be the account's key aws/dynamodb, whose use KMS charges for:
+  # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_SSESpecification.html
+  table_key = var.kms_key_arn != null
+}
+
 resource "aws_dynamodb_table" "items" {
+  #checkov:skip=CKV_AWS_119:it is encrypted with the key that is given, or else with one that DynamoDB owns, which costs nothing
+
   name                        = local.table_names["items"]
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = var.key_field
@@ -217,12 +226,14 @@ resource "aws_dynamodb_table" "items" {
   }
 
   server_side_encryption {
-    enabled     = true
+    enabled     = local.table_key
     kms_key_arn = var.kms_key_arn
   }
 }
 
 resource "aws_dynamodb_table" "ledger" {
+  #checkov:skip=CKV_AWS_119:it is encrypted with the key that is given, or else with one that DynamoDB owns, which costs nothing
+
   name                        = local.table_names["ledger"]
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = "pk"
@@ -263,12 +274,14 @@ resource "aws_dynamodb_table" "ledger" {
   }
 
   server_side_encryption {
-    enabled     = true
+    enabled     = local.table_key
     kms_key_arn = var.kms_key_arn
   }
 }
 
 resource "aws_dynamodb_table" "tasks" {
+  #checkov:skip=CKV_AWS_119:it is encrypted with the key that is given, or else with one that DynamoDB owns, which costs nothing
+
   count = local.in_tasks_table ? 1 : 0
 
   name                        = local.table_names["tasks"]
@@ -297,7 +310,7 @@ resource "aws_dynamodb_table" "tasks" {
   }
 
   server_side_encryption {
-    enabled     = true
+    enabled     = local.table_key
     kms_key_arn = var.kms_key_arn
   }
 }
