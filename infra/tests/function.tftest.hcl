@@ -209,4 +209,13 @@ run "encrypted_with_a_key" {
     ]
     error_message = "the role may use exactly this key"
   }
+
+  assert {
+    condition = { for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid => statement.Condition if can(statement.Condition) } == {
+      UseKey = { StringEquals = { "kms:ViaService" = [
+        "dynamodb.eu-central-1.amazonaws.com", "lambda.eu-central-1.amazonaws.com", "s3.eu-central-1.amazonaws.com", "sqs.eu-central-1.amazonaws.com",
+      ] } }
+    }
+    error_message = "the role may use the key only through the services that store what is encrypted with it"
+  }
 }

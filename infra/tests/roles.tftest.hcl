@@ -69,7 +69,7 @@ run "chunks_in_the_work_bucket" {
       ]) } == {
       scatter = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:DeleteObject s3:GetObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
@@ -139,7 +139,7 @@ run "records_in_the_work_bucket" {
       ]) } == {
       scatter = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:DeleteObject s3:GetObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
@@ -209,7 +209,7 @@ run "async_like_sync" {
       ]) } == {
       scatter = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:DeleteObject s3:GetObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
@@ -279,7 +279,7 @@ run "chunks_in_the_tasks_table" {
       ]) } == {
       scatter = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:DeleteObject s3:GetObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
@@ -352,7 +352,7 @@ run "chunks_in_the_input" {
       ]) } == {
       scatter = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:DeleteObject s3:GetObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
@@ -363,7 +363,7 @@ run "chunks_in_the_input" {
       ])
       process = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "items: dynamodb:BatchWriteItem dynamodb:PutItem",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "gather.fifo process-dlq: sqs:SendMessage",
@@ -374,7 +374,7 @@ run "chunks_in_the_input" {
       ])
       gather = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "output-123456789012/*: s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject",
         "output-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
@@ -386,7 +386,7 @@ run "chunks_in_the_input" {
       ])
       bury = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
@@ -396,7 +396,7 @@ run "chunks_in_the_input" {
       ])
       sweep = toset([
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
-        "input-123456789012: s3:ListBucket",
+        "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "ledger/index/open-batches: dynamodb:Query",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:DeleteObject s3:GetObject s3:PutObject",

@@ -2,8 +2,11 @@ locals {
   log_group     = "/aws/lambda/${var.name}"
   log_group_arn = "arn:${var.account.partition}:logs:${var.account.region}:${var.account.id}:log-group:${local.log_group}"
 
+  # https://docs.aws.amazon.com/general/latest/gr/rande.html
+  dns_suffix = var.account.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
+
   permissions = merge(
-    var.permissions,
+    { for id, permission in var.permissions : id => merge(permission, { condition = null }) },
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions, and the
     # change of visibility by which a stage has a message redelivered sooner that it cannot handle yet.
     { for id in ["Consume"] : id => {
@@ -11,16 +14,22 @@ locals {
         "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
       ]
       resources = [for trigger in var.triggers : trigger.queue_arn]
+      condition = null
     } if length(var.triggers) > 0 },
-    # Data encrypted with a customer's key is read and written by those who may use the key themselves.
+    # Data encrypted with a customer's key is read and written by those who may use the key themselves, though only through
+    # the services that store it: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    # Lambda decrypts the environment as the function's role:
+    # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
     { for id in ["UseKey"] : id => {
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
       resources = [var.kms_key_arn]
+      condition = { StringEquals = { "kms:ViaService" = [for service in ["dynamodb", "lambda", "s3", "sqs"] : "${service}.${var.account.region}.${local.dns_suffix}"] } }
     } if var.kms_key_arn != null },
     # Not logs:CreateLogGroup: a group created by Lambda itself would keep its events for ever.
     { Log = {
       actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
       resources = ["${local.log_group_arn}:*"]
+      condition = null
     } },
   )
 }
@@ -44,12 +53,12 @@ resource "aws_iam_role_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [for id, permission in local.permissions : {
+    Statement = [for id, permission in local.permissions : merge({
       Sid      = id
       Effect   = "Allow"
       Action   = permission.actions
       Resource = permission.resources
-    }]
+    }, { for key, value in { Condition = permission.condition } : key => value if value != null })]
   })
 }
 

@@ -107,11 +107,13 @@ locals {
   }
 
   # Scatter reads the input. Where chunks are ranges of it, every function that processes a chunk or reports its
-  # records reads them there.
+  # records reads them there. A version that is gone has to be told from one that may not be read, as above: versions
+  # are listed by a permission of their own, which costs nothing
+  # (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html).
   input_readers = local.in_input ? local.functions : toset(["scatter"])
   input_permissions = {
     ReadInput = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
-    ListInput = { actions = ["s3:ListBucket"], resources = [local.buckets["input"]] }
+    ListInput = { actions = ["s3:ListBucket", "s3:ListBucketVersions"], resources = [local.buckets["input"]] }
   }
 
   # Where chunks wait and results are kept: in the work bucket or in the tasks table. A file that cannot be read
