@@ -25,7 +25,7 @@ from pathlib import Path
 import guard
 from settings import (INFRA, SETTINGS, as_environment, basic_variables, given_settings, kept_settings,
                       records_of_pipelines, setting, told, variables)
-from terraform import SLOW, Terraform
+from terraform import SLOW, Terraform, Unsettled
 from toolbox import Failure, run
 
 # How long Terraform waits for another deployment of the same state to end.
@@ -143,6 +143,17 @@ def alone(state):
 
 
 def carry_out(terraform, options, state, given, *flags):
+    """Plans and applies, once more if AWS had not yet taken note of what was made the first time."""
+    try:
+        plan_and_apply(terraform, options, state, given, *flags)
+    except Unsettled:
+        if "-destroy" in flags:
+            raise
+        print("AWS has not taken note yet of all that was made; going on from there, once", flush=True)
+        plan_and_apply(terraform, options, state, given)
+
+
+def plan_and_apply(terraform, options, state, given, *flags):
     """Plans, and applies the same plan if nothing that is stored is lost by it, or if that is confirmed."""
     plan = terraform.work / "plan"
     common = ["-input=false", LOCK_TIMEOUT, f"-state={state}"]
@@ -157,11 +168,12 @@ def carry_out(terraform, options, state, given, *flags):
         guard.allow(terraform.show(plan), (deployed or {}).get("region") or setting("AWS_REGION"), options.emulator)
     if "-destroy" in flags and not options.emulator:
         ask()
-    # Most of the time is spent waiting for queues to settle, so many are created at once.
+    # On an emulator most of the time is spent waiting for queues to settle, so many are created at once. AWS throttles changes,
+    # and takes time to spread each: Terraform's own number of ten gives it that.
     if options.emulator and not deployed:
         print("takes about a minute, by the time Terraform gives new queues to settle", flush=True)
     terraform.stream(
-        "apply", *common, "-parallelism=30", str(plan),
+        "apply", *common, f"-parallelism={30 if options.emulator else 10}", str(plan),
         variables=given, keep=SLOW + r"|^Apply complete" if options.emulator else None,
     )
 

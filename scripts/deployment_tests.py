@@ -449,6 +449,65 @@ class CheckTest(Scratch):
             deployment.check_settings(self.scratch / "none", {})
 
 
+class UnsettledTest(Scratch):
+    """Tests of an apply that AWS refuses because it does not know yet of what was made, with a Terraform that says so."""
+
+    REFUSAL = "\\033[31m│\\033[0m Error: creating S3 Bucket (in) Notification: InvalidArgument: Unable to validate the\n\\033[31m│\\033[0m following destination configurations"
+
+    def setUp(self):
+        super().setUp()
+        self.calls = self.scratch / "calls"
+        self.state = self.scratch / "terraform.tfstate"
+
+    def apply(self, refusals, refusal=REFUSAL, destroy=False, emulator=False):
+        """Applies with a Terraform whose first applies are refused."""
+        refused = self.scratch / "refused"
+        refused.write_text("x" * refusals)
+        script = f"""
+            echo "$2 $(printf '%s\\n' "$@" | grep parallelism)" >>{self.calls}
+            case $2 in plan) exit 2;; show) echo '{{}}';; esac
+            if [ "$2" = apply ] && [ -s {refused} ]; then
+                truncate -s -1 {refused}; printf '{refusal}\\n' >&2; exit 1
+            fi"""
+        fake = self.file("terraform", f"#!/bin/bash\n{script}\n")
+        fake.chmod(0o755)
+        options = argparse.Namespace(emulator=emulator)
+        with mock.patch.dict(os.environ, TERRAFORM=str(fake), CONFIRM="yes"), contextlib.redirect_stderr(io.StringIO()) as said:
+            with contextlib.redirect_stdout(io.StringIO()), mock.patch.object(terraform, "cli_config", return_value=""):
+                deployment.carry_out(terraform.Terraform(self.scratch / "work"), options, self.state, {}, *["-destroy"] * destroy)
+        return said.getvalue()
+
+    def called(self):
+        return self.calls.read_text().split("\n")[:-1]
+
+    def test_it_goes_on_once_and_shows_what_it_was_refused(self):
+        self.assertIn("Unable to validate the\n", self.apply(1))
+        self.assertEqual(self.called(), ["plan ", "apply -parallelism=10"] * 2)
+
+    def test_it_goes_on_after_overlapping_changes_of_a_bucket(self):
+        self.apply(1, refusal="Error: OperationAborted: A conflicting conditional operation is currently in progress")
+        self.assertEqual(len(self.called()), 4)
+
+    def test_it_goes_on_no_more_than_once(self):
+        with self.assertRaisesRegex(Failure, "terraform apply failed"):
+            self.apply(2)
+        self.assertEqual(len(self.called()), 4)
+
+    def test_any_other_failure_ends_it(self):
+        with self.assertRaisesRegex(Failure, "terraform apply failed"):
+            self.apply(1, refusal="Error: AccessDenied")
+        self.assertEqual(len(self.called()), 2)
+
+    def test_a_destroy_is_not_repeated(self):
+        with self.assertRaisesRegex(Failure, "terraform apply failed"):
+            self.apply(1, destroy=True)
+        self.assertEqual(len(self.called()), 2)
+
+    def test_an_emulator_makes_more_at_once(self):
+        self.apply(0, emulator=True)
+        self.assertEqual(self.called(), ["plan ", "apply -parallelism=30"])
+
+
 class StateTest(Scratch):
     def setUp(self):
         super().setUp()

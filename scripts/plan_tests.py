@@ -3,7 +3,9 @@
 import argparse
 import json
 import os
+import re
 import shutil
+import subprocess
 import sys
 import unittest
 from pathlib import Path
@@ -68,6 +70,30 @@ class PlanTest(Scratch):
             "version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "test", "outputs": {},
             "resources": [table("chunked", "id"), table("orders", "order")],
         }))
+
+    def edges(self):
+        """What waits for what: the nodes of Terraform's graph, each with those that it depends on."""
+        done = subprocess.run(self.terraform.command("graph", "-type=plan"), env=self.terraform.environment, capture_output=True,
+                              text=True, check=True)
+        edges = {}
+        for one, other in re.findall(r'"(?:\[root\] )?(.*?)(?: \(expand\))?" -> "(?:\[root\] )?(.*?)(?: \(expand\))?"', done.stdout):
+            edges.setdefault(one, set()).add(other)
+        return edges
+
+    def test_what_aws_has_to_know_first_is_made_first(self):
+        edges = self.edges()
+        for later, earlier in [
+            ("aws_s3_bucket_notification.input", "aws_s3_bucket_versioning.this"),
+            ("aws_s3_bucket_notification.input", "module.queue.aws_sqs_queue.this"),
+            ("module.schedule.aws_cloudwatch_event_target.this", "module.function.aws_iam_role_policy.this"),
+            ("module.function.aws_lambda_event_source_mapping.this", "module.function.aws_iam_role_policy.this"),
+        ]:
+            seen, ahead = set(), [f"module.pipeline.{later}"]
+            while ahead:
+                node = ahead.pop()
+                ahead += edges.get(node, set()) - seen
+                seen |= edges.get(node, set())
+            self.assertIn(f"module.pipeline.{earlier}", seen, later)
 
     def lost(self, **given):
         """The tables that a deployment with these settings would delete, each with the reason."""

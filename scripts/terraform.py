@@ -174,6 +174,34 @@ def end_group(process):
             os.killpg(process.pid, signal.SIGKILL)
 
 
+class Unsettled(Failure):
+    """AWS did not know yet of a change that another one depends on. The same deployment again makes it good."""
+
+
+# What AWS answers then. S3 asks whether it may send to a queue whose new policy may not have spread, and refuses a change of a
+# bucket while another is under way: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+UNSETTLED = re.compile("Unable to validate the following destination configurations|OperationAborted")
+
+
+class Complaints(threading.Thread):
+    """Passes on what Terraform writes to standard error, and keeps it."""
+
+    def __init__(self, stream):
+        super().__init__(daemon=True)
+        self.stream, self.lines = stream, []
+        self.start()
+
+    def run(self):
+        for line in self.stream:
+            print(line, end="", file=sys.stderr, flush=True)
+            self.lines.append(line)
+
+    def text(self):
+        """All of it, without the colours, the frame and the line breaks that Terraform puts into it."""
+        plain = re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", "", "".join(self.lines))
+        return " ".join(plain.split())
+
+
 class Terraform:
     """Runs Terraform on infra/, and keeps everything it writes in a work directory."""
 
@@ -213,7 +241,9 @@ class Terraform:
         command = self.command(first, *plain, *rest)
         output = subprocess.PIPE if keep else None
         writes = first in ("apply", "destroy")
-        with started(command, writes, env=environment, stdout=output, text=True) as (process, interrupted):
+        errors = subprocess.PIPE if writes else None
+        with started(command, writes, env=environment, stdout=output, stderr=errors, text=True) as (process, interrupted):
+            complaints = Complaints(process.stderr or [])
             waited_since = time.monotonic()
             for line in process.stdout or []:
                 waits = "Still " in line and time.monotonic() - waited_since >= PATIENCE
@@ -221,10 +251,12 @@ class Terraform:
                     waited_since = time.monotonic()
                     print(re.sub(r" \[id=.*\]$", "", line.rstrip()), flush=True)
             code = process.wait()
+            complaints.join()
         if interrupted:
             raise KeyboardInterrupt
         if code not in accept:
-            raise Failure(f"terraform {arguments[0]} failed")
+            unsettled = UNSETTLED.search(complaints.text())
+            raise (Unsettled if unsettled else Failure)(f"terraform {arguments[0]} failed")
         return code
 
     def show(self, plan):

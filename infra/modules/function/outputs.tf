@@ -4,8 +4,9 @@ output "name" {
 }
 
 output "arn" {
-  description = "ARN of the function."
+  description = "ARN of the function. Who uses it waits until the function may do what it does."
   value       = aws_lambda_function.this.arn
+  depends_on  = [aws_iam_role_policy.this]
 }
 
 output "policy" {

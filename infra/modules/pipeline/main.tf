@@ -183,6 +183,10 @@ resource "aws_s3_bucket_notification" "input" {
     filter_suffix = var.input_suffix == "" ? null : var.input_suffix
     queue_arn     = module.queue["scatter"].arn # S3 checks that the queue exists and that it may send to it
   }
+
+  # An object that is announced has a version, by which its batch reads it. And S3 answers OperationAborted to overlapping
+  # changes of a bucket: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html#ErrorCodeList
+  depends_on = [aws_s3_bucket_versioning.this]
 }
 
 # Workers are notified of the objects that hold chunks' records, and of no others in the bucket.
