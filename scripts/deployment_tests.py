@@ -325,6 +325,11 @@ class SettingsTest(SettingsCase):
         done = subprocess.run(["make", "-pn", "help"], cwd=ROOT, capture_output=True, text=True, check=False)
         self.assertIn(f"ALL_VARIANTS := {variants}\n", done.stdout)
 
+    def test_roles_name_the_folders_that_the_work_bucket_has(self):
+        keys = re.findall(r'format!\("\{\}/(\w+)/\{', (ROOT / "src/model/ids.rs").read_text())
+        kinds = re.search(r"work_objects = { for kind in (\[.*?\])", (ROOT / "infra/modules/pipeline/functions.tf").read_text()).group(1)
+        self.assertEqual(sorted(set(keys)), sorted(json.loads(kinds)))
+
     def test_a_schema_that_is_not_there_is_named(self):
         with self.assertRaisesRegex(Failure, "SCHEMA=none.json names no file"):
             self.variables(SCHEMA="none.json")

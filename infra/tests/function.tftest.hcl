@@ -110,8 +110,9 @@ run "role" {
       Effect    = "Allow"
       Principal = { Service = "lambda.amazonaws.com" }
       Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = "123456789012" } }
     }]
-    error_message = "Lambda and nobody else takes the role"
+    error_message = "Lambda takes the role for functions of the account, and nobody else does"
   }
 
   assert {

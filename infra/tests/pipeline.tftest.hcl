@@ -93,16 +93,26 @@ run "buckets" {
   assert {
     condition = alltrue([for key, bucket in aws_s3_bucket.this :
       aws_s3_bucket_policy.this[key].bucket == bucket.bucket
-      && jsondecode(aws_s3_bucket_policy.this[key].policy).Statement == [{
-        Sid       = "TlsOnly"
-        Effect    = "Deny"
-        Principal = "*"
-        Action    = "s3:*"
-        Resource  = ["arn:aws:s3:::${bucket.bucket}", "arn:aws:s3:::${bucket.bucket}/*"]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      }]
+      && jsondecode(aws_s3_bucket_policy.this[key].policy).Statement == [
+        {
+          Sid       = "TlsOnly"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "s3:*"
+          Resource  = ["arn:aws:s3:::${bucket.bucket}", "arn:aws:s3:::${bucket.bucket}/*"]
+          Condition = { Bool = { "aws:SecureTransport" = "false" } }
+        },
+        {
+          Sid       = "RecentTlsOnly"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "s3:*"
+          Resource  = ["arn:aws:s3:::${bucket.bucket}", "arn:aws:s3:::${bucket.bucket}/*"]
+          Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
+        },
+      ]
     ])
-    error_message = "every bucket's policy denies requests without TLS and allows nobody anything"
+    error_message = "every bucket's policy denies requests without TLS or by an old one, and allows nobody anything"
   }
 
   assert {
@@ -313,6 +323,23 @@ run "encrypted_with_a_key" {
   assert {
     condition     = alltrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger, aws_dynamodb_table.tasks[0]] : table.server_side_encryption[0].enabled && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn])
     error_message = "every table is encrypted with the key"
+  }
+
+  assert {
+    condition = alltrue([for key, bucket in aws_s3_bucket.this :
+      [for statement in jsondecode(aws_s3_bucket_policy.this[key].policy).Statement : statement if !contains(["TlsOnly", "RecentTlsOnly"], statement.Sid)] == [{
+        Sid       = "OwnKeyOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "arn:aws:s3:::${bucket.bucket}/*"
+        Condition = {
+          Null            = { "s3:x-amz-server-side-encryption" = "false" }
+          StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = "arn:aws:kms:eu-central-1:123456789012:key/1234" }
+        }
+      }]
+    ])
+    error_message = "no upload may name another encryption than the bucket's; one that names none has the bucket's"
   }
 
   assert {

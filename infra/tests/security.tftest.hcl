@@ -60,7 +60,8 @@ run "rights" {
     error_message = "no role may do \"*\", \"service:*\" or any action with a wildcard"
   }
 
-  # A wildcard stands for the objects of a bucket or the streams of a log group, never for a name.
+  # A wildcard stands for the objects of a bucket, for those of a kind in all batches, or for the streams of a log group, never for
+  # a name.
   assert {
     condition = alltrue(flatten([for variant, pipeline in module.pipeline : [for policy in pipeline.policies : [for statement in jsondecode(policy).Statement :
       [for pair in setproduct(statement.Action, statement.Resource) : startswith(pair[1], {
@@ -69,7 +70,7 @@ run "rights" {
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "none"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/(/|:)[*]$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/(/[*]/(pending|done|objects))?(/|:)[*]$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }
@@ -81,7 +82,8 @@ run "rights" {
 
   assert {
     condition = alltrue(flatten([for variant, pipeline in module.pipeline : [for name, policy in pipeline.resource_policies : [
-      [for statement in jsondecode(policy).Statement : [statement.Principal, statement.Condition.Bool] if statement.Effect == "Deny"] == [["*", { "aws:SecureTransport" = "false" }]],
+      [for statement in jsondecode(policy).Statement : [statement.Principal, statement.Condition.Bool] if statement.Sid == "TlsOnly"] == [["*", { "aws:SecureTransport" = "false" }]],
+      [for statement in jsondecode(policy).Statement : statement.Principal if statement.Effect == "Deny" && statement.Principal != "*"] == [],
       [for statement in jsondecode(policy).Statement : statement.Principal if statement.Effect == "Allow" && !can(statement.Principal.Service)] == [],
     ]]]))
     error_message = "every bucket, queue and topic refuses plain HTTP, and allows nobody anything but a service of AWS"
@@ -122,7 +124,8 @@ run "rights_with_a_key" {
     error_message = "no role may do \"*\", \"service:*\" or any action with a wildcard"
   }
 
-  # A wildcard stands for the objects of a bucket or the streams of a log group, never for a name.
+  # A wildcard stands for the objects of a bucket, for those of a kind in all batches, or for the streams of a log group, never for
+  # a name.
   assert {
     condition = alltrue(flatten([for variant, pipeline in module.pipeline : [for policy in pipeline.policies : [for statement in jsondecode(policy).Statement :
       [for pair in setproduct(statement.Action, statement.Resource) : startswith(pair[1], {
@@ -131,7 +134,7 @@ run "rights_with_a_key" {
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "arn:aws:kms:eu-central-1:123456789012:key/1234"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/(/|:)[*]$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/(/[*]/(pending|done|objects))?(/|:)[*]$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }

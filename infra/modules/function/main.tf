@@ -37,12 +37,14 @@ locals {
 resource "aws_iam_role" "this" {
   name = var.name
 
+  # Not for a function of another account: https://docs.aws.amazon.com/IAM/latest/UserGuide/confused-deputy.html
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
       Principal = { Service = "lambda.amazonaws.com" }
       Action    = "sts:AssumeRole"
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account.id } }
     }]
   })
 }

@@ -39,19 +39,44 @@ resource "aws_s3_bucket_public_access_block" "this" {
   restrict_public_buckets = true
 }
 
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
 resource "aws_s3_bucket_policy" "this" {
   bucket = aws_s3_bucket_public_access_block.this.bucket
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "TlsOnly"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "s3:*"
-      Resource  = [local.arn, "${local.arn}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Statement = concat([
+      {
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [local.arn, "${local.arn}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+      {
+        Sid       = "RecentTlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [local.arn, "${local.arn}/*"]
+        Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
+      },
+      ], [for key in var.kms_key_arn[*] : {
+        Sid       = "OwnKeyOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${local.arn}/*"
+        # Of an upload that names an encryption; without one, S3 takes the bucket's. A key that is not named does not equal
+        # the bucket's: such an upload asks for S3's own key or for the account's.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+        Condition = {
+          Null            = { "s3:x-amz-server-side-encryption" = "false" }
+          StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = key }
+        }
+    }])
   })
 }
 
@@ -81,10 +106,16 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 resource "aws_s3_object" "this" {
   #checkov:skip=CKV_AWS_186:it is encrypted as its bucket says, with the customer's key if there is one
 
-  bucket      = aws_s3_bucket_server_side_encryption_configuration.this.bucket
-  key         = "bootstrap.zip"
+  bucket = aws_s3_bucket_server_side_encryption_configuration.this.bucket
+  # Named by what it holds, so that functions take the zip that was uploaded for them, whatever is written here meanwhile.
+  key         = "bootstrap-${substr(filesha256(var.file), 0, 16)}.zip"
   source      = var.file
   source_hash = filesha256(var.file)
+
+  # The functions leave the old one first.
+  lifecycle {
+    create_before_destroy = true
+  }
 
   # The tags are on its bucket; tags of an object cost money.
   override_provider {

@@ -64,6 +64,9 @@ locals {
 
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
 
+  # What is in the work bucket, of all batches: {batch}/pending/…, {batch}/done/… and {batch}/objects/….
+  work_objects = { for kind in ["pending", "done", "objects"] : kind => "${local.buckets["work"]}/*/${kind}/*" }
+
   # What each function may do, by statement id. Every action here can be limited to resources, and is.
   #
   # A function that reads a bucket may also list it, since S3 would otherwise answer 403 instead of 404 for a
@@ -73,7 +76,8 @@ locals {
   permissions = {
     scatter = {
       # Failed records are read from the results and put back as pending.
-      RedriveWork = { actions = ["s3:GetObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
+      RedriveWork = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
+      Discard     = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn, module.queue["scatter"].dead_letter_arn] }
@@ -91,7 +95,9 @@ locals {
       Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].dead_letter_arn] }
     }
     bury = {
-      KeepWork   = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
+      ReadWork   = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
+      Decide     = { actions = ["s3:PutObject"], resources = [local.work_objects.done] }
+      Discard    = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
       ListWork   = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, local.parked_arn] }
@@ -99,7 +105,9 @@ locals {
     sweep = {
       FindBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
       KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      KeepWork    = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] }
+      ReadWork    = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
+      Decide      = { actions = ["s3:PutObject"], resources = [local.work_objects.done] }
+      Discard     = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       WriteOutput = { actions = ["s3:PutObject"], resources = ["${local.buckets["output"]}/*"] }
       Send        = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
@@ -124,7 +132,7 @@ locals {
     scatter = [
       { sid = "WriteTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] },
       # What is known of the objects of a batch that is made of many.
-      { sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "WriteWork", actions = ["s3:PutObject"], resources = [local.work_objects.objects] },
     ]
     process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
     gather = [
@@ -135,9 +143,11 @@ locals {
     bury  = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     sweep = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     } : {
-    scatter = [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = ["${local.buckets["work"]}/*"] }]
+    scatter = [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = [local.work_objects.pending, local.work_objects.objects] }]
     process = [
-      { sid = "KeepWork", actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
+      { sid = "Decide", actions = ["s3:PutObject"], resources = [local.work_objects.done] },
+      { sid = "Discard", actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] },
       { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
     ]
     gather = [

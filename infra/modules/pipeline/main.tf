@@ -71,6 +71,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
 resource "aws_s3_bucket_policy" "this" {
   for_each = local.buckets
 
@@ -78,14 +79,37 @@ resource "aws_s3_bucket_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "TlsOnly"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "s3:*"
-      Resource  = [each.value, "${each.value}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Statement = concat([
+      {
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [each.value, "${each.value}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+      {
+        Sid       = "RecentTlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [each.value, "${each.value}/*"]
+        Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
+      },
+      ], [for key in var.kms_key_arn[*] : {
+        Sid       = "OwnKeyOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "${each.value}/*"
+        # Of an upload that names an encryption; without one, S3 takes the bucket's. A key that is not named does not equal
+        # the bucket's: such an upload asks for S3's own key or for the account's.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_condition_operators.html
+        Condition = {
+          Null            = { "s3:x-amz-server-side-encryption" = "false" }
+          StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = key }
+        }
+    }])
   })
 }
 
