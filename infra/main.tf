@@ -52,6 +52,7 @@ locals {
     stall_after         = var.stall_after
     sweep_rate          = var.sweep_rate
     timeout             = var.timeout
+    uploader_arns       = var.uploader_arns
     write_mode          = var.write_mode
   }
 
@@ -158,6 +159,8 @@ module "pipeline" {
   alarm_age   = var.alarm_age
   alarm_email = var.alarm_email
   kms_key_arn = var.kms_key_arn
+
+  uploader_arns = var.uploader_arns
 
   log_level          = var.log_level
   log_retention_days = var.log_retention_days

@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions and alarm topic."
+  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, alarm topic, and a policy for those who upload files."
   value = {
     region = local.account.region
     pipelines = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
@@ -13,7 +13,8 @@ output "deployment" {
         concurrency  = var.concurrency
         memory_mb    = var.memory.process
       }
-      definition = local.definitions[name]
+      definition      = local.definitions[name]
+      uploader_policy = pipeline.uploader_policy
     }) }
   }
 }

@@ -344,6 +344,20 @@ variable "alarm_email" {
   }
 }
 
+variable "uploader_arns" {
+  description = "ARNs of the roles and users that alone may upload files, beside the account's root; * stands for any characters. Empty for everybody whom the account's own policies allow it."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  # A session is known by the ARN of its role:
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+  validation {
+    condition     = alltrue([for arn in var.uploader_arns : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:(role|user)/.+$", arn))])
+    error_message = "uploader_arns has what is no role and no user (${join(", ", var.uploader_arns)}): give each as in \"arn:aws:iam::123456789012:role/uploads\", a session by the ARN of its role."
+  }
+}
+
 variable "kms_key_arn" {
   description = <<-EOT
     ARN of a symmetric KMS key of this region that encrypts buckets, queues, tables, logs, the functions' environments

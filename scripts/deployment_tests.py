@@ -202,7 +202,7 @@ class KeptTest(SettingsCase):
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
             "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)",
-            "OUTPUT_EXPIRY_DAYS": "90", "SCATTER_CONCURRENCY": "3", "TF_VAR_timeout": '{"bury": 60}',
+            "OUTPUT_EXPIRY_DAYS": "90", "SCATTER_CONCURRENCY": "3", "UPLOADER_ARNS": '["arn:aws:iam::123456789012:role/uploads"]', "TF_VAR_timeout": '{"bury": 60}',
         }
 
     def seen(self, variables, name):
@@ -313,6 +313,13 @@ class SettingsTest(SettingsCase):
             "TF_VAR_stall_after": "60", "TF_VAR_give_up_after": "3600",
             "TF_VAR_kms_key_arn": "arn:aws:kms:…", "TF_VAR_alarm_email": "a@example.com", "TF_VAR_alarm_age": "60",
         })
+
+    def test_a_list_is_given_in_json_or_with_commas_or_spaces(self):
+        told = json.dumps(["arn:a", "arn:b"])
+        for given in (told, "arn:a,arn:b", "arn:a arn:b", "arn:a, arn:b"):
+            self.assertEqual(self.variables(UPLOADER_ARNS=given)["TF_VAR_uploader_arns"], told)
+        kept = outputs_of(self.variables(UPLOADER_ARNS="arn:a"))
+        self.assertEqual(self.variables(kept)["TF_VAR_uploader_arns"], '["arn:a"]')
 
     def test_every_variant_is_a_feature_of_every_package(self):
         variants = list(json.loads((ROOT / "infra/variants.json").read_text()))

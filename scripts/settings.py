@@ -32,12 +32,16 @@ SETTINGS = {
     "SCATTER_CONCURRENCY": "scatter_concurrency",
     "SCHEMA": "record_schema",
     "STALL_AFTER": "stall_after",
+    "UPLOADER_ARNS": "uploader_arns",
     "WRITE_MODE": "write_mode",
 } | {
     f"TF_VAR_{variable}": variable
     for variable in ("alarm_age", "alarms", "batch_size", "concurrency", "log_level", "log_retention_days", "memory",
                      "sweep_rate", "timeout")
 }
+
+# Those that are lists, given as JSON or with commas or spaces between their elements.
+LISTS = ["uploader_arns"]
 
 # What an emulator needs, whatever is given.
 FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false", "check_quotas": "false"}
@@ -119,13 +123,17 @@ def asked_pipelines(deployed, work):
     return known | asked
 
 
+def in_json(value):
+    return value if value.startswith("[") else json.dumps(value.replace(",", " ").split())
+
+
 def given_settings():
     """The settings that are given now, by variable; None for one that goes back to its default."""
     given = {variable: None for name, variable in SETTINGS.items() if name in setting("RESET").split()}
     for name, variable in SETTINGS.items():
         value = setting(name) or setting(f"TF_VAR_{variable}")
         if value:
-            given[variable] = value
+            given[variable] = in_json(value) if variable in LISTS else value
     if setting("SCHEMA"):
         schema = Path(setting("SCHEMA")).resolve()
         if not schema.is_file():

@@ -57,7 +57,7 @@ run "everything_given" {
       "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format",
       "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "log_level",
       "log_retention_days", "memory", "output_expiry_days", "protect_data", "record_schema", "results",
-      "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "write_mode",
+      "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "uploader_arns", "write_mode",
     ]
     alarm_age           = 1800
     alarm_email         = "oncall@example.com"
@@ -83,6 +83,7 @@ run "everything_given" {
     sweep_rate          = "rate(5 minutes)"
     timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
     write_mode          = "ordered"
+    uploader_arns       = ["arn:aws:iam::123456789012:role/uploads"]
     output_expiry_days  = 90
     scatter_concurrency = 7
   }
@@ -113,6 +114,7 @@ run "everything_given" {
       sweep_rate          = "rate(5 minutes)"
       timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
       write_mode          = "ordered"
+      uploader_arns       = tolist(["arn:aws:iam::123456789012:role/uploads"])
       output_expiry_days  = 90
       scatter_concurrency = 7
     }

@@ -263,6 +263,16 @@ run "rejects_expiry_before_a_batch_cannot_be_redriven" {
   expect_failures = [var.output_expiry_days]
 }
 
+run "rejects_uploader_that_is_a_session" {
+  command = plan
+
+  variables {
+    uploader_arns = ["arn:aws:sts::123456789012:assumed-role/uploads/anna"]
+  }
+
+  expect_failures = [var.uploader_arns]
+}
+
 run "rejects_alias_of_a_key" {
   command = plan
 

@@ -168,6 +168,50 @@ run "buckets" {
   }
 }
 
+run "uploaders" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    input_prefix  = "incoming/"
+    kms_key_arn   = "arn:aws:kms:eu-central-1:123456789012:key/1234"
+    uploader_arns = ["arn:aws:iam::123456789012:role/uploads", "arn:aws:iam::123456789012:user/anna"]
+  }
+
+  assert {
+    condition = { for key, policy in aws_s3_bucket_policy.this : key => [for statement in jsondecode(policy.policy).Statement : statement if statement.Sid == "UploadersOnly"] } == {
+      input = [{
+        Sid       = "UploadersOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:PutObject"
+        Resource  = "arn:aws:s3:::anna-chunked-input-123456789012/*"
+        Condition = { ArnNotLike = { "aws:PrincipalArn" = [
+          "arn:aws:iam::123456789012:root", "arn:aws:iam::123456789012:role/uploads", "arn:aws:iam::123456789012:user/anna",
+        ] } }
+      }]
+      output = []
+      work   = []
+    }
+    error_message = "nobody but those who are named, and the account's root, may upload"
+  }
+
+  assert {
+    condition = output.uploader_policy.Statement == [
+      { Sid = "Upload", Effect = "Allow", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["arn:aws:s3:::anna-chunked-input-123456789012/incoming/*"] },
+      { Sid = "ReadOutputs", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::anna-chunked-output-123456789012/*"] },
+      {
+        Sid       = "UseKey", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = ["arn:aws:kms:eu-central-1:123456789012:key/1234"]
+        Condition = { StringEquals = { "kms:ViaService" = ["s3.eu-central-1.amazonaws.com"] } }
+      },
+    ]
+    error_message = "an uploader needs to write under the prefix, to read outputs and to use the key for both, and nothing else"
+  }
+}
+
 run "outputs_that_expire" {
   command = plan
 

@@ -194,6 +194,7 @@ run "settings" {
     log_level           = "debug"
     log_retention_days  = 30
     protect_data        = false
+    uploader_arns       = ["arn:aws:iam::123456789012:role/uploads"]
   }
 
   assert {
@@ -231,6 +232,11 @@ run "settings" {
   assert {
     condition     = output.deployment.pipelines["chunked"].parameters.key_field == "zip_code"
     error_message = "a client learns the key field"
+  }
+
+  assert {
+    condition     = strcontains(module.pipeline["chunked"].resource_policies.input, "role/uploads")
+    error_message = "who alone may upload reaches the policy of the input bucket"
   }
 
   assert {
@@ -339,6 +345,13 @@ run "deployment" {
             scatter = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-scatter-dlq"
             process = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-process-dlq"
             gather  = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-gather-dlq.fifo"
+          }
+          uploader_policy = {
+            Version = "2012-10-17"
+            Statement = [
+              { Sid = "Upload", Effect = "Allow", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["arn:aws:s3:::anna-chunked-input-123456789012/*"] },
+              { Sid = "ReadOutputs", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["arn:aws:s3:::anna-chunked-output-123456789012/*"] },
+            ]
           }
           parked_queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-parked"
           alarm_topic  = "arn:aws:sns:eu-central-1:123456789012:anna-chunked-alarms"

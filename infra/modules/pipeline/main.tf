@@ -9,8 +9,23 @@ locals {
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
   table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }
 
+  # https://docs.aws.amazon.com/general/latest/gr/rande.html
+  dns_suffix = var.account.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
+
   # Computed, so that no policy waits for the resource it names.
   buckets = { for bucket, name in local.bucket_names : bucket => "arn:${var.account.partition}:s3:::${name}" }
+
+  # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
+  # No function writes to the input bucket. The account's root can always be let in by whoever administers it.
+  uploaders_only = [for arns in [var.uploader_arns] : {
+    Sid       = "UploadersOnly"
+    Effect    = "Deny"
+    Principal = "*"
+    Action    = "s3:PutObject"
+    Resource  = "${local.buckets["input"]}/*"
+    Condition = { ArnNotLike = { "aws:PrincipalArn" = concat(["arn:${var.account.partition}:iam::${var.account.id}:root"], arns) } }
+  } if length(arns) > 0]
+
   tables = { for table, name in local.table_names :
     table => "arn:${var.account.partition}:dynamodb:${var.account.region}:${var.account.id}:table/${name}"
   }
@@ -109,7 +124,7 @@ resource "aws_s3_bucket_policy" "this" {
           Null            = { "s3:x-amz-server-side-encryption" = "false" }
           StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = key }
         }
-    }])
+    }], each.key == "input" ? local.uploaders_only : [])
   })
 }
 

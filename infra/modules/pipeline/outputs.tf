@@ -15,6 +15,24 @@ output "deployment" {
   }
 }
 
+output "uploader_policy" {
+  description = "The least that who uploads files and reads outputs has to be allowed, as an IAM policy."
+  value = {
+    Version = "2012-10-17"
+    Statement = concat([
+      # An upload in parts needs no more than these: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html#mpuAndPermissions
+      { Sid = "Upload", Effect = "Allow", Action = ["s3:PutObject", "s3:AbortMultipartUpload"], Resource = ["${local.buckets["input"]}/${var.input_prefix}*"] },
+      { Sid = "ReadOutputs", Effect = "Allow", Action = ["s3:GetObject"], Resource = ["${local.buckets["output"]}/*"] },
+      ], [for key in var.kms_key_arn[*] : {
+        Sid       = "UseKey"
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource  = [key]
+        Condition = { StringEquals = { "kms:ViaService" = ["s3.${var.account.region}.${local.dns_suffix}"] } }
+    }])
+  }
+}
+
 output "settings" {
   description = "What each function runs with."
   value       = { for stage, function in module.function : stage => function.settings }

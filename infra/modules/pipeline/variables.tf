@@ -169,6 +169,13 @@ variable "alarm_email" {
   default     = null
 }
 
+variable "uploader_arns" {
+  description = "ARNs of the roles and users that alone may upload files; empty for no such limit."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "kms_key_arn" {
   description = "ARN of the key that encrypts all that the pipeline stores; null for AWS's own keys."
   type        = string
