@@ -119,7 +119,7 @@ emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
 export $(settings)
-export CONFIRM FILE OUTPUT PIPELINE PIPELINES PORT PYTHON SCOPE TERRAFORM TF_MIRROR VARIANTS
+export CONFIRM FILE OUTPUT PIPELINE PIPELINES PORT PYTHON SCOPE STATE_BUCKET STATE_REGION TERRAFORM TF_MIRROR VARIANTS
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -161,6 +161,7 @@ help: ## this list
 	  '  VARIANT     variant to use ($(VARIANT)), as a pipeline of that name; VARIANTS="a b" deploys exactly these' \
 	  '  PIPELINES   a JSON file of pipelines by name, each with its variant and settings: deploys exactly these; PIPELINE: the one to use' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
+	  '  STATE_BUCKET   a bucket for the state of Terraform, which is otherwise a file here; STATE_REGION: where that is' \
 	  '  TARGETS     what to fuzz, of: $(TARGETS)' \
 	  '  PORT        of the local AWS (4566); ENDPOINT=http://host:port uses one that already runs' \
 	  '  ARCH        x86_64 or arm64, of the functions' \

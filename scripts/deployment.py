@@ -3,7 +3,7 @@
 
 Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
 KEY_FIELD, SCHEMA, CHUNK_SIZE, FORMAT, INPUT_PREFIX, INPUT_SUFFIX, WRITE_MODE, RESULTS, OUTPUT_EXPIRY_DAYS,
-SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR. Any other variable of infra/variables.tf can be set as TF_VAR_name. One that is unset or empty
+SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR; STATE_BUCKET and STATE_REGION for a state in a bucket. Any other variable of infra/variables.tf can be set as TF_VAR_name. One that is unset or empty
 stays as it was in the last deployment; in the first one, and if RESET names it, it has the default of infra/variables.tf.
 """
 
@@ -22,6 +22,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+import backend
 import guard
 from settings import (INFRA, SETTINGS, as_environment, basic_variables, given_settings, kept_settings,
                       records_of_pipelines, setting, told, variables)
@@ -156,7 +157,7 @@ def carry_out(terraform, options, state, given, *flags):
 def plan_and_apply(terraform, options, state, given, *flags):
     """Plans, and applies the same plan if nothing that is stored is lost by it, or if that is confirmed."""
     plan = terraform.work / "plan"
-    common = ["-input=false", LOCK_TIMEOUT, f"-state={state}"]
+    common = ["-input=false", LOCK_TIMEOUT, *([] if terraform.remote else [f"-state={state}"])]
     changes = terraform.stream(
         "plan", *common, *flags, "-detailed-exitcode", f"-out={plan}",
         variables=given, accept=(0, 2), keep=r"^Plan:|^No changes" if options.emulator else None,
@@ -216,12 +217,21 @@ def problems_in(done):
         return [done.stderr.strip() or f"the check ended with status {done.returncode}"]
 
 
+def opened(options, state):
+    """Terraform, and the state as it is now."""
+    terraform = Terraform(options.work)
+    if options.emulator:
+        meet_emulator(state)
+    where = backend.place(state)
+    if where:
+        backend.use(terraform, where, state, options.emulator)
+    return terraform
+
+
 def apply(options):
     state = Path(options.state).resolve()
     with alone(state):
-        terraform = Terraform(options.work)
-        if options.emulator:
-            meet_emulator(state)
+        terraform = opened(options, state)
         outputs = outputs_in(state)
         refuse_other_region(deployed_in(state))
         given = given_settings()
@@ -230,16 +240,18 @@ def apply(options):
             print(kept, flush=True)
         given = variables(options, outputs, given)
         check_settings(options.fanfold, given)
-        terraform.init()
+        if not terraform.remote:
+            terraform.init()
         carry_out(terraform, options, state, given)
+        if terraform.remote:
+            backend.refresh(terraform, state)
         write_output(options, deployed_in(state))
 
 
 def destroy(options):
     state = Path(options.state).resolve()
     with alone(state):
-        if options.emulator:
-            meet_emulator(state)
+        terraform = opened(options, state)
         if not state.is_file():
             print(f"nothing is deployed as SCOPE={setting('SCOPE')}")
             return
@@ -247,8 +259,8 @@ def destroy(options):
         if any(attributes_in(state, "aws_dynamodb_table", "deletion_protection_enabled")):
             # Terraform would remove everything else before it fails at the tables.
             raise Failure("the data is protected; to give it up, first run `make deploy` with PROTECT_DATA=false")
-        terraform = Terraform(options.work)
-        terraform.init()
+        if not terraform.remote:
+            terraform.init()
         if not options.package or not Path(options.package).is_file():
             options.package = INFRA / "versions.tf"  # a destroy needs only the name of a file
         carry_out(terraform, options, state, as_environment(basic_variables(options)), "-destroy")
@@ -258,7 +270,10 @@ def destroy(options):
 
 def output(options):
     state = Path(options.state).resolve()
-    if options.emulator:
+    if backend.place(state):
+        with alone(state):
+            opened(options, state)
+    elif options.emulator:
         meet_emulator(state)
     deployed = deployed_in(state)
     if deployed is None:

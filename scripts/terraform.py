@@ -118,12 +118,12 @@ def cli_config():
     )
 
 
-def lock_is_of_registry():
+def lock_is_of_registry(path):
     """Whether the lock file has the hashes that the registry signs, of the packages for all platforms.
 
     Terraform then takes no other provider: https://developer.hashicorp.com/terraform/language/files/dependency-lock
     """
-    return LOCK_FILE.is_file() and '"zh:' in LOCK_FILE.read_text()
+    return path.is_file() and '"zh:' in path.read_text()
 
 
 # --- terraform -------------------------------------------------------------------------------------------------------
@@ -206,6 +206,7 @@ class Terraform:
     """Runs Terraform on infra/, and keeps everything it writes in a work directory."""
 
     def __init__(self, work):
+        self.root, self.lock_file, self.remote = INFRA, LOCK_FILE, False
         self.work = Path(work).resolve()
         self.work.mkdir(parents=True, exist_ok=True)
         config = self.work / "terraform.rc"
@@ -220,7 +221,7 @@ class Terraform:
             "CHECKPOINT_DISABLE": "1",
         }
         self.mirrored = "_mirror" in text
-        if not lock_is_of_registry():
+        if not lock_is_of_registry(self.lock_file):
             # Then each platform makes a lock file of its own, of a provider in the plugin cache as well.
             self.environment["TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE"] = "1"
         if "provider_installation" not in text and "plugin_cache_dir" not in text:
@@ -229,8 +230,23 @@ class Terraform:
             cache.mkdir(exist_ok=True)
             self.environment.setdefault("TF_PLUGIN_CACHE_DIR", str(cache))
 
+    def keep_state_with(self, root):
+        """Has Terraform work in this folder, whose configuration names a backend for the state."""
+        self.root, self.lock_file, self.remote = root, root / LOCK_FILE.name, True
+        self.environment["TF_DATA_DIR"] = str(self.work / "terraform-remote")
+
     def command(self, *arguments):
-        return [setting("TERRAFORM") or "terraform", f"-chdir={INFRA}", *arguments]
+        return [setting("TERRAFORM") or "terraform", f"-chdir={self.root}", *arguments]
+
+    def pull(self):
+        """The state in the backend, as text; empty if there is none, or nothing in it."""
+        text = self.said("state", "pull").strip()
+        state = json.loads(text or "{}")
+        return text if state.get("resources") or state.get("outputs") else ""
+
+    def push(self, state):
+        """Puts a state into the backend, where none is."""
+        self.said("state", "push", str(state))
 
     def stream(self, *arguments, variables=None, keep=None, accept=(0,)):
         """Runs Terraform with its output on the terminal, or only the lines that `keep` matches."""
@@ -261,10 +277,14 @@ class Terraform:
 
     def show(self, plan):
         """What a plan that was written to a file says, as Terraform's JSON."""
-        done = subprocess.run(self.command("show", "-json", str(plan)), env=self.environment, capture_output=True, text=True)
+        return json.loads(self.said("show", "-json", str(plan)))
+
+    def said(self, *arguments):
+        """What Terraform prints."""
+        done = subprocess.run(self.command(*arguments), env=self.environment, capture_output=True, text=True)
         if done.returncode != 0:
-            raise Failure(f"terraform show failed:\n{done.stderr.strip()}")
-        return json.loads(done.stdout)
+            raise Failure(f"terraform {arguments[0]} failed:\n{done.stderr.strip()}")
+        return done.stdout
 
     def test(self, file):
         """Runs a file of tests, prints failures, and returns whether all passed."""
@@ -280,13 +300,13 @@ class Terraform:
         # One at a time: the lock file is in infra/, whichever environment it is for.
         with locked(self.work.parent / "terraform-init.lock"):
             done = self.init_once()
-            of_registry = lock_is_of_registry()
+            of_registry = lock_is_of_registry(self.lock_file)
             # One that the registry's hashes are not in is from another mirror or platform. One that they are in holds for all
             # platforms, but not for a mirror's copy of the provider that lacks a file of it.
-            if done.returncode != 0 and LOCK_FILE.exists() and (self.mirrored or not of_registry):
+            if done.returncode != 0 and self.lock_file.exists() and (self.mirrored or not of_registry):
                 if of_registry:
-                    print(f"the mirror's provider is not the one in {LOCK_FILE.name}, which is written anew: do not commit it", flush=True)
-                LOCK_FILE.unlink()
+                    print(f"the mirror's provider is not the one in {self.lock_file.name}, which is written anew: do not commit it", flush=True)
+                self.lock_file.unlink()
                 done = self.init_once()
         if done.returncode != 0:
             raise Failure(
@@ -296,6 +316,7 @@ class Terraform:
 
     def init_once(self):
         return subprocess.run(
-            self.command("init", "-input=false", "-no-color"),
+            # Terraform compares a backend with that of the last time, and would ask what to do about another one.
+            self.command("init", "-input=false", "-no-color", *["-reconfigure"] * self.remote),
             env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )
