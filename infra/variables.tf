@@ -362,6 +362,7 @@ variable "kms_key_arn" {
   description = <<-EOT
     ARN of a symmetric KMS key of this region that encrypts buckets, queues, tables, logs, the functions' environments
     and the alarms' topic. Null for keys that the services own, by which all of these but the topic are encrypted too, without charges.
+    An upload names this key by its ARN, or no encryption; the buckets refuse any other.
     Every function is allowed to use exactly this key. The key's policy must let the account's own policies allow that
     (as the default one does), and it must allow what AWS's services do in their own name:
     - s3.amazonaws.com: kms:GenerateDataKey and kms:Decrypt, or no upload reaches the scatter queue

@@ -76,16 +76,16 @@ run "everything_given" {
     log_level           = "debug"
     log_retention_days  = 30
     memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+    output_expiry_days  = 90
     protect_data        = false
     record_schema       = "./tests/fixtures/fits.schema.json"
     results             = "failed"
+    scatter_concurrency = 7
     stall_after         = 600
     sweep_rate          = "rate(5 minutes)"
     timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
-    write_mode          = "ordered"
     uploader_arns       = ["arn:aws:iam::123456789012:role/uploads"]
-    output_expiry_days  = 90
-    scatter_concurrency = 7
+    write_mode          = "ordered"
   }
 
   assert {
@@ -107,16 +107,16 @@ run "everything_given" {
       log_level           = "debug"
       log_retention_days  = 30
       memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+      output_expiry_days  = 90
       protect_data        = false
       record_schema       = file("./tests/fixtures/fits.schema.json")
       results             = "failed"
+      scatter_concurrency = 7
       stall_after         = 600
       sweep_rate          = "rate(5 minutes)"
       timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
-      write_mode          = "ordered"
       uploader_arns       = tolist(["arn:aws:iam::123456789012:role/uploads"])
-      output_expiry_days  = 90
-      scatter_concurrency = 7
+      write_mode          = "ordered"
     }
     error_message = "the next deployment learns all that this one was given, a schema by its text"
   }
