@@ -117,7 +117,7 @@ run "chunks_in_the_work_bucket" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -194,7 +194,7 @@ run "records_in_the_work_bucket" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -271,7 +271,7 @@ run "async_like_sync" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -348,7 +348,7 @@ run "chunks_in_the_tasks_table" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "tasks: dynamodb:PutItem dynamodb:Query",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
@@ -434,7 +434,7 @@ run "chunks_in_the_input" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])

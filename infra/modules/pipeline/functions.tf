@@ -103,14 +103,14 @@ locals {
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, local.parked_arn] }
     }
     sweep = {
-      FindBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
-      KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      ReadWork    = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
-      Decide      = { actions = ["s3:PutObject"], resources = [local.work_objects.done] }
-      Discard     = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
-      ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
-      WriteOutput = { actions = ["s3:PutObject"], resources = ["${local.buckets["output"]}/*"] }
-      Send        = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
+      FindBatches  = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
+      KeepLedger   = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+      ReadWork     = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
+      Decide       = { actions = ["s3:PutObject"], resources = [local.work_objects.done] }
+      Discard      = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
+      ListWork     = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
+      WriteSummary = { actions = ["s3:PutObject"], resources = ["${local.buckets["output"]}/*/summary.json"] }
+      Send         = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
     }
   }
 

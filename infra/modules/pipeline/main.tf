@@ -86,7 +86,7 @@ resource "aws_s3_bucket_public_access_block" "this" {
 }
 
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/security-best-practices.html
-# https://docs.aws.amazon.com/AmazonS3/latest/userguide/UsingKMSEncryption.html#require-sse-kms
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/amazon-s3-policy-keys.html
 resource "aws_s3_bucket_policy" "this" {
   for_each = local.buckets
 
