@@ -27,6 +27,7 @@ use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::faults::{Faults, Faulty};
 use fanfold::store::ledger::tree::Progress;
 use fanfold::store::ledger::{CLAIMS, Claims, Ledger};
+use fanfold::store::pace::PacedStores;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::future::try_join3;
@@ -206,9 +207,9 @@ async fn a_file_overwritten_after_its_last_chunk_has_no_results_and_says_so() {
 }
 
 /// What the stages of a pipeline share.
-fn batches(pipeline: &LocalPipeline) -> Batches<MemoryStores> {
+fn batches(pipeline: &LocalPipeline) -> Batches<PacedStores<MemoryStores>> {
     let (supply, variant) = (pipeline.stores.clone(), Variant::named("ranged").unwrap());
-    Pipeline { supply, variant, input_bucket: INPUT.to_owned() }.batches().unwrap()
+    Pipeline::new(supply, variant, INPUT).batches().unwrap()
 }
 
 /// The item numbers of the records that have an outcome.

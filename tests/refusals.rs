@@ -225,9 +225,14 @@ fn processed_by<P: Processor>(processor: P) -> LocalPipeline<P> {
 struct Full;
 
 impl Items for Full {
-    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+    fn most(&self) -> usize {
+        25
+    }
+
+    async fn write(&self, items: &[Item]) -> Result<WriteReport> {
         let reason = "Type mismatch for key id expected: N; actual: S".to_owned();
-        Ok((0..items.len()).map(|position| Rejection { position, reason: reason.clone() }).collect())
+        let rejected = (0..items.len()).map(|position| Rejection { position, reason: reason.clone() }).collect();
+        Ok(WriteReport { rejected, ..WriteReport::default() })
     }
 
     async fn read(&self, _key: &str) -> Result<Option<Item>> {
@@ -260,7 +265,7 @@ async fn stopped(state: BatchState, fault: Fault) -> String {
 async fn buried(last: Option<&str>) -> String {
     waiting(async |pipeline, batch| {
         let (variant, input_bucket) = (Variant::preferred().unwrap(), INPUT.to_owned());
-        let bury = Pipeline { supply: pipeline.stores.clone(), variant, input_bucket }.bury().unwrap();
+        let bury = Pipeline::new(pipeline.stores.clone(), variant, input_bucket).bury().unwrap();
         if let Some(message) = last {
             let last = LastFailure { attempt: 5, message: message.to_owned() };
             let (part, now) = (Part::Chunk(ChunkIndex::new(0).unwrap()), SystemClock.now());

@@ -117,7 +117,7 @@ async fn a_schema_that_no_function_starts_with_ends_the_batch_and_says_so() {
         let (stores, items) = (stores(variant), MemoryItems::new());
         let good = deployed(variant, LENIENT, "id", &stores, &items);
         let (batch, event) = good.upload("orders.csv", FILE);
-        let pipeline = Pipeline { supply: stores.clone(), variant, input_bucket: "input".to_owned() };
+        let pipeline = Pipeline::new(stores.clone(), variant, "input");
         let (key_field, schema) = ("id".to_owned(), r#"{"type":"strin"}"#.to_owned());
         let rules = Rules { key_field, schema, cells: Cells::default() };
         let scatter = pipeline.scatter(rules, 2, FormatSettings::default()).unwrap();

@@ -438,6 +438,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/sweep.rs",
         "tests/notification.rs",
         "tests/simulation.rs",
+        "tests/simulation/throttled.rs",
         "tests/contract.rs",
         "tests/any_file.rs",
         "src/store/testing/ledger.rs",

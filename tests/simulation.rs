@@ -8,6 +8,8 @@
 
 #[path = "simulation/buckets.rs"]
 mod buckets;
+#[path = "simulation/capacity.rs"]
+mod capacity;
 #[path = "simulation/clockwork.rs"]
 mod clockwork;
 #[path = "simulation/functions.rs"]
@@ -36,6 +38,8 @@ mod state;
 mod stores;
 #[path = "simulation/swarm.rs"]
 mod swarm;
+#[path = "simulation/throttled.rs"]
+mod throttled;
 #[path = "simulation/world.rs"]
 mod world;
 

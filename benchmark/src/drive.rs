@@ -78,7 +78,7 @@ async fn measure(site: &Site, common: &Common, step: &Step, place: usize) -> Res
     let tag = format!("{:x}.{place:x}", SystemClock.now().0);
     let records = Records { seed: common.seed, repeat: step.repeat, tag, count: step.count };
     if step.variant == FLOOR {
-        let (items, table) = site.floor_items(common.width as usize)?;
+        let (items, table) = site.floor_items()?;
         return Ok(floor::run(&items, table, &records, common.width as usize).await);
     }
     Ok(batch::run(&site.pipeline(&step.variant)?, step, &records).await)

@@ -9,6 +9,7 @@ use fanfold::model::timestamp::Timestamp;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::items::Items;
+use fanfold::store::pace::Pace;
 use fanfold_aws::items::DynamoItems;
 use futures::{StreamExt, TryStreamExt, stream};
 
@@ -28,7 +29,8 @@ pub async fn run(items: &DynamoItems, table: &str, records: &Records, width: usi
     let batch = BatchId::of(table, &name, &Revision::Version(records.tag.clone()));
     let started_at = SystemClock.now();
     let watch = Stopwatch::start();
-    let written = write(items, &batch, records, width, started_at).await;
+    let paced = Pace::new(SystemClock).keep(items.clone());
+    let written = write(&paced, &batch, records, width, started_at).await;
     let seconds = watch.seconds();
     let mut seen =
         Observation { batch_id: Some(batch.clone()), started_at: Some(started_at), ..Observation::default() };
@@ -61,7 +63,7 @@ async fn write(
     let writes = starts.map(|from| async move {
         let until = records.count.min(from + BATCH_ITEMS);
         let some: Vec<Item> = (from..until).map(|index| item(batch, records, index, updated_at)).collect();
-        match items.write(&some).await?.first() {
+        match items.write(&some).await?.rejected.first() {
             None => Ok(()),
             Some(rejection) => Err(Error::internal(format!("the table refused an item: {}", rejection.reason))),
         }

@@ -16,7 +16,6 @@ use crate::plan::FLOOR;
 use crate::records::KEY_FIELD;
 
 /// Requests that a check has under way at once.
-const CHECK_WIDTH: usize = 16;
 
 /// What the deployment file says beyond what the library reads.
 #[derive(Debug, Default, Deserialize)]
@@ -164,7 +163,7 @@ impl Site {
             input: bucket(&resources.input_bucket),
             input_bucket: resources.input_bucket.clone(),
             output: bucket(&resources.output_bucket),
-            items: self.items(resources, CHECK_WIDTH),
+            items: self.items(resources),
             ledger: DynamoLedger::new(self.clients.dynamodb.clone(), &resources.ledger_table),
         })
     }
@@ -173,15 +172,15 @@ impl Site {
     ///
     /// # Errors
     /// `Config` if no pipeline is deployed.
-    pub fn floor_items(&self, width: usize) -> Result<(DynamoItems, &str)> {
+    pub fn floor_items(&self) -> Result<(DynamoItems, &str)> {
         let pipelines = &self.deployment.pipelines;
         let resources = pipelines.get("chunked").or_else(|| pipelines.values().next());
         let resources = resources.ok_or_else(|| Error::config("no pipeline is deployed; run `make deploy`"))?;
-        Ok((self.items(resources, width), &resources.items_table))
+        Ok((self.items(resources), &resources.items_table))
     }
 
-    fn items(&self, resources: &Resources, width: usize) -> DynamoItems {
-        DynamoItems::new(self.clients.dynamodb.clone(), &resources.items_table, KEY_FIELD, width)
+    fn items(&self, resources: &Resources) -> DynamoItems {
+        DynamoItems::new(self.clients.dynamodb.clone(), &resources.items_table, KEY_FIELD)
     }
 }
 

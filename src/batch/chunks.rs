@@ -6,6 +6,8 @@
 
 use std::collections::BTreeSet;
 
+use futures::stream::{self, StreamExt, TryStreamExt};
+
 use crate::batch::ranges::Ranges;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -14,7 +16,7 @@ use crate::model::record::{Entry, Outcome, Response, cut};
 use crate::model::timestamp::Timestamp;
 use crate::store::Stores;
 use crate::store::blob::{Blob, PAGE, list_all, read_all};
-use crate::store::tasks::{Row, Tasks, Verdict};
+use crate::store::tasks::{MOST_RESOLVED, Row, Tasks, Verdict, fitting, groups};
 
 /// The most chunks that scatter writes at once. If it dies, this many in a row may be missing from what it wrote.
 pub const MOST_AT_ONCE: u32 = 16;
@@ -130,7 +132,14 @@ impl<S: Stores> RecordStore<S> {
                 work.put(&batch.pending_key(chunk), JSON_LINES, lines.into()).await?;
                 Ok(())
             }
-            Self::Rows(tasks) => tasks.create(batch, chunk, entries, now).await,
+            Self::Rows(tasks) => {
+                let fitted: Vec<Entry> = entries.iter().map(fitting).collect();
+                // One after another, since scatter has several chunks under way at once.
+                for group in groups(&fitted) {
+                    tasks.create(batch, chunk, group, now).await?;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -183,7 +192,7 @@ impl<S: Stores> RecordStore<S> {
                 let verdict = if decision.buried {
                     Verdict::Buried(cut(reason.to_owned()))
                 } else {
-                    tasks.resolve(batch, chunk, &decision.outcomes, now).await?;
+                    resolve(tasks, batch, chunk, &decision.outcomes, now).await?;
                     Verdict::Worked
                 };
                 tasks.settle(batch, chunk, verdict.clone(), now).await? != verdict
@@ -318,6 +327,19 @@ impl<S: Stores> RecordStore<S> {
             }
         }
     }
+}
+
+async fn resolve(
+    tasks: &impl Tasks,
+    batch: &BatchId,
+    chunk: ChunkIndex,
+    outcomes: &[Outcome],
+    now: Timestamp,
+) -> Result<()> {
+    let requests = outcomes.chunks(MOST_RESOLVED).map(|some| tasks.resolve(batch, chunk, some, now));
+    let undone: Vec<Vec<usize>> =
+        stream::iter(requests.collect::<Vec<_>>()).buffer_unordered(MOST_AT_ONCE as usize).try_collect().await?;
+    if undone.iter().all(Vec::is_empty) { Ok(()) } else { Err(Error::busy("the tasks table is too busy")) }
 }
 
 fn missing(batch: &BatchId, chunk: ChunkIndex) -> Error {

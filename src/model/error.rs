@@ -10,6 +10,8 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub enum ErrorKind {
     /// Try again later; nothing is wrong with the request.
     Transient,
+    /// The service asks for fewer requests, and did not carry this one out; send it again, after a pause.
+    Busy,
     /// Somebody else changed the state first; look at it again.
     Conflict,
     /// The input will never be accepted; do not try again.
@@ -39,6 +41,11 @@ impl Error {
     /// See [`ErrorKind::Transient`].
     pub fn transient(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Transient, message)
+    }
+
+    /// See [`ErrorKind::Busy`].
+    pub fn busy(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Busy, message)
     }
 
     /// See [`ErrorKind::Conflict`].

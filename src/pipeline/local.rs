@@ -23,6 +23,7 @@ use crate::processor::items::WriteItems;
 use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
+use crate::stage::reception::MOST_TRIES;
 use crate::stage::scatter::Scatter;
 use crate::stage::scatter::rows::RowReader;
 use crate::stage::summary::SUMMARY;
@@ -35,14 +36,13 @@ use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::clock::SystemClock;
 use crate::store::items::memory::MemoryItems;
 use crate::store::ledger::memory::MemoryLedger;
+use crate::store::pace::PacedStores;
 use crate::store::tasks::memory::MemoryTasks;
 use crate::store::{Clock, Stores};
 
 /// The bucket that uploads go to.
 pub const INPUT: &str = "input";
 const LEASE_SECONDS: i64 = 60;
-/// How often a message is tried before it is buried.
-const ATTEMPTS: u32 = 5;
 /// How often a batch that lacks something is mended before it counts as stuck.
 const SWEEPS: usize = 20;
 /// A batch stands still as soon as no message is left, and is never given up.
@@ -167,11 +167,11 @@ impl Default for Settings {
 pub struct LocalPipeline<P = WriteItems<MemoryItems>, S: Supply = Memory> {
     /// Its stores.
     pub stores: S,
-    scatter: Scatter<S::Stores>,
-    process: Process<S::Stores, P>,
-    gather: Gather<S::Stores>,
-    bury: Bury<S::Stores>,
-    sweep: Sweep<S::Stores>,
+    scatter: Scatter<PacedStores<S::Stores>>,
+    process: Process<PacedStores<S::Stores>, P>,
+    gather: Gather<PacedStores<S::Stores>>,
+    bury: Bury<PacedStores<S::Stores>>,
+    sweep: Sweep<PacedStores<S::Stores>>,
 }
 
 impl LocalPipeline {
@@ -268,7 +268,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
     pub fn with_stores(settings: &Settings, stores: S, processor: P) -> Result<Self> {
         let (variant, key_field) = (settings.variant()?, settings.key_field.as_str());
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
-        let pipeline = Pipeline { supply: stores, variant, input_bucket: INPUT.to_owned() };
+        let pipeline = Pipeline::new(stores, variant, INPUT);
         Ok(Self {
             scatter: pipeline
                 .scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?
@@ -340,7 +340,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
             Disposition::Rejected(error) | Disposition::Retry(error) | Disposition::Later(_, error) => Some(error),
         };
         let malformed = error.as_ref().is_some_and(|error| error.kind == ErrorKind::Malformed);
-        if error.is_some() && delivery.attempt < ATTEMPTS && !malformed {
+        if error.is_some() && delivery.attempt < MOST_TRIES && !malformed {
             channel.release(&delivery.receipt, Duration::ZERO).await?;
             return Ok(error);
         }

@@ -12,12 +12,16 @@ use crate::model::error::Result;
 use crate::model::format::settings::FormatSettings;
 use crate::model::schema::{RecordSchema, Rules};
 use crate::pipeline::variant::{Pending, Variant};
+use crate::processor::items::WriteItems;
 use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
+use crate::stage::reception::Reception;
 use crate::stage::scatter::Scatter;
 use crate::stage::sweep::{Patience, Sweep};
 use crate::store::Stores;
+use crate::store::items::Items;
+use crate::store::pace::{Pace, Paced, PacedStores};
 
 /// The buckets of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,48 +78,90 @@ pub trait Supply {
     fn clock(&self) -> <Self::Stores as Stores>::Clock;
 }
 
-/// What all stages of a pipeline are built from.
-#[derive(Debug, Clone)]
-pub struct Pipeline<P> {
+/// The clock of a supply's stores.
+type ClockOf<P> = <<P as Supply>::Stores as Stores>::Clock;
+
+/// What all stages of a pipeline are built from. Their calls keep one pace.
+pub struct Pipeline<P: Supply> {
     /// The stores.
     pub supply: P,
     /// The variant, which says what parts it is made of.
     pub variant: Variant,
     /// The name of the bucket of uploads; events from any other are refused.
     pub input_bucket: String,
+    /// The pace of its calls.
+    pub pace: Pace<ClockOf<P>>,
 }
 
 impl<P: Supply> Pipeline<P> {
+    /// A pipeline of a variant on these stores.
+    pub fn new(supply: P, variant: Variant, input_bucket: impl Into<String>) -> Self {
+        let pace = Pace::new(supply.clock());
+        Self { supply, variant, input_bucket: input_bucket.into(), pace }
+    }
+
+    fn bucket(&self, bucket: Bucket) -> Result<Paced<<P::Stores as Stores>::Blob, ClockOf<P>>> {
+        Ok(self.pace.keep(self.supply.bucket(bucket)?))
+    }
+
+    fn queue(&self, queue: Queue) -> Result<Paced<<P::Stores as Stores>::Channel, ClockOf<P>>> {
+        Ok(self.pace.keep(self.supply.queue(queue)?))
+    }
+
+    fn ledger(&self) -> Paced<<P::Stores as Stores>::Ledger, ClockOf<P>> {
+        self.pace.keep(self.supply.ledger())
+    }
+
+    /// What receives the messages of a channel. `dead_letters` takes those that are given up.
+    pub fn reception(
+        &self,
+        source: Option<<P::Stores as Stores>::Channel>,
+        dead_letters: Option<<P::Stores as Stores>::Channel>,
+    ) -> Reception<PacedStores<P::Stores>> {
+        let keep = |channel| self.pace.keep(channel);
+        Reception {
+            source: source.map(keep),
+            dead_letters: dead_letters.map(keep),
+            ledger: self.ledger(),
+            clock: self.supply.clock(),
+        }
+    }
+
     /// What the stages share.
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn batches(&self) -> Result<Batches<P::Stores>> {
-        let (supply, condition) = (&self.supply, self.variant.condition);
+    pub fn batches(&self) -> Result<Batches<PacedStores<P::Stores>>> {
+        let condition = self.variant.condition;
         let chunks = match self.variant.pending {
-            Pending::Bucket => RecordStore::Copied { work: supply.bucket(Bucket::Work)? },
+            Pending::Bucket => RecordStore::Copied { work: self.bucket(Bucket::Work)? },
             Pending::Input => {
-                let input = Ranges::new(supply.bucket(Bucket::Input)?);
-                RecordStore::InPlace { work: supply.bucket(Bucket::Work)?, input }
+                let input = Ranges::new(self.bucket(Bucket::Input)?);
+                RecordStore::InPlace { work: self.bucket(Bucket::Work)?, input }
             }
-            Pending::Table => RecordStore::Rows(supply.tasks()?),
+            Pending::Table => RecordStore::Rows(self.pace.keep(self.supply.tasks()?)),
         };
-        Ok(Batches { chunks, ledger: supply.ledger(), gather: supply.queue(Queue::Gather)?, condition })
+        Ok(Batches { chunks, ledger: self.ledger(), gather: self.queue(Queue::Gather)?, condition })
     }
 
-    fn workers(&self) -> Result<Dispatch<<P::Stores as Stores>::Channel>> {
-        Ok(Dispatch { channel: self.supply.queue(Queue::Process)?, fan_out: self.variant.fan_out })
+    fn workers(&self) -> Result<Dispatch<Paced<<P::Stores as Stores>::Channel, ClockOf<P>>>> {
+        Ok(Dispatch { channel: self.queue(Queue::Process)?, fan_out: self.variant.fan_out })
     }
 
     /// Scatter, for records that keep these rules, at most `chunk_size` of them in a chunk.
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn scatter(&self, rules: Rules, chunk_size: usize, format: FormatSettings) -> Result<Scatter<P::Stores>> {
+    pub fn scatter(
+        &self,
+        rules: Rules,
+        chunk_size: usize,
+        format: FormatSettings,
+    ) -> Result<Scatter<PacedStores<P::Stores>>> {
         Ok(Scatter {
-            input: self.supply.bucket(Bucket::Input)?,
+            input: self.bucket(Bucket::Input)?,
             input_bucket: self.input_bucket.clone(),
-            work: self.supply.bucket(Bucket::Work)?,
+            work: self.bucket(Bucket::Work)?,
             workers: self.workers()?,
             batches: self.batches()?,
             clock: self.supply.clock(),
@@ -129,11 +175,16 @@ impl<P: Supply> Pipeline<P> {
         })
     }
 
+    /// What makes an item of every record, with as many requests under way at once as suit the variant.
+    pub fn write_items<I: Items>(&self, items: I) -> WriteItems<Paced<I, ClockOf<P>>> {
+        WriteItems::new(self.pace.keep(items)).with_width(self.variant.width)
+    }
+
     /// Process, with the schema that decides which records are valid.
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<P::Stores, W>> {
+    pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<PacedStores<P::Stores>, W>> {
         let (clock, width) = (self.supply.clock(), self.variant.width);
         Ok(Process { batches: self.batches()?, processor, clock, schemas: Schemas::new(schema), width })
     }
@@ -142,9 +193,9 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn gather(&self, results: Results) -> Result<Gather<P::Stores>> {
-        let (output, clock) = (self.supply.bucket(Bucket::Output)?, self.supply.clock());
-        let work = self.supply.bucket(Bucket::Work)?;
+    pub fn gather(&self, results: Results) -> Result<Gather<PacedStores<P::Stores>>> {
+        let (output, clock) = (self.bucket(Bucket::Output)?, self.supply.clock());
+        let work = self.bucket(Bucket::Work)?;
         Ok(Gather { batches: self.batches()?, work, output, clock, width: self.variant.width, results })
     }
 
@@ -152,11 +203,11 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn bury(&self) -> Result<Bury<P::Stores>> {
+    pub fn bury(&self) -> Result<Bury<PacedStores<P::Stores>>> {
         Ok(Bury {
             batches: self.batches()?,
             input_bucket: self.input_bucket.clone(),
-            parked: self.supply.queue(Queue::Parked)?,
+            parked: self.queue(Queue::Parked)?,
             clock: self.supply.clock(),
             variant: self.variant.name.to_owned(),
         })
@@ -166,12 +217,12 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn sweep(&self, patience: Patience) -> Result<Sweep<P::Stores>> {
+    pub fn sweep(&self, patience: Patience) -> Result<Sweep<PacedStores<P::Stores>>> {
         Ok(Sweep {
             batches: self.batches()?,
-            scatter: self.supply.queue(Queue::Scatter)?,
+            scatter: self.queue(Queue::Scatter)?,
             workers: self.workers()?,
-            output: self.supply.bucket(Bucket::Output)?,
+            output: self.bucket(Bucket::Output)?,
             clock: self.supply.clock(),
             patience,
             width: self.variant.width,

@@ -1,6 +1,8 @@
 //! Turns records into items: one under each key of an items table.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use futures::stream::{self, StreamExt};
 
 use crate::model::error::{Error, Result};
 use crate::model::item::Item;
@@ -12,12 +14,20 @@ use crate::store::items::Items;
 pub struct WriteItems<I> {
     /// The items table.
     pub items: I,
+    /// Requests under way at once.
+    width: usize,
 }
 
 impl<I> WriteItems<I> {
-    /// A processor that writes to a table.
+    /// A processor that writes to a table, one request after another.
     pub fn new(items: I) -> Self {
-        Self { items }
+        Self { items, width: 1 }
+    }
+
+    /// The same with up to `width` requests under way at once.
+    #[must_use]
+    pub fn with_width(self, width: usize) -> Self {
+        Self { width, ..self }
     }
 }
 
@@ -60,23 +70,50 @@ impl Wave {
     }
 }
 
-/// Why the table refuses items, by chunk and key.
-type Refused = HashMap<(usize, String), String>;
+/// What came of the items of several chunks.
+#[derive(Default)]
+struct Written {
+    /// Why the table refuses items, by chunk and key.
+    refused: HashMap<(usize, String), String>,
+    /// The chunks of which not every item was written, and the first error of all.
+    unfinished: BTreeSet<usize>,
+    error: Option<Error>,
+}
+
+impl Written {
+    fn refuse(&mut self, wave: &Wave, place: usize, reason: &str) {
+        if let (Some(chunk), Some(item)) = (wave.chunks.get(place), wave.items.get(place)) {
+            let reason = format!("the table refuses the item: {reason}");
+            self.refused.insert((*chunk, item.key.clone()), reason);
+        }
+    }
+}
 
 impl<I: Items> WriteItems<I> {
-    /// Writes items, wave after wave.
-    async fn write(&self, waves: &Waves) -> Result<Refused> {
-        let mut refused = Refused::new();
+    /// Writes items in their order, wave after wave, until a request fails: a chunk before that is done, so that a
+    /// function which a busy table keeps to its end has not worked in vain.
+    async fn write(&self, waves: &Waves) -> Written {
+        let mut written = Written::default();
         for wave in &waves.0 {
-            for rejection in self.items.write(&wave.items).await? {
-                let place = rejection.position;
-                if let (Some(chunk), Some(item)) = (wave.chunks.get(place), wave.items.get(place)) {
-                    let reason = format!("the table refuses the item: {}", rejection.reason);
-                    refused.insert((*chunk, item.key.clone()), reason);
+            let most = self.items.most().clamp(1, wave.items.len().max(1));
+            let requests = wave.items.chunks(most).map(|items| self.items.write(items));
+            let mut reports = stream::iter(requests.collect::<Vec<_>>()).buffered(self.width);
+            let mut done = 0;
+            while let (None, Some(report)) = (&written.error, reports.next().await) {
+                match report {
+                    Ok(report) if report.unprocessed.is_empty() => {
+                        let rejected = report.rejected.iter();
+                        rejected.for_each(|one| written.refuse(wave, done + one.position, &one.reason));
+                        done += most;
+                    }
+                    // A table that keeps a pace leaves none.
+                    Ok(_) => written.error = Some(Error::busy("the items table is too busy")),
+                    Err(error) => written.error = Some(error),
                 }
             }
+            written.unfinished.extend(wave.chunks.iter().skip(done));
         }
-        Ok(refused)
+        written
     }
 }
 
@@ -91,9 +128,11 @@ impl<I: Items> Processor for WriteItems<I> {
                 waves.add(place, Item { key, fields, batch: batch.clone(), index, updated_at, sequence });
             }
         }
-        let refused = self.write(&waves).await;
+        let Written { refused, unfinished, error } = self.write(&waves).await;
         let answer = |(place, keys): (usize, Vec<String>)| {
-            let refused = refused.as_ref().map_err(Error::again)?;
+            if let Some(error) = error.as_ref().filter(|_| unfinished.contains(&place)) {
+                return Err(error.again());
+            }
             // The records that a refused one would have replaced were not written either.
             let reply = |key| refused.get(&(place, key)).cloned().map_or(Reply::Done(None), Reply::Failed);
             Ok(keys.into_iter().map(reply).collect())

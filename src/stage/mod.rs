@@ -4,6 +4,7 @@
 pub mod bury;
 pub mod gather;
 pub mod process;
+pub mod reception;
 pub mod scatter;
 pub mod summary;
 pub mod sweep;

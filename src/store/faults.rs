@@ -4,7 +4,12 @@
 
 use std::future::Future;
 
-use crate::model::error::Result;
+use futures::future::BoxFuture;
+use futures::{StreamExt, stream};
+
+use crate::model::error::{Error, Result};
+use crate::store::blob::Body;
+use crate::store::surround::{Surround, Surrounded};
 
 /// Decides what goes wrong.
 pub trait Faults: Clone + Send + Sync + 'static {
@@ -20,34 +25,46 @@ pub trait Faults: Clone + Send + Sync + 'static {
     fn midway(&self, call: &'static str, many: usize) -> Option<usize>;
 }
 
-/// A store whose calls fail as `faults` wants.
-#[derive(Debug, Clone)]
-pub struct Faulty<T, F> {
-    /// The store.
-    pub store: T,
-    /// What goes wrong.
-    pub faults: F,
-}
+/// A store whose calls fail as `F` wants.
+pub type Faulty<T, F> = Surrounded<T, F>;
 
-impl<T, F: Faults> Faulty<T, F> {
-    /// Wraps a store.
-    pub fn new(store: T, faults: F) -> Self {
-        Self { store, faults }
+impl<F: Faults> Surround for F {
+    /// Makes the call between the two questions.
+    fn call<'a, R: Send + 'a>(
+        &'a self,
+        name: &'static str,
+        make: impl Fn() -> BoxFuture<'a, Result<R>> + Send + Sync + 'a,
+    ) -> BoxFuture<'a, Result<R>> {
+        Box::pin(async move {
+            self.before(name).await?;
+            let answer = make().await?;
+            self.after(name).await?;
+            Ok(answer)
+        })
     }
 
-    /// Makes one call of the store between the two questions.
-    ///
-    /// # Errors
-    /// Those of the faults and of the call.
-    pub async fn call<R>(&self, name: &'static str, work: impl Future<Output = Result<R>> + Send) -> Result<R> {
-        self.faults.before(name).await?;
-        let answer = work.await?;
-        self.faults.after(name).await?;
-        Ok(answer)
+    fn midway(&self, name: &'static str, many: usize) -> Option<usize> {
+        Faults::midway(self, name, many)
+    }
+
+    /// The connection over which a body comes may be lost.
+    fn body(&self, body: Body) -> Body {
+        let faults = self.clone();
+        let pieces = body.flat_map(move |piece| {
+            let pieces = match piece {
+                Ok(piece) => match Faults::midway(&faults, "blob.body", piece.len()) {
+                    Some(lost) => vec![Ok(piece.slice(..lost)), Err(fault("blob.body"))],
+                    None => vec![Ok(piece)],
+                },
+                Err(error) => vec![Err(error)],
+            };
+            stream::iter(pieces)
+        });
+        pieces.boxed()
     }
 }
 
 /// The error of a call that was made to fail.
-pub fn fault(call: &str) -> crate::model::error::Error {
-    crate::model::error::Error::transient(format!("{call} was made to fail"))
+pub fn fault(call: &str) -> Error {
+    Error::transient(format!("{call} was made to fail"))
 }

@@ -6,6 +6,8 @@ pub mod clock;
 pub mod faults;
 pub mod items;
 pub mod ledger;
+pub mod pace;
+pub mod surround;
 pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;

@@ -3,26 +3,30 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use fanfold::model::error::Result;
+use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
-use fanfold::processor::items::WriteItems;
+use fanfold::stage::reception::{Admitted, Reception};
 use fanfold::stage::sweep::Patience;
-use fanfold::stage::{Disposition, Received, Sorted, Stage, sort};
+use fanfold::stage::{Disposition, Received, Sorted, Stage, Subject, sort};
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::Delivery;
 use fanfold::store::faults::Faulty;
 use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::pace::{Pace, PacedStores};
 use fanfold::store::tasks::memory::MemoryTasks;
 
 use super::hand::Hand;
 use super::plan::Plan;
 use super::state::{
-    Data, GATHER, GIVE_UP_AFTER, INPUT, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
+    DEAD, Data, GATHER, GIVE_UP_AFTER, INPUT, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
 };
 use super::stores::{SimChannel, SimStores, Watched};
 use super::world::{Ended, Running, World};
+
+/// The time, in milliseconds, that an invocation keeps in reserve for its answer.
+const RESERVE: i64 = 6_000;
 
 /// The stores that one function uses, through its hand.
 struct Stocked {
@@ -52,8 +56,8 @@ impl Supply for Stocked {
         Ok(self.faulty(SimChannel { queue, hand: self.hand.clone() }))
     }
 
-    fn tasks(&self) -> Result<Faulty<MemoryTasks, Hand>> {
-        Ok(self.faulty(self.data.tasks.clone()))
+    fn tasks(&self) -> Result<Faulty<Watched<MemoryTasks>, Hand>> {
+        Ok(self.faulty(self.watched(self.data.tasks.clone())))
     }
 
     fn ledger(&self) -> Faulty<Watched<MemoryLedger>, Hand> {
@@ -79,57 +83,140 @@ impl World {
     fn pipeline(&self, hand: &Hand) -> (Pipeline<Stocked>, Arc<Plan>) {
         let (data, plan) = hand.world(|state| (state.data.clone(), state.plan.clone()));
         let supply = Stocked { data, hand: hand.clone() };
-        (Pipeline { supply, variant: plan.variant, input_bucket: INPUT.to_owned() }, plan)
+        (Pipeline::new(supply, plan.variant, INPUT), plan)
     }
 
     /// Runs sweep once.
     pub fn sweeping(&self, hand: Hand) -> Running {
         let deadline = Timestamp(hand.world(|state| state.clockwork.now) + SWEEP_TIMEOUT * 1000);
         let patience = Patience { stall_after: STALL_AFTER, give_up_after: GIVE_UP_AFTER };
-        let sweep = self.pipeline(&hand).0.sweep(patience).unwrap();
+        let pipeline = self.pipeline(&hand).0;
+        pipeline.pace.until(deadline);
+        let sweep = pipeline.sweep(patience).unwrap();
         Box::pin(async move { Ended::Sweep(sweep.run(deadline).await) })
     }
 
     /// The function that serves a queue.
     pub fn function(&self, queue: usize, hand: Hand, deliveries: Vec<(u64, Delivery)>) -> Running {
         let (pipeline, plan) = self.pipeline(&hand);
+        let deadline = Timestamp(hand.world(|state| state.clockwork.now) + TIMEOUTS[queue] * 1000);
+        pipeline.pace.until(Timestamp(deadline.0 - RESERVE));
+        let (reception, pace) = (reception(&pipeline, queue), pipeline.pace.clone());
+        let invocation = Invocation { reception, pace, hand, queue, deadline, deliveries };
         match queue {
             SCATTER => {
                 let stage = pipeline.scatter(self.schema.rules(), plan.chunk_size, FormatSettings::default()).unwrap();
-                Box::pin(work(stage, hand, queue, deliveries))
+                Box::pin(invocation.run(stage))
             }
             PROCESS => {
                 let supply = &pipeline.supply;
                 let items = supply.faulty(supply.watched(supply.data.items.clone()));
-                let other = plan.redeployed && hand.task.is_multiple_of(2);
+                let other = plan.redeployed && invocation.hand.task.is_multiple_of(2);
                 let schema = if other { &self.other } else { &self.schema };
-                let stage = pipeline.process(schema.clone(), WriteItems::new(items)).unwrap();
-                Box::pin(work(stage, hand, queue, deliveries))
+                let stage = pipeline.process(schema.clone(), pipeline.write_items(items)).unwrap();
+                Box::pin(invocation.run(stage))
             }
-            GATHER => Box::pin(work(pipeline.gather(plan.results).unwrap(), hand, queue, deliveries)),
-            _ => Box::pin(work(pipeline.bury().unwrap(), hand, queue, deliveries)),
+            GATHER => Box::pin(invocation.run(pipeline.gather(plan.results).unwrap())),
+            _ => Box::pin(invocation.run(pipeline.bury().unwrap())),
         }
     }
 }
 
-/// Runs one invocation as the server of the functions does.
-async fn work<S: Stage>(stage: S, hand: Hand, queue: usize, deliveries: Vec<(u64, Delivery)>) -> Ended {
-    let deadline = Timestamp(hand.world(|state| state.clockwork.now) + TIMEOUTS[queue] * 1000);
-    let (ids, deliveries): (Vec<u64>, Vec<Delivery>) = deliveries.into_iter().unzip();
-    let id_of = |delivery: &Delivery| deliveries.iter().position(|other| other.id == delivery.id).map(|at| ids[at]);
-    let Sorted { packs, rest } = sort(&stage, &deliveries);
-    let rest = rest.into_iter().filter_map(|(delivery, disposition)| Some((id_of(delivery)?, disposition, None)));
-    let mut ended: Vec<_> = rest.collect();
-    for pack in packs {
-        let poison = |received: &Received<'_, _>| hand.world(|state| state.is_poison(&received.delivery.body));
-        hand.doomed.store(pack.iter().any(poison) && queue == PROCESS, Ordering::Relaxed);
-        let dispositions = stage.handle_pack(&pack, deadline).await;
-        for (Received { delivery, message }, disposition) in pack.iter().zip(dispositions) {
-            if let (GATHER, Disposition::Retry(error)) = (queue, &disposition) {
-                hand.watch_waiting(&delivery.body, &error.to_string());
-            }
-            ended.extend(id_of(delivery).map(|id| (id, disposition, S::subject(message))));
-        }
+/// What receives the messages of a queue. Bury is fed by several, so that it releases and gives up nothing.
+fn reception(pipeline: &Pipeline<Stocked>, queue: usize) -> Reception<PacedStores<SimStores>> {
+    let channel = |queue| {
+        let supply = &pipeline.supply;
+        Some(supply.faulty(SimChannel { queue, hand: supply.hand.clone() })).filter(|_| queue < PARKED)
+    };
+    if queue >= DEAD {
+        return pipeline.reception(None, None);
     }
-    Ended::Messages(ended)
+    pipeline.reception(channel(queue), channel(DEAD + queue))
+}
+
+/// One invocation of a function.
+struct Invocation {
+    reception: Reception<PacedStores<SimStores>>,
+    pace: Pace<Hand>,
+    hand: Hand,
+    queue: usize,
+    deadline: Timestamp,
+    deliveries: Vec<(u64, Delivery)>,
+}
+
+impl Invocation {
+    /// Runs it as the server of the functions does.
+    async fn run<S: Stage>(self, stage: S) -> Ended {
+        let deliveries: Vec<Delivery> = self.deliveries.iter().map(|(_, delivery)| delivery.clone()).collect();
+        let Sorted { packs, rest } = sort(&stage, &deliveries);
+        let mut ended = Vec::new();
+        for (delivery, disposition) in rest {
+            ended.extend(self.conclude(delivery, None, None, disposition).await);
+        }
+        for pack in packs {
+            let mut admitted = Vec::new();
+            let mut tries = Vec::new();
+            for received in pack {
+                self.concerns(received.delivery);
+                match self.reception.admit(received.delivery, S::subject(&received.message).as_ref()).await {
+                    Some(tried) => {
+                        admitted.push(received);
+                        tries.push(tried);
+                    }
+                    None => ended.extend(self.id_of(received.delivery).map(|id| (id, true))),
+                }
+            }
+            let poison = |received: &Received<'_, _>| self.hand.world(|state| state.is_poison(&received.delivery.body));
+            let doomed = admitted.iter().any(poison) && self.queue == PROCESS;
+            self.hand.doomed.store(doomed, Ordering::Relaxed);
+            let dispositions = stage.handle_pack(&admitted, self.deadline).await;
+            self.pace.until(Timestamp(self.deadline.0 - RESERVE / 2));
+            for ((Received { delivery, message }, tried), disposition) in admitted.iter().zip(tries).zip(dispositions) {
+                if let (GATHER, Disposition::Retry(error)) = (self.queue, &disposition) {
+                    self.hand.watch_waiting(&delivery.body, &error.to_string());
+                }
+                ended.extend(self.conclude(delivery, Some(tried), S::subject(message), disposition).await);
+            }
+        }
+        Ended::Messages(ended)
+    }
+
+    fn id_of(&self, delivery: &Delivery) -> Option<u64> {
+        self.deliveries.iter().find(|(_, other)| other.id == delivery.id).map(|(id, _)| *id)
+    }
+
+    /// From now on, what the function does for a message concerns this one.
+    fn concerns(&self, delivery: &Delivery) {
+        let message = self.id_of(delivery).map(|id| (self.queue, id));
+        self.hand.world(|state| state.concluding.extend(message.map(|message| (self.hand.task, message))));
+    }
+
+    async fn conclude(
+        &self,
+        delivery: &Delivery,
+        tried: Option<Admitted>,
+        subject: Option<Subject>,
+        disposition: Disposition,
+    ) -> Option<(u64, bool)> {
+        self.concerns(delivery);
+        let id = self.id_of(delivery)?;
+        self.hand.world(|state| {
+            state.tell(|| format!("function {} ends: {disposition:?}", self.hand.task));
+            match &disposition {
+                Disposition::Retry(error) if error.kind == ErrorKind::Busy => {
+                    state.reach("try that a busy service ended");
+                }
+                Disposition::Rejected(_) => _ = state.rejected.insert((self.queue, id)),
+                _ => {}
+            }
+        });
+        let tried = match tried {
+            Some(tried) => tried,
+            None => match self.reception.admit(delivery, subject.as_ref()).await {
+                Some(tried) => tried,
+                None => return Some((id, true)),
+            },
+        };
+        Some((id, self.reception.conclude(delivery, tried, subject.as_ref(), disposition).await))
+    }
 }

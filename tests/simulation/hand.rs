@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use fanfold::model::error::Result;
-use fanfold::model::ids::BatchId;
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::message::GatherMessage;
 use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::store::channel::Outgoing;
@@ -43,7 +43,12 @@ impl Hand {
         let point = self.world(|state| {
             state.points += 1;
             let slow = state.happens(state.plan.chaos.slow) || state.is_sluggish(call);
-            let milliseconds = if slow { state.rng.i64(1_000..200_000) } else { state.rng.i64(1..50) };
+            let milliseconds = match &state.capacity {
+                // Services far from their limits answer alike, so that only pauses keep functions apart.
+                Some(_) => 20,
+                None if slow => state.rng.i64(1_000..200_000),
+                None => state.rng.i64(1..50),
+            };
             state.after(milliseconds, Event::Wake(alarm.clone()));
             state.points
         });
@@ -60,6 +65,10 @@ impl Hand {
             if state.is_flaky(call) || state.happens(state.plan.chaos.before) {
                 state.tell(|| format!("function {} {call} FAILS before its effect", self.task));
                 return Err(fault(call));
+            }
+            if state.is_busy(call) || state.is_throttled(call) {
+                state.tell(|| format!("function {} {call} meets a BUSY service", self.task));
+                return Err(Error::busy(format!("{call} was told to slow down")));
             }
             state.tell(|| format!("function {} {call}", self.task));
             Ok(())
@@ -107,6 +116,52 @@ impl Hand {
                 state.rng.usize(..many)
             })
         })
+    }
+
+    /// The positions of things that a table leaves undone, as it has no capacity for them.
+    pub fn undone<'a>(&self, call: &'static str, keys: impl Iterator<Item = &'a str>) -> Vec<usize> {
+        self.world(|state| {
+            let (now, units) = (state.clockwork.now, f64::from(state.plan.units));
+            let mut undone = Vec::new();
+            for (place, key) in keys.enumerate() {
+                let taken = match &mut state.capacity {
+                    Some(capacity) if call == "items.write" => capacity.items.takes(key, units, now),
+                    Some(capacity) => capacity.tasks.takes(key, 1.0, now),
+                    None => !state.is_busy(call),
+                };
+                if !taken {
+                    undone.push(place);
+                }
+            }
+            if !undone.is_empty() {
+                state.tell(|| format!("function {} {call} leaves {undone:?} undone", self.task));
+                state.reach("write left in part");
+            }
+            undone
+        })
+    }
+
+    /// Whether the function was refused eight times with what it wants to write.
+    pub fn is_tired(&self, key: &str) -> bool {
+        self.world(|state| {
+            let refusals = state.refusals.entry((self.task, key.to_owned())).or_default();
+            *refusals += 1;
+            *refusals >= 8
+        })
+    }
+
+    /// Whether the tasks table has capacity for rows of a chunk.
+    pub fn takes_rows(&self, batch: &BatchId, chunk: ChunkIndex, units: usize) -> bool {
+        self.world(|state| {
+            let now = state.clockwork.now;
+            let key = format!("{batch}#{chunk}");
+            state.capacity.as_mut().is_none_or(|capacity| capacity.tasks.takes(&key, units as f64, now))
+        })
+    }
+
+    /// Called before a message is sent: notes which batch it hurts if it is given up, and whether that is right.
+    pub fn watch_giving_up(&self, queue: usize, message: &Outgoing) {
+        self.world(|state| state.at_giving_up(self.task, queue, message));
     }
 
     pub fn has(&self, mutation: Mutation) -> bool {

@@ -37,6 +37,8 @@ pub const COUNTS: &str = "I6 counters equal the sums of the outcomes";
 pub const EMPTY: &str = "I7 an emptied system holds no message and no pending object that anybody would miss";
 pub const TIRES: &str = "I8 sweep sends the same again more and more rarely, and nothing that was done before it came";
 
+pub const FAILS: &str =
+    "I10 a message is given up only after it failed five times for another reason than a busy service";
 pub const WAITS: &str = "I9 gather waits for nothing that was done before it came";
 
 /// Called when a gather that began at `began` waits for pending chunks.

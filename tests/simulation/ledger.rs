@@ -205,4 +205,17 @@ impl Notes for Watched<MemoryLedger> {
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
         self.store.read_calls(batch).await
     }
+
+    async fn begin_try(&self, message: &str, now: Timestamp) -> Result<u32> {
+        self.hand.world(|state| state.begin(self.hand.task));
+        self.store.begin_try(message, now).await
+    }
+
+    async fn excuse_try(&self, message: &str, now: Timestamp) -> Result<()> {
+        self.hand.world(|state| state.excuse(self.hand.task));
+        if self.hand.has(Mutation::BusyCounts) {
+            return Ok(());
+        }
+        self.store.excuse_try(message, now).await
+    }
 }

@@ -65,10 +65,16 @@ pub enum Mutation {
     NewestObjectsAreRead,
     /// What came of the objects is kept only after the batch is sealed.
     ObjectsAfterTheSeal,
+    /// A try that a busy service ended counts like any other.
+    BusyCounts,
+    /// Every pause lasts as long as it may.
+    NoJitter,
+    /// A write of items that was refused eight times is not repeated.
+    GivesUpAfterEight,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -97,6 +103,7 @@ impl Mutation {
         Self::ObjectsAreFoundAgain,
         Self::NewestObjectsAreRead,
         Self::ObjectsAfterTheSeal,
+        Self::BusyCounts,
     ];
 }
 

@@ -209,6 +209,13 @@ pub struct Plan {
     pub flaky: Option<Often>,
     /// A call that is slow.
     pub sluggish: Option<Often>,
+    /// A call, or any call, for which services are busy in a percentage of cases.
+    pub busy: Option<Often>,
+    /// Whether the tables and the work bucket take only as much as new ones of AWS, and the most functions that then
+    /// process chunks at once.
+    pub workers: Option<usize>,
+    /// The write units of an item of such a table.
+    pub units: u32,
     /// The percentage of messages that are lost in the first hour.
     pub lossy: u32,
     /// A chunk of the first file whose records can no longer be read.
@@ -229,6 +236,19 @@ const CALLS: [&str; 10] = [
     "ledger.mark_leaf",
     "ledger.seal",
     "ledger.take",
+];
+
+/// Calls for which a service may be busy: a name, or any of them.
+pub const ANY_CALL: &str = "any call";
+const BUSY_CALLS: [&str; 8] = [
+    "blob.put",
+    "blob.put_new",
+    "blob.get",
+    "blob.get_range",
+    "items.write",
+    "tasks.resolve",
+    "ledger.mark_leaf",
+    "channel.send",
 ];
 
 /// The number of variants that a seed chooses among: those that existed when the first seeds were kept.
@@ -266,7 +286,8 @@ impl Plan {
         };
         plan.files = vec![file];
         let (chaos, results) = (Chaos::default(), Results::All);
-        let plan = Self { sweep: false, redrives: 0, strangers: false, outage: None, redeployed: true, ..plan };
+        let plan =
+            Self { sweep: false, redrives: 0, strangers: false, outage: None, redeployed: true, busy: None, ..plan };
         Self { chunk_size, chaos, results, ..plan }
     }
 
@@ -336,11 +357,23 @@ impl Plan {
             }),
             flaky: None,
             sluggish: None,
+            busy: busy(seed),
+            workers: None,
+            units: 1,
             lossy: 0,
             unreadable: None,
             redeployed: rng.clone().u32(..8) == 0,
         }
     }
+}
+
+/// One plan in six has a busy service, by a generator of its own: the plans of seeds that were kept stay what they were.
+fn busy(seed: u64) -> Option<Often> {
+    let mut rng = Rng::with_seed(seed ^ 0xb0_5e);
+    let call = if rng.bool() { ANY_CALL } else { BUSY_CALLS[rng.usize(..BUSY_CALLS.len())] };
+    let percent = [10, 50, 90, 100][rng.usize(..if call == ANY_CALL { 3 } else { 4 })];
+    let until = [1, 20, 200][rng.usize(..3)] * 60_000;
+    (rng.u32(..6) == 0).then_some(Often { call, percent, until })
 }
 
 fn file(rng: &mut Rng, number: usize, storm: bool) -> File {

@@ -5,34 +5,33 @@ use std::sync::Arc;
 
 use fanfold::intake::claim_check;
 use fanfold::intake::s3_event::{Notice, parse};
-use fanfold::model::calls::StageCalls;
 use fanfold::model::condition::Condition;
 use fanfold::model::ids::BatchId;
 use fanfold::model::message::{GatherMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, Sealing, Tally};
-use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::{Disposition, Subject};
+use fanfold::stage::reception::MOST_TRIES;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Delivery, Outgoing};
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, WriteMode};
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{LastFailure, Ledger, Notes, Part};
+use fanfold::store::ledger::{Ledger, Part};
 use fanfold::store::tasks::memory::MemoryTasks;
 use fastrand::Rng;
 use futures::FutureExt;
 
+use super::capacity::Capacity;
 use super::clockwork::{BEGIN, Clockwork, Event};
 use super::invariant::{self, Broken};
 use super::mutation::{Late, Mutation};
-use super::plan::{Often, Plan};
+use super::plan::{ANY_CALL, Often, Plan};
 use super::queue::{Message, Queue};
 
 pub const INPUT: &str = "input";
 pub const SCATTER: usize = 0;
 pub const PROCESS: usize = 1;
 pub const GATHER: usize = 2;
-const DEAD: usize = 3;
+pub const DEAD: usize = 3;
 pub const PARKED: usize = 6;
 pub const QUEUES: usize = 7;
 /// The stage that a queue feeds.
@@ -44,7 +43,8 @@ pub const SWEEP_TIMEOUT: i64 = 300;
 pub const OTHER_SCHEMA: &str = r#"{"type":"object","required":["neverThere"]}"#;
 pub const STALL_AFTER: i64 = 900;
 pub const GIVE_UP_AFTER: i64 = 24 * 3600;
-const RECEIVES: u32 = 5;
+/// As the queues have it: a last resort, since functions give messages up themselves.
+const RECEIVES: u32 = 1_000;
 
 /// Changes to a plan.
 #[derive(Debug, Clone, Default)]
@@ -107,6 +107,18 @@ pub struct State {
     pub dying: BTreeSet<u64>,
     pub late: BTreeMap<u64, (Vec<Late>, bool)>,
     pub counts: BTreeMap<(BatchId, u32), (u32, Tally)>,
+    /// What the tables and the work bucket take, if that is limited.
+    pub capacity: Option<Capacity>,
+    /// How often a function was refused with what begins with this key.
+    pub refusals: BTreeMap<(u64, String), u32>,
+    /// The message that each function is about to conclude.
+    pub concluding: BTreeMap<u64, (usize, u64)>,
+    /// The tries of each message that a busy service ended, as far as that could be noted.
+    pub excused: BTreeMap<(usize, u64), u32>,
+    /// How many of its message's tries were excused when a function began the latest.
+    pub begun: BTreeMap<(u64, (usize, u64)), u32>,
+    /// Messages that a stage rejected.
+    pub rejected: BTreeSet<(usize, u64)>,
 }
 
 impl State {
@@ -114,6 +126,7 @@ impl State {
         let ordered = options.mutation != Some(Mutation::OrderIsIgnored);
         let mode = if ordered { plan.mode } else { WriteMode::Batch };
         let data = Data { items: MemoryItems::in_mode(mode), ..Data::default() };
+        let capacity = plan.workers.map(|_| Capacity::new(BEGIN));
         Self {
             rng: Rng::with_seed(plan.seed ^ 0x5eed),
             plan,
@@ -140,6 +153,12 @@ impl State {
             dying: BTreeSet::new(),
             late: BTreeMap::new(),
             counts: BTreeMap::new(),
+            capacity,
+            refusals: BTreeMap::new(),
+            concluding: BTreeMap::new(),
+            excused: BTreeMap::new(),
+            begun: BTreeMap::new(),
+            rejected: BTreeSet::new(),
         }
     }
 
@@ -170,6 +189,21 @@ impl State {
     pub fn is_out(&self, call: &str) -> bool {
         let passed = self.clockwork.now - BEGIN;
         self.plan.outage.is_some_and(|(out, until)| out == call && passed < until)
+    }
+
+    /// Whether a service is busy when this call is made.
+    pub fn is_busy(&mut self, call: &str) -> bool {
+        let passed = self.clockwork.now - BEGIN;
+        let busy =
+            self.plan.busy.filter(|often| (often.call == call || often.call == ANY_CALL) && passed < often.until);
+        busy.is_some_and(|often| self.rng.u32(..100) < often.percent)
+    }
+
+    /// Whether a bucket does not take another request this second.
+    pub fn is_throttled(&mut self, call: &str) -> bool {
+        let now = self.clockwork.now;
+        let bucket = self.capacity.as_mut().filter(|_| call.starts_with("blob."));
+        bucket.is_some_and(|capacity| !capacity.work.takes(call, now))
     }
 
     /// Whether the flaky call fails. It is asked twice, before and after the call's effect.
@@ -268,42 +302,71 @@ impl State {
         }
     }
 
-    /// Concludes a message that a function worked on.
-    pub fn conclude(&mut self, id: u64, queue: usize, message: u64, outcome: &Disposition, subject: Option<Subject>) {
-        self.tell(|| format!("function {id} ends: {outcome:?}"));
-        let pause = match outcome {
-            Disposition::Done | Disposition::Discarded(_) => {
-                let often = self.plan.chaos.unacknowledged;
-                if !self.happens(often) {
-                    self.queues[queue].delete(message);
-                    let now = self.clockwork.now;
-                    // The next message of its group waited for that.
-                    self.poll_later(queue, now);
-                    return;
-                }
-                self.tell(|| format!("queue {queue} message {message} COMES AGAIN although it was done"));
-                1_000
-            }
-            // A function fed by several queues releases nothing: the visibility timeout has to end.
-            Disposition::Rejected(_) | Disposition::Retry(_) if queue >= DEAD => return,
-            Disposition::Rejected(_) => 0,
-            Disposition::Retry(_) => 5_000,
-            Disposition::Later(at, _) => at.0 - self.clockwork.now,
-        };
+    /// Ends a message that a function worked on: deletes it, unless it is to be redelivered.
+    pub fn conclude(&mut self, queue: usize, message: u64, done: bool) {
         let now = self.clockwork.now;
-        let Some(kept) = self.queues[queue].get(message) else {
+        if done {
+            let often = self.plan.chaos.unacknowledged;
+            if !self.happens(often) {
+                self.queues[queue].delete(message);
+                // The next message of its group waited for that.
+                self.poll_later(queue, now);
+                return;
+            }
+            self.tell(|| format!("queue {queue} message {message} COMES AGAIN although it was done"));
+            if let Some(kept) = self.queues[queue].get(message) {
+                kept.visible_at = now + 1_000;
+            }
+        }
+        let visible = self.queues[queue].get(message).map(|kept| kept.visible_at);
+        if let Some(at) = visible {
+            self.poll_later(queue, at);
+        }
+    }
+
+    /// Makes a message visible after some milliseconds, unless it was received again meanwhile.
+    pub fn release(&mut self, queue: usize, receipt: &str, milliseconds: i64) {
+        let now = self.clockwork.now;
+        let received = |message: &&mut Message| receipt_of(queue, message) == receipt;
+        if let Some(message) = self.queues[queue].messages.iter_mut().find(received) {
+            message.visible_at = now + milliseconds;
+            self.poll_later(queue, now + milliseconds);
+        }
+    }
+
+    /// Notes that the current try of the message that a function is about to conclude does not count.
+    pub fn excuse(&mut self, task: u64) {
+        if let Some(message) = self.concluding.get(&task) {
+            *self.excused.entry(*message).or_default() += 1;
+        }
+    }
+
+    /// Notes that a function begins a try: those of the message that are excused later, it does not know of.
+    pub fn begin(&mut self, task: u64) {
+        if let Some(message) = self.concluding.get(&task) {
+            let excused = self.excused.get(message).copied().unwrap_or_default();
+            self.begun.insert((task, *message), excused);
+        }
+    }
+
+    /// Called when a message goes to a dead-letter queue.
+    pub fn at_giving_up(&mut self, task: u64, queue: usize, message: &Outgoing) {
+        let Some((from, id)) = self.concluding.get(&task).copied().filter(|_| (DEAD..PARKED).contains(&queue)) else {
             return;
         };
-        kept.visible_at = now + pause;
-        let attempt = kept.receives;
-        if let (Disposition::Rejected(error) | Disposition::Retry(error), Some(subject)) = (outcome, subject) {
-            let failure = LastFailure { attempt, message: error.to_string() };
-            let (ledger, calls) = (self.data.ledger.clone(), StageCalls { messages: 1, ..StageCalls::default() });
-            ledger.note_failure(&subject.batch, subject.part, &failure, Timestamp(now)).now_or_never();
-            ledger.add_calls(&subject.batch, "process", &calls, Timestamp(now)).now_or_never();
-            ledger.read_calls(&subject.batch).now_or_never();
+        self.tell(|| format!("queue {from} GIVES UP {}", message.body));
+        if let Some((batch, _)) = subject_of(queue, &message.body) {
+            self.hurt.insert(batch.in_generation(0));
         }
-        self.poll_later(queue, now + pause);
+        // Another function may have given it up already.
+        let Some(receives) = self.queues[from].get(id).map(|message| message.receives) else {
+            return;
+        };
+        let excused = self.begun.get(&(task, (from, id))).copied().unwrap_or_default();
+        if receives.saturating_sub(excused) < MOST_TRIES && !self.rejected.contains(&(from, id)) {
+            let why = format!("a message was given up after {receives} tries of which {excused} do not count");
+            self.breaks(Broken { invariant: invariant::FAILS, why });
+        }
     }
 
     /// A message for a function, if one can be delivered.
@@ -333,15 +396,13 @@ impl State {
         let visibility = if twice { early } else { 6 * TIMEOUTS[queue] * 1000 };
         message.visible_at = now + visibility;
         let (id, body, attempt) = (message.id, message.body.clone(), message.receives);
+        let receipt = receipt_of(queue, message);
         self.poll_later(queue, now + visibility);
         if visible.len() > 1 {
             self.poll_later(queue, now);
         }
         self.tell(|| format!("queue {queue} -> function {function}, attempt {attempt}: {body}"));
-        Some((
-            id,
-            Delivery { id: format!("q{queue}m{id}"), receipt: format!("q{queue}m{id}-{attempt}"), body, attempt },
-        ))
+        Some((id, Delivery { id: format!("q{queue}m{id}"), receipt, body, attempt }))
     }
 
     /// Whether two scatters of a batch must not run at once. Under the listing condition, a slow twin may put
@@ -380,6 +441,10 @@ impl State {
         self.poll_later(queue, now);
         self.poll_later(DEAD + queue, now);
     }
+}
+
+fn receipt_of(queue: usize, message: &Message) -> String {
+    format!("q{queue}m{}-{}", message.id, message.receives)
 }
 
 pub fn subject_of(queue: usize, body: &str) -> Option<(BatchId, Part)> {

@@ -17,7 +17,6 @@ use fanfold::model::message::{GatherMessage, ProcessMessage, RedriveMessage, to_
 use fanfold::model::progress::{BatchState, Stop};
 use fanfold::model::schema::RecordSchema;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::{Disposition, Subject};
 use fanfold::store::channel::{Delivery, Outgoing};
 use fanfold::store::ledger::Ledger;
 use futures::FutureExt;
@@ -40,8 +39,8 @@ const MOST_EVENTS: usize = 1_000_000;
 
 /// The result of a function.
 pub enum Ended {
-    /// The outcomes of its messages, by their numbers in the queue.
-    Messages(Vec<(u64, Disposition, Option<Subject>)>),
+    /// Its messages, by their numbers in the queue, and whether each may be deleted.
+    Messages(Vec<(u64, bool)>),
     Sweep(Result<()>),
 }
 
@@ -133,7 +132,8 @@ impl World {
 
     fn go(&mut self) {
         let outage = self.state.lock().unwrap().plan.outage.map_or(0, |(_, until)| until);
-        let most = MOST_EVENTS * (1 + usize::try_from(outage).unwrap() / (4 * 3_600_000));
+        let records: usize = self.state.lock().unwrap().plan.files.iter().map(|file| file.records.len()).sum();
+        let most = MOST_EVENTS * (1 + usize::try_from(outage).unwrap() / (4 * 3_600_000)) + 100 * records;
         for _ in 0..most {
             let event = {
                 let mut state = self.state.lock().unwrap();
@@ -199,8 +199,11 @@ impl World {
         state.flush(id);
         match (ended, task.queue) {
             (Ended::Messages(outcomes), Some(queue)) => {
-                for (message, outcome, subject) in outcomes {
-                    state.conclude(id, queue, message, &outcome, subject);
+                if state.plan.workers.is_some() {
+                    state.after(0, Event::Poll(queue));
+                }
+                for (message, done) in outcomes {
+                    state.conclude(queue, message, done);
                 }
             }
             (Ended::Sweep(result), _) => state.tell(|| format!("sweep {id} ends: {result:?}")),
@@ -228,6 +231,11 @@ impl World {
 
     /// Delivers messages to a function, if there are any.
     fn deliver(&mut self, queue: usize) {
+        let at_work = || self.tasks.values().filter(|task| task.queue == Some(queue)).count();
+        let most = self.state.lock().unwrap().plan.workers;
+        if queue == PROCESS && most.is_some_and(|most| at_work() >= most) {
+            return;
+        }
         let deliveries: Vec<(u64, Delivery)> = {
             let mut state = self.state.lock().unwrap();
             let most = if queue == PROCESS { state.rng.usize(1..=MOST_MESSAGES) } else { 1 };

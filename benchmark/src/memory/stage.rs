@@ -21,6 +21,7 @@ use fanfold::stage::{Disposition, Sorted, Stage, deliver, sort};
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Delivery};
 use fanfold::store::clock::SystemClock;
+use fanfold::store::pace::{Paced, PacedStores};
 use serde::{Deserialize, Serialize};
 
 use super::resident;
@@ -188,6 +189,9 @@ fn done(disposition: Disposition) -> Result<()> {
 }
 
 /// The stores of one batch.
+/// The process stage of a site.
+type Worker = Process<PacedStores<FileStores>, WriteItems<Paced<CountedItems, SystemClock>>>;
+
 struct Site {
     root: PathBuf,
     variant: Variant,
@@ -232,12 +236,13 @@ impl Site {
     }
 
     fn pipeline(&self) -> Pipeline<&Self> {
-        Pipeline { supply: self, variant: self.variant, input_bucket: INPUT.to_owned() }
+        Pipeline::new(self, self.variant, INPUT)
     }
 
-    fn process(&self) -> Result<Process<FileStores, WriteItems<CountedItems>>> {
+    fn process(&self) -> Result<Worker> {
         let schema = RecordSchema::parse(SCHEMA, KEY_FIELD)?;
-        self.pipeline().process(schema, WriteItems::new(self.items.clone()))
+        let pipeline = self.pipeline();
+        pipeline.process(schema, pipeline.write_items(self.items.clone()))
     }
 
     async fn message(&self, number: u64) -> Result<Delivery> {
@@ -248,7 +253,7 @@ impl Site {
         self.queue.receive(1).await?.pop().ok_or_else(|| missing("such message"))
     }
 
-    async fn process_all(&self, process: &Process<FileStores, WriteItems<CountedItems>>) -> Result<()> {
+    async fn process_all(&self, process: &Worker) -> Result<()> {
         loop {
             let deliveries = self.queue.receive(MESSAGES).await?;
             if deliveries.is_empty() {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fanfold::model::error::Result;
 use fanfold::model::item::Item;
-use fanfold::store::items::{Items, Rejection};
+use fanfold::store::items::{Items, WriteReport};
 
 use super::pause;
 
@@ -21,10 +21,14 @@ impl CountedItems {
 }
 
 impl Items for CountedItems {
-    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+    fn most(&self) -> usize {
+        25
+    }
+
+    async fn write(&self, items: &[Item]) -> Result<WriteReport> {
         pause().await;
         self.0.fetch_add(items.len() as u64, Ordering::Relaxed);
-        Ok(Vec::new())
+        Ok(WriteReport::default())
     }
 
     async fn read(&self, _key: &str) -> Result<Option<Item>> {

@@ -237,6 +237,14 @@ impl Notes for JournalLedger {
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
         self.memory.read_calls(batch).await
     }
+
+    async fn begin_try(&self, message: &str, now: Timestamp) -> Result<u32> {
+        self.memory.begin_try(message, now).await
+    }
+
+    async fn excuse_try(&self, message: &str, now: Timestamp) -> Result<()> {
+        self.memory.excuse_try(message, now).await
+    }
 }
 
 #[cfg(test)]

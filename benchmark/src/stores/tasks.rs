@@ -138,7 +138,13 @@ impl Tasks for FileTasks {
         }
     }
 
-    async fn resolve(&self, batch: &BatchId, chunk: ChunkIndex, outcomes: &[Outcome], _now: Timestamp) -> Result<()> {
+    async fn resolve(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        outcomes: &[Outcome],
+        _now: Timestamp,
+    ) -> Result<Vec<usize>> {
         pause().await;
         let path = self.rows(batch, chunk);
         let mut left: BTreeMap<u64, &Outcome> = outcomes.iter().map(|outcome| (outcome.index, outcome)).collect();
@@ -148,7 +154,11 @@ impl Tasks for FileTasks {
             Ok(left.remove(&line.entry.index).map_or(line, resolved))
         });
         self.replace(&path, rows)?;
-        if left.is_empty() { Ok(()) } else { Err(Error::internal("an outcome of a row that was never created")) }
+        if left.is_empty() {
+            Ok(Vec::new())
+        } else {
+            Err(Error::internal("an outcome of a row that was never created"))
+        }
     }
 }
 

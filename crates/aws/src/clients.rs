@@ -4,6 +4,11 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
+use aws_smithy_runtime_api::client::retries::classifiers::{
+    ClassifyRetry, RetryAction, RetryClassifierPriority, RetryReason,
+};
+use aws_smithy_types::retry::ErrorKind;
 use std::time::Duration;
 
 use crate::calls::CountCalls;
@@ -47,6 +52,11 @@ impl Clients {
         Self::new(&loader().load().await)
     }
 
+    /// The same for stores that keep a pace: a request that a service was too busy for fails at once.
+    pub async fn paced_from_env() -> Self {
+        Self::of(&loader().load().await, true)
+    }
+
     /// Clients for an emulator at `endpoint`, which takes any credentials.
     pub async fn of_emulator(endpoint: &str) -> Self {
         let anybody = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "emulator");
@@ -55,15 +65,52 @@ impl Clients {
     }
 
     fn new(config: &SdkConfig) -> Self {
+        Self::of(config, false)
+    }
+
+    fn of(config: &SdkConfig, paced: bool) -> Self {
         // An emulator is reached under one host name, so that the bucket must be in the path.
         let path_style = config.endpoint_url().is_some();
         let s3 = aws_sdk_s3::config::Builder::from(config).force_path_style(path_style).interceptor(CountCalls);
         let sqs = aws_sdk_sqs::config::Builder::from(config).interceptor(CountCalls);
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(config).interceptor(CountCalls);
+        let (s3, sqs, dynamodb) = if paced {
+            (s3.retry_classifier(LeaveBusy), sqs.retry_classifier(LeaveBusy), dynamodb.retry_classifier(LeaveBusy))
+        } else {
+            (s3, sqs, dynamodb)
+        };
         Self {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+        }
+    }
+}
+
+/// Keeps the SDK from repeating what a service was too busy for. The SDK would do so only a few times, and each of these
+/// would use up the tokens that all retries of a client share.
+#[derive(Debug)]
+struct LeaveBusy;
+
+impl ClassifyRetry for LeaveBusy {
+    fn name(&self) -> &'static str {
+        "LeaveBusy"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+
+    fn classify_retry(&self, _context: &InterceptorContext) -> RetryAction {
+        RetryAction::NoActionIndicated
+    }
+
+    fn classify_retry_v2(&self, _context: &InterceptorContext, previous: &RetryAction) -> RetryAction {
+        match previous {
+            RetryAction::RetryIndicated(RetryReason::RetryableError { kind: ErrorKind::ThrottlingError, .. }) => {
+                RetryAction::RetryForbidden
+            }
+            _ => RetryAction::NoActionIndicated,
         }
     }
 }

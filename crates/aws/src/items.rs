@@ -3,19 +3,20 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Map, Number, Value};
 
 use crate::batch_write::{BATCH_ITEMS, Written, batch_write};
 use crate::error;
-use fanfold::model::error::{Error, Result};
+use fanfold::model::error::{Error, ErrorKind, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::item::Item;
 use fanfold::model::own::{ORDER, OwnAttributes};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::items::{Items, Rejection, WriteMode};
+use fanfold::store::items::{Items, Rejection, WriteMode, WriteReport};
 
 /// The items table.
 #[derive(Debug, Clone)]
@@ -23,16 +24,15 @@ pub struct DynamoItems {
     client: Client,
     table: String,
     key_field: String,
-    width: usize,
     mode: WriteMode,
     own: OwnAttributes,
 }
 
 impl DynamoItems {
-    /// A table by its name, with the key attribute `key_field`; sends up to `width` requests at once.
-    pub fn new(client: Client, table: impl Into<String>, key_field: impl Into<String>, width: usize) -> Self {
+    /// A table by its name, with the key attribute `key_field`.
+    pub fn new(client: Client, table: impl Into<String>, key_field: impl Into<String>) -> Self {
         let (table, key_field) = (table.into(), key_field.into());
-        Self { client, table, key_field, width, mode: WriteMode::Batch, own: OwnAttributes::default() }
+        Self { client, table, key_field, mode: WriteMode::Batch, own: OwnAttributes::default() }
     }
 
     /// The same table, with other names of fanfold's own attributes.
@@ -49,7 +49,7 @@ impl DynamoItems {
 
     /// Writes an item unless a newer one is stored. Condition and write are atomic:
     /// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
-    async fn write_ordered(&self, position: usize, item: &Item) -> Result<Option<Rejection>> {
+    async fn write_ordered(&self, item: &Item) -> Result<Option<String>> {
         let mut fields = attributes(item, &self.key_field, &self.own);
         fields.insert(ORDER.to_owned(), AttributeValue::S(item.order()));
         let request = self.client.put_item().table_name(&self.table).set_item(Some(fields));
@@ -60,38 +60,54 @@ impl DynamoItems {
         match request.send().await {
             Ok(_) => Ok(None),
             Err(error) if error.code() == Some("ConditionalCheckFailedException") => Ok(None),
-            Err(error) if error.code() == Some("ValidationException") => {
-                let reason = error.message().unwrap_or("DynamoDB refuses the item").to_owned();
-                Ok(Some(Rejection { position, reason }))
-            }
-            Err(error) => Err(error::of_call("write to the table", &self.table, error)),
+            Err(error) => self.refusal(error).map(Some),
         }
     }
 
-    /// Writes one batch. DynamoDB refuses the whole batch if it refuses one item; writing the items one by one
-    /// then finds that item.
-    async fn write_batch(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
-        let requests = put_requests(items, &self.key_field, &self.own)?;
-        match batch_write(&self.client, &self.table, requests).await? {
-            Written::All => Ok(Vec::new()),
-            Written::Refused => self.write_singly(first, items).await,
+    async fn write_alone(&self, item: &Item) -> Result<Option<String>> {
+        let request = self.client.put_item().table_name(&self.table);
+        match request.set_item(Some(attributes(item, &self.key_field, &self.own))).send().await {
+            Ok(_) => Ok(None),
+            Err(error) => self.refusal(error).map(Some),
         }
     }
 
-    async fn write_singly(&self, first: usize, items: &[Item]) -> Result<Vec<Rejection>> {
-        let mut rejections = Vec::new();
+    /// Why DynamoDB refuses an item for good.
+    fn refusal(&self, error: SdkError<PutItemError, HttpResponse>) -> Result<String> {
+        if error.code() == Some("ValidationException") {
+            return Ok(error.message().unwrap_or("DynamoDB refuses the item").to_owned());
+        }
+        Err(error::of_call("write to the table", &self.table, error))
+    }
+
+    /// Writes items one by one, each in a request of its own. Those after the first that the table is too busy for wait
+    /// like that one.
+    async fn write_singly(&self, items: &[Item]) -> Result<WriteReport> {
+        let mut report = WriteReport::default();
         for (position, item) in items.iter().enumerate() {
-            let request = self.client.put_item().table_name(&self.table);
-            match request.set_item(Some(attributes(item, &self.key_field, &self.own))).send().await {
-                Ok(_) => {}
-                Err(error) if error.code() == Some("ValidationException") => rejections.push(Rejection {
-                    position: first + position,
-                    reason: error.message().unwrap_or("DynamoDB refuses the item").to_owned(),
-                }),
-                Err(error) => return Err(error::of_call("write to the table", &self.table, error)),
+            let written = match self.mode {
+                WriteMode::Ordered => self.write_ordered(item).await,
+                WriteMode::Batch => self.write_alone(item).await,
+            };
+            match written {
+                Ok(None) => {}
+                Ok(Some(reason)) => report.rejected.push(Rejection { position, reason }),
+                Err(error) if error.kind == ErrorKind::Busy && position > 0 => {
+                    report.unprocessed = (position..items.len()).collect();
+                    break;
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(rejections)
+        Ok(report)
+    }
+
+    /// The positions of items that DynamoDB returned.
+    fn positions(&self, items: &[Item], returned: &[HashMap<String, AttributeValue>]) -> Vec<usize> {
+        let key = |fields: &HashMap<String, AttributeValue>| fields.get(&self.key_field)?.as_s().ok().cloned();
+        let keys: Vec<Option<String>> = returned.iter().map(key).collect();
+        let is_left = |item: &Item| keys.iter().any(|key| key.as_ref() == Some(&item.key));
+        (0..items.len()).filter(|position| is_left(&items[*position])).collect()
     }
 
     fn item(&self, key: &str, attributes: HashMap<String, AttributeValue>) -> Result<Item> {
@@ -116,18 +132,25 @@ impl DynamoItems {
 }
 
 impl Items for DynamoItems {
-    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
-        if self.mode == WriteMode::Ordered {
-            let writes = items.iter().enumerate().map(|(position, item)| self.write_ordered(position, item));
-            let rejections: Vec<Option<Rejection>> =
-                stream::iter(writes.collect::<Vec<_>>()).buffered(self.width).try_collect().await?;
-            return Ok(rejections.into_iter().flatten().collect());
+    fn most(&self) -> usize {
+        match self.mode {
+            WriteMode::Batch => BATCH_ITEMS,
+            WriteMode::Ordered => 1,
         }
-        let batches = items.chunks(BATCH_ITEMS).enumerate();
-        let writes = batches.map(|(n, batch)| self.write_batch(n * BATCH_ITEMS, batch));
-        let rejections: Vec<Vec<Rejection>> =
-            stream::iter(writes.collect::<Vec<_>>()).buffered(self.width).try_collect().await?;
-        Ok(rejections.concat())
+    }
+
+    /// DynamoDB refuses a whole batch if it refuses one item; writing the items one by one then finds that item.
+    async fn write(&self, items: &[Item]) -> Result<WriteReport> {
+        if items.is_empty() || self.mode == WriteMode::Ordered {
+            return self.write_singly(items).await;
+        }
+        let requests = put_requests(items, &self.key_field, &self.own)?;
+        match batch_write(&self.client, &self.table, requests).await? {
+            Written::Except(returned) => {
+                Ok(WriteReport { unprocessed: self.positions(items, &returned), ..WriteReport::default() })
+            }
+            Written::Refused => self.write_singly(items).await,
+        }
     }
 
     async fn read(&self, key: &str) -> Result<Option<Item>> {

@@ -169,7 +169,7 @@ impl Blob for S3Blob {
 
     /// Sends a conditional write, which succeeds for only one of several writers:
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>. A writer that meets
-    /// another under way gets a conflict, and retries.
+    /// another under way is refused as `Busy`.
     async fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> Result<bool> {
         let request = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*");
         match request.content_type(content_type).body(ByteStream::from(body)).send().await {

@@ -1,5 +1,7 @@
 //! A channel in SQS.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
@@ -29,22 +31,46 @@ impl SqsChannel {
         Self { client, url: url.into() }
     }
 
+    /// The group of a message that has none, if the queue needs one: FIFO queues do, and their names end alike
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-message-order.html>).
+    fn own_group(&self, body: &str) -> Option<String> {
+        self.url.ends_with(".fifo").then(|| {
+            let mut hasher = DefaultHasher::new();
+            body.hash(&mut hasher);
+            format!("{:016x}", hasher.finish())
+        })
+    }
+
     /// Sends one batch and returns the messages that were not accepted: a batch call that succeeds may still
     /// report failed entries.
-    async fn send_batch(&self, batch: &[Outgoing]) -> Result<Vec<Outgoing>> {
+    async fn send_batch(&self, batch: &[Outgoing]) -> Result<Left> {
         let mut request = self.client.send_message_batch().queue_url(&self.url);
         for (position, message) in batch.iter().enumerate() {
+            let group = message.group.clone().or_else(|| self.own_group(&message.body));
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(position.to_string())
                 .message_body(&message.body)
-                .set_message_group_id(message.group.clone())
-                .set_message_deduplication_id(message.group.clone())
+                .set_message_group_id(group.clone())
+                .set_message_deduplication_id(group)
                 .build();
             request = request.entries(entry.map_err(|e| Error::internal("a message lacks a field").because(e))?);
         }
         let sent = request.send().await.map_err(|e| error::of_call("send to", &self.url, e))?;
-        let failed = sent.failed.iter();
-        Ok(failed.filter_map(|entry| batch.get(entry.id.parse::<usize>().ok()?).cloned()).collect())
+        let message = |id: &str| batch.get(id.parse::<usize>().ok()?).cloned();
+        let codes = sent.failed.iter().map(|entry| entry.code.clone()).collect();
+        Ok(Left { messages: sent.failed.iter().filter_map(|entry| message(&entry.id)).collect(), codes })
+    }
+}
+
+/// Messages that the queue did not accept, and why.
+struct Left {
+    messages: Vec<Outgoing>,
+    codes: BTreeSet<String>,
+}
+
+impl Left {
+    fn is_busy(&self) -> bool {
+        self.codes.iter().any(|code| error::is_busy(code))
     }
 }
 
@@ -53,18 +79,15 @@ impl Channel for SqsChannel {
         for batch in batches(&messages) {
             let mut left = self.send_batch(batch).await?;
             for _ in 0..RESENDS {
-                if left.is_empty() {
+                if left.messages.is_empty() || left.is_busy() {
                     break;
                 }
-                left = self.send_batch(&left).await?;
+                left = self.send_batch(&left.messages).await?;
             }
-            if !left.is_empty() {
-                return Err(Error::transient(format!(
-                    "{} refused {} of {} messages",
-                    self.url,
-                    left.len(),
-                    batch.len()
-                )));
+            if !left.messages.is_empty() {
+                let (many, codes) = (left.messages.len(), Vec::from_iter(left.codes.iter().cloned()).join(", "));
+                let said = format!("{} refused {many} of {} messages: {codes}", self.url, batch.len());
+                return Err(if left.is_busy() { Error::busy(said) } else { Error::transient(said) });
             }
         }
         Ok(())

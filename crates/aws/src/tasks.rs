@@ -1,19 +1,18 @@
 //! A tasks table in DynamoDB.
 
-use std::collections::HashMap;
-use std::time::Duration;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{
-    AttributeValue, Put, PutRequest, ReturnValuesOnConditionCheckFailure, TransactWriteItem, WriteRequest,
+    AttributeValue, CancellationReason, Put, PutRequest, ReturnValuesOnConditionCheckFailure, TransactWriteItem,
+    WriteRequest,
 };
-use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::value::RawValue;
 
-use crate::batch_write::{BATCH_ITEMS, Written, batch_write};
+use crate::batch_write::{Written, batch_write};
 use crate::error;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
@@ -21,12 +20,6 @@ use fanfold::model::record::{Entry, Outcome, Raw, Response};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::tasks::{Row, Rows, Tasks, Verdict, fitting};
 
-/// Rows per transaction, and their total text; a transaction may hold 100 items and 4 MB:
-/// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>
-const GROUP_ROWS: usize = 100;
-const GROUP_BYTES: usize = 2 * 1024 * 1024;
-const ROUNDS: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
 const KEPT_SECONDS: i64 = 30 * 24 * 3600;
 /// The sort key of a chunk's verdict, which sorts before those of its records, whose numbers begin with 0.
 const VERDICT_ROW: &str = "-1";
@@ -40,54 +33,48 @@ type Attributes = HashMap<String, AttributeValue>;
 pub struct DynamoTasks {
     client: Client,
     table: String,
-    width: usize,
 }
 
 impl DynamoTasks {
-    /// A table by its name; sends up to `width` requests at once for the outcomes of a chunk.
-    pub fn new(client: Client, table: impl Into<String>, width: usize) -> Self {
-        Self { client, table: table.into(), width }
+    /// A table by its name.
+    pub fn new(client: Client, table: impl Into<String>) -> Self {
+        Self { client, table: table.into() }
     }
+}
 
-    /// Writes rows that must not exist yet, all or none. Since a chunk is always split into the same groups,
-    /// one existing row means that all exist.
-    async fn create_group(&self, rows: Vec<Attributes>) -> Result<()> {
-        let mut puts = Vec::with_capacity(rows.len());
-        for row in rows {
+/// Why DynamoDB cancelled a transaction: the worst of the reasons of its items
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+fn cancelled(table: &str, reasons: &[CancellationReason]) -> Error {
+    let code = |reason: &CancellationReason| reason.code().filter(|code| *code != "None").map(str::to_owned);
+    let codes: BTreeSet<String> = reasons.iter().filter_map(code).collect();
+    let said = format!("the table {table} does not take a chunk: {}", Vec::from_iter(codes.iter().cloned()).join(", "));
+    if codes.iter().all(|code| error::is_busy(code)) { Error::busy(said) } else { Error::config(said) }
+}
+
+impl Tasks for DynamoTasks {
+    /// Writes rows that must not exist yet, all or none. Since a chunk is always split into the same groups, one existing
+    /// row means that all exist.
+    async fn create(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
+        let mut puts = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let row = pending_row(batch, chunk, &fitting(entry), now);
             let put = Put::builder().table_name(&self.table).set_item(Some(row));
             let put = put.condition_expression("attribute_not_exists(pk)").build();
             let put = put.map_err(|e| Error::internal("a row lacks its attributes").because(e))?;
             puts.push(TransactWriteItem::builder().put(put).build());
         }
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..ROUNDS {
-            let request = self.client.transact_write_items().set_transact_items(Some(puts.clone()));
-            let Err(error) = request.send().await else {
-                return Ok(());
-            };
-            let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) = error.as_service_error()
-            else {
-                return Err(error::of_call("write to the table", &self.table, error));
-            };
-            if cancelled.cancellation_reasons().iter().any(|r| r.code() == Some("ConditionalCheckFailed")) {
-                return Ok(());
-            }
-            // Two transactions at once, or too many: the SDK does not retry that by itself.
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+        let Err(error) = self.client.transact_write_items().set_transact_items(Some(puts)).send().await else {
+            return Ok(());
+        };
+        let Some(TransactWriteItemsError::TransactionCanceledException(reasons)) = error.as_service_error() else {
+            return Err(error::of_call("write to the table", &self.table, error));
+        };
+        let reasons = reasons.cancellation_reasons();
+        if reasons.iter().any(|reason| reason.code() == Some("ConditionalCheckFailed")) {
+            return Ok(());
         }
-        Err(Error::transient(format!("the table {} is too busy to take a chunk", self.table)))
-    }
-}
-
-impl Tasks for DynamoTasks {
-    async fn create(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
-        let entries: Vec<Entry> = entries.iter().map(fitting).collect();
-        // One after another, since scatter has several chunks under way at once.
-        for group in groups(&entries) {
-            self.create_group(group.iter().map(|entry| pending_row(batch, chunk, entry, now)).collect()).await?;
-        }
-        Ok(())
+        // Two transactions at once, or too many: the SDK does not retry that by itself.
+        Err(cancelled(&self.table, reasons))
     }
 
     async fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Rows> {
@@ -133,40 +120,30 @@ impl Tasks for DynamoTasks {
         kept.ok_or_else(|| Error::internal("a row of the tasks table is not readable"))
     }
 
-    async fn resolve(&self, batch: &BatchId, chunk: ChunkIndex, outcomes: &[Outcome], now: Timestamp) -> Result<()> {
-        let mut batches = Vec::new();
-        for group in outcomes.chunks(BATCH_ITEMS) {
-            let mut requests = Vec::with_capacity(group.len());
-            for outcome in group {
-                let put = PutRequest::builder().set_item(Some(resolved_row(batch, chunk, outcome, now))).build();
-                let put = put.map_err(|e| Error::internal("a row lacks its attributes").because(e))?;
-                requests.push(WriteRequest::builder().put_request(put).build());
+    async fn resolve(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        outcomes: &[Outcome],
+        now: Timestamp,
+    ) -> Result<Vec<usize>> {
+        let mut requests = Vec::with_capacity(outcomes.len());
+        for outcome in outcomes {
+            let put = PutRequest::builder().set_item(Some(resolved_row(batch, chunk, outcome, now))).build();
+            let put = put.map_err(|e| Error::internal("a row lacks its attributes").because(e))?;
+            requests.push(WriteRequest::builder().put_request(put).build());
+        }
+        let returned = match batch_write(&self.client, &self.table, requests).await? {
+            Written::Except(returned) => returned,
+            Written::Refused => {
+                return Err(Error::internal(format!("the table {} refuses an outcome of {batch}", self.table)));
             }
-            batches.push(batch_write(&self.client, &self.table, requests));
-        }
-        let written: Vec<Written> = stream::iter(batches).buffer_unordered(self.width).try_collect().await?;
-        if written.contains(&Written::Refused) {
-            return Err(Error::internal(format!("the table {} refuses an outcome of {batch}", self.table)));
-        }
-        Ok(())
+        };
+        let number = |row: &Attributes| row.get("record")?.as_n().ok().cloned();
+        let left: BTreeSet<String> = returned.iter().filter_map(number).collect();
+        let is_left = |position: &usize| left.contains(&outcomes[*position].index.to_string());
+        Ok((0..outcomes.len()).filter(is_left).collect())
     }
-}
-
-/// Splits a chunk into groups that fit into one transaction, always in the same way.
-fn groups(entries: &[Entry]) -> Vec<&[Entry]> {
-    let mut groups = Vec::new();
-    let (mut from, mut bytes) = (0, 0);
-    for (at, entry) in entries.iter().enumerate() {
-        if at - from == GROUP_ROWS || (at > from && bytes + entry.weight() > GROUP_BYTES) {
-            groups.push(&entries[from..at]);
-            (from, bytes) = (at, 0);
-        }
-        bytes += entry.weight();
-    }
-    if from < entries.len() {
-        groups.push(&entries[from..]);
-    }
-    groups
 }
 
 fn key(batch: &BatchId, chunk: ChunkIndex) -> String {
@@ -265,14 +242,17 @@ fn row_of(mut item: Attributes) -> Result<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::value::to_raw_value;
+    use fanfold::model::error::ErrorKind;
 
     #[test]
-    fn groups_keep_both_limits_of_a_transaction() {
-        let entry = |bytes: usize| Entry::decoded(0, to_raw_value(&"x".repeat(bytes)).unwrap());
-        let sizes = |entries: &[Entry]| -> Vec<usize> { groups(entries).iter().map(|group| group.len()).collect() };
-        assert_eq!(sizes(&vec![entry(10); 250]), [100, 100, 50]);
-        assert_eq!(sizes(&vec![entry(300 * 1024); 8]), [6, 2]);
-        assert_eq!(sizes(&[]), Vec::<usize>::new());
+    fn a_cancelled_transaction_is_tried_again_only_if_the_table_was_busy() {
+        let kind = |codes: &[&str]| {
+            let reasons: Vec<_> = codes.iter().map(|code| CancellationReason::builder().code(*code).build()).collect();
+            cancelled("tasks", &reasons).kind
+        };
+        assert_eq!(kind(&["None", "TransactionConflict", "ThrottlingError"]), ErrorKind::Busy);
+        assert_eq!(kind(&["None", "ThrottlingError", "ValidationError"]), ErrorKind::Config);
+        let told = cancelled("tasks", &[CancellationReason::builder().code("ValidationError").build()]).to_string();
+        assert_eq!(told, "the table tasks does not take a chunk: ValidationError");
     }
 }

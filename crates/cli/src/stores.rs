@@ -14,7 +14,7 @@ use fanfold::model::item::Item;
 use fanfold::model::own::OwnAttributes;
 use fanfold::pipeline::local::LocalStores;
 use fanfold::store::blob::file::FileBlob;
-use fanfold::store::items::{Items, Rejection};
+use fanfold::store::items::{Items, WriteReport};
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::tasks::memory::MemoryTasks;
 use serde_json::{Map, Value};
@@ -101,7 +101,11 @@ impl ItemLines {
 }
 
 impl Items for ItemLines {
-    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn write(&self, items: &[Item]) -> Result<WriteReport> {
         self.lines(|lines| {
             for item in items {
                 let line = serde_json::to_vec(&as_line(item));
@@ -115,7 +119,7 @@ impl Items for ItemLines {
                 lines.last.insert(high << 64 | low, lines.written);
                 lines.written += 1;
             }
-            Ok(Vec::new())
+            Ok(WriteReport::default())
         })
     }
 

@@ -31,6 +31,8 @@ pub struct Config {
     pub tasks_table: Option<String>,
     /// The queue that feeds this function, if exactly one does.
     pub source_queue_url: Option<String>,
+    /// Where such a function sends the messages that it gives up.
+    pub dead_letter_queue_url: Option<String>,
     /// The bucket of outputs, for a stage that writes them.
     pub output_bucket: Option<String>,
     /// The URLs of the queues that this stage sends to.
@@ -202,6 +204,7 @@ impl Config {
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
         let several = matches!(handler.as_str(), "bury" | "sweep");
         let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
+        let dead_letter_queue_url = (!several).then(|| reader.text("DEAD_LETTER_QUEUE_URL"));
         let writes = matches!(handler.as_str(), "gather" | "sweep");
         let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
         let queues = queues_of(&handler).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();
@@ -214,6 +217,7 @@ impl Config {
                 work_bucket,
                 tasks_table,
                 source_queue_url,
+                dead_letter_queue_url,
                 output_bucket,
                 queues,
                 stage,
@@ -261,6 +265,7 @@ mod tests {
             ("INPUT_BUCKET", "input"),
             ("WORK_BUCKET", "work"),
             ("SOURCE_QUEUE_URL", "http://q"),
+            ("DEAD_LETTER_QUEUE_URL", "http://d"),
             ("KEY_FIELD", "id"),
             ("RECORD_SCHEMA", &schema),
             ("ITEMS_TABLE", "items"),

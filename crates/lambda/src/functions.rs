@@ -15,7 +15,6 @@ use crate::server::{Server, deadline};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
-use fanfold::processor::items::WriteItems;
 use fanfold::stage::scatter::rows::RowReader;
 use fanfold::store::blob::Blob;
 use fanfold::store::clock::SystemClock;
@@ -79,7 +78,7 @@ impl Supply for Configured<'_> {
 
     fn tasks(&self) -> Result<DynamoTasks> {
         let table = self.config.tasks_table.as_ref().ok_or_else(|| unset("TASKS_TABLE"))?;
-        Ok(DynamoTasks::new(self.clients.dynamodb.clone(), table, self.config.variant.width))
+        Ok(DynamoTasks::new(self.clients.dynamodb.clone(), table))
     }
 
     fn ledger(&self) -> DynamoLedger {
@@ -113,9 +112,10 @@ fn rows(_: Option<u64>) -> Option<Arc<dyn RowReader>> {
 /// Those from which the Lambda runtime cannot recover.
 pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), lambda_runtime::Error> {
     let supply = Configured { config: &config, clients: &clients };
-    let source = config.source_queue_url.as_ref().map(|url| supply.sqs(url));
-    let server = Server { source, ledger: supply.ledger(), clock: SystemClock };
-    let pipeline = Pipeline { supply, variant: config.variant, input_bucket: config.input_bucket.clone() };
+    let queue = |url: &Option<String>| url.as_ref().map(|url| supply.sqs(url));
+    let (source, dead_letters) = (queue(&config.source_queue_url), queue(&config.dead_letter_queue_url));
+    let pipeline = Pipeline::new(supply, config.variant, &config.input_bucket);
+    let server = Server { reception: pipeline.reception(source, dead_letters), pace: pipeline.pace.clone() };
     match &config.stage {
         StageConfig::Scatter { chunk_size, rules, format, memory } => {
             let scatter = pipeline.scatter(rules.clone(), *chunk_size, format.clone())?;
@@ -123,9 +123,9 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
         }
         StageConfig::Process { items_table, key_field, schema, write_mode, own } => {
             let read_first = if config.variant.ranged() { Bucket::Input } else { Bucket::Work };
-            warm_up(&server.ledger, &pipeline.supply.bucket(read_first)?).await;
-            let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field, config.variant.width);
-            let processor = WriteItems::new(items.in_mode(*write_mode).with_own(*own));
+            warm_up(&pipeline.supply.ledger(), &pipeline.supply.bucket(read_first)?).await;
+            let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field);
+            let processor = pipeline.write_items(items.in_mode(*write_mode).with_own(*own));
             server.serve(&pipeline.process(schema.as_ref().clone(), processor)?).await
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
@@ -134,7 +134,9 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
             let sweep = pipeline.sweep(*patience)?;
             // The event of a schedule says nothing that matters, and failures are left to an alarm.
             lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
-                sweep.run(deadline(&event.context)).await.map_err(lambda_runtime::Error::from)
+                let deadline = deadline(&event.context);
+                server.pace.until(deadline);
+                sweep.run(deadline).await.map_err(lambda_runtime::Error::from)
             }))
             .await
         }

@@ -9,6 +9,6 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     telemetry::init();
     let config = Config::read(|name| std::env::var(name).ok())
         .inspect_err(|error| tracing::error!(%error, "function cannot start"))?;
-    let clients = Clients::from_env().await;
+    let clients = Clients::paced_from_env().await;
     functions::run(config, clients).await
 }

@@ -12,36 +12,32 @@ use tracing::Instrument;
 use fanfold::model::calls::StageCalls;
 use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
-use fanfold::model::record::cut;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::{self, Disposition, Received, Sorted, Stage, Subject};
-use fanfold::store::Clock;
-use fanfold::store::channel::{Channel, Delivery};
-use fanfold::store::ledger::{LastFailure, Notes};
+use fanfold::stage::reception::{Reception, left_until};
+use fanfold::stage::{self, Disposition, Pack, Received, Sorted, Stage};
+use fanfold::store::channel::Delivery;
+use fanfold::store::ledger::Notes;
+use fanfold::store::pace::Pace;
+use fanfold::store::{Clock, Stores};
 use fanfold_aws::calls;
 
-/// The pause before a failed message is redelivered; it doubles from the first value to the second.
-const FIRST_PAUSE: Duration = Duration::from_secs(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 /// The time that an invocation keeps in reserve for its answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(3);
 
 /// What every stage's invocations need.
-pub struct Server<C, L, K> {
-    /// The channel that the messages come from; `None` if there are several.
-    pub source: Option<C>,
-    /// Where failures and calls are recorded.
-    pub ledger: L,
-    /// The current time.
-    pub clock: K,
+pub struct Server<S: Stores> {
+    /// What receives and concludes their messages.
+    pub reception: Reception<S>,
+    /// The pace of all their calls.
+    pub pace: Pace<S::Clock>,
 }
 
-impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
+impl<S: Stores> Server<S> {
     /// Serves invocations until Lambda ends the process.
     ///
     /// # Errors
     /// Those from which the Lambda runtime cannot recover.
-    pub async fn serve<S: Stage>(&self, stage: &S) -> Result<(), lambda_runtime::Error> {
+    pub async fn serve<T: Stage>(&self, stage: &T) -> Result<(), lambda_runtime::Error> {
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
             // Boxed for the compiler's sake.
             let answer = Box::pin(self.answer(stage, event.payload, deadline(&event.context)));
@@ -54,29 +50,33 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
     /// (<https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>). It begins no message
     /// in the last quarter of the time, and abandons unfinished work shortly before the end: work may be cut
     /// off between any two calls, and is redelivered.
-    async fn answer<S: Stage>(&self, stage: &S, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
+    async fn answer<T: Stage>(&self, stage: &T, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
-        let whole = left_until(self.clock.now(), deadline);
+        let whole = left_until(self.now(), deadline);
+        self.pace.until(deadline);
         let mut response = SqsBatchResponse::default();
         let mut spent: BTreeMap<BatchId, StageCalls> = BTreeMap::new();
         let Sorted { packs, rest } = stage::sort(stage, &deliveries);
         for (delivery, disposition) in rest {
-            if !self.conclude(delivery, None, disposition).await {
+            let done = match self.reception.admit(delivery, None).await {
+                Some(admitted) => self.reception.conclude(delivery, admitted, None, disposition).await,
+                None => true,
+            };
+            if !done {
                 response.add_failure(&delivery.id);
             }
         }
         for pack in packs {
-            let (done, requests) = calls::counted(self.settle(stage, &pack, deadline, whole)).await;
-            for (received, _) in pack.iter().zip(&done).filter(|(_, done)| !**done) {
-                response.add_failure(&received.delivery.id);
-            }
+            let subject = pack.first().and_then(|first| T::subject(&first.message));
+            let ((done, left), requests) = calls::counted(self.settle(stage, pack, deadline, whole)).await;
+            left.iter().for_each(|id| response.add_failure(id));
             // All messages of a pack belong to one batch.
-            if let Some(subject) = pack.first().and_then(|first| S::subject(&first.message)) {
-                let messages = pack.len() as u64;
+            if let Some(subject) = subject {
+                let messages = (done + left.len()) as u64;
                 spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests });
             }
         }
-        self.account(S::NAME, spent).await;
+        self.account(T::NAME, spent).await;
         response
     }
 
@@ -84,113 +84,98 @@ impl<C: Channel, L: Notes, K: Clock> Server<C, L, K> {
     async fn account(&self, stage: &str, spent: BTreeMap<BatchId, StageCalls>) {
         for (batch, mut calls) in spent {
             *calls.requests.entry("dynamodb.UpdateItem".to_owned()).or_default() += 1;
-            if let Err(error) = self.ledger.add_calls(&batch, stage, &calls, self.clock.now()).await {
+            if let Err(error) = self.reception.ledger.add_calls(&batch, stage, &calls, self.now()).await {
                 tracing::warn!(batch_id = %batch, %error, "calls not accounted for");
             }
         }
     }
 
-    /// Works on a pack of messages and returns which may be deleted. A panic fails this pack only.
-    async fn settle<S: Stage>(
+    /// Works on a pack of messages. Returns how many of them may be deleted, and the ids of the others. A panic fails
+    /// this pack only.
+    async fn settle<T: Stage>(
         &self,
-        stage: &S,
-        pack: &[Received<'_, S::Message>],
+        stage: &T,
+        pack: Pack<'_, T::Message>,
         deadline: Timestamp,
         whole: Duration,
-    ) -> Vec<bool> {
-        let left = left_until(self.clock.now(), deadline);
+    ) -> (usize, Vec<String>) {
+        let left = left_until(self.now(), deadline);
         if left < whole / 4 {
             tracing::info!(messages = pack.len(), "messages not begun: no time left");
-            for received in pack {
-                self.release(received.delivery, Duration::ZERO).await;
+            for received in &pack {
+                self.reception.put_back(received.delivery).await;
             }
-            return vec![false; pack.len()];
+            return (0, pack.iter().map(|received| received.delivery.id.clone()).collect());
         }
-        let first = pack.first().map_or("", |first| first.delivery.id.as_str());
-        let span = tracing::info_span!("messages", first, count = pack.len());
+        let (all, mut admitted, mut tries) = (pack.len(), Vec::with_capacity(pack.len()), Vec::new());
+        for received in pack {
+            let subject = T::subject(&received.message);
+            if let Some(tried) = self.reception.admit(received.delivery, subject.as_ref()).await {
+                admitted.push(received);
+                tries.push((tried, subject));
+            }
+        }
+        let dispositions = self.work(stage, &admitted, deadline, left).await;
+        // What is said of the messages may be tried again in the time that was kept in reserve.
+        self.pace.until(deadline);
+        let mut again = Vec::new();
+        for ((received, (tried, subject)), disposition) in admitted.iter().zip(tries).zip(dispositions) {
+            let delivery = received.delivery;
+            let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
+            let concluded = self.reception.conclude(delivery, tried, subject.as_ref(), disposition);
+            if !concluded.instrument(span).await {
+                again.push(delivery.id.clone());
+            }
+        }
+        (all - again.len(), again)
+    }
+
+    async fn work<T: Stage>(
+        &self,
+        stage: &T,
+        pack: &[Received<'_, T::Message>],
+        deadline: Timestamp,
+        left: Duration,
+    ) -> Vec<Disposition> {
+        let Some(first) = pack.first() else {
+            return Vec::new();
+        };
+        let span = tracing::info_span!("messages", first = first.delivery.id, count = pack.len());
+        // From a moment before the work is abandoned on, a call that a service is too busy for fails as such.
+        self.pace.until(Timestamp(deadline.0 - 2 * milliseconds(reserve(left))));
         let work = AssertUnwindSafe(stage.handle_pack(pack, deadline).instrument(span)).catch_unwind();
-        let dispositions = match tokio::time::timeout(left - LONGEST_ANSWER.min(left / 10), work).await {
+        match tokio::time::timeout(left - reserve(left), work).await {
             Ok(Ok(dispositions)) => dispositions,
             Ok(Err(_)) => {
                 tracing::error!("stage panicked");
-                let panicked = || Disposition::Retry(Error::internal(format!("{} panicked", S::NAME)));
+                let panicked = || Disposition::Retry(Error::internal(format!("{} panicked", T::NAME)));
                 pack.iter().map(|_| panicked()).collect()
             }
             Err(_) => {
                 let late =
-                    || Disposition::Retry(Error::transient(format!("{} ran out of its function's time", S::NAME)));
+                    || Disposition::Retry(Error::transient(format!("{} ran out of its function's time", T::NAME)));
                 pack.iter().map(|_| late()).collect()
             }
-        };
-        let mut done = Vec::with_capacity(pack.len());
-        for (Received { delivery, message }, disposition) in pack.iter().zip(dispositions) {
-            let span = tracing::info_span!("message", id = %delivery.id, attempt = delivery.attempt);
-            done.push(self.conclude(delivery, S::subject(message), disposition).instrument(span).await);
-        }
-        done
-    }
-
-    /// Decides whether a message may be deleted; if not, makes sure that it is redelivered in time.
-    async fn conclude(&self, delivery: &Delivery, subject: Option<Subject>, disposition: Disposition) -> bool {
-        let (failure, pause) = match disposition {
-            Disposition::Done => return true,
-            Disposition::Discarded(reason) => {
-                tracing::info!(%reason, "message discarded");
-                return true;
-            }
-            Disposition::Rejected(error) => {
-                tracing::error!(%error, "message rejected");
-                // Without a pause, it reaches the dead-letter queue within seconds.
-                (error, Duration::ZERO)
-            }
-            Disposition::Retry(error) => {
-                tracing::warn!(kind = ?error.kind, %error, "message will come again");
-                (error, pause(delivery.attempt))
-            }
-            Disposition::Later(at, error) => {
-                tracing::info!(%error, %at, "message will come again later");
-                (error, left_until(self.clock.now(), at))
-            }
-        };
-        self.note(subject, delivery, &failure).await;
-        self.release(delivery, pause).await;
-        false
-    }
-
-    /// Notes why a message failed, so that bury can report it.
-    async fn note(&self, subject: Option<Subject>, delivery: &Delivery, error: &Error) {
-        let Some(subject) = subject else {
-            return;
-        };
-        let failure = LastFailure { attempt: delivery.attempt, message: cut(error.to_string()) };
-        let noted = self.ledger.note_failure(&subject.batch, subject.part, &failure, self.clock.now()).await;
-        if let Err(error) = noted {
-            tracing::warn!(%error, "failure not noted");
         }
     }
 
-    async fn release(&self, delivery: &Delivery, pause: Duration) {
-        let Some(source) = &self.source else {
-            return;
-        };
-        if let Err(error) = source.release(&delivery.receipt, pause).await {
-            // It is redelivered anyway, when its visibility timeout ends.
-            tracing::warn!(%error, "message not released");
-        }
+    fn now(&self) -> Timestamp {
+        self.reception.clock.now()
     }
+}
+
+/// What an invocation that has this much time left keeps in reserve for its answer.
+fn reserve(left: Duration) -> Duration {
+    LONGEST_ANSWER.min(left / 10)
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// When Lambda will end an invocation.
 pub fn deadline(context: &lambda_runtime::Context) -> Timestamp {
     Timestamp(i64::try_from(context.deadline).unwrap_or(i64::MAX))
-}
-
-fn left_until(now: Timestamp, deadline: Timestamp) -> Duration {
-    Duration::from_millis(deadline.0.saturating_sub(now.0).max(0).unsigned_abs())
-}
-
-fn pause(attempt: u32) -> Duration {
-    FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
 }
 
 fn delivery(message: SqsMessage) -> Delivery {
@@ -206,6 +191,8 @@ fn delivery(message: SqsMessage) -> Delivery {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fanfold::pipeline::local::MemoryStores;
+    use fanfold::stage::Subject;
     use fanfold::store::channel::memory::MemoryChannel;
     use fanfold::store::clock::SystemClock;
     use fanfold::store::ledger::Part;
@@ -237,6 +224,7 @@ mod tests {
                 "discard" => Disposition::Discarded("nothing to do".into()),
                 "reject" => Disposition::Rejected(Error::malformed("not ours")),
                 "retry" => Disposition::Retry(Error::transient("later")),
+                "busy" => Disposition::Retry(Error::busy("slow down")),
                 "hang" => std::future::pending().await,
                 other => panic!("{other}"),
             }
@@ -247,63 +235,104 @@ mod tests {
         BatchId::parse("orders-0123456789ab").unwrap()
     }
 
-    fn event(bodies: &[&str]) -> SqsEvent {
+    fn event(bodies: &[&str], attempt: u32) -> SqsEvent {
         let mut event = SqsEvent::default();
         for body in bodies {
             let mut message = SqsMessage::default();
             message.message_id = Some(format!("id-{body}"));
             message.body = Some((*body).to_owned());
+            message.attributes.insert("ApproximateReceiveCount".to_owned(), attempt.to_string());
             event.records.push(message);
         }
         event
     }
 
-    /// The ids that the answer names if the invocation has that many milliseconds.
-    async fn answer(bodies: &[&str], ledger: &MemoryLedger, milliseconds: i64) -> Vec<String> {
-        let source = Some(MemoryChannel::new());
-        let server = Server { source, ledger: ledger.clone(), clock: SystemClock };
-        let deadline = Timestamp(SystemClock.now().0 + milliseconds);
-        let response = server.answer(&Obedient, event(bodies), deadline).await;
-        let mut failed: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
-        failed.sort_unstable();
-        failed
+    /// A function's stores.
+    #[derive(Default)]
+    struct Site {
+        ledger: MemoryLedger,
+        dead_letters: MemoryChannel,
+    }
+
+    impl Site {
+        /// The ids that the answer names if the invocation has that many milliseconds.
+        async fn answer(&self, bodies: &[&str], attempt: u32, milliseconds: i64) -> Vec<String> {
+            let (source, dead_letters) = (Some(MemoryChannel::new()), Some(self.dead_letters.clone()));
+            let (ledger, clock) = (self.ledger.clone(), SystemClock);
+            let reception: Reception<MemoryStores> = Reception { source, dead_letters, ledger, clock };
+            let server = Server { reception, pace: Pace::new(SystemClock) };
+            let deadline = Timestamp(SystemClock.now().0 + milliseconds);
+            let response = server.answer(&Obedient, event(bodies, attempt), deadline).await;
+            let mut failed: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
+            failed.sort_unstable();
+            failed
+        }
     }
 
     #[tokio::test]
     async fn only_what_failed_comes_again_and_a_panic_is_one_of_them() {
-        let ledger = MemoryLedger::new();
-        let failed =
-            answer(&["done", "reject", "discard", "panic", "retry", "unreadable", "idle"], &ledger, 60_000).await;
-        assert_eq!(failed, ["id-panic", "id-reject", "id-retry", "id-unreadable"]);
-        assert_eq!(ledger.read_calls(&batch()).await.unwrap().0["process"].messages, 5);
+        let site = Site::default();
+        let bodies = ["done", "reject", "discard", "panic", "retry", "unreadable", "idle"];
+        let failed = site.answer(&bodies, 1, 60_000).await;
+        assert_eq!(failed, ["id-panic", "id-retry"]);
+        assert_eq!(site.ledger.read_calls(&batch()).await.unwrap().0["process"].messages, 5);
+        let mut given_up = site.dead_letters.bodies();
+        given_up.sort_unstable();
+        assert_eq!(given_up, ["reject", "unreadable"]);
     }
 
     #[tokio::test]
     async fn the_last_failure_is_kept_for_whoever_buries_the_message() {
-        let ledger = MemoryLedger::new();
+        let site = Site::default();
         for (body, message) in [("retry", "later"), ("panic", "process panicked")] {
-            answer(&[body], &ledger, 60_000).await;
-            let last = ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
+            site.answer(&[body], 1, 60_000).await;
+            let last = site.ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
             assert_eq!((last.attempt, last.message.as_str()), (1, message));
         }
     }
 
     #[tokio::test]
-    async fn a_worker_stops_before_its_deadline_and_returns_what_it_did_not_do() {
-        let ledger = MemoryLedger::new();
-        // When the second message would begin, the first has used up the time.
-        let failed = answer(&["hang", "done"], &ledger, 400).await;
-        assert_eq!(failed, ["id-done", "id-hang"]);
-        let last = ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
-        assert_eq!(last.message, "process ran out of its function's time");
-        // In the other order, only the one that hangs is redelivered.
-        assert_eq!(answer(&["done", "hang"], &ledger, 400).await, ["id-hang"]);
+    async fn a_message_is_given_up_with_its_fifth_failure() {
+        let site = Site::default();
+        for attempt in 1..=4 {
+            assert_eq!(site.answer(&["retry"], attempt, 60_000).await, ["id-retry"]);
+        }
+        assert!(site.answer(&["retry"], 5, 60_000).await.is_empty());
+        assert_eq!(site.dead_letters.bodies(), ["retry"]);
+        let last = site.ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
+        assert_eq!((last.attempt, last.message.as_str()), (5, "later"));
     }
 
-    #[test]
-    fn pauses_grow_to_a_limit() {
-        assert_eq!(pause(1), Duration::from_secs(5));
-        assert_eq!(pause(3), Duration::from_secs(20));
-        assert_eq!(pause(100), LONGEST_PAUSE);
+    #[tokio::test]
+    async fn tries_that_a_busy_service_ended_do_not_count() {
+        let site = Site::default();
+        for attempt in 1..=50 {
+            assert_eq!(site.answer(&["busy"], attempt, 60_000).await, ["id-busy"]);
+        }
+        assert!(site.dead_letters.bodies().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_message_that_ends_its_function_each_time_is_given_up_before_the_sixth() {
+        let site = Site::default();
+        // Deliveries whose function ended, as far as the ledger knows of them.
+        for _ in 2..=5 {
+            site.ledger.begin_try("id-panic", Timestamp(0)).await.unwrap();
+        }
+        assert!(site.answer(&["panic"], 6, 60_000).await.is_empty());
+        assert_eq!(site.dead_letters.bodies(), ["panic"]);
+        assert_eq!(site.ledger.last_failure(&batch(), Part::Scatter).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn a_worker_stops_before_its_deadline_and_returns_what_it_did_not_do() {
+        let site = Site::default();
+        // When the second message would begin, the first has used up the time.
+        let failed = site.answer(&["hang", "done"], 1, 400).await;
+        assert_eq!(failed, ["id-done", "id-hang"]);
+        let last = site.ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
+        assert_eq!(last.message, "process ran out of its function's time");
+        // In the other order, only the one that hangs is redelivered.
+        assert_eq!(site.answer(&["done", "hang"], 1, 400).await, ["id-hang"]);
     }
 }

@@ -13,7 +13,7 @@ use crate::model::manifest::{Listed, Object, Reading, holds_records, unreadable}
 use crate::model::progress::Opening;
 use crate::stage::scatter::cut::{Cutter, End};
 use crate::stage::scatter::objects::ObjectsSplitter;
-use crate::stage::scatter::{Cuts, Scatter, nothing};
+use crate::stage::scatter::{Cuts, Scatter, has_rules, nothing};
 use crate::store::Stores;
 use crate::store::blob::{Pin, sections};
 
@@ -46,6 +46,7 @@ impl<S: Stores> Scatter<S> {
         if batch.sealing.is_some() {
             return self.resume(&batch).await.map(|()| None);
         }
+        has_rules(&batch)?;
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         match (found, rules) {
             (Ok(found), Ok(rules)) => {

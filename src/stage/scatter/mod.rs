@@ -111,6 +111,13 @@ impl<S: Stores> Stage for Scatter<S> {
     }
 }
 
+/// Checks that a batch which is not sealed was begun by a scatter. Bury begins one, without rules, only to seal it in the
+/// stead of a scatter that was given up; workers of several deployments would judge its records differently.
+fn has_rules(batch: &Batch) -> Result<()> {
+    let told = || Error::conflict("the batch was begun without rules, and is ended without its records");
+    batch.opening.rules.as_ref().map(drop).ok_or_else(told)
+}
+
 impl<S: Stores> Scatter<S> {
     /// Sets what reads Parquet files.
     #[must_use]
@@ -170,6 +177,7 @@ impl<S: Stores> Scatter<S> {
         if batch.sealing.is_some() {
             return self.resume(&batch).await.map(|()| None);
         }
+        has_rules(&batch)?;
         // A scatter with other settings may have begun the batch.
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         let cuts = match (found, rules) {

@@ -1,9 +1,9 @@
 //! Objects in one bucket.
 
-pub mod faulty;
 pub mod file;
 pub mod memory;
 pub mod sections;
+pub mod surrounded;
 pub mod upload;
 
 use std::future::Future;

@@ -1,7 +1,7 @@
 //! Message channels: messages are delivered at least once and in no order; those with a group, in order within it.
 
-pub mod faulty;
 pub mod memory;
+pub mod surrounded;
 
 use std::future::Future;
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::error::{Error, Result};
 use crate::model::item::Item;
-use crate::store::items::{Items, Rejection, WriteMode};
+use crate::store::items::{Items, WriteMode, WriteReport};
 
 /// An items table in memory; clones share their items.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +32,11 @@ impl MemoryItems {
 }
 
 impl Items for MemoryItems {
-    async fn write(&self, items: &[Item]) -> Result<Vec<Rejection>> {
+    fn most(&self) -> usize {
+        usize::MAX
+    }
+
+    async fn write(&self, items: &[Item]) -> Result<WriteReport> {
         let mut table = self.items.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys = std::collections::BTreeSet::new();
         if items.iter().any(|item| !keys.insert(&item.key)) {
@@ -44,7 +48,7 @@ impl Items for MemoryItems {
                 table.insert(item.key.clone(), item.clone());
             }
         }
-        Ok(Vec::new())
+        Ok(WriteReport::default())
     }
 
     async fn read(&self, key: &str) -> Result<Option<Item>> {

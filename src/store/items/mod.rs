@@ -1,12 +1,21 @@
 //! The items table: one item per key.
 
-pub mod faulty;
 pub mod memory;
+pub mod surrounded;
 
 use std::future::Future;
 
 use crate::model::error::{Error, Result};
 use crate::model::item::Item;
+
+/// What became of the items of a write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WriteReport {
+    /// The items that the table will never take.
+    pub rejected: Vec<Rejection>,
+    /// The positions of the items that the table was too busy for: they are to be written again, later.
+    pub unprocessed: Vec<usize>,
+}
 
 /// An item that the table will never take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,12 +51,16 @@ impl WriteMode {
     }
 }
 
-/// The items table. Failed calls have already been retried; they may still have taken effect.
+/// The items table. Failed calls have already been retried, unless they failed as `Busy`; they may still have taken
+/// effect.
 pub trait Items: Send + Sync + 'static {
-    /// Writes items with different keys, each replacing what is under its key, as far as the table's [`WriteMode`]
-    /// allows. On success every item is stored, or a newer one is, except for those rejected. Idempotent. The order
-    /// of writes is not defined.
-    fn write(&self, items: &[Item]) -> impl Future<Output = Result<Vec<Rejection>>> + Send;
+    /// The most items that one write takes: as many as fit into one request.
+    fn most(&self) -> usize;
+
+    /// Writes at most [`Items::most`] items with different keys, each replacing what is under its key, as far as the
+    /// table's [`WriteMode`] allows. On success every item is stored, or a newer one is, except for those of the report.
+    /// Idempotent. The order of writes is not defined.
+    fn write(&self, items: &[Item]) -> impl Future<Output = Result<WriteReport>> + Send;
 
     /// Reads the item under a key, as it was last written.
     fn read(&self, key: &str) -> impl Future<Output = Result<Option<Item>>> + Send;

@@ -27,6 +27,8 @@ struct State {
     rules: BTreeMap<String, Rules>,
     calls: BTreeMap<BatchId, Calls>,
     failures: BTreeMap<(BatchId, Part), LastFailure>,
+    /// Tries begun and excused, by message.
+    tries: BTreeMap<String, (u32, u32)>,
 }
 
 impl State {
@@ -254,5 +256,18 @@ impl Notes for MemoryLedger {
 
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
         Ok(self.state(|state| state.calls.get(batch).cloned().unwrap_or_default()))
+    }
+
+    async fn begin_try(&self, message: &str, _now: Timestamp) -> Result<u32> {
+        Ok(self.state(|state| {
+            let (begun, excused) = state.tries.entry(message.to_owned()).or_default();
+            *begun += 1;
+            (1 + *begun).saturating_sub(*excused)
+        }))
+    }
+
+    async fn excuse_try(&self, message: &str, _now: Timestamp) -> Result<()> {
+        self.state(|state| state.tries.entry(message.to_owned()).or_default().1 += 1);
+        Ok(())
     }
 }

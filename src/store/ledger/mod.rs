@@ -1,8 +1,8 @@
 //! Batch state and completion. The trait has only single conditional writes; [`tree`] explains how they make
 //! completion certain and make it happen once.
 
-pub mod faulty;
 pub mod memory;
+pub mod surrounded;
 pub mod tree;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -202,6 +202,13 @@ pub trait Notes: Send + Sync + 'static {
 
     /// Reads the calls of a batch by stage, as far as they were added.
     fn read_calls(&self, batch: &BatchId) -> impl Future<Output = Result<Calls>> + Send;
+
+    /// Notes that a message, by its id, is tried once more, after its first try, and returns how many tries count: the
+    /// first one and those begun, without those excused. Counts one too many if it is repeated.
+    fn begin_try(&self, message: &str, now: Timestamp) -> impl Future<Output = Result<u32>> + Send;
+
+    /// Notes that the current try of a message does not count, since a service was busy.
+    fn excuse_try(&self, message: &str, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// The stages whose calls are kept.

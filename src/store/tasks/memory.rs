@@ -58,7 +58,13 @@ impl Tasks for MemoryTasks {
         Ok(self.chunk(batch, chunk, |chunk| chunk.verdict.get_or_insert(verdict).clone()))
     }
 
-    async fn resolve(&self, batch: &BatchId, chunk: ChunkIndex, outcomes: &[Outcome], _now: Timestamp) -> Result<()> {
+    async fn resolve(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        outcomes: &[Outcome],
+        _now: Timestamp,
+    ) -> Result<Vec<usize>> {
         self.chunk(batch, chunk, |chunk| {
             for outcome in outcomes {
                 // A repeat finds the reason again, which may be that the record could not even be decoded.
@@ -72,6 +78,6 @@ impl Tasks for MemoryTasks {
                 );
             }
         });
-        Ok(())
+        Ok(Vec::new())
     }
 }

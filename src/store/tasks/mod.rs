@@ -1,7 +1,7 @@
 //! Pending records and their outcomes as rows of a table: one row per record, grouped by chunk.
 
-pub mod faulty;
 pub mod memory;
+pub mod surrounded;
 
 use std::future::Future;
 
@@ -14,6 +14,12 @@ use crate::model::timestamp::Timestamp;
 
 /// The most text of a record that a row keeps; the rest of its 400 KB is for what is stored beside it.
 pub const MAX_ROW_BYTES: usize = 380 * 1024;
+
+/// The most rows of a group, and their total text: what every table can create in one request.
+const GROUP_ROWS: usize = 100;
+const GROUP_BYTES: usize = 2 * 1024 * 1024;
+/// The most outcomes that are written in one request.
+pub const MOST_RESOLVED: usize = 25;
 
 /// A record and, once it was processed, what became of it.
 #[derive(Debug, Clone)]
@@ -44,10 +50,11 @@ pub struct Rows {
     pub verdict: Option<Verdict>,
 }
 
-/// The tasks table. Failed calls have already been retried; they may still have taken effect.
+/// The tasks table. Failed calls have already been retried, unless they failed as `Busy`; they may still have taken
+/// effect.
 pub trait Tasks: Send + Sync + 'static {
-    /// Writes the records of a chunk, one row each. Existing rows stay as they are, whatever they hold by now, so
-    /// this may be repeated at any time with the same records.
+    /// Writes records of a chunk, one row each, in one request: they are one of the chunk's [`groups`]. Existing rows
+    /// stay as they are, whatever they hold by now, so this may be repeated at any time with the same group.
     fn create(
         &self,
         batch: &BatchId,
@@ -69,14 +76,15 @@ pub trait Tasks: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Verdict>> + Send;
 
-    /// Writes the outcomes of a chunk into its rows. Idempotent.
+    /// Writes at most [`MOST_RESOLVED`] outcomes of a chunk into its rows, and returns the positions of those that the
+    /// table was too busy for. Idempotent.
     fn resolve(
         &self,
         batch: &BatchId,
         chunk: ChunkIndex,
         outcomes: &[Outcome],
         now: Timestamp,
-    ) -> impl Future<Output = Result<()>> + Send;
+    ) -> impl Future<Output = Result<Vec<usize>>> + Send;
 }
 
 /// A record as its row keeps it: one that is too large for a row fails instead.
@@ -89,4 +97,36 @@ pub fn fitting(entry: &Entry) -> Entry {
          use another variant"
     );
     Entry { object: entry.object, ..Entry::faulty(entry.index, None, fault) }
+}
+
+/// Splits a chunk into groups that are created in one request each, always in the same way.
+pub fn groups(entries: &[Entry]) -> Vec<&[Entry]> {
+    let mut groups = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (at, entry) in entries.iter().enumerate() {
+        if at - from == GROUP_ROWS || (at > from && bytes + entry.weight() > GROUP_BYTES) {
+            groups.push(&entries[from..at]);
+            (from, bytes) = (at, 0);
+        }
+        bytes += entry.weight();
+    }
+    if from < entries.len() {
+        groups.push(&entries[from..]);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::value::to_raw_value;
+
+    #[test]
+    fn groups_keep_both_limits_of_a_request() {
+        let entry = |bytes: usize| Entry::decoded(0, to_raw_value(&"x".repeat(bytes)).unwrap());
+        let sizes = |entries: &[Entry]| -> Vec<usize> { groups(entries).iter().map(|group| group.len()).collect() };
+        assert_eq!(sizes(&vec![entry(10); 250]), [100, 100, 50]);
+        assert_eq!(sizes(&vec![entry(300 * 1024); 8]), [6, 2]);
+        assert_eq!(sizes(&[]), Vec::<usize>::new());
+    }
 }

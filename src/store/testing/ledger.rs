@@ -42,6 +42,7 @@ pub async fn all(ledger: &(impl Ledger + Claims + Notes + RuleBook)) {
     a_stop_is_decided_once_and_not_too_late(ledger).await;
     open_batches_are_listed_until_they_are_closed(ledger).await;
     the_last_failure_of_a_part_is_kept(ledger).await;
+    tries_count_unless_they_are_excused(ledger).await;
 }
 
 fn id(name: &str) -> BatchId {
@@ -392,4 +393,17 @@ async fn the_last_failure_of_a_part_is_kept(ledger: &(impl Ledger + Claims + Not
     for (part, attempt) in parts.into_iter().zip([1, 9, 3, 4]) {
         assert_eq!(ledger.last_failure(&batch, part).await.unwrap(), Some(failure(attempt)));
     }
+}
+
+async fn tries_count_unless_they_are_excused(ledger: &impl Notes) {
+    let begun = async |message: &str| ledger.begin_try(message, NOW).await.unwrap();
+    for counted in 2..=4 {
+        assert_eq!(begun("message-1").await, counted);
+    }
+    ledger.excuse_try("message-1", NOW).await.unwrap();
+    assert_eq!(begun("message-1").await, 4);
+    // The first try, of which nobody tells, was excused.
+    ledger.excuse_try("message-2", NOW).await.unwrap();
+    assert_eq!(begun("message-2").await, 1);
+    assert_eq!(begun("message-2").await, 2);
 }

@@ -3,7 +3,7 @@
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome, Raw};
 use crate::model::timestamp::Timestamp;
-use crate::store::tasks::{MAX_ROW_BYTES, Tasks, Verdict};
+use crate::store::tasks::{MAX_ROW_BYTES, MOST_RESOLVED, Tasks, Verdict, fitting, groups};
 use serde_json::json;
 use serde_json::value::to_raw_value;
 
@@ -18,6 +18,14 @@ pub async fn all(tasks: &impl Tasks) {
     a_repeat_never_takes_back_an_outcome(tasks).await;
     a_record_too_large_for_a_row_fails(tasks).await;
     the_first_verdict_stays(tasks).await;
+}
+
+/// Creates the rows of a chunk, group by group.
+async fn created(tasks: &impl Tasks, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry]) {
+    let fitted: Vec<Entry> = entries.iter().map(fitting).collect();
+    for group in groups(&fitted) {
+        tasks.create(batch, chunk, group, NOW).await.unwrap();
+    }
 }
 
 fn batch(name: &str) -> BatchId {
@@ -36,8 +44,8 @@ async fn rows_come_back_in_order(tasks: &impl Tasks) {
     written.push(Entry::faulty(325, Some("a,b,c"), "line 327: the row has 3 fields"));
     written.push(Entry::broken(326, b"caf\xe9,b", "line 328: byte 0xE9 is not UTF-8"));
     written[0].object = Some(3);
-    tasks.create(&batch, first, &written, NOW).await.unwrap();
-    tasks.create(&batch, second, &entries(327, 1), NOW).await.unwrap();
+    created(tasks, &batch, first, &written).await;
+    created(tasks, &batch, second, &entries(327, 1)).await;
     let found = tasks.read(&batch, first).await.unwrap();
     assert_eq!(found.verdict, None);
     let rows = found.rows;
@@ -52,7 +60,7 @@ async fn rows_come_back_in_order(tasks: &impl Tasks) {
 
 async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
     let (batch, chunk) = (batch("repeat"), ChunkIndex::new(7).unwrap());
-    tasks.create(&batch, chunk, &entries(0, 120), NOW).await.unwrap();
+    created(tasks, &batch, chunk, &entries(0, 120)).await;
     let outcome = |entry: Entry| {
         let failure = (entry.index % 2 == 1).then(|| "odd".to_owned());
         let result =
@@ -62,8 +70,10 @@ async fn a_repeat_never_takes_back_an_outcome(tasks: &impl Tasks) {
     };
     let outcomes: Vec<Outcome> = entries(0, 120).into_iter().map(outcome).collect();
     for _ in 0..2 {
-        tasks.resolve(&batch, chunk, &outcomes, NOW).await.unwrap();
-        tasks.create(&batch, chunk, &entries(0, 120), NOW).await.unwrap();
+        for some in outcomes.chunks(MOST_RESOLVED) {
+            assert!(tasks.resolve(&batch, chunk, some, NOW).await.unwrap().is_empty());
+        }
+        created(tasks, &batch, chunk, &entries(0, 120)).await;
         let rows = tasks.read(&batch, chunk).await.unwrap().rows;
         assert_eq!(rows.len(), 120);
         for (row, outcome) in rows.iter().zip(&outcomes) {
@@ -89,7 +99,7 @@ async fn a_record_too_large_for_a_row_fails(tasks: &impl Tasks) {
 
 async fn the_first_verdict_stays(tasks: &impl Tasks) {
     let (batch, chunk) = (batch("verdict"), ChunkIndex::new(3).unwrap());
-    tasks.create(&batch, chunk, &entries(0, 2), NOW).await.unwrap();
+    created(tasks, &batch, chunk, &entries(0, 2)).await;
     let buried = Verdict::Buried("for a reason".to_owned());
     for late in [buried.clone(), Verdict::Worked, Verdict::Buried("another".to_owned())] {
         assert_eq!(tasks.settle(&batch, chunk, late, NOW).await.unwrap(), buried);

@@ -42,6 +42,16 @@ pub fn rules_key(digest: &str) -> String {
     format!("RULES#{digest}")
 }
 
+/// The key of the item that counts how often a message was tried.
+pub fn tries_key(message: &str) -> String {
+    format!("TRIES#{message}")
+}
+
+/// A count of such an item.
+pub fn tries(item: &Attributes, what: &str) -> u32 {
+    item.get(what).and_then(|count| count.as_n().ok()?.parse().ok()).unwrap_or_default()
+}
+
 /// The value of `open` in a batch that is not closed.
 pub const OPEN: &str = "1";
 

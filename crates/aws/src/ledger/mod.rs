@@ -7,7 +7,6 @@ mod notes;
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
-use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
@@ -29,9 +28,7 @@ use fanfold::store::ledger::{Claims, KEPT_SECONDS, Lease, Ledger, OpenBatch, Ope
 
 /// Items per read: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const BATCH_KEYS: usize = 100;
-const RETRIES: u32 = 6;
 const OPEN_PAGE: i32 = 100;
-const FIRST_PAUSE: Duration = Duration::from_millis(25);
 
 /// The ledger table.
 #[derive(Debug, Clone)]
@@ -94,35 +91,22 @@ impl DynamoLedger {
         }
     }
 
-    async fn read_items(&self, mut keys: Vec<String>) -> Result<HashMap<String, Attributes>> {
-        let mut items = HashMap::new();
-        let mut pause = FIRST_PAUSE;
-        for _ in 0..RETRIES {
-            let mut wanted = KeysAndAttributes::builder().consistent_read(true);
-            for key in keys.drain(..) {
-                wanted = wanted.keys(HashMap::from([("pk".to_owned(), AttributeValue::S(key))]));
-            }
-            let wanted = wanted.build().map_err(|e| Error::internal("a read without keys").because(e))?;
-            let request = self.client.batch_get_item().request_items(&self.table, wanted);
-            let mut found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
-            for item in found.responses.as_mut().and_then(|r| r.remove(&self.table)).unwrap_or_default() {
-                if let Some(AttributeValue::S(key)) = item.get("pk") {
-                    items.insert(key.clone(), item);
-                }
-            }
-            let left = found.unprocessed_keys.as_mut().and_then(|left| left.remove(&self.table));
-            let left = left.map(|left| left.keys).unwrap_or_default();
-            keys.extend(left.into_iter().filter_map(|mut key| match key.remove("pk") {
-                Some(AttributeValue::S(key)) => Some(key),
-                _ => None,
-            }));
-            if keys.is_empty() {
-                return Ok(items);
-            }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+    /// Reads items in one request. DynamoDB may leave out some that it has no capacity for.
+    async fn read_items(&self, keys: Vec<String>) -> Result<HashMap<String, Attributes>> {
+        let mut wanted = KeysAndAttributes::builder().consistent_read(true);
+        for key in keys {
+            wanted = wanted.keys(HashMap::from([("pk".to_owned(), AttributeValue::S(key))]));
         }
-        Err(Error::transient(format!("the table {} is too busy to be read", self.table)))
+        let wanted = wanted.build().map_err(|e| Error::internal("a read without keys").because(e))?;
+        let request = self.client.batch_get_item().request_items(&self.table, wanted);
+        let mut found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
+        let left = found.unprocessed_keys.as_ref().and_then(|left| left.get(&self.table));
+        if left.is_some_and(|left| !left.keys.is_empty()) {
+            return Err(Error::busy(format!("the table {} is too busy to be read", self.table)));
+        }
+        let items = found.responses.as_mut().and_then(|responses| responses.remove(&self.table)).unwrap_or_default();
+        let keyed = |item: Attributes| Some((item.get("pk")?.as_s().ok()?.clone(), item));
+        Ok(items.into_iter().filter_map(keyed).collect())
     }
 }
 

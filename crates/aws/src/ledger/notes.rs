@@ -2,16 +2,31 @@
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::{LastFailure, Notes, Part, STAGES};
 
-use super::attributes::{calls_key, calls_of, failure_key, failure_of};
+use super::attributes::{calls_key, calls_of, failure_key, failure_of, tries, tries_key};
 use super::{DynamoLedger, expiry, number, text};
 use crate::error;
+
+impl DynamoLedger {
+    /// Counts a try of a message: one that began, or one that does not count.
+    fn count_try(&self, message: &str, what: &str, now: Timestamp) -> UpdateItemFluentBuilder {
+        let request = self.client.update_item().table_name(&self.table);
+        request
+            .key("pk", AttributeValue::S(tries_key(message)))
+            .update_expression("ADD #what :one SET #expiresAt = :x")
+            .expression_attribute_names("#what", what)
+            .expression_attribute_names("#expiresAt", "expiresAt")
+            .expression_attribute_values(":one", number(1))
+            .expression_attribute_values(":x", expiry(now))
+    }
+}
 
 impl Notes for DynamoLedger {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
@@ -69,5 +84,18 @@ impl Notes for DynamoLedger {
             }
         }
         Ok(calls)
+    }
+
+    async fn begin_try(&self, message: &str, now: Timestamp) -> Result<u32> {
+        let request = self.count_try(message, "begun", now).return_values(ReturnValue::AllNew);
+        let counted = request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
+        let counted = counted.attributes.unwrap_or_default();
+        Ok((1 + tries(&counted, "begun")).saturating_sub(tries(&counted, "excused")))
+    }
+
+    async fn excuse_try(&self, message: &str, now: Timestamp) -> Result<()> {
+        let request = self.count_try(message, "excused", now);
+        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
+        Ok(())
     }
 }

@@ -22,7 +22,6 @@ use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
 use serde_json::json;
 
-const WIDTH: usize = 4;
 /// How long a batch may take before its test fails.
 const PATIENCE: u32 = 420;
 
@@ -84,7 +83,7 @@ impl World {
             scatter: queue(&resources.queues["scatter"]),
             process: queue(&resources.queues["process"]),
             parked: queue(resources.parked_queue.as_ref().expect("a deployment with a parked queue")),
-            items: DynamoItems::new(clients.dynamodb.clone(), &resources.items_table, "itemNo", WIDTH),
+            items: DynamoItems::new(clients.dynamodb.clone(), &resources.items_table, "itemNo"),
             ledger: DynamoLedger::new(clients.dynamodb.clone(), &resources.ledger_table),
             binary: variable("FANFOLD_TEST_BIN").into(),
             variant: variant.to_owned(),
@@ -198,7 +197,7 @@ impl World {
 
     pub async fn new_items(&self, name: &str) -> DynamoItems {
         self.new_table(name, &[("itemNo", ScalarAttributeType::S)]).await;
-        DynamoItems::new(self.clients.dynamodb.clone(), name, "itemNo", WIDTH)
+        DynamoItems::new(self.clients.dynamodb.clone(), name, "itemNo")
     }
 
     pub async fn new_ledger(&self, name: &str) -> DynamoLedger {
@@ -219,7 +218,7 @@ impl World {
 
     pub async fn new_tasks(&self, name: &str) -> DynamoTasks {
         self.new_table(name, &[("pk", ScalarAttributeType::S), ("record", ScalarAttributeType::N)]).await;
-        DynamoTasks::new(self.clients.dynamodb.clone(), name, WIDTH)
+        DynamoTasks::new(self.clients.dynamodb.clone(), name)
     }
 
     async fn new_table(&self, name: &str, keys: &[(&str, ScalarAttributeType)]) {

@@ -1,0 +1,188 @@
+//! What happens to a message before and after its stage works on it: it is given up once it has failed often enough, and
+//! otherwise redelivered in time. The queue's own count of receives is not what counts: a try that ended only because a
+//! service was busy is excused, and a delivery that never came to a function is no try.
+
+use std::time::Duration;
+
+use crate::model::error::{Error, ErrorKind};
+use crate::model::record::cut;
+use crate::model::timestamp::Timestamp;
+use crate::stage::{Disposition, Subject};
+use crate::store::channel::{Channel, Delivery, Outgoing};
+use crate::store::ledger::{LastFailure, Notes, Part};
+use crate::store::{Clock, Stores};
+
+/// How often a message is tried before it is given up. Tries that a busy service ended do not count.
+pub const MOST_TRIES: u32 = 5;
+/// The pause before a failed message is redelivered; it doubles from the first value to the second.
+const FIRST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// Receives the messages of one channel.
+pub struct Reception<S: Stores> {
+    /// The channel that the messages come from; `None` if there are several.
+    pub source: Option<S::Channel>,
+    /// Where a message goes that is given up; `None` if it is redelivered until it expires.
+    pub dead_letters: Option<S::Channel>,
+    /// Where tries and failures are noted.
+    pub ledger: S::Ledger,
+    /// The time.
+    pub clock: S::Clock,
+}
+
+/// A message that may be worked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Admitted {
+    /// Which try this is, from 1; `None` if that could not be found out.
+    tries: Option<u32>,
+}
+
+impl<S: Stores> Reception<S> {
+    /// Begins a try of a message. `None` if it has been tried often enough: its function ended without a word the last
+    /// time, and the message is given up.
+    pub async fn admit(&self, delivery: &Delivery, subject: Option<&Subject>) -> Option<Admitted> {
+        if delivery.attempt <= 1 {
+            return Some(Admitted { tries: Some(1) });
+        }
+        if self.dead_letters.is_none() {
+            return Some(Admitted { tries: Some(delivery.attempt) });
+        }
+        let tries = match self.ledger.begin_try(&delivery.id, self.clock.now()).await {
+            Ok(tries) => tries,
+            Err(error) => {
+                tracing::warn!(%error, "try not noted");
+                return Some(Admitted { tries: None });
+            }
+        };
+        if tries > MOST_TRIES && self.give_up(delivery, subject).await {
+            return None;
+        }
+        Some(Admitted { tries: Some(tries) })
+    }
+
+    /// Decides whether a message may be deleted; if not, makes sure that it is redelivered in time.
+    pub async fn conclude(
+        &self,
+        delivery: &Delivery,
+        admitted: Admitted,
+        subject: Option<&Subject>,
+        disposition: Disposition,
+    ) -> bool {
+        let pause = match disposition {
+            Disposition::Done => return true,
+            Disposition::Discarded(reason) => {
+                tracing::info!(%reason, "message discarded");
+                return true;
+            }
+            Disposition::Rejected(error) => {
+                tracing::error!(%error, "message rejected");
+                self.note(subject, admitted, &error).await;
+                if self.give_up(delivery, subject).await {
+                    return true;
+                }
+                // Without a dead-letter channel it waits for the time when there is something that understands it.
+                pause(delivery.attempt)
+            }
+            Disposition::Retry(error) if error.kind == ErrorKind::Busy => {
+                tracing::info!(%error, "message will come again: a service is busy");
+                self.excuse(delivery).await;
+                // Those that were refused together come back apart.
+                pause(delivery.attempt).mul_f64(self.clock.chance())
+            }
+            Disposition::Retry(error) => {
+                tracing::warn!(kind = ?error.kind, %error, "message failed");
+                self.note(subject, admitted, &error).await;
+                if admitted.tries.is_some_and(|tries| tries >= MOST_TRIES) && self.give_up(delivery, subject).await {
+                    return true;
+                }
+                pause(delivery.attempt)
+            }
+            Disposition::Later(at, error) => {
+                tracing::info!(%error, %at, "message will come again later");
+                self.note(subject, admitted, &error).await;
+                left_until(self.clock.now(), at)
+            }
+        };
+        self.release(delivery, pause).await;
+        false
+    }
+
+    /// Has a message that was not admitted redelivered at once. That it was received does not count.
+    pub async fn put_back(&self, delivery: &Delivery) {
+        // Of later deliveries only those count that were begun.
+        if delivery.attempt <= 1 {
+            self.excuse(delivery).await;
+        }
+        self.release(delivery, Duration::ZERO).await;
+    }
+
+    async fn excuse(&self, delivery: &Delivery) {
+        if self.dead_letters.is_none() {
+            return;
+        }
+        if let Err(error) = self.ledger.excuse_try(&delivery.id, self.clock.now()).await {
+            tracing::warn!(%error, "try not excused");
+        }
+    }
+
+    /// Sends a message to the dead-letter channel, and returns whether that worked.
+    async fn give_up(&self, delivery: &Delivery, subject: Option<&Subject>) -> bool {
+        let Some(dead_letters) = &self.dead_letters else {
+            return false;
+        };
+        // Only the channel to gather is ordered.
+        let group = subject.filter(|subject| subject.part == Part::Gather).map(|subject| subject.batch.to_string());
+        let letter = Outgoing { body: delivery.body.clone(), group };
+        match dead_letters.send(vec![letter]).await {
+            Ok(()) => true,
+            Err(error) => {
+                tracing::warn!(%error, "message not given up");
+                false
+            }
+        }
+    }
+
+    /// Notes why a message failed, so that bury can report it.
+    async fn note(&self, subject: Option<&Subject>, admitted: Admitted, error: &Error) {
+        let Some(subject) = subject else {
+            return;
+        };
+        let attempt = admitted.tries.unwrap_or_default();
+        let failure = LastFailure { attempt, message: cut(error.to_string()) };
+        let noted = self.ledger.note_failure(&subject.batch, subject.part, &failure, self.clock.now()).await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, "failure not noted");
+        }
+    }
+
+    async fn release(&self, delivery: &Delivery, pause: Duration) {
+        let Some(source) = &self.source else {
+            return;
+        };
+        if let Err(error) = source.release(&delivery.receipt, pause).await {
+            // It is redelivered anyway, when its visibility timeout ends.
+            tracing::warn!(%error, "message not released");
+        }
+    }
+}
+
+/// The time from one moment to another; none if that is past.
+pub fn left_until(now: Timestamp, moment: Timestamp) -> Duration {
+    Duration::from_millis(moment.0.saturating_sub(now.0).max(0).unsigned_abs())
+}
+
+fn pause(attempt: u32) -> Duration {
+    FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST_PAUSE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_limit() {
+        assert_eq!(pause(1), Duration::from_secs(5));
+        assert_eq!(pause(3), Duration::from_secs(20));
+        assert_eq!(pause(100), LONGEST_PAUSE);
+    }
+}

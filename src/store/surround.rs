@@ -1,0 +1,56 @@
+//! Stores whose every call is surrounded by something: faults for tests, or the patience that a busy service asks for.
+
+use std::future::Future;
+
+use futures::future::BoxFuture;
+
+use crate::model::error::Result;
+use crate::store::blob::Body;
+use crate::store::pace::Patience;
+
+/// What surrounds every call to a store.
+pub trait Surround: Clone + Send + Sync + 'static {
+    /// Makes a call of this name, perhaps several times.
+    ///
+    /// # Errors
+    /// Those of the call, and its own.
+    fn call<'a, R: Send + 'a>(
+        &'a self,
+        name: &'static str,
+        make: impl Fn() -> BoxFuture<'a, Result<R>> + Send + Sync + 'a,
+    ) -> BoxFuture<'a, Result<R>>;
+
+    /// Asked of a call on `many` things: how many of them it reaches before it fails, if it is to fail midway.
+    fn midway(&self, _name: &'static str, _many: usize) -> Option<usize> {
+        None
+    }
+
+    /// Asked after a call that left some things undone: whether it is to be made again for those, once this returns.
+    ///
+    /// # Errors
+    /// `Busy` if there is no time left for that.
+    fn again(&self, _patience: &mut Patience) -> impl Future<Output = Result<bool>> + Send {
+        async { Ok(false) }
+    }
+
+    /// Surrounds the body of an object.
+    fn body(&self, body: Body) -> Body {
+        body
+    }
+}
+
+/// A store whose calls are surrounded.
+#[derive(Debug, Clone)]
+pub struct Surrounded<T, A> {
+    /// The store.
+    pub store: T,
+    /// What surrounds its calls.
+    pub around: A,
+}
+
+impl<T, A: Surround> Surrounded<T, A> {
+    /// Wraps a store.
+    pub fn new(store: T, around: A) -> Self {
+        Self { store, around }
+    }
+}
