@@ -43,7 +43,7 @@ run "standard" {
   assert {
     condition = jsondecode(aws_sqs_queue.this.redrive_policy) == {
       deadLetterTargetArn = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process-dlq"
-      maxReceiveCount     = 100
+      maxReceiveCount     = 1000
     }
     error_message = "SQS itself moves a message to the dead-letter queue only after many more receives than a function needs to give it up"
   }
