@@ -15,8 +15,6 @@ use crate::options::Labels;
 use crate::plan::FLOOR;
 use crate::records::KEY_FIELD;
 
-/// Requests that a check has under way at once.
-
 /// What the deployment file says beyond what the library reads.
 #[derive(Debug, Default, Deserialize)]
 pub struct Facts {

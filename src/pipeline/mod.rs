@@ -81,6 +81,11 @@ pub trait Supply {
 /// The clock of a supply's stores.
 type ClockOf<P> = <<P as Supply>::Stores as Stores>::Clock;
 
+/// The stores of a supply, whose calls keep a pace.
+type PacedOf<P> = PacedStores<<P as Supply>::Stores>;
+type PacedBlob<P> = <PacedOf<P> as Stores>::Blob;
+type PacedChannel<P> = <PacedOf<P> as Stores>::Channel;
+
 /// What all stages of a pipeline are built from. Their calls keep one pace.
 pub struct Pipeline<P: Supply> {
     /// The stores.
@@ -100,15 +105,15 @@ impl<P: Supply> Pipeline<P> {
         Self { supply, variant, input_bucket: input_bucket.into(), pace }
     }
 
-    fn bucket(&self, bucket: Bucket) -> Result<Paced<<P::Stores as Stores>::Blob, ClockOf<P>>> {
+    fn bucket(&self, bucket: Bucket) -> Result<PacedBlob<P>> {
         Ok(self.pace.keep(self.supply.bucket(bucket)?))
     }
 
-    fn queue(&self, queue: Queue) -> Result<Paced<<P::Stores as Stores>::Channel, ClockOf<P>>> {
+    fn queue(&self, queue: Queue) -> Result<PacedChannel<P>> {
         Ok(self.pace.keep(self.supply.queue(queue)?))
     }
 
-    fn ledger(&self) -> Paced<<P::Stores as Stores>::Ledger, ClockOf<P>> {
+    fn ledger(&self) -> <PacedOf<P> as Stores>::Ledger {
         self.pace.keep(self.supply.ledger())
     }
 
@@ -117,7 +122,7 @@ impl<P: Supply> Pipeline<P> {
         &self,
         source: Option<<P::Stores as Stores>::Channel>,
         dead_letters: Option<<P::Stores as Stores>::Channel>,
-    ) -> Reception<PacedStores<P::Stores>> {
+    ) -> Reception<PacedOf<P>> {
         let keep = |channel| self.pace.keep(channel);
         Reception {
             source: source.map(keep),
@@ -131,7 +136,7 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn batches(&self) -> Result<Batches<PacedStores<P::Stores>>> {
+    pub fn batches(&self) -> Result<Batches<PacedOf<P>>> {
         let condition = self.variant.condition;
         let chunks = match self.variant.pending {
             Pending::Bucket => RecordStore::Copied { work: self.bucket(Bucket::Work)? },
@@ -144,7 +149,7 @@ impl<P: Supply> Pipeline<P> {
         Ok(Batches { chunks, ledger: self.ledger(), gather: self.queue(Queue::Gather)?, condition })
     }
 
-    fn workers(&self) -> Result<Dispatch<Paced<<P::Stores as Stores>::Channel, ClockOf<P>>>> {
+    fn workers(&self) -> Result<Dispatch<PacedChannel<P>>> {
         Ok(Dispatch { channel: self.queue(Queue::Process)?, fan_out: self.variant.fan_out })
     }
 
@@ -152,12 +157,7 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn scatter(
-        &self,
-        rules: Rules,
-        chunk_size: usize,
-        format: FormatSettings,
-    ) -> Result<Scatter<PacedStores<P::Stores>>> {
+    pub fn scatter(&self, rules: Rules, chunk_size: usize, format: FormatSettings) -> Result<Scatter<PacedOf<P>>> {
         Ok(Scatter {
             input: self.bucket(Bucket::Input)?,
             input_bucket: self.input_bucket.clone(),
@@ -184,7 +184,7 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<PacedStores<P::Stores>, W>> {
+    pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<PacedOf<P>, W>> {
         let (clock, width) = (self.supply.clock(), self.variant.width);
         Ok(Process { batches: self.batches()?, processor, clock, schemas: Schemas::new(schema), width })
     }
@@ -193,7 +193,7 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn gather(&self, results: Results) -> Result<Gather<PacedStores<P::Stores>>> {
+    pub fn gather(&self, results: Results) -> Result<Gather<PacedOf<P>>> {
         let (output, clock) = (self.bucket(Bucket::Output)?, self.supply.clock());
         let work = self.bucket(Bucket::Work)?;
         Ok(Gather { batches: self.batches()?, work, output, clock, width: self.variant.width, results })
@@ -203,7 +203,7 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn bury(&self) -> Result<Bury<PacedStores<P::Stores>>> {
+    pub fn bury(&self) -> Result<Bury<PacedOf<P>>> {
         Ok(Bury {
             batches: self.batches()?,
             input_bucket: self.input_bucket.clone(),
@@ -217,7 +217,7 @@ impl<P: Supply> Pipeline<P> {
     ///
     /// # Errors
     /// `Config` if a store is not known.
-    pub fn sweep(&self, patience: Patience) -> Result<Sweep<PacedStores<P::Stores>>> {
+    pub fn sweep(&self, patience: Patience) -> Result<Sweep<PacedOf<P>>> {
         Ok(Sweep {
             batches: self.batches()?,
             scatter: self.queue(Queue::Scatter)?,

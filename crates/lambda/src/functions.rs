@@ -14,6 +14,7 @@ use crate::config::{Config, StageConfig};
 use crate::server::{Server, deadline};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
+use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::stage::scatter::rows::RowReader;
 use fanfold::store::blob::Blob;
@@ -35,13 +36,19 @@ const CONNECTIONS: usize = 4;
 
 /// Opens connections before the first message arrives, while Lambda gives a starting function more than its
 /// share of a processor (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html>). It
-/// reads what does not exist; if that fails, the first message will show it.
-async fn warm_up(ledger: &DynamoLedger, bucket: &S3Blob) {
+/// reads what does not exist; if that fails, the first message will show it. `bucket` is the one that holds the
+/// records, if one does: a function has no right to read any other.
+async fn warm_up(ledger: &DynamoLedger, bucket: Option<S3Blob>) {
     let Ok(nobody) = BatchId::parse("warm-up-000000000000") else {
         return;
     };
     let reads = stream::iter(0..CONNECTIONS).for_each_concurrent(CONNECTIONS, |_| ledger.read(&nobody).map(drop));
-    let _ = timeout(WARM_UP, join(reads, bucket.get("warm-up", None))).await;
+    let connect = async {
+        if let Some(bucket) = bucket {
+            let _ = bucket.get("warm-up", None).await;
+        }
+    };
+    let _ = timeout(WARM_UP, join(reads, connect)).await;
 }
 
 /// The stores on AWS that a function is configured for.
@@ -122,8 +129,13 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
             server.serve(&scatter.with_rows(rows(*memory))).await
         }
         StageConfig::Process { items_table, key_field, schema, write_mode, own } => {
-            let read_first = if config.variant.ranged() { Bucket::Input } else { Bucket::Work };
-            warm_up(&pipeline.supply.ledger(), &pipeline.supply.bucket(read_first)?).await;
+            let read_first = match config.variant.pending {
+                Pending::Bucket => Some(Bucket::Work),
+                Pending::Input => Some(Bucket::Input),
+                Pending::Table => None,
+            };
+            let bucket = read_first.map(|bucket| pipeline.supply.bucket(bucket)).transpose()?;
+            warm_up(&pipeline.supply.ledger(), bucket).await;
             let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field);
             let processor = pipeline.write_items(items.in_mode(*write_mode).with_own(*own));
             server.serve(&pipeline.process(schema.as_ref().clone(), processor)?).await
