@@ -20,6 +20,8 @@ pub struct Scanned {
     pub columns: Option<Vec<String>>,
     /// The bytes that hold the columns.
     pub header: u64,
+    /// What each record weighs beside its own bytes.
+    pub names: u64,
 }
 
 /// Ranges: after the cut there are three bytes, for the layout, the maximum number of records in a chunk and
@@ -33,7 +35,7 @@ pub fn ranges(data: &[u8]) {
     assert_eq!(scanned.fault, whole.fault);
     assert_eq!(scanned.columns, whole.columns);
     ascend(&scanned, file.len());
-    fill(&scanned.claims, &scan(layout, Cut::WHOLE.pieces(file), 1, 1).claims, chunk_size, chunk_bytes);
+    fill(&scanned.claims, &scan(layout, Cut::WHOLE.pieces(file), 1, 1), chunk_size, chunk_bytes);
     for pieces in [Cut::WHOLE, Cut(*cut)] {
         let mut parts = Decoded { fault: whole.fault.clone(), columns: whole.columns.clone(), ..Decoded::default() };
         for claim in &scanned.claims {
@@ -79,7 +81,8 @@ pub fn scan<P: AsRef<[u8]>>(
         memory::uncounted(|| drop(piece));
         if last || result.is_err() {
             let columns = scanner.columns().map(<[String]>::to_vec);
-            return Scanned { claims: all, fault: result.err(), columns, header: scanner.header() };
+            let (header, names) = (scanner.header(), scanner.names());
+            return Scanned { claims: all, fault: result.err(), columns, header, names };
         }
     }
 }
@@ -106,12 +109,13 @@ fn ascend(scanned: &Scanned, length: usize) {
 }
 
 /// Checks that every chunk holds as many of the records as it may.
-fn fill(claims: &[Claim], single: &[Claim], chunk_size: usize, chunk_bytes: usize) {
+fn fill(claims: &[Claim], single: &Scanned, chunk_size: usize, chunk_bytes: usize) {
     let mut chunks: Vec<Claim> = Vec::new();
-    for record in single {
+    for record in &single.claims {
         if let Some(Claim { range, records }) = chunks.last_mut() {
             let length = record.range.offset + record.range.length - range.offset;
-            if (*records as usize) < chunk_size && length <= chunk_bytes as u64 {
+            let weight = length + u64::from(*records + 1) * single.names;
+            if (*records as usize) < chunk_size && weight <= chunk_bytes as u64 {
                 range.length = length;
                 *records += 1;
                 continue;

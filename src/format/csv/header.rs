@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use serde::Serialize;
+
 use crate::model::fault::{Fault, FaultCode};
 
 /// The largest header. The ledger keeps it in the batch's item, which holds 400 KB.
@@ -37,6 +39,24 @@ pub fn check(columns: &[String], key_field: &str, line: u64) -> Result<(), Fault
         ),
     };
     Err(Fault::new(FaultCode::NoHeader, message))
+}
+
+/// The length of a value as JSON.
+pub fn json_bytes<T: Serialize + ?Sized>(value: &T) -> u64 {
+    struct Count(u64);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len() as u64;
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Names are text, which always becomes JSON.
+    let _ = serde_json::to_writer(&mut count, value);
+    count.0
 }
 
 /// The fault of a header that is too large.

@@ -1,7 +1,7 @@
 //! CSV: RFC 4180 with a header row. What breaks its rules is a fault of the row that does, and of no other.
 
 mod cells;
-mod header;
+pub mod header;
 mod quoting;
 
 use std::borrow::Cow;

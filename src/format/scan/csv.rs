@@ -1,6 +1,6 @@
 //! CSV: finds rows where the decoder ends them, by the bytes that matter.
 
-use crate::format::csv::{CsvRecords, Quoting};
+use crate::format::csv::{CsvRecords, Quoting, header};
 use crate::format::found::Found;
 use crate::format::scan::Chunks;
 use crate::format::scan::bits::{Marks, WIDTH, marks, running_parity};
@@ -53,6 +53,7 @@ impl CsvScan {
                 return Ok(());
             }
             self.rows.seek(self.records.line(), self.header);
+            chunks.names = names(self.columns().unwrap_or_default());
             self.begun = true;
         }
         self.rows.push(bytes, chunks, out);
@@ -66,6 +67,12 @@ impl CsvScan {
         }
         self.records.finish(&mut Vec::new())
     }
+}
+
+/// How many bytes a row gains when it becomes a JSON object: its names, and `{}`, and `:""` for each of them.
+fn names(columns: &[String]) -> u64 {
+    let named = columns.iter().filter(|name| !name.is_empty());
+    2 + named.map(|name| header::json_bytes(name) + 3).sum::<u64>()
 }
 
 impl Row for CsvRow {

@@ -34,8 +34,9 @@ enum Scan {
 
 impl Scanner {
     /// A scanner of a file in this format, which is not compressed; for CSV, the header must name `key_field`. A chunk is complete when
-    /// it holds `chunk_size` records, or when one more would exceed `chunk_bytes`; a record larger than that is
-    /// a chunk of its own.
+    /// it holds `chunk_size` records, or when with one more it would weigh more than `chunk_bytes`; a record that weighs
+    /// more than that is a chunk of its own. A chunk weighs the bytes of its range, and the [names](Self::names) of each
+    /// record.
     pub fn new(format: &InputFormat, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {
         Self {
             layout: match format.layout {
@@ -105,6 +106,12 @@ impl Scanner {
         }
     }
 
+    /// How many bytes longer a record is as JSON than in the file: those of the names of a CSV file's columns, and of the
+    /// signs around them, which each record repeats. 0 until they are known, and for other layouts.
+    pub fn names(&self) -> u64 {
+        self.chunks.names
+    }
+
     fn scan(&mut self, bytes: &[u8], out: &mut Vec<Claim>) -> Result<(), Fault> {
         if bytes.is_empty() {
             return Ok(());
@@ -148,13 +155,16 @@ struct Place {
 struct Chunks {
     size: u32,
     bytes: u64,
+    /// What each record weighs beside its own bytes.
+    names: u64,
     open: Option<Claim>,
     next: u64,
 }
 
 impl Chunks {
     fn new(size: usize, bytes: usize) -> Self {
-        Self { size: u32::try_from(size.max(1)).unwrap_or(u32::MAX), bytes: bytes as u64, open: None, next: 0 }
+        let size = u32::try_from(size.max(1)).unwrap_or(u32::MAX);
+        Self { size, bytes: bytes as u64, names: 0, open: None, next: 0 }
     }
 
     /// Adds the record that ends before `end`. `place` is called only for the first record of a chunk.
@@ -162,10 +172,11 @@ impl Chunks {
     fn add(&mut self, end: u64, place: impl FnOnce() -> Place, out: &mut Vec<Claim>) {
         if let Some(claim) = &mut self.open {
             let length = end - claim.range.offset;
-            if length <= self.bytes {
+            let weight = length + u64::from(claim.records + 1) * self.names;
+            if weight <= self.bytes {
                 claim.range.length = length;
                 claim.records += 1;
-                if claim.records >= self.size || length == self.bytes {
+                if claim.records >= self.size || weight == self.bytes {
                     self.close(out);
                 }
                 return;
@@ -177,7 +188,7 @@ impl Chunks {
             range: Range { offset, length: end - offset, first: self.next, line, column, header: 0 },
             records: 1,
         });
-        if self.size == 1 || end - offset >= self.bytes {
+        if self.size == 1 || end - offset + self.names >= self.bytes {
             self.close(out);
         }
     }

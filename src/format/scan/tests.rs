@@ -20,6 +20,7 @@ struct Scanned {
     columns: Vec<String>,
     head: Option<Vec<u8>>,
     header: u64,
+    names: u64,
 }
 
 fn scan<'a>(
@@ -33,7 +34,7 @@ fn scan<'a>(
     let pushed = pieces.into_iter().try_for_each(|piece| scanner.push(piece, &mut claims));
     let end = pushed.and_then(|()| scanner.finish(&mut claims));
     let (columns, head) = (scanner.columns().unwrap_or_default().to_vec(), scanner.head());
-    Scanned { claims, end, columns, head, header: scanner.header() }
+    Scanned { claims, end, columns, head, header: scanner.header(), names: scanner.names() }
 }
 
 fn decode<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) -> (Vec<String>, Result<(), Fault>) {
@@ -72,13 +73,14 @@ fn parts<'a, P: IntoIterator<Item = &'a [u8]>>(
 }
 
 /// The chunks that follow from the places of the records, each of which is a chunk in `single`.
-fn chunks_of(single: &[Claim], chunk_size: usize, chunk_bytes: usize) -> Vec<Claim> {
+fn chunks_of(single: &Scanned, chunk_size: usize, chunk_bytes: usize) -> Vec<Claim> {
     let mut chunks: Vec<Claim> = Vec::new();
-    for claim in single {
+    for claim in &single.claims {
         assert_eq!(claim.records, 1);
         if let Some(last) = chunks.last_mut() {
             let length = claim.range.offset + claim.range.length - last.range.offset;
-            if (last.records as usize) < chunk_size && length <= chunk_bytes as u64 {
+            let weight = length + u64::from(last.records + 1) * single.names;
+            if (last.records as usize) < chunk_size && weight <= chunk_bytes as u64 {
                 last.range.length = length;
                 last.records += 1;
                 continue;
@@ -114,7 +116,7 @@ fn agrees(layout: Layout, bytes: &[u8], sizes: &[usize], chunk_size: usize, chun
         assert_eq!(parts(layout, bytes, &scanned, |range| range.chunks(*size)), entries);
     }
     let single = scan(layout, [bytes], 1, 1);
-    assert_eq!(scanned.claims, chunks_of(&single.claims, chunk_size, chunk_bytes));
+    assert_eq!(scanned.claims, chunks_of(&single, chunk_size, chunk_bytes));
     assert_eq!((&scanned.columns, scanned.header), (&single.columns, single.header));
     let mut before = scanned.header;
     for claim in &scanned.claims {
@@ -132,8 +134,8 @@ fn exhaust(layout: Layout, bytes: &[u8], records: usize) {
     let single = scan(layout, [bytes], 1, 1);
     let mut seen = HashSet::new();
     for chunk_size in 1..=records {
-        for chunk_bytes in 1..=bytes.len() {
-            let expected = chunks_of(&single.claims, chunk_size, chunk_bytes);
+        for chunk_bytes in 1..=bytes.len() + records * usize::try_from(single.names).unwrap() {
+            let expected = chunks_of(&single, chunk_size, chunk_bytes);
             for at in 1..=bytes.len() {
                 let even = scan(layout, bytes.chunks(at), chunk_size, chunk_bytes);
                 assert_eq!((&even.claims, &even.end), (&expected, &end), "pieces of {at}");
@@ -209,9 +211,25 @@ fn a_range_spans_its_records_and_knows_the_place_of_the_first() {
 #[test]
 fn a_record_larger_than_a_chunk_is_one_of_its_own() {
     let text = b"k\n1\n22222222\n3\n4\n";
-    let scanned = agrees(Layout::Csv, text, &[4], 10, 4);
+    let scanned = agrees(Layout::Csv, text, &[4], 10, 4 + 2 * 8);
     let lengths = scanned.claims.iter().map(|claim| (claim.range.length, claim.records));
     assert_eq!(lengths.collect::<Vec<_>>(), [(1, 1), (8, 1), (3, 2)]);
+}
+
+#[test]
+fn a_row_weighs_what_it_becomes() {
+    let text = "k,\"n\"\"\",,ü\n1,2,,3\n44,,,\n,5,,666\n".as_bytes();
+    let scanned = scan(Layout::Csv, [text], 1, 1);
+    let (mut decoder, mut entries) = (Decoder::new(&InputFormat::plain(Layout::Csv), "k"), Vec::new());
+    decoder.push(text, &mut entries).unwrap();
+    assert_eq!(entries[0].record.get(), r#"{"k":"1","n\"":"2","ü":"3"}"#);
+    for (claim, entry) in scanned.claims.iter().zip(&entries) {
+        // The column without a name has a delimiter, but no comma.
+        assert_eq!(claim.range.length + scanned.names, entry.record.get().len() as u64 + 1);
+    }
+    let wide = format!("k,{}\n{}", "n".repeat(1000), "1,2\n".repeat(50));
+    let chunks = scan(Layout::Csv, [wide.as_bytes()], 500, 10_000).claims;
+    assert_eq!(chunks.iter().map(|claim| claim.records).collect::<Vec<_>>(), [9, 9, 9, 9, 9, 5]);
 }
 
 #[test]
