@@ -200,6 +200,7 @@ fn settings() -> Examples {
         (&["SIGN_TWICE"], format(r#"{"delimiter":"'","quote":"'"}"#)),
         (&["WRONG_RECORDS_PATH"], format(r#"{"records_path":"a..b"}"#)),
         (&["WRONG_IGNORE_PATTERN"], format(r#"{"ignore":["a*b"]}"#)),
+        (&["WRONG_MAX_HEADER"], format(r#"{"max_header":100000}"#)),
         (&["TEXT_OF_TWO_VALUES"], cells(r#"{"true_values":["x"],"false_values":["x"]}"#)),
         (&["EMPTY_TEXT_OF_BOOLEAN"], cells(r#"{"true_values":[" "]}"#)),
         (&["TEXT_OF_OPPOSITE"], cells(r#"{"false_values":["True"]}"#)),

@@ -175,9 +175,17 @@ fn header(row: &[u8], cells: Option<Vec<Vec<u8>>>, key_field: &str) -> Result<Ve
         Err("DUPLICATE_COLUMN")
     } else if !cells.iter().any(|cell| cell == key_field) {
         Err("NO_HEADER")
+    } else if json_of(&cells) > 64 * 1024 {
+        Err("HEADER_TOO_LARGE")
+    } else if json_of(&cells) > 4 * 1024 {
+        Err("LIMIT_EXCEEDED")
     } else {
         Ok(cells)
     }
+}
+
+fn json_of(names: &[String]) -> usize {
+    Value::from(names).to_string().len()
 }
 
 fn jsonl(bytes: &[u8], records: &mut Vec<Record>) {

@@ -81,6 +81,7 @@ pub fn detect(key: &str, head: &[u8], settings: &FormatSettings) -> Result<Input
     format.records_path = settings.records_path.iter().flat_map(|path| path.split('.')).map(str::to_owned).collect();
     if format.layout == Layout::Csv {
         format.dialect = dialect(format.dialect, text, settings);
+        format.max_header = settings.max_header.unwrap_or(format.max_header);
     } else {
         format.dialect = Dialect::STANDARD;
     }

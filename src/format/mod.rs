@@ -151,6 +151,14 @@ impl Decoder {
         }
     }
 
+    /// How many bytes of a CSV file were kept up to the end of its header; 0 for other layouts.
+    pub fn header(&self) -> u64 {
+        match &self.text.records {
+            Records::Csv(records) => records.head().len() as u64,
+            Records::Json(_) | Records::Jsonl(_) => 0,
+        }
+    }
+
     /// The bytes at the start of a CSV file that name its columns, once its header is read.
     pub fn head(&self) -> Option<Vec<u8>> {
         match &self.text.records {

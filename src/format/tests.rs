@@ -5,8 +5,9 @@ use std::io::Write;
 use proptest::prelude::*;
 
 use super::Decoder;
+use crate::format::scan::Scanner;
 use crate::model::fault::Fault;
-use crate::model::format::InputFormat;
+use crate::model::format::{InputFormat, Layout, MAX_HEADER_BYTES};
 use crate::model::record::Entry;
 use crate::model::refusal::Refusal;
 
@@ -325,6 +326,36 @@ fn a_record_past_the_limit_fails_with_its_place() {
         assert_eq!(entries[1].record.get(), "null", "{name}");
         let fault = entries[1].fault.as_deref().unwrap();
         assert!(fault.starts_with(place) && fault.contains("larger than"), "{fault}");
+    }
+}
+
+/// Names whose JSON, as a list of two, is that many bytes.
+fn header_of(bytes: usize) -> String {
+    format!("k,{}", "n".repeat(bytes - r#"["k",""]"#.len()))
+}
+
+#[test]
+fn a_header_is_as_long_as_its_json() {
+    let read = |header: &str, max_header| {
+        let format = InputFormat { max_header, ..InputFormat::plain(Layout::Csv) };
+        let text = format!("{header}\n1,2\n");
+        let (mut decoder, mut entries) = (Decoder::new(&format, "k"), Vec::new());
+        let decoded = decoder.push(text.as_bytes(), &mut entries).and_then(|()| decoder.finish(&mut entries));
+        let (mut scanner, mut claims) = (Scanner::new(&format, "k", 9, 9), Vec::new());
+        let scanned = scanner.push(text.as_bytes(), &mut claims).and_then(|()| scanner.finish(&mut claims));
+        assert_eq!((&scanned, claims.len()), (&decoded, entries.len()));
+        decoded.map_err(|fault| (fault.code.name(), fault.message))
+    };
+    let usual = InputFormat::plain(Layout::Csv).max_header;
+    assert_eq!((usual, read(&header_of(4096), usual)), (4096, Ok(())));
+    let (code, told) = read(&header_of(4097), usual).unwrap_err();
+    assert_eq!(code, "LIMIT_EXCEEDED");
+    assert!(told.contains("take 4097 bytes, and 4096 are allowed") && told.contains("a max_header of 4097"), "{told}");
+    // One byte of the file may be six of its JSON.
+    assert_eq!(read(&format!("k,{}", "\u{1}".repeat(800)), usual).unwrap_err().0, "LIMIT_EXCEEDED");
+    assert_eq!(read(&header_of(65_000), MAX_HEADER_BYTES), Ok(()));
+    for header in [header_of(65_537), format!("k,{}", "\u{1}".repeat(11_000)), header_of(200_000)] {
+        assert_eq!(read(&header, MAX_HEADER_BYTES).unwrap_err().0, "HEADER_TOO_LARGE");
     }
 }
 

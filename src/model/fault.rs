@@ -48,6 +48,8 @@ pub enum FaultCode {
     UnreadableObjects,
     /// The file needs more chunks than a batch can have.
     TooManyChunks,
+    /// The file would make more records, write more bytes or cost more than a batch may, or its header is longer than one may be.
+    LimitExceeded,
     /// The record schema that was deployed cannot be used.
     BadSchema,
     /// The file could not be divided into chunks in five attempts; the message has the last error.
@@ -67,7 +69,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// All codes that fanfold writes.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::UnknownFormat,
         Self::NotUtf8,
         Self::BrokenGzip,
@@ -88,6 +90,7 @@ impl FaultCode {
         Self::OtherLayout,
         Self::UnreadableObjects,
         Self::TooManyChunks,
+        Self::LimitExceeded,
         Self::BadSchema,
         Self::ScatterFailed,
         Self::LostRecords,
@@ -119,6 +122,7 @@ impl FaultCode {
             Self::OtherLayout => "OTHER_LAYOUT",
             Self::UnreadableObjects => "UNREADABLE_OBJECTS",
             Self::TooManyChunks => "TOO_MANY_CHUNKS",
+            Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::BadSchema => "BAD_SCHEMA",
             Self::ScatterFailed => "SCATTER_FAILED",
             Self::LostRecords => "LOST_RECORDS",
@@ -162,6 +166,9 @@ impl FaultCode {
                 "Some objects of the batch could not be read to their ends; the records of all others were processed."
             }
             Self::TooManyChunks => "The file needs more chunks than a batch can have.",
+            Self::LimitExceeded => {
+                "The file would make more records, write more bytes or cost more than a batch may, or its header is longer than one may be."
+            }
             Self::BadSchema => "The record schema that was deployed cannot be used.",
             Self::ScatterFailed => {
                 "The file could not be divided into chunks in five attempts; the message has the last error."
@@ -207,6 +214,9 @@ impl FaultCode {
                 "See `objects` in the summary, mend those objects as their own codes say, and submit them again."
             }
             Self::TooManyChunks => "Raise `CHUNK_SIZE`, or divide the file.",
+            Self::LimitExceeded => {
+                "Divide the file or shorten the names of its columns, or raise what the message names: `LIMITS`, or `max_header` in `FORMAT`."
+            }
             Self::BadSchema => {
                 "Correct `SCHEMA` as the message says (`fanfold check` tries it), deploy, and upload the file again."
             }

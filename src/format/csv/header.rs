@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use serde::Serialize;
 
 use crate::model::fault::{Fault, FaultCode};
+use crate::model::format::MAX_HEADER_BYTES;
 
-/// The largest header. The ledger keeps it in the batch's item, which holds 400 KB.
-pub const MAX_HEADER_BYTES: usize = 64 * 1024;
 /// The most columns that a message lists.
 const SHOWN: usize = 20;
 
@@ -39,6 +38,25 @@ pub fn check(columns: &[String], key_field: &str, line: u64) -> Result<(), Fault
         ),
     };
     Err(Fault::new(FaultCode::NoHeader, message))
+}
+
+/// Measures the columns of a file as what every record repeats of them: their JSON, of which `most` bytes are allowed.
+///
+/// # Errors
+/// How long it is, and what would allow it.
+pub fn measure(columns: &[String], most: u32, line: u64) -> Result<(), Fault> {
+    let bytes = json_bytes(columns);
+    if bytes > u64::from(MAX_HEADER_BYTES) {
+        return Err(too_large(line));
+    }
+    if bytes > u64::from(most) {
+        let message = format!(
+            "line {line}: the names of the columns take {bytes} bytes, and {most} are allowed, since every record \
+             repeats them; shorten them, or deploy with a max_header of {bytes} in FORMAT"
+        );
+        return Err(Fault::new(FaultCode::LimitExceeded, message));
+    }
+    Ok(())
 }
 
 /// The length of a value as JSON.

@@ -13,7 +13,6 @@ use serde_json::value::to_raw_value;
 
 pub use self::cells::encode;
 use self::cells::{Cells, Cutter, MAX_FIELDS};
-use self::header::MAX_HEADER_BYTES;
 pub use self::quoting::Quoting;
 use self::quoting::{field_at, misquoted};
 use crate::format::line_ends::LineEnds;
@@ -21,14 +20,18 @@ use crate::format::text::{self, BadByte};
 use crate::format::{BYTE_ORDER_MARK, too_large};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::charset::Charset;
-use crate::model::format::{Dialect, InputFormat};
+use crate::model::format::{Dialect, InputFormat, MAX_HEADER_BYTES};
 use crate::model::range::Range;
 use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw, fits};
+
+/// The most bytes that are kept of the beginning of a file up to the end of its header.
+const KEPT_HEAD: usize = MAX_HEADER_BYTES as usize;
 
 /// Reads records from pieces of a file.
 pub struct CsvRecords {
     dialect: Dialect,
     charset: Charset,
+    max_header: u32,
     columns: Columns,
     lines: LineEnds,
     /// The row that began in an earlier piece.
@@ -69,9 +72,9 @@ impl CsvRecords {
     }
 
     fn begin(format: &InputFormat, columns: Columns, lines: LineEnds, next: u64) -> Self {
-        let (dialect, charset) = (format.dialect, format.encoding);
+        let (dialect, charset, max_header) = (format.dialect, format.encoding, format.max_header);
         let nameless = matches!(&columns, Columns::Known { names, .. } if has_nameless(names));
-        Self { dialect, charset, columns, lines, open: None, cutter: Cutter::default(), nameless, next }
+        Self { dialect, charset, max_header, columns, lines, open: None, cutter: Cutter::default(), nameless, next }
     }
 
     /// The header, once read.
@@ -237,11 +240,11 @@ impl CsvRecords {
             let column = field_at(row, bad.at, &self.dialect);
             Fault::new(FaultCode::NotUtf8, format!("line {line}, column {column} of the header: {bad}"))
         })?;
-        let cells =
-            self.cutter.cut(&text, quoting.is_marked(), &self.dialect).filter(|_| row.len() <= MAX_HEADER_BYTES);
+        let cells = self.cutter.cut(&text, quoting.is_marked(), &self.dialect).filter(|_| row.len() <= KEPT_HEAD);
         let names: Arc<[String]> = cells.ok_or_else(|| header::too_large(line))?.iter().map(str::to_owned).collect();
         if let Some(key_field) = key_field {
             header::check(&names, key_field, line)?;
+            header::measure(&names, self.max_header, line)?;
         }
         self.nameless = has_nameless(&names);
         self.columns = Columns::Known { names, head: std::mem::take(head), ended: false };
@@ -313,10 +316,10 @@ impl Columns {
 /// Adds what comes before the first record to what is kept of it. What comes before a header is forgotten if it is
 /// longer than any header.
 fn note(head: &mut Vec<u8>, bytes: &[u8]) {
-    if head.len() + bytes.len() > MAX_HEADER_BYTES {
+    if head.len() + bytes.len() > KEPT_HEAD {
         head.clear();
     }
-    if bytes.len() <= MAX_HEADER_BYTES {
+    if bytes.len() <= KEPT_HEAD {
         head.extend_from_slice(bytes);
     }
 }

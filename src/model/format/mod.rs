@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::charset::Charset;
 
+/// The longest header of a CSV file, as the JSON of its names, that can be allowed: the ledger keeps it in the batch's
+/// item, of 400 KB at most, beside the bytes that it was read from.
+pub const MAX_HEADER_BYTES: u32 = 64 * 1024;
+/// The longest header that is allowed unless a pipeline is told otherwise.
+const USUAL_HEADER_BYTES: u32 = 4 * 1024;
+
 /// How records are laid out in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -190,6 +196,17 @@ pub struct InputFormat {
     /// The names of the members that lead to the records of a JSON document; `records` if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records_path: Vec<String>,
+    /// The longest header that a CSV file may have, in bytes of the JSON of its names: every record repeats them.
+    #[serde(default = "usual_header", skip_serializing_if = "is_usual_header")]
+    pub max_header: u32,
+}
+
+fn usual_header() -> u32 {
+    USUAL_HEADER_BYTES
+}
+
+fn is_usual_header(bytes: &u32) -> bool {
+    *bytes == USUAL_HEADER_BYTES
 }
 
 impl InputFormat {
@@ -202,6 +219,7 @@ impl InputFormat {
             encoding: Charset::UTF_8,
             dialect: Dialect::STANDARD,
             records_path: Vec::new(),
+            max_header: USUAL_HEADER_BYTES,
         }
     }
 
@@ -286,11 +304,13 @@ mod tests {
             encoding: Charset::named("windows-1252").unwrap(),
             dialect: Dialect { delimiter: b'\t', quote: b'\'', comment: Some(b'#') },
             records_path: vec!["data".to_owned()],
+            max_header: 8192,
             ..plain
         };
         let text = serde_json::to_string(&format).unwrap();
         assert_eq!(serde_json::from_str::<InputFormat>(&text).unwrap(), format);
         assert!(text.contains(r##""dialect":{"delimiter":"\t","quote":"'","comment":"#"}"##), "{text}");
         assert!(text.contains(r#""utf16":"utf-16be","encoding":"windows-1252""#), "{text}");
+        assert!(text.contains(r#""max_header":8192"#), "{text}");
     }
 }

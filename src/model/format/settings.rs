@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::error::{Error, Result};
+use crate::model::format::MAX_HEADER_BYTES;
 use crate::model::format::charset::Charset;
 
 /// The settings of a pipeline that say how files are read. What is left out is found in the file.
@@ -25,6 +26,8 @@ pub struct FormatSettings {
     pub true_values: Vec<String>,
     /// Cells that stand for `false`.
     pub false_values: Vec<String>,
+    /// The longest header of a CSV file, in bytes of the JSON of its names.
+    pub max_header: Option<u32>,
     /// Names of files that are no input: a part of the key that begins or ends like this, with `*` for the rest.
     pub ignore: Vec<String>,
 }
@@ -43,6 +46,7 @@ impl Default for FormatSettings {
             null_values,
             true_values,
             false_values,
+            max_header: None,
             ignore,
         }
     }
@@ -78,6 +82,11 @@ impl FormatSettings {
         }
         if self.records_path.as_ref().is_some_and(|path| path.split('.').any(str::is_empty)) {
             return Err(Error::config("FORMAT: records_path must be names with dots between them, such as data.items"));
+        }
+        if let Some(bytes) = self.max_header.filter(|bytes| !(1..=MAX_HEADER_BYTES).contains(bytes)) {
+            return Err(Error::config(format!(
+                "FORMAT: max_header is {bytes}; it can be 1 to {MAX_HEADER_BYTES} bytes"
+            )));
         }
         match self.ignore.iter().find(|pattern| pattern.is_empty() || pattern.trim_matches('*').contains('*')) {
             Some(pattern) => Err(Error::config(format!(
@@ -139,6 +148,8 @@ mod tests {
             (r#"{"delimiter":"'","quote":"'"}"#, "delimiter and quote are both"),
             (r#"{"records_path":"a..b"}"#, "records_path"),
             (r#"{"encoding":"utf-16"}"#, "windows-1252"),
+            (r#"{"max_header":0}"#, "max_header is 0; it can be 1 to 65536 bytes"),
+            (r#"{"max_header":65537}"#, "max_header is 65537"),
             (r#"{"ignore":["a*b"]}"#, "ignore has \"a*b\""),
         ] {
             let error = FormatSettings::parse(text).unwrap_err().to_string();

@@ -78,6 +78,12 @@ pub const SETTINGS: &[Refusal] = &[
         "Write it as two patterns, or as a wider one.",
     ),
     refusal(
+        "WRONG_MAX_HEADER",
+        "FORMAT: max_header is {bytes}; it can be 1 to 65536 bytes",
+        "`max_header` in `FORMAT` allows no header, or one that the ledger could not keep.",
+        "Give another number; 4096 is the default.",
+    ),
+    refusal(
         "TEXT_OF_TWO_VALUES",
         "{list} has {text}, which another list has too; a text stands for one value",
         "A text is in two of `null_values`, `true_values` and `false_values` in `FORMAT`.",
