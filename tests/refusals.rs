@@ -10,6 +10,7 @@ use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::item::Item;
+use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
 use fanfold::model::progress::{BatchState, Stop};
 use fanfold::model::record::Outcome;
@@ -183,6 +184,7 @@ fn values() -> Examples {
 
 fn settings() -> Examples {
     let format = |text: &str| FormatSettings::parse(text).map(drop);
+    let limits = |text: &str| Limits::parse(text).map(drop);
     let cells = |text: &str| Cells::from(&FormatSettings::parse(text).unwrap()).check();
     let schema = |text: &str| RecordSchema::parse(text, "id").map(drop);
     let examples: Vec<(&'static [&'static str], Result<()>)> = vec![
@@ -201,6 +203,11 @@ fn settings() -> Examples {
         (&["WRONG_RECORDS_PATH"], format(r#"{"records_path":"a..b"}"#)),
         (&["WRONG_IGNORE_PATTERN"], format(r#"{"ignore":["a*b"]}"#)),
         (&["WRONG_MAX_HEADER"], format(r#"{"max_header":100000}"#)),
+        (&["LIMITS_NOT_OBJECT"], limits("7")),
+        (&["LIMITS_UNREADABLE"], limits(r#"{"euros":7}"#)),
+        (&["LIMITS_UNREADABLE"], limits(r#"{"records":-7}"#)),
+        (&["LIMIT_NOT_POSITIVE"], limits(r#"{"writtenBytes":0}"#)),
+        (&["LIMIT_NOT_POSITIVE"], limits(r#"{"dollars":-1.5}"#)),
         (&["TEXT_OF_TWO_VALUES"], cells(r#"{"true_values":["x"],"false_values":["x"]}"#)),
         (&["EMPTY_TEXT_OF_BOOLEAN"], cells(r#"{"true_values":[" "]}"#)),
         (&["TEXT_OF_OPPOSITE"], cells(r#"{"false_values":["True"]}"#)),

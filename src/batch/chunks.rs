@@ -11,6 +11,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::batch::ranges::Ranges;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::price::Waiting;
 use crate::model::progress::{Mark, Tally};
 use crate::model::record::{Entry, Outcome, Response, cut};
 use crate::model::timestamp::Timestamp;
@@ -110,6 +111,15 @@ impl Decision {
 }
 
 impl<S: Stores> RecordStore<S> {
+    /// Where the records of a batch wait; `ranged` if its chunks are ranges of the input.
+    pub fn waiting(&self, ranged: bool) -> Waiting {
+        match self {
+            Self::Rows(_) => Waiting::Rows,
+            Self::InPlace { .. } if ranged => Waiting::InPlace,
+            Self::Copied { .. } | Self::InPlace { .. } => Waiting::Object,
+        }
+    }
+
     /// Returns the input, for a variant that reads ranges of it.
     ///
     /// # Errors

@@ -20,7 +20,8 @@ impl Condition {
         self == Self::Tree
     }
 
-    /// How many chunks a batch can have.
+    /// How many chunks a batch can have. A listing bounds them only by what keys can name: what they cost is bounded by
+    /// [`Limits`](crate::model::limits::Limits), which a chunk of one record meets long before.
     pub fn most_chunks(self) -> u32 {
         match self {
             Self::Tree => MAX_TREE_CHUNKS,

@@ -13,6 +13,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, PENDING, Revision};
 use crate::model::input::InputRef;
+use crate::model::limits::Limits;
 use crate::model::schema::{Cells, RecordSchema};
 use crate::model::summary::Summary;
 use crate::model::timestamp::Timestamp;
@@ -146,6 +147,8 @@ pub struct Settings {
     pub format: FormatSettings,
     /// What reads Parquet files; without it, they end their batches with a fault.
     pub rows: Option<Arc<dyn RowReader>>,
+    /// How much work one batch may make.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -155,11 +158,12 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// Any object that has a field `id`, 500 to a chunk, all outcomes written out.
+    /// Any object that has a field `id`, 500 to a chunk, all outcomes written out. No limits: stores in one process cost
+    /// nothing.
     fn default() -> Self {
         let (schema, key_field) = ("{}".to_owned(), "id".to_owned());
-        let format = FormatSettings::default();
-        Self { variant: None, schema, key_field, chunk_size: 500, results: Results::All, format, rows: None }
+        let (format, results, limits) = (FormatSettings::default(), Results::All, Limits::NONE);
+        Self { variant: None, schema, key_field, chunk_size: 500, results, format, rows: None, limits }
     }
 }
 
@@ -272,7 +276,8 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         Ok(Self {
             scatter: pipeline
                 .scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?
-                .with_rows(settings.rows.clone()),
+                .with_rows(settings.rows.clone())
+                .with_limits(settings.limits),
             process: pipeline.process(schema, processor)?,
             gather: pipeline.gather(settings.results)?,
             bury: pipeline.bury()?,

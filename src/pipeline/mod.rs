@@ -10,6 +10,7 @@ use crate::batch::ranges::Ranges;
 use crate::batch::rules::{Deployed, Schemas};
 use crate::model::error::Result;
 use crate::model::format::settings::FormatSettings;
+use crate::model::limits::Limits;
 use crate::model::schema::{RecordSchema, Rules};
 use crate::pipeline::variant::{Pending, Variant};
 use crate::processor::items::WriteItems;
@@ -172,6 +173,7 @@ impl<P: Supply> Pipeline<P> {
             width: self.variant.width,
             ranged: self.variant.ranged(),
             rows: None,
+            limits: Limits::default(),
         })
     }
 

@@ -5,6 +5,7 @@ use crate::batch::chunks::MOST_AT_ONCE;
 use crate::batch::dispatch::FanOut;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
+use crate::model::price::Waiting;
 
 /// Calls under way at once where a variant works concurrently.
 pub const CONCURRENT: usize = MOST_AT_ONCE as usize;
@@ -136,6 +137,15 @@ impl Variant {
         match self.unit {
             Unit::Record => 1,
             Unit::Chunk => chunk_size,
+        }
+    }
+
+    /// Where the records of a batch wait; `in_place` if its input can be read in ranges.
+    pub fn waiting(self, in_place: bool) -> Waiting {
+        match self.pending {
+            Pending::Table => Waiting::Rows,
+            Pending::Input if in_place => Waiting::InPlace,
+            Pending::Bucket | Pending::Input => Waiting::Object,
         }
     }
 

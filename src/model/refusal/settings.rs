@@ -84,6 +84,24 @@ pub const SETTINGS: &[Refusal] = &[
         "Give another number; 4096 is the default.",
     ),
     refusal(
+        "LIMITS_NOT_OBJECT",
+        "LIMITS must be a JSON object such as {\"records\":1000000,\"dollars\":10}",
+        "`LIMITS` does not begin like an object.",
+        "Write an object, in single quotes if a shell reads it.",
+    ),
+    refusal(
+        "LIMITS_UNREADABLE",
+        "LIMITS must be a JSON object such as {\"records\":1000000,\"dollars\":10}: {reason}",
+        "`LIMITS` is not JSON, has a member that is no limit, or a value that is not of its type.",
+        "Correct what the message names.",
+    ),
+    refusal(
+        "LIMIT_NOT_POSITIVE",
+        "LIMITS: {name} is {value}; it must be above 0, and leave room to count",
+        "A limit in `LIMITS` allows nothing, or is too large to be one.",
+        "Give another number, or leave it out.",
+    ),
+    refusal(
         "TEXT_OF_TWO_VALUES",
         "{list} has {text}, which another list has too; a text stands for one value",
         "A text is in two of `null_values`, `true_values` and `false_values` in `FORMAT`.",

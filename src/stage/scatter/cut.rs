@@ -3,8 +3,8 @@
 use futures::stream::{self, BoxStream, StreamExt};
 
 use crate::model::error::Result;
-use crate::model::fault::{Fault, FaultCode};
-use crate::model::ids::{ChunkIndex, too_many_chunks};
+use crate::model::fault::Fault;
+use crate::model::ids::ChunkIndex;
 use crate::model::manifest::ObjectEnd;
 use crate::model::range::Claim;
 use crate::model::record::{Entry, Raw};
@@ -64,11 +64,6 @@ impl End {
         self.chunks += 1;
         self.records += records;
         Ok(index)
-    }
-
-    /// Notes the fault of an input that makes more than `most` chunks.
-    pub fn overflow(&mut self, most: u32) {
-        self.fault = Some(Fault::new(FaultCode::TooManyChunks, too_many_chunks(most)));
     }
 }
 

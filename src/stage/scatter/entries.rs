@@ -6,6 +6,7 @@ use crate::model::error::Result;
 use crate::model::fault::Fault;
 use crate::model::record::Entry;
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
+use crate::stage::scatter::limit::Budget;
 use crate::stage::scatter::rows::Entries;
 
 /// Cuts a stream of records into chunks.
@@ -14,15 +15,15 @@ pub struct EntryCutter<'a> {
     next: Option<Entry>,
     fault: Option<Fault>,
     chunk_size: usize,
-    most_chunks: u32,
+    budget: Budget,
     end: Option<End>,
 }
 
 impl<'a> EntryCutter<'a> {
     /// Cuts records as the splitter cuts an input; `columns` are those of the input.
-    pub fn new(entries: Entries<'a>, chunk_size: usize, most_chunks: u32, columns: Option<Vec<String>>) -> Self {
+    pub fn new(entries: Entries<'a>, chunk_size: usize, budget: Budget, columns: Option<Vec<String>>) -> Self {
         let end = Some(End::new(columns, None));
-        Self { entries: entries.fuse(), next: None, fault: None, chunk_size: chunk_size.max(1), most_chunks, end }
+        Self { entries: entries.fuse(), next: None, fault: None, chunk_size: chunk_size.max(1), budget, end }
     }
 
     async fn entry(&mut self) -> Result<Option<Entry>> {
@@ -57,8 +58,8 @@ impl Cutter for EntryCutter<'_> {
         };
         if entries.is_empty() {
             end.fault = self.fault.take();
-        } else if end.chunks == self.most_chunks {
-            end.overflow(self.most_chunks);
+        } else {
+            end.fault = self.budget.take(entries.len(), bytes as u64, None).err();
         }
         if entries.is_empty() || end.fault.is_some() {
             return Ok(self.end.take().map(Cut::End));
@@ -79,7 +80,7 @@ mod tests {
     async fn cuts(records: u64, fault: Option<Fault>, chunk_size: usize, most_chunks: u32) -> (Vec<usize>, End) {
         let entry = |index| Ok(Entry::decoded(index, RawValue::from_string("{}".into()).unwrap()));
         let entries = stream::iter((0..records).map(entry).chain(fault.map(Err)).map(Ok)).boxed();
-        let mut cutter = EntryCutter::new(entries, chunk_size, most_chunks, None);
+        let mut cutter = EntryCutter::new(entries, chunk_size, Budget::chunks(most_chunks), None);
         let mut chunks = Vec::new();
         loop {
             match cutter.next().await.unwrap().expect("an end comes first") {

@@ -60,8 +60,7 @@ impl<S: Stores> Scatter<S> {
 
     fn cuts_of<'a>(&'a self, opening: &Opening, found: &'a [Object], key_field: &'a str) -> Cuts<'a> {
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
-        let most = self.batches.condition.most_chunks();
-        ObjectsSplitter::new(&self.input, found, key_field, chunk_size, most, self.width).stream()
+        ObjectsSplitter::new(&self.input, found, key_field, chunk_size, self.budget(opening), self.width).stream()
     }
 
     /// Finds the objects that a manifest lists, and keeps them as they are now.

@@ -3,6 +3,7 @@
 
 pub mod cut;
 pub mod entries;
+pub mod limit;
 mod manifest;
 pub mod objects;
 pub mod redrive;
@@ -25,12 +26,15 @@ use crate::model::fault::Fault;
 use crate::model::format::settings::FormatSettings;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::limits::Limits;
 use crate::model::manifest::{Object, is_manifest};
 use crate::model::message::{ProcessMessage, RedriveMessage};
+use crate::model::price::Tariff;
 use crate::model::progress::{Batch, Opening, Sealing};
 use crate::model::timestamp::Timestamp;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End};
 use crate::stage::scatter::entries::EntryCutter;
+use crate::stage::scatter::limit::Budget;
 use crate::stage::scatter::rows::{Pinned, RowReader};
 use crate::stage::scatter::split::{RangeSplitter, Splitter};
 use crate::stage::{Disposition, Received, Stage, Subject};
@@ -72,6 +76,8 @@ pub struct Scatter<S: Stores> {
     pub ranged: bool,
     /// What reads Parquet files; without it, they end their batches with a fault.
     pub rows: Option<Arc<dyn RowReader>>,
+    /// How much work one batch may make.
+    pub limits: Limits,
 }
 
 /// What scatter is asked to do.
@@ -123,6 +129,12 @@ impl<S: Stores> Scatter<S> {
     #[must_use]
     pub fn with_rows(self, rows: Option<Arc<dyn RowReader>>) -> Self {
         Self { rows, ..self }
+    }
+
+    /// Sets how much work one batch may make.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     async fn take(&self, order: &Order) -> Result<Disposition> {
@@ -198,7 +210,7 @@ impl<S: Stores> Scatter<S> {
         key_field: &str,
         body: BoxStream<'a, Result<Bytes>>,
     ) -> Result<Cuts<'a>> {
-        let most = self.batches.condition.most_chunks();
+        let budget = self.budget(opening);
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if format.layout == Layout::Parquet {
             drop(body);
@@ -207,13 +219,22 @@ impl<S: Stores> Scatter<S> {
             let pin = Pin::of(&source);
             let gone = || Error::conflict(format!("{} was deleted while it was read", opening.input.key));
             let file = Pinned::open(&self.input, source.key, pin).await?.ok_or_else(gone)?;
-            return Ok(EntryCutter::new(reader.entries(Box::new(file)), chunk_size, most, None).stream());
+            return Ok(EntryCutter::new(reader.entries(Box::new(file)), chunk_size, budget, None).stream());
         }
+        // How far a compressed file was read says little about what is to come.
+        let budget = if format.compression.is_none() { budget.of_size(opening.input.bytes) } else { budget };
         Ok(if opening.ranged {
-            RangeSplitter::new(body, format, key_field, chunk_size, most).stream()
+            RangeSplitter::new(body, format, key_field, chunk_size, budget).stream()
         } else {
-            Splitter::new(body, format, key_field, chunk_size, most).stream()
+            Splitter::new(body, format, key_field, chunk_size, budget).stream()
         })
+    }
+
+    /// What a batch may make.
+    fn budget(&self, opening: &Opening) -> Budget {
+        let condition = self.batches.condition;
+        let tariff = Tariff::of(self.batches.chunks.waiting(opening.ranged), condition);
+        Budget::new(condition.most_chunks(), self.limits, tariff)
     }
 
     /// Scatters the records that failed in the generations before this one, or says why there is nothing to do.
@@ -247,8 +268,8 @@ impl<S: Stores> Scatter<S> {
         let outcomes = Outcomes::failed(&self.batches, &generations, self.width);
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
-        let most = self.batches.condition.most_chunks();
-        let cuts = EntryCutter::new(redrive::failed(outcomes), chunk_size, most, columns);
+        let budget = self.budget(&batch.opening);
+        let cuts = EntryCutter::new(redrive::failed(outcomes), chunk_size, budget, columns);
         self.run(&batch.opening, cuts.stream(), &[]).await?;
         Ok(Disposition::Done)
     }

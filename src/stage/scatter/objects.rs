@@ -6,7 +6,9 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
 use crate::model::manifest::{Object, ObjectEnd};
+use crate::model::record::Entry;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End};
+use crate::stage::scatter::limit::Budget;
 use crate::stage::scatter::split::Splitter;
 use crate::store::blob::{Blob, Pin, sections};
 
@@ -26,19 +28,19 @@ pub struct ObjectsSplitter<'a> {
     current: Option<(usize, Splitter<'a>)>,
     key_field: &'a str,
     chunk_size: usize,
-    most_chunks: u32,
+    budget: Budget,
     end: Option<End>,
 }
 
 impl<'a> ObjectsSplitter<'a> {
-    /// Cuts those of the objects in a bucket that can be read, each as a [`Splitter`] does, into at most `most_chunks`
-    /// chunks in all. Opens up to `width` objects ahead.
+    /// Cuts those of the objects in a bucket that can be read, each as a [`Splitter`] does, as far as the budget of all
+    /// goes. Opens up to `width` objects ahead.
     pub fn new<B: Blob>(
         bucket: &'a B,
         objects: &'a [Object],
         key_field: &'a str,
         chunk_size: usize,
-        most_chunks: u32,
+        budget: Budget,
         width: usize,
     ) -> Self {
         let readable =
@@ -48,7 +50,7 @@ impl<'a> ObjectsSplitter<'a> {
         });
         let opened = stream::iter(opened).buffered(width.clamp(1, AHEAD)).boxed();
         let end = End { objects: vec![ObjectEnd::default(); objects.len()], ..End::new(None, None) };
-        Self { opened, current: None, key_field, chunk_size, most_chunks, end: Some(end) }
+        Self { opened, current: None, key_field, chunk_size, budget, end: Some(end) }
     }
 
     /// The next cut of the object that is being cut, or of the next one; `None` after the last.
@@ -57,7 +59,8 @@ impl<'a> ObjectsSplitter<'a> {
             Some(current) => current,
             None => match self.opened.try_next().await? {
                 Some(Opened { number, format, body }) => {
-                    let splitter = Splitter::new(body, format, self.key_field, self.chunk_size, u32::MAX);
+                    let splitter =
+                        Splitter::new(body, format, self.key_field, self.chunk_size, Budget::chunks(u32::MAX));
                     self.current.insert((number, splitter))
                 }
                 None => return Ok(None),
@@ -77,8 +80,9 @@ impl Cutter for ObjectsSplitter<'_> {
             };
             match next {
                 Some((number, Cut::Chunk(mut chunk))) => {
-                    if end.chunks == self.most_chunks {
-                        end.overflow(self.most_chunks);
+                    let weight = chunk.entries.iter().map(Entry::weight).sum::<usize>() as u64;
+                    if let Err(fault) = self.budget.take(chunk.entries.len(), weight, None) {
+                        end.fault = Some(fault);
                         return Ok(self.end.take().map(Cut::End));
                     }
                     let before = end.records - end.objects[number].records;
@@ -132,7 +136,7 @@ mod tests {
     type Held = (u32, Vec<(u64, u64)>);
 
     async fn cuts(bucket: &MemoryBlob, objects: &[Object], most: u32) -> (Vec<Held>, End) {
-        let mut splitter = ObjectsSplitter::new(bucket, objects, "k", 2, most, 3);
+        let mut splitter = ObjectsSplitter::new(bucket, objects, "k", 2, Budget::chunks(most), 3);
         let mut chunks = Vec::new();
         loop {
             match splitter.next().await.unwrap().expect("an end comes first") {
@@ -199,7 +203,7 @@ mod tests {
         bucket.delete("a.csv").await.unwrap();
         assert_eq!(cuts(&bucket, &found, 9).await.1.records, 1);
         let gone = [Object { version_id: Some("never".to_owned()), ..found[0].clone() }];
-        let error = ObjectsSplitter::new(&bucket, &gone, "k", 2, 9, 3).next().await.unwrap_err();
+        let error = ObjectsSplitter::new(&bucket, &gone, "k", 2, Budget::chunks(9), 3).next().await.unwrap_err();
         assert!(error.to_string().contains("a.csv was deleted"), "{error}");
     }
 

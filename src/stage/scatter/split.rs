@@ -12,6 +12,7 @@ use crate::model::format::InputFormat;
 use crate::model::range::{Claim, Range};
 use crate::model::record::{Entry, Raw};
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
+use crate::stage::scatter::limit::{Budget, Progress};
 
 /// Cuts one input.
 pub struct Splitter<'a> {
@@ -19,7 +20,9 @@ pub struct Splitter<'a> {
     piece: Bytes,
     decoder: Decoder,
     chunk_size: usize,
-    most_chunks: u32,
+    budget: Budget,
+    /// How far it was read.
+    read: Progress,
     decoded: Vec<Entry>,
     waiting: VecDeque<Entry>,
     weight: usize,
@@ -28,21 +31,22 @@ pub struct Splitter<'a> {
 }
 
 impl<'a> Splitter<'a> {
-    /// Cuts `body` into at most `most_chunks` chunks of `chunk_size` records or [`CHUNK_BYTES`],
-    /// whichever comes first.
+    /// Cuts `body` into chunks of `chunk_size` records or [`CHUNK_BYTES`], whichever comes first, as far as the budget
+    /// goes.
     pub fn new(
         body: BoxStream<'a, Result<Bytes>>,
         format: &InputFormat,
         key_field: &str,
         chunk_size: usize,
-        most_chunks: u32,
+        budget: Budget,
     ) -> Self {
         Self {
             body,
             piece: Bytes::new(),
             decoder: Decoder::new(format, key_field),
             chunk_size: chunk_size.max(1),
-            most_chunks,
+            budget,
+            read: Progress { records: 0, bytes: 0, header: 0 },
             decoded: Vec::new(),
             waiting: VecDeque::new(),
             weight: 0,
@@ -63,8 +67,13 @@ impl<'a> Splitter<'a> {
             self.at_end = true;
             self.decoder.finish(&mut self.decoded)
         } else {
-            self.decoder.step(&self.piece, &mut self.decoded).map(|taken| self.piece.advance(taken))
+            let Self { decoder, piece, decoded, read, .. } = self;
+            decoder.step(piece, decoded).map(|taken| {
+                piece.advance(taken);
+                read.bytes += taken as u64;
+            })
         };
+        self.read.records += self.decoded.len() as u64;
         if let (Err(fault), Some(end)) = (decoded, &mut self.end) {
             self.at_end = true;
             end.fault = Some(fault);
@@ -74,7 +83,8 @@ impl<'a> Splitter<'a> {
         Ok(())
     }
 
-    fn cut(&mut self) -> Vec<Entry> {
+    /// The entries of the next chunk, and what they weigh.
+    fn cut(&mut self) -> (Vec<Entry>, usize) {
         let (mut entries, mut bytes) = (Vec::new(), 0);
         while let Some(entry) = self.waiting.front() {
             let weight = entry.weight();
@@ -86,7 +96,12 @@ impl<'a> Splitter<'a> {
             entries.extend(self.waiting.pop_front());
         }
         self.weight -= bytes;
-        entries
+        (entries, bytes)
+    }
+
+    /// How far the input was read.
+    fn progress(&self) -> Progress {
+        Progress { header: self.decoder.header(), ..self.read }
     }
 }
 
@@ -95,17 +110,18 @@ impl Cutter for Splitter<'_> {
         while !self.at_end && self.waiting.len() < self.chunk_size && self.weight < CHUNK_BYTES {
             self.read().await?;
         }
-        let entries = self.cut();
+        let ((entries, weight), read) = (self.cut(), self.progress());
         let Some(end) = &mut self.end else {
             return Ok(None);
         };
         if !entries.is_empty() {
-            if end.chunks < self.most_chunks {
+            let Err(fault) = self.budget.take(entries.len(), weight as u64, Some(read)) else {
                 let index = end.count(entries.len() as u64)?;
                 return Ok(Some(Cut::Chunk(Chunk { index, entries })));
-            }
+            };
+            self.at_end = true;
             self.waiting.clear();
-            end.overflow(self.most_chunks);
+            end.fault = Some(fault);
         }
         end.columns = self.decoder.columns().map(<[String]>::to_vec);
         end.head = self.decoder.head().map(Raw::new);
@@ -118,7 +134,7 @@ pub struct RangeSplitter<'a> {
     body: BoxStream<'a, Result<Bytes>>,
     scanner: Scanner,
     found: VecDeque<Claim>,
-    most_chunks: u32,
+    budget: Budget,
     at_end: bool,
     end: Option<End>,
 }
@@ -130,11 +146,11 @@ impl<'a> RangeSplitter<'a> {
         format: &InputFormat,
         key_field: &str,
         chunk_size: usize,
-        most_chunks: u32,
+        budget: Budget,
     ) -> Self {
         let scanner = Scanner::new(format, key_field, chunk_size.max(1), CHUNK_BYTES);
         let end = Some(End::new(None, None));
-        Self { body, scanner, found: VecDeque::new(), most_chunks, at_end: false, end }
+        Self { body, scanner, found: VecDeque::new(), budget, at_end: false, end }
     }
 }
 
@@ -160,13 +176,16 @@ impl Cutter for RangeSplitter<'_> {
             return Ok(None);
         };
         if let Some(claim) = self.found.pop_front() {
-            if end.chunks < self.most_chunks {
+            let weight = claim.range.length + u64::from(claim.records) * self.scanner.names();
+            let Range { header, .. } = claim.range;
+            let read = Progress { records: claim.records().end, bytes: claim.range.bytes().end, header };
+            let Err(fault) = self.budget.take(claim.records as usize, weight, Some(read)) else {
                 let index = end.count(u64::from(claim.records))?;
                 return Ok(Some(Cut::Claim(index, claim)));
-            }
+            };
             self.at_end = true;
             self.found.clear();
-            end.overflow(self.most_chunks);
+            end.fault = Some(fault);
         }
         end.columns = self.scanner.columns().map(<[String]>::to_vec);
         end.head = self.scanner.head().map(Raw::new);
@@ -184,7 +203,8 @@ mod tests {
         let piece = |piece| [Ok(Bytes::new()), Ok(Bytes::copy_from_slice(piece)), Ok(Bytes::new())];
         let pieces: Vec<Result<Bytes>> = text.as_bytes().chunks(1000).flat_map(piece).collect();
         let format = InputFormat::of_key("f.csv").unwrap();
-        let mut splitter = Splitter::new(stream::iter(pieces).boxed(), &format, "k", chunk_size, MAX_TREE_CHUNKS);
+        let mut splitter =
+            Splitter::new(stream::iter(pieces).boxed(), &format, "k", chunk_size, Budget::chunks(MAX_TREE_CHUNKS));
         let mut chunks = Vec::new();
         loop {
             match splitter.next().await.unwrap().expect("an end comes first") {
