@@ -1,23 +1,18 @@
-//! The cost of requests: list prices of one region at one date.
-//!
-//! Sources: <https://aws.amazon.com/s3/pricing/>, <https://aws.amazon.com/sqs/pricing/>,
-//! <https://aws.amazon.com/dynamodb/pricing/on-demand/>. Free tiers and discounts are left out.
+//! The cost of requests by the list prices of one region at one date,
+//! those by which the engine estimates what a batch will cost.
 
 use std::collections::BTreeSet;
 
 use crate::calls::Requests;
-
-/// When the prices were looked up. DynamoDB's were halved on 2024-11-01 and have not changed since.
-pub const AS_OF: &str = "July 2025";
-/// The region that they apply to.
-pub const REGION: &str = "us-east-1";
+use fanfold::model::price;
+pub use fanfold::model::price::{AS_OF, REGION};
 
 /// Dollars per million requests or units.
-const S3_WRITE: f64 = 5.00;
-const S3_READ: f64 = 0.40;
-const SQS: f64 = 0.40;
-const DYNAMODB_WRITE_UNIT: f64 = 0.625;
-const DYNAMODB_READ_UNIT: f64 = 0.125;
+const S3_WRITE: f64 = price::S3_WRITE.per_million();
+const S3_READ: f64 = price::S3_READ.per_million();
+const SQS: f64 = price::SQS.per_million();
+const DYNAMODB_WRITE_UNIT: f64 = price::WRITE_UNIT.per_million();
+const DYNAMODB_READ_UNIT: f64 = price::READ_UNIT.per_million();
 
 /// Maximum number of items per `BatchWriteItem`.
 const BATCH_ITEMS: u64 = 25;

@@ -10,6 +10,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
+use fanfold::model::limits::Limits;
 use fanfold::model::message::ProcessMessage;
 use fanfold::model::schema::RecordSchema;
 use fanfold::pipeline::variant::Variant;
@@ -127,6 +128,8 @@ pub async fn work(task: &Task) -> Result<ChildReport> {
                 site.chunk_size,
                 FormatSettings::default(),
             )?;
+            // What it measures is not paid for.
+            let scatter = scatter.with_limits(Limits::NONE);
             done(deliver(&scatter, &event, deadline()).await)?;
         }
         Role::Process => {
