@@ -114,7 +114,7 @@ deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STA
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
 # A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
-settings := ALARM_EMAIL ARCH CHUNK_SIZE FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN OUTPUT_EXPIRY_DAYS PROTECT_DATA RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER UPLOADER_ARNS WRITE_MODE
+settings := ALARM_EMAIL ARCH CHUNK_SIZE FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROTECT_DATA RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER UPLOADER_ARNS WRITE_MODE
 emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
@@ -144,6 +144,7 @@ help: ## this list
 	  '  SCHEMA      JSON Schema of a record, a file' \
 	  '  CHUNK_SIZE  most records in a chunk' \
 	  '  FORMAT      how files are read, as in {"delimiter":";","encoding":"windows-1252"}' \
+	  '  LIMITS      what one batch may make at most, as in {"records":1000000,"writtenBytes":10000000000,"dollars":10}' \
 	  '  INPUT_PREFIX, INPUT_SUFFIX   what the keys of uploads begin and end with, as in incoming/ and .csv; S3 announces no other' \
 	  '  WRITE_MODE  how items are written: batch or ordered' \
 	  '  RESULTS     outcomes that are written out: all, failed, or none but the summary' \

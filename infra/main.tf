@@ -15,6 +15,7 @@ locals {
     input_prefix  = var.input_prefix
     input_suffix  = var.input_suffix
     key_field     = var.key_field
+    limits        = var.limits
     record_schema = var.record_schema
     results       = var.results
     write_mode    = var.write_mode
@@ -41,6 +42,7 @@ locals {
     item_attributes     = var.item_attributes
     key_field           = var.key_field
     kms_key_arn         = var.kms_key_arn
+    limits              = var.limits
     log_level           = var.log_level
     log_retention_days  = var.log_retention_days
     memory              = var.memory
@@ -149,6 +151,7 @@ module "pipeline" {
   input_prefix    = each.value.input_prefix
   input_suffix    = each.value.input_suffix
   key_field       = each.value.key_field
+  limits          = each.value.limits
   record_schema   = local.record_schemas[each.key]
 
   stall_after   = var.stall_after

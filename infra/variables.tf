@@ -43,6 +43,7 @@ variable "pipelines" {
     input_prefix  = optional(string)
     input_suffix  = optional(string)
     key_field     = optional(string)
+    limits        = optional(string)
     record_schema = optional(string)
     results       = optional(string)
     write_mode    = optional(string)
@@ -223,7 +224,7 @@ variable "write_mode" {
 }
 
 variable "format" {
-  description = "How files are read, as a JSON object with any of delimiter, quote, comment, encoding, records_path, ignore, null_values, true_values and false_values. What is left out is found in the file."
+  description = "How files are read, as a JSON object with any of delimiter, quote, comment, encoding, records_path, ignore, max_header, null_values, true_values and false_values. What is left out is found in the file."
   type        = string
   default     = "{}"
   nullable    = false
@@ -247,6 +248,13 @@ variable "item_attributes" {
   description = "Names of the attributes that fanfold adds to items: \"prefixed\" (fanfoldBatchId, fanfoldRecordIndex, fanfoldUpdatedAt), or \"bare\" (batchId, recordIndex, updatedAt), as deployments have that are older than the prefix."
   type        = string
   default     = "prefixed"
+  nullable    = false
+}
+
+variable "limits" {
+  description = "What one batch may make at most, as a JSON object with any of records, writtenBytes and dollars; a file that would exceed one is refused. What is left out is a thousand million records, 1 TiB and $100."
+  type        = string
+  default     = "{}"
   nullable    = false
 }
 

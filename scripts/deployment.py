@@ -2,7 +2,7 @@
 """Applies and destroys a deployment with Terraform, and records what is deployed for the command.
 
 Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
-KEY_FIELD, SCHEMA, CHUNK_SIZE, FORMAT, INPUT_PREFIX, INPUT_SUFFIX, WRITE_MODE, RESULTS, OUTPUT_EXPIRY_DAYS,
+KEY_FIELD, SCHEMA, CHUNK_SIZE, FORMAT, LIMITS, INPUT_PREFIX, INPUT_SUFFIX, WRITE_MODE, RESULTS, OUTPUT_EXPIRY_DAYS,
 SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR;
 STATE_BUCKET and STATE_REGION for a state in a bucket. Any other variable of infra/variables.tf can be set as TF_VAR_name. One
 that is unset or empty stays as it was in the last deployment; in the first one, and if RESET names it, it has the default of

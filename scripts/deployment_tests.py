@@ -198,7 +198,7 @@ class KeptTest(SettingsCase):
         self.values = {
             "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "INPUT_PREFIX": "incoming/",
             "INPUT_SUFFIX": ".csv", "ITEM_ATTRIBUTES": "bare", "KEY_FIELD": "id",
-            "KMS_KEY_ARN": "arn:aws:kms:…", "PROTECT_DATA": "false", "RESULTS": "failed",
+            "KMS_KEY_ARN": "arn:aws:kms:…", "LIMITS": '{"dollars": 5}', "PROTECT_DATA": "false", "RESULTS": "failed",
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
             "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)",
@@ -230,7 +230,7 @@ class KeptTest(SettingsCase):
 
     def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
         own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
-               "key_field": "sensor", "record_schema": "a.json", "results": "none", "write_mode": "ordered"}
+               "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "results": "none", "write_mode": "ordered"}
         self.assertEqual(set(own), set(settings.PIPELINE_SETTINGS))
         file = self.file("pipelines.json", json.dumps({"readings": own}))
         before = self.variables(PIPELINES=str(file))
@@ -240,7 +240,7 @@ class KeptTest(SettingsCase):
             after = self.variables(outputs, **{name: value})
             readings = json.loads(after["TF_VAR_pipelines"])["readings"]
             self.assertEqual({**readings, "record_schema": Path(readings["record_schema"]).read_text()},
-                             {**own, "record_schema": "{}", "format": json.dumps(own["format"])}, name)
+                             {**own, "record_schema": "{}", "format": json.dumps(own["format"]), "limits": json.dumps(own["limits"])}, name)
             self.assertEqual(self.keys(after), self.keys(before), name)
 
     def test_what_is_given_as_empty_goes_back_to_its_default(self):

@@ -26,6 +26,7 @@ SETTINGS = {
     "ITEM_ATTRIBUTES": "item_attributes",
     "KEY_FIELD": "key_field",
     "KMS_KEY_ARN": "kms_key_arn",
+    "LIMITS": "limits",
     "OUTPUT_EXPIRY_DAYS": "output_expiry_days",
     "PROTECT_DATA": "protect_data",
     "RESULTS": "results",
@@ -47,8 +48,8 @@ LISTS = ["uploader_arns"]
 FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false", "check_quotas": "false"}
 
 # What PIPELINES may set for a pipeline.
-PIPELINE_SETTINGS = ["variant", "chunk_size", "format", "input_prefix", "input_suffix", "key_field", "record_schema", "results",
-                     "write_mode"]
+PIPELINE_SETTINGS = ["variant", "chunk_size", "format", "input_prefix", "input_suffix", "key_field", "limits", "record_schema",
+                     "results", "write_mode"]
 
 
 def setting(name):
@@ -73,8 +74,9 @@ def read_pipelines(file):
     for name, definition in pipelines.items():
         for unknown in set(definition) - set(PIPELINE_SETTINGS):
             raise Failure(f"{told}: pipeline {name} has no setting {unknown}; there is {', '.join(PIPELINE_SETTINGS)}")
-        if isinstance(definition.get("format"), dict):
-            definition["format"] = json.dumps(definition["format"], sort_keys=True)
+        for written in ("format", "limits"):
+            if isinstance(definition.get(written), dict):
+                definition[written] = json.dumps(definition[written], sort_keys=True)
         if definition.get("record_schema") is not None:
             schema = Path(file).resolve().parent / str(definition["record_schema"])
             if not schema.is_file():
@@ -196,7 +198,7 @@ def variables(options, outputs, given):
 
 def records_of_pipelines(given):
     """What each pipeline of a deployment with these variables is told about its records, as options of the command."""
-    options = {"key-field": "key_field", "schema": "record_schema", "format": "format"}
+    options = {"key-field": "key_field", "schema": "record_schema", "format": "format", "limits": "limits"}
     pipelines = json.loads(given.get("TF_VAR_pipelines", '{"chunked": {}}'))
     asked = {}
     for name, own in pipelines.items():

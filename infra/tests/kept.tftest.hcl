@@ -55,7 +55,7 @@ run "everything_given" {
   variables {
     given = [
       "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format",
-      "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "log_level",
+      "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "limits", "log_level",
       "log_retention_days", "memory", "output_expiry_days", "protect_data", "record_schema", "results",
       "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "uploader_arns", "write_mode",
     ]
@@ -73,6 +73,7 @@ run "everything_given" {
     item_attributes     = "bare"
     key_field           = "zip_code"
     kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+    limits              = "{\"dollars\":5}"
     log_level           = "debug"
     log_retention_days  = 30
     memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
@@ -104,6 +105,7 @@ run "everything_given" {
       item_attributes     = "bare"
       key_field           = "zip_code"
       kms_key_arn         = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"
+      limits              = "{\"dollars\":5}"
       log_level           = "debug"
       log_retention_days  = 30
       memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }

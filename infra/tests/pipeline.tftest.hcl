@@ -33,6 +33,7 @@ variables {
   format             = "{}"
   input_prefix       = ""
   input_suffix       = ""
+  limits             = "{}"
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
@@ -487,7 +488,7 @@ run "environments" {
 
   assert {
     condition = { for function, made in module.function : function => join(" ", keys(made.settings.environment)) } == {
-      scatter = "CHUNK_SIZE DEAD_LETTER_QUEUE_URL FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE PROCESS_QUEUE_URL RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
+      scatter = "CHUNK_SIZE DEAD_LETTER_QUEUE_URL FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE LIMITS PROCESS_QUEUE_URL RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
       process = "DEAD_LETTER_QUEUE_URL FORMAT GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE ITEM_ATTRIBUTES KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
       gather  = "DEAD_LETTER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET RESULTS RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
       bury    = "GATHER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE PARKED_QUEUE_URL RUST_LOG VARIANT WORK_BUCKET"
@@ -511,6 +512,7 @@ run "environments" {
       RECORD_SCHEMA   = base64gzip("{}")
       WRITE_MODE      = "ordered"
       FORMAT          = "{}"
+      LIMITS          = "{}"
       ITEM_ATTRIBUTES = "prefixed"
       RESULTS         = "failed"
       STALL_AFTER     = "600"

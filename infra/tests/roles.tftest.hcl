@@ -35,6 +35,7 @@ variables {
   format             = "{}"
   input_prefix       = ""
   input_suffix       = ""
+  limits             = "{}"
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200

@@ -72,7 +72,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.write_mode == "batch" && var.results == "all" && var.stall_after == 900 && var.give_up_after == 86400 && var.sweep_rate == "rate(1 minute)" && var.alarm_age == 3600 && var.alarm_email == null && var.kms_key_arn == null && var.output_expiry_days == 0
+    condition     = var.write_mode == "batch" && var.results == "all" && var.limits == "{}" && var.stall_after == 900 && var.give_up_after == 86400 && var.sweep_rate == "rate(1 minute)" && var.alarm_age == 3600 && var.alarm_email == null && var.kms_key_arn == null && var.output_expiry_days == 0
     error_message = "by default, items are written in batches, all outcomes are written, a batch stalls after 15 minutes and is given up after a day, sweep runs every minute, and a message may wait for an hour"
   }
 

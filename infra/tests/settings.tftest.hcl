@@ -35,6 +35,7 @@ variables {
   format             = "{}"
   input_prefix       = ""
   input_suffix       = ""
+  limits             = "{}"
   results            = "failed"
   stall_after        = 600
   give_up_after      = 7200
@@ -229,6 +230,48 @@ run "rejects_format_with_a_setting_that_does_not_exist" {
   }
 
   expect_failures = [var.format]
+}
+
+run "rejects_limits_that_are_no_object" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    limits = "10"
+  }
+
+  expect_failures = [var.limits]
+}
+
+run "rejects_limits_of_something_else" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    limits = "{\"euros\":10}"
+  }
+
+  expect_failures = [var.limits]
+}
+
+run "rejects_a_limit_that_allows_nothing" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    limits = "{\"records\":0}"
+  }
+
+  expect_failures = [var.limits]
 }
 
 run "rejects_bare_key_field_that_items_have_already" {

@@ -130,6 +130,7 @@ run "accepts_the_most" {
     sweep_rate         = "rate(24 hours)"
     alarm_age          = 345599
     alarm_email        = "on.call+1@example.com"
+    limits             = "{\"records\":1000000000000,\"writtenBytes\":1000000000000000,\"dollars\":1000000.5}"
     kms_key_arn        = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd"
     concurrency        = 1000
     batch_size         = 10

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
 use fanfold::model::schema::{Cells, RecordSchema, Rules};
 use fanfold::pipeline::Queue;
@@ -51,7 +52,9 @@ pub enum StageConfig {
         /// What records have to be.
         rules: Rules,
         /// How files are read.
-        format: FormatSettings,
+        format: Box<FormatSettings>,
+        /// How much work one batch may make.
+        limits: Limits,
         /// The function's memory in MB, if Lambda says it.
         memory: Option<u64>,
     },
@@ -134,6 +137,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.note(text.map_or_else(|| Ok(FormatSettings::default()), |text| FormatSettings::parse(&text)))
     }
 
+    fn limits(&mut self) -> Option<Limits> {
+        let text = (self.lookup)("LIMITS").filter(|text| !text.trim().is_empty());
+        self.note(text.map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text)))
+    }
+
     fn rules(&mut self, format: Option<&FormatSettings>) -> Option<Rules> {
         let key_field = self.text("KEY_FIELD");
         let packed = self.text("RECORD_SCHEMA");
@@ -149,9 +157,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         match handler {
             "scatter" => {
                 let (chunk_size, format) = (self.size("CHUNK_SIZE"), self.format());
+                let limits = self.limits();
                 let rules = self.rules(format.as_ref());
                 let memory = (self.lookup)("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|memory| memory.parse().ok());
-                Some(StageConfig::Scatter { chunk_size, rules: rules?, format: format?, memory })
+                let (rules, format, limits) = (rules?, Box::new(format?), limits?);
+                Some(StageConfig::Scatter { chunk_size, rules, format, limits, memory })
             }
             "process" => {
                 let format = self.format();
@@ -284,11 +294,13 @@ mod tests {
             ("CHUNK_SIZE", "many"),
             ("WORK_BUCKET", " "),
             ("FORMAT", r#"{"delimiter":"ab"}"#),
+            ("LIMITS", r#"{"dollars":0}"#),
         ])
         .unwrap_err()
         .to_string();
         for part in [
             "FORMAT must be a JSON object such as",
+            "LIMITS: dollars is 0; it must be above 0",
             "\"serial\" is not built in",
             "CHUNK_SIZE must be a whole number above 0, and is \"many\"",
             "WORK_BUCKET is not set",

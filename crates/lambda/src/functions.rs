@@ -124,9 +124,9 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
     let pipeline = Pipeline::new(supply, config.variant, &config.input_bucket);
     let server = Server { reception: pipeline.reception(source, dead_letters), pace: pipeline.pace.clone() };
     match &config.stage {
-        StageConfig::Scatter { chunk_size, rules, format, memory } => {
-            let scatter = pipeline.scatter(rules.clone(), *chunk_size, format.clone())?;
-            server.serve(&scatter.with_rows(rows(*memory))).await
+        StageConfig::Scatter { chunk_size, rules, format, limits, memory } => {
+            let scatter = pipeline.scatter(rules.clone(), *chunk_size, format.as_ref().clone())?;
+            server.serve(&scatter.with_rows(rows(*memory)).with_limits(*limits)).await
         }
         StageConfig::Process { items_table, key_field, schema, write_mode, own } => {
             let read_first = match config.variant.pending {

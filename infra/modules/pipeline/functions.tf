@@ -25,6 +25,7 @@ locals {
       SOURCE_QUEUE_URL      = module.queue["scatter"].url
       DEAD_LETTER_QUEUE_URL = module.queue["scatter"].dead_letter_url
       CHUNK_SIZE            = var.chunk_size
+      LIMITS                = var.limits
       FORMAT                = var.format
       KEY_FIELD             = var.key_field
       RECORD_SCHEMA         = base64gzip(var.record_schema)

@@ -81,9 +81,30 @@ variable "format" {
 
   validation {
     condition = length(setsubtract(try(keys(jsondecode(var.format)), []), [
-      "delimiter", "quote", "comment", "encoding", "records_path", "ignore", "null_values", "true_values", "false_values",
+      "delimiter", "quote", "comment", "encoding", "records_path", "ignore", "max_header", "null_values", "true_values", "false_values",
     ])) == 0
-    error_message = "${var.name}: format is ${var.format}: there is delimiter, quote, comment, encoding, records_path, ignore, null_values, true_values and false_values."
+    error_message = "${var.name}: format is ${var.format}: there is delimiter, quote, comment, encoding, records_path, ignore, max_header, null_values, true_values and false_values."
+  }
+}
+
+variable "limits" {
+  description = "What one batch may make at most, as a JSON object."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(keys(jsondecode(var.limits)))
+    error_message = "${var.name}: limits is ${var.limits}: give a JSON object such as {\"records\": 1000000, \"dollars\": 10}."
+  }
+
+  validation {
+    condition     = length(setsubtract(try(keys(jsondecode(var.limits)), []), ["records", "writtenBytes", "dollars"])) == 0
+    error_message = "${var.name}: limits is ${var.limits}: there is records, writtenBytes and dollars."
+  }
+
+  validation {
+    condition     = alltrue([for limit in try(values(jsondecode(var.limits)), []) : try(tonumber(limit) > 0, false)])
+    error_message = "${var.name}: limits is ${var.limits}: give numbers above 0."
   }
 }
 
