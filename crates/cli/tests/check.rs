@@ -10,7 +10,7 @@ const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
 fn call(folder: &Path, name: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfold"));
-    for setting in ["SCHEMA", "KEY_FIELD", "CHUNK_SIZE", "FORMAT"] {
+    for setting in ["SCHEMA", "KEY_FIELD", "CHUNK_SIZE", "FORMAT", "LIMITS"] {
         command.env_remove(setting);
     }
     command.current_dir(folder).arg(name).args(arguments).output().unwrap()
@@ -33,6 +33,15 @@ fn file(folder: &Path, name: &str, arguments: &[&str]) -> (Option<i32>, Value) {
     let output = check(folder, &[&["--file", name, "--json"], arguments].concat());
     let mut document: Value = serde_json::from_str(stdout(&output)).unwrap_or_else(|_| panic!("{}", stderr(&output)));
     (output.status.code(), document["file"].take())
+}
+
+fn gzip(text: String) -> Vec<u8> {
+    let mut gzip = Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut to = gzip.stdin.take().unwrap();
+    let writing = std::thread::spawn(move || to.write_all(text.as_bytes()));
+    let packed = gzip.wait_with_output().unwrap().stdout;
+    writing.join().unwrap().unwrap();
+    packed
 }
 
 fn folder_with(files: &[(&str, &[u8])]) -> tempfile::TempDir {
@@ -131,7 +140,8 @@ fn each_column_is_told_with_what_its_cells_become() {
          column    other: text (2)\n\
          records   all 4: 2 would succeed, 2 would fail\n\
          failed    record 2, line 4: name: the cell is empty, and the field is required; age: the cell \"old\" is not a whole number\n\
-         failed    record 3, line 5: age: the cell \"young\" is not a whole number\n"
+         failed    record 3, line 5: age: the cell \"young\" is not a whole number\n\
+         estimate  4 records, 476 bytes written, $0.000006 in variant ranged\n"
     );
     assert_eq!(done.status.code(), Some(3));
 }
@@ -162,6 +172,7 @@ fn the_document_is_stable() {
                  "records": 2},
             ],
             "reasons": 2,
+            "estimate": {"variant": "ranged", "sample": 3, "records": 3, "writtenBytes": 204, "dollars": 0.000_005_6},
         }
     });
     assert_eq!((document, lacks.status.code()), (expected, Some(3)));
@@ -230,9 +241,9 @@ fn a_large_file_is_read_no_further_than_its_first_records() {
     let rows: String = (0..5_000).map(|n| format!("{n},1.5\n")).collect();
     let text = format!("itemNo,price\n{rows}");
     let folder = folder_with(&[("large.csv", text.as_bytes())]);
-    // All that follows is zeros, which would be the faulty rows of a batch, and take seconds to read.
+    // All that follows is zeros, which would be the faulty rows of a batch, and take long to read.
     let path = folder.path().join("large.csv");
-    std::fs::File::options().write(true).open(&path).unwrap().set_len(64 << 30).unwrap();
+    std::fs::File::options().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
     let (code, large) = file(folder.path(), "large.csv", &[]);
     assert_eq!(
         (code, &large["records"]["succeeded"], &large["whole"]),
@@ -242,14 +253,10 @@ fn a_large_file_is_read_no_further_than_its_first_records() {
     let (code, large) = file(folder.path(), "large.csv", &["--records", "5000"]);
     assert_eq!((code, &large["records"]["succeeded"]), (Some(0), &json!(5000)), "{large}");
     let done = check(folder.path(), &["--file", "large.csv", "--records", "7"]);
-    assert!(stdout(&done).ends_with("records   the first 7: 7 would succeed, 0 would fail\n"), "{done:?}");
+    assert!(stdout(&done).contains("\nrecords   the first 7: 7 would succeed, 0 would fail\nestimate  "), "{done:?}");
     // A compressed file that is damaged later.
-    let mut gzip = Command::new("gzip").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut to = gzip.stdin.take().unwrap();
     let many: String = (0..500_000).map(|n| format!("{n},{}\n", n % 977)).collect();
-    let writing = std::thread::spawn(move || to.write_all(format!("itemNo,price\n{many}").as_bytes()));
-    let mut packed = gzip.wait_with_output().unwrap().stdout;
-    writing.join().unwrap().unwrap();
+    let mut packed = gzip(format!("itemNo,price\n{many}"));
     packed.truncate(packed.len() / 2);
     std::fs::write(folder.path().join("cut.csv.gz"), packed).unwrap();
     let (code, cut) = file(folder.path(), "cut.csv.gz", &[]);
@@ -288,4 +295,38 @@ fn failures_are_grouped_by_reason_with_the_first_line_in_every_layout() {
     assert_eq!((many["failures"].as_array().unwrap().len(), &many["reasons"]), (20, &json!(30)));
     let done = check(folder.path(), &["--file", "many.csv", "--schema", "many.json"]);
     assert!(stdout(&done).contains("failed    for 10 other reasons\n"), "{done:?}");
+}
+
+#[test]
+fn the_cost_of_a_file_is_estimated_and_held_against_the_limits() {
+    let rows: String = (0..50_000).map(|n| format!("{n:06},1.5\n")).collect();
+    let text = format!("itemNo,price\n{rows}");
+    let wide = format!("itemNo,{}\n1,2\n", "n".repeat(5000));
+    let files = [("a.csv", text.as_bytes()), ("a.csv.gz", &gzip(text.clone())), ("wide.csv", wide.as_bytes())];
+    let folder = folder_with(&files);
+    for (name, variant, cost) in [
+        ("a.csv", "ranged", 0.03..0.04),
+        ("a.csv", "dynamodb", 0.12..0.14),
+        ("a.csv", "sync", 0.8..1.0),
+        ("a.csv.gz", "ranged", 0.01..0.09),
+    ] {
+        let (code, found) = file(folder.path(), name, &["--variant", variant]);
+        let estimate = &found["estimate"];
+        let records = estimate["records"].as_u64().unwrap();
+        assert_eq!((code, &estimate["sample"]), (Some(0), &json!(100)), "{found}");
+        let near = if name == "a.csv" { 45_000..55_000 } else { 20_000..120_000 };
+        assert!(near.contains(&records) && cost.contains(&estimate["dollars"].as_f64().unwrap()), "{estimate}");
+    }
+    let (code, found) = file(folder.path(), "a.csv", &["--records", "60000", "--limits", r#"{"records":50000}"#]);
+    assert_eq!((code, &found["estimate"]["records"]), (Some(0), &json!(50_000)));
+    let (code, found) = file(folder.path(), "a.csv", &["--limits", r#"{"records":20000}"#]);
+    assert_eq!((code, &found["error"]["code"]), (Some(4), &json!("LIMIT_EXCEEDED")), "{found}");
+    let told = check(folder.path(), &["--file", "a.csv"]);
+    assert!(stdout(&told).contains("\nestimate  about ") && stdout(&told).contains("estimated from the first 100"));
+    let (code, found) = file(folder.path(), "wide.csv", &[]);
+    assert_eq!((code, &found["error"]["code"]), (Some(4), &json!("LIMIT_EXCEEDED")), "{found}");
+    let (_, found) = file(folder.path(), "wide.csv", &["--format", r#"{"max_header":6000}"#]);
+    assert_eq!(found["error"], Value::Null);
+    let refused = check(folder.path(), &["--limits", r#"{"dollars":0}"#]);
+    assert!(stderr(&refused).contains("LIMITS: dollars is 0") && refused.status.code() == Some(1), "{refused:?}");
 }

@@ -13,7 +13,7 @@ const SPARK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../parquet/tests/files
 
 fn call(folder: &Path, arguments: &[&str], stdin: Stdio) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfold"));
-    for setting in ["SCHEMA", "KEY_FIELD", "CHUNK_SIZE", "FORMAT"] {
+    for setting in ["SCHEMA", "KEY_FIELD", "CHUNK_SIZE", "FORMAT", "LIMITS"] {
         command.env_remove(setting);
     }
     command.current_dir(folder).args(arguments).args(["--key-field", "long"]).stdin(stdin).output().unwrap()

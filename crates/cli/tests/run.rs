@@ -14,7 +14,7 @@ const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../examples");
 
 fn command(folder: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fanfold"));
-    for setting in ["SCHEMA", "KEY_FIELD", "CHUNK_SIZE"] {
+    for setting in ["SCHEMA", "KEY_FIELD", "CHUNK_SIZE", "FORMAT", "LIMITS"] {
         command.env_remove(setting);
     }
     command.current_dir(folder).arg("run").args(arguments);
@@ -179,4 +179,25 @@ fn an_emulator_that_does_not_answer_is_told_at_once_in_a_sentence() {
         lines.len() == 1 && said.contains(&format!("nothing answers at http://{free}: run `make start`")),
         "{said}"
     );
+}
+
+#[test]
+fn a_run_obeys_the_header_cap_and_the_limit_of_records_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("itemNo,price,{}\n1,2,3\n4,5,6\n", "n".repeat(5000));
+    std::fs::write(folder.path().join("wide.csv"), text).unwrap();
+    std::fs::write(folder.path().join("any.json"), "{}").unwrap();
+    for (arguments, code, told) in [
+        (vec![], 4, "and 4096 are allowed"),
+        (vec!["--format", r#"{"max_header":6000}"#, "--limits", r#"{"dollars":0.000001,"writtenBytes":1}"#], 0, ""),
+        (
+            vec!["--format", r#"{"max_header":6000}"#, "--limits", r#"{"records":1}"#],
+            4,
+            r#"LIMITS allows 1 records; divide the file, or deploy with LIMITS={"records":2}"#,
+        ),
+    ] {
+        let done = run(folder.path(), &[&["wide.csv", "--schema", "any.json"], &arguments[..]].concat());
+        let said = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.code() == Some(code) && said.contains(told), "{done:?}");
+    }
 }

@@ -1,5 +1,6 @@
 //! `fanfold check`: what a deployment with these settings would refuse, and what would become of a file's first records.
 
+mod estimate;
 mod findings;
 mod report;
 mod sample;
@@ -11,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 
+use self::estimate::Estimated;
 use self::findings::Findings;
 use self::report::{Looked, shown};
 use self::sample::Sample;
@@ -22,6 +24,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::format::Layout;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::schema::RecordSchema;
+use fanfold::pipeline::variant::Variant;
 
 /// Check settings before they are deployed, and a file's first records before it is uploaded.
 #[derive(Debug, Args)]
@@ -34,6 +37,9 @@ pub struct Check {
     /// What the file is called, if not by its own name; needed for standard input.
     #[arg(long, value_name = "NAME", requires = "file")]
     name: Option<String>,
+    /// The variant that costs are estimated for [default: the one that `fanfold run` uses]
+    #[arg(long, value_name = "NAME", requires = "file")]
+    variant: Option<String>,
     /// How many records of the file to look at.
     #[arg(long, value_name = "N", default_value_t = 100, requires = "file")]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
@@ -53,12 +59,19 @@ impl Check {
                 return Ok(ExitCode::from(2));
             }
         };
-        let (schema, format) = match self.settings.check() {
+        let (schema, format, limits) = match self.settings.check() {
             Ok(checked) => checked,
             Err(problems) => return self.refuse(&problems),
         };
+        let variant = match self.variant.as_deref().map_or_else(Variant::preferred, Variant::named) {
+            Ok(variant) => variant,
+            Err(problem) => return self.refuse(&[problem]),
+        };
         let looked = match (&self.file, name) {
-            (Some(file), Some(name)) => Some(self.look(file, name, &schema, &format).await?),
+            (Some(file), Some(name)) => {
+                let looked = self.look(file, name, &schema, &format, variant).await?;
+                Some(looked.within(&limits))
+            }
             _ => None,
         };
         if self.json {
@@ -89,6 +102,7 @@ impl Check {
         name: String,
         schema: &RecordSchema,
         settings: &FormatSettings,
+        variant: Variant,
     ) -> Result<Looked> {
         let cannot = |e| Error::config(format!("could not read {}", path.display())).because(e);
         let mut file = File::open(Source::of(path).path()).map_err(cannot)?;
@@ -100,7 +114,8 @@ impl Check {
         Ok(match found {
             Err(fault) => {
                 let findings = Findings::default();
-                Looked { name, bytes, ignored, format: None, whole: false, fault: Some(fault), findings }
+                let (format, estimated) = (None, None);
+                Looked { name, bytes, ignored, format, whole: false, fault: Some(fault), findings, estimated }
             }
             Ok(format) => {
                 let most = self.records as usize;
@@ -110,8 +125,10 @@ impl Check {
                     Sample::read(head, file, &format, &self.settings.key_field, most).map_err(cannot)?
                 };
                 let findings = Findings::of(&sample, schema, format.layout);
+                let chunk_size = self.settings.chunk_size as usize;
+                let estimated = Estimated::of(&sample, &format, bytes, variant, chunk_size);
                 let Sample { whole, fault, .. } = sample;
-                Looked { name, bytes, ignored, format: Some(format), whole, fault, findings }
+                Looked { name, bytes, ignored, format: Some(format), whole, fault, findings, estimated }
             }
         })
     }

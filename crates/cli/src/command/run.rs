@@ -19,6 +19,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
+use fanfold::model::limits::Limits;
 use fanfold::model::summary::Summary;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, LocalStores, Settings};
 use fanfold::processor::items::WriteItems;
@@ -61,6 +62,8 @@ impl Run {
             // The file was named by its user, whatever it is called.
             format: FormatSettings { ignore: Vec::new(), ..self.records.format()? },
             rows: rows::reader(),
+            // Nothing is paid for on this machine.
+            limits: self.records.limits()?.map_or(Limits::NONE, |limits| Limits::of_records(limits.records())),
             ..Settings::default()
         };
         let scratch = tempfile::Builder::new().prefix("fanfold-run-").tempdir();

@@ -6,6 +6,7 @@ use clap::Args;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
 use fanfold::model::schema::{Cells, RecordSchema};
 
@@ -29,6 +30,9 @@ pub struct RecordSettings {
     /// How the file is read: a JSON object such as {"delimiter":";","encoding":"windows-1252"}.
     #[arg(long, value_name = "JSON", env = "FORMAT")]
     format: Option<String>,
+    /// What one batch may make at most: a JSON object such as {"records":1000000,"dollars":10}.
+    #[arg(long, value_name = "JSON", env = "LIMITS")]
+    limits: Option<String>,
 }
 
 impl RecordSettings {
@@ -57,11 +61,16 @@ impl RecordSettings {
         text.map_or_else(|| Ok(FormatSettings::default()), FormatSettings::parse)
     }
 
+    /// What one batch may make at most, if that is given.
+    pub(super) fn limits(&self) -> Result<Option<Limits>> {
+        self.limits.as_deref().filter(|text| !text.trim().is_empty()).map(Limits::parse).transpose()
+    }
+
     /// Checks all of it as a function does at its start.
     ///
     /// # Errors
     /// Every problem, not just the first.
-    pub(super) fn check(&self) -> std::result::Result<(RecordSchema, FormatSettings), Vec<Error>> {
+    pub(super) fn check(&self) -> std::result::Result<(RecordSchema, FormatSettings, Limits), Vec<Error>> {
         let mut problems = Vec::new();
         let key = noted(OwnAttributes::default().check_key_field(&self.key_field), &mut problems);
         // A key field that is refused must not hide what is wrong with the schema.
@@ -69,11 +78,12 @@ impl RecordSettings {
         let parsed = self.schema().and_then(|text| RecordSchema::parse(&text, key_field));
         let schema = noted(parsed, &mut problems);
         let format = noted(self.format(), &mut problems);
+        let limits = noted(self.limits(), &mut problems).flatten().unwrap_or_default();
         let cells = format.as_ref().map(Cells::from).unwrap_or_default();
         noted(cells.check(), &mut problems);
         let schema = schema.and_then(|schema| schema.with_cells(cells).ok());
         match (schema, format) {
-            (Some(schema), Some(format)) if problems.is_empty() => Ok((schema, format)),
+            (Some(schema), Some(format)) if problems.is_empty() => Ok((schema, format, limits)),
             _ => Err(problems),
         }
     }

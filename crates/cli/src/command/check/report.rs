@@ -2,12 +2,14 @@
 
 use serde_json::{Map, Value, json};
 
+use super::estimate::Estimated;
 use super::findings::{Column, Failure, Findings, KINDS};
 use crate::command::report::line;
 use crate::command::settings::RecordSettings;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::fault::Fault;
 use fanfold::model::format::{Compression, Dialect, InputFormat, Layout, Utf16};
+use fanfold::model::limits::Limits;
 
 /// How many reasons for failures are told.
 const SHOWN: usize = 20;
@@ -25,6 +27,17 @@ pub(super) struct Looked {
     /// Why it cannot be read, or not further.
     pub(super) fault: Option<Fault>,
     pub(super) findings: Findings,
+    /// What a batch of all of it would make, if that can be told.
+    pub(super) estimated: Option<Estimated>,
+}
+
+impl Looked {
+    /// The same with what the limits of a batch say of it.
+    pub(super) fn within(mut self, limits: &Limits) -> Self {
+        let over = || self.estimated.as_ref().and_then(|estimated| estimated.fault(limits));
+        self.fault = self.fault.take().or_else(over);
+        self
+    }
 }
 
 /// A document as text.
@@ -42,7 +55,7 @@ pub(super) fn document(problems: &[Error], looked: Option<&Looked>) -> Value {
 }
 
 fn of_file(looked: &Looked) -> Value {
-    let Looked { name, bytes, ignored, format, whole, fault, findings } = looked;
+    let Looked { name, bytes, ignored, format, whole, fault, findings, estimated } = looked;
     let (succeeded, failed) = (findings.succeeded, findings.failed());
     let failures = findings.failures.iter().take(SHOWN).map(
         |Failure { message, index, line, records, .. }| json!({ "message": message, "index": index, "line": line, "records": records }),
@@ -59,6 +72,7 @@ fn of_file(looked: &Looked) -> Value {
         "missing": findings.missing,
         "failures": failures.collect::<Vec<_>>(),
         "reasons": findings.failures.len(),
+        "estimate": estimated.as_ref().map(Estimated::document),
     })
 }
 
@@ -104,6 +118,7 @@ fn words_of_file(looked: &Looked) -> String {
     if findings.failures.len() > SHOWN {
         text += &line("failed", &format!("for {} other reasons", findings.failures.len() - SHOWN));
     }
+    looked.estimated.iter().for_each(|estimated| text += &line("estimate", &estimated.words()));
     looked.fault.iter().for_each(|fault| text += &line("error", &format!("{}: {}", fault.code, fault.message)));
     text
 }

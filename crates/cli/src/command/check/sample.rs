@@ -14,6 +14,7 @@ use fanfold::model::fault::Fault;
 use fanfold::model::format::InputFormat;
 use fanfold::model::range::Claim;
 use fanfold::model::record::{Entry, MAX_RECORD_BYTES};
+use fanfold::stage::scatter::limit::Progress;
 
 /// How much of a file is read at a time.
 const PIECE: usize = 64 * 1024;
@@ -25,6 +26,8 @@ pub(super) struct Sample {
     pub(super) lines: Vec<u64>,
     /// The columns of a CSV file, if its header could be read.
     pub(super) columns: Option<Vec<String>>,
+    /// How far it was read to find them, if that says how much more there is.
+    pub(super) read: Option<Progress>,
     /// Whether these are all records of the file.
     pub(super) whole: bool,
     /// Why the file cannot be read further.
@@ -55,14 +58,16 @@ impl Sample {
             buffer.resize(PIECE, 0);
             length = rest.read(&mut buffer)?;
         };
-        let Reading { decoder, mut entries, claims, .. } = reading;
+        let Reading { decoder, mut entries, claims, taken, .. } = reading;
+        let header = if format.compression.is_none() { decoder.header() } else { 0 };
+        let read = Some(Progress { records: entries.len() as u64, bytes: taken, header });
         // What is wrong after the last record that was asked for was not asked for.
         let fault = fault.filter(|_| entries.len() < most);
         whole &= entries.len() <= most;
         entries.truncate(most);
         let lines = claims.iter().take(entries.len()).map(|claim| claim.range.line).collect();
         let columns = decoder.columns().map(<[String]>::to_vec);
-        Ok(Self { entries, lines, columns, whole, fault })
+        Ok(Self { entries, lines, columns, read, whole, fault })
     }
 
     /// Reads up to `most` records of a Parquet file.
@@ -73,7 +78,7 @@ impl Sample {
         let (mut entries, mut whole) = (Vec::new(), false);
         let Some(reader) = rows::reader() else {
             let fault = Some(unread_parquet());
-            return Ok(Self { entries, lines: Vec::new(), columns: None, whole, fault });
+            return Ok(Self { entries, lines: Vec::new(), columns: None, read: None, whole, fault });
         };
         let mut rows = reader.entries(Box::new(OnDisk::new(file)?));
         let fault = loop {
@@ -88,7 +93,7 @@ impl Sample {
                 Some(Err(fault)) => break Some(fault),
             }
         };
-        Ok(Self { entries, lines: Vec::new(), columns: None, whole, fault })
+        Ok(Self { entries, lines: Vec::new(), columns: None, read: None, whole, fault })
     }
 }
 
@@ -101,6 +106,8 @@ struct Reading {
     entries: Vec<Entry>,
     claims: Vec<Claim>,
     most: usize,
+    /// The bytes of the file that were decoded.
+    taken: u64,
 }
 
 impl Reading {
@@ -110,7 +117,7 @@ impl Reading {
         let plain = InputFormat { compression: None, utf16: None, ..format.clone() };
         let decoder = Decoder::new(&plain, key_field);
         let scanner = Some(Scanner::new(&plain, key_field, 1, MAX_RECORD_BYTES));
-        Self { layers, decoder, scanner, entries: Vec::new(), claims: Vec::new(), most }
+        Self { layers, decoder, scanner, entries: Vec::new(), claims: Vec::new(), most, taken: 0 }
     }
 
     fn has_enough(&self) -> bool {
@@ -122,6 +129,7 @@ impl Reading {
             let Self { layers, decoder, scanner, entries, claims, .. } = self;
             let taken = layers.step(bytes, &mut |plain| push(plain, decoder, scanner, entries, claims))?;
             bytes = &bytes[taken..];
+            self.taken += taken as u64;
         }
         Ok(())
     }
