@@ -104,11 +104,12 @@ impl Seed {
 
     fn plan(self) -> Plan {
         let variant = self.2.map(|name| Variant::named(name).unwrap());
-        match self.0 {
+        let plan = match self.0 {
             Kind::Plain => Plan::of(self.1, variant),
             Kind::Swarm => Plan::swarm(self.1, variant),
             Kind::Many => Plan::many(self.1, variant),
-        }
+        };
+        plan.limited()
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::limits::Limits;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::stage::reception::{Admitted, Reception};
@@ -18,6 +19,7 @@ use fanfold::store::pace::{Pace, PacedStores};
 use fanfold::store::tasks::memory::MemoryTasks;
 
 use super::hand::Hand;
+use super::mutation::Mutation;
 use super::plan::Plan;
 use super::state::{
     DEAD, Data, GATHER, GIVE_UP_AFTER, INPUT, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
@@ -106,6 +108,8 @@ impl World {
         match queue {
             SCATTER => {
                 let stage = pipeline.scatter(self.schema.rules(), plan.chunk_size, FormatSettings::default()).unwrap();
+                let ignored = invocation.hand.has(Mutation::LimitIsIgnored);
+                let stage = stage.with_limits(if ignored { Limits::NONE } else { plan.limits });
                 Box::pin(invocation.run(stage))
             }
             PROCESS => {

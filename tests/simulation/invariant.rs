@@ -236,6 +236,15 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let written = summary.generation as usize + 1;
     hold!(STAYS, versions == written || outlasted(state), "{id} has {versions} summaries of {written} generations");
     objects_are_right(id, file, &summary, hurt)?;
+    let limited = summary.error.as_ref().is_some_and(|error| error.code == FaultCode::LimitExceeded);
+    let exceeds = !file.beyond.is_empty();
+    hold!(
+        EQUALS,
+        limited == exceeds || (exceeds && hurt),
+        "{id} ends with {:?}, at {:?}",
+        summary.error,
+        state.plan.limits
+    );
     if state.plan.results != Results::All {
         hold!(EQUALS, summary.results.is_none(), "{id} has results that nobody wanted");
         return counted_alone(state, number, &batch, &summary, hurt);
@@ -337,7 +346,7 @@ fn outcomes_are_right(
         hold!(EQUALS, hurt || is == should, "{id} tells of record {index} {is}, the model {should}: {}", line.message);
     }
     let failed = lines.iter().any(|line| !line.success);
-    let expected = match (file.broken, failed) {
+    let expected = match (file.broken || !file.beyond.is_empty(), failed) {
         (true, _) => BatchState::Failed,
         (false, true) => BatchState::PartiallyFailed,
         (false, false) => BatchState::Succeeded,

@@ -71,10 +71,12 @@ pub enum Mutation {
     NoJitter,
     /// A write of items that was refused eight times is not repeated.
     GivesUpAfterEight,
+    /// Scatter does not know the limits of a batch.
+    LimitIsIgnored,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -104,6 +106,7 @@ impl Mutation {
         Self::NewestObjectsAreRead,
         Self::ObjectsAfterTheSeal,
         Self::BusyCounts,
+        Self::LimitIsIgnored,
     ];
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use fanfold::model::condition::Condition;
+use fanfold::model::limits::Limits;
 use fanfold::pipeline::variant::{BUILT_IN, Variant};
 use fanfold::stage::gather::Results;
 use fanfold::store::items::WriteMode;
@@ -64,11 +65,13 @@ pub struct File {
     pub poison: Option<u32>,
     /// The objects that the records lie in, if there are many: then it is a manifest.
     pub parts: Vec<Part>,
+    /// What the file has after its records, which no chunk holds: the limit of a batch is reached before.
+    pub beyond: Vec<Record>,
 }
 
 impl File {
     pub fn bytes(&self) -> Vec<u8> {
-        self.encoded(self.form, &self.records, self.gzip, self.broken)
+        self.encoded(self.form, &[&self.records[..], &self.beyond].concat(), self.gzip, self.broken)
     }
 
     /// The bytes of a file of records, which may be broken.
@@ -222,7 +225,12 @@ pub struct Plan {
     pub unreadable: Option<u32>,
     /// Whether some process functions are of a deployment with another schema, under which no record is valid.
     pub redeployed: bool,
+    /// How much one batch may make.
+    pub limits: Limits,
 }
+
+/// What the limits of a seed are drawn by: none of the seeds that were kept before has any.
+const LIMITED: u64 = 0x1131_7ed0_c0ff_ee21;
 
 /// Calls that an outage may affect.
 const CALLS: [&str; 10] = [
@@ -283,6 +291,7 @@ impl Plan {
             cancelled_at: None,
             poison: None,
             parts: Vec::new(),
+            beyond: Vec::new(),
         };
         plan.files = vec![file];
         let (chaos, results) = (Chaos::default(), Results::All);
@@ -305,6 +314,26 @@ impl Plan {
         plan.files[0].cancelled_at = Some(300);
         plan.files[0].poison = (variant.condition == Condition::Listing).then_some(0);
         plan
+    }
+
+    /// The same plan, perhaps with a limit of records that some of its files exceed, up to twice. Many objects stay below it.
+    pub fn limited(mut self) -> Self {
+        let mut rng = Rng::with_seed(self.seed ^ LIMITED);
+        let many = |parted| {
+            let of = move |file: &&File| file.parts.is_empty() != parted;
+            self.files.iter().filter(of).map(|file| file.records.len()).max().unwrap_or_default()
+        };
+        let (drawn, most) = (rng.u32(..16) == 0, many(false));
+        let limit = (most.div_ceil(2) + rng.usize(..=most / 2)).max(many(true)).max(1);
+        if !drawn || most == 0 {
+            return self;
+        }
+        self.limits = Limits::of_records(limit as u64);
+        let chunk_size = self.variant.chunk_size(self.chunk_size);
+        for file in self.files.iter_mut().filter(|file| file.records.len() > limit) {
+            file.beyond = file.records.split_off(limit / chunk_size * chunk_size);
+        }
+        self
     }
 
     fn with(seed: u64, variant: Variant, rng: &mut Rng) -> Self {
@@ -363,6 +392,7 @@ impl Plan {
             lossy: 0,
             unreadable: None,
             redeployed: rng.clone().u32(..8) == 0,
+            limits: Limits::NONE,
         }
     }
 }
@@ -394,6 +424,7 @@ fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
         cancelled_at: (storm && rng.u32(..10) == 0).then(|| rng.i64(0..2_000)),
         poison: (storm && rng.u32(..5) == 0).then(|| rng.u32(..3)),
         parts: Vec::new(),
+        beyond: Vec::new(),
     };
     // Whatever bytes are in rows or lines, they break nothing but themselves.
     if file.broken && form != Form::Json && !gzip {

@@ -14,7 +14,8 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 15] = [
+const RARE: [&str; 16] = [
+    "chunks before a limit",
     "message lost with its function",
     "later seal with more chunks",
     "sealed by force with a hole",
@@ -68,6 +69,9 @@ impl Reached {
         let files = || state.data.output.list(&batch.opening.id.output_key("failed/"), None, 2).now_or_never();
         let apart = many && files().is_some_and(|files| files.is_ok_and(|files| files.len() > 1));
         self.add("failed records of several objects", apart.into());
+        let error = sealing.and_then(|sealing| sealing.error.as_ref().filter(|_| sealing.chunks > 0));
+        let limited = error.is_some_and(|error| error.code == FaultCode::LimitExceeded);
+        self.add("chunks before a limit", limited.into());
         self.add("redriven batch of many objects", (redriven && many).into());
         self.add("redriven", redriven.into());
         self.add("of several leaves", sealing.is_some_and(|sealing| sealing.leaves() > 1).into());
