@@ -433,6 +433,7 @@ fn every_promise_names_a_test_that_exists() {
     for file in [
         "tests/semantics.rs",
         "tests/ranged.rs",
+        "tests/limits.rs",
         "tests/rules.rs",
         "tests/objects.rs",
         "tests/sweep.rs",
