@@ -28,7 +28,7 @@ use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::items::memory::MemoryItems;
-use fanfold::store::items::{Items, Rejection, WriteMode};
+use fanfold::store::items::{Items, Rejection, WriteMode, WriteReport};
 use fanfold::store::ledger::{LastFailure, Ledger, Notes, Part};
 use fanfold::store::tasks::fitting;
 use serde_json::value::to_raw_value;
