@@ -1,19 +1,45 @@
 //! SDK errors, sorted by what the caller must do.
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use std::error::Error as StdError;
+
+use aws_sdk_dynamodb::config::http::HttpResponse;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::operation::RequestId;
 
 use fanfold::model::error::{Error, ErrorKind};
 
 /// Converts an error of an AWS call: what was attempted, on which resource, and why it failed. Unless a service was busy,
 /// the SDK has already retried what can be retried
-/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>).
-pub fn of_call<E, R>(act: &str, place: &str, error: SdkError<E, R>) -> Error
+/// (<https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html>). It says what the service says, and not
+/// the whole response, which may quote a record.
+pub fn of_call<E>(act: &str, place: &str, error: SdkError<E, HttpResponse>) -> Error
 where
-    E: std::error::Error + ProvideErrorMetadata + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
+    E: StdError + ProvideErrorMetadata + Send + Sync + 'static,
 {
-    let kind = kind_of(error.code());
-    Error::new(kind, format!("could not {act} {place}: {}", DisplayErrorContext(&error)))
+    Error::new(kind_of(error.code()), format!("could not {act} {place}: {}", said(&error)))
+}
+
+fn said<E>(error: &SdkError<E, HttpResponse>) -> String
+where
+    E: StdError + ProvideErrorMetadata + 'static,
+{
+    let SdkError::ServiceError(_) = error else {
+        // Nothing of a request or a response is in these.
+        let (mut causes, mut next) = (error.to_string(), error.source());
+        while let Some(cause) = next {
+            causes.push_str(&format!(": {cause}"));
+            next = cause.source();
+        }
+        return causes;
+    };
+    let mut said = error.code().unwrap_or("an error without a code").to_owned();
+    if let Some(message) = error.message().filter(|message| !message.is_empty()) {
+        said.push_str(&format!(": {message}"));
+    }
+    if let Some(id) = error.request_id() {
+        said.push_str(&format!(" (request {id})"));
+    }
+    said
 }
 
 /// Whether a service says with this code that it is busy, or that another writer was at work: the request was not
