@@ -64,9 +64,13 @@ pub fn failure_key(batch: &BatchId, part: Part) -> String {
     }
 }
 
-/// The key of the item that counts a stage's calls.
-pub fn calls_key(batch: &BatchId, stage: &str) -> String {
-    format!("CALLS#{batch}#{stage}")
+/// The items that count a stage's calls together. Each invocation adds to one, and an item takes 1,000 writes a second:
+/// <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html>
+pub const CALL_SHARDS: u32 = 8;
+
+/// The key of one of these items.
+pub fn calls_key(batch: &BatchId, stage: &str, shard: u32) -> String {
+    format!("CALLS#{batch}#{stage}#{shard}")
 }
 
 /// The item of a batch just opened. Its attribute `open` puts it into the sparse index of open batches.

@@ -10,7 +10,7 @@ use fanfold::model::ids::BatchId;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::{LastFailure, Notes, Part, STAGES};
 
-use super::attributes::{calls_key, calls_of, failure_key, failure_of, tries, tries_key};
+use super::attributes::{CALL_SHARDS, calls_key, calls_of, failure_key, failure_of, tries, tries_key};
 use super::{DynamoLedger, expiry, number, text};
 use crate::error;
 
@@ -64,9 +64,11 @@ impl Notes for DynamoLedger {
             names.insert(format!("#n{n}"), name.clone());
             values.insert(format!(":n{n}"), number(count));
         }
+        // Whichever the time of the end of an invocation hits upon.
+        let shard = u32::try_from(now.0.rem_euclid(i64::from(CALL_SHARDS))).unwrap_or_default();
         let request = self.client.update_item().table_name(&self.table).update_expression(expression);
         let request = request
-            .key("pk", AttributeValue::S(calls_key(batch, stage)))
+            .key("pk", AttributeValue::S(calls_key(batch, stage, shard)))
             .set_expression_attribute_names(Some(names))
             .set_expression_attribute_values(Some(values));
         request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
@@ -74,13 +76,12 @@ impl Notes for DynamoLedger {
     }
 
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
+        let keys = |stage: &str| (0..CALL_SHARDS).map(|shard| calls_key(batch, stage, shard)).collect::<Vec<_>>();
+        let found = self.read_items(STAGES.iter().flat_map(|stage| keys(stage)).collect()).await?;
         let mut calls = Calls::default();
         for stage in STAGES {
-            let request = self.client.get_item().table_name(&self.table).consistent_read(true);
-            let request = request.key("pk", AttributeValue::S(calls_key(batch, stage)));
-            let found = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
-            if let Some(item) = found.item {
-                calls.0.insert(stage.to_owned(), calls_of(&item));
+            for item in keys(stage).iter().filter_map(|key| found.get(key)) {
+                calls.0.entry(stage.to_owned()).or_default().add(&calls_of(item));
             }
         }
         Ok(calls)
