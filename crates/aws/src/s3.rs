@@ -5,7 +5,7 @@ use std::ops::Range;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
@@ -19,6 +19,8 @@ use fanfold::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 pub struct S3Blob {
     client: Client,
     bucket: String,
+    /// The account that the bucket has to belong to, if that is known.
+    owner: Option<String>,
 }
 
 /// The newest object under a key.
@@ -31,9 +33,13 @@ pub struct Newest {
 }
 
 impl S3Blob {
-    /// A bucket by its name.
+    /// A bucket by its name. The buckets of a deployment are named after its account; nobody else's is used in their
+    /// stead, should the deployment be gone and its names be taken
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>).
     pub fn new(client: Client, bucket: impl Into<String>) -> Self {
-        Self { client, bucket: bucket.into() }
+        let bucket = bucket.into();
+        let owner = owner_of(&bucket).map(str::to_owned);
+        Self { client, bucket, owner }
     }
 
     /// The newest object under a key, as a client of the bucket sees it; `None` if there is none.
@@ -41,7 +47,15 @@ impl S3Blob {
     /// # Errors
     /// Those of the call.
     pub async fn newest(&self, key: &str) -> Result<Option<Newest>> {
-        match self.client.head_object().bucket(&self.bucket).key(key).send().await {
+        match self
+            .client
+            .head_object()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key)
+            .send()
+            .await
+        {
             Ok(object) => {
                 let at = object.last_modified.and_then(|at| at.to_millis().ok()).unwrap_or_default();
                 Ok(Some(Newest { version: object.version_id, at: Timestamp(at) }))
@@ -57,7 +71,12 @@ impl S3Blob {
     /// # Errors
     /// Those of the call.
     pub async fn tagged(&self, prefix: &str, after: Option<&str>) -> Result<Vec<(String, Option<String>)>> {
-        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix);
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .prefix(prefix);
         let page = request.set_start_after(after.map(str::to_owned)).send().await;
         let page = page.map_err(|e| error::of_call("list", &self.place(prefix), e))?;
         let objects = page.contents.unwrap_or_default().into_iter();
@@ -81,6 +100,12 @@ impl S3Blob {
         });
         pieces.boxed()
     }
+}
+
+/// The account that the name of a deployment's bucket ends with.
+fn owner_of(bucket: &str) -> Option<&str> {
+    let (_, account) = bucket.rsplit_once('-')?;
+    Some(account).filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Whether S3 answers with this code for a missing object or version, deleted ones included
@@ -112,7 +137,8 @@ fn cut(body: Body, range: Range<u64>) -> Body {
 
 impl Blob for S3Blob {
     async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
-        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        let request =
+            self.client.get_object().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone()).key(key);
         let found = request.set_version_id(version.map(str::to_owned)).send().await;
         let body = match found {
             Ok(object) => object.body,
@@ -128,7 +154,8 @@ impl Blob for S3Blob {
     /// error if the range begins past the object's end, and for every range of an empty object. A server that
     /// ignores ranges sends the whole object, as HTTP allows; the range is then cut out here.
     async fn get_range(&self, key: &str, pin: &Pin, range: Range<u64>) -> Result<Option<Section>> {
-        let request = self.client.get_object().bucket(&self.bucket).key(key);
+        let request =
+            self.client.get_object().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone()).key(key);
         let request = request.range(format!("bytes={}-{}", range.start, range.end.saturating_sub(1)));
         let request = match pin {
             Pin::Newest => request,
@@ -160,7 +187,8 @@ impl Blob for S3Blob {
     }
 
     async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key);
+        let request =
+            self.client.put_object().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone()).key(key);
         let request = request.content_type(content_type).body(ByteStream::from(body));
         let put = request.send().await.map_err(|e| error::of_call("write", &self.place(key), e))?;
         let version = put.version_id;
@@ -171,7 +199,13 @@ impl Blob for S3Blob {
     /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>. A writer that meets
     /// another under way is refused as `Busy`.
     async fn put_new(&self, key: &str, content_type: &str, body: Bytes) -> Result<bool> {
-        let request = self.client.put_object().bucket(&self.bucket).key(key).if_none_match("*");
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key)
+            .if_none_match("*");
         match request.content_type(content_type).body(ByteStream::from(body)).send().await {
             Ok(_) => Ok(true),
             Err(error) if error.code() == Some("PreconditionFailed") => Ok(false),
@@ -180,50 +214,95 @@ impl Blob for S3Blob {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
-        let request = self.client.delete_object().bucket(&self.bucket).key(key);
+        let request =
+            self.client.delete_object().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone()).key(key);
         request.send().await.map_err(|e| error::of_call("delete", &self.place(key), e))?;
         Ok(())
     }
 
     async fn list(&self, prefix: &str, after: Option<&str>, most: usize) -> Result<Vec<String>> {
         let most = i32::try_from(most).unwrap_or(i32::MAX);
-        let request = self.client.list_objects_v2().bucket(&self.bucket).prefix(prefix).max_keys(most);
+        let request = self
+            .client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .prefix(prefix)
+            .max_keys(most);
         let request = request.set_start_after(after.map(str::to_owned));
         let page = request.send().await.map_err(|e| error::of_call("list", &self.place(prefix), e))?;
         Ok(page.contents.unwrap_or_default().into_iter().filter_map(|object| object.key).collect())
     }
 
+    /// Names the checksum that the SDK computes of each part, and passes them on when the upload is completed: a service
+    /// may ask for them, and none minds
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/checking-object-integrity-upload.html>).
     async fn begin_upload(&self, key: &str, content_type: &str) -> Result<UploadId> {
-        let request = self.client.create_multipart_upload().bucket(&self.bucket).key(key);
+        let request = self
+            .client
+            .create_multipart_upload()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key);
+        let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32).checksum_type(ChecksumType::FullObject);
         let begun = request.content_type(content_type).send().await;
         let begun = begun.map_err(|e| error::of_call("begin an upload to", &self.place(key), e))?;
         begun.upload_id.map(UploadId).ok_or_else(|| Error::transient("S3 began an upload without an id"))
     }
 
     async fn put_part(&self, key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
-        let request = self.client.upload_part().bucket(&self.bucket).key(key);
+        let request =
+            self.client.upload_part().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone()).key(key);
         let request = request.upload_id(&upload.0).part_number(number).body(ByteStream::from(body));
+        let request = request.checksum_algorithm(ChecksumAlgorithm::Crc32);
         let put = request.send().await.map_err(|e| error::of_call("write a part of", &self.place(key), e))?;
         let tag = put.e_tag.ok_or_else(|| Error::transient("S3 took a part without an entity tag"))?;
-        Ok(Part { number, tag })
+        Ok(Part { number, tag, checksum: put.checksum_crc32 })
     }
 
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
-        let part = |part: &Part| CompletedPart::builder().part_number(part.number).e_tag(&part.tag).build();
+        let part = |part: &Part| {
+            let named = CompletedPart::builder().part_number(part.number).e_tag(&part.tag);
+            named.set_checksum_crc32(part.checksum.clone()).build()
+        };
         let whole = CompletedMultipartUpload::builder().set_parts(Some(parts.iter().map(part).collect()));
-        let request = self.client.complete_multipart_upload().bucket(&self.bucket).key(key);
+        let request = self
+            .client
+            .complete_multipart_upload()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key);
         let request = request.upload_id(&upload.0).multipart_upload(whole.build());
+        let request = request.checksum_type(ChecksumType::FullObject);
         let done = request.send().await.map_err(|e| error::of_call("complete the upload to", &self.place(key), e))?;
         let version = done.version_id;
         Ok(Written { version })
     }
 
     async fn abort_upload(&self, key: &str, upload: &UploadId) -> Result<()> {
-        let request = self.client.abort_multipart_upload().bucket(&self.bucket).key(key);
+        let request = self
+            .client
+            .abort_multipart_upload()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .key(key);
         match request.upload_id(&upload.0).send().await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("NoSuchUpload") => Ok(()),
             Err(error) => Err(error::of_call("give up the upload to", &self.place(key), error)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_bucket_tells_whose_it_is() {
+        assert_eq!(owner_of("fanfold-chunked-input-123456789012"), Some("123456789012"));
+        for other in ["input", "fanfold-input-12345678901", "fanfold-input-12345678901x", "123456789012"] {
+            assert_eq!(owner_of(other), None, "{other}");
         }
     }
 }

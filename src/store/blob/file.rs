@@ -271,7 +271,7 @@ impl Blob for FileBlob {
         pause().await;
         let part = self.upload(upload).join(number.to_string());
         if_there(fs::write(&part, &body), &part)?.ok_or_else(given_up)?;
-        Ok(Part { number, tag: format!("{}-{number}", upload.0) })
+        Ok(Part { number, tag: format!("{}-{number}", upload.0), checksum: None })
     }
 
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {

@@ -191,7 +191,7 @@ impl Blob for MemoryBlob {
             Some(parts) => {
                 parts.insert(number, body);
                 let tag = format!("{}-{number}", upload.0);
-                Ok(Part { number, tag })
+                Ok(Part { number, tag, checksum: None })
             }
             None => Err(Error::conflict("the upload was given up")),
         })

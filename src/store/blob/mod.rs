@@ -34,6 +34,8 @@ pub struct UploadId(pub String);
 /// The receipt of one part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
+    /// Its checksum, if the store gave one.
+    pub checksum: Option<String>,
     /// The part's number, from 1.
     pub number: i32,
     /// What the store answered.
