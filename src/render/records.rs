@@ -107,11 +107,18 @@ impl Render for CsvResults {
     fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
         let mut cells = self.cells(outcome.request.get())?;
         cells.push(outcome.response.success.to_string());
-        cells.push(outcome.response.message.clone());
+        cells.push(no_formula(&outcome.response.message));
         self.row(&cells, out)
     }
 
     fn end(&mut self, _: &mut Vec<u8>) {}
+}
+
+/// A message as a cell that no spreadsheet takes for a formula: it may begin with the name of a column or with a value,
+/// which those who upload choose (<https://owasp.org/www-community/attacks/CSV_Injection>).
+fn no_formula(message: &str) -> String {
+    let quote = if message.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
+    format!("{quote}{message}")
 }
 
 /// A name for a column that is added to those of the input.
@@ -297,6 +304,20 @@ mod tests {
             "itemNo,note,success,message\n1,\"a, \"\"b\"\"\nc\",true,\n,n,false,no key\n3,\"x,y\",false,line 4\n,,false,too large\n"
         );
         assert_eq!(write(Kind::Failed, Layout::Csv, &outcomes()), "itemNo,note\n,n\n3,\"x,y\",z\n");
+    }
+
+    #[test]
+    fn no_message_is_a_formula_for_a_spreadsheet() {
+        let outcome = |reason: &str| {
+            let record = RawValue::from_string(r#"{"itemNo":"1","note":"=1+1"}"#.to_owned()).unwrap();
+            Outcome::of(Entry::decoded(0, record), Some(reason.to_owned()))
+        };
+        let written = write(Kind::Results, Layout::Csv, &[outcome("=HYPERLINK(1) is missing"), outcome("a = b")]);
+        assert_eq!(
+            written,
+            "itemNo,note,success,message\n1,=1+1,false,'=HYPERLINK(1) is missing\n1,=1+1,false,a = b\n"
+        );
+        assert!(write(Kind::Failed, Layout::Csv, &[outcome("@x")]).ends_with("1,=1+1\n"), "cells stay as they are");
     }
 
     #[test]
