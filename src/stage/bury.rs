@@ -13,6 +13,7 @@ use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
 use crate::model::progress::Batch;
 use crate::model::timestamp::Timestamp;
+use crate::stage::reception::SILENCE;
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::ledger::tree::Progress;
@@ -185,8 +186,8 @@ impl<S: Stores> Bury<S> {
         let last = self.batches.ledger.last_failure(batch, part).await?;
         let attempts = last.as_ref().map_or(0, |last| last.attempt).max(received.saturating_sub(1));
         let said = match last {
-            Some(last) => format!("the last error: {}", last.message),
-            None => "its function ended without an answer each time".to_owned(),
+            Some(last) if last.message != SILENCE => format!("the last error: {}", last.message),
+            _ => SILENCE.to_owned(),
         };
         Ok(format!("{what}: received {attempts} times; {said}"))
     }

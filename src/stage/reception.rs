@@ -18,6 +18,9 @@ pub const MOST_TRIES: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 
+/// What is noted of tries that nothing else is known of.
+pub const SILENCE: &str = "its function ended without an answer each time";
+
 /// Receives the messages of one channel.
 pub struct Reception<S: Stores> {
     /// The channel that the messages come from; `None` if there are several.
@@ -54,10 +57,23 @@ impl<S: Stores> Reception<S> {
                 return Some(Admitted { tries: None });
             }
         };
-        if tries > MOST_TRIES && self.give_up(delivery, subject).await {
-            return None;
+        if tries > MOST_TRIES {
+            self.note_silence(subject, tries - 1).await;
+            if self.give_up(delivery, subject).await {
+                return None;
+            }
         }
         Some(Admitted { tries: Some(tries) })
+    }
+
+    /// Notes how often a message was tried whose function ended without a word, and keeps what an earlier try said.
+    async fn note_silence(&self, subject: Option<&Subject>, tries: u32) {
+        let Some(Subject { batch, part }) = subject else {
+            return;
+        };
+        let last = self.ledger.last_failure(batch, *part).await.ok().flatten();
+        let message = last.map_or_else(|| SILENCE.to_owned(), |last| last.message);
+        self.note(subject, Admitted { tries: Some(tries) }, &Error::internal(message)).await;
     }
 
     /// Decides whether a message may be deleted; if not, makes sure that it is redelivered in time.

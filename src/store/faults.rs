@@ -5,10 +5,8 @@
 use std::future::Future;
 
 use futures::future::BoxFuture;
-use futures::{StreamExt, stream};
 
 use crate::model::error::{Error, Result};
-use crate::store::blob::Body;
 use crate::store::surround::{Surround, Surrounded};
 
 /// Decides what goes wrong.
@@ -48,19 +46,8 @@ impl<F: Faults> Surround for F {
     }
 
     /// The connection over which a body comes may be lost.
-    fn body(&self, body: Body) -> Body {
-        let faults = self.clone();
-        let pieces = body.flat_map(move |piece| {
-            let pieces = match piece {
-                Ok(piece) => match Faults::midway(&faults, "blob.body", piece.len()) {
-                    Some(lost) => vec![Ok(piece.slice(..lost)), Err(fault("blob.body"))],
-                    None => vec![Ok(piece)],
-                },
-                Err(error) => vec![Err(error)],
-            };
-            stream::iter(pieces)
-        });
-        pieces.boxed()
+    fn breaks_off(&self) -> bool {
+        true
     }
 }
 

@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::Timestamp;
-use crate::store::surround::{Surround, Surrounded};
+use crate::store::surround::{Patience, Surround, Surrounded};
 use crate::store::{Clock, Stores};
 
 /// The most calls of a function that are under way at once; no stage asks for more.
@@ -65,25 +65,6 @@ struct Width {
     under_way: usize,
     /// How often the width was halved.
     halved: u64,
-}
-
-/// How long a caller waits before it repeats a call.
-#[derive(Debug, Clone, Copy)]
-pub struct Patience(Duration);
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self(FIRST_PAUSE)
-    }
-}
-
-impl Patience {
-    /// Begins anew if there was progress.
-    pub fn renewed(&mut self, progress: bool) {
-        if progress {
-            *self = Self::default();
-        }
-    }
 }
 
 impl Width {
@@ -182,8 +163,9 @@ impl<K: Clock> Pace<K> {
         let Ok(left @ 1..) = u64::try_from(left) else {
             return false;
         };
-        self.clock.sleep(patience.0.min(Duration::from_millis(left)).mul_f64(self.clock.chance())).await;
-        patience.0 = (patience.0 * 2).min(LONGEST_PAUSE);
+        let most = FIRST_PAUSE.saturating_mul(1 << patience.refused.min(16)).min(LONGEST_PAUSE);
+        self.clock.sleep(most.min(Duration::from_millis(left)).mul_f64(self.clock.chance())).await;
+        patience.refused += 1;
         true
     }
 }

@@ -5,8 +5,22 @@ use std::future::Future;
 use futures::future::BoxFuture;
 
 use crate::model::error::Result;
-use crate::store::blob::Body;
-use crate::store::pace::Patience;
+
+/// How often in a row a caller was refused what it wants.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Patience {
+    /// The refusals, from 0.
+    pub refused: u32,
+}
+
+impl Patience {
+    /// Begins anew if there was progress.
+    pub fn renewed(&mut self, progress: bool) {
+        if progress {
+            *self = Self::default();
+        }
+    }
+}
 
 /// What surrounds every call to a store.
 pub trait Surround: Clone + Send + Sync + 'static {
@@ -33,9 +47,9 @@ pub trait Surround: Clone + Send + Sync + 'static {
         async { Ok(false) }
     }
 
-    /// Surrounds the body of an object.
-    fn body(&self, body: Body) -> Body {
-        body
+    /// Whether the body of an object may break off, at a piece of which [`Surround::midway`] says so.
+    fn breaks_off(&self) -> bool {
+        false
     }
 }
 

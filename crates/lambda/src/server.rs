@@ -321,7 +321,8 @@ mod tests {
         }
         assert!(site.answer(&["panic"], 6, 60_000).await.is_empty());
         assert_eq!(site.dead_letters.bodies(), ["panic"]);
-        assert_eq!(site.ledger.last_failure(&batch(), Part::Scatter).await.unwrap(), None);
+        let last = site.ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
+        assert_eq!((last.attempt, last.message.as_str()), (5, "its function ended without an answer each time"));
     }
 
     #[tokio::test]

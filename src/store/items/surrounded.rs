@@ -8,8 +8,7 @@ use crate::model::error::Result;
 use crate::model::item::Item;
 use crate::store::faults::fault;
 use crate::store::items::{Items, WriteReport};
-use crate::store::pace::Patience;
-use crate::store::surround::{Surround, Surrounded};
+use crate::store::surround::{Patience, Surround, Surrounded};
 
 impl<I: Items, A: Surround> Items for Surrounded<I, A> {
     fn most(&self) -> usize {

@@ -9,8 +9,7 @@ use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome};
 use crate::model::timestamp::Timestamp;
 use crate::store::faults::fault;
-use crate::store::pace::Patience;
-use crate::store::surround::{Surround, Surrounded};
+use crate::store::surround::{Patience, Surround, Surrounded};
 use crate::store::tasks::{Rows, Tasks, Verdict};
 
 impl<T: Tasks, A: Surround> Tasks for Surrounded<T, A> {
