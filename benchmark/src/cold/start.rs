@@ -56,7 +56,14 @@ fn environment(handler: &str, variant: &str, address: SocketAddr) -> Vec<(&'stat
         ("STALL_AFTER", "900"),
         ("GIVE_UP_AFTER", "86400"),
     ];
-    let queues = ["SOURCE_QUEUE_URL", "SCATTER_QUEUE_URL", "PROCESS_QUEUE_URL", "GATHER_QUEUE_URL", "PARKED_QUEUE_URL"];
+    let queues = [
+        "SOURCE_QUEUE_URL",
+        "DEAD_LETTER_QUEUE_URL",
+        "SCATTER_QUEUE_URL",
+        "PROCESS_QUEUE_URL",
+        "GATHER_QUEUE_URL",
+        "PARKED_QUEUE_URL",
+    ];
     let mut all: Vec<(&str, String)> = plain.into_iter().map(|(name, value)| (name, value.to_owned())).collect();
     all.extend(queues.map(|name| (name, format!("http://{address}/000000000000/queue"))));
     all.push(("AWS_ENDPOINT_URL", format!("http://{address}")));
