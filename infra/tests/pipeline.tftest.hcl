@@ -509,7 +509,7 @@ run "environments" {
       ITEMS_TABLE     = "anna-chunked-items"
       CHUNK_SIZE      = "250"
       KEY_FIELD       = "zip_code"
-      RECORD_SCHEMA   = base64gzip("{}")
+      RECORD_SCHEMA   = "s3://anna-package-123456789012/schemas/anna-chunked-${substr(sha256("{}"), 0, 16)}.json"
       WRITE_MODE      = "ordered"
       FORMAT          = "{}"
       LIMITS          = "{}"
@@ -614,7 +614,7 @@ run "urls_and_longest_environments" {
     account       = { partition = "aws-cn", region = "cn-northwest-1", id = "123456789012" }
     chunk_size    = 10000
     key_field     = format("%0255d", 0)
-    record_schema = file("./tests/fixtures/fits.schema.json") # 2800 characters when packed
+    record_schema = jsonencode({ description = format("%0349000d", 0) })
     log_level     = format("%0100d", 0)
   }
 

@@ -69,6 +69,7 @@ run "chunks_in_the_work_bucket" {
       "${join(" ", [for resource in statement.Resource : split("anna-chunked-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
       ]) } == {
       scatter = toset([
+        "*: s3:GetObject",
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:GetObject",
@@ -81,6 +82,7 @@ run "chunks_in_the_work_bucket" {
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
+        "*: s3:GetObject",
         "items: dynamodb:BatchWriteItem dynamodb:PutItem",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "gather.fifo process-dlq: sqs:SendMessage",
@@ -146,6 +148,7 @@ run "records_in_the_work_bucket" {
       "${join(" ", [for resource in statement.Resource : split("anna-sync-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
       ]) } == {
       scatter = toset([
+        "*: s3:GetObject",
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:GetObject",
@@ -158,6 +161,7 @@ run "records_in_the_work_bucket" {
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
+        "*: s3:GetObject",
         "items: dynamodb:BatchWriteItem dynamodb:PutItem",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "gather.fifo process-dlq: sqs:SendMessage",
@@ -223,6 +227,7 @@ run "async_like_sync" {
       "${join(" ", [for resource in statement.Resource : split("anna-async-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
       ]) } == {
       scatter = toset([
+        "*: s3:GetObject",
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:GetObject",
@@ -235,6 +240,7 @@ run "async_like_sync" {
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
+        "*: s3:GetObject",
         "items: dynamodb:BatchWriteItem dynamodb:PutItem",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "gather.fifo process-dlq: sqs:SendMessage",
@@ -300,6 +306,7 @@ run "chunks_in_the_tasks_table" {
       "${join(" ", [for resource in statement.Resource : split("anna-dynamodb-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
       ]) } == {
       scatter = toset([
+        "*: s3:GetObject",
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:GetObject",
@@ -313,6 +320,7 @@ run "chunks_in_the_tasks_table" {
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
+        "*: s3:GetObject",
         "items: dynamodb:BatchWriteItem dynamodb:PutItem",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "gather.fifo process-dlq: sqs:SendMessage",
@@ -378,6 +386,7 @@ run "chunks_in_the_input" {
       "${join(" ", [for resource in statement.Resource : split("anna-ranged-", resource)[1]])}: ${join(" ", sort(statement.Action))}"
       ]) } == {
       scatter = toset([
+        "*: s3:GetObject",
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:GetObject",
@@ -390,6 +399,7 @@ run "chunks_in_the_input" {
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
+        "*: s3:GetObject",
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "items: dynamodb:BatchWriteItem dynamodb:PutItem",

@@ -249,7 +249,7 @@ run "schema_of_the_examples" {
   command = plan
 
   assert {
-    condition     = module.pipeline["chunked"].settings.process.environment["RECORD_SCHEMA"] == base64gzip(file("../examples/orders.schema.json"))
+    condition     = module.pipeline["chunked"].record_schema == file("../examples/orders.schema.json")
     error_message = "the default key field comes with the schema of the examples"
   }
 
@@ -267,7 +267,7 @@ run "schema_of_another_key" {
   }
 
   assert {
-    condition     = module.pipeline["chunked"].settings.process.environment["RECORD_SCHEMA"] == base64gzip(jsonencode({ type = "object" }))
+    condition     = module.pipeline["chunked"].record_schema == jsonencode({ type = "object" })
     error_message = "another key field comes with a schema that any object satisfies"
   }
 }
@@ -280,7 +280,7 @@ run "schema_given" {
   }
 
   assert {
-    condition     = module.pipeline["chunked"].settings.process.environment["RECORD_SCHEMA"] == base64gzip(file("./tests/fixtures/fits.schema.json"))
+    condition     = module.pipeline["chunked"].record_schema == file("./tests/fixtures/fits.schema.json")
     error_message = "a schema that is given is taken, whatever the key field"
   }
 }
@@ -406,9 +406,9 @@ run "pipelines" {
   }
 
   assert {
-    condition = { for name, pipeline in module.pipeline : name => pipeline.settings.process.environment["RECORD_SCHEMA"] } == {
-      orders   = base64gzip(file("../examples/orders.schema.json"))
-      readings = base64gzip(file("./tests/fixtures/fits.schema.json"))
+    condition = { for name, pipeline in module.pipeline : name => pipeline.record_schema } == {
+      orders   = file("../examples/orders.schema.json")
+      readings = file("./tests/fixtures/fits.schema.json")
     }
     error_message = "a pipeline has its own schema, or the one that goes with its key field"
   }

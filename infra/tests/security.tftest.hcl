@@ -60,17 +60,17 @@ run "rights" {
     error_message = "no role may do \"*\", \"service:*\" or any action with a wildcard"
   }
 
-  # A wildcard stands for the objects of a bucket, for those of a kind in all batches, or for the streams of a log group, never for
-  # a name.
+  # A wildcard stands for the objects of a bucket, for those of a kind in all batches, for the schemas of a pipeline, or for the
+  # streams of a log group, never for a name.
   assert {
     condition = alltrue(flatten([for variant, pipeline in module.pipeline : [for policy in pipeline.policies : [for statement in jsondecode(policy).Statement :
       [for pair in setproduct(statement.Action, statement.Resource) : startswith(pair[1], {
-        s3       = "arn:aws:s3:::anna-${variant}-"
+        s3       = endswith(pair[1], "/schemas/anna-${variant}-*") ? "arn:aws:s3:::anna-package-123456789012/" : "arn:aws:s3:::anna-${variant}-"
         sqs      = "arn:aws:sqs:eu-central-1:123456789012:anna-${variant}-"
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "none"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|objects))?(/|:)[*]|/[*]/summary[.]json)$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|objects))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }
@@ -124,17 +124,17 @@ run "rights_with_a_key" {
     error_message = "no role may do \"*\", \"service:*\" or any action with a wildcard"
   }
 
-  # A wildcard stands for the objects of a bucket, for those of a kind in all batches, or for the streams of a log group, never for
-  # a name.
+  # A wildcard stands for the objects of a bucket, for those of a kind in all batches, for the schemas of a pipeline, or for the
+  # streams of a log group, never for a name.
   assert {
     condition = alltrue(flatten([for variant, pipeline in module.pipeline : [for policy in pipeline.policies : [for statement in jsondecode(policy).Statement :
       [for pair in setproduct(statement.Action, statement.Resource) : startswith(pair[1], {
-        s3       = "arn:aws:s3:::anna-${variant}-"
+        s3       = endswith(pair[1], "/schemas/anna-${variant}-*") ? "arn:aws:s3:::anna-package-123456789012/" : "arn:aws:s3:::anna-${variant}-"
         sqs      = "arn:aws:sqs:eu-central-1:123456789012:anna-${variant}-"
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "arn:aws:kms:eu-central-1:123456789012:key/1234"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|objects))?(/|:)[*]|/[*]/summary[.]json)$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|objects))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }

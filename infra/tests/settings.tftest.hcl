@@ -198,7 +198,7 @@ run "rejects_schema_that_is_too_large" {
   }
 
   variables {
-    record_schema = file("./tests/fixtures/too_large.schema.json")
+    record_schema = jsonencode({ description = format("%0350000d", 0) })
   }
 
   expect_failures = [var.record_schema]

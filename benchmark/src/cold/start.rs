@@ -25,8 +25,8 @@ pub struct Started {
     pub calls: u32,
 }
 
-/// The schema of the example, as the deployment packs it: gzipped and in base64.
-const SCHEMA: &str = "H4sIAAAAAAAC/0WMOwqAQBBD75LaxnbPIF5AbNSgI+zHcSxE9u6uoNg9krxcsDMRDnFYORoqKLdDlBNcBzH6NpYwqYxE/0BMVBPucNfXF3pfdlMJcxG8hIZhtgWuzp//78LhBypyzjcEe7uPgQAAAA==";
+/// The schema of the example.
+const SCHEMA: &str = include_str!("../../../examples/orders.schema.json");
 
 /// The settings that Lambda and the deployment give a handler. Each handler gets those of all.
 fn environment(handler: &str, variant: &str, address: SocketAddr) -> Vec<(&'static str, String)> {

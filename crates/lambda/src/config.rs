@@ -1,10 +1,7 @@
 //! The configuration of a function: read once from its environment, with all problems reported together.
 
 use std::collections::BTreeMap;
-use std::io::Read;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
@@ -144,8 +141,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
 
     fn rules(&mut self, format: Option<&FormatSettings>) -> Option<Rules> {
         let key_field = self.text("KEY_FIELD");
-        let packed = self.text("RECORD_SCHEMA");
-        let schema = self.note(unpack(&packed))?;
+        let schema = self.text("RECORD_SCHEMA");
         Some(Rules { key_field, schema, cells: format.map(Cells::from).unwrap_or_default() })
     }
 
@@ -237,29 +233,11 @@ impl Config {
     }
 }
 
-/// Unpacks the schema, which is gzipped and in base64 because a function's whole environment is limited to 4
-/// KB: <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html>
-fn unpack(packed: &str) -> Result<String> {
-    let wrong = |e: String| Error::config(format!("RECORD_SCHEMA must be gzipped and in base64: {e}"));
-    let bytes = STANDARD.decode(packed.trim()).map_err(|e| wrong(e.to_string()))?;
-    let mut text = String::new();
-    let mut gunzip = flate2::read::GzDecoder::new(bytes.as_slice());
-    gunzip.read_to_string(&mut text).map_err(|e| wrong(e.to_string()))?;
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use fanfold::model::refusal::{FUNCTIONS, Refusal};
     use fanfold::pipeline::variant::BUILT_IN;
-    use std::io::Write;
-
-    fn packed(schema: &str) -> String {
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-        gzip.write_all(schema.as_bytes()).unwrap();
-        STANDARD.encode(gzip.finish().unwrap())
-    }
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config> {
         Config::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
@@ -267,7 +245,6 @@ mod tests {
 
     #[test]
     fn a_complete_environment_is_read() {
-        let schema = packed(r#"{"type":"object"}"#);
         let config = read(&[
             ("_HANDLER", "process"),
             ("VARIANT", fanfold::pipeline::variant::BUILT_IN[0].name),
@@ -277,7 +254,7 @@ mod tests {
             ("SOURCE_QUEUE_URL", "http://q"),
             ("DEAD_LETTER_QUEUE_URL", "http://d"),
             ("KEY_FIELD", "id"),
-            ("RECORD_SCHEMA", &schema),
+            ("RECORD_SCHEMA", r#"{"type":"object"}"#),
             ("ITEMS_TABLE", "items"),
             ("TASKS_TABLE", "tasks"),
             ("GATHER_QUEUE_URL", "http://g"),
@@ -323,16 +300,18 @@ mod tests {
             let found = Refusal::of(&told).unwrap_or_else(|| panic!("docs/ERRORS.md does not list {told:?}"));
             said.extend(found.iter().map(|refusal| refusal.code));
         }
+        let told = "RECORD_SCHEMA names s3://package/schemas/a.json, which cannot be read: there is no such object";
+        said.extend(Refusal::of(told).unwrap().iter().map(|refusal| refusal.code));
         for Refusal { code, .. } in FUNCTIONS {
             assert!(said.contains(code), "{code} has no example: {said:?}");
         }
     }
 
     #[test]
-    fn a_schema_that_is_not_packed_is_a_problem() {
-        for wrong in ["{}", "e30=", "%"] {
-            let told = read(&[("_HANDLER", "process"), ("RECORD_SCHEMA", wrong)]).unwrap_err().to_string();
-            assert!(told.contains("RECORD_SCHEMA must be gzipped"), "{told}");
+    fn a_schema_that_is_none_is_a_problem() {
+        for wrong in ["[]", "e30=", "{\"type\":\"thing\"}"] {
+            let given = [("_HANDLER", "process"), ("KEY_FIELD", "id"), ("RECORD_SCHEMA", wrong)];
+            assert!(read(&given).unwrap_err().to_string().contains("schema"), "{wrong}");
         }
     }
 }

@@ -6,5 +6,6 @@
 
 pub mod config;
 pub mod functions;
+pub mod schema;
 pub mod server;
 pub mod telemetry;

@@ -1,4 +1,31 @@
+# The schema of records, which scatter and process read when they start: an environment has no room for it.
+resource "aws_s3_object" "schema" {
+  #checkov:skip=CKV_AWS_186:it is encrypted as its bucket says, with the customer's key if there is one
+
+  bucket       = var.package.bucket
+  key          = local.schema_key
+  content      = var.record_schema
+  content_type = "application/schema+json"
+
+  # The tags are on its bucket; tags of an object cost money.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
+
+  # Functions that still run with the earlier one may start anew until they are changed.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
 locals {
+  # Its own for each pipeline and schema, so that no two resources are one object.
+  schema_key    = "schemas/${var.name}-${substr(sha256(var.record_schema), 0, 16)}.json"
+  schema_object = "s3://${aws_s3_object.schema.bucket}/${aws_s3_object.schema.key}"
+  read_schema   = { actions = ["s3:GetObject"], resources = ["arn:${var.account.partition}:s3:::${var.package.bucket}/schemas/${var.name}-*"] }
+
   functions      = toset(["scatter", "process", "gather", "bury", "sweep"])
   function_names = { for function in local.functions : function => "${var.name}-${function}" }
 
@@ -28,7 +55,7 @@ locals {
       LIMITS                = var.limits
       FORMAT                = var.format
       KEY_FIELD             = var.key_field
-      RECORD_SCHEMA         = base64gzip(var.record_schema)
+      RECORD_SCHEMA         = local.schema_object
       PROCESS_QUEUE_URL     = module.queue["process"].url
       GATHER_QUEUE_URL      = module.queue["gather"].url
     }
@@ -36,7 +63,7 @@ locals {
       SOURCE_QUEUE_URL      = module.queue["process"].url
       DEAD_LETTER_QUEUE_URL = module.queue["process"].dead_letter_url
       KEY_FIELD             = var.key_field
-      RECORD_SCHEMA         = base64gzip(var.record_schema)
+      RECORD_SCHEMA         = local.schema_object
       FORMAT                = var.format
       WRITE_MODE            = var.write_mode
       ITEM_ATTRIBUTES       = var.item_attributes
@@ -76,6 +103,7 @@ locals {
   # A stage sends what it gives up to its own dead-letter queue.
   permissions = {
     scatter = {
+      ReadSchema = local.read_schema
       # Failed records are read from the results and put back as pending.
       RedriveWork = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
       Discard     = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
@@ -84,6 +112,7 @@ locals {
       Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn, module.queue["scatter"].dead_letter_arn] }
     }
     process = {
+      ReadSchema = local.read_schema
       WriteItems = { actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = [local.tables["items"]] }
       MarkLedger = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, module.queue["process"].dead_letter_arn] }

@@ -62,3 +62,8 @@ output "protected" {
   description = "Whether the tables withstand a destroy."
   value       = aws_dynamodb_table.items.deletion_protection_enabled && aws_dynamodb_table.ledger.deletion_protection_enabled && alltrue(aws_dynamodb_table.tasks[*].deletion_protection_enabled)
 }
+
+output "record_schema" {
+  description = "The schema that the functions read, its text."
+  value       = aws_s3_object.schema.content
+}

@@ -243,11 +243,11 @@ variable "record_schema" {
     error_message = "${var.name}: record_schema is not a JSON object. Give a JSON Schema such as {\"type\":\"object\",\"required\":[\"itemNo\"]}."
   }
 
-  # The schema is passed in the function's environment, which Lambda limits to 4 KB in all; the rest needs
-  # almost a third of it: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+  # The ledger keeps the rules of batches in items of at most 400 KB, as JSON text in JSON:
+  # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html
   validation {
-    condition     = length(base64gzip(var.record_schema)) <= 2800
-    error_message = "${var.name}: record_schema takes ${length(base64gzip(var.record_schema))} characters when compressed and encoded; 2800 fit into a function's environment. Leave out descriptions, titles and examples, or move what is repeated into $defs."
+    condition     = length(jsonencode(var.record_schema)) <= 350000
+    error_message = "${var.name}: record_schema takes ${length(jsonencode(var.record_schema))} characters as JSON text; 350000 fit into an item of the ledger. Leave out descriptions, titles and examples, or move what is repeated into $defs."
   }
 }
 

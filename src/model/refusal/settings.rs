@@ -154,9 +154,9 @@ pub const FUNCTIONS: &[Refusal] = &[
         "Set it to one of those listed.",
     ),
     refusal(
-        "SCHEMA_NOT_PACKED",
-        "RECORD_SCHEMA must be gzipped and in base64: {reason…}",
-        "The function's schema is not packed as it has to be.",
-        "Set it to what `gzip -c FILE | base64 -w0` prints.",
+        "SCHEMA_NOT_THERE",
+        "RECORD_SCHEMA names {object}, which cannot be read: {reason…}",
+        "The function's schema is not where its environment says, or the function may not read it.",
+        "Run `make deploy` again; set it to the schema's object, or to the schema itself, if you deploy the function yourself.",
     ),
 ];
