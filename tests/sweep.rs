@@ -20,6 +20,7 @@ use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::{Ledger, OpenResult};
+use fanfold::store::pace::Pace;
 
 const HOUR: i64 = 3600;
 
@@ -75,6 +76,7 @@ impl Fixture {
             clock: SystemClock,
             patience: Patience { stall_after: HOUR / 4, give_up_after: 24 * HOUR },
             width: 1,
+            pace: Pace::new(SystemClock),
         };
         Self { ledger, gather, process, work, output, sweep, batch }
     }

@@ -228,6 +228,7 @@ impl<P: Supply> Pipeline<P> {
             clock: self.supply.clock(),
             patience,
             width: self.variant.width,
+            pace: self.pace.clone(),
         })
     }
 }

@@ -95,11 +95,15 @@ impl<I: Items> WriteItems<I> {
     async fn write(&self, waves: &Waves) -> Written {
         let mut written = Written::default();
         for wave in &waves.0 {
+            if written.error.is_some() {
+                written.unfinished.extend(&wave.chunks);
+                continue;
+            }
             let most = self.items.most().clamp(1, wave.items.len().max(1));
             let requests = wave.items.chunks(most).map(|items| self.items.write(items));
             let mut reports = stream::iter(requests.collect::<Vec<_>>()).buffered(self.width);
             let mut done = 0;
-            while let (None, Some(report)) = (&written.error, reports.next().await) {
+            while let Some(report) = reports.next().await {
                 match report {
                     Ok(report) if report.unprocessed.is_empty() => {
                         let rejected = report.rejected.iter();
@@ -109,6 +113,9 @@ impl<I: Items> WriteItems<I> {
                     // A table that keeps a pace leaves none.
                     Ok(_) => written.error = Some(Error::busy("the items table is too busy")),
                     Err(error) => written.error = Some(error),
+                }
+                if written.error.is_some() {
+                    break;
                 }
             }
             written.unfinished.extend(wave.chunks.iter().skip(done));

@@ -184,7 +184,8 @@ impl<S: Stores> Bury<S> {
     /// Says what could not be done, how often it was tried and what the last error was.
     async fn reason(&self, batch: &BatchId, part: Part, what: &str, received: u32) -> Result<String> {
         let last = self.batches.ledger.last_failure(batch, part).await?;
-        let attempts = last.as_ref().map_or(0, |last| last.attempt).max(received.saturating_sub(1));
+        // A letter that SQS moved has the count of its receives; one that a function sent has a count of its own.
+        let attempts = last.as_ref().map_or(received.saturating_sub(1), |last| last.attempt);
         let said = match last {
             Some(last) if last.message != SILENCE => format!("the last error: {}", last.message),
             _ => SILENCE.to_owned(),

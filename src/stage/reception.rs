@@ -1,6 +1,7 @@
 //! What happens to a message before and after its stage works on it: it is given up once it has failed often enough, and
 //! otherwise redelivered in time. The queue's own count of receives is not what counts: a try that ended only because a
-//! service was busy is excused, and a delivery that never came to a function is no try.
+//! service was busy is excused, and a delivery that never came to a function is no try, unless it is the first, of which
+//! nothing is noted.
 
 use std::time::Duration;
 
@@ -17,6 +18,55 @@ pub const MOST_TRIES: u32 = 5;
 /// The pause before a failed message is redelivered; it doubles from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// The time that an invocation keeps in reserve for its answer, or a tenth of what it has.
+const RESERVE: i64 = 3_000;
+
+/// How an invocation divides its time, which ends with its function's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timetable {
+    began: Timestamp,
+    deadline: Timestamp,
+}
+
+impl Timetable {
+    /// The time from now on.
+    pub fn new(now: Timestamp, deadline: Timestamp) -> Self {
+        Self { began: now, deadline }
+    }
+
+    fn whole(&self) -> i64 {
+        self.deadline.0.saturating_sub(self.began.0).max(0)
+    }
+
+    fn before_the_end(&self, milliseconds: i64) -> Timestamp {
+        Timestamp(self.deadline.0.saturating_sub(milliseconds))
+    }
+
+    fn reserve(&self) -> i64 {
+        RESERVE.min(self.whole() / 10)
+    }
+
+    /// Whether work may still begin: not in the last quarter.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.deadline.0 - now.0 >= self.whole() / 4
+    }
+
+    /// Until when calls of the work are repeated for which a service is busy.
+    pub fn work(&self) -> Timestamp {
+        self.before_the_end(2 * self.reserve())
+    }
+
+    /// When unfinished work is abandoned.
+    pub fn end_of_work(&self) -> Timestamp {
+        self.before_the_end(self.reserve())
+    }
+
+    /// Until when calls are repeated that say what became of messages. After that there is time to answer.
+    pub fn conclusion(&self) -> Timestamp {
+        self.before_the_end(self.reserve() / 3)
+    }
+}
 
 /// What is noted of tries that nothing else is known of.
 pub const SILENCE: &str = "its function ended without an answer each time";
@@ -38,23 +88,23 @@ pub struct Reception<S: Stores> {
 pub struct Admitted {
     /// Which try this is, from 1; `None` if that could not be found out.
     tries: Option<u32>,
+    /// How often it was received.
+    received: u32,
 }
 
 impl<S: Stores> Reception<S> {
     /// Begins a try of a message. `None` if it has been tried often enough: its function ended without a word the last
     /// time, and the message is given up.
     pub async fn admit(&self, delivery: &Delivery, subject: Option<&Subject>) -> Option<Admitted> {
-        if delivery.attempt <= 1 {
-            return Some(Admitted { tries: Some(1) });
-        }
-        if self.dead_letters.is_none() {
-            return Some(Admitted { tries: Some(delivery.attempt) });
+        let received = delivery.attempt;
+        if received <= 1 || self.dead_letters.is_none() {
+            return Some(Admitted { tries: Some(received), received });
         }
         let tries = match self.ledger.begin_try(&delivery.id, self.clock.now()).await {
             Ok(tries) => tries,
             Err(error) => {
                 tracing::warn!(%error, "try not noted");
-                return Some(Admitted { tries: None });
+                return Some(Admitted { tries: None, received });
             }
         };
         if tries > MOST_TRIES {
@@ -63,7 +113,7 @@ impl<S: Stores> Reception<S> {
                 return None;
             }
         }
-        Some(Admitted { tries: Some(tries) })
+        Some(Admitted { tries: Some(tries), received })
     }
 
     /// Notes how often a message was tried whose function ended without a word, and keeps what an earlier try said.
@@ -73,7 +123,7 @@ impl<S: Stores> Reception<S> {
         };
         let last = self.ledger.last_failure(batch, *part).await.ok().flatten();
         let message = last.map_or_else(|| SILENCE.to_owned(), |last| last.message);
-        self.note(subject, Admitted { tries: Some(tries) }, &Error::internal(message)).await;
+        self.note(subject, Admitted { tries: Some(tries), received: tries }, &Error::internal(message)).await;
     }
 
     /// Decides whether a message may be deleted; if not, makes sure that it is redelivered in time.
@@ -160,10 +210,11 @@ impl<S: Stores> Reception<S> {
 
     /// Notes why a message failed, so that bury can report it.
     async fn note(&self, subject: Option<&Subject>, admitted: Admitted, error: &Error) {
-        let Some(subject) = subject else {
+        // What bury itself fails at must not hide why it was given the message.
+        let Some(subject) = subject.filter(|_| self.dead_letters.is_some()) else {
             return;
         };
-        let attempt = admitted.tries.unwrap_or_default();
+        let attempt = admitted.tries.unwrap_or(admitted.received);
         let failure = LastFailure { attempt, message: cut(error.to_string()) };
         let noted = self.ledger.note_failure(&subject.batch, subject.part, &failure, self.clock.now()).await;
         if let Err(error) = noted {
@@ -194,6 +245,16 @@ fn pause(attempt: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_invocation_keeps_time_for_its_answer() {
+        for (whole, work, end, conclusion) in [(120_000, 114_000, 117_000, 119_000), (400, 320, 360, 387)] {
+            let table = Timetable::new(Timestamp(1_000), Timestamp(1_000 + whole));
+            let until = [table.work(), table.end_of_work(), table.conclusion()].map(|moment| moment.0 - 1_000);
+            assert_eq!(until, [work, end, conclusion]);
+            assert!(table.is_open(Timestamp(1_000 + whole / 2)) && !table.is_open(Timestamp(1_001 + whole / 4 * 3)));
+        }
+    }
 
     #[test]
     fn pauses_grow_to_a_limit() {

@@ -19,12 +19,15 @@ use crate::stage::summary::put_summary;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Lease, Ledger};
+use crate::store::pace::Pace;
 use crate::store::{Clock, Stores};
 
 /// How many chunks are sent again between two looks at the clock.
 const GROUP: usize = 100;
 /// The most time that ending a batch takes; it is not begun any closer to the deadline.
 const RESERVE_SECONDS: i64 = 5;
+/// How long calls for one batch are repeated for which a service is busy.
+const BUSY_SECONDS: i64 = 10;
 /// How often the pause before a stalled batch is mended again is doubled: up to eight times as long.
 const MOST_DOUBLINGS: u32 = 3;
 const OWNER: &str = "sweep";
@@ -54,6 +57,8 @@ pub struct Sweep<S: Stores> {
     pub patience: Patience,
     /// Calls under way at once.
     pub width: usize,
+    /// The pace of its calls.
+    pub pace: Pace<S::Clock>,
 }
 
 impl<S: Stores> Sweep<S> {
@@ -72,6 +77,8 @@ impl<S: Stores> Sweep<S> {
                     tracing::warn!("no time left, the next sweep goes on");
                     return last;
                 }
+                // A busy service must not keep sweep at one batch for all of its time.
+                self.pace.until(self.clock.now().plus_seconds(BUSY_SECONDS).min(until));
                 if let Err(error) = self.look_after(&open.id, until).await {
                     tracing::error!(batch_id = %open.id, %error, "batch not looked after");
                     last = Err(error);

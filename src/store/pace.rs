@@ -71,7 +71,8 @@ impl Width {
     /// Halves what is under way, once for all calls that were under way together.
     fn narrow(&mut self, halved_before: u64) {
         if self.halved == halved_before {
-            self.calls = (self.calls.min(self.under_way as f64) / 2.0).max(1.0);
+            // The call that was refused may have ended already.
+            self.calls = (self.calls.min(self.under_way.max(1) as f64) / 2.0).max(1.0);
             self.halved += 1;
         }
     }
@@ -190,9 +191,15 @@ impl<K: Clock> Surround for Pace<K> {
         })
     }
 
+    fn patience(&self) -> Patience {
+        Patience { known: self.lane.width().halved, ..Patience::default() }
+    }
+
     async fn again(&self, patience: &mut Patience) -> Result<bool> {
-        self.lane.take(true).into_iter().for_each(|turn| turn.ends(true));
-        if self.pause(patience).await { Ok(true) } else { Err(Error::busy("the table is too busy")) }
+        self.lane.width().narrow(patience.known);
+        let paused = self.pause(patience).await;
+        patience.known = self.lane.width().halved;
+        if paused { Ok(true) } else { Err(Error::busy("the table is too busy")) }
     }
 }
 

@@ -11,13 +11,15 @@ use crate::model::error::Result;
 pub struct Patience {
     /// The refusals, from 0.
     pub refused: u32,
+    /// What the surrounding knew when the caller began, or was refused the last time.
+    pub known: u64,
 }
 
 impl Patience {
     /// Begins anew if there was progress.
     pub fn renewed(&mut self, progress: bool) {
         if progress {
-            *self = Self::default();
+            self.refused = 0;
         }
     }
 }
@@ -37,6 +39,11 @@ pub trait Surround: Clone + Send + Sync + 'static {
     /// Asked of a call on `many` things: how many of them it reaches before it fails, if it is to fail midway.
     fn midway(&self, _name: &'static str, _many: usize) -> Option<usize> {
         None
+    }
+
+    /// The patience of a caller that begins.
+    fn patience(&self) -> Patience {
+        Patience::default()
     }
 
     /// Asked after a call that left some things undone: whether it is to be made again for those, once this returns.

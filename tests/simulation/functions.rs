@@ -8,7 +8,7 @@ use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
-use fanfold::stage::reception::{Admitted, Reception};
+use fanfold::stage::reception::{Admitted, Reception, Timetable};
 use fanfold::stage::sweep::Patience;
 use fanfold::stage::{Disposition, Received, Sorted, Stage, Subject, sort};
 use fanfold::store::blob::memory::MemoryBlob;
@@ -26,9 +26,6 @@ use super::state::{
 };
 use super::stores::{SimChannel, SimStores, Watched};
 use super::world::{Ended, Running, World};
-
-/// The time, in milliseconds, that an invocation keeps in reserve for its answer.
-const RESERVE: i64 = 6_000;
 
 /// The stores that one function uses, through its hand.
 struct Stocked {
@@ -101,10 +98,11 @@ impl World {
     /// The function that serves a queue.
     pub fn function(&self, queue: usize, hand: Hand, deliveries: Vec<(u64, Delivery)>) -> Running {
         let (pipeline, plan) = self.pipeline(&hand);
-        let deadline = Timestamp(hand.world(|state| state.clockwork.now) + TIMEOUTS[queue] * 1000);
-        pipeline.pace.until(Timestamp(deadline.0 - RESERVE));
+        let now = hand.world(|state| state.clockwork.now);
+        let deadline = Timestamp(now + TIMEOUTS[queue] * 1000);
+        let table = Timetable::new(Timestamp(now), deadline);
         let (reception, pace) = (reception(&pipeline, queue), pipeline.pace.clone());
-        let invocation = Invocation { reception, pace, hand, queue, deadline, deliveries };
+        let invocation = Invocation { reception, pace, hand, queue, table, deadline, deliveries };
         match queue {
             SCATTER => {
                 let stage = pipeline.scatter(self.schema.rules(), plan.chunk_size, FormatSettings::default()).unwrap();
@@ -144,6 +142,7 @@ struct Invocation {
     pace: Pace<Hand>,
     hand: Hand,
     queue: usize,
+    table: Timetable,
     deadline: Timestamp,
     deliveries: Vec<(u64, Delivery)>,
 }
@@ -153,11 +152,13 @@ impl Invocation {
     async fn run<S: Stage>(self, stage: S) -> Ended {
         let deliveries: Vec<Delivery> = self.deliveries.iter().map(|(_, delivery)| delivery.clone()).collect();
         let Sorted { packs, rest } = sort(&stage, &deliveries);
+        self.pace.until(self.table.work());
         let mut ended = Vec::new();
         for (delivery, disposition) in rest {
             ended.extend(self.conclude(delivery, None, None, disposition).await);
         }
         for pack in packs {
+            self.pace.until(self.table.work());
             let mut admitted = Vec::new();
             let mut tries = Vec::new();
             for received in pack {
@@ -174,7 +175,7 @@ impl Invocation {
             let doomed = admitted.iter().any(poison) && self.queue == PROCESS;
             self.hand.doomed.store(doomed, Ordering::Relaxed);
             let dispositions = stage.handle_pack(&admitted, self.deadline).await;
-            self.pace.until(Timestamp(self.deadline.0 - RESERVE / 2));
+            self.pace.until(self.table.conclusion());
             for ((Received { delivery, message }, tried), disposition) in admitted.iter().zip(tries).zip(dispositions) {
                 if let (GATHER, Disposition::Retry(error)) = (self.queue, &disposition) {
                     self.hand.watch_waiting(&delivery.body, &error.to_string());

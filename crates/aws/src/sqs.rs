@@ -9,11 +9,11 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntr
 
 use crate::error;
 use fanfold::model::error::{Error, Result};
-use fanfold::store::channel::{Channel, Delivery, Outgoing};
+use fanfold::store::channel::{Channel, Delivery, MOST_SENT, Outgoing};
 
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 // (a batch may hold 1 MiB since 2025; 256 KiB is what every region and emulator takes).
-const BATCH_MESSAGES: usize = 10;
+const BATCH_MESSAGES: usize = MOST_SENT;
 const BATCH_BYTES: usize = 256 * 1024;
 const RESENDS: usize = 3;
 const WAIT_SECONDS: i32 = 1;
@@ -79,7 +79,7 @@ impl Channel for SqsChannel {
         for batch in batches(&messages) {
             let mut left = self.send_batch(batch).await?;
             for _ in 0..RESENDS {
-                if left.messages.is_empty() || left.is_busy() {
+                if left.messages.is_empty() {
                     break;
                 }
                 left = self.send_batch(&left.messages).await?;

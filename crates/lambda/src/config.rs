@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;

@@ -17,7 +17,7 @@ pub async fn read(named: &str, clients: &Clients) -> Result<String> {
     let told = |reason: String| Error::config(format!("RECORD_SCHEMA names {named}, which cannot be read: {reason}"));
     let found = read_all(&S3Blob::new(clients.s3.clone(), bucket), key).await.map_err(|e| told(e.to_string()))?;
     let found = found.ok_or_else(|| told("there is no such object".to_owned()))?;
-    String::from_utf8(found).map_err(|e| told(e.to_string()))
+    String::from_utf8(found.into()).map_err(|e| told(e.to_string()))
 }
 
 fn object(named: &str) -> Option<(&str, &str)> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt;
@@ -13,16 +12,13 @@ use fanfold::model::calls::StageCalls;
 use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::reception::{Reception, left_until};
+use fanfold::stage::reception::{Reception, Timetable, left_until};
 use fanfold::stage::{self, Disposition, Pack, Received, Sorted, Stage};
 use fanfold::store::channel::Delivery;
 use fanfold::store::ledger::Notes;
 use fanfold::store::pace::Pace;
 use fanfold::store::{Clock, Stores};
 use fanfold_aws::calls;
-
-/// The time that an invocation keeps in reserve for its answer.
-const LONGEST_ANSWER: Duration = Duration::from_secs(3);
 
 /// What every stage's invocations need.
 pub struct Server<S: Stores> {
@@ -52,8 +48,8 @@ impl<S: Stores> Server<S> {
     /// off between any two calls, and is redelivered.
     async fn answer<T: Stage>(&self, stage: &T, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
         let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
-        let whole = left_until(self.now(), deadline);
-        self.pace.until(deadline);
+        let table = Timetable::new(self.now(), deadline);
+        self.pace.until(table.work());
         let mut response = SqsBatchResponse::default();
         let mut spent: BTreeMap<BatchId, StageCalls> = BTreeMap::new();
         let Sorted { packs, rest } = stage::sort(stage, &deliveries);
@@ -68,7 +64,7 @@ impl<S: Stores> Server<S> {
         }
         for pack in packs {
             let subject = pack.first().and_then(|first| T::subject(&first.message));
-            let ((done, left), requests) = calls::counted(self.settle(stage, pack, deadline, whole)).await;
+            let ((done, left), requests) = calls::counted(self.settle(stage, pack, &table, deadline)).await;
             left.iter().for_each(|id| response.add_failure(id));
             // All messages of a pack belong to one batch.
             if let Some(subject) = subject {
@@ -76,6 +72,8 @@ impl<S: Stores> Server<S> {
                 spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests });
             }
         }
+        // Nothing depends on these, so that they are tried once.
+        self.pace.until(self.now());
         self.account(T::NAME, spent).await;
         response
     }
@@ -96,11 +94,11 @@ impl<S: Stores> Server<S> {
         &self,
         stage: &T,
         pack: Pack<'_, T::Message>,
+        table: &Timetable,
         deadline: Timestamp,
-        whole: Duration,
     ) -> (usize, Vec<String>) {
-        let left = left_until(self.now(), deadline);
-        if left < whole / 4 {
+        self.pace.until(table.work());
+        if !table.is_open(self.now()) {
             tracing::info!(messages = pack.len(), "messages not begun: no time left");
             for received in &pack {
                 self.reception.put_back(received.delivery).await;
@@ -115,9 +113,8 @@ impl<S: Stores> Server<S> {
                 tries.push((tried, subject));
             }
         }
-        let dispositions = self.work(stage, &admitted, deadline, left).await;
-        // What is said of the messages may be tried again in the time that was kept in reserve.
-        self.pace.until(deadline);
+        let dispositions = self.work(stage, &admitted, table, deadline).await;
+        self.pace.until(table.conclusion());
         let mut again = Vec::new();
         for ((received, (tried, subject)), disposition) in admitted.iter().zip(tries).zip(dispositions) {
             let delivery = received.delivery;
@@ -134,17 +131,16 @@ impl<S: Stores> Server<S> {
         &self,
         stage: &T,
         pack: &[Received<'_, T::Message>],
+        table: &Timetable,
         deadline: Timestamp,
-        left: Duration,
     ) -> Vec<Disposition> {
         let Some(first) = pack.first() else {
             return Vec::new();
         };
+        let left = left_until(self.now(), table.end_of_work());
         let span = tracing::info_span!("messages", first = first.delivery.id, count = pack.len());
-        // From a moment before the work is abandoned on, a call that a service is too busy for fails as such.
-        self.pace.until(Timestamp(deadline.0 - 2 * milliseconds(reserve(left))));
         let work = AssertUnwindSafe(stage.handle_pack(pack, deadline).instrument(span)).catch_unwind();
-        match tokio::time::timeout(left - reserve(left), work).await {
+        match tokio::time::timeout(left, work).await {
             Ok(Ok(dispositions)) => dispositions,
             Ok(Err(_)) => {
                 tracing::error!("stage panicked");
@@ -162,15 +158,6 @@ impl<S: Stores> Server<S> {
     fn now(&self) -> Timestamp {
         self.reception.clock.now()
     }
-}
-
-/// What an invocation that has this much time left keeps in reserve for its answer.
-fn reserve(left: Duration) -> Duration {
-    LONGEST_ANSWER.min(left / 10)
-}
-
-fn milliseconds(time: Duration) -> i64 {
-    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// When Lambda will end an invocation.
@@ -193,10 +180,14 @@ mod tests {
     use super::*;
     use fanfold::pipeline::local::MemoryStores;
     use fanfold::stage::Subject;
+    use fanfold::store::blob::memory::MemoryBlob;
     use fanfold::store::channel::memory::MemoryChannel;
     use fanfold::store::clock::SystemClock;
+    use fanfold::store::faults::{Faults, Faulty};
     use fanfold::store::ledger::Part;
     use fanfold::store::ledger::memory::MemoryLedger;
+    use fanfold::store::pace::Paced;
+    use fanfold::store::tasks::memory::MemoryTasks;
 
     /// Does what the body of the message says.
     struct Obedient;
@@ -323,6 +314,49 @@ mod tests {
         assert_eq!(site.dead_letters.bodies(), ["panic"]);
         let last = site.ledger.last_failure(&batch(), Part::Scatter).await.unwrap().unwrap();
         assert_eq!((last.attempt, last.message.as_str()), (5, "its function ended without an answer each time"));
+    }
+
+    /// A ledger that takes nothing.
+    #[derive(Clone)]
+    struct Busy;
+
+    impl Faults for Busy {
+        async fn before(&self, call: &'static str) -> fanfold::model::error::Result<()> {
+            Err(Error::busy(call))
+        }
+
+        async fn after(&self, _call: &'static str) -> fanfold::model::error::Result<()> {
+            Ok(())
+        }
+
+        fn midway(&self, _call: &'static str, _many: usize) -> Option<usize> {
+            None
+        }
+    }
+
+    struct BusyStores;
+
+    impl Stores for BusyStores {
+        type Blob = MemoryBlob;
+        type Channel = MemoryChannel;
+        type Tasks = MemoryTasks;
+        type Ledger = Paced<Faulty<MemoryLedger, Busy>, SystemClock>;
+        type Clock = SystemClock;
+    }
+
+    #[tokio::test]
+    async fn an_invocation_answers_in_time_even_if_the_ledger_takes_nothing() {
+        let pace = Pace::new(SystemClock);
+        let (source, dead_letters) = (Some(MemoryChannel::new()), Some(MemoryChannel::new()));
+        let ledger = pace.keep(Faulty::new(MemoryLedger::new(), Busy));
+        let reception: Reception<BusyStores> = Reception { source, dead_letters, ledger, clock: SystemClock };
+        let server = Server { reception, pace };
+        for bodies in [["done", "retry"], ["busy", "reject"]] {
+            let deadline = Timestamp(SystemClock.now().0 + 1_500);
+            let response = server.answer(&Obedient, event(&bodies, 2), deadline).await;
+            assert!(SystemClock.now() < deadline);
+            assert_eq!(response.batch_item_failures.len(), 1, "{bodies:?}");
+        }
     }
 
     #[tokio::test]

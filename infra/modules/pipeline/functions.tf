@@ -183,6 +183,8 @@ locals {
     gather = [
       { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
       { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+      # What a repeated scatter put back of a chunk that is done.
+      { sid = "Discard", actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] },
     ]
     bury  = []
     sweep = []

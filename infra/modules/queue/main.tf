@@ -48,8 +48,8 @@ resource "aws_sqs_queue" "this" {
 
   # A message is worked on until it has failed five times for another reason than throttling; its function then sends
   # it to the dead-letter queue itself. SQS counts every receive, those of throttled invocations too, so that its own
-  # count is the last resort against a function that cannot even say that a message failed. No message is received as
-  # often in the time that it is kept:
+  # count is the last resort against a function that cannot even say that a message failed. A
+  # message that meets a busy service is received as often in some three days; its batch is given up before:
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-dead-letter-queues.html
   redrive_policy = jsonencode({
     deadLetterTargetArn = local.dead_letter_arn

@@ -7,10 +7,10 @@ use crate::model::price::{Tariff, Work};
 
 /// How many times a limit has to be exceeded by an estimate from the first chunks; they may be unlike the rest.
 const FIRST_MARGIN: u64 = 10;
-/// The same once [`SETTLED`] chunks are known.
+/// The same once so many records are known, or so many bytes of them: they say what a file is like.
 const MARGIN: u64 = 3;
-/// How many chunks say what a file is like.
-const SETTLED: u32 = 16;
+const SETTLED_RECORDS: u64 = 500;
+const SETTLED_BYTES: u64 = 64 * 1024;
 
 /// What a batch may still make.
 #[derive(Debug, Clone)]
@@ -35,6 +35,10 @@ pub struct Progress {
 }
 
 impl Progress {
+    fn is_settled(&self) -> bool {
+        self.records >= SETTLED_RECORDS || self.bytes.saturating_sub(self.header) >= SETTLED_BYTES
+    }
+
     /// How many records there are in an input of that many bytes, if it goes on as it began.
     pub fn records_in(&self, bytes: u64) -> Option<u64> {
         let body = |bytes: u64| u128::from(bytes.saturating_sub(self.header));
@@ -75,7 +79,7 @@ impl Budget {
         };
         self.work = self.work + tariff.chunk(records as u64, weight);
         let ahead = read.and_then(|read| self.ahead(read));
-        let margin = if self.chunks < SETTLED { FIRST_MARGIN } else { MARGIN };
+        let margin = if read.is_some_and(|read| read.is_settled()) { MARGIN } else { FIRST_MARGIN };
         let by_estimate = || self.limits.exceeded(&ahead?.whole, margin);
         match self.limits.exceeded(&self.work, 1).or_else(by_estimate) {
             Some(limit) => Err(self.limits.fault(limit, ahead.as_ref())),
@@ -128,13 +132,13 @@ mod tests {
     #[test]
     fn a_file_that_goes_on_as_it_began_is_known_by_its_first_chunks() {
         let read = |chunk| Some(Progress { records: 10 * (chunk + 1), bytes: 7000 + 1000 * (chunk + 1), header: 7000 });
-        // It makes 1000 records.
-        let of = |limits: &str| taken(budget(limits).of_size(107_000), 100, read);
-        let (chunks, told) = of(r#"{"records":99}"#);
-        assert!(chunks == 0 && told.contains("about 1000 records, by its first 10 records"), "{told}");
-        assert_eq!(of(r#"{"records":100}"#).0, 10);
-        assert_eq!(of(r#"{"records":300}"#).0, 15);
-        assert_eq!(of(r#"{"records":334}"#).0, 33);
+        // It makes 10,000 records.
+        let of = |limits: &str| taken(budget(limits).of_size(1_007_000), 100, read);
+        let (chunks, told) = of(r#"{"records":999}"#);
+        assert!(chunks == 0 && told.contains("about 10000 records, by its first 10 records"), "{told}");
+        assert_eq!(of(r#"{"records":1000}"#).0, 49);
+        assert_eq!(of(r#"{"records":3000}"#).0, 49);
+        assert_eq!(of(r#"{"records":3334}"#).0, 333);
         // Without its size, or a byte of it, nothing is known.
         assert_eq!(taken(budget(r#"{"records":99}"#), 100, read).0, 9);
         let nothing = |_| Some(Progress { records: 0, bytes: 0, header: 0 });

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::model::error::Result;
 
+/// The most messages that one request sends, in every channel.
+pub const MOST_SENT: usize = 10;
+
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use crate::model::error::Result;
-use crate::store::channel::{Channel, Delivery, Outgoing};
+use crate::store::channel::{Channel, Delivery, MOST_SENT, Outgoing};
 use crate::store::faults::fault;
 use crate::store::surround::{Surround, Surrounded};
 
@@ -14,7 +14,10 @@ impl<C: Channel, A: Surround> Channel for Surrounded<C, A> {
         const CALL: &str = "channel.send";
         let sent = self.around.midway(CALL, messages.len());
         messages.truncate(sent.unwrap_or(usize::MAX));
-        self.around.call(CALL, || self.store.send(messages.clone()).boxed()).await?;
+        // Request by request, so that one that is refused is all that is repeated.
+        for some in messages.chunks(MOST_SENT) {
+            self.around.call(CALL, || self.store.send(some.to_vec()).boxed()).await?;
+        }
         sent.map_or(Ok(()), |_| Err(fault(CALL)))
     }
 

@@ -8,7 +8,7 @@ use crate::model::error::Result;
 use crate::model::item::Item;
 use crate::store::faults::fault;
 use crate::store::items::{Items, WriteReport};
-use crate::store::surround::{Patience, Surround, Surrounded};
+use crate::store::surround::{Surround, Surrounded};
 
 impl<I: Items, A: Surround> Items for Surrounded<I, A> {
     fn most(&self) -> usize {
@@ -21,7 +21,7 @@ impl<I: Items, A: Surround> Items for Surrounded<I, A> {
             self.around.call(CALL, || self.store.write(&items[..written]).boxed()).await?;
             return Err(fault(CALL));
         }
-        let (mut left, mut whole, mut patience) = (Cow::from(items), WriteReport::default(), Patience::default());
+        let (mut left, mut whole, mut patience) = (Cow::from(items), WriteReport::default(), self.around.patience());
         let mut places: Vec<usize> = (0..items.len()).collect();
         loop {
             let mut report = self.around.call(CALL, || self.store.write(&left).boxed()).await?;

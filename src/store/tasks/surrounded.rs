@@ -9,7 +9,7 @@ use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome};
 use crate::model::timestamp::Timestamp;
 use crate::store::faults::fault;
-use crate::store::surround::{Patience, Surround, Surrounded};
+use crate::store::surround::{Surround, Surrounded};
 use crate::store::tasks::{Rows, Tasks, Verdict};
 
 impl<T: Tasks, A: Surround> Tasks for Surrounded<T, A> {
@@ -37,7 +37,7 @@ impl<T: Tasks, A: Surround> Tasks for Surrounded<T, A> {
             self.around.call(CALL, || self.store.resolve(batch, chunk, &outcomes[..resolved], now).boxed()).await?;
             return Err(fault(CALL));
         }
-        let (mut left, mut patience) = (Cow::from(outcomes), Patience::default());
+        let (mut left, mut patience) = (Cow::from(outcomes), self.around.patience());
         let mut places: Vec<usize> = (0..outcomes.len()).collect();
         loop {
             let undone = self.around.call(CALL, || self.store.resolve(batch, chunk, &left, now).boxed()).await?;

@@ -26,7 +26,9 @@ use crate::output::note;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::progress::{self, BatchState};
+use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
+use fanfold::store::pace::{Pace, Paced};
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::ledger::DynamoLedger;
@@ -167,8 +169,8 @@ struct Context {
 }
 
 impl Context {
-    fn ledger(&self) -> DynamoLedger {
-        DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table)
+    fn ledger(&self) -> Paced<DynamoLedger, SystemClock> {
+        Pace::new(SystemClock).keep(DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table))
     }
 
     /// From now on, an interrupt says that this batch goes on, and how to come back to it.
