@@ -118,9 +118,10 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def environment(instance, port):
+def environment(instance, port, throttle=False):
     """The emulator's environment, which its functions inherit, without any of the caller's AWS settings and credentials."""
     kept = {name: value for name, value in without_credentials().items() if not name.startswith("LAMBDA_")}
+    kept["FANFOLD_THROTTLE"] = "1" if throttle else ""
     local = ",".join(filter(None, [HOST, "localhost", os.environ.get("NO_PROXY", os.environ.get("no_proxy"))]))
     temporary = instance.data / "tmp"
     temporary.mkdir(parents=True)
@@ -178,7 +179,7 @@ def start(options):
         attempts = 5 if options.port == 0 else 1
         for attempt in range(1, attempts + 1):
             try:
-                return launch(instance, lock, python, options.port or free_port(), options.timeout)
+                return launch(instance, lock, python, options.port or free_port(), options)
             except PortTaken as taken:
                 if attempt == attempts:
                     raise Failure(str(taken)) from None
@@ -201,18 +202,18 @@ def reuse(instance, facts, port):
     print(f"local AWS already runs at {facts['endpoint']} (log: {shown(instance.log)})")
 
 
-def launch(instance, lock, python, port, timeout):
+def launch(instance, lock, python, port, options):
     if not port_is_free(port):
         raise PortTaken(port)
     # Left by an instance that was not stopped: its tables were in memory, so the rest is useless.
     shutil.rmtree(instance.data, ignore_errors=True)
     endpoint = f"http://{HOST}:{port}"
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + options.timeout
     process = None
     try:
         # One that runs without its facts could not be stopped.
         with uninterrupted():
-            process = emulator_process(instance, lock, python, port)
+            process = emulator_process(instance, lock, python, port, options.throttle)
             facts = {"pid": process.pid, "port": port, "endpoint": endpoint, "log": str(instance.log), "ready": False}
             instance.write_facts(facts)
         while not answers(endpoint):
@@ -222,7 +223,7 @@ def launch(instance, lock, python, port, timeout):
                 raise Failure(f"the emulator ended at once, its log says:\n{instance.log_tail()}")
             if time.monotonic() > deadline:
                 raise Failure(
-                    f"the emulator does not answer at {endpoint} after {timeout:g} s, its log says:"
+                    f"the emulator does not answer at {endpoint} after {options.timeout:g} s, its log says:"
                     f"\n{instance.log_tail()}"
                 )
             time.sleep(0.1)
@@ -235,7 +236,7 @@ def launch(instance, lock, python, port, timeout):
     print(f"local AWS runs at {endpoint} (log: {shown(instance.log)})")
 
 
-def emulator_process(instance, lock, python, port):
+def emulator_process(instance, lock, python, port, throttle):
     with open(instance.log, "wb") as log:
         return subprocess.Popen(
             [str(python), str(Path(__file__).resolve().with_name("local_aws.py"))],
@@ -243,7 +244,7 @@ def emulator_process(instance, lock, python, port):
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=instance.data,
-            env=environment(instance, port),
+            env=environment(instance, port, throttle),
             # A session of its own, so that Ctrl-C in the terminal does not reach it, and its functions share its group.
             start_new_session=True,
             pass_fds=[lock.fileno()],
@@ -328,6 +329,7 @@ def main():
     parser.add_argument("--state", default="target/local", help="directory of the instance")
     parser.add_argument("--venv", default="target/ministack", help="virtual environment to run it from")
     parser.add_argument("--port", type=int, default=4566, help="0 takes a free one")
+    parser.add_argument("--throttle", action="store_true", help="the functions' requests can be throttled, see throttle.py")
     parser.add_argument("--timeout", type=float, default=90, help="seconds to wait for the first answer")
     options = parser.parse_args()
     commands = {"start": start, "stop": stop, "status": status, "python": interpreter}

@@ -7,10 +7,16 @@ And it closes a connection that has been idle for 75 seconds, where the SDK of T
 (https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/aws/transport/http, DefaultHTTPTransportIdleConnTimeout). A request sent at
 that moment may be carried out without an answer; the SDK sends it again, and a create then finds that the resource already
 exists. So it is always the client that closes a connection.
+
+With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them.
 """
+import os
+
 import hypercorn.asyncio
 from ministack.app import main
 from ministack.services import s3
+
+import throttle
 
 # Far longer than any SDK keeps an idle connection.
 KEEP_ALIVE = 3600
@@ -39,6 +45,8 @@ def ranged(bucket, key, headers, query=None):
 
 def patient(app, config, **settings):
     config.keep_alive_timeout = KEEP_ALIVE
+    if os.environ.get("FANFOLD_THROTTLE"):
+        app = throttle.before(app, config)
     return serve(app, config, **settings)
 
 
