@@ -31,11 +31,9 @@ OF_ITEMS = {
 
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Programming.Errors.html
 REFUSALS = {
-    "com.amazonaws.dynamodb.v20120810#ProvisionedThroughputExceededException":
-        "The level of configured provisioned throughput for the table was exceeded. Consider increasing your provisioning"
-        " level with the UpdateTable API.",
-    "com.amazon.coral.availability#ThrottlingException":
-        "Throughput exceeds the current capacity of your table or index.",
+    "ProvisionedThroughputExceededException": "You exceeded your maximum allowed provisioned throughput for a table or for one or"
+                                              " more global secondary indexes.",
+    "ThrottlingException": "Rate of requests exceeds the allowed throughput.",
 }
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 CANCELLATIONS = {
@@ -63,10 +61,11 @@ class Shares:
         """The shares of a JSON object; ValueError says what is wrong with it."""
         shares = cls(**{name: value for name, value in given.items() if name in cls.__dataclass_fields__})
         unknown = sorted(set(given) - set(cls.__dataclass_fields__))
-        wrong = [f.name for f in dataclasses.fields(cls) if not isinstance(getattr(shares, f.name), (int, float))]
-        wrong = wrong or [name for name in ("refused", "unprocessed", "delayed", "s3", "sqs") if not 0 <= getattr(shares, name) <= 1]
-        if unknown or wrong or shares.seconds < 0:
-            raise ValueError(f"no shares: {', '.join(unknown + wrong) or 'seconds'}")
+        highest = {"seed": float("inf"), "seconds": float("inf")}
+        fits = {name: isinstance(value, (int, float)) and 0 <= value <= highest.get(name, 1)
+                for name, value in dataclasses.asdict(shares).items()}
+        if wrong := unknown + [name for name, fit in fits.items() if not fit]:
+            raise ValueError(f"no shares: {', '.join(wrong)}")
         return shares
 
 
@@ -121,7 +120,7 @@ class Throttle:
         if operation == "TransactWriteItems":
             return self.cancelled(len(request["TransactItems"]))
         code = self.chance.choice(sorted(REFUSALS))
-        return error_of(code, {"message": REFUSALS[code]})
+        return refused(code, {"message": REFUSALS[code]})
 
     def cancelled(self, items):
         """A cancelled transaction: a reason for each of its items, `None` for those that were not at fault."""
@@ -131,8 +130,7 @@ class Throttle:
             reasons[position] = {"Code": code, "Message": CANCELLATIONS[code]}
         codes = ", ".join(reason["Code"] for reason in reasons)
         said = f"Transaction cancelled, please refer cancellation reasons for specific reasons [{codes}]"
-        code = "com.amazonaws.dynamodb.v20120810#TransactionCanceledException"
-        return error_of(code, {"Message": said, "CancellationReasons": reasons})
+        return refused("TransactionCanceledException", {"Message": said, "CancellationReasons": reasons})
 
     def divided(self, operation, request):
         """A batch request that is carried out in part: what is passed on, and what is returned as unprocessed.
@@ -168,8 +166,9 @@ def like(asked, entries):
     return entries if isinstance(asked, list) else {**asked, "Keys": entries}
 
 
-def error_of(code, fields):
-    return Answer(400, JSON_1_0, json.dumps({"__type": code, **fields}).encode())
+def refused(code, fields):
+    body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", **fields}
+    return Answer(400, JSON_1_0, json.dumps(body).encode())
 
 
 def slow_down():
@@ -184,8 +183,8 @@ def request_throttled():
     https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
     https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#aws-protocols-awsquerycompatible-trait
     """
-    body = json.dumps({"__type": "com.amazonaws.sqs#RequestThrottled", "message": "The request was denied due to request throttling."})
-    return Answer(400, JSON_1_0, body.encode(), (("x-amzn-query-error", "RequestThrottled;Sender"),))
+    body = {"__type": "com.amazonaws.sqs#RequestThrottled", "message": "The request was denied due to request throttling."}
+    return Answer(400, JSON_1_0, json.dumps(body).encode(), (("x-amzn-query-error", "RequestThrottled;Sender"),))
 
 
 def asked_of(method, target):

@@ -122,9 +122,10 @@ class DoorTest(unittest.TestCase):
 
     def test_a_batch_is_carried_out_in_part_and_the_rest_is_returned(self):
         self.set(unprocessed=ALWAYS)
-        for operation, of, left_as in (("BatchWriteItem", writes, "UnprocessedItems"), ("BatchGetItem", reads, "UnprocessedKeys")):
+        batches = {"BatchWriteItem": (writes, "UnprocessedItems"), "BatchGetItem": (reads, "UnprocessedKeys")}
+        for operation, (entries, left_as) in batches.items():
             for many in (2, 3, 25):
-                asked = of(many)
+                asked = entries(many)
                 answered = self.dynamodb(operation, {"RequestItems": asked, "ReturnConsumedCapacity": "TOTAL"})
                 passed, left = json.loads(self.behind.bodies[-1]), answered.json()[left_as]
                 self.assertEqual(passed.pop("ReturnConsumedCapacity"), "TOTAL")
