@@ -129,7 +129,7 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold flamegraph report check test soak coverage fuzz fmt lint audit lock logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report check test soak coverage fuzz fmt lint audit lock logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -159,6 +159,7 @@ help: ## this list
 	  '  COUNTS      records to measure with ($(COUNTS)), REPEAT times ($(REPEAT)), made from SEED ($(SEED))' \
 	  '  SEEDS       how many soak tries of each KIND (plain, swarm, many), from FIRST_SEED on' \
 	  '  BYTES       size of the file that memory is measured with ($(BYTES)), in FORMATS ($(FORMATS)); BOOTSTRAPS: executables that cold compares' \
+	  '  SHARES      what throttled does to requests, as in {"refused":0.2,"unprocessed":0.3,"delayed":0.1,"seconds":3}' \
 	  '  VARIANT     variant to use ($(VARIANT)), as a pipeline of that name; VARIANTS="a b" deploys exactly these' \
 	  '  PIPELINES   a JSON file of pipelines by name, each with its variant and settings: deploys exactly these; PIPELINE: the one to use' \
 	  '  SCOPE       what every name begins with ($(SCOPE))' \
@@ -244,6 +245,15 @@ memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FO
 cold: build ## measure the size and the start time of the functions, from BOOTSTRAPS or from this build
 	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark cold --variant '$(VARIANT)' $(foreach path,$(or $(BOOTSTRAPS),$(BIN)/bootstrap),--bootstrap '$(path)')
+
+throttled: export COMMAND := $(BIN)/fanfold
+throttled: export PACKAGE := $(PACKAGE)
+throttled: export RECORDS := $(or $(RECORDS),100000)
+throttled: export VARIANTS := $(or $(VARIANTS),ranged chunked)
+throttled: package build ## submit RECORDS (100000) to VARIANTS on a local AWS of its own that throttles the functions; fail if a record does
+	@if [ '$(ENV)' != local ]; then echo 'fanfold: only ENV=local can be throttled' >&2; exit 1; fi
+	@$(need) terraform python
+	@SHARES='$(SHARES)' scripts/without_credentials scripts/throttled
 
 flamegraph: start deploy ## sample process of VARIANT with perf while it works, draw docs/process.svg
 	@$(need) cargo
