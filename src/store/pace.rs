@@ -135,6 +135,11 @@ impl<K: Clock> Pace<K> {
         self.lane.deadline.store(deadline.0, Ordering::Relaxed);
     }
 
+    /// How often a service was too busy, so far: one that grows during an invocation took some of its time.
+    pub fn setbacks(&self) -> u64 {
+        self.lane.width().halved
+    }
+
     /// A store whose calls keep this pace.
     pub fn keep<T>(&self, store: T) -> Paced<T, K> {
         Surrounded::new(store, self.clone())
@@ -243,6 +248,7 @@ mod tests {
         };
         assert_eq!(pace.call("call", call).await.unwrap(), 20);
         assert_eq!(pace.lane.width().calls, 2.0, "it was narrowed to one, and one call succeeded");
+        assert_eq!(pace.setbacks(), 20);
     }
 
     #[tokio::test]

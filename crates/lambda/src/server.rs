@@ -139,6 +139,7 @@ impl<S: Stores> Server<S> {
         };
         let left = left_until(self.now(), table.end_of_work());
         let span = tracing::info_span!("messages", first = first.delivery.id, count = pack.len());
+        let setbacks = self.pace.setbacks();
         let work = AssertUnwindSafe(stage.handle_pack(pack, deadline).instrument(span)).catch_unwind();
         match tokio::time::timeout(left, work).await {
             Ok(Ok(dispositions)) => dispositions,
@@ -148,9 +149,11 @@ impl<S: Stores> Server<S> {
                 pack.iter().map(|_| panicked()).collect()
             }
             Err(_) => {
-                let late =
-                    || Disposition::Retry(Error::transient(format!("{} ran out of its function's time", T::NAME)));
-                pack.iter().map(|_| late()).collect()
+                let said = format!("{} ran out of its function's time", T::NAME);
+                // A busy service is slow as well: a call that it accepted at last may have no time left to be answered in.
+                let busy = self.pace.setbacks() > setbacks;
+                let late = || if busy { Error::busy(&said) } else { Error::transient(&said) };
+                pack.iter().map(|_| Disposition::Retry(late())).collect()
             }
         }
     }
@@ -187,10 +190,11 @@ mod tests {
     use fanfold::store::ledger::Part;
     use fanfold::store::ledger::memory::MemoryLedger;
     use fanfold::store::pace::Paced;
+    use fanfold::store::surround::{Patience, Surround};
     use fanfold::store::tasks::memory::MemoryTasks;
 
     /// Does what the body of the message says.
-    struct Obedient;
+    struct Obedient(Pace<SystemClock>);
 
     impl Stage for Obedient {
         const NAME: &'static str = "process";
@@ -217,6 +221,10 @@ mod tests {
                 "retry" => Disposition::Retry(Error::transient("later")),
                 "busy" => Disposition::Retry(Error::busy("slow down")),
                 "hang" => std::future::pending().await,
+                "slow" => {
+                    self.0.again(&mut Patience::default()).await.unwrap();
+                    std::future::pending().await
+                }
                 other => panic!("{other}"),
             }
         }
@@ -253,7 +261,7 @@ mod tests {
             let reception: Reception<MemoryStores> = Reception { source, dead_letters, ledger, clock };
             let server = Server { reception, pace: Pace::new(SystemClock) };
             let deadline = Timestamp(SystemClock.now().0 + milliseconds);
-            let response = server.answer(&Obedient, event(bodies, attempt), deadline).await;
+            let response = server.answer(&Obedient(server.pace.clone()), event(bodies, attempt), deadline).await;
             let mut failed: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
             failed.sort_unstable();
             failed
@@ -301,6 +309,20 @@ mod tests {
             assert_eq!(site.answer(&["busy"], attempt, 60_000).await, ["id-busy"]);
         }
         assert!(site.dead_letters.bodies().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_try_whose_time_ran_out_does_not_count_if_a_busy_service_took_some_of_it() {
+        let site = Site::default();
+        for message in ["id-slow", "id-hang"] {
+            for _ in 2..=4 {
+                site.ledger.begin_try(message, Timestamp(0)).await.unwrap();
+            }
+        }
+        assert_eq!(site.answer(&["slow"], 5, 400).await, ["id-slow"]);
+        assert!(site.dead_letters.bodies().is_empty());
+        assert!(site.answer(&["hang"], 5, 400).await.is_empty());
+        assert_eq!(site.dead_letters.bodies(), ["hang"]);
     }
 
     #[tokio::test]
@@ -353,7 +375,7 @@ mod tests {
         let server = Server { reception, pace };
         for bodies in [["done", "retry"], ["busy", "reject"]] {
             let deadline = Timestamp(SystemClock.now().0 + 1_500);
-            let response = server.answer(&Obedient, event(&bodies, 2), deadline).await;
+            let response = server.answer(&Obedient(server.pace.clone()), event(&bodies, 2), deadline).await;
             assert!(SystemClock.now() < deadline);
             assert_eq!(response.batch_item_failures.len(), 1, "{bodies:?}");
         }
