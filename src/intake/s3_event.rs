@@ -164,13 +164,16 @@ fn notice(record: EventRecord) -> Result<Notice> {
     Ok(Notice::Created(Created { bucket, key, revision, bytes }))
 }
 
-/// Keys arrive form-encoded: a plus sign is a space, a real one is `%2B`.
-fn decode_key(encoded: &str) -> Result<String> {
+/// Decodes a key as S3 encodes it in events and, if asked to, in listings: a plus sign is a space, a real one is `%2B`.
+///
+/// # Errors
+/// `Malformed` if it is not UTF-8.
+pub fn decode_key(encoded: &str) -> Result<String> {
     let spaced = encoded.replace('+', " ");
     percent_decode_str(&spaced)
         .decode_utf8()
         .map(|key| key.into_owned())
-        .map_err(|e| Error::malformed("the S3 event's key is not UTF-8").because(e))
+        .map_err(|e| Error::malformed("the key that S3 named is not UTF-8").because(e))
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@ use std::ops::Range;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType, ObjectVersion,
+};
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use crate::error;
+use fanfold::intake::s3_event::decode_key;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
@@ -30,6 +33,26 @@ pub struct Newest {
     pub version: Option<String>,
     /// When it was uploaded.
     pub at: Timestamp,
+}
+
+/// One upload of an object, which may have been replaced or deleted since.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uploaded {
+    /// The key.
+    pub key: String,
+    /// The version.
+    pub version: String,
+    /// The object's size.
+    pub bytes: u64,
+    /// When it was uploaded.
+    pub at: Timestamp,
+}
+
+/// Where a listing of versions goes on.
+#[derive(Debug, Clone)]
+pub struct Marker {
+    key: String,
+    version: Option<String>,
 }
 
 impl S3Blob {
@@ -84,6 +107,27 @@ impl S3Blob {
         Ok(objects.filter_map(|object| Some((object.key?, object.e_tag.map(bare)))).collect())
     }
 
+    /// Lists the next uploads under a prefix of a bucket that keeps versions, and where to go on, if there are more. Keys
+    /// are encoded if the server can do that, as some cannot be written in XML:
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html>
+    ///
+    /// # Errors
+    /// Those of the call.
+    pub async fn versions(&self, prefix: &str, from: Option<&Marker>) -> Result<(Vec<Uploaded>, Option<Marker>)> {
+        let request = self.client.list_object_versions().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone()).prefix(prefix);
+        let request = request.encoding_type(EncodingType::Url);
+        let request = request.set_key_marker(from.map(|from| from.key.clone()));
+        let request = request.set_version_id_marker(from.and_then(|from| from.version.clone()));
+        let page = request.send().await.map_err(|e| error::of_call("list the versions of", &self.place(prefix), e))?;
+        let encoded = page.encoding_type == Some(EncodingType::Url);
+        let decoded = |key: String| if encoded { decode_key(&key) } else { Ok(key) };
+        let versions = page.versions.unwrap_or_default().into_iter();
+        let versions = versions.filter_map(|version| uploaded(version, decoded).transpose());
+        let next = page.next_key_marker.filter(|_| page.is_truncated == Some(true)).map(decoded).transpose()?;
+        let next = next.map(|key| Marker { key, version: page.next_version_id_marker });
+        Ok((versions.collect::<Result<_>>()?, next))
+    }
+
     fn place(&self, key: &str) -> String {
         format!("s3://{}/{key}", self.bucket)
     }
@@ -106,6 +150,17 @@ impl S3Blob {
 fn owner_of(bucket: &str) -> Option<&str> {
     let (_, account) = bucket.rsplit_once('-')?;
     Some(account).filter(|account| account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// An upload as it is listed; `None` if it was made before its bucket kept versions.
+fn uploaded(listed: ObjectVersion, decoded: impl Fn(String) -> Result<String>) -> Result<Option<Uploaded>> {
+    let (Some(key), Some(version)) = (listed.key, listed.version_id.filter(|version| version != "null")) else {
+        return Ok(None);
+    };
+    let bytes = listed.size.and_then(|size| u64::try_from(size).ok()).unwrap_or_default();
+    let at = listed.last_modified.and_then(|at| at.to_millis().ok()).map(Timestamp);
+    let at = at.ok_or_else(|| Error::transient("S3 listed a version without its time"))?;
+    Ok(Some(Uploaded { key: decoded(key)?, version, bytes, at }))
 }
 
 /// Whether S3 answers with this code for a missing object or version, deleted ones included

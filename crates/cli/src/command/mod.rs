@@ -5,6 +5,7 @@ mod check;
 mod emulator;
 mod ending;
 mod prefix;
+mod reconcile;
 mod redrive;
 mod report;
 mod run;
@@ -70,6 +71,8 @@ enum Command {
     Redrive(redrive::Redrive),
     /// End a batch early: waiting chunks are skipped, and finished work stays.
     Cancel(cancel::Cancel),
+    /// Make batches of uploads of the last 30 days whose event was lost.
+    Reconcile(reconcile::Reconcile),
 }
 
 /// Options that commands share.
@@ -245,6 +248,10 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
         Command::Cancel(cancel) => {
             let context = context(&deployment, cancel.batch.common.pipeline.as_deref(), goes_on).await?;
             cancel.run(&context).await
+        }
+        Command::Reconcile(reconcile) => {
+            let context = context(&deployment, reconcile.common.pipeline.as_deref(), goes_on).await?;
+            reconcile.run(&context).await
         }
     }
 }

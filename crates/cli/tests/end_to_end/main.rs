@@ -4,6 +4,7 @@
 mod faults;
 mod interrupt;
 mod objects;
+mod reconcile;
 mod world;
 
 use fanfold::model::progress::BatchState;

@@ -5,14 +5,16 @@ use std::process::Command;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ScalarAttributeType,
+    AttributeDefinition, AttributeValue, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType,
 };
 use aws_sdk_s3::types::{BucketVersioningStatus, StorageClass, VersioningConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::summary::Summary;
+use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
+use fanfold::store::clock::SystemClock;
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::items::DynamoItems;
@@ -161,6 +163,20 @@ impl World {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
         panic!("no summary of {batch} within {PATIENCE} s")
+    }
+
+    /// Deletes what the ledger and the output bucket have of a batch of one leaf.
+    pub async fn forget(&self, batch: &BatchId) {
+        for key in [format!("BATCH#{batch}"), format!("LEAF#{batch}#00000")] {
+            let delete = self.clients.dynamodb.delete_item().table_name(&self.resources.ledger_table);
+            delete.key("pk", AttributeValue::S(key)).send().await.unwrap();
+        }
+        self.output.delete(&batch.output_key("summary.json")).await.unwrap();
+    }
+
+    /// This moment, as the command takes it.
+    pub fn now(&self) -> String {
+        SystemClock.now().to_string()
     }
 
     /// The event that S3 sends for an upload.
