@@ -19,7 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// Layers whose submodules may not use each other, and the submodules that all of them may use.
 const ROOMS: &[(&str, &[&str])] =
-    &[("stage", &["reception", "summary"]), ("store", &["clock", "faults", "pace", "surround"])];
+    &[("stage", &["late", "reception", "summary"]), ("store", &["clock", "faults", "pace", "surround"])];
 
 /// What a layer of the engine may not name.
 const FOREIGN: &[(&str, &[&str])] = &[

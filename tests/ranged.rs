@@ -260,7 +260,7 @@ async fn records_of_a_chunk_that_was_ended_without_them_have_no_outcome() {
     scatter(&pipeline, &event).await;
     let (chunk, now) = (ChunkIndex::new(1).unwrap(), Timestamp(1));
     // The locations of its records are kept, but the records could not be read.
-    let _ = batches(&pipeline).bury(&batch, chunk, None, "nobody could read them", now).await.unwrap();
+    let _ = batches(&pipeline).bury(&batch, chunk, None, "nobody could read them", false, now).await.unwrap();
     assert!(pipeline.run().await.unwrap().is_empty());
     let summary = pipeline.summary(&batch).unwrap();
     assert_eq!((summary.state, counts(&summary)), (BatchState::Failed, (5, 5, 0)));

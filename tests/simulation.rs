@@ -18,6 +18,8 @@ mod functions;
 mod hand;
 #[path = "simulation/invariant.rs"]
 mod invariant;
+#[path = "simulation/late.rs"]
+mod late;
 #[path = "simulation/ledger.rs"]
 mod ledger;
 #[path = "simulation/mutation.rs"]
@@ -109,7 +111,7 @@ impl Seed {
             Kind::Swarm => Plan::swarm(self.1, variant),
             Kind::Many => Plan::many(self.1, variant),
         };
-        plan.limited()
+        plan.limited().late()
     }
 }
 

@@ -6,7 +6,7 @@ use crate::batch::chunks::Decision;
 use crate::batch::find::unknown;
 use crate::batch::ranges::Read;
 use crate::batch::{Batches, coverage};
-use crate::model::error::{ErrorKind, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::Sealing;
@@ -17,19 +17,26 @@ use crate::store::Stores;
 use crate::store::ledger::Ledger;
 use crate::store::ledger::tree::Progress;
 
+/// Whether somebody has to act before what this error was about can be read.
+pub fn is_refused(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::Missing | ErrorKind::Denied | ErrorKind::Config)
+}
+
 impl<S: Stores> Batches<S> {
     /// Ends a chunk that cannot or must not be processed: all of its records fail for `reason`, unless the outcomes
     /// were already decided. `claim` is given for a chunk that is a range of the input. A chunk whose records are
-    /// gone ends without any, which shows in the batch's total.
+    /// gone ends without any, which shows in the batch's total. Records that are missing or may not be read are an error
+    /// as long as it is `early`, and after that they are gone.
     ///
     /// # Errors
-    /// Those of the stores.
+    /// Those of the stores; `Missing` if the input is not there and it is `early`.
     pub async fn bury(
         &self,
         id: &BatchId,
         chunk: ChunkIndex,
         claim: Option<&Claim>,
         reason: &str,
+        early: bool,
         now: Timestamp,
     ) -> Result<Progress> {
         let entries = match self.last_seen(id, chunk, claim).await {
@@ -37,7 +44,7 @@ impl<S: Stores> Batches<S> {
             // The worker that ends a chunk decides its outcomes before it discards the records.
             Ok(None) if !self.condition.has_tree() => return self.by_listing(id).await,
             Ok(None) => Vec::new(),
-            Err(error) if error.kind == ErrorKind::Internal => {
+            Err(error) if error.kind == ErrorKind::Internal || (!early && is_refused(&error)) => {
                 tracing::error!(batch_id = %id, %chunk, %error, "records lost");
                 Vec::new()
             }
@@ -57,6 +64,7 @@ impl<S: Stores> Batches<S> {
         let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
         match self.chunks.input()?.read(id, &batch.opening.input.source(), claim).await? {
             Read::Records(entries) => Ok(Some(entries)),
+            Read::Missing(reason) => Err(Error::missing(reason)),
             Read::Gone(_) => Ok(None),
         }
     }
@@ -77,7 +85,7 @@ impl<S: Stores> Batches<S> {
             for index in 0..chunks {
                 let chunk = ChunkIndex::new(index)?;
                 if !known.contains(&chunk) {
-                    progress = self.bury(id, chunk, None, &reason, now).await?;
+                    progress = self.bury(id, chunk, None, &reason, true, now).await?;
                 }
             }
         }

@@ -37,6 +37,8 @@ pub enum Found {
     Pending(Work),
     /// The records wait, but must no longer be processed.
     Stopped(Box<Stop>),
+    /// The records are not there, or not yet; what to say if that is so for good.
+    Missing(String),
     /// The records can never be read again, for this reason.
     Gone(String),
     /// The chunk is already done.
@@ -49,6 +51,7 @@ pub enum Found {
 enum Waiting {
     Yes(Vec<Entry>),
     No,
+    Missing(String),
     Gone(String),
     /// The message does not say which input they lie in.
     Somewhere,
@@ -115,6 +118,7 @@ impl<S: Stores> Batches<S> {
     async fn read(&self, id: &BatchId, input: &Source, claim: &Claim) -> Result<Waiting> {
         Ok(match self.chunks.input()?.read(id, input, claim).await? {
             Read::Records(entries) => Waiting::Yes(entries),
+            Read::Missing(reason) => Waiting::Missing(reason),
             Read::Gone(reason) => Waiting::Gone(reason),
         })
     }
@@ -151,6 +155,7 @@ impl<S: Stores> Batches<S> {
             }
             (_, Some(stop)) => Ok(Found::Stopped(Box::new(stop.clone()))),
             (Waiting::Yes(entries), None) => work(message, &batch.opening, entries).map(Found::Pending),
+            (Waiting::Missing(reason), None) => Ok(Found::Missing(reason)),
             (Waiting::Gone(reason), None) => Ok(Found::Gone(reason)),
         }
     }

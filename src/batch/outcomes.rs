@@ -66,10 +66,10 @@ impl<'a> Lane<'a> {
 
 impl<'a> Outcomes<'a> {
     /// Merges all outcomes of a sealed batch and of the generations before it, reading up to `width` chunks of each
-    /// ahead. `None` if the input was overwritten or deleted, so that its records cannot be read again.
+    /// ahead. `None` if the input was overwritten, so that its records cannot be read again.
     ///
     /// # Errors
-    /// Those of the stores; `Internal` if the claims of a batch are missing.
+    /// Those of the stores; `Missing` if the input is not there; `Internal` if the claims of a batch are missing.
     pub async fn all<S: Stores>(
         batches: &'a Batches<S>,
         generations: &[Generation],
@@ -138,10 +138,10 @@ impl<'a> Outcomes<'a> {
 
 impl<S: Stores> Batches<S> {
     /// Returns the records of a sealed batch whose chunks are ranges, up to the end of the last chunk, and which of
-    /// them lie in no chunk; `None` if the input was overwritten or deleted.
+    /// them lie in no chunk; `None` if the input was overwritten.
     ///
     /// # Errors
-    /// Those of the stores.
+    /// Those of the stores; `Missing` if the input is not there.
     async fn records(&self, batch: &Batch, width: usize) -> Result<Option<(Records<'_>, Ascending)>> {
         let coverage = coverage::of(&self.ledger, batch).await?;
         let Some(first) = coverage.first else {

@@ -29,7 +29,9 @@ type Columns = Arc<OnceCell<Arc<[String]>>>;
 pub enum Read {
     /// The records.
     Records(Vec<Entry>),
-    /// The input was overwritten or deleted, for this reason.
+    /// The input is not there, or not yet; what to say if that is so for good.
+    Missing(String),
+    /// The input was overwritten, with this reason.
     Gone(String),
 }
 
@@ -58,7 +60,7 @@ impl<B: Blob> Ranges<B> {
             Ok(None) => {
                 let version =
                     input.version_id.as_ref().map_or(String::new(), |version| format!("version {version} of "));
-                Ok(Read::Gone(format!(
+                Ok(Read::Missing(format!(
                     "{version}{} was deleted after the batch had begun; upload the file again",
                     input.key
                 )))
@@ -118,10 +120,10 @@ impl<B: Blob> Ranges<B> {
     }
 
     /// Returns the records of a batch from its first range up to, but not including, index `end`; `None` if the input
-    /// was overwritten or deleted.
+    /// was overwritten.
     ///
     /// # Errors
-    /// Those of the bucket.
+    /// Those of the bucket; `Missing` if the input is not there.
     pub async fn all<'a>(
         &'a self,
         batch: &Batch,
@@ -139,7 +141,7 @@ impl<B: Blob> Ranges<B> {
         };
         let (columns, body) = match opened.await {
             Ok(Some(opened)) => opened,
-            Ok(None) => return Ok(None),
+            Ok(None) => return Err(Error::missing(format!("{} could not be read", input.key))),
             Err(error) if error.kind == ErrorKind::Conflict => return Ok(None),
             Err(error) => return Err(error),
         };

@@ -14,8 +14,12 @@ pub enum ErrorKind {
     Busy,
     /// Somebody else changed the state first; look at it again.
     Conflict,
+    /// An object that somebody named is not there, or not yet; look for it again for a while.
+    Missing,
     /// The input will never be accepted; do not try again.
     Malformed,
+    /// A policy does not allow it, or not yet; try for a while, then a person must act.
+    Denied,
     /// The deployment is set up wrongly; a person must act.
     Config,
     /// A rule of fanfold's own was broken; a defect.
@@ -53,9 +57,19 @@ impl Error {
         Self::new(ErrorKind::Conflict, message)
     }
 
+    /// See [`ErrorKind::Missing`].
+    pub fn missing(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Missing, message)
+    }
+
     /// See [`ErrorKind::Malformed`].
     pub fn malformed(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Malformed, message)
+    }
+
+    /// See [`ErrorKind::Denied`].
+    pub fn denied(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Denied, message)
     }
 
     /// See [`ErrorKind::Config`].
@@ -66,6 +80,13 @@ impl Error {
     /// See [`ErrorKind::Internal`].
     pub fn internal(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Internal, message)
+    }
+
+    /// Whether the error may pass within minutes, although nobody does anything: an object may not be readable everywhere
+    /// yet, and neither may a policy be in force
+    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>).
+    pub fn may_pass(&self) -> bool {
+        matches!(self.kind, ErrorKind::Missing | ErrorKind::Denied)
     }
 
     /// A copy of the error, for another caller that waited for the same result.

@@ -38,7 +38,7 @@ pub enum FaultCode {
     NoRecords,
     /// The manifest is not a list of objects.
     BrokenManifest,
-    /// The object could not be opened when its batch began: it was not there, overwritten since it was listed, archived, or not to be read.
+    /// The file, or an object of a list, could not be opened when its batch began: it was not there, though it was looked for during 15 minutes, overwritten since it was uploaded or listed, archived, or not to be read.
     UnavailableObject,
     /// The object lies in another bucket than the manifest.
     OtherBucket,
@@ -156,7 +156,7 @@ impl FaultCode {
             Self::NoRecords => "A JSON document has no member `records`.",
             Self::BrokenManifest => "The manifest is not a list of objects.",
             Self::UnavailableObject => {
-                "The object could not be opened when its batch began: it was not there, overwritten since it was listed, archived, or not to be read."
+                "The file, or an object of a list, could not be opened when its batch began: it was not there, though it was looked for during 15 minutes, overwritten since it was uploaded or listed, archived, or not to be read."
             }
             Self::OtherBucket => "The object lies in another bucket than the manifest.",
             Self::OtherLayout => {

@@ -4,6 +4,7 @@
 //! sweep takes up its batch again.
 
 use crate::batch::Batches;
+use crate::batch::bury::is_refused;
 use crate::batch::find::Found;
 use crate::intake::claim_check;
 use crate::intake::s3_event::{self, Created, Notice};
@@ -14,7 +15,7 @@ use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
 use crate::model::progress::Batch;
 use crate::model::timestamp::Timestamp;
 use crate::stage::reception::SILENCE;
-use crate::stage::{Disposition, Received, Stage, Subject};
+use crate::stage::{Disposition, Received, Stage, Subject, late};
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Notes, Part};
@@ -86,8 +87,9 @@ impl<S: Stores> Stage for Bury<S> {
 
     async fn handle(&self, received: &Received<'_, Letter>, _deadline: Timestamp) -> Disposition {
         let Delivery { body, attempt, .. } = received.delivery;
+        let early = late::again(received.delivery, self.clock.now()).is_some();
         let done = match &received.message {
-            Letter::Chunk(message) => self.bury_chunk(message, *attempt).await,
+            Letter::Chunk(message) => self.bury_chunk(message, *attempt, early).await,
             Letter::Scatter(uploads) => self.bury_scatter(uploads, *attempt).await,
             Letter::Redrive(batch) => self.bury_redrive(batch, *attempt).await,
             Letter::Gather(batch) => self.bury_gather(batch).await,
@@ -102,26 +104,41 @@ impl<S: Stores> Stage for Bury<S> {
 }
 
 impl<S: Stores> Bury<S> {
-    async fn bury_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Disposition> {
+    /// Ends a chunk. Records that are missing or may not be read are an error as long as it is `early`: a policy that
+    /// takes a while to spread must cost no record.
+    async fn bury_chunk(&self, message: &ProcessMessage, attempt: u32, early: bool) -> Result<Disposition> {
         let id = &message.batch_id;
         let progress = match self.batches.find_one(message).await {
             Ok(Found::Done(progress)) => progress,
             Ok(Found::Stray(reason)) => return Ok(Disposition::Discarded(reason.to_owned())),
-            Ok(Found::Pending(_) | Found::Stopped(_) | Found::Gone(_)) => self.end_chunk(message, attempt).await?,
+            Ok(Found::Missing(reason)) if early => return Err(Error::missing(reason)),
+            Ok(Found::Pending(_) | Found::Stopped(_) | Found::Missing(_) | Found::Gone(_)) => {
+                self.end_chunk(message, attempt, early, None).await?
+            }
             // The chunk is neither pending nor done, or not readable: if that persists, its records are gone.
             Err(error) if matches!(error.kind, ErrorKind::Transient | ErrorKind::Internal) => {
-                self.end_chunk(message, attempt).await?
+                self.end_chunk(message, attempt, early, None).await?
             }
+            Err(error) if !early && is_refused(&error) => self.end_chunk(message, attempt, early, Some(error)).await?,
             Err(error) => return Err(error),
         };
         self.batches.announce(id, progress).await?;
         Ok(Disposition::Done)
     }
 
-    async fn end_chunk(&self, message: &ProcessMessage, attempt: u32) -> Result<Progress> {
+    async fn end_chunk(
+        &self,
+        message: &ProcessMessage,
+        attempt: u32,
+        early: bool,
+        refused: Option<Error>,
+    ) -> Result<Progress> {
         let (id, chunk) = (&message.batch_id, message.chunk);
-        let reason = self.reason(id, Part::Chunk(chunk), "the chunk could not be processed", attempt).await?;
-        self.batches.bury(id, chunk, message.claim().as_ref(), &reason, self.clock.now()).await
+        let reason = match refused {
+            Some(error) => format!("the chunk's records may not be read: {error}"),
+            None => self.reason(id, Part::Chunk(chunk), "the chunk could not be processed", attempt).await?,
+        };
+        self.batches.bury(id, chunk, message.claim().as_ref(), &reason, early, self.clock.now()).await
     }
 
     async fn bury_scatter(&self, uploads: &[Created], attempt: u32) -> Result<Disposition> {

@@ -3,6 +3,7 @@
 
 pub mod bury;
 pub mod gather;
+pub mod late;
 pub mod process;
 pub mod reception;
 pub mod scatter;

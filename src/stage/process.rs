@@ -18,7 +18,7 @@ use crate::model::record::{Entry, Outcome};
 use crate::model::schema::RecordSchema;
 use crate::model::timestamp::Timestamp;
 use crate::processor::{Chunk, MAX_RESULT_BYTES, Processor, Record, Reply};
-use crate::stage::{Disposition, Pack, Received, Stage, Subject};
+use crate::stage::{Disposition, Pack, Received, Stage, Subject, late};
 use crate::store::ledger::Part;
 use crate::store::ledger::tree::Progress;
 use crate::store::{Clock, Stores};
@@ -87,7 +87,7 @@ impl<S: Stores, P: Processor> Stage for Process<S, P> {
     }
 
     async fn handle_pack(&self, pack: &[Received<'_, ProcessMessage>], _deadline: Timestamp) -> Vec<Disposition> {
-        self.take(pack).await.into_iter().map(Disposition::from).collect()
+        self.take(pack).await
     }
 }
 
@@ -109,7 +109,7 @@ struct Job {
 
 impl<S: Stores, P: Processor> Process<S, P> {
     /// Works on messages of one batch, and returns what became of each, in order.
-    async fn take(&self, pack: &[Received<'_, ProcessMessage>]) -> Vec<Result<Disposition>> {
+    async fn take(&self, pack: &[Received<'_, ProcessMessage>]) -> Vec<Disposition> {
         let messages: Vec<&ProcessMessage> = pack.iter().map(|received| &received.message).collect();
         let found = self.batches.find(&messages, self.width).await;
         let (mut chunks, mut steps) = (Vec::new(), Vec::with_capacity(pack.len()));
@@ -131,7 +131,10 @@ impl<S: Stores, P: Processor> Process<S, P> {
             });
         }
         self.process(chunks, &mut steps).await;
-        let ended = steps.into_iter().map(|step| self.end(step));
+        let ended = pack.iter().zip(steps).map(|(received, step)| async {
+            let again = late::again(received.delivery, self.clock.now());
+            late::concluded(self.end(step, again.is_some()).await, again)
+        });
         bounded(ended.collect(), self.width).await
     }
 
@@ -155,7 +158,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
         }
     }
 
-    async fn end(&self, step: Step<'_>) -> Result<Disposition> {
+    async fn end(&self, step: Step<'_>, early: bool) -> Result<Disposition> {
         let (message, progress) = match step {
             Step::Keep(message, job, replies) => {
                 let mark = self.keep(message, job, replies?).await?;
@@ -167,8 +170,9 @@ impl<S: Stores, P: Processor> Process<S, P> {
             Step::End(message, found) => match found? {
                 Found::Stray(reason) => return Ok(Disposition::Discarded(reason.to_owned())),
                 Found::Done(progress) => (message, progress),
-                Found::Stopped(stop) => (message, self.bury(message, &stop.fault.message).await?),
-                Found::Gone(reason) => (message, self.bury(message, &reason).await?),
+                Found::Stopped(stop) => (message, self.bury(message, &stop.fault.message, early).await?),
+                Found::Missing(reason) if early => return Err(Error::missing(reason)),
+                Found::Missing(reason) | Found::Gone(reason) => (message, self.bury(message, &reason, early).await?),
                 Found::Pending(_) => return Err(Error::internal("a chunk was found and not worked on")),
             },
         };
@@ -176,9 +180,9 @@ impl<S: Stores, P: Processor> Process<S, P> {
         Ok(Disposition::Done)
     }
 
-    async fn bury(&self, message: &ProcessMessage, reason: &str) -> Result<Progress> {
+    async fn bury(&self, message: &ProcessMessage, reason: &str, early: bool) -> Result<Progress> {
         let claim = message.claim();
-        self.batches.bury(&message.batch_id, message.chunk, claim.as_ref(), reason, self.clock.now()).await
+        self.batches.bury(&message.batch_id, message.chunk, claim.as_ref(), reason, early, self.clock.now()).await
     }
 
     /// Keeps the outcomes of a chunk: the processor's replies for its valid records, and for the others why they are

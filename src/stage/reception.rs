@@ -1,7 +1,7 @@
 //! What happens to a message before and after its stage works on it: it is given up once it has failed often enough, and
 //! otherwise redelivered in time. The queue's own count of receives is not what counts: a try that ended only because a
-//! service was busy is excused, and a delivery that never came to a function is no try, unless it is the first, of which
-//! nothing is noted.
+//! service was busy, or too early, is excused, and a delivery that never came to a function is no try, unless it is the
+//! first, of which nothing is noted.
 
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::ledger::{LastFailure, Notes, Part};
 use crate::store::{Clock, Stores};
 
-/// How often a message is tried before it is given up. Tries that a busy service ended do not count.
+/// How often a message is tried before it is given up. Tries that a busy service ended do not count, nor do those that
+/// came too early.
 pub const MOST_TRIES: u32 = 5;
 /// The pause before a failed message is redelivered; it doubles from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
@@ -161,11 +162,11 @@ impl<S: Stores> Reception<S> {
                 if admitted.tries.is_some_and(|tries| tries >= MOST_TRIES) && self.give_up(delivery, subject).await {
                     return true;
                 }
-                pause(delivery.attempt)
+                pause(admitted.tries.unwrap_or(delivery.attempt))
             }
             Disposition::Later(at, error) => {
                 tracing::info!(%error, %at, "message will come again later");
-                self.note(subject, admitted, &error).await;
+                self.excuse(delivery).await;
                 left_until(self.clock.now(), at)
             }
         };

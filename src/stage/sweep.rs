@@ -15,6 +15,7 @@ use crate::model::progress::{Batch, BatchState, Observation, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
+use crate::stage::late;
 use crate::stage::summary::put_summary;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
@@ -197,7 +198,7 @@ impl<S: Stores> Sweep<S> {
                 break;
             }
             progress = match &batch.stop {
-                Some(stop) => self.bury(batch, group, &stop.fault.message).await?,
+                Some(stop) => self.bury(batch, group, stop).await?,
                 None => self.send_again(batch, group).await?,
             };
         }
@@ -206,10 +207,12 @@ impl<S: Stores> Sweep<S> {
         self.batches.announce(id, latest(vec![waited, progress, resumed])).await
     }
 
-    async fn bury(&self, batch: &Batch, chunks: &[ChunkIndex], reason: &str) -> Result<Progress> {
+    async fn bury(&self, batch: &Batch, chunks: &[ChunkIndex], stop: &Stop) -> Result<Progress> {
         let (id, now) = (&batch.opening.id, self.clock.now());
-        let buried = stream::iter(self.claims(batch, chunks).await?)
-            .map(|(chunk, claim)| async move { self.batches.bury(id, chunk, claim.as_ref(), reason, now).await });
+        let (reason, early) = (&stop.fault.message, !is_over(stop.at, late::PATIENCE_SECONDS, now));
+        let buried = stream::iter(self.claims(batch, chunks).await?).map(|(chunk, claim)| async move {
+            self.batches.bury(id, chunk, claim.as_ref(), reason, early, now).await
+        });
         let progress: Vec<Progress> = buried.buffer_unordered(self.width).try_collect().await?;
         Ok(latest(progress))
     }
@@ -237,7 +240,8 @@ impl<S: Stores> Sweep<S> {
                 Some(check) => Ok((Some(check), Progress::Open)),
                 // The chunk was ended meanwhile, or it is lost: `bury` finds out which.
                 None => {
-                    let progress = self.batches.bury(id, chunk, None, "its records are gone", self.clock.now()).await?;
+                    let (reason, now) = ("its records are gone", self.clock.now());
+                    let progress = self.batches.bury(id, chunk, None, reason, true, now).await?;
                     Ok::<_, Error>((None, progress))
                 }
             }

@@ -77,6 +77,11 @@ impl Blob for Watched<MemoryBlob> {
         }
         let newest = self.hand.has_in(&["scatter"], Mutation::NewestObjectsAreRead) && key.starts_with("in ");
         let pin = if newest { &Pin::Newest } else { pin };
+        match self.hand.world(|state| state.too_early(key, pin)) {
+            Some(Some(refused)) => return Err(refused),
+            Some(None) => return Ok(None),
+            None => {}
+        }
         let unreadable = self.hand.world(|state| is_unreadable_range(state, key, pin, &range));
         let section = self.store.get_range(key, pin, range).await?;
         Ok(section.map(|section| if unreadable { Section { body: body_of(""), ..section } } else { section }))

@@ -22,6 +22,7 @@ use serde_json::Value;
 use serde_json::value::to_raw_value;
 
 use super::clockwork::BEGIN;
+use super::late;
 use super::objects::{failed_found, objects_are_right, origins_are_right};
 use super::output::{Line, index_of, lines_of};
 use super::plan::{File, Record, Stored};
@@ -236,6 +237,7 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let written = summary.generation as usize + 1;
     hold!(STAYS, versions == written || outlasted(state), "{id} has {versions} summaries of {written} generations");
     objects_are_right(id, file, &summary, hurt)?;
+    late::in_time(state, file, &batch, &summary)?;
     let limited = summary.error.as_ref().is_some_and(|error| error.code == FaultCode::LimitExceeded);
     let exceeds = !file.beyond.is_empty();
     hold!(

@@ -73,10 +73,12 @@ pub enum Mutation {
     GivesUpAfterEight,
     /// Scatter does not know the limits of a batch.
     LimitIsIgnored,
+    /// What is missing at first sight is taken to be gone: no delivery says when its message first arrived.
+    MissingIsFinal,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -107,6 +109,7 @@ impl Mutation {
         Self::ObjectsAfterTheSeal,
         Self::BusyCounts,
         Self::LimitIsIgnored,
+        Self::MissingIsFinal,
     ];
 }
 

@@ -171,10 +171,13 @@ impl File {
 }
 
 /// Uploads the objects of a file, and returns their manifest.
-pub fn upload(state: &State, file: &File) -> Vec<u8> {
+pub fn upload(state: &mut State, file: &File) -> Vec<u8> {
     let versions = file.parts.iter().map(|part| {
         let there = part.flaw != Flaw::Missing;
         let version = there.then(|| state.data.input.upload(&part.key, file.part_bytes(part)));
+        if let Some(version) = &version {
+            state.uploaded(&part.key, version);
+        }
         version.filter(|_| part.pinned)
     });
     let listed: Vec<_> = file.parts.iter().map(|part| part.key.as_str()).zip(versions).collect();

@@ -11,6 +11,7 @@ use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::late::Absent;
 use super::objects::Part;
 
 /// The price of a record whose item the table rejects.
@@ -227,6 +228,8 @@ pub struct Plan {
     pub redeployed: bool,
     /// How much one batch may make.
     pub limits: Limits,
+    /// How inputs are read that were uploaded a moment ago.
+    pub absent: Option<Absent>,
 }
 
 /// What the limits of a seed are drawn by: none of the seeds that were kept before has any.
@@ -393,6 +396,7 @@ impl Plan {
             unreadable: None,
             redeployed: rng.clone().u32(..8) == 0,
             limits: Limits::NONE,
+            absent: None,
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Message {
     pub group: Option<String>,
     pub visible_at: i64,
     pub receives: u32,
+    /// When it was received for the first time.
+    pub first_received: Option<i64>,
 }
 
 #[derive(Debug, Default)]
@@ -34,14 +36,14 @@ impl Queue {
         }
         self.next += 1;
         let visible_at = now + delay;
-        self.messages.push(Message { id: self.next, body, group, visible_at, receives: 0 });
+        self.messages.push(Message { id: self.next, body, group, visible_at, receives: 0, first_received: None });
         true
     }
 
     /// Takes over a message from a queue that gave it up.
     pub fn bury(&mut self, message: Message, now: i64) {
         self.next += 1;
-        self.messages.push(Message { id: self.next, visible_at: now, ..message });
+        self.messages.push(Message { id: self.next, visible_at: now, first_received: None, ..message });
     }
 
     /// The messages that can be delivered.

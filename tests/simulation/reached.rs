@@ -14,7 +14,9 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 16] = [
+const RARE: [&str; 18] = [
+    "input missing for a while",
+    "input refused for a while",
     "chunks before a limit",
     "message lost with its function",
     "later seal with more chunks",

@@ -9,6 +9,7 @@ use fanfold::model::condition::Condition;
 use fanfold::model::ids::BatchId;
 use fanfold::model::message::{GatherMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, Sealing, Tally};
+use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::reception::MOST_TRIES;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Delivery, Outgoing};
@@ -119,6 +120,8 @@ pub struct State {
     pub begun: BTreeMap<(u64, (usize, u64)), u32>,
     /// Messages that a stage rejected.
     pub rejected: BTreeSet<(usize, u64)>,
+    /// When inputs were uploaded, by key and version.
+    pub uploads: BTreeMap<(String, String), i64>,
 }
 
 impl State {
@@ -159,6 +162,7 @@ impl State {
             excused: BTreeMap::new(),
             begun: BTreeMap::new(),
             rejected: BTreeSet::new(),
+            uploads: BTreeMap::new(),
         }
     }
 
@@ -387,6 +391,8 @@ impl State {
         let early = self.rng.i64(1..5_000);
         let message = &mut self.queues[queue].messages[at];
         message.receives += 1;
+        let first_received = Some(Timestamp(*message.first_received.get_or_insert(now)))
+            .filter(|_| self.options.mutation != Some(Mutation::MissingIsFinal));
         if message.receives > RECEIVES && queue < DEAD {
             let message = self.queues[queue].messages.remove(at);
             self.tell(|| format!("queue {queue} GIVES UP {}", message.body));
@@ -402,7 +408,7 @@ impl State {
             self.poll_later(queue, now);
         }
         self.tell(|| format!("queue {queue} -> function {function}, attempt {attempt}: {body}"));
-        Some((id, Delivery { id: format!("q{queue}m{id}"), receipt, body, attempt }))
+        Some((id, Delivery { id: format!("q{queue}m{id}"), receipt, body, attempt, first_received }))
     }
 
     /// Whether two scatters of a batch must not run at once. Under the listing condition, a slow twin may put

@@ -278,7 +278,7 @@ impl World {
             return;
         }
         let file = state.plan.files[number].clone();
-        let bytes = if file.parts.is_empty() { file.bytes() } else { objects::upload(&state, &file) };
+        let bytes = if file.parts.is_empty() { file.bytes() } else { objects::upload(&mut state, &file) };
         let (size, version) = (bytes.len() as u64, state.data.input.upload(&file.key, bytes));
         let input = InputRef {
             bucket: INPUT.to_owned(),
@@ -289,6 +289,7 @@ impl World {
             format: None,
             read_as: None,
         };
+        state.uploaded(&file.key, &version);
         state.batches.push(BatchId::of(INPUT, &file.key, &Revision::Version(version)));
         for _ in 0..file.events {
             state.send(SCATTER, Outgoing::new(event_of(&input).unwrap()));

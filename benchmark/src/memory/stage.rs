@@ -180,7 +180,7 @@ fn deadline() -> fanfold::model::timestamp::Timestamp {
 }
 
 fn delivery(body: String) -> Delivery {
-    Delivery { id: "m0".into(), receipt: "m0-1".into(), body, attempt: 1 }
+    Delivery { id: "m0".into(), receipt: "m0-1".into(), body, attempt: 1, first_received: None }
 }
 
 fn done(disposition: Disposition) -> Result<()> {

@@ -72,7 +72,13 @@ impl State {
                 }
                 self.received += 1;
                 body.truncate(body.trim_end_matches('\n').len());
-                Delivery { id: format!("m{}", self.received), receipt: String::new(), body, attempt: 0 }
+                Delivery {
+                    id: format!("m{}", self.received),
+                    receipt: String::new(),
+                    body,
+                    attempt: 0,
+                    first_received: None,
+                }
             }
         };
         delivery.attempt += 1;

@@ -79,9 +79,10 @@ pub fn is_busy(code: &str) -> bool {
 fn kind_of(code: Option<&str>) -> ErrorKind {
     match code.unwrap_or_default() {
         code if is_busy(code) => ErrorKind::Busy,
-        "AccessDenied"
-        | "AccessDeniedException"
-        | "InvalidAccessKeyId"
+        // Also of an object that is missing, if the caller may not list the bucket:
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
+        "InvalidAccessKeyId"
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch"
         | "NoSuchBucket"
@@ -113,6 +114,6 @@ mod tests {
         for code in [Some("InternalServerError"), Some("RequestTimeout"), None] {
             assert_eq!(kind_of(code), ErrorKind::Transient, "{code:?}");
         }
-        assert_eq!(kind_of(Some("AccessDenied")), ErrorKind::Config);
+        assert_eq!(kind_of(Some("AccessDenied")), ErrorKind::Denied);
     }
 }

@@ -9,6 +9,7 @@ use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntr
 
 use crate::error;
 use fanfold::model::error::{Error, Result};
+use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::{Channel, Delivery, MOST_SENT, Outgoing};
 
 // https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
@@ -93,21 +94,27 @@ impl Channel for SqsChannel {
         Ok(())
     }
 
+    /// The attributes: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
     async fn receive(&self, most: usize) -> Result<Vec<Delivery>> {
         let request = self.client.receive_message().queue_url(&self.url);
         let request = request
             .max_number_of_messages(most.clamp(1, BATCH_MESSAGES) as i32)
             .wait_time_seconds(WAIT_SECONDS)
-            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
         let received = request.send().await.map_err(|e| error::of_call("receive from", &self.url, e))?;
         let delivery = |message: aws_sdk_sqs::types::Message| {
-            let count = MessageSystemAttributeName::ApproximateReceiveCount;
-            let attempt = message.attributes.as_ref().and_then(|a| a.get(&count)?.parse().ok());
+            let attribute = |name| message.attributes.as_ref().and_then(|attributes| attributes.get(&name));
+            let attempt = attribute(MessageSystemAttributeName::ApproximateReceiveCount);
+            let first = attribute(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
+            let attempt = attempt.and_then(|count| count.parse().ok());
+            let first_received = first.and_then(|at| at.parse().ok()).map(Timestamp);
             Delivery {
                 id: message.message_id.unwrap_or_default(),
                 receipt: message.receipt_handle.unwrap_or_default(),
                 body: message.body.unwrap_or_default(),
                 attempt: attempt.unwrap_or(1),
+                first_received,
             }
         };
         Ok(received.messages.unwrap_or_default().into_iter().map(delivery).collect())

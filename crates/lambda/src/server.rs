@@ -168,13 +168,16 @@ pub fn deadline(context: &lambda_runtime::Context) -> Timestamp {
     Timestamp(i64::try_from(context.deadline).unwrap_or(i64::MAX))
 }
 
+/// The attributes that Lambda passes on: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
 fn delivery(message: SqsMessage) -> Delivery {
     let attempt = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
+    let first = message.attributes.get("ApproximateFirstReceiveTimestamp").and_then(|at| at.parse().ok());
     Delivery {
         id: message.message_id.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
         attempt: attempt.unwrap_or(1),
+        first_received: first.map(Timestamp),
     }
 }
 

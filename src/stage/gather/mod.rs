@@ -9,7 +9,7 @@ use crate::batch::keys::Keys;
 use crate::batch::objects::Objects;
 use crate::batch::outcomes::{self, Generation, Outcomes};
 use crate::batch::{Batches, coverage};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::BatchId;
@@ -27,7 +27,7 @@ use crate::render::objects::RESULTS;
 use crate::render::records::{Source, documents};
 use crate::stage::gather::write::{Documents, FAILED, Wanted, columns_of};
 use crate::stage::summary::{SUMMARY, put_summary};
-use crate::stage::{Disposition, Received, Stage, Subject};
+use crate::stage::{Disposition, Received, Stage, Subject, late};
 use crate::store::blob::{Blob, list_all, read_all};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Lease, Ledger, Part, RuleBook};
@@ -94,12 +94,17 @@ impl<S: Stores> Stage for Gather<S> {
 
     async fn handle(&self, received: &Received<'_, BatchId>, deadline: Timestamp) -> Disposition {
         // Each delivery is its own owner: a message may be redelivered while its first delivery is worked on.
-        self.take(&received.message, &received.delivery.receipt, deadline).await.into()
+        let again = late::again(received.delivery, self.clock.now());
+        late::concluded(
+            self.take(&received.message, &received.delivery.receipt, deadline, again.is_some()).await,
+            again,
+        )
     }
 }
 
 impl<S: Stores> Gather<S> {
-    async fn take(&self, id: &BatchId, owner: &str, deadline: Timestamp) -> Result<Disposition> {
+    /// Gathers a batch. Results are written without an input that is missing, but not as long as it is `early`.
+    async fn take(&self, id: &BatchId, owner: &str, deadline: Timestamp, early: bool) -> Result<Disposition> {
         let Some(batch) = self.batches.ledger.read(id).await? else {
             return Err(Error::malformed(format!("the ledger does not know batch {id}")));
         };
@@ -126,7 +131,7 @@ impl<S: Stores> Gather<S> {
                 // If that function dies, its lease has to end first: retrying sooner would use up the message.
                 Ok(Disposition::Later(batch.lease_until.map_or(self.clock.now(), |lease| lease.plus_seconds(1)), error))
             }
-            Lease::Acquired(batch) => match self.gather(*batch, owner).await {
+            Lease::Acquired(batch) => match self.gather(*batch, owner, early).await {
                 Ok(()) => Ok(Disposition::Done),
                 Err(error) => {
                     // The lease also ends by itself, only later.
@@ -139,11 +144,11 @@ impl<S: Stores> Gather<S> {
         }
     }
 
-    async fn gather(&self, batch: Batch, owner: &str) -> Result<()> {
+    async fn gather(&self, batch: Batch, owner: &str, early: bool) -> Result<()> {
         let id = batch.opening.id.clone();
         let summary = match self.written_before(&batch).await? {
             Some(summary) => summary,
-            None => self.write(&batch).await?,
+            None => self.write(&batch, early).await?,
         };
         let tally = Tally {
             succeeded: summary.records.succeeded,
@@ -167,7 +172,7 @@ impl<S: Stores> Gather<S> {
         Ok(summary.filter(|summary: &Summary| summary.generation == id.generation()))
     }
 
-    async fn write(&self, batch: &Batch) -> Result<Summary> {
+    async fn write(&self, batch: &Batch, early: bool) -> Result<Summary> {
         let id = &batch.opening.id;
         let mut sealing = sealed(batch)?;
         let mut whole = sealing.records;
@@ -183,7 +188,7 @@ impl<S: Stores> Gather<S> {
         let counted = generations.last().and_then(Generation::tally);
         let outputs = match batch.opening.input.format() {
             Ok(format) if sealing.error.is_none() || sealing.chunks > 0 || id.generation() > 0 => {
-                self.write_outputs(&generations, &sealing, format, objects.as_ref()).await?
+                self.write_outputs(&generations, &sealing, format, objects.as_ref(), early).await?
             }
             _ => Outputs::default(),
         };
@@ -257,9 +262,13 @@ impl<S: Stores> Gather<S> {
         sealing: &Sealing,
         format: InputFormat,
         objects: Option<&Objects>,
+        early: bool,
     ) -> Result<Outputs> {
         let all = match self.results {
-            Results::All => Outcomes::all(&self.batches, generations, self.width).await?,
+            Results::All => match Outcomes::all(&self.batches, generations, self.width).await {
+                Err(error) if error.kind == ErrorKind::Missing && !early => None,
+                all => all?,
+            },
             Results::Failed | Results::None => None,
         };
         let mut outputs = Outputs { gone: self.results == Results::All && all.is_none(), ..Outputs::default() };

@@ -6,14 +6,15 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use crate::batch::objects;
 use crate::format::detect;
 use crate::format::manifest::{self, MAX_BYTES};
-use crate::model::error::{ErrorKind, Result};
+use crate::intake::s3_event::Created;
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
 use crate::model::manifest::{Listed, Object, Reading, holds_records, unreadable};
 use crate::model::progress::Opening;
 use crate::stage::scatter::cut::{Cutter, End};
 use crate::stage::scatter::objects::ObjectsSplitter;
-use crate::stage::scatter::{Cuts, Scatter, has_rules, nothing};
+use crate::stage::scatter::{Cuts, Scatter, has_rules, nothing, unread};
 use crate::store::Stores;
 use crate::store::blob::{Pin, sections};
 
@@ -21,15 +22,17 @@ use crate::store::blob::{Pin, sections};
 enum List {
     Objects(Vec<Object>),
     Fault(Fault),
-    Gone(String),
+    /// It was overwritten, and its bucket keeps no versions.
+    Overwritten(String),
 }
 
 impl<S: Stores> Scatter<S> {
-    /// Scatters the objects that an upload lists, or says why there is nothing to do.
-    pub(super) async fn scatter_objects(&self, mut opening: Opening) -> Result<Option<String>> {
+    /// Scatters the objects that an upload lists. Missing objects are an error as long as it is `early`, if there is
+    /// reason to look for them again.
+    pub(super) async fn scatter_objects(&self, created: &Created, mut opening: Opening, early: bool) -> Result<()> {
         let found = match objects::found(&self.work, &opening.id).await? {
             Some(found) => List::Objects(found),
-            None => self.find(&opening).await?,
+            None => self.find(created, &opening, early).await?,
         };
         if let List::Objects(objects) = &found
             && let Some(format) = objects.iter().find_map(Object::format)
@@ -40,11 +43,11 @@ impl<S: Stores> Scatter<S> {
         let found = match found {
             List::Objects(objects) => Ok(objects),
             List::Fault(fault) => Err(fault),
-            List::Gone(reason) => return Ok(Some(reason)),
+            List::Overwritten(reason) => return self.end_unread(created, reason).await,
         };
         let batch = self.open(&opening).await?;
         if batch.sealing.is_some() {
-            return self.resume(&batch).await.map(|()| None);
+            return self.resume(&batch).await;
         }
         has_rules(&batch)?;
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
@@ -55,7 +58,7 @@ impl<S: Stores> Scatter<S> {
             }
             (Err(fault), _) | (_, Err(fault)) => self.run(&batch.opening, nothing(fault), &[]).await?,
         }
-        Ok(None)
+        Ok(())
     }
 
     fn cuts_of<'a>(&'a self, opening: &Opening, found: &'a [Object], key_field: &'a str) -> Cuts<'a> {
@@ -64,12 +67,12 @@ impl<S: Stores> Scatter<S> {
     }
 
     /// Finds the objects that a manifest lists, and keeps them as they are now.
-    async fn find(&self, opening: &Opening) -> Result<List> {
+    async fn find(&self, created: &Created, opening: &Opening, early: bool) -> Result<List> {
         let (key, pin) = (&opening.input.key, Pin::of(&opening.input.source()));
         let manifest = match sections::part(&self.input, key, &pin, 0..MAX_BYTES as u64).await {
             Ok(Some(manifest)) => manifest,
-            Ok(None) => return Ok(List::Gone("the object is gone".to_owned())),
-            Err(error) if error.kind == ErrorKind::Conflict => return Ok(List::Gone(error.to_string())),
+            Ok(None) => return Err(unread(created)),
+            Err(error) if error.kind == ErrorKind::Conflict => return Ok(List::Overwritten(error.to_string())),
             Err(error) => return Err(error),
         };
         let (size, bytes) = (manifest.size, manifest.pieces.concat());
@@ -82,26 +85,30 @@ impl<S: Stores> Scatter<S> {
         };
         let name = |key: &str| key.rsplit('/').next().unwrap_or_default().to_owned();
         let listed = listed.into_iter().filter(|listed| holds_records(&name(&listed.key), &self.format));
-        let looked = stream::iter(listed.map(|listed| self.look_at(listed))).buffered(self.width);
+        let looked = stream::iter(listed.map(|listed| self.look_at(listed, early))).buffered(self.width);
         let mut found: Vec<Object> = looked.try_collect().await?;
         of_one_layout(&mut found);
         objects::keep_found(&self.work, &opening.id, found).await.map(List::Objects)
     }
 
-    /// Looks into an object, and pins it.
-    async fn look_at(&self, listed: Listed) -> Result<Object> {
+    /// Looks into an object, and pins it. One of which a version or an entity tag is listed was seen by somebody, and may
+    /// only be missing because it is `early`; the name of another may just as well be wrong.
+    async fn look_at(&self, listed: Listed, early: bool) -> Result<Object> {
         let Listed { bucket, key, version_id, e_tag } = listed;
         if let Some(bucket) = bucket.filter(|bucket| *bucket != self.input_bucket) {
             let message = format!("it lies in the bucket {bucket}; copy it to s3://{}/", self.input_bucket);
             return Ok(broken(key, Fault::new(FaultCode::OtherBucket, message)));
         }
         let pin = Pin::at(version_id, e_tag);
+        let wait = early && pin != Pin::Newest;
         let unavailable = |why: String| Fault::new(FaultCode::UnavailableObject, why);
         let head = match sections::part(&self.input, &key, &pin, 0..detect::HEAD as u64).await {
             Ok(Some(head)) => head,
+            Ok(None) if wait => return Err(Error::missing(format!("{key}, which is listed, could not be read"))),
             Ok(None) => return Ok(broken(key, unavailable("it is not there".to_owned()))),
+            Err(error) if wait && error.may_pass() => return Err(error),
             // It was overwritten, or may not be read; trying again would change nothing.
-            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Config) => {
+            Err(error) if matches!(error.kind, ErrorKind::Conflict | ErrorKind::Denied | ErrorKind::Config) => {
                 return Ok(broken(key, unavailable(error.to_string())));
             }
             Err(error) => return Err(error),

@@ -22,7 +22,7 @@ use crate::batch::rules::Deployed;
 use crate::format::detect;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
-use crate::model::fault::Fault;
+use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::settings::FormatSettings;
 use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::{BatchId, ChunkIndex};
@@ -37,8 +37,9 @@ use crate::stage::scatter::entries::EntryCutter;
 use crate::stage::scatter::limit::Budget;
 use crate::stage::scatter::rows::{Pinned, RowReader};
 use crate::stage::scatter::split::{RangeSplitter, Splitter};
-use crate::stage::{Disposition, Received, Stage, Subject};
+use crate::stage::{Disposition, Received, Stage, Subject, late};
 use crate::store::blob::{Pin, sections};
+use crate::store::channel::Delivery;
 use crate::store::ledger::{CLAIMS, Claims, Ledger, OpenResult, Part};
 use crate::store::{Clock, Stores};
 
@@ -113,7 +114,8 @@ impl<S: Stores> Stage for Scatter<S> {
     }
 
     async fn handle(&self, received: &Received<'_, Order>, _deadline: Timestamp) -> Disposition {
-        self.take(&received.message).await.into()
+        let again = late::again(received.delivery, self.clock.now());
+        late::concluded(self.take(&received.message, received.delivery, again.is_some()).await, again)
     }
 }
 
@@ -122,6 +124,11 @@ impl<S: Stores> Stage for Scatter<S> {
 fn has_rules(batch: &Batch) -> Result<()> {
     let told = || Error::conflict("the batch was begun without rules, and is ended without its records");
     batch.opening.rules.as_ref().map(drop).ok_or_else(told)
+}
+
+/// The error for an upload that is not there.
+fn unread(created: &Created) -> Error {
+    Error::missing(format!("s3://{}/{} could not be read", created.bucket, created.key))
 }
 
 impl<S: Stores> Scatter<S> {
@@ -137,7 +144,8 @@ impl<S: Stores> Scatter<S> {
         Self { limits, ..self }
     }
 
-    async fn take(&self, order: &Order) -> Result<Disposition> {
+    /// Works on an order. Missing objects are an error as long as it is `early`, and after that end their batch.
+    async fn take(&self, order: &Order, delivery: &Delivery, early: bool) -> Result<Disposition> {
         let notices = match order {
             Order::Redrive(batch) => return self.redrive(batch).await,
             Order::Scatter(notices) => notices,
@@ -146,14 +154,20 @@ impl<S: Stores> Scatter<S> {
         for notice in notices {
             discarded = match notice {
                 Notice::Nothing(reason) => Some(reason.clone()),
-                Notice::Created(created) => self.scatter(created).await?,
+                Notice::Created(created) => match self.scatter(created, early).await {
+                    Err(error) if error.kind == ErrorKind::Missing => {
+                        self.miss(created, error, delivery, early).await?;
+                        None
+                    }
+                    scattered => scattered?,
+                },
             };
         }
         Ok(discarded.map_or(Disposition::Done, Disposition::Discarded))
     }
 
     /// Scatters one upload, or says why there is nothing to do.
-    async fn scatter(&self, created: &Created) -> Result<Option<String>> {
+    async fn scatter(&self, created: &Created, early: bool) -> Result<Option<String>> {
         if created.bucket != self.input_bucket {
             return Err(Error::malformed(format!("the event is about another bucket: {}", created.bucket)));
         }
@@ -169,14 +183,16 @@ impl<S: Stores> Scatter<S> {
             ..created.opening(&self.variant, self.batches.condition, self.clock.now())
         };
         if is_manifest(&created.key) {
-            return self.scatter_objects(opening).await;
+            return self.scatter_objects(created, opening, early).await.map(|()| None);
         }
         let body =
             sections::read(&self.input, created.key.clone(), Pin::of(&opening.input.source()), 0, self.width).await;
         let body = match body {
             Ok(Some(body)) => body,
-            Ok(None) => return Ok(Some("the object is gone".to_owned())),
-            Err(error) if error.kind == ErrorKind::Conflict => return Ok(Some(error.to_string())),
+            Ok(None) => return Err(unread(created)),
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                return self.end_unread(created, error.to_string()).await.map(|()| None);
+            }
             Err(error) => return Err(error),
         };
         let (head, body) = with_head(body).await?;
@@ -202,6 +218,31 @@ impl<S: Stores> Scatter<S> {
         Ok(None)
     }
 
+    /// Decides about an upload that is missing: what was sealed before goes on, and the rest of it is an error as long as it
+    /// is `early`, and after that ends its batch.
+    async fn miss(&self, created: &Created, error: Error, delivery: &Delivery, early: bool) -> Result<()> {
+        match self.batches.ledger.read(&created.batch()).await? {
+            Some(batch) if batch.sealing.is_some() => self.resume(&batch).await,
+            _ if early => Err(error),
+            _ => self.end_unread(created, late::told(delivery, &error)).await,
+        }
+    }
+
+    /// Ends the batch of an upload that cannot be read, so that whoever waits for it learns why. What another scatter cut
+    /// of it stays.
+    async fn end_unread(&self, created: &Created, why: String) -> Result<()> {
+        let opening = created.opening(&self.variant, self.batches.condition, self.clock.now());
+        let batch = self.open(&opening).await?;
+        if batch.sealing.is_some() {
+            return self.resume(&batch).await;
+        }
+        let id = &opening.id;
+        tracing::error!(batch_id = %id, %why, "batch ended without its upload");
+        let fault = Fault::new(FaultCode::UnavailableObject, why);
+        let progress = self.batches.seal_by_force(id, fault, self.clock.now()).await?;
+        self.batches.announce(id, progress).await
+    }
+
     /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it.
     async fn cuts<'a>(
         &'a self,
@@ -217,7 +258,7 @@ impl<S: Stores> Scatter<S> {
             let Some(reader) = &self.rows else { return Ok(nothing(detect::unread_parquet())) };
             let source = opening.input.source();
             let pin = Pin::of(&source);
-            let gone = || Error::conflict(format!("{} was deleted while it was read", opening.input.key));
+            let gone = || Error::missing(format!("{} was deleted while it was read", opening.input.key));
             let file = Pinned::open(&self.input, source.key, pin).await?.ok_or_else(gone)?;
             return Ok(EntryCutter::new(reader.entries(Box::new(file)), chunk_size, budget, None).stream());
         }

@@ -114,7 +114,7 @@ async fn open<'a, B: Blob>(bucket: &'a B, object: &Object, width: usize) -> Resu
     }
     let pin = Pin::at(object.version_id.clone(), object.e_tag.clone());
     let body = sections::read(bucket, object.key.clone(), pin, 0, width).await?;
-    body.ok_or_else(|| Error::conflict(format!("{} was deleted after its batch had begun", object.key)))
+    body.ok_or_else(|| Error::missing(format!("{} was deleted after its batch had begun", object.key)))
 }
 
 #[cfg(test)]

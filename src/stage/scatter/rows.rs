@@ -55,7 +55,7 @@ impl<'a, B: Blob> Pinned<'a, B> {
 
     /// Appends what one request brings of a range.
     async fn request(&self, range: Range<u64>, read: &mut BytesMut) -> Result<()> {
-        let gone = || Error::conflict(format!("{} was deleted while it was read", self.key));
+        let gone = || Error::missing(format!("{} was deleted while it was read", self.key));
         let Section { mut body, .. } = self.blob.get_range(&self.key, &self.pin, range).await?.ok_or_else(gone)?;
         while let Some(piece) = body.try_next().await? {
             read.extend_from_slice(&piece);

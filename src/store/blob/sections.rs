@@ -20,7 +20,7 @@ const ATTEMPTS: u32 = 3;
 /// sections at once, but not more than three.
 ///
 /// # Errors
-/// As [`Blob::get_range`]; the stream may fail the same way.
+/// As [`Blob::get_range`]; the stream may fail the same way, and with `Missing` if the object is no longer there.
 pub async fn read<'a, B: Blob>(
     blob: &'a B,
     key: String,
@@ -34,7 +34,7 @@ pub async fn read<'a, B: Blob>(
     let rest = (from + SECTION..size).step_by(SECTION as usize).map(move |from| {
         let (key, pin) = (key.clone(), pin.clone());
         async move {
-            let gone = || Error::conflict(format!("{key} was deleted while it was read"));
+            let gone = || Error::missing(format!("{key} was deleted while it was read"));
             Ok(part(blob, &key, &pin, from..from + SECTION).await?.ok_or_else(gone)?.pieces)
         }
     });

@@ -52,6 +52,7 @@ impl Channel for MemoryChannel {
                     receipt: String::new(),
                     body: message.body,
                     attempt: 0,
+                    first_received: None,
                 });
             }
         });

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use crate::model::error::Result;
+use crate::model::timestamp::Timestamp;
 
 /// The most messages that one request sends, in every channel.
 pub const MOST_SENT: usize = 10;
@@ -43,6 +44,8 @@ pub struct Delivery {
     pub body: String,
     /// Which delivery of the message this is, from 1.
     pub attempt: u32,
+    /// When the message was delivered for the first time, if the channel knows that.
+    pub first_received: Option<Timestamp>,
 }
 
 /// A channel. Failed calls have already been retried; they may still have taken effect.
