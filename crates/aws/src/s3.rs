@@ -114,7 +114,12 @@ impl S3Blob {
     /// # Errors
     /// Those of the call.
     pub async fn versions(&self, prefix: &str, from: Option<&Marker>) -> Result<(Vec<Uploaded>, Option<Marker>)> {
-        let request = self.client.list_object_versions().bucket(&self.bucket).set_expected_bucket_owner(self.owner.clone()).prefix(prefix);
+        let request = self
+            .client
+            .list_object_versions()
+            .bucket(&self.bucket)
+            .set_expected_bucket_owner(self.owner.clone())
+            .prefix(prefix);
         let request = request.encoding_type(EncodingType::Url);
         let request = request.set_key_marker(from.map(|from| from.key.clone()));
         let request = request.set_version_id_marker(from.and_then(|from| from.version.clone()));
