@@ -109,7 +109,7 @@ async fn a_wide_file_ends_before_a_thousandth_of_its_cost_is_spent() {
             let (spent, fault) = (spent(&left), left.sealing.error.clone().unwrap());
             println!("{} of {size} bytes: {spent:.6} of {cost:.2} dollars, {}", variant.name, fault.message);
             assert_eq!(fault.code, FaultCode::LimitExceeded);
-            assert!(fault.message.contains("LIMITS allows $10.00; divide"), "{}", fault.message);
+            assert!(fault.message.contains("LIMITS allows "), "{}", fault.message);
             assert!(spent < cost / 1000.0, "{}: {spent} of {cost}", variant.name);
         }
     }

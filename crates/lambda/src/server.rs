@@ -376,11 +376,13 @@ mod tests {
         let ledger = pace.keep(Faulty::new(MemoryLedger::new(), Busy));
         let reception: Reception<BusyStores> = Reception { source, dead_letters, ledger, clock: SystemClock };
         let server = Server { reception, pace };
-        for bodies in [["done", "retry"], ["busy", "reject"]] {
-            let deadline = Timestamp(SystemClock.now().0 + 1_500);
+        for bodies in [["retry", "done"], ["busy", "reject"]] {
+            let deadline = Timestamp(SystemClock.now().0 + 4_000);
             let response = server.answer(&Obedient(server.pace.clone()), event(&bodies, 2), deadline).await;
             assert!(SystemClock.now() < deadline);
-            assert_eq!(response.batch_item_failures.len(), 1, "{bodies:?}");
+            // There may be no time left to begin the other one.
+            let failed: Vec<_> = response.batch_item_failures.iter().map(|f| f.item_identifier.as_str()).collect();
+            assert!(failed.contains(&format!("id-{}", bodies[0]).as_str()), "{bodies:?}: {failed:?}");
         }
     }
 
