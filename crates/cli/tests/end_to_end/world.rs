@@ -11,10 +11,12 @@ use aws_sdk_dynamodb::types::{
 use aws_sdk_s3::types::{BucketVersioningStatus, StorageClass, VersioningConfiguration};
 use aws_sdk_sqs::types::QueueAttributeName;
 use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::progress::Batch;
 use fanfold::model::summary::Summary;
 use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::clock::SystemClock;
+use fanfold::store::ledger::Ledger;
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::items::DynamoItems;
@@ -163,6 +165,17 @@ impl World {
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
         panic!("no summary of {batch} within {PATIENCE} s")
+    }
+
+    /// Waits until all chunks of a batch are done.
+    pub async fn processed(&self, batch: &BatchId) -> Batch {
+        for _ in 0..PATIENCE * 4 {
+            if let Some(done) = self.ledger.read(batch).await.unwrap().filter(Batch::is_complete) {
+                return done;
+            }
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+        panic!("{batch} is not complete within {PATIENCE} s")
     }
 
     /// Deletes what the ledger and the output bucket have of a batch of one leaf.
