@@ -6,6 +6,8 @@
 //! called many has batches over many objects. A seed that fails prints itself and its shortest trace, and is
 //! appended to `tests/simulation/seeds.txt`, whose seeds run first. `FANFOLD_SEEDS=100000` runs more, `FANFOLD_KIND=swarm` only one kind.
 
+#[path = "simulation/brief.rs"]
+mod brief;
 #[path = "simulation/buckets.rs"]
 mod buckets;
 #[path = "simulation/capacity.rs"]
@@ -111,7 +113,7 @@ impl Seed {
             Kind::Swarm => Plan::swarm(self.1, variant),
             Kind::Many => Plan::many(self.1, variant),
         };
-        plan.limited().late()
+        plan.brief().limited().late()
     }
 }
 

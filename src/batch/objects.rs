@@ -43,6 +43,28 @@ pub async fn keep_read(work: &impl Blob, batch: &BatchId, ends: &[ObjectEnd]) ->
     work.put(&batch.objects_key(READ), JSON_LINES, lines_of(ends)?.into()).await.map(drop)
 }
 
+/// Keeps what came of the objects before this chunk, for a later invocation of scatter. A repeat keeps the same, and what
+/// a scatter keeps that lags behind takes nothing from another.
+///
+/// # Errors
+/// Those of the bucket.
+pub async fn keep_before(work: &impl Blob, batch: &BatchId, chunk: u32, ends: &[ObjectEnd]) -> Result<()> {
+    work.put(&before_key(batch, chunk), JSON_LINES, lines_of(ends)?.into()).await.map(drop)
+}
+
+/// Returns what came of the objects before this chunk, if that was kept.
+///
+/// # Errors
+/// Those of the bucket.
+pub async fn before(work: &impl Blob, batch: &BatchId, chunk: u32) -> Result<Option<Vec<ObjectEnd>>> {
+    let lines = read_all(work, &before_key(batch, chunk)).await?;
+    lines.map(|lines| parse_lines(&lines)).transpose()
+}
+
+fn before_key(batch: &BatchId, chunk: u32) -> String {
+    batch.objects_key(&format!("before-{chunk:08}.jsonl"))
+}
+
 /// All that is known of the objects of a batch.
 #[derive(Debug, Clone, Default)]
 pub struct Objects {

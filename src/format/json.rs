@@ -10,7 +10,7 @@ use crate::format::{reason, text, too_large};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::InputFormat;
 use crate::model::format::charset::Charset;
-use crate::model::range::Range;
+use crate::model::range::{Place, Range};
 use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw};
 
 /// The arrays that a message names if none of them holds the records.
@@ -67,13 +67,30 @@ impl JsonRecords {
         Self { document, charset: format.encoding, next: range.first }
     }
 
+    /// Whether the document has begun, so that it is known whether there is anything around the records.
+    pub fn has_begun(&self) -> bool {
+        self.document.has_begun()
+    }
+
+    /// Goes on at a record that is not the first.
+    pub fn seek(&mut self, place: Place, next: u64) {
+        self.document.seek(place);
+        self.next = next;
+    }
+
+    /// Counts bytes before the document.
+    pub fn skip(&mut self, bytes: usize) {
+        self.document.skip(bytes);
+    }
+
     /// Reads the next piece.
     ///
     /// # Errors
     /// A fault with line and column where the document stops being valid.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         self.document.push(bytes, |element, _| {
-            out.push(element.entry(self.next, self.charset));
+            let Position { line, column, offset } = element.start();
+            out.push(Entry { place: Place { offset, line, column }, ..element.entry(self.next, self.charset) });
             self.next += 1;
         })
     }
@@ -132,6 +149,20 @@ impl Document {
             after_return: false,
             part: false,
         }
+    }
+
+    /// Whether its first byte was read, which tells whether there is anything around the records.
+    pub fn has_begun(&self) -> bool {
+        self.at != At::Start
+    }
+
+    /// Goes on at an element that is not the first.
+    pub fn seek(&mut self, place: Place) {
+        let Place { offset, line, column } = place;
+        (self.at, self.value, self.position) = (At::Element, None, Position { line, column, offset });
+        (self.seen, self.on_path, self.after_return) = (self.path.len(), true, false);
+        self.depth = if self.bare { 0 } else { self.path.len().saturating_sub(1) };
+        self.name = self.path.last().cloned().unwrap_or_default();
     }
 
     /// Skips bytes before the document; they count for no column.

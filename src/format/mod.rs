@@ -15,7 +15,7 @@ pub mod unpack;
 use crate::format::unpack::Layers;
 use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
-use crate::model::range::Range;
+use crate::model::range::{Place, Range};
 use crate::model::record::Entry;
 
 /// The preferred size of a piece for a decoder, in bytes.
@@ -80,6 +80,8 @@ pub struct Decoder {
 struct Text {
     records: Records,
     mark: Mark,
+    /// How many bytes are passed over before the next record.
+    skip: u64,
 }
 
 impl Decoder {
@@ -91,7 +93,7 @@ impl Decoder {
             Layout::Json => Records::Json(json::JsonRecords::new(format)),
             Layout::Jsonl | Layout::Parquet => Records::Jsonl(jsonl::JsonlRecords::new(format)),
         };
-        Self { layers: Layers::of(format), text: Text { records, mark: Mark::default() } }
+        Self { layers: Layers::of(format), text: Text { records, mark: Mark::default(), skip: 0 } }
     }
 
     /// A decoder of some records of a file that [is in place](InputFormat::is_in_place), which [`scan::Scanner`]
@@ -103,7 +105,39 @@ impl Decoder {
             Layout::Json => Records::Json(json::JsonRecords::part(format, range)),
             Layout::Jsonl | Layout::Parquet => Records::Jsonl(jsonl::JsonlRecords::part(format, range)),
         };
-        Self { layers: Layers::none(), text: Text { records, mark: Mark { matched: 0, past: true } } }
+        let mark = Mark { matched: 0, past: true };
+        Self { layers: Layers::none(), text: Text { records, mark, skip: 0 } }
+    }
+
+    /// Whether so much of the file was read that [`seek`](Self::seek) may be called.
+    pub fn has_begun(&self) -> bool {
+        match &self.text.records {
+            Records::Csv(records) => records.has_begun(),
+            Records::Json(records) => records.has_begun(),
+            Records::Jsonl(_) => true,
+        }
+    }
+
+    /// Goes on at a record by its place and index. The file's beginning must have been read, as far as
+    /// [`has_begun`](Self::has_begun) wants. Of a file that [is in place](InputFormat::is_in_place), the bytes from there
+    /// on are taken next; any other is unpacked once more, from its first byte.
+    pub fn seek(&mut self, format: &InputFormat, place: Place, index: u64) {
+        let Self { layers, text } = self;
+        if !format.is_in_place() {
+            *layers = Layers::of(format);
+            text.skip = place.offset;
+        }
+        text.mark.past = true;
+        match &mut text.records {
+            Records::Csv(records) => records.seek(place, index),
+            Records::Json(records) => records.seek(place, index),
+            Records::Jsonl(records) => records.seek(place, index),
+        }
+    }
+
+    /// Whether the place that was sought is yet to come.
+    pub fn is_skipping(&self) -> bool {
+        self.text.skip > 0
     }
 
     /// Takes the next piece of the file and appends the records that it completes to `out`.
@@ -171,9 +205,14 @@ impl Decoder {
 impl Text {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         if self.mark.past {
-            return self.push_records(bytes, out);
+            let skipped = usize::try_from(self.skip).map_or(bytes.len(), |skip| skip.min(bytes.len()));
+            self.skip -= skipped as u64;
+            return self.push_records(&bytes[skipped..], out);
         }
         let (held, rest) = self.mark.strip(bytes);
+        if self.mark.found() {
+            self.skip_mark();
+        }
         self.push_records(held, out)?;
         self.push_records(rest, out)
     }
@@ -188,6 +227,15 @@ impl Text {
                 records.finish(out);
                 Ok(())
             }
+        }
+    }
+
+    fn skip_mark(&mut self) {
+        let mark = BYTE_ORDER_MARK.len();
+        match &mut self.records {
+            Records::Csv(records) => records.skip(mark),
+            Records::Json(records) => records.skip(mark),
+            Records::Jsonl(records) => records.skip(mark),
         }
     }
 

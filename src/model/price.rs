@@ -7,6 +7,8 @@
 use std::fmt;
 use std::ops::Add;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::condition::Condition;
 
 /// When the prices were looked up. DynamoDB's were halved on 2024-11-01 and have not changed since.
@@ -31,7 +33,7 @@ const REQUESTS_OF_A_MESSAGE: u64 = 3;
 const OWN_BYTES: u64 = 128;
 
 /// An amount of money, in billionths of a dollar.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Dollars(pub u64);
 
 impl Dollars {
@@ -76,7 +78,7 @@ impl fmt::Display for Dollars {
 }
 
 /// What becomes of records: the sum over the chunks of a batch.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Work {
     /// How many there are.
     pub records: u64,

@@ -8,6 +8,8 @@ use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use crate::model::input::InputRef;
+use crate::model::price::Work;
+use crate::model::range::Place;
 use crate::model::record::Raw;
 use crate::model::timestamp::Timestamp;
 
@@ -164,6 +166,23 @@ pub struct Opening {
     pub sequence: Timestamp,
 }
 
+/// How far scatter has come with a batch: each chunk before this one was written and sent. A later invocation goes on
+/// with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bookmark {
+    /// The chunk.
+    pub chunk: u32,
+    /// The index of its first record.
+    pub record: u64,
+    /// Where that record begins in its file, if the file is read from front to back.
+    pub place: Place,
+    /// The file's place in the list of the batch's objects, if there are many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<u32>,
+    /// What is in the chunks before, and what they take of the batch's limits.
+    pub work: Work,
+}
+
 /// What scatter knows when it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sealing {
@@ -225,6 +244,8 @@ pub struct Batch {
     pub opening: Opening,
     /// Where it stands.
     pub state: BatchState,
+    /// How far scatter had come when it last noted that.
+    pub bookmark: Option<Bookmark>,
     /// What scatter knew when it ended; `None` while it runs.
     pub sealing: Option<Sealing>,
     /// The numbers of full leaves, and [`SEAL_TOKEN`].
@@ -251,6 +272,7 @@ impl Batch {
         Self {
             opening,
             state: BatchState::Scattering,
+            bookmark: None,
             sealing: None,
             root: BTreeSet::new(),
             gather_started_at: None,

@@ -2,6 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where a record begins in a file, unpacked if that is compressed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// Its first byte, from 0.
+    pub offset: u64,
+    /// Its line, from 1.
+    pub line: u64,
+    /// Its column on that line, from 1, in bytes.
+    pub column: u64,
+}
+
 /// The location of a chunk's records: a range of the input's bytes, and the position of its first record, which
 /// outcomes and messages need.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +35,11 @@ pub struct Range {
 }
 
 impl Range {
+    /// Where its first record begins.
+    pub fn place(&self) -> Place {
+        Place { offset: self.offset, line: self.line, column: self.column }
+    }
+
     /// The range of bytes.
     pub fn bytes(&self) -> std::ops::Range<u64> {
         self.offset..self.offset + self.length

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::model::range::Place;
+
 /// The largest record that is accepted, as JSON; a larger one fails, with its place, in constant memory.
 pub const MAX_RECORD_BYTES: usize = 6 * 1024 * 1024;
 
@@ -26,6 +28,9 @@ pub struct Entry {
     /// The place in its batch's list of the object that the record is from, from 0; none in a batch of one file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub object: Option<u32>,
+    /// Where it begins in its file, as the decoder of a file knows it; it is not passed on.
+    #[serde(skip)]
+    pub place: Place,
 }
 
 fn is_unknown(line: &u64) -> bool {
@@ -81,7 +86,7 @@ impl<'de> Deserialize<'de> for Raw {
 impl Entry {
     /// A record that was decoded.
     pub fn decoded(index: u64, record: Box<RawValue>) -> Self {
-        Self { index, record, fault: None, raw: None, line: 0, object: None }
+        Self { index, record, fault: None, raw: None, line: 0, object: None, place: Place::default() }
     }
 
     /// A text that is not a record; it is kept for correction, unless it is too large.
@@ -92,7 +97,7 @@ impl Entry {
             fault.push_str("; the record is too large to be repeated in the outputs");
         }
         let record = record.unwrap_or_else(|| RawValue::NULL.to_owned());
-        Self { index, record, fault: Some(fault), raw: None, line: 0, object: None }
+        Self { index, record, fault: Some(fault), raw: None, line: 0, object: None, place: Place::default() }
     }
 
     /// Bytes that are not a record, and may not even be text.
@@ -194,7 +199,8 @@ impl Outcome {
     pub fn into_entry(self) -> Entry {
         let decoded = !self.request.get().starts_with('"') && self.request.get() != "null";
         let fault = (!decoded && !self.response.success).then_some(self.response.message);
-        Entry { index: self.index, record: self.request, fault, raw: self.raw, line: self.line, object: self.object }
+        let Self { index, request: record, raw, line, object, .. } = self;
+        Entry { fault, raw, line, object, ..Entry::decoded(index, record) }
     }
 }
 

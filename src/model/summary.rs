@@ -6,7 +6,7 @@ use crate::model::fault::Fault;
 use crate::model::ids::BatchId;
 use crate::model::input::InputRef;
 use crate::model::manifest::is_manifest;
-use crate::model::progress::{Batch, BatchState, Opening};
+use crate::model::progress::{Batch, BatchState, Opening, Tally};
 use crate::model::timestamp::Timestamp;
 
 /// How many failed records the summary lists itself.
@@ -144,6 +144,11 @@ pub struct Failure {
 }
 
 impl Summary {
+    /// The counts that its batch is closed with.
+    pub fn tally(&self) -> Tally {
+        Tally { succeeded: self.records.succeeded, failed: self.records.failed, failed_chunks: self.chunks.failed }
+    }
+
     /// A summary of what is known of a batch before its outcomes are read.
     pub fn begun(batch: &Batch, finished_at: Timestamp) -> Self {
         let scattered_at = batch.sealing.as_ref().map_or(finished_at, |sealing| sealing.scattered_at);

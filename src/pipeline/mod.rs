@@ -18,7 +18,7 @@ use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::reception::Reception;
-use crate::stage::scatter::Scatter;
+use crate::stage::scatter::{BOOKMARK_AFTER, Scatter};
 use crate::stage::sweep::{Patience, Sweep};
 use crate::store::Stores;
 use crate::store::items::Items;
@@ -174,6 +174,7 @@ impl<P: Supply> Pipeline<P> {
             ranged: self.variant.ranged(),
             rows: None,
             limits: Limits::default(),
+            bookmark_after: BOOKMARK_AFTER,
         })
     }
 

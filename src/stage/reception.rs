@@ -58,6 +58,11 @@ impl Timetable {
         self.before_the_end(2 * self.reserve())
     }
 
+    /// When work stops that another invocation can go on with.
+    pub fn handover(&self) -> Timestamp {
+        self.before_the_end(4 * self.reserve())
+    }
+
     /// When unfinished work is abandoned.
     pub fn end_of_work(&self) -> Timestamp {
         self.before_the_end(self.reserve())

@@ -16,7 +16,7 @@ use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
 use crate::stage::late;
-use crate::stage::summary::put_summary;
+use crate::stage::summary::{put_summary, written_before};
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Lease, Ledger};
@@ -148,10 +148,13 @@ impl<S: Stores> Sweep<S> {
                 }
                 missing.len()
             }
-            _ => match self.batches.chunks.first_pending(id).await {
-                Ok(first) if !batch.opening.ranged => first.map_or(0, |chunk| chunk.get() as usize + 1),
-                _ => self.batches.ledger.read_leaves(id, 0..1).await?.iter().map(|leaf| leaf.done.len()).sum(),
-            },
+            _ => {
+                let done = match self.batches.chunks.first_pending(id).await {
+                    Ok(first) if !batch.opening.ranged => first.map_or(0, |chunk| chunk.get() as usize + 1),
+                    _ => self.batches.ledger.read_leaves(id, 0..1).await?.iter().map(|leaf| leaf.done.len()).sum(),
+                };
+                done + batch.bookmark.map_or(0, |bookmark| bookmark.chunk as usize)
+            }
         };
         let stopped = if batch.stop.is_some() { " stopped" } else { "" };
         Ok(format!("{} {done}{stopped} {}", batch.state.name(), batch.gather_attempts))
@@ -270,7 +273,18 @@ impl<S: Stores> Sweep<S> {
         let Lease::Acquired(batch) = self.batches.ledger.take(id, &owner, now, until).await? else {
             return Ok(());
         };
-        let leaves = self.batches.leaves(&batch).await?;
+        let summary = match written_before(&self.output, &batch).await? {
+            Some(summary) => summary,
+            None => self.summarize(&batch, now).await?,
+        };
+        let tally = summary.tally();
+        tracing::error!(batch_id = %id, "batch closed without its outputs");
+        self.batches.ledger.close(id, &owner, summary.state, tally, summary.finished_at).await
+    }
+
+    /// Writes the summary of a batch that ends without its outputs.
+    async fn summarize(&self, batch: &Batch, now: Timestamp) -> Result<Summary> {
+        let leaves = self.batches.leaves(batch).await?;
         let tally = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
         let message = "the outputs could not be written; the counters are of what was done";
         let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
@@ -284,11 +298,10 @@ impl<S: Stores> Sweep<S> {
             },
             chunks: ChunkCounts { total: u64::from(chunks), failed: tally.failed_chunks },
             error: Some(Fault::new(FaultCode::GaveUp, message)),
-            ..Summary::begun(&batch, now)
+            ..Summary::begun(batch, now)
         };
         put_summary(&self.output, &summary).await?;
-        tracing::error!(batch_id = %id, "batch closed without its outputs");
-        self.batches.ledger.close(id, &owner, summary.state, tally, now).await
+        Ok(summary)
     }
 }
 

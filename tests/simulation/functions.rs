@@ -18,6 +18,7 @@ use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::pace::{Pace, PacedStores};
 use fanfold::store::tasks::memory::MemoryTasks;
 
+use super::brief::Brief;
 use super::hand::Hand;
 use super::mutation::Mutation;
 use super::plan::Plan;
@@ -96,7 +97,9 @@ impl World {
     }
 
     /// The function that serves a queue.
-    pub fn function(&self, queue: usize, hand: Hand, deliveries: Vec<(u64, Delivery)>) -> Running {
+    pub fn function(&self, queue: usize, mut hand: Hand, deliveries: Vec<(u64, Delivery)>) -> Running {
+        let brief = hand.world(|state| state.plan.brief).filter(|_| queue == SCATTER);
+        hand.looks = brief.map(Brief::looks).unwrap_or_default();
         let (pipeline, plan) = self.pipeline(&hand);
         let now = hand.world(|state| state.clockwork.now);
         let deadline = Timestamp(now + TIMEOUTS[queue] * 1000);
@@ -106,6 +109,10 @@ impl World {
         match queue {
             SCATTER => {
                 let stage = pipeline.scatter(self.schema.rules(), plan.chunk_size, FormatSettings::default()).unwrap();
+                let stage = match brief {
+                    Some(brief) => stage.with_bookmarks_after(brief.bookmarks_after()),
+                    None => stage,
+                };
                 let ignored = invocation.hand.has(Mutation::LimitIsIgnored);
                 let stage = stage.with_limits(if ignored { Limits::NONE } else { plan.limits });
                 Box::pin(invocation.run(stage))
@@ -210,6 +217,9 @@ impl Invocation {
             match &disposition {
                 Disposition::Retry(error) if error.kind == ErrorKind::Busy => {
                     state.reach("try that a busy service ended");
+                }
+                Disposition::Later(..) if self.queue == SCATTER && tried.is_some() => {
+                    state.reach("scatter to be gone on with");
                 }
                 Disposition::Rejected(_) => _ = state.rejected.insert((self.queue, id)),
                 _ => {}

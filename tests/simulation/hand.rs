@@ -11,6 +11,7 @@ use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::store::channel::Outgoing;
 use fanfold::store::faults::fault;
 
+use super::brief::Looks;
 use super::clockwork::{Alarm, Event, Waiting};
 use super::invariant;
 use super::mutation::{Late, Mutation};
@@ -27,6 +28,8 @@ pub struct Hand {
     pub began: i64,
     /// Whether it dies of its next write of items.
     pub doomed: Arc<AtomicBool>,
+    /// How often it may look at the clock before its time is up, if it is brief.
+    pub looks: Looks,
 }
 
 impl Hand {

@@ -7,7 +7,7 @@ use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use fanfold::model::message::{GatherMessage, to_body};
-use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
@@ -95,10 +95,22 @@ impl Ledger for Watched<MemoryLedger> {
         self.store.mark_root(batch, leaf).await
     }
 
+    async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {
+        if !self.hand.has(Mutation::BookmarkIsLost) {
+            self.store.note_bookmark(batch, bookmark).await?;
+        }
+        self.hand.catch_up_after(&[Mutation::BookmarkBeforeTheMessages]);
+        Ok(())
+    }
+
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
         let batch = self.store.seal(batch, sealing).await?;
         self.hand.watch_sealing(&batch, sealing);
-        self.hand.catch_up_after(&[Mutation::SealBeforeTheLastMessage, Mutation::ObjectsAfterTheSeal]);
+        self.hand.catch_up_after(&[
+            Mutation::SealBeforeTheLastMessage,
+            Mutation::BookmarkBeforeTheMessages,
+            Mutation::ObjectsAfterTheSeal,
+        ]);
         Ok(batch)
     }
 

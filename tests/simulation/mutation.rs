@@ -73,12 +73,16 @@ pub enum Mutation {
     GivesUpAfterEight,
     /// Scatter does not know the limits of a batch.
     LimitIsIgnored,
+    /// The messages before a bookmark are sent after it was noted.
+    BookmarkBeforeTheMessages,
+    /// Scatter's bookmarks are not noted.
+    BookmarkIsLost,
     /// What is missing at first sight is taken to be gone: no delivery says when its message first arrived.
     MissingIsFinal,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 33] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -109,6 +113,8 @@ impl Mutation {
         Self::ObjectsAfterTheSeal,
         Self::BusyCounts,
         Self::LimitIsIgnored,
+        Self::BookmarkBeforeTheMessages,
+        Self::BookmarkIsLost,
         Self::MissingIsFinal,
     ];
 }

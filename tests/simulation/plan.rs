@@ -11,6 +11,7 @@ use fastrand::Rng;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::brief::Brief;
 use super::late::Absent;
 use super::objects::Part;
 
@@ -230,6 +231,8 @@ pub struct Plan {
     pub limits: Limits,
     /// How inputs are read that were uploaded a moment ago.
     pub absent: Option<Absent>,
+    /// How little time scatter has.
+    pub brief: Option<Brief>,
 }
 
 /// What the limits of a seed are drawn by: none of the seeds that were kept before has any.
@@ -397,6 +400,7 @@ impl Plan {
             redeployed: rng.clone().u32(..8) == 0,
             limits: Limits::NONE,
             absent: None,
+            brief: None,
         }
     }
 }
@@ -438,7 +442,7 @@ fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
     file
 }
 
-fn records(rng: &mut Rng, file: usize, many: usize) -> Vec<Record> {
+pub fn records(rng: &mut Rng, file: usize, many: usize) -> Vec<Record> {
     // Few keys, so that some records share one, within a file and between files.
     let keys = (many as u32 * 3).max(1);
     let record = |n: usize| Record {

@@ -14,7 +14,8 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 18] = [
+const RARE: [&str; 19] = [
+    "scatter to be gone on with",
     "input missing for a while",
     "input refused for a while",
     "chunks before a limit",

@@ -38,7 +38,7 @@ impl Stores for SimStores {
 
 impl Clock for Hand {
     fn now(&self) -> Timestamp {
-        Timestamp(self.world(|state| state.clockwork.now))
+        Timestamp(self.looks.tell(self.world(|state| state.clockwork.now), self.began))
     }
 
     async fn sleep(&self, time: Duration) {
@@ -86,7 +86,8 @@ impl Channel for SimChannel {
         if self.queue == GATHER {
             self.hand.watch_announcement(&messages);
         }
-        if self.queue == PROCESS && self.hand.has(Mutation::SealBeforeTheLastMessage) {
+        let delayed = [Mutation::SealBeforeTheLastMessage, Mutation::BookmarkBeforeTheMessages];
+        if self.queue == PROCESS && delayed.into_iter().any(|mutation| self.hand.has_in(&["scatter"], mutation)) {
             self.hand.put_off(messages.into_iter().map(|message| Late::Message(PROCESS, message)));
             return Ok(());
         }

@@ -21,6 +21,7 @@ use fanfold::store::channel::{Delivery, Outgoing};
 use fanfold::store::ledger::Ledger;
 use futures::FutureExt;
 
+use super::brief::Looks;
 use super::clockwork::{BEGIN, Event, Ready, TaskWaker};
 use super::hand::Hand;
 use super::invariant::{self, Broken};
@@ -221,7 +222,8 @@ impl World {
         self.next += 1;
         let id = self.next;
         let began = self.state.lock().unwrap().clockwork.now;
-        let hand = Hand { state: self.state.clone(), task: id, queue, began, doomed: Arc::default() };
+        let hand =
+            Hand { state: self.state.clone(), task: id, queue, began, doomed: Arc::default(), looks: Looks::default() };
         let waker = Waker::from(Arc::new(TaskWaker { task: id, ready: self.ready.clone() }));
         let future = make(self, hand);
         self.tasks.insert(id, Task { future, waker, queue, messages });

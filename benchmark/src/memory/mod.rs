@@ -2,6 +2,7 @@
 //! its own on stores in files, and reports its peak memory.
 
 mod input;
+mod invocations;
 pub mod resident;
 pub mod stage;
 mod table;
@@ -19,6 +20,7 @@ use fanfold::model::summary::Summary;
 use fanfold::pipeline::variant::{Unit, Variant};
 
 use input::{Made, Shape};
+use invocations::Invocations;
 use stage::{ChildReport, Role};
 use table::{Line, MIB};
 
@@ -50,6 +52,12 @@ pub struct Options {
     /// The seed of the records.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Run scatter and gather in invocations of so many seconds, and compare the results with the input, a CSV file.
+    #[arg(long)]
+    limit: Option<u32>,
+    /// How many of these invocations of a stage to kill.
+    #[arg(long, default_value_t = 0, requires = "limit")]
+    kills: u32,
     /// A folder for the files, which take four times the size of the input; they are removed at the end.
     #[arg(long, default_value = "target/memory")]
     work_dir: PathBuf,
@@ -130,6 +138,7 @@ struct Case {
     inputs: PathBuf,
     root: PathBuf,
     key: String,
+    invocations: Option<Invocations>,
 }
 
 impl Case {
@@ -143,6 +152,7 @@ impl Case {
             inputs: options.work_dir.join(inputs(layout)),
             root: options.work_dir.join(format!("{}-{}", variant.name, layout.extension())),
             key: format!("input.{}", layout.extension()),
+            invocations: options.limit.map(|limit| Invocations { limit, kills: options.kills }),
         }
     }
 
@@ -151,15 +161,19 @@ impl Case {
         let (file, made) = self.input()?;
         let batch = stage::submit(&self.root, &self.key, &file)?;
         eprintln!("{} {}: {} records", self.variant.name, self.shape.layout.extension(), made.records);
-        let scatter = self.child(Role::Scatter, 0)?;
+        let scatter = self.stage(Role::Scatter)?;
         let idle = self.child(Role::Idle, 0)?;
         let last = scatter.messages.saturating_sub(1);
         let single = [0, last / 2, last].map(|message| self.child(Role::Process, message));
         let single = single.into_iter().collect::<Result<Vec<_>>>()?;
         let all = self.child(Role::ProcessAll, 0)?;
-        let gather = self.child(Role::Gather, 0)?;
+        let gather = self.stage(Role::Gather)?;
         let items = all.items + single.iter().map(|told| told.items).sum::<u64>();
         check(&stage::summary(&self.root, &batch).await?, &batch, made, items)?;
+        if self.invocations.is_some() {
+            let results = stage::bucket(&self.root, "output")?.path_of(&batch.output_key("results.csv"));
+            invocations::compare(&file, &results)?;
+        }
         remove(&self.root)?;
         Ok(self.lines(made, &scatter, &idle, &single, &all, &gather))
     }
@@ -174,14 +188,37 @@ impl Case {
         Ok((path, made))
     }
 
-    /// Runs a stage in a process of its own.
-    fn child(&self, role: Role, message: u64) -> Result<ChildReport> {
-        let output = Command::new(MYSELF)
+    /// Runs a stage in a process of its own, or in as many as it takes if their time is limited.
+    fn stage(&self, role: Role) -> Result<ChildReport> {
+        let Some(invocations) = self.invocations else {
+            return self.child(role, 0);
+        };
+        let limit = invocations.limit.to_string();
+        let (told, many) = invocations.run(|number| {
+            let mut command = self.command(role);
+            command.args(["--limit", &limit, "--invocation", &number.to_string()]);
+            command
+        })?;
+        eprintln!("  {role}: {:.1} MiB, {:.1} s in {many} invocations", told.peak_kib as f64 / 1024.0, told.seconds);
+        Ok(told)
+    }
+
+    fn command(&self, role: Role) -> Command {
+        let mut command = Command::new(MYSELF);
+        command
             .arg("memory-stage")
             .args(["--role", &role.to_string(), "--variant", self.variant.name, "--key", &self.key])
-            .args(["--chunk-size", &self.chunk_size.to_string(), "--message", &message.to_string()])
+            .args(["--chunk-size", &self.chunk_size.to_string()])
             .arg("--root")
-            .arg(&self.root)
+            .arg(&self.root);
+        command
+    }
+
+    /// Runs a stage in a process of its own.
+    fn child(&self, role: Role, message: u64) -> Result<ChildReport> {
+        let output = self
+            .command(role)
+            .args(["--message", &message.to_string()])
             .stderr(Stdio::inherit())
             .output()
             .map_err(|e| Error::internal("a process cannot be started").because(e))?;

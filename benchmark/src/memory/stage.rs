@@ -13,6 +13,7 @@ use fanfold::model::input::InputRef;
 use fanfold::model::limits::Limits;
 use fanfold::model::message::ProcessMessage;
 use fanfold::model::schema::RecordSchema;
+use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::variant::Variant;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::items::WriteItems;
@@ -64,6 +65,12 @@ pub struct Task {
     /// For process: which message, from 0.
     #[arg(long, default_value_t = 0)]
     pub message: u64,
+    /// For scatter and gather: the seconds that the invocation has.
+    #[arg(long)]
+    pub limit: Option<u32>,
+    /// For scatter and gather: which invocation it is.
+    #[arg(long, default_value_t = 1)]
+    pub invocation: u32,
 }
 
 /// The part of the work that a process does.
@@ -95,6 +102,8 @@ pub struct ChildReport {
     pub messages: u64,
     /// The number of items that it wrote.
     pub items: u64,
+    /// In how many seconds another invocation is to go on; none if the stage is done.
+    pub wait_seconds: Option<u32>,
 }
 
 /// Does the work, and prints a report as one line of JSON.
@@ -121,7 +130,7 @@ pub async fn work(task: &Task) -> Result<ChildReport> {
     match task.role {
         Role::Idle => {}
         Role::Scatter => {
-            let event = delivery(event_of(&site.input()?).unwrap_or_default());
+            let event = task.delivery(event_of(&site.input()?).unwrap_or_default());
             watch = Stopwatch::start();
             let scatter = site.pipeline().scatter(
                 RecordSchema::parse(SCHEMA, KEY_FIELD)?.rules(),
@@ -130,7 +139,7 @@ pub async fn work(task: &Task) -> Result<ChildReport> {
             )?;
             // What it measures is not paid for.
             let scatter = scatter.with_limits(Limits::NONE);
-            done(deliver(&scatter, &event, deadline()).await)?;
+            told.wait_seconds = left(deliver(&scatter, &event, task.deadline()).await)?;
         }
         Role::Process => {
             let message = site.message(task.message).await?;
@@ -142,7 +151,8 @@ pub async fn work(task: &Task) -> Result<ChildReport> {
         Role::Gather => {
             let message = site.gather.receive(1).await?.pop().ok_or_else(|| missing("message to gather"))?;
             watch = Stopwatch::start();
-            done(deliver(&site.pipeline().gather(Results::All)?, &message, deadline()).await)?;
+            let message = task.delivery(message.body);
+            told.wait_seconds = left(deliver(&site.pipeline().gather(Results::All)?, &message, task.deadline()).await)?;
         }
     }
     told.seconds = watch.seconds();
@@ -175,12 +185,30 @@ fn missing(what: &str) -> Error {
     Error::internal(format!("there is no {what}; what came before it did not end"))
 }
 
-fn deadline() -> fanfold::model::timestamp::Timestamp {
+fn deadline() -> Timestamp {
     SystemClock.now().plus_seconds(LEASE_SECONDS)
 }
 
-fn delivery(body: String) -> Delivery {
-    Delivery { id: "m0".into(), receipt: "m0-1".into(), body, attempt: 1, first_received: None }
+impl Task {
+    fn deadline(&self) -> Timestamp {
+        self.limit.map_or_else(deadline, |seconds| SystemClock.now().plus_seconds(i64::from(seconds)))
+    }
+
+    fn delivery(&self, body: String) -> Delivery {
+        let (id, receipt) = ("m0".to_owned(), format!("m0-{}", self.invocation));
+        Delivery { id, receipt, body, attempt: self.invocation, first_received: None }
+    }
+}
+
+/// In how many seconds a message is to be delivered again; `None` if it is done.
+fn left(disposition: Disposition) -> Result<Option<u32>> {
+    match disposition {
+        Disposition::Later(at, _) => {
+            let left = (at.0 - SystemClock.now().0).max(0).unsigned_abs().div_ceil(1000);
+            Ok(Some(u32::try_from(left).unwrap_or(u32::MAX)))
+        }
+        ended => done(ended).map(|()| None),
+    }
 }
 
 fn done(disposition: Disposition) -> Result<()> {

@@ -13,7 +13,7 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use fanfold::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::record::Raw;
 use fanfold::model::schema::Rules;
@@ -26,8 +26,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{failed, if_there, pause};
 
-/// A ledger with a journal; clones share both. The journal holds what scatter and process write; what gather
-/// does to a batch ends with its process.
+/// A ledger with a journal; clones share both. The journal holds what scatter and process write, and who
+/// gathers a batch; its end is not in it.
 #[derive(Debug, Clone)]
 pub struct JournalLedger {
     memory: MemoryLedger,
@@ -43,6 +43,9 @@ enum Entry {
     Rules(Rules),
     Size(BatchId, u32, u32),
     Root(BatchId, u32),
+    Bookmark(BatchId, Bookmark),
+    Take(BatchId, String, Timestamp, Timestamp),
+    Release(BatchId, String, Timestamp),
     Seal(BatchId, #[serde(with = "SealingForm")] Sealing),
 }
 
@@ -107,6 +110,9 @@ async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
         Entry::Claims(batch, group, claims) => memory.put_claims(&batch, group, &claims, now).await,
         Entry::Size(batch, leaf, size) => memory.size_leaf(&batch, leaf, size, now).await.map(|_| ()),
         Entry::Root(batch, leaf) => memory.mark_root(&batch, leaf).await.map(|_| ()),
+        Entry::Take(batch, owner, now, until) => memory.take(&batch, &owner, now, until).await.map(drop),
+        Entry::Release(batch, owner, now) => memory.release_lease(&batch, &owner, now).await,
+        Entry::Bookmark(batch, bookmark) => memory.note_bookmark(&batch, &bookmark).await,
         Entry::Seal(batch, sealing) => memory.seal(&batch, &sealing).await.map(|_| ()),
     }
 }
@@ -154,6 +160,12 @@ impl Ledger for JournalLedger {
         self.memory.mark_root(batch, leaf).await
     }
 
+    async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {
+        pause().await;
+        self.note(&Entry::Bookmark(batch.clone(), *bookmark))?;
+        self.memory.note_bookmark(batch, bookmark).await
+    }
+
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
         pause().await;
         self.note(&Entry::Seal(batch.clone(), sealing.clone()))?;
@@ -162,11 +174,13 @@ impl Ledger for JournalLedger {
 
     async fn take(&self, batch: &BatchId, owner: &str, now: Timestamp, until: Timestamp) -> Result<Lease> {
         pause().await;
+        self.note(&Entry::Take(batch.clone(), owner.to_owned(), now, until))?;
         self.memory.take(batch, owner, now, until).await
     }
 
     async fn release_lease(&self, batch: &BatchId, owner: &str, now: Timestamp) -> Result<()> {
         pause().await;
+        self.note(&Entry::Release(batch.clone(), owner.to_owned(), now))?;
         self.memory.release_lease(batch, owner, now).await
     }
 

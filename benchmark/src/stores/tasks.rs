@@ -83,7 +83,8 @@ fn fitting(entry: &Entry) -> Entry {
 fn resolved(outcome: &Outcome) -> Line {
     let fault = (!outcome.response.success).then(|| outcome.response.message.clone());
     let (record, raw) = (outcome.request.clone(), outcome.raw.clone());
-    let entry = Entry { index: outcome.index, record, fault, raw, line: outcome.line, object: outcome.object };
+    let (line, object) = (outcome.line, outcome.object);
+    let entry = Entry { fault, raw, line, object, ..Entry::decoded(outcome.index, record) };
     Line { entry, response: Some(outcome.response.clone()), result: outcome.result.clone() }
 }
 

@@ -236,7 +236,7 @@ fn row_of(mut item: Attributes) -> Result<Row> {
     // A repeat finds the reason again, which may be that the record could not be decoded at all.
     let fault = fault.or_else(|| (success == Some(false)).then(|| message.clone()));
     let response = success.map(|success| Response { success, message });
-    Ok(Row { entry: Entry { index, record, fault, raw, line, object }, response, result })
+    Ok(Row { entry: Entry { fault, raw, line, object, ..Entry::decoded(index, record) }, response, result })
 }
 
 #[cfg(test)]

@@ -48,10 +48,11 @@ impl Parquet {
 }
 
 impl RowReader for Parquet {
-    fn entries<'a>(&'a self, file: Box<dyn RandomAccess + 'a>) -> Entries<'a> {
+    fn entries<'a>(&'a self, file: Box<dyn RandomAccess + 'a>, first: u64) -> Entries<'a> {
         let Self { memory } = *self;
         let reading = Reading {
             file,
+            first,
             memory,
             footer: None,
             group: 0,
@@ -100,6 +101,8 @@ impl From<fanfold::Error> for Failure {
 /// A file that is being read.
 struct Reading<'a> {
     file: Box<dyn RandomAccess + 'a>,
+    /// The first row that is wanted.
+    first: u64,
     memory: u64,
     footer: Option<Box<Footer>>,
     /// The row group that is next, and its first row that is not read.
@@ -124,7 +127,7 @@ impl Reading<'_> {
             if let Some(rows) = &mut self.rows
                 && let Some(row) = rows.next()?
             {
-                self.read += 1;
+                self.read = row.index + 1;
                 return Ok(Some(entry_of(row)));
             }
             // Its bytes go before others are read.
@@ -163,6 +166,7 @@ impl Reading<'_> {
     fn part(&mut self, footer: &Footer) -> Option<(Part, bool)> {
         loop {
             let group = footer.row_groups().get(self.group)?;
+            self.from = self.from.max(self.first.saturating_sub(group.first));
             if self.from >= group.rows {
                 (self.group, self.from, self.index) = (self.group + 1, 0, None);
                 continue;

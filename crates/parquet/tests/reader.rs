@@ -58,7 +58,7 @@ async fn read(parquet: Parquet, bytes: &Bytes) -> (Seen, Option<String>, Vec<u64
     let reads = Arc::default();
     let noted = Box::new(Noted(bytes.clone(), Arc::clone(&reads)));
     let (mut entries, mut told) = (Seen::default(), None);
-    let mut stream = parquet.entries(noted);
+    let mut stream = parquet.entries(noted, 0);
     while let Some(entry) = stream.try_next().await.unwrap() {
         assert!(told.is_none(), "a fault is the last");
         match entry {
@@ -117,7 +117,7 @@ async fn an_error_of_the_store_is_none_of_the_file() {
         }
     }
     let parquet = Parquet::default();
-    let error = parquet.entries(Box::new(Gone)).try_next().await.unwrap_err();
+    let error = parquet.entries(Box::new(Gone), 0).try_next().await.unwrap_err();
     assert_eq!(error.to_string(), "overwritten");
 }
 

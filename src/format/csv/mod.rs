@@ -21,7 +21,7 @@ use crate::format::{BYTE_ORDER_MARK, too_large};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::charset::Charset;
 use crate::model::format::{Dialect, InputFormat, MAX_HEADER_BYTES};
-use crate::model::range::Range;
+use crate::model::range::{Place, Range};
 use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw, fits};
 
 /// The most bytes that are kept of the beginning of a file up to the end of its header.
@@ -40,6 +40,8 @@ pub struct CsvRecords {
     /// Whether there is a column without a name.
     nameless: bool,
     next: u64,
+    /// How many bytes are before the next one.
+    offset: u64,
 }
 
 enum Columns {
@@ -52,7 +54,7 @@ enum Columns {
 /// A row whose end was not seen yet.
 struct Partial {
     quoting: Quoting,
-    line: u64,
+    start: Place,
     bytes: Vec<u8>,
     /// Why the row is not kept, if it is too large.
     dropped: Option<String>,
@@ -62,19 +64,36 @@ impl CsvRecords {
     /// A reader of a file whose header must name `key_field`.
     pub fn new(format: &InputFormat, key_field: &str) -> Self {
         let columns = Columns::Awaited { key_field: Some(key_field.to_owned()), head: Vec::new() };
-        Self::begin(format, columns, LineEnds::default(), 0)
+        Self::begin(format, columns, Place { offset: 0, line: 1, column: 1 }, 0)
     }
 
     /// A reader of some rows of a file with these columns.
     pub fn part(format: &InputFormat, columns: &[String], range: &Range) -> Self {
         let columns = Columns::Known { names: columns.into(), head: Vec::new(), ended: true };
-        Self::begin(format, columns, LineEnds::at_line(range.line), range.first)
+        Self::begin(format, columns, range.place(), range.first)
     }
 
-    fn begin(format: &InputFormat, columns: Columns, lines: LineEnds, next: u64) -> Self {
+    fn begin(format: &InputFormat, columns: Columns, place: Place, next: u64) -> Self {
+        let (offset, lines, cutter) = (place.offset, LineEnds::at_line(place.line), Cutter::default());
         let (dialect, charset, max_header) = (format.dialect, format.encoding, format.max_header);
         let nameless = matches!(&columns, Columns::Known { names, .. } if has_nameless(names));
-        Self { dialect, charset, max_header, columns, lines, open: None, cutter: Cutter::default(), nameless, next }
+        Self { dialect, charset, max_header, columns, lines, open: None, cutter, nameless, next, offset }
+    }
+
+    /// Whether the header was read, with its line end.
+    pub fn has_begun(&self) -> bool {
+        matches!(self.columns, Columns::Known { ended: true, .. })
+    }
+
+    /// Goes on at a record that is not the first.
+    pub fn seek(&mut self, place: Place, next: u64) {
+        (self.offset, self.lines) = (place.offset, LineEnds::at_line(place.line));
+        (self.open, self.next) = (None, next);
+    }
+
+    /// Counts bytes before the file's first line.
+    pub fn skip(&mut self, bytes: usize) {
+        self.offset += bytes as u64;
     }
 
     /// The header, once read.
@@ -106,6 +125,7 @@ impl CsvRecords {
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         while !bytes.is_empty() {
             let taken = self.step(bytes, out)?;
+            self.offset += taken as u64;
             bytes = &bytes[taken..];
         }
         Ok(())
@@ -117,8 +137,10 @@ impl CsvRecords {
     /// As for [`push`](Self::push).
     pub fn push_header(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let mut taken = 0;
-        while taken < bytes.len() && !matches!(self.columns, Columns::Known { ended: true, .. }) {
-            taken += self.step(&bytes[taken..], &mut Vec::new())?;
+        while taken < bytes.len() && !self.has_begun() {
+            let step = self.step(&bytes[taken..], &mut Vec::new())?;
+            self.offset += step as u64;
+            taken += step;
         }
         Ok(taken)
     }
@@ -164,7 +186,8 @@ impl CsvRecords {
             self.lines.pass(&bytes[..blank]);
             return Ok(blank);
         }
-        let (line, mut quoting) = (self.lines.line(), Quoting::default());
+        let start = Place { offset: self.offset, line: self.lines.line(), column: 1 };
+        let mut quoting = Quoting::default();
         let end = quoting.end(bytes, &self.dialect);
         let row = &bytes[..end.unwrap_or(bytes.len())];
         if quoting.is_folded() {
@@ -173,9 +196,9 @@ impl CsvRecords {
             self.lines.pass_text(row.len());
         }
         if end.is_some() && row.len() <= MAX_RECORD_BYTES {
-            self.row(row, line, quoting, out)?;
+            self.row(row, start, quoting, out)?;
         } else {
-            let mut open = Partial { quoting, line, bytes: Vec::new(), dropped: None };
+            let mut open = Partial { quoting, start, bytes: Vec::new(), dropped: None };
             open.keep(row, &self.dialect);
             match end {
                 Some(_) => self.complete(open, out)?,
@@ -202,23 +225,23 @@ impl CsvRecords {
 
     fn complete(&mut self, row: Partial, out: &mut Vec<Entry>) -> Result<(), Fault> {
         let Some(fault) = row.dropped else {
-            return self.row(&row.bytes, row.line, row.quoting, out);
+            return self.row(&row.bytes, row.start, row.quoting, out);
         };
         match &self.columns {
             _ if row.quoting.is_comment() => return Ok(()),
-            Columns::Awaited { .. } => return Err(header::too_large(row.line)),
-            Columns::Known { .. } => out.push(Entry::faulty(self.next, None, fault)),
+            Columns::Awaited { .. } => return Err(header::too_large(row.start.line)),
+            Columns::Known { .. } => out.push(Entry { place: row.start, ..Entry::faulty(self.next, None, fault) }),
         }
         self.next += 1;
         Ok(())
     }
 
-    fn row(&mut self, row: &[u8], line: u64, quoting: Quoting, out: &mut Vec<Entry>) -> Result<(), Fault> {
+    fn row(&mut self, row: &[u8], start: Place, quoting: Quoting, out: &mut Vec<Entry>) -> Result<(), Fault> {
         if let Columns::Awaited { .. } = self.columns {
-            return self.header(row, line, quoting);
+            return self.header(row, start.line, quoting);
         }
         if !quoting.is_comment() {
-            out.push(self.entry(row, line, quoting));
+            out.push(Entry { place: start, ..self.entry(row, start.line, quoting) });
             self.next += 1;
         }
         Ok(())
@@ -296,9 +319,9 @@ impl Partial {
         if bytes.len() <= room {
             return;
         }
-        let mut fault = too_large(format_args!("line {}", self.line));
+        let mut fault = too_large(format_args!("line {}", self.start.line));
         if self.quoting.is_too_long() {
-            fault = format!("{fault}; {}", misquoted(&self.bytes, self.line, dialect));
+            fault = format!("{fault}; {}", misquoted(&self.bytes, self.start.line, dialect));
         }
         (self.dropped, self.bytes) = (Some(fault), Vec::new());
     }
@@ -344,7 +367,7 @@ fn not_text(row: &[u8], line: u64, bad: &BadByte, columns: &[String], dialect: &
 pub fn columns_of(head: &[u8], format: &InputFormat) -> Option<Arc<[String]>> {
     let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
     let columns = Columns::Awaited { key_field: None, head: Vec::new() };
-    let mut records = CsvRecords::begin(format, columns, LineEnds::default(), 0);
+    let mut records = CsvRecords::begin(format, columns, Place { offset: 0, line: 1, column: 1 }, 0);
     records.push(head, &mut Vec::new()).ok()?;
     records.finish(&mut Vec::new()).ok()?;
     match records.columns {

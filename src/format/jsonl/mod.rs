@@ -11,7 +11,7 @@ use crate::format::line_ends::LineEnds;
 use crate::format::{reason, text, too_large};
 use crate::model::format::InputFormat;
 use crate::model::format::charset::Charset;
-use crate::model::range::Range;
+use crate::model::range::{self, Range};
 use crate::model::record::{Entry, MAX_RECORD_BYTES, Raw};
 
 /// Reads records from pieces of a file.
@@ -26,6 +26,7 @@ pub struct JsonlRecords {
 #[derive(Default)]
 struct Place {
     index: u64,
+    offset: u64,
     lines: LineEnds,
     /// How many bytes of its line are before it.
     column: u64,
@@ -48,9 +49,17 @@ impl JsonlRecords {
 
     /// A reader of some records of a file.
     pub fn part(format: &InputFormat, range: &Range) -> Self {
-        let (index, column) = (range.first, range.column - 1);
-        let place = Place { index, lines: LineEnds::at_line(range.line), column };
-        Self { place, ..Self::new(format) }
+        Self { place: Place::at(range.place(), range.first), ..Self::new(format) }
+    }
+
+    /// Goes on at a record that is not the first.
+    pub fn seek(&mut self, place: range::Place, index: u64) {
+        (self.place, self.open) = (Place::at(place, index), None);
+    }
+
+    /// Counts bytes before the file's first line.
+    pub fn skip(&mut self, bytes: usize) {
+        self.place.offset += bytes as u64;
     }
 
     /// Reads the next piece.
@@ -120,6 +129,16 @@ impl Partial {
 }
 
 impl Place {
+    fn at(place: range::Place, index: u64) -> Self {
+        let lines = LineEnds::at_line(place.line);
+        Self { index, offset: place.offset, lines, column: place.column.saturating_sub(1) }
+    }
+
+    /// Where the record begins.
+    fn start(&self) -> range::Place {
+        range::Place { offset: self.offset, line: self.lines.line(), column: self.column + 1 }
+    }
+
     /// Passes a record, and what follows it.
     fn pass_line(&mut self, record: usize, end: &[u8]) {
         self.pass_record(record);
@@ -128,6 +147,7 @@ impl Place {
 
     fn pass_record(&mut self, bytes: usize) {
         self.column += bytes as u64;
+        self.offset += bytes as u64;
         self.lines.pass_text(bytes);
     }
 
@@ -135,12 +155,13 @@ impl Place {
     fn pass(&mut self, end: &[u8]) {
         if !end.is_empty() {
             self.lines.pass(end);
+            self.offset += end.len() as u64;
             self.column = 0;
         }
     }
 
     fn take(&mut self, bytes: Option<&[u8]>, charset: Charset, out: &mut Vec<Entry>) {
-        out.push(self.entry(bytes, charset));
+        out.push(Entry { place: self.start(), ..self.entry(bytes, charset) });
         self.index += 1;
     }
 
@@ -178,6 +199,7 @@ impl Place {
         let text = text::of(record, charset).ok()?;
         let value = serde_json::from_str::<&RawValue>(&text).ok()?.to_owned();
         let raw = matches!(text, Cow::Owned(_)).then(|| Raw::new(record));
-        Some(Entry { raw, line: self.lines.line(), ..Entry::decoded(self.index, value) })
+        let place = self.start();
+        Some(Entry { raw, line: place.line, place, ..Entry::decoded(self.index, value) })
     }
 }

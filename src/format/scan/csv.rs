@@ -7,7 +7,7 @@ use crate::format::scan::bits::{Marks, WIDTH, marks, running_parity};
 use crate::format::scan::rows::{Ends, Row, Rows};
 use crate::model::fault::Fault;
 use crate::model::format::{Dialect, InputFormat};
-use crate::model::range::Claim;
+use crate::model::range::{Claim, Place};
 use crate::model::record::MAX_RECORD_BYTES;
 
 /// Finds the rows, once the header is read.
@@ -52,12 +52,22 @@ impl CsvScan {
             if bytes.is_empty() {
                 return Ok(());
             }
-            self.rows.seek(self.records.line(), self.header);
-            chunks.names = names(self.columns().unwrap_or_default());
-            self.begun = true;
+            self.seek(Place { offset: self.header, line: self.records.line(), column: 1 }, chunks);
         }
         self.rows.push(bytes, chunks, out);
         Ok(())
+    }
+
+    /// Whether the header was read, with its line end.
+    pub fn has_begun(&self) -> bool {
+        self.begun || self.records.has_begun()
+    }
+
+    /// Goes on at a row, once the header was read.
+    pub fn seek(&mut self, place: Place, chunks: &mut Chunks) {
+        self.rows.seek(place);
+        chunks.names = names(self.columns().unwrap_or_default());
+        self.begun = true;
     }
 
     pub fn finish(&mut self, chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {

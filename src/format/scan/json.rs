@@ -1,10 +1,10 @@
 //! A JSON document: the decoder's own state machine, which makes no entries here.
 
 use crate::format::json::Document;
-use crate::format::scan::{Chunks, Place};
+use crate::format::scan::Chunks;
 use crate::model::fault::Fault;
 use crate::model::format::InputFormat;
-use crate::model::range::Claim;
+use crate::model::range::{Claim, Place};
 
 /// Finds elements.
 pub struct JsonScan {
@@ -18,6 +18,14 @@ impl JsonScan {
 
     pub fn skip(&mut self, bytes: usize) {
         self.document.skip(bytes);
+    }
+
+    pub fn has_begun(&self) -> bool {
+        self.document.has_begun()
+    }
+
+    pub fn seek(&mut self, place: Place) {
+        self.document.seek(place);
     }
 
     pub fn push(&mut self, bytes: &[u8], chunks: &mut Chunks, out: &mut Vec<Claim>) -> Result<(), Fault> {

@@ -13,7 +13,7 @@ mod rows;
 use crate::format::Mark;
 use crate::model::fault::Fault;
 use crate::model::format::{InputFormat, Layout};
-use crate::model::range::{Claim, Range};
+use crate::model::range::{Claim, Place, Range};
 
 /// Finds the ranges of a file's chunks. Feed it with [`push`](Self::push), then
 /// [`finish`](Self::finish) it. After a fault it is spent.
@@ -81,6 +81,27 @@ impl Scanner {
         finished
     }
 
+    /// Whether so much of the file was read that [`seek`](Self::seek) may be called.
+    pub fn has_begun(&self) -> bool {
+        match &self.layout {
+            Scan::Csv(scan) => scan.has_begun(),
+            Scan::Json(scan) => scan.has_begun(),
+            Scan::Jsonl(_) => true,
+        }
+    }
+
+    /// Goes on at a record that is the first of a chunk, by its place and its index: the bytes from there on are taken
+    /// next. The file's beginning must have been read, as far as [`has_begun`](Self::has_begun) wants.
+    pub fn seek(&mut self, place: Place, index: u64) {
+        self.mark.past = true;
+        match &mut self.layout {
+            Scan::Csv(scan) => scan.seek(place, &mut self.chunks),
+            Scan::Json(scan) => scan.seek(place),
+            Scan::Jsonl(rows) => rows.seek(place),
+        }
+        (self.chunks.open, self.chunks.next) = (None, index);
+    }
+
     /// The columns of a CSV file, once its header is read.
     pub fn columns(&self) -> Option<&[String]> {
         match &self.layout {
@@ -138,17 +159,9 @@ impl Scanner {
         match &mut self.layout {
             Scan::Csv(scan) => scan.skip(mark),
             Scan::Json(scan) => scan.skip(mark),
-            Scan::Jsonl(rows) => rows.seek(1, mark as u64),
+            Scan::Jsonl(rows) => rows.seek(Place { offset: mark as u64, line: 1, column: 1 }),
         }
     }
-}
-
-/// Where a record begins.
-#[derive(Debug, Clone, Copy)]
-struct Place {
-    offset: u64,
-    line: u64,
-    column: u64,
 }
 
 /// Groups records into chunks.

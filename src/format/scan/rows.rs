@@ -2,8 +2,8 @@
 
 use crate::format::found::Found;
 use crate::format::line_ends::LineEnds;
-use crate::format::scan::{Chunks, Place};
-use crate::model::range::Claim;
+use crate::format::scan::Chunks;
+use crate::model::range::{Claim, Place};
 
 /// What a layout knows about its rows.
 pub trait Row {
@@ -49,8 +49,10 @@ impl<R: Row> Rows<R> {
     }
 
     /// Moves to the place of the next byte.
-    pub fn seek(&mut self, line: u64, offset: u64) {
-        (self.lines, self.offset, self.line_start) = (LineEnds::at_line(line), offset, offset);
+    pub fn seek(&mut self, place: Place) {
+        let Place { offset, line, column } = place;
+        (self.lines, self.offset, self.line_start) = (LineEnds::at_line(line), offset, offset + 1 - column.max(1));
+        self.open = None;
     }
 
     pub fn push(&mut self, bytes: &[u8], chunks: &mut Chunks, out: &mut Vec<Claim>) {

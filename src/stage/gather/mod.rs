@@ -26,9 +26,9 @@ use crate::model::timestamp::Timestamp;
 use crate::render::objects::RESULTS;
 use crate::render::records::{Source, documents};
 use crate::stage::gather::write::{Documents, FAILED, Wanted, columns_of};
-use crate::stage::summary::{SUMMARY, put_summary};
+use crate::stage::summary::{put_summary, written_before};
 use crate::stage::{Disposition, Received, Stage, Subject, late};
-use crate::store::blob::{Blob, list_all, read_all};
+use crate::store::blob::{Blob, list_all};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Lease, Ledger, Part, RuleBook};
 use crate::store::{Clock, Stores};
@@ -146,30 +146,15 @@ impl<S: Stores> Gather<S> {
 
     async fn gather(&self, batch: Batch, owner: &str, early: bool) -> Result<()> {
         let id = batch.opening.id.clone();
-        let summary = match self.written_before(&batch).await? {
+        let summary = match written_before(&self.output, &batch).await? {
             Some(summary) => summary,
             None => self.write(&batch, early).await?,
         };
-        let tally = Tally {
-            succeeded: summary.records.succeeded,
-            failed: summary.records.failed,
-            failed_chunks: summary.chunks.failed,
-        };
+        let tally = summary.tally();
         self.batches.ledger.close(&id, owner, summary.state, tally, summary.finished_at).await?;
         let (state, records, failed) = (summary.state.name(), summary.records.total, tally.failed);
         tracing::info!(batch_id = %id, state, records, failed, "batch closed");
         Ok(())
-    }
-
-    /// Returns the summary that an earlier attempt wrote before it could close the batch: it stays as it is.
-    async fn written_before(&self, batch: &Batch) -> Result<Option<Summary>> {
-        if batch.gather_attempts < 2 {
-            return Ok(None);
-        }
-        let id = &batch.opening.id;
-        let summary = read_all(&self.output, &id.output_key(SUMMARY)).await?;
-        let summary = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Ok(summary.filter(|summary: &Summary| summary.generation == id.generation()))
     }
 
     async fn write(&self, batch: &Batch, early: bool) -> Result<Summary> {

@@ -6,6 +6,8 @@ use crate::model::error::Result;
 use crate::model::fault::Fault;
 use crate::model::ids::ChunkIndex;
 use crate::model::manifest::ObjectEnd;
+use crate::model::price::Work;
+use crate::model::progress::Bookmark;
 use crate::model::range::Claim;
 use crate::model::record::{Entry, Raw};
 
@@ -17,8 +19,12 @@ pub const CHUNK_BYTES: usize = 1024 * 1024;
 pub enum Cut {
     /// The next chunk.
     Chunk(Chunk),
-    /// The next chunk, whose records stay where they are.
-    Claim(ChunkIndex, Claim),
+    /// The next chunk, whose records stay where they are, and what the chunks before it take of the batch's limits.
+    Claim(ChunkIndex, Claim, Work),
+    /// One of the batch's objects has no more, by its place among them.
+    Object(usize, ObjectEnd),
+    /// Nothing yet: time passes with what is not cut.
+    Nothing,
     /// There are no more.
     End(End),
 }
@@ -30,6 +36,26 @@ pub struct Chunk {
     pub index: ChunkIndex,
     /// Its records.
     pub entries: Vec<Entry>,
+    /// What the chunks before it take of the batch's limits.
+    pub before: Work,
+}
+
+impl Cut {
+    /// Where another invocation would go on with this chunk.
+    pub fn bookmark(&self) -> Option<Bookmark> {
+        match self {
+            Self::Chunk(chunk) => {
+                let first = chunk.entries.first()?;
+                let (record, place, object) = (first.index, first.place, first.object);
+                Some(Bookmark { chunk: chunk.index.get(), record, place, object, work: chunk.before })
+            }
+            Self::Claim(chunk, Claim { range, .. }, work) => {
+                let (record, place) = (range.first, range.place());
+                Some(Bookmark { chunk: chunk.get(), record, place, object: None, work: *work })
+            }
+            Self::Object(..) | Self::Nothing | Self::End(_) => None,
+        }
+    }
 }
 
 /// What is known at the end of the input.
@@ -53,6 +79,11 @@ impl End {
     /// The end of an input from which nothing was cut yet.
     pub fn new(columns: Option<Vec<String>>, fault: Option<Fault>) -> Self {
         Self { records: 0, chunks: 0, columns, head: None, fault, objects: Vec::new() }
+    }
+
+    /// Goes on where an earlier invocation stopped.
+    pub fn seek(&mut self, bookmark: &Bookmark) {
+        (self.chunks, self.records) = (bookmark.chunk, bookmark.work.records);
     }
 
     /// Counts the next chunk and its records, and returns its place.

@@ -4,15 +4,21 @@ use futures::stream::{Fuse, StreamExt, TryStreamExt};
 
 use crate::model::error::Result;
 use crate::model::fault::Fault;
+use crate::model::progress::Bookmark;
 use crate::model::record::Entry;
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
 use crate::stage::scatter::limit::Budget;
 use crate::stage::scatter::rows::Entries;
 
+/// How many records that were cut before are passed over at a time.
+const PASSED: u64 = 4096;
+
 /// Cuts a stream of records into chunks.
 pub struct EntryCutter<'a> {
     entries: Fuse<Entries<'a>>,
     next: Option<Entry>,
+    /// The index of the first record that is wanted.
+    first: u64,
     fault: Option<Fault>,
     chunk_size: usize,
     budget: Budget,
@@ -23,7 +29,18 @@ impl<'a> EntryCutter<'a> {
     /// Cuts records as the splitter cuts an input; `columns` are those of the input.
     pub fn new(entries: Entries<'a>, chunk_size: usize, budget: Budget, columns: Option<Vec<String>>) -> Self {
         let end = Some(End::new(columns, None));
-        Self { entries: entries.fuse(), next: None, fault: None, chunk_size: chunk_size.max(1), budget, end }
+        Self { entries: entries.fuse(), next: None, first: 0, fault: None, chunk_size: chunk_size.max(1), budget, end }
+    }
+
+    /// Goes on where an earlier invocation stopped.
+    #[must_use]
+    pub fn from(mut self, bookmark: Option<&Bookmark>) -> Self {
+        if let (Some(bookmark), Some(end)) = (bookmark, &mut self.end) {
+            self.first = bookmark.record;
+            self.budget.seek(bookmark.chunk, bookmark.work);
+            end.seek(bookmark);
+        }
+        self
     }
 
     async fn entry(&mut self) -> Result<Option<Entry>> {
@@ -43,8 +60,15 @@ impl<'a> EntryCutter<'a> {
 
 impl Cutter for EntryCutter<'_> {
     async fn next(&mut self) -> Result<Option<Cut>> {
-        let (mut entries, mut bytes) = (Vec::new(), 0);
+        let (mut entries, mut bytes, mut passed) = (Vec::new(), 0, 0);
         while let Some(entry) = self.entry().await? {
+            if entry.index < self.first {
+                passed += 1;
+                if passed == PASSED {
+                    return Ok(Some(Cut::Nothing));
+                }
+                continue;
+            }
             let full = entries.len() == self.chunk_size || bytes + entry.weight() > CHUNK_BYTES;
             if full && !entries.is_empty() {
                 self.next = Some(entry);
@@ -56,6 +80,7 @@ impl Cutter for EntryCutter<'_> {
         let Some(end) = &mut self.end else {
             return Ok(None);
         };
+        let before = self.budget.work();
         if entries.is_empty() {
             end.fault = self.fault.take();
         } else {
@@ -65,7 +90,7 @@ impl Cutter for EntryCutter<'_> {
             return Ok(self.end.take().map(Cut::End));
         }
         let index = end.count(entries.len() as u64)?;
-        Ok(Some(Cut::Chunk(Chunk { index, entries })))
+        Ok(Some(Cut::Chunk(Chunk { index, entries, before })))
     }
 }
 
@@ -85,11 +110,11 @@ mod tests {
         loop {
             match cutter.next().await.unwrap().expect("an end comes first") {
                 Cut::Chunk(chunk) => chunks.push(chunk.entries.len()),
-                Cut::Claim(index, claim) => panic!("{index} {claim:?} is no copy"),
                 Cut::End(end) => {
                     assert!(cutter.next().await.unwrap().is_none());
                     return (chunks, end);
                 }
+                other => panic!("{other:?} is no copy"),
             }
         }
     }

@@ -59,6 +59,16 @@ impl Budget {
         Self { most_chunks, limits, tariff: None, size: None, chunks: 0, work }
     }
 
+    /// Goes on after so many chunks, which take this of it.
+    pub fn seek(&mut self, chunks: u32, work: Work) {
+        (self.chunks, self.work) = (chunks, work);
+    }
+
+    /// What was taken so far.
+    pub fn work(&self) -> Work {
+        self.work
+    }
+
     /// The same for an input of that many bytes: how far it was read tells how much there is to come.
     #[must_use]
     pub fn of_size(self, bytes: u64) -> Self {
@@ -75,6 +85,7 @@ impl Budget {
         }
         self.chunks += 1;
         let Some(tariff) = &self.tariff else {
+            self.work = self.work + Work { records: records as u64, ..Work::default() };
             return Ok(());
         };
         self.work = self.work + tariff.chunk(records as u64, weight);

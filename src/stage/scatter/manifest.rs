@@ -10,10 +10,12 @@ use crate::intake::s3_event::Created;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::{InputFormat, Layout};
-use crate::model::manifest::{Listed, Object, Reading, holds_records, unreadable};
-use crate::model::progress::Opening;
+use crate::model::manifest::{Listed as Named, Object, ObjectEnd, Reading, holds_records, unreadable};
+use crate::model::progress::{Batch, Opening};
+use crate::model::timestamp::Timestamp;
+use crate::stage::Disposition;
 use crate::stage::scatter::cut::{Cutter, End};
-use crate::stage::scatter::objects::ObjectsSplitter;
+use crate::stage::scatter::objects::{Listed, ObjectsSplitter};
 use crate::stage::scatter::{Cuts, Scatter, has_rules, nothing, unread};
 use crate::store::Stores;
 use crate::store::blob::{Pin, sections};
@@ -29,7 +31,13 @@ enum List {
 impl<S: Stores> Scatter<S> {
     /// Scatters the objects that an upload lists. Missing objects are an error as long as it is `early`, if there is
     /// reason to look for them again.
-    pub(super) async fn scatter_objects(&self, created: &Created, mut opening: Opening, early: bool) -> Result<()> {
+    pub(super) async fn scatter_objects(
+        &self,
+        created: &Created,
+        mut opening: Opening,
+        early: bool,
+        until: Timestamp,
+    ) -> Result<Disposition> {
         let found = match objects::found(&self.work, &opening.id).await? {
             Some(found) => List::Objects(found),
             None => self.find(created, &opening, early).await?,
@@ -43,27 +51,45 @@ impl<S: Stores> Scatter<S> {
         let found = match found {
             List::Objects(objects) => Ok(objects),
             List::Fault(fault) => Err(fault),
-            List::Overwritten(reason) => return self.end_unread(created, reason).await,
+            List::Overwritten(reason) => {
+                return self.end_unread(created, reason).await.map(|()| Disposition::Done);
+            }
         };
-        let batch = self.open(&opening).await?;
+        let mut batch = self.open(&opening).await?;
         if batch.sealing.is_some() {
-            return self.resume(&batch).await;
+            return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         has_rules(&batch)?;
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         match (found, rules) {
             (Ok(found), Ok(rules)) => {
-                let cuts = self.cuts_of(&batch.opening, &found, &rules.key_field);
-                self.run(&batch.opening, cuts, &found).await?;
+                let before = match &batch.bookmark {
+                    Some(bookmark) => objects::before(&self.work, &batch.opening.id, bookmark.chunk).await?,
+                    None => None,
+                };
+                batch.bookmark = batch.bookmark.filter(|_| before.is_some());
+                let listed = Listed { found: &found, before: before.unwrap_or_default() };
+                let cuts = self.cuts_of(&batch, &found, listed.before.clone(), &rules.key_field).await?;
+                self.run(&batch, cuts, listed, until).await
             }
-            (Err(fault), _) | (_, Err(fault)) => self.run(&batch.opening, nothing(fault), &[]).await?,
+            (Err(fault), _) | (_, Err(fault)) => self.run(&batch, nothing(fault), Listed::default(), until).await,
         }
-        Ok(())
     }
 
-    fn cuts_of<'a>(&'a self, opening: &Opening, found: &'a [Object], key_field: &'a str) -> Cuts<'a> {
+    async fn cuts_of<'a>(
+        &'a self,
+        batch: &Batch,
+        found: &'a [Object],
+        before: Vec<ObjectEnd>,
+        key_field: &'a str,
+    ) -> Result<Cuts<'a>> {
+        let (opening, width) = (&batch.opening, self.width);
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
-        ObjectsSplitter::new(&self.input, found, key_field, chunk_size, self.budget(opening), self.width).stream()
+        let mut cutter = ObjectsSplitter::new(&self.input, found, key_field, chunk_size, self.budget(opening), width);
+        if let Some(bookmark) = &batch.bookmark {
+            cutter.seek(bookmark, before, &self.input, found, width).await?;
+        }
+        Ok(cutter.stream())
     }
 
     /// Finds the objects that a manifest lists, and keeps them as they are now.
@@ -93,8 +119,8 @@ impl<S: Stores> Scatter<S> {
 
     /// Looks into an object, and pins it. One of which a version or an entity tag is listed was seen by somebody, and may
     /// only be missing because it is `early`; the name of another may just as well be wrong.
-    async fn look_at(&self, listed: Listed, early: bool) -> Result<Object> {
-        let Listed { bucket, key, version_id, e_tag } = listed;
+    async fn look_at(&self, listed: Named, early: bool) -> Result<Object> {
+        let Named { bucket, key, version_id, e_tag } = listed;
         if let Some(bucket) = bucket.filter(|bucket| *bucket != self.input_bucket) {
             let message = format!("it lies in the bucket {bucket}; copy it to s3://{}/", self.input_bucket);
             return Ok(broken(key, Fault::new(FaultCode::OtherBucket, message)));

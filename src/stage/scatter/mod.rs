@@ -8,15 +8,17 @@ mod manifest;
 pub mod objects;
 pub mod redrive;
 pub mod rows;
+mod send;
 pub mod split;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use crate::batch::Batches;
-use crate::batch::dispatch::{self, Dispatch};
+use crate::batch::dispatch::Dispatch;
 use crate::batch::outcomes::{self, Outcomes};
 use crate::batch::rules::Deployed;
 use crate::format::detect;
@@ -25,29 +27,31 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::settings::FormatSettings;
 use crate::model::format::{InputFormat, Layout};
-use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::ids::BatchId;
 use crate::model::limits::Limits;
-use crate::model::manifest::{Object, is_manifest};
-use crate::model::message::{ProcessMessage, RedriveMessage};
+use crate::model::manifest::is_manifest;
+use crate::model::message::RedriveMessage;
 use crate::model::price::Tariff;
-use crate::model::progress::{Batch, Opening, Sealing};
+use crate::model::progress::{Batch, Opening};
 use crate::model::timestamp::Timestamp;
-use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End};
+use crate::stage::reception::Timetable;
+use crate::stage::scatter::cut::{Cut, Cutter, End};
 use crate::stage::scatter::entries::EntryCutter;
 use crate::stage::scatter::limit::Budget;
+use crate::stage::scatter::objects::Listed;
 use crate::stage::scatter::rows::{Pinned, RowReader};
 use crate::stage::scatter::split::{RangeSplitter, Splitter};
 use crate::stage::{Disposition, Received, Stage, Subject, late};
 use crate::store::blob::{Pin, sections};
 use crate::store::channel::Delivery;
-use crate::store::ledger::{CLAIMS, Claims, Ledger, OpenResult, Part};
+use crate::store::ledger::{Ledger, OpenResult, Part};
 use crate::store::{Clock, Stores};
+
+/// How long scatter works between two bookmarks, unless it is told otherwise.
+pub const BOOKMARK_AFTER: Duration = Duration::from_secs(20);
 
 /// What a batch is made of, chunk by chunk.
 type Cuts<'a> = BoxStream<'a, Result<Cut>>;
-
-/// Claim checks that go out in one request.
-const MESSAGES: usize = CLAIMS as usize;
 
 /// The scatter stage.
 pub struct Scatter<S: Stores> {
@@ -79,6 +83,8 @@ pub struct Scatter<S: Stores> {
     pub rows: Option<Arc<dyn RowReader>>,
     /// How much work one batch may make.
     pub limits: Limits,
+    /// How long it works between two bookmarks.
+    pub bookmark_after: Duration,
 }
 
 /// What scatter is asked to do.
@@ -113,9 +119,10 @@ impl<S: Stores> Stage for Scatter<S> {
         batch.map(|batch| Subject { batch, part: Part::Scatter })
     }
 
-    async fn handle(&self, received: &Received<'_, Order>, _deadline: Timestamp) -> Disposition {
-        let again = late::again(received.delivery, self.clock.now());
-        late::concluded(self.take(&received.message, received.delivery, again.is_some()).await, again)
+    async fn handle(&self, received: &Received<'_, Order>, deadline: Timestamp) -> Disposition {
+        let (now, Received { message, delivery, .. }) = (self.clock.now(), received);
+        let (again, until) = (late::again(delivery, now), Timetable::new(now, deadline).handover());
+        late::concluded(self.take(message, delivery, again.is_some(), until).await, again)
     }
 }
 
@@ -138,36 +145,46 @@ impl<S: Stores> Scatter<S> {
         Self { rows, ..self }
     }
 
+    /// Sets how long it works between two bookmarks.
+    #[must_use]
+    pub fn with_bookmarks_after(self, bookmark_after: Duration) -> Self {
+        Self { bookmark_after, ..self }
+    }
+
     /// Sets how much work one batch may make.
     #[must_use]
     pub fn with_limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Works on an order. Missing objects are an error as long as it is `early`, and after that end their batch.
-    async fn take(&self, order: &Order, delivery: &Delivery, early: bool) -> Result<Disposition> {
+    /// Works on an order until `until`. Missing objects are an error as long as it is `early`, and after that end their
+    /// batch.
+    async fn take(&self, order: &Order, delivery: &Delivery, early: bool, until: Timestamp) -> Result<Disposition> {
         let notices = match order {
-            Order::Redrive(batch) => return self.redrive(batch).await,
+            Order::Redrive(batch) => return self.redrive(batch, until).await,
             Order::Scatter(notices) => notices,
         };
-        let mut discarded = None;
+        let mut last = Disposition::Done;
         for notice in notices {
-            discarded = match notice {
-                Notice::Nothing(reason) => Some(reason.clone()),
-                Notice::Created(created) => match self.scatter(created, early).await {
+            last = match notice {
+                Notice::Nothing(reason) => Disposition::Discarded(reason.clone()),
+                Notice::Created(created) => match self.scatter(created, early, until).await {
                     Err(error) if error.kind == ErrorKind::Missing => {
                         self.miss(created, error, delivery, early).await?;
-                        None
+                        Disposition::Done
                     }
                     scattered => scattered?,
                 },
             };
+            if matches!(last, Disposition::Later(..)) {
+                break;
+            }
         }
-        Ok(discarded.map_or(Disposition::Done, Disposition::Discarded))
+        Ok(last)
     }
 
-    /// Scatters one upload, or says why there is nothing to do.
-    async fn scatter(&self, created: &Created, early: bool) -> Result<Option<String>> {
+    /// Scatters one upload, as far as there is time until `until`, or says why there is nothing to do.
+    async fn scatter(&self, created: &Created, early: bool, until: Timestamp) -> Result<Disposition> {
         if created.bucket != self.input_bucket {
             return Err(Error::malformed(format!("the event is about another bucket: {}", created.bucket)));
         }
@@ -175,7 +192,7 @@ impl<S: Stores> Scatter<S> {
         if let Some(pattern) = self.format.ignored(&created.key)
             && self.batches.ledger.read(&created.batch()).await?.is_none()
         {
-            return Ok(Some(format!("the name matches {pattern:?}, which is ignored")));
+            return Ok(Disposition::Discarded(format!("the name matches {pattern:?}, which is ignored")));
         }
         let mut opening = Opening {
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
@@ -183,15 +200,13 @@ impl<S: Stores> Scatter<S> {
             ..created.opening(&self.variant, self.batches.condition, self.clock.now())
         };
         if is_manifest(&created.key) {
-            return self.scatter_objects(created, opening, early).await.map(|()| None);
+            return self.scatter_objects(created, opening, early, until).await;
         }
-        let body =
-            sections::read(&self.input, created.key.clone(), Pin::of(&opening.input.source()), 0, self.width).await;
-        let body = match body {
+        let body = match self.body(&opening, 0).await {
             Ok(Some(body)) => body,
             Ok(None) => return Err(unread(created)),
             Err(error) if error.kind == ErrorKind::Conflict => {
-                return self.end_unread(created, error.to_string()).await.map(|()| None);
+                return self.end_unread(created, error.to_string()).await.map(|()| Disposition::Done);
             }
             Err(error) => return Err(error),
         };
@@ -203,19 +218,23 @@ impl<S: Stores> Scatter<S> {
         }
         let batch = self.open(&opening).await?;
         if batch.sealing.is_some() {
-            return self.resume(&batch).await.map(|()| None);
+            return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         has_rules(&batch)?;
         // A scatter with other settings may have begun the batch.
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         let cuts = match (found, rules) {
-            (Ok(_), Ok(rules)) => {
-                self.cuts(&batch.opening, &batch.opening.input.format()?, &rules.key_field, body).await?
-            }
+            (Ok(_), Ok(rules)) => self.cuts(&batch, &batch.opening.input.format()?, &rules.key_field, body).await?,
             (Err(fault), _) | (_, Err(fault)) => nothing(fault),
         };
-        self.run(&batch.opening, cuts, &[]).await?;
-        Ok(None)
+        self.run(&batch, cuts, Listed::default(), until).await
+    }
+
+    /// Opens an upload; `None` if it is not there.
+    async fn body(&self, opening: &Opening, from: u64) -> Result<Option<BoxStream<'_, Result<Bytes>>>> {
+        let source = opening.input.source();
+        let pin = Pin::of(&source);
+        sections::read(&self.input, source.key, pin, from, self.width).await
     }
 
     /// Decides about an upload that is missing: what was sealed before goes on, and the rest of it is an error as long as it
@@ -243,14 +262,16 @@ impl<S: Stores> Scatter<S> {
         self.batches.announce(id, progress).await
     }
 
-    /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it.
+    /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it. Goes on from
+    /// the batch's bookmark.
     async fn cuts<'a>(
         &'a self,
-        opening: &Opening,
+        batch: &Batch,
         format: &InputFormat,
         key_field: &str,
         body: BoxStream<'a, Result<Bytes>>,
     ) -> Result<Cuts<'a>> {
+        let Batch { opening, bookmark, .. } = batch;
         let budget = self.budget(opening);
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if format.layout == Layout::Parquet {
@@ -258,17 +279,32 @@ impl<S: Stores> Scatter<S> {
             let Some(reader) = &self.rows else { return Ok(nothing(detect::unread_parquet())) };
             let source = opening.input.source();
             let pin = Pin::of(&source);
-            let gone = || Error::missing(format!("{} was deleted while it was read", opening.input.key));
-            let file = Pinned::open(&self.input, source.key, pin).await?.ok_or_else(gone)?;
-            return Ok(EntryCutter::new(reader.entries(Box::new(file)), chunk_size, budget, None).stream());
+            let first = bookmark.map_or(0, |bookmark| bookmark.record);
+            let file = Pinned::open(&self.input, source.key, pin).await?.ok_or_else(|| gone(opening))?;
+            let entries = reader.entries(Box::new(file), first);
+            return Ok(EntryCutter::new(entries, chunk_size, budget, None).from(bookmark.as_ref()).stream());
         }
         // How far a compressed file was read says little about what is to come.
         let budget = if format.compression.is_none() { budget.of_size(opening.input.bytes) } else { budget };
-        Ok(if opening.ranged {
-            RangeSplitter::new(body, format, key_field, chunk_size, budget).stream()
-        } else {
-            Splitter::new(body, format, key_field, chunk_size, budget).stream()
-        })
+        let rest = match bookmark {
+            Some(bookmark) => {
+                let from = if format.is_in_place() { bookmark.place.offset } else { 0 };
+                Some((bookmark, self.body(opening, from).await?.ok_or_else(|| gone(opening))?))
+            }
+            None => None,
+        };
+        if opening.ranged {
+            let mut cutter = RangeSplitter::new(body, format, key_field, chunk_size, budget);
+            if let Some((bookmark, rest)) = rest {
+                cutter.seek(bookmark, rest).await?;
+            }
+            return Ok(cutter.stream());
+        }
+        let mut cutter = Splitter::new(body, format, key_field, chunk_size, budget);
+        if let Some((bookmark, rest)) = rest {
+            cutter.seek(bookmark, rest).await?;
+        }
+        Ok(cutter.stream())
     }
 
     /// What a batch may make.
@@ -278,8 +314,9 @@ impl<S: Stores> Scatter<S> {
         Budget::new(condition.most_chunks(), self.limits, tariff)
     }
 
-    /// Scatters the records that failed in the generations before this one, or says why there is nothing to do.
-    async fn redrive(&self, id: &BatchId) -> Result<Disposition> {
+    /// Scatters the records that failed in the generations before this one, as far as there is time until `until`, or says
+    /// why there is nothing to do.
+    async fn redrive(&self, id: &BatchId, until: Timestamp) -> Result<Disposition> {
         let Some(before) = id.generation().checked_sub(1) else {
             return Err(Error::malformed(format!("{id} names no generation that a redrive could make")));
         };
@@ -302,8 +339,7 @@ impl<S: Stores> Scatter<S> {
             return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         if let Err(fault) = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await? {
-            self.run(&batch.opening, nothing(fault), &[]).await?;
-            return Ok(Disposition::Done);
+            return self.run(&batch, nothing(fault), Listed::default(), until).await;
         }
         let generations = outcomes::generations(&self.batches, &before).await?;
         let outcomes = Outcomes::failed(&self.batches, &generations, self.width);
@@ -311,8 +347,7 @@ impl<S: Stores> Scatter<S> {
         let chunk_size = batch.opening.chunk_size as usize;
         let budget = self.budget(&batch.opening);
         let cuts = EntryCutter::new(redrive::failed(outcomes), chunk_size, budget, columns);
-        self.run(&batch.opening, cuts.stream(), &[]).await?;
-        Ok(Disposition::Done)
+        self.run(&batch, cuts.from(batch.bookmark.as_ref()).stream(), Listed::default(), until).await
     }
 
     async fn open(&self, opening: &Opening) -> Result<Batch> {
@@ -321,111 +356,11 @@ impl<S: Stores> Scatter<S> {
             OpenResult::Existing(batch) => *batch,
         })
     }
+}
 
-    /// Finishes what the earlier scatter that sealed the batch may have left undone.
-    async fn resume(&self, batch: &Batch) -> Result<()> {
-        let (progress, waiting) = self.batches.resume(batch).await?;
-        for chunks in waiting.chunks(MESSAGES) {
-            self.send_again(&batch.opening, chunks).await?;
-        }
-        self.batches.announce(&batch.opening.id, progress).await
-    }
-
-    /// Sends the chunks of a batch, and seals it. `found` are the objects that it is made of, if there are many.
-    async fn run(&self, opening: &Opening, cuts: Cuts<'_>, found: &[Object]) -> Result<()> {
-        let id = &opening.id;
-        let mut end =
-            if opening.ranged { self.send_claims(opening, cuts).await? } else { self.send(opening, cuts).await? };
-        if !found.is_empty() {
-            crate::batch::objects::keep_read(&self.work, id, &end.objects).await?;
-            end = manifest::ended(end, found);
-        }
-        tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
-        let progress = self.batches.seal(id, &self.sealing(end)).await?;
-        self.batches.announce(id, progress).await
-    }
-
-    /// Writes the claims of some chunks at a time, and then sends their claim checks. A repeat writes and sends the
-    /// same again.
-    async fn send_claims(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<End> {
-        let groups = cuts.try_chunks(MESSAGES).map_err(|error| error.1);
-        let sent = groups.map_ok(|group| self.send_group(opening, group)).try_buffer_unordered(self.width);
-        let ends: Vec<Option<End>> = sent.try_collect().await?;
-        ends.into_iter().flatten().next().ok_or_else(|| Error::internal("the input had no end"))
-    }
-
-    async fn send_group(&self, opening: &Opening, group: Vec<Cut>) -> Result<Option<End>> {
-        let (mut claims, mut checks, mut first, mut end) = (Vec::new(), Vec::new(), None, None);
-        for cut in group {
-            match cut {
-                Cut::Claim(chunk, claim) => {
-                    first.get_or_insert(chunk);
-                    checks.push(dispatch::claimed(opening, chunk, &claim)?);
-                    claims.push(claim);
-                }
-                Cut::Chunk(_) => return Err(Error::internal("a copied chunk among ranges")),
-                Cut::End(last) => end = Some(last),
-            }
-        }
-        if let Some(first) = first {
-            let group = first.get() / CLAIMS;
-            self.batches.ledger.put_claims(&opening.id, group, &claims, self.clock.now()).await?;
-            self.workers.fan_out(checks).await?;
-        }
-        Ok(end)
-    }
-
-    async fn send_again(&self, opening: &Opening, chunks: &[ChunkIndex]) -> Result<()> {
-        let mut checks = Vec::new();
-        for &chunk in chunks {
-            if let Some(entries) = self.batches.chunks.pending(&opening.id, chunk).await? {
-                checks.push(dispatch::copied(opening, chunk, entries.len())?);
-            }
-        }
-        self.workers.send(checks).await
-    }
-
-    /// Writes each chunk and then sends its claim check. A repeat writes and sends the same again.
-    async fn send(&self, opening: &Opening, cuts: Cuts<'_>) -> Result<End> {
-        let mut end = None;
-        let sent = cuts.map_ok(|cut| async move {
-            match cut {
-                Cut::Chunk(chunk) => self.put(opening, chunk).await.map(Ok),
-                Cut::Claim(..) => Err(Error::internal("a range among copied chunks")),
-                Cut::End(end) => Ok(Err(end)),
-            }
-        });
-        let mut groups = std::pin::pin!(sent.try_buffer_unordered(self.width).try_chunks(MESSAGES));
-        while let Some(group) = groups.try_next().await.map_err(|e| e.1)? {
-            let mut checks = Vec::with_capacity(group.len());
-            for sent in group {
-                match sent {
-                    Ok(check) => checks.push(check),
-                    Err(last) => end = Some(last),
-                }
-            }
-            if !checks.is_empty() {
-                self.workers.fan_out(checks).await?;
-            }
-        }
-        end.ok_or_else(|| Error::internal("the input had no end"))
-    }
-
-    async fn put(&self, opening: &Opening, chunk: Chunk) -> Result<ProcessMessage> {
-        self.batches.chunks.put(&opening.id, chunk.index, &chunk.entries, self.clock.now()).await?;
-        dispatch::copied(opening, chunk.index, chunk.entries.len())
-    }
-
-    fn sealing(&self, end: End) -> Sealing {
-        Sealing {
-            records: Some(end.records),
-            chunks: end.chunks,
-            columns: end.columns,
-            head: end.head,
-            error: end.fault,
-            scattered_at: self.clock.now(),
-        }
-    }
+/// The error for an upload that is no longer there.
+fn gone(opening: &Opening) -> Error {
+    Error::missing(format!("{} was deleted while it was read", opening.input.key))
 }
 
 /// The cuts of an input of which nothing can be read.

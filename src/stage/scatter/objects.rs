@@ -6,6 +6,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
 use crate::model::manifest::{Object, ObjectEnd};
+use crate::model::progress::Bookmark;
 use crate::model::record::Entry;
 use crate::stage::scatter::cut::{Chunk, Cut, Cutter, End};
 use crate::stage::scatter::limit::Budget;
@@ -22,10 +23,21 @@ struct Opened<'a> {
     body: BoxStream<'a, Result<Bytes>>,
 }
 
+/// The objects of a batch of many.
+#[derive(Default)]
+pub(super) struct Listed<'a> {
+    /// As they were found.
+    pub found: &'a [Object],
+    /// What came of them before the batch's bookmark.
+    pub before: Vec<ObjectEnd>,
+}
+
 /// Cuts many objects.
 pub struct ObjectsSplitter<'a> {
     opened: BoxStream<'a, Result<Opened<'a>>>,
     current: Option<(usize, Splitter<'a>)>,
+    /// The object that an earlier invocation stopped in, and where.
+    stopped: Option<(usize, Bookmark, BoxStream<'a, Result<Bytes>>)>,
     key_field: &'a str,
     chunk_size: usize,
     budget: Budget,
@@ -43,14 +55,40 @@ impl<'a> ObjectsSplitter<'a> {
         budget: Budget,
         width: usize,
     ) -> Self {
-        let readable =
-            objects.iter().enumerate().filter_map(|(number, object)| Some((number, object, object.format()?)));
-        let opened = readable.map(move |(number, object, format)| async move {
-            Ok(Opened { number, format, body: open(bucket, object, width).await? })
-        });
-        let opened = stream::iter(opened).buffered(width.clamp(1, AHEAD)).boxed();
+        let opened = opened(bucket, objects, 0, width);
         let end = End { objects: vec![ObjectEnd::default(); objects.len()], ..End::new(None, None) };
-        Self { opened, current: None, key_field, chunk_size, budget, end: Some(end) }
+        Self { opened, current: None, stopped: None, key_field, chunk_size, budget, end: Some(end) }
+    }
+
+    /// Goes on where an earlier invocation stopped, given what came of the objects up to there.
+    ///
+    /// # Errors
+    /// Those of the bucket; `Internal` if there is no such object.
+    pub async fn seek<B: Blob>(
+        &mut self,
+        bookmark: &Bookmark,
+        ends: Vec<ObjectEnd>,
+        bucket: &'a B,
+        objects: &'a [Object],
+        width: usize,
+    ) -> Result<()> {
+        let number = bookmark.object.map_or(0, |number| number as usize);
+        let unknown = || Error::internal("the batch has no object that scatter could have stopped in");
+        let object = objects.get(number).ok_or_else(unknown)?;
+        let format = object.format().ok_or_else(unknown)?;
+        let from = if format.is_in_place() { bookmark.place.offset } else { 0 };
+        let before: u64 = ends.iter().take(number).map(|end| end.records).sum();
+        let local = Bookmark { chunk: 0, record: bookmark.record.saturating_sub(before), ..*bookmark };
+        let body = open_at(bucket, object, from, width).await?;
+        self.opened = opened(bucket, objects, number, width);
+        self.budget.seek(bookmark.chunk, bookmark.work);
+        if let Some(end) = &mut self.end {
+            end.seek(bookmark);
+            end.objects.iter_mut().zip(ends).take(number).for_each(|(end, kept)| *end = kept);
+            end.objects[number].records = local.record;
+        }
+        self.stopped = Some((number, local, body));
+        Ok(())
     }
 
     /// The next cut of the object that is being cut, or of the next one; `None` after the last.
@@ -59,8 +97,11 @@ impl<'a> ObjectsSplitter<'a> {
             Some(current) => current,
             None => match self.opened.try_next().await? {
                 Some(Opened { number, format, body }) => {
-                    let splitter =
+                    let mut splitter =
                         Splitter::new(body, format, self.key_field, self.chunk_size, Budget::chunks(u32::MAX));
+                    if let Some((_, bookmark, rest)) = self.stopped.take_if(|(stopped, ..)| *stopped == number) {
+                        splitter.seek(&bookmark, rest).await?;
+                    }
                     self.current.insert((number, splitter))
                 }
                 None => return Ok(None),
@@ -80,6 +121,7 @@ impl Cutter for ObjectsSplitter<'_> {
             };
             match next {
                 Some((number, Cut::Chunk(mut chunk))) => {
+                    let taken = self.budget.work();
                     let weight = chunk.entries.iter().map(Entry::weight).sum::<usize>() as u64;
                     if let Err(fault) = self.budget.take(chunk.entries.len(), weight, None) {
                         end.fault = Some(fault);
@@ -92,28 +134,52 @@ impl Cutter for ObjectsSplitter<'_> {
                     }
                     end.objects[number].records += chunk.entries.len() as u64;
                     let index = end.count(chunk.entries.len() as u64)?;
-                    return Ok(Some(Cut::Chunk(Chunk { index, ..chunk })));
+                    return Ok(Some(Cut::Chunk(Chunk { index, before: taken, ..chunk })));
                 }
                 Some((number, Cut::End(End { head, fault, .. }))) => {
                     let object = &mut end.objects[number];
                     *object = ObjectEnd { records: object.records, head, fault };
                     self.current = None;
+                    return Ok(Some(Cut::Object(number, object.clone())));
                 }
-                Some((_, Cut::Claim(..))) => return Err(Error::internal("a range among copied chunks")),
+                Some((_, Cut::Nothing)) => return Ok(Some(Cut::Nothing)),
+                Some((_, Cut::Claim(..) | Cut::Object(..))) => {
+                    return Err(Error::internal("one object is cut into copied chunks"));
+                }
                 None => return Ok(self.end.take().map(Cut::End)),
             }
         }
     }
 }
 
+/// Opens the objects that can be read, from one of them on.
+fn opened<'a, B: Blob>(
+    bucket: &'a B,
+    objects: &'a [Object],
+    from: usize,
+    width: usize,
+) -> BoxStream<'a, Result<Opened<'a>>> {
+    let readable = objects.iter().enumerate().skip(from);
+    let readable = readable.filter_map(|(number, object)| Some((number, object, object.format()?)));
+    let opened = readable.map(move |(number, object, format)| async move {
+        Ok(Opened { number, format, body: open_at(bucket, object, 0, width).await? })
+    });
+    stream::iter(opened).buffered(width.clamp(1, AHEAD)).boxed()
+}
+
 /// Opens an object as it was found. Nothing is known of an object that is gone by now: another scatter of the batch may
 /// have put chunks of it already, and the chunks after them have to be the same.
-async fn open<'a, B: Blob>(bucket: &'a B, object: &Object, width: usize) -> Result<BoxStream<'a, Result<Bytes>>> {
+async fn open_at<'a, B: Blob>(
+    bucket: &'a B,
+    object: &Object,
+    from: u64,
+    width: usize,
+) -> Result<BoxStream<'a, Result<Bytes>>> {
     if object.bytes == 0 {
         return Ok(stream::empty().boxed());
     }
     let pin = Pin::at(object.version_id.clone(), object.e_tag.clone());
-    let body = sections::read(bucket, object.key.clone(), pin, 0, width).await?;
+    let body = sections::read(bucket, object.key.clone(), pin, from, width).await?;
     body.ok_or_else(|| Error::missing(format!("{} was deleted after its batch had begun", object.key)))
 }
 
@@ -146,7 +212,8 @@ mod tests {
                     assert!(chunk.entries.iter().all(|entry| entry.object == Some(number)));
                     chunks.push((number, chunk.entries.iter().map(|entry| (entry.index, entry.line)).collect()));
                 }
-                Cut::Claim(index, claim) => panic!("{index} {claim:?} is no copy"),
+                Cut::Object(..) | Cut::Nothing => {}
+                claim @ Cut::Claim(..) => panic!("{claim:?} is no copy"),
                 Cut::End(end) => {
                     assert!(splitter.next().await.unwrap().is_none());
                     return (chunks, end);

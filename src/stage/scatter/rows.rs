@@ -27,9 +27,9 @@ pub trait RandomAccess: Send + Sync {
 
 /// A reader of Parquet files. The engine has none: it would bring more code than all the rest.
 pub trait RowReader: std::fmt::Debug + Send + Sync + 'static {
-    /// Reads the records of a file: each time the same, as scatter may be repeated. What is wrong with one record is its
-    /// entry's fault. Fails with the errors of `file` only.
-    fn entries<'a>(&'a self, file: Box<dyn RandomAccess + 'a>) -> Entries<'a>;
+    /// Reads the records of a file from index `first` on, or from one before it: each time the same, as scatter may be
+    /// repeated. What is wrong with one record is its entry's fault. Fails with the errors of `file` only.
+    fn entries<'a>(&'a self, file: Box<dyn RandomAccess + 'a>, first: u64) -> Entries<'a>;
 }
 
 /// How often a range is requested in a row without a byte of it arriving.

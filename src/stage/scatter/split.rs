@@ -5,19 +5,24 @@ use std::collections::VecDeque;
 use bytes::{Buf, Bytes};
 use futures::stream::{BoxStream, StreamExt};
 
-use crate::format::Decoder;
 use crate::format::scan::Scanner;
-use crate::model::error::Result;
+use crate::format::{Decoder, PIECE};
+use crate::model::error::{Error, Result};
 use crate::model::format::InputFormat;
+use crate::model::progress::Bookmark;
 use crate::model::range::{Claim, Range};
 use crate::model::record::{Entry, Raw};
 use crate::stage::scatter::cut::{CHUNK_BYTES, Chunk, Cut, Cutter, End};
 use crate::stage::scatter::limit::{Budget, Progress};
 
+/// How much is unpacked, of what was cut before, at a time.
+const PASSED: u64 = 1024 * 1024;
+
 /// Cuts one input.
 pub struct Splitter<'a> {
     body: BoxStream<'a, Result<Bytes>>,
     piece: Bytes,
+    format: InputFormat,
     decoder: Decoder,
     chunk_size: usize,
     budget: Budget,
@@ -43,6 +48,7 @@ impl<'a> Splitter<'a> {
         Self {
             body,
             piece: Bytes::new(),
+            format: format.clone(),
             decoder: Decoder::new(format, key_field),
             chunk_size: chunk_size.max(1),
             budget,
@@ -53,6 +59,40 @@ impl<'a> Splitter<'a> {
             at_end: false,
             end: Some(End::new(None, None)),
         }
+    }
+
+    /// Goes on where an earlier invocation stopped, with `body` from that place on if the file can be read from anywhere,
+    /// otherwise from its beginning.
+    ///
+    /// # Errors
+    /// Those of the body; `Internal` if the file has no such place.
+    pub async fn seek(&mut self, bookmark: &Bookmark, body: BoxStream<'a, Result<Bytes>>) -> Result<()> {
+        while !self.decoder.has_begun() {
+            let Some(piece) = self.body.next().await.transpose()? else {
+                // A small file that is compressed may come out only at its end.
+                let _ = self.decoder.finish(&mut self.decoded);
+                if self.decoder.has_begun() {
+                    break;
+                }
+                return Err(ended());
+            };
+            let mut bytes = &piece[..];
+            while !self.decoder.has_begun() && (!bytes.is_empty() || self.decoder.has_more()) {
+                match self.decoder.step(bytes, &mut self.decoded) {
+                    Ok(taken) => bytes = &bytes[taken..],
+                    // What is damaged comes after the place, or the file is another one.
+                    Err(_) if self.decoder.has_begun() => {}
+                    Err(_) => return Err(ended()),
+                }
+            }
+        }
+        self.decoded.clear();
+        self.decoder.seek(&self.format, bookmark.place, bookmark.record);
+        self.body = body;
+        self.read = Progress { records: bookmark.record, bytes: bookmark.place.offset, header: 0 };
+        self.budget.seek(bookmark.chunk, bookmark.work);
+        self.end.iter_mut().for_each(|end| end.seek(bookmark));
+        Ok(())
     }
 
     async fn read(&mut self) -> Result<()> {
@@ -107,17 +147,22 @@ impl<'a> Splitter<'a> {
 
 impl Cutter for Splitter<'_> {
     async fn next(&mut self) -> Result<Option<Cut>> {
+        let before = self.read.bytes;
         while !self.at_end && self.waiting.len() < self.chunk_size && self.weight < CHUNK_BYTES {
             self.read().await?;
+            if self.decoder.is_skipping() && self.read.bytes > before + PASSED {
+                return Ok(Some(Cut::Nothing));
+            }
         }
         let ((entries, weight), read) = (self.cut(), self.progress());
         let Some(end) = &mut self.end else {
             return Ok(None);
         };
         if !entries.is_empty() {
+            let before = self.budget.work();
             let Err(fault) = self.budget.take(entries.len(), weight as u64, Some(read)) else {
                 let index = end.count(entries.len() as u64)?;
-                return Ok(Some(Cut::Chunk(Chunk { index, entries })));
+                return Ok(Some(Cut::Chunk(Chunk { index, entries, before })));
             };
             self.at_end = true;
             self.waiting.clear();
@@ -152,14 +197,44 @@ impl<'a> RangeSplitter<'a> {
         let end = Some(End::new(None, None));
         Self { body, scanner, found: VecDeque::new(), budget, at_end: false, end }
     }
+
+    /// Goes on where an earlier invocation stopped, with `body` from that place on.
+    ///
+    /// # Errors
+    /// Those of the body; `Internal` if the file has no such place.
+    pub async fn seek(&mut self, bookmark: &Bookmark, body: BoxStream<'a, Result<Bytes>>) -> Result<()> {
+        while !self.scanner.has_begun() {
+            let piece = self.body.next().await.transpose()?.ok_or_else(ended)?;
+            for bytes in piece.chunks(PIECE) {
+                if !self.scanner.has_begun()
+                    && self.scanner.push(bytes, &mut Vec::new()).is_err()
+                    && !self.scanner.has_begun()
+                {
+                    return Err(ended());
+                }
+            }
+        }
+        self.scanner.seek(bookmark.place, bookmark.record);
+        self.body = body;
+        self.budget.seek(bookmark.chunk, bookmark.work);
+        self.end.iter_mut().for_each(|end| end.seek(bookmark));
+        Ok(())
+    }
 }
 
 impl Cutter for RangeSplitter<'_> {
     async fn next(&mut self) -> Result<Option<Cut>> {
+        let mut passed = 0;
         while self.found.is_empty() && !self.at_end {
+            if passed > PASSED {
+                return Ok(Some(Cut::Nothing));
+            }
             let mut found = Vec::new();
             let scanned = match self.body.next().await.transpose()? {
-                Some(piece) => self.scanner.push(&piece, &mut found),
+                Some(piece) => {
+                    passed += piece.len() as u64;
+                    self.scanner.push(&piece, &mut found)
+                }
                 None => {
                     self.at_end = true;
                     self.scanner.finish(&mut found)
@@ -179,9 +254,10 @@ impl Cutter for RangeSplitter<'_> {
             let weight = claim.range.length + u64::from(claim.records) * self.scanner.names();
             let Range { header, .. } = claim.range;
             let read = Progress { records: claim.records().end, bytes: claim.range.bytes().end, header };
+            let before = self.budget.work();
             let Err(fault) = self.budget.take(claim.records as usize, weight, Some(read)) else {
                 let index = end.count(u64::from(claim.records))?;
-                return Ok(Some(Cut::Claim(index, claim)));
+                return Ok(Some(Cut::Claim(index, claim, before)));
             };
             self.at_end = true;
             self.found.clear();
@@ -191,6 +267,11 @@ impl Cutter for RangeSplitter<'_> {
         end.head = self.scanner.head().map(Raw::new);
         Ok(self.end.take().map(Cut::End))
     }
+}
+
+/// The error for a file that has no bookmarked place, as it had before.
+fn ended() -> Error {
+    Error::internal("the input no longer has the place where scatter stopped")
 }
 
 #[cfg(test)]
@@ -209,11 +290,11 @@ mod tests {
         loop {
             match splitter.next().await.unwrap().expect("an end comes first") {
                 Cut::Chunk(chunk) => chunks.push(chunk),
-                Cut::Claim(index, claim) => panic!("{index} {claim:?} is no copy"),
                 Cut::End(end) => {
                     assert!(splitter.next().await.unwrap().is_none());
                     return (chunks, end);
                 }
+                other => panic!("{other:?} is no copy"),
             }
         }
     }

@@ -52,6 +52,11 @@ impl FileBlob {
         Ok(version(&fs::metadata(&place).map_err(failed(&place))?))
     }
 
+    /// The file of an object.
+    pub fn path_of(&self, key: &str) -> PathBuf {
+        self.place(key)
+    }
+
     /// Returns the size of an object, if there is one.
     ///
     /// # Errors

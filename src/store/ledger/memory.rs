@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
+use crate::model::progress::{
+    Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally,
+};
 use crate::model::range::Claim;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
@@ -105,6 +107,13 @@ impl Ledger for MemoryLedger {
             let (batch, _) = state.batch(batch)?;
             batch.root.insert(i64::from(leaf));
             Ok(batch.clone())
+        })
+    }
+
+    async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {
+        self.state(|state| {
+            state.batch(batch)?.0.bookmark = Some(*bookmark);
+            Ok(())
         })
     }
 

@@ -12,7 +12,7 @@ use std::ops::Range;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
@@ -111,6 +111,9 @@ pub trait Ledger: Send + Sync + 'static {
 
     /// Notes in the root that a leaf is full, and returns the updated batch.
     fn mark_root(&self, batch: &BatchId, leaf: u32) -> impl Future<Output = Result<Batch>> + Send;
+
+    /// Notes how far scatter has come with a batch.
+    fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> impl Future<Output = Result<()>> + Send;
 
     /// Writes what scatter knows at its end together with its token in the root, and returns the updated batch. A
     /// batch that is already sealed keeps its first seal.

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::Claim;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
@@ -44,6 +44,10 @@ impl<L: Ledger, A: Surround> Ledger for Surrounded<L, A> {
 
     async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
         self.around.call("ledger.mark_root", || self.store.mark_root(batch, leaf).boxed()).await
+    }
+
+    async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {
+        self.around.call("ledger.note_bookmark", || self.store.note_bookmark(batch, bookmark).boxed()).await
     }
 
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {

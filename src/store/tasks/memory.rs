@@ -70,8 +70,8 @@ impl Tasks for MemoryTasks {
                 // A repeat finds the reason again, which may be that the record could not even be decoded.
                 let fault = (!outcome.response.success).then(|| outcome.response.message.clone());
                 let (record, raw) = (outcome.request.clone(), outcome.raw.clone());
-                let entry =
-                    Entry { index: outcome.index, record, fault, raw, line: outcome.line, object: outcome.object };
+                let (line, object) = (outcome.line, outcome.object);
+                let entry = Entry { fault, raw, line, object, ..Entry::decoded(outcome.index, record) };
                 chunk.rows.insert(
                     outcome.index,
                     Row { entry, response: Some(outcome.response.clone()), result: outcome.result.clone() },

@@ -148,6 +148,7 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         lease_until: number(item, "leaseUntil").map(Timestamp),
         finished_at: number(item, "finishedAt").map(Timestamp),
         tally: item.contains_key("succeeded").then(|| tally(item)),
+        bookmark: json(item, "bookmark")?,
         stop: json(item, "stop")?,
         seen: text(item, "seen").map(|mark| Observation {
             mark: mark.to_owned(),

@@ -20,7 +20,9 @@ use self::attributes::{
 use crate::error;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex};
-use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally};
+use fanfold::model::progress::{
+    Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally,
+};
 use fanfold::model::range::Claim;
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
@@ -228,6 +230,15 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":leaves", set_of(leaf))
             .expression_attribute_values(":leaf", number(leaf));
         batch_of(&self.send(update).await?.either().ok_or_else(|| unknown(batch))?)
+    }
+
+    async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {
+        let written =
+            serde_json::to_string(bookmark).map_err(|e| Error::internal("a bookmark cannot be written").because(e))?;
+        let update = self
+            .update(batch_key(batch), "SET #bookmark = :bookmark", "attribute_exists(pk)", &["bookmark"])
+            .expression_attribute_values(":bookmark", AttributeValue::S(written));
+        self.send(update).await?.either().map(drop).ok_or_else(|| unknown(batch))
     }
 
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {

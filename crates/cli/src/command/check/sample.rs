@@ -80,7 +80,7 @@ impl Sample {
             let fault = Some(unread_parquet());
             return Ok(Self { entries, lines: Vec::new(), columns: None, read: None, whole, fault });
         };
-        let mut rows = reader.entries(Box::new(OnDisk::new(file)?));
+        let mut rows = reader.entries(Box::new(OnDisk::new(file)?), 0);
         let fault = loop {
             match rows.try_next().await? {
                 None => {

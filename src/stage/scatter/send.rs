@@ -1,0 +1,219 @@
+//! Sends the chunks of a batch, group by group, and seals it. What is not sent when the time is up, another invocation
+//! goes on with: the ledger has a bookmark before which each chunk was written and sent.
+
+use std::future::ready;
+
+use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+
+use crate::batch::{dispatch, objects};
+use crate::model::error::{Error, Result};
+use crate::model::ids::ChunkIndex;
+use crate::model::manifest::ObjectEnd;
+use crate::model::message::ProcessMessage;
+use crate::model::progress::{Batch, Bookmark, Opening, Sealing};
+use crate::model::timestamp::Timestamp;
+use crate::stage::Disposition;
+use crate::stage::scatter::cut::{Chunk, Cut, End};
+use crate::stage::scatter::objects::Listed;
+use crate::stage::scatter::{Cuts, Scatter, manifest};
+use crate::store::ledger::{CLAIMS, Claims, Ledger};
+use crate::store::{Clock, Stores};
+
+/// Claim checks that go out in one request.
+const MESSAGES: usize = CLAIMS as usize;
+
+/// Cuts that were sent, or what was learnt instead.
+#[derive(Default)]
+struct Sent {
+    /// The first chunk among them.
+    first: Option<Bookmark>,
+    /// Objects that have no more.
+    objects: Vec<(usize, ObjectEnd)>,
+    end: Option<End>,
+}
+
+/// What is known of a batch while its chunks are sent.
+struct Course {
+    noted_at: Timestamp,
+    /// Where another invocation would go on.
+    bookmark: Option<Bookmark>,
+    /// What came of the batch's objects so far, if there are many.
+    ends: Vec<ObjectEnd>,
+}
+
+impl<S: Stores> Scatter<S> {
+    /// Finishes what the earlier scatter that sealed the batch may have left undone.
+    pub(super) async fn resume(&self, batch: &Batch) -> Result<()> {
+        let (progress, waiting) = self.batches.resume(batch).await?;
+        for chunks in waiting.chunks(MESSAGES) {
+            self.send_again(&batch.opening, chunks).await?;
+        }
+        self.batches.announce(&batch.opening.id, progress).await
+    }
+
+    async fn send_again(&self, opening: &Opening, chunks: &[ChunkIndex]) -> Result<()> {
+        let mut checks = Vec::new();
+        for &chunk in chunks {
+            if let Some(entries) = self.batches.chunks.pending(&opening.id, chunk).await? {
+                checks.push(dispatch::copied(opening, chunk, entries.len())?);
+            }
+        }
+        self.workers.send(checks).await
+    }
+
+    /// Sends the chunks of a batch, from its bookmark on, and seals it; or sends as many as there is time for until
+    /// `until`.
+    pub(super) async fn run(
+        &self,
+        batch: &Batch,
+        cuts: Cuts<'_>,
+        listed: Listed<'_>,
+        until: Timestamp,
+    ) -> Result<Disposition> {
+        let (id, found) = (&batch.opening.id, listed.found);
+        let Some(mut end) = self.send(batch, cuts, listed, until).await? else {
+            let error = Error::transient(format!("batch {id} is not scattered to its end yet"));
+            return Ok(Disposition::Later(self.clock.now(), error));
+        };
+        if !found.is_empty() {
+            objects::keep_read(&self.work, id, &end.objects).await?;
+            end = manifest::ended(end, found);
+        }
+        tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
+        let progress = self.batches.seal(id, &self.sealing(end)).await?;
+        self.batches.announce(id, progress).await?;
+        Ok(Disposition::Done)
+    }
+
+    /// Sends chunks until there are no more, or no time; `None` if another invocation has to go on.
+    async fn send(&self, batch: &Batch, cuts: Cuts<'_>, listed: Listed<'_>, until: Timestamp) -> Result<Option<End>> {
+        let opening = &batch.opening;
+        let in_time = cuts.take_while(|cut| ready(cut.is_err() || self.clock.now() < until));
+        let cuts = in_time.try_filter(|cut| ready(!matches!(cut, Cut::Nothing))).boxed();
+        let mut sent = if opening.ranged { self.send_claims(opening, cuts) } else { self.send_copies(opening, cuts) };
+        let mut course = Course { noted_at: self.clock.now(), bookmark: None, ends: listed.before };
+        course.ends.resize(listed.found.len(), ObjectEnd::default());
+        loop {
+            match sent.try_next().await {
+                Ok(Some(Sent { end: Some(end), .. })) => return Ok(Some(end)),
+                Ok(Some(Sent { first, objects, .. })) => {
+                    course.bookmark = first.or(course.bookmark);
+                    for (number, end) in objects {
+                        course.ends[number] = end;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    // The next try need not send again what was sent.
+                    if let Err(error) = self.note(batch, &mut course).await {
+                        tracing::warn!(%error, "bookmark not noted");
+                    }
+                    return Err(error);
+                }
+            }
+            let due = i64::try_from(self.bookmark_after.as_millis()).unwrap_or(i64::MAX);
+            if self.clock.now().0 - course.noted_at.0 >= due {
+                self.note(batch, &mut course).await?;
+            }
+        }
+        let before = batch.bookmark.map_or(0, |bookmark| bookmark.chunk);
+        if course.bookmark.is_none_or(|bookmark| bookmark.chunk <= before) {
+            return Err(Error::transient(format!(
+                "scatter came no further than chunk {before} in the time of one invocation; give it more time or memory"
+            )));
+        }
+        self.note(batch, &mut course).await?;
+        Ok(None)
+    }
+
+    /// Notes how far scatter came.
+    async fn note(&self, batch: &Batch, course: &mut Course) -> Result<()> {
+        let id = &batch.opening.id;
+        let Some(bookmark) = course.bookmark else {
+            return Ok(());
+        };
+        if !course.ends.is_empty() {
+            objects::keep_before(&self.work, id, bookmark.chunk, &course.ends).await?;
+        }
+        self.batches.ledger.note_bookmark(id, &bookmark).await?;
+        course.noted_at = self.clock.now();
+        Ok(())
+    }
+
+    /// Writes the claims of some chunks at a time, and then sends their claim checks. A repeat writes and sends the
+    /// same again. What is returned is in order: all before it was sent, too.
+    fn send_claims<'a>(&'a self, opening: &'a Opening, cuts: Cuts<'a>) -> BoxStream<'a, Result<Sent>> {
+        let groups = cuts.try_chunks(MESSAGES).map_err(|error| error.1);
+        groups.map_ok(move |group| self.send_group(opening, group)).try_buffered(self.width).boxed()
+    }
+
+    async fn send_group(&self, opening: &Opening, group: Vec<Cut>) -> Result<Sent> {
+        let (mut claims, mut checks, mut sent) = (Vec::new(), Vec::new(), Sent::default());
+        for cut in group {
+            sent.first = sent.first.or_else(|| cut.bookmark());
+            match cut {
+                Cut::Claim(chunk, claim, _) => {
+                    checks.push(dispatch::claimed(opening, chunk, &claim)?);
+                    claims.push(claim);
+                }
+                Cut::End(end) => sent.end = Some(end),
+                _ => return Err(Error::internal("a copied chunk among ranges")),
+            }
+        }
+        if let Some(first) = sent.first {
+            let group = first.chunk / CLAIMS;
+            self.batches.ledger.put_claims(&opening.id, group, &claims, self.clock.now()).await?;
+            self.workers.fan_out(checks).await?;
+        }
+        Ok(sent)
+    }
+
+    /// Writes each chunk and then sends its claim check. A repeat writes and sends the same again. What is returned is in
+    /// order: all before it was sent, too.
+    fn send_copies<'a>(&'a self, opening: &'a Opening, cuts: Cuts<'a>) -> BoxStream<'a, Result<Sent>> {
+        let put = cuts.map_ok(move |cut| self.put(opening, cut)).try_buffered(self.width);
+        let groups = put.try_chunks(MESSAGES).map_err(|error| error.1);
+        let sent = groups.and_then(move |group| async move {
+            let (mut checks, mut all) = (Vec::with_capacity(group.len()), Sent::default());
+            for (check, sent) in group {
+                checks.extend(check);
+                all.first = all.first.or(sent.first);
+                all.objects.extend(sent.objects);
+                all.end = sent.end.or(all.end);
+            }
+            if !checks.is_empty() {
+                self.workers.fan_out(checks).await?;
+            }
+            Ok(all)
+        });
+        sent.boxed()
+    }
+
+    /// Writes a chunk; returns its claim check, if it is one.
+    async fn put(&self, opening: &Opening, cut: Cut) -> Result<(Option<ProcessMessage>, Sent)> {
+        let mut sent = Sent { first: cut.bookmark(), ..Sent::default() };
+        let mut check = None;
+        match cut {
+            Cut::Chunk(Chunk { index, entries, .. }) => {
+                self.batches.chunks.put(&opening.id, index, &entries, self.clock.now()).await?;
+                check = Some(dispatch::copied(opening, index, entries.len())?);
+            }
+            Cut::Object(number, end) => sent.objects.push((number, end)),
+            Cut::End(end) => sent.end = Some(end),
+            Cut::Nothing => {}
+            Cut::Claim(..) => return Err(Error::internal("a range among copied chunks")),
+        }
+        Ok((check, sent))
+    }
+
+    fn sealing(&self, end: End) -> Sealing {
+        Sealing {
+            records: Some(end.records),
+            chunks: end.chunks,
+            columns: end.columns,
+            head: end.head,
+            error: end.fault,
+            scattered_at: self.clock.now(),
+        }
+    }
+}
