@@ -73,31 +73,6 @@ impl<S: Stores> Batches<S> {
         }
     }
 
-    /// Returns the chunks of a sealed batch that are not done. Also marks full leaves that are missing from the root,
-    /// so the batch may turn out to be complete.
-    ///
-    /// # Errors
-    /// Those of the stores.
-    pub async fn missing(&self, batch: &Batch) -> Result<(Vec<ChunkIndex>, Progress)> {
-        let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
-        if self.condition == Condition::Listing {
-            let mut pending = self.chunks.all_pending(&batch.opening.id).await?;
-            pending.retain(|chunk| chunk.get() < chunks);
-            let complete = pending.is_empty() && batch.sealing.is_some();
-            return Ok((pending, if complete { Progress::Complete } else { Progress::Open }));
-        }
-        let leaves = self.leaves(batch).await?;
-        let mut progress = if batch.is_complete() { Progress::Complete } else { Progress::Open };
-        for (number, leaf) in (0..).zip(&leaves) {
-            if !batch.root.contains(&i64::from(number)) {
-                progress = tree::settle(&self.ledger, &batch.opening.id, number, leaf).await?;
-            }
-        }
-        let done: BTreeSet<u32> = leaves.into_iter().flat_map(|leaf| leaf.done).collect();
-        let missing = (0..chunks).filter(|chunk| !done.contains(chunk));
-        Ok((missing.map(ChunkIndex::new).collect::<Result<_>>()?, progress))
-    }
-
     /// Returns what is left to do for a sealed batch: whether to announce its end, and which chunks to send again.
     ///
     /// A scatter that is repeated, or that runs beside another, may put back the records of chunks that are done. No

@@ -137,7 +137,8 @@ impl<S: Stores> Batches<S> {
             if copied && !matches!(read, Ok(Waiting::No)) {
                 self.chunks.discard(id, chunk).await?;
             }
-            return tree::settle(&self.ledger, id, chunk.leaf(), leaf).await.map(Found::Done);
+            let began = batch.opening.started_at;
+            return tree::settle(&self.ledger, id, chunk.leaf(), leaf, began).await.map(Found::Done);
         }
         if is_stray(batch, chunk) {
             if copied {

@@ -9,6 +9,7 @@ pub mod coverage;
 pub mod dispatch;
 pub mod find;
 pub mod keys;
+pub mod leaves;
 pub mod objects;
 pub mod outcomes;
 pub mod ranges;

@@ -7,9 +7,13 @@ use crate::model::error::{Error, Result};
 
 /// Chunks that one leaf of the completion tree covers.
 pub const LEAF_SIZE: u32 = 256;
-/// Leaves that the root covers.
-pub const MAX_LEAVES: u32 = 256;
-/// Chunks that the completion tree of one batch can count.
+/// Leaves that one node of the completion tree covers. The root itself covers as many: the first ones.
+pub const NODE_SIZE: u32 = 256;
+/// Nodes that the root covers besides, from node 1 on.
+pub const MAX_NODES: u32 = 255;
+/// Leaves of the completion tree of one batch.
+pub const MAX_LEAVES: u32 = NODE_SIZE + MAX_NODES * NODE_SIZE;
+/// Chunks that the completion tree of one batch can count: 16,777,216.
 pub const MAX_TREE_CHUNKS: u32 = LEAF_SIZE * MAX_LEAVES;
 /// The suffix of pending chunks' keys in the work bucket. No other object there has it, so that a notification
 /// can be limited to them.
@@ -356,9 +360,11 @@ mod tests {
     }
 
     #[test]
-    fn chunk_65537_is_refused_with_a_way_out() {
+    fn chunk_16777217_is_refused_with_a_way_out() {
         assert_eq!(ChunkIndex::new(65_535).unwrap().in_tree().unwrap().leaf(), 255);
-        let refused = ChunkIndex::new(65_536).unwrap().in_tree().unwrap_err();
+        assert_eq!(ChunkIndex::new(16_777_215).unwrap().in_tree().unwrap().leaf(), MAX_LEAVES - 1);
+        let refused = ChunkIndex::new(16_777_216).unwrap().in_tree().unwrap_err();
+        assert!(refused.to_string().contains("at most 16777216 chunks"), "{refused}");
         assert!(refused.to_string().contains("raise CHUNK_SIZE"));
     }
 }

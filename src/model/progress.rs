@@ -1,12 +1,13 @@
-//! The progress of a batch: the leaves and root of its completion tree, and its state.
+//! The progress of a batch: the leaves, nodes and root of its completion tree, and its state.
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::condition::Condition;
 use crate::model::fault::{Fault, FaultCode};
-use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
+use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE, NODE_SIZE};
 use crate::model::input::InputRef;
 use crate::model::price::Work;
 use crate::model::range::Place;
@@ -77,14 +78,49 @@ impl Leaf {
     /// Whether every chunk of the leaf, the batch's `number`th, is done. Marks past its size do not count; a
     /// scatter that goes on after its batch was sealed by force may leave some.
     pub fn is_full(&self, number: u32) -> bool {
-        let (first, size) = (number * LEAF_SIZE, self.size.unwrap_or(LEAF_SIZE));
-        self.done.range(first..first + size).count() as u64 == u64::from(size)
+        holds_all(&self.done, number * LEAF_SIZE, self.size.unwrap_or(LEAF_SIZE))
     }
 
     /// Whether a chunk is done.
     pub fn holds(&self, chunk: ChunkIndex) -> bool {
         self.done.contains(&chunk.get())
     }
+}
+
+/// The full ones of up to [`NODE_SIZE`] leaves. The first leaves of a batch have no node: the root itself marks them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Node {
+    /// The leaves that are full, by their numbers in the batch.
+    pub full: BTreeSet<u32>,
+    /// The number of leaves that the node covers, once scatter has set it; [`NODE_SIZE`] until then.
+    pub size: Option<u32>,
+}
+
+impl Node {
+    /// The node that covers a leaf; `None` for a leaf that the root itself covers.
+    pub fn of(leaf: u32) -> Option<u32> {
+        Some(leaf / NODE_SIZE).filter(|node| *node > 0)
+    }
+
+    /// The leaves that a node may cover.
+    pub fn leaves(number: u32) -> Range<u32> {
+        number * NODE_SIZE..(number + 1) * NODE_SIZE
+    }
+
+    /// The number that stands for a full node in the root set; it follows those of the leaves there.
+    pub fn root_mark(number: u32) -> u32 {
+        NODE_SIZE - 1 + number
+    }
+
+    /// Whether every leaf of the node, the batch's `number`th, is full. Marks past its size do not count, as in a leaf.
+    pub fn is_full(&self, number: u32) -> bool {
+        holds_all(&self.full, Self::leaves(number).start, self.size.unwrap_or(NODE_SIZE))
+    }
+}
+
+/// Whether a set has `size` numbers from `first` on.
+fn holds_all(set: &BTreeSet<u32>, first: u32, size: u32) -> bool {
+    set.range(first..first + size).count() as u64 == u64::from(size)
 }
 
 /// Where a batch stands.
@@ -211,6 +247,18 @@ impl Sealing {
         let last = self.leaves().checked_sub(1)?;
         Some((last, self.chunks - last * LEAF_SIZE))
     }
+
+    /// The last node and its size, if there is any node.
+    pub fn last_node(&self) -> Option<(u32, u32)> {
+        let last = Node::of(self.leaves().checked_sub(1)?)?;
+        Some((last, self.leaves() - Node::leaves(last).start))
+    }
+
+    /// The numbers that the root set of a complete batch has, besides that of the seal: of the leaves that the root
+    /// itself covers, and of all nodes.
+    pub fn root_marks(&self) -> Range<u32> {
+        0..self.last_node().map_or(self.leaves(), |(last, _)| Node::root_mark(last) + 1)
+    }
 }
 
 /// The decision to end a batch before all of its records are processed.
@@ -248,7 +296,8 @@ pub struct Batch {
     pub bookmark: Option<Bookmark>,
     /// What scatter knew when it ended; `None` while it runs.
     pub sealing: Option<Sealing>,
-    /// The numbers of full leaves, and [`SEAL_TOKEN`].
+    /// The numbers of the full ones of its first [`NODE_SIZE`] leaves, [`Node::root_mark`] of full nodes, and
+    /// [`SEAL_TOKEN`].
     pub root: BTreeSet<i64>,
     /// When gather first took the batch.
     pub gather_started_at: Option<Timestamp>,
@@ -300,15 +349,20 @@ impl Batch {
 
     /// Whether the batch is sealed and each of its leaves is full.
     pub fn is_complete(&self) -> bool {
-        self.sealing.as_ref().is_some_and(|sealing| {
-            self.root.contains(&SEAL_TOKEN) && (0..i64::from(sealing.leaves())).all(|leaf| self.root.contains(&leaf))
-        })
+        let full = |sealing: &Sealing| sealing.root_marks().all(|mark| self.has_root_mark(mark));
+        self.root.contains(&SEAL_TOKEN) && self.sealing.as_ref().is_some_and(full)
+    }
+
+    /// Whether the root set has the number of a leaf or a node.
+    pub fn has_root_mark(&self, mark: u32) -> bool {
+        self.root.contains(&i64::from(mark))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ids::{MAX_NODES, MAX_TREE_CHUNKS};
 
     #[test]
     fn names_of_states_lead_back() {
@@ -330,19 +384,36 @@ mod tests {
     }
 
     #[test]
-    fn leaves_follow_from_chunks() {
-        let sealing = |chunks| Sealing {
-            records: Some(0),
-            chunks,
-            columns: None,
-            head: None,
-            error: None,
-            scattered_at: Timestamp(0),
-        };
-        for (chunks, last) in
-            [(0, None), (1, Some((0, 1))), (256, Some((0, 256))), (257, Some((1, 1))), (65_536, Some((255, 256)))]
-        {
-            assert_eq!(sealing(chunks).last_leaf(), last);
+    fn a_node_is_full_when_its_own_leaves_are() {
+        let node = |full: Range<u32>, size| Node { full: full.collect(), size };
+        assert!(node(256..512, None).is_full(1) && !node(256..511, None).is_full(1));
+        assert!(node(512..515, Some(3)).is_full(2) && !node(513..520, Some(3)).is_full(2));
+    }
+
+    #[test]
+    fn leaves_and_nodes_follow_from_chunks() {
+        for (chunks, leaf, node, root) in [
+            (0, None, None, 0),
+            (1, Some((0, 1)), None, 1),
+            (256, Some((0, 256)), None, 1),
+            (257, Some((1, 1)), None, 2),
+            (65_535, Some((255, 255)), None, 256),
+            (65_536, Some((255, 256)), None, 256),
+            (65_537, Some((256, 1)), Some((1, 1)), 257),
+            (65_793, Some((257, 1)), Some((1, 2)), 257),
+            (131_072, Some((511, 256)), Some((1, 256)), 257),
+            (131_073, Some((512, 1)), Some((2, 1)), 258),
+            (MAX_TREE_CHUNKS, Some((65_535, 256)), Some((MAX_NODES, 256)), 256 + 255),
+        ] {
+            let sealing = sealing(chunks);
+            assert_eq!((sealing.last_leaf(), sealing.last_node()), (leaf, node), "{chunks}");
+            assert_eq!(sealing.root_marks(), 0..root, "{chunks}");
         }
+        assert_eq!(MAX_TREE_CHUNKS, 16_777_216);
+    }
+
+    fn sealing(chunks: u32) -> Sealing {
+        let (records, columns, head) = (Some(0), None, None);
+        Sealing { records, chunks, columns, head, error: None, scattered_at: Timestamp(0) }
     }
 }

@@ -5,13 +5,14 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::batch::dispatch::{self, Dispatch};
+use crate::batch::leaves::{self, Missing};
 use crate::batch::{Batches, coverage};
 use crate::intake::s3_event;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{RedriveMessage, to_body};
-use crate::model::progress::{Batch, BatchState, Observation, Stop, Tally};
+use crate::model::progress::{Batch, BatchState, Observation, Stop};
 use crate::model::range::Claim;
 use crate::model::summary::{ChunkCounts, RecordCounts, Summary};
 use crate::model::timestamp::Timestamp;
@@ -141,12 +142,12 @@ impl<S: Stores> Sweep<S> {
         let done = match batch.state {
             BatchState::Gathering => 0,
             BatchState::Processing => {
-                let (missing, progress) = self.batches.missing(batch).await?;
+                let missing = self.batches.missing(batch).await?;
                 if batch.opening.condition.has_tree() && !batch.is_complete() {
                     // A worker that filled the last leaf died before it marked the root: `missing` made up for it.
-                    self.batches.announce(id, progress).await?;
+                    self.batches.announce(id, missing.progress).await?;
                 }
-                missing.len()
+                missing.count
             }
             _ => {
                 let done = match self.batches.chunks.first_pending(id).await {
@@ -190,20 +191,20 @@ impl<S: Stores> Sweep<S> {
         let id = &batch.opening.id;
         // Records that wait of a chunk that is done were put back by a repeated scatter: they must not be processed.
         let (waited, _) = self.batches.resume(batch).await?;
-        let (missing, mut progress) = self.batches.missing(batch).await?;
-        if missing.is_empty() && !stands_still {
+        let Missing { chunks, count, mut progress } = self.batches.missing(batch).await?;
+        if count == 0 && !stands_still {
             // The batch is complete, was announced when it became so, and may be waiting for gather.
             return Ok(());
         }
-        tracing::warn!(batch_id = %id, missing = missing.len(), stopped = batch.stop.is_some(), "batch mended");
-        for group in missing.chunks(GROUP) {
+        tracing::warn!(batch_id = %id, missing = count, stopped = batch.stop.is_some(), "batch mended");
+        for group in chunks.chunks(GROUP) {
             if self.clock.now() >= until {
                 break;
             }
-            progress = match &batch.stop {
+            progress = progress.or(match &batch.stop {
                 Some(stop) => self.bury(batch, group, stop).await?,
                 None => self.send_again(batch, group).await?,
-            };
+            });
         }
         // A worker that died after it marked a chunk and before it deleted the records may have been the last one.
         let (resumed, _) = self.batches.resume(batch).await?;
@@ -284,8 +285,7 @@ impl<S: Stores> Sweep<S> {
 
     /// Writes the summary of a batch that ends without its outputs.
     async fn summarize(&self, batch: &Batch, now: Timestamp) -> Result<Summary> {
-        let leaves = self.batches.leaves(batch).await?;
-        let tally = leaves.iter().fold(Tally::default(), |sum, leaf| sum + leaf.tally);
+        let (_, tally) = leaves::sum(&self.batches.ledger, batch).await?;
         let message = "the outputs could not be written; the counters are of what was done";
         let chunks = batch.sealing.as_ref().map_or(0, |sealing| sealing.chunks);
         let summary = Summary {
@@ -316,8 +316,7 @@ fn progress_of(mark: &str) -> &str {
 }
 
 fn latest(progress: Vec<Progress>) -> Progress {
-    let complete = progress.contains(&Progress::Complete);
-    if complete { Progress::Complete } else { Progress::Open }
+    progress.into_iter().fold(Progress::Open, Progress::or)
 }
 
 fn is_over(since: Timestamp, seconds: i64, now: Timestamp) -> bool {

@@ -7,7 +7,9 @@ use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use fanfold::model::message::{GatherMessage, to_body};
-use fanfold::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use fanfold::model::progress::{
+    Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
+};
 use fanfold::model::range::{Claim, Range};
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
@@ -91,8 +93,20 @@ impl Ledger for Watched<MemoryLedger> {
         self.store.size_leaf(batch, leaf, size, now).await
     }
 
-    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
-        self.store.mark_root(batch, leaf).await
+    async fn read_nodes(&self, batch: &BatchId, nodes: Groups<u32>) -> Result<Vec<Node>> {
+        self.store.read_nodes(batch, nodes).await
+    }
+
+    async fn mark_node(&self, batch: &BatchId, leaf: u32, now: Timestamp) -> Result<Node> {
+        self.store.mark_node(batch, leaf, now).await
+    }
+
+    async fn size_node(&self, batch: &BatchId, node: u32, size: u32, now: Timestamp) -> Result<Node> {
+        self.store.size_node(batch, node, size, now).await
+    }
+
+    async fn mark_root(&self, batch: &BatchId, mark: u32) -> Result<Batch> {
+        self.store.mark_root(batch, mark).await
     }
 
     async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {

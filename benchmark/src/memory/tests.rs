@@ -24,6 +24,8 @@ fn only_plain_formats_are_measured() {
 /// A case in a folder, with a small file.
 fn case(folder: &tempfile::TempDir, variant: &str, layout: Layout) -> Case {
     let options = Options {
+        limit: None,
+        kills: 0,
         variants: Vec::new(),
         formats: Vec::new(),
         bytes: Size(300_000),
@@ -40,7 +42,9 @@ fn case(folder: &tempfile::TempDir, variant: &str, layout: Layout) -> Case {
 
 async fn told(case: &Case, role: Role, message: u64) -> ChildReport {
     let (root, variant, key) = (case.root.clone(), case.variant.name.to_owned(), case.key.clone());
-    work(&Task { role, root, variant, chunk_size: case.chunk_size, key, message }).await.unwrap()
+    work(&Task { role, root, variant, chunk_size: case.chunk_size, key, message, limit: None, invocation: 1 })
+        .await
+        .unwrap()
 }
 
 async fn goes_through(variant: &str, layout: Layout) {
@@ -75,7 +79,7 @@ async fn a_stage_before_its_turn_is_told() {
     let case = case(&folder, "chunked", Layout::Csv);
     for role in [Role::Scatter, Role::Process, Role::Gather] {
         let (root, variant, key) = (case.root.clone(), case.variant.name.to_owned(), case.key.clone());
-        let task = Task { role, root, variant, chunk_size: 10, key, message: 0 };
+        let task = Task { role, root, variant, chunk_size: 10, key, message: 0, limit: None, invocation: 1 };
         assert!(work(&task).await.unwrap_err().to_string().contains("there is no"), "{role}");
     }
 }

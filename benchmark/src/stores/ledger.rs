@@ -13,7 +13,9 @@ use fanfold::model::error::{Error, Result};
 use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use fanfold::model::progress::{
+    Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
+};
 use fanfold::model::range::Claim;
 use fanfold::model::record::Raw;
 use fanfold::model::schema::Rules;
@@ -42,6 +44,8 @@ enum Entry {
     Claims(BatchId, u32, Vec<Claim>),
     Rules(Rules),
     Size(BatchId, u32, u32),
+    Node(BatchId, u32),
+    NodeSize(BatchId, u32, u32),
     Root(BatchId, u32),
     Bookmark(BatchId, Bookmark),
     Take(BatchId, String, Timestamp, Timestamp),
@@ -109,7 +113,9 @@ async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
         Entry::Rules(rules) => memory.put_rules(&rules).await,
         Entry::Claims(batch, group, claims) => memory.put_claims(&batch, group, &claims, now).await,
         Entry::Size(batch, leaf, size) => memory.size_leaf(&batch, leaf, size, now).await.map(|_| ()),
-        Entry::Root(batch, leaf) => memory.mark_root(&batch, leaf).await.map(|_| ()),
+        Entry::Node(batch, leaf) => memory.mark_node(&batch, leaf, now).await.map(|_| ()),
+        Entry::NodeSize(batch, node, size) => memory.size_node(&batch, node, size, now).await.map(|_| ()),
+        Entry::Root(batch, mark) => memory.mark_root(&batch, mark).await.map(|_| ()),
         Entry::Take(batch, owner, now, until) => memory.take(&batch, &owner, now, until).await.map(drop),
         Entry::Release(batch, owner, now) => memory.release_lease(&batch, &owner, now).await,
         Entry::Bookmark(batch, bookmark) => memory.note_bookmark(&batch, &bookmark).await,
@@ -154,10 +160,27 @@ impl Ledger for JournalLedger {
         self.memory.size_leaf(batch, leaf, size, now).await
     }
 
-    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+    async fn read_nodes(&self, batch: &BatchId, nodes: Range<u32>) -> Result<Vec<Node>> {
         pause().await;
-        self.note(&Entry::Root(batch.clone(), leaf))?;
-        self.memory.mark_root(batch, leaf).await
+        self.memory.read_nodes(batch, nodes).await
+    }
+
+    async fn mark_node(&self, batch: &BatchId, leaf: u32, now: Timestamp) -> Result<Node> {
+        pause().await;
+        self.note(&Entry::Node(batch.clone(), leaf))?;
+        self.memory.mark_node(batch, leaf, now).await
+    }
+
+    async fn size_node(&self, batch: &BatchId, node: u32, size: u32, now: Timestamp) -> Result<Node> {
+        pause().await;
+        self.note(&Entry::NodeSize(batch.clone(), node, size))?;
+        self.memory.size_node(batch, node, size, now).await
+    }
+
+    async fn mark_root(&self, batch: &BatchId, mark: u32) -> Result<Batch> {
+        pause().await;
+        self.note(&Entry::Root(batch.clone(), mark))?;
+        self.memory.mark_root(batch, mark).await
     }
 
     async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {
@@ -302,6 +325,8 @@ mod tests {
         ledger.mark_leaf(id, ChunkIndex::new(0).unwrap(), tally.into(), NOW).await.unwrap();
         ledger.size_leaf(id, 0, 1, NOW).await.unwrap();
         ledger.mark_root(id, 0).await.unwrap();
+        ledger.mark_node(id, 256, NOW).await.unwrap();
+        ledger.size_node(id, 1, 2, NOW).await.unwrap();
         ledger.seal(id, &sealing).await.unwrap();
     }
 
@@ -317,6 +342,7 @@ mod tests {
         let second = JournalLedger::open(&path).await.unwrap();
         assert_eq!(second.read(&id).await.unwrap(), first.read(&id).await.unwrap());
         assert_eq!(second.read_leaves(&id, 0..1).await.unwrap(), first.read_leaves(&id, 0..1).await.unwrap());
+        assert_eq!(second.read_nodes(&id, 1..2).await.unwrap(), [Node { full: [256].into(), size: Some(2) }]);
         assert_eq!(second.read_claims(&id, 0..1).await.unwrap(), [claims.to_vec()]);
         assert!(second.read(&id).await.unwrap().unwrap().is_complete());
         assert!(matches!(second.open(&opening(&id)).await.unwrap(), OpenResult::Existing(_)));

@@ -277,7 +277,6 @@ fn ended() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ids::MAX_TREE_CHUNKS;
     use futures::stream;
 
     async fn cuts(text: String, chunk_size: usize) -> (Vec<Chunk>, End) {
@@ -285,7 +284,7 @@ mod tests {
         let pieces: Vec<Result<Bytes>> = text.as_bytes().chunks(1000).flat_map(piece).collect();
         let format = InputFormat::of_key("f.csv").unwrap();
         let mut splitter =
-            Splitter::new(stream::iter(pieces).boxed(), &format, "k", chunk_size, Budget::chunks(MAX_TREE_CHUNKS));
+            Splitter::new(stream::iter(pieces).boxed(), &format, "k", chunk_size, Budget::chunks(65_536));
         let mut chunks = Vec::new();
         loop {
             match splitter.next().await.unwrap().expect("an end comes first") {

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
-use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::ids::{BatchId, ChunkIndex, NODE_SIZE};
 use crate::model::progress::{
-    Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally,
+    Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally,
 };
 use crate::model::range::Claim;
 use crate::model::schema::Rules;
@@ -25,6 +25,7 @@ pub struct MemoryLedger(Arc<Mutex<State>>);
 struct State {
     batches: BTreeMap<BatchId, (Batch, Option<String>)>,
     leaves: BTreeMap<(BatchId, u32), Leaf>,
+    nodes: BTreeMap<(BatchId, u32), Node>,
     claims: BTreeMap<(BatchId, u32), Vec<Claim>>,
     rules: BTreeMap<String, Rules>,
     calls: BTreeMap<BatchId, Calls>,
@@ -40,6 +41,10 @@ impl State {
 
     fn leaf(&mut self, batch: &BatchId, number: u32) -> &mut Leaf {
         self.leaves.entry((batch.clone(), number)).or_default()
+    }
+
+    fn node(&mut self, batch: &BatchId, number: u32) -> &mut Node {
+        self.nodes.entry((batch.clone(), number)).or_default()
     }
 }
 
@@ -102,10 +107,30 @@ impl Ledger for MemoryLedger {
         }))
     }
 
-    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+    async fn read_nodes(&self, batch: &BatchId, nodes: Range<u32>) -> Result<Vec<Node>> {
+        Ok(self.state(|state| nodes.map(|number| state.node(batch, number).clone()).collect()))
+    }
+
+    async fn mark_node(&self, batch: &BatchId, leaf: u32, _now: Timestamp) -> Result<Node> {
+        Ok(self.state(|state| {
+            let node = state.node(batch, leaf / NODE_SIZE);
+            node.full.insert(leaf);
+            node.clone()
+        }))
+    }
+
+    async fn size_node(&self, batch: &BatchId, node: u32, size: u32, _now: Timestamp) -> Result<Node> {
+        Ok(self.state(|state| {
+            let node = state.node(batch, node);
+            node.size = Some(size);
+            node.clone()
+        }))
+    }
+
+    async fn mark_root(&self, batch: &BatchId, mark: u32) -> Result<Batch> {
         self.state(|state| {
             let (batch, _) = state.batch(batch)?;
-            batch.root.insert(i64::from(leaf));
+            batch.root.insert(i64::from(mark));
             Ok(batch.clone())
         })
     }

@@ -12,7 +12,9 @@ use std::ops::Range;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use crate::model::progress::{
+    Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
+};
 use crate::model::range::Claim;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
@@ -75,7 +77,7 @@ pub struct LastFailure {
     pub message: String,
 }
 
-/// The ledger: each method but `read_leaves` and `open_batches` is one request, and atomic. Reads see
+/// The ledger: each method but `read_leaves`, `read_nodes` and `open_batches` is one request, and atomic. Reads see
 /// every write that came before them. A call that fails may have had its effect; every call may be repeated.
 pub trait Ledger: Send + Sync + 'static {
     /// Opens a batch, unless it already exists.
@@ -109,8 +111,23 @@ pub trait Ledger: Send + Sync + 'static {
         now: Timestamp,
     ) -> impl Future<Output = Result<Leaf>> + Send;
 
-    /// Notes in the root that a leaf is full, and returns the updated batch.
-    fn mark_root(&self, batch: &BatchId, leaf: u32) -> impl Future<Output = Result<Batch>> + Send;
+    /// Reads a range of nodes as they stand; one that was not written yet is empty.
+    fn read_nodes(&self, batch: &BatchId, nodes: Range<u32>) -> impl Future<Output = Result<Vec<Node>>> + Send;
+
+    /// Notes in its node that a leaf is full, and returns the updated node.
+    fn mark_node(&self, batch: &BatchId, leaf: u32, now: Timestamp) -> impl Future<Output = Result<Node>> + Send;
+
+    /// Sets how many leaves a node covers, and returns the updated node.
+    fn size_node(
+        &self,
+        batch: &BatchId,
+        node: u32,
+        size: u32,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Node>> + Send;
+
+    /// Notes in the root that a leaf or a node is full, by its number there, and returns the updated batch.
+    fn mark_root(&self, batch: &BatchId, mark: u32) -> impl Future<Output = Result<Batch>> + Send;
 
     /// Notes how far scatter has come with a batch.
     fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> impl Future<Output = Result<()>> + Send;

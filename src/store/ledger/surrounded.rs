@@ -8,7 +8,9 @@ use futures::FutureExt;
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::{Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, Sealing, Stop, Tally};
+use crate::model::progress::{
+    Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
+};
 use crate::model::range::Claim;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
@@ -42,8 +44,20 @@ impl<L: Ledger, A: Surround> Ledger for Surrounded<L, A> {
         self.around.call("ledger.size_leaf", || self.store.size_leaf(batch, leaf, size, now).boxed()).await
     }
 
-    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
-        self.around.call("ledger.mark_root", || self.store.mark_root(batch, leaf).boxed()).await
+    async fn read_nodes(&self, batch: &BatchId, nodes: Range<u32>) -> Result<Vec<Node>> {
+        self.around.call("ledger.read_nodes", || self.store.read_nodes(batch, nodes.clone()).boxed()).await
+    }
+
+    async fn mark_node(&self, batch: &BatchId, leaf: u32, now: Timestamp) -> Result<Node> {
+        self.around.call("ledger.mark_node", || self.store.mark_node(batch, leaf, now).boxed()).await
+    }
+
+    async fn size_node(&self, batch: &BatchId, node: u32, size: u32, now: Timestamp) -> Result<Node> {
+        self.around.call("ledger.size_node", || self.store.size_node(batch, node, size, now).boxed()).await
+    }
+
+    async fn mark_root(&self, batch: &BatchId, mark: u32) -> Result<Batch> {
+        self.around.call("ledger.mark_root", || self.store.mark_root(batch, mark).boxed()).await
     }
 
     async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {

@@ -32,7 +32,7 @@ pub async fn all(ledger: &(impl Ledger + Claims + Notes + RuleBook)) {
     a_second_seal_changes_nothing(ledger).await;
     a_later_seal_with_more_chunks_keeps_no_batch_open(ledger).await;
     a_batch_is_taken_by_one_and_closed_once(ledger).await;
-    chunk_65537_is_refused(ledger).await;
+    chunk_16777217_is_refused(ledger).await;
     calls_add_up(ledger).await;
     a_look_sees_the_batch_and_its_leaves(ledger).await;
     a_leaf_names_the_chunks_in_which_something_failed(ledger).await;
@@ -165,8 +165,8 @@ async fn a_full_leaf_seen_again_marks_the_root(ledger: &(impl Ledger + Claims + 
     assert!(leaf.is_full(0) && leaf.holds(chunk(0)));
     assert!(!ledger.read(&batch).await.unwrap().unwrap().is_complete());
     let read = ledger.read_leaves(&batch, 0..1).await.unwrap().remove(0);
-    assert_eq!(tree::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
-    assert_eq!(tree::settle(ledger, &batch, 0, &read).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::settle(ledger, &batch, 0, &read, NOW).await.unwrap(), Progress::Complete);
+    assert_eq!(tree::settle(ledger, &batch, 0, &read, NOW).await.unwrap(), Progress::Complete);
 }
 
 async fn leaves_of_256_and_257_chunks_fill(ledger: &(impl Ledger + Claims + Notes)) {
@@ -233,12 +233,12 @@ async fn a_batch_is_taken_by_one_and_closed_once(ledger: &(impl Ledger + Claims 
     assert_eq!((closed.state, closed.finished_at, closed.tally), (end, Some(at(130)), Some(tally(1, 1))));
 }
 
-async fn chunk_65537_is_refused(ledger: &(impl Ledger + Claims + Notes)) {
+async fn chunk_16777217_is_refused(ledger: &(impl Ledger + Claims + Notes)) {
     let batch = open(ledger, "tree").await;
     assert!(tree::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS - 1), tally(1, 0), NOW).await.is_ok());
     let refused = tree::mark(ledger, &batch, chunk(MAX_TREE_CHUNKS), tally(1, 0), NOW).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Malformed);
-    assert!(refused.to_string().contains("65536 chunks"), "{refused}");
+    assert!(refused.to_string().contains("16777216 chunks"), "{refused}");
 }
 
 async fn calls_add_up(ledger: &(impl Ledger + Claims + Notes)) {

@@ -10,7 +10,7 @@ use fanfold::model::condition::Condition;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{Batch, BatchState, Leaf, Observation, Opening, Sealing, Tally};
+use fanfold::model::progress::{Batch, BatchState, Leaf, Node, Observation, Opening, Sealing, Tally};
 use fanfold::model::range::Claim;
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
@@ -30,6 +30,11 @@ pub fn batch_key(batch: &BatchId) -> String {
 /// The key of a leaf's item.
 pub fn leaf_key(batch: &BatchId, leaf: u32) -> String {
     format!("LEAF#{batch}#{leaf:05}")
+}
+
+/// The key of a node's item.
+pub fn node_key(batch: &BatchId, node: u32) -> String {
+    format!("NODE#{batch}#{node:03}")
 }
 
 /// The key of an item that holds claims.
@@ -181,6 +186,11 @@ pub fn failure_of(item: &Attributes) -> LastFailure {
 pub fn leaf_of(item: &Attributes) -> Leaf {
     let (done, excepted) = (set(item, "done"), set(item, "excepted"));
     Leaf { done, excepted, size: number(item, "size"), tally: tally(item) }
+}
+
+/// Reads a node's item.
+pub fn node_of(item: &Attributes) -> Node {
+    Node { full: set(item, "full"), size: number(item, "size") }
 }
 
 /// Reads an item that holds claims.

@@ -1,6 +1,11 @@
 //! A ledger in DynamoDB. Each method is one conditional write, which DynamoDB applies atomically and orders per
 //! item:
 //! <https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>
+//!
+//! The sets of leaves, nodes and batches grow by `ADD`, which creates item and set where they are missing
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.UpdateExpressions.html>). A repeat fails
+//! its condition, and asks for the item as it was then
+//! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html>).
 
 mod attributes;
 mod notes;
@@ -11,17 +16,17 @@ use std::ops::Range;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use futures::future::try_join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use self::attributes::{
-    Attributes, OPEN, batch_item, batch_key, batch_of, claims_key, claims_of, leaf_key, leaf_of, open_batch_of,
-    rules_key, rules_of,
+    Attributes, OPEN, batch_item, batch_key, batch_of, claims_key, claims_of, leaf_key, leaf_of, node_key, node_of,
+    open_batch_of, rules_key, rules_of,
 };
 use crate::error;
 use fanfold::model::error::{Error, Result};
-use fanfold::model::ids::{BatchId, ChunkIndex};
+use fanfold::model::ids::{BatchId, ChunkIndex, NODE_SIZE};
 use fanfold::model::progress::{
-    Batch, BatchState, Bookmark, Leaf, Mark, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally,
+    Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally,
 };
 use fanfold::model::range::Claim;
 use fanfold::model::schema::Rules;
@@ -30,6 +35,8 @@ use fanfold::store::ledger::{Claims, KEPT_SECONDS, Lease, Ledger, OpenBatch, Ope
 
 /// Items per read: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html>
 const BATCH_KEYS: usize = 100;
+/// Such reads under way at once, where more items are wanted.
+const READS: usize = 3;
 const OPEN_PAGE: i32 = 100;
 
 /// The ledger table.
@@ -110,6 +117,33 @@ impl DynamoLedger {
         let keyed = |item: Attributes| Some((item.get("pk")?.as_s().ok()?.clone(), item));
         Ok(items.into_iter().filter_map(keyed).collect())
     }
+
+    /// Reads items in as many requests as it takes, in the order of their keys; those that are not there are empty.
+    async fn read_all<T: Default>(
+        &self,
+        keys: impl Iterator<Item = String>,
+        parse: impl Fn(&Attributes) -> T,
+    ) -> Result<Vec<T>> {
+        let keys: Vec<String> = keys.collect();
+        let reads: Vec<_> = keys.chunks(BATCH_KEYS).map(|keys| self.read_items(keys.to_vec())).collect();
+        let found: Vec<HashMap<String, Attributes>> = stream::iter(reads).buffered(READS).try_collect().await?;
+        let found = keys.chunks(BATCH_KEYS).zip(&found);
+        let items = found.flat_map(|(keys, found)| keys.iter().map(|key| found.get(key)));
+        Ok(items.map(|item| item.map(&parse).unwrap_or_default()).collect())
+    }
+
+    /// Sets the size of a leaf or a node, once, and returns its item.
+    async fn set_size(&self, key: String, size: u32, now: Timestamp) -> Result<Attributes> {
+        let (expression, names) = ("SET #size = :size, #expiresAt = :x", ["size", "expiresAt"]);
+        let update = self
+            .update(key.clone(), expression, "attribute_not_exists(#size) OR #size = :size", &names)
+            .expression_attribute_values(":size", number(size))
+            .expression_attribute_values(":x", expiry(now));
+        match self.send(update).await? {
+            Updated::After(item) => Ok(item),
+            Updated::Refused(_) => Err(Error::internal(format!("{key} has another size than {size} already"))),
+        }
+    }
 }
 
 fn unknown(batch: &BatchId) -> Error {
@@ -172,11 +206,7 @@ impl Ledger for DynamoLedger {
     }
 
     async fn read_leaves(&self, batch: &BatchId, leaves: Range<u32>) -> Result<Vec<Leaf>> {
-        let keys: Vec<String> = leaves.map(|number| leaf_key(batch, number)).collect();
-        // At most 256 leaves, so three requests.
-        let reads = keys.chunks(BATCH_KEYS).map(|keys| self.read_items(keys.to_vec()));
-        let found: HashMap<String, Attributes> = try_join_all(reads).await?.into_iter().flatten().collect();
-        Ok(keys.iter().map(|key| found.get(key).map(leaf_of).unwrap_or_default()).collect())
+        self.read_all(leaves.map(|number| leaf_key(batch, number)), leaf_of).await
     }
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
@@ -202,33 +232,37 @@ impl Ledger for DynamoLedger {
     }
 
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
-        let update = self
-            .update(
-                leaf_key(batch, leaf),
-                "SET #size = :size, #expiresAt = :x",
-                "attribute_not_exists(#size) OR #size = :size",
-                &["size", "expiresAt"],
-            )
-            .expression_attribute_values(":size", number(size))
-            .expression_attribute_values(":x", expiry(now));
-        match self.send(update).await? {
-            Updated::After(item) => Ok(leaf_of(&item)),
-            Updated::Refused(_) => {
-                Err(Error::internal(format!("leaf {leaf} of batch {batch} has another size than {size} already")))
-            }
-        }
+        Ok(leaf_of(&self.set_size(leaf_key(batch, leaf), size, now).await?))
     }
 
-    async fn mark_root(&self, batch: &BatchId, leaf: u32) -> Result<Batch> {
+    async fn read_nodes(&self, batch: &BatchId, nodes: Range<u32>) -> Result<Vec<Node>> {
+        self.read_all(nodes.map(|number| node_key(batch, number)), node_of).await
+    }
+
+    async fn mark_node(&self, batch: &BatchId, leaf: u32, now: Timestamp) -> Result<Node> {
+        let (expression, names) = ("ADD #full :leaves SET #expiresAt = :x", ["full", "expiresAt"]);
+        let update = self
+            .update(node_key(batch, leaf / NODE_SIZE), expression, "NOT contains(#full, :leaf)", &names)
+            .expression_attribute_values(":leaves", set_of(leaf))
+            .expression_attribute_values(":leaf", number(leaf))
+            .expression_attribute_values(":x", expiry(now));
+        Ok(node_of(&self.send(update).await?.either().unwrap_or_default()))
+    }
+
+    async fn size_node(&self, batch: &BatchId, node: u32, size: u32, now: Timestamp) -> Result<Node> {
+        Ok(node_of(&self.set_size(node_key(batch, node), size, now).await?))
+    }
+
+    async fn mark_root(&self, batch: &BatchId, mark: u32) -> Result<Batch> {
         let update = self
             .update(
                 batch_key(batch),
-                "ADD #root :leaves",
-                "attribute_exists(pk) AND NOT contains(#root, :leaf)",
+                "ADD #root :marks",
+                "attribute_exists(pk) AND NOT contains(#root, :mark)",
                 &["root"],
             )
-            .expression_attribute_values(":leaves", set_of(leaf))
-            .expression_attribute_values(":leaf", number(leaf));
+            .expression_attribute_values(":marks", set_of(mark))
+            .expression_attribute_values(":mark", number(mark));
         batch_of(&self.send(update).await?.either().ok_or_else(|| unknown(batch))?)
     }
 
