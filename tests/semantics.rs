@@ -435,6 +435,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/rules.rs",
         "tests/objects.rs",
         "tests/sweep.rs",
+        "tests/nodes.rs",
         "tests/notification.rs",
         "tests/simulation.rs",
         "tests/simulation/throttled.rs",

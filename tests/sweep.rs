@@ -19,6 +19,7 @@ use fanfold::store::channel::Channel;
 use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::ledger::tree::{self, Progress};
 use fanfold::store::ledger::{Ledger, OpenResult};
 use fanfold::store::pace::Pace;
 
@@ -37,6 +38,10 @@ struct Fixture {
 
 impl Fixture {
     async fn begun(hours_ago: i64, condition: Condition) -> Self {
+        Self::of(hours_ago, condition, 2).await
+    }
+
+    async fn of(hours_ago: i64, condition: Condition, chunks: u32) -> Self {
         let (ledger, gather, process) = (MemoryLedger::new(), MemoryChannel::new(), MemoryChannel::new());
         let (work, output) = (MemoryBlob::new(), MemoryBlob::new());
         let batch = BatchId::parse("orders-0123456789ab").unwrap();
@@ -63,10 +68,9 @@ impl Fixture {
             sequence: started_at,
         };
         assert_eq!(ledger.open(&opening).await.unwrap(), OpenResult::Created);
-        let sealing =
-            Sealing { records: Some(2), chunks: 2, columns: None, head: None, error: None, scattered_at: started_at };
-        ledger.seal(&batch, &sealing).await.unwrap();
-        ledger.size_leaf(&batch, 0, 2, started_at).await.unwrap();
+        let (records, columns, head) = (Some(u64::from(chunks)), None, None);
+        let sealing = Sealing { records, chunks, columns, head, error: None, scattered_at: started_at };
+        assert_eq!(tree::seal(&ledger, &batch, &sealing).await.unwrap(), Progress::Open);
         let chunks = RecordStore::Copied { work: work.clone() };
         let sweep = Sweep {
             batches: Batches { chunks, ledger: ledger.clone(), gather: gather.clone(), condition },
@@ -106,6 +110,36 @@ async fn a_root_that_sweep_completes_is_announced_at_once() {
     assert!(fixture.gather.receive(1).await.unwrap().is_empty(), "a chunk is missing");
     // Its worker died before it could check the leaf.
     fixture.mark(1).await;
+    fixture.run().await;
+    assert_eq!(fixture.gather.receive(1).await.unwrap().len(), 1);
+}
+
+/// Of a batch whose leaves are marked in nodes, sweep reads those that are not known to be full.
+#[tokio::test]
+async fn a_large_batch_gets_what_it_lacks_and_its_end_is_announced() {
+    let fixture = Fixture::of(0, Condition::Tree, 65_793).await;
+    let (ledger, batch) = (&fixture.ledger, &fixture.batch);
+    for leaf in 0..256 {
+        ledger.mark_root(batch, leaf).await.unwrap();
+    }
+    for chunk in (65_536..65_793).filter(|chunk| *chunk != 65_600) {
+        fixture.mark(chunk).await;
+    }
+    fixture.put(65_600);
+    fixture.run().await;
+    // The worker of the last leaf died before it could mark it.
+    assert_eq!(ledger.read_nodes(batch, 1..2).await.unwrap()[0].full, [257].into());
+    let seen = ledger.read(batch).await.unwrap().unwrap().seen.unwrap();
+    assert_eq!(seen.mark, "PROCESSING 1 0");
+    ledger.observe(batch, &Observation { next: SystemClock.now(), ..seen }).await.unwrap();
+    fixture.run().await;
+    let sent = fixture.process.receive(10).await.unwrap();
+    let sent: Vec<u32> = sent.iter().map(|sent| ProcessMessage::parse(&sent.body).unwrap().chunk.get()).collect();
+    assert_eq!(sent, [65_600]);
+    assert!(fixture.gather.receive(1).await.unwrap().is_empty(), "a chunk is missing");
+    fixture.mark(65_600).await;
+    // The worker that filled the last node died before it could mark the root.
+    ledger.mark_node(batch, 256, Timestamp(0)).await.unwrap();
     fixture.run().await;
     assert_eq!(fixture.gather.receive(1).await.unwrap().len(), 1);
 }

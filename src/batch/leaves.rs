@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::batch::Batches;
 use crate::model::condition::Condition;
 use crate::model::error::Result;
-use crate::model::ids::{ChunkIndex, LEAF_SIZE, MAX_LEAVES, NODE_SIZE};
+use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE, MAX_LEAVES, NODE_SIZE};
 use crate::model::progress::{Batch, Leaf, Node, Sealing, Tally};
 use crate::store::Stores;
 use crate::store::ledger::Ledger;
@@ -75,7 +75,7 @@ impl<S: Stores> Batches<S> {
     pub async fn missing(&self, batch: &Batch) -> Result<Missing> {
         match (self.condition, &batch.sealing) {
             (_, None) => Ok(Missing::nothing(Progress::Open)),
-            (Condition::Tree, Some(sealing)) => self.missing_in_tree(batch, sealing).await,
+            (Condition::Tree, Some(sealing)) => missing_in_tree(&self.ledger, batch, sealing).await,
             (Condition::Listing, Some(sealing)) => {
                 let mut chunks = self.chunks.all_pending(&batch.opening.id).await?;
                 chunks.retain(|chunk| chunk.get() < sealing.chunks);
@@ -84,42 +84,44 @@ impl<S: Stores> Batches<S> {
             }
         }
     }
+}
 
-    /// A leaf or node that the set above it has is full, and not read.
-    async fn missing_in_tree(&self, batch: &Batch, sealing: &Sealing) -> Result<Missing> {
-        let (id, leaves) = (&batch.opening.id, sealing.leaves());
-        let mut missing = Missing::nothing(Progress::of(batch));
-        let open = (0..leaves.min(NODE_SIZE)).filter(|leaf| !batch.has_root_mark(*leaf));
-        self.missing_in_leaves(batch, sealing, open, &mut missing).await?;
-        let nodes = 1..sealing.last_node().map_or(1, |(last, _)| last + 1);
-        for run in runs(nodes.filter(|node| !batch.has_root_mark(Node::root_mark(*node)))) {
-            for (number, node) in run.clone().zip(self.ledger.read_nodes(id, run).await?) {
-                missing.progress = missing.progress.or(tree::settle_node(&self.ledger, id, number, &node).await?);
-                let covered = Node::leaves(number);
-                let open = (covered.start..covered.end.min(leaves)).filter(|leaf| !node.full.contains(leaf));
-                self.missing_in_leaves(batch, sealing, open, &mut missing).await?;
-            }
+/// What a batch with a tree lacks, by its seal. A leaf or node that the set above it has is full, and not read.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn missing_in_tree(ledger: &impl Ledger, batch: &Batch, sealing: &Sealing) -> Result<Missing> {
+    let (id, leaves) = (&batch.opening.id, sealing.leaves());
+    let mut missing = Missing::nothing(Progress::of(batch));
+    let open = (0..leaves.min(NODE_SIZE)).filter(|leaf| !batch.has_root_mark(*leaf));
+    missing_in_leaves(ledger, id, sealing, open, &mut missing).await?;
+    let nodes = 1..sealing.last_node().map_or(1, |(last, _)| last + 1);
+    for run in runs(nodes.filter(|node| !batch.has_root_mark(Node::root_mark(*node)))) {
+        for (number, node) in run.clone().zip(ledger.read_nodes(id, run).await?) {
+            missing.progress = missing.progress.or(tree::settle_node(ledger, id, number, &node).await?);
+            let covered = Node::leaves(number);
+            let open = (covered.start..covered.end.min(leaves)).filter(|leaf| !node.full.contains(leaf));
+            missing_in_leaves(ledger, id, sealing, open, &mut missing).await?;
         }
-        Ok(missing)
     }
+    Ok(missing)
+}
 
-    async fn missing_in_leaves(
-        &self,
-        batch: &Batch,
-        sealing: &Sealing,
-        open: impl Iterator<Item = u32>,
-        missing: &mut Missing,
-    ) -> Result<()> {
-        let id = &batch.opening.id;
-        for run in runs(open) {
-            for (number, leaf) in run.clone().zip(self.ledger.read_leaves(id, run).await?) {
-                let settled = tree::settle(&self.ledger, id, number, &leaf, sealing.scattered_at).await?;
-                missing.progress = missing.progress.or(settled);
-                missing.add(number, &leaf, sealing.chunks)?;
-            }
+async fn missing_in_leaves(
+    ledger: &impl Ledger,
+    id: &BatchId,
+    sealing: &Sealing,
+    open: impl Iterator<Item = u32>,
+    missing: &mut Missing,
+) -> Result<()> {
+    for run in runs(open) {
+        for (number, leaf) in run.clone().zip(ledger.read_leaves(id, run).await?) {
+            let settled = tree::settle(ledger, id, number, &leaf, sealing.scattered_at).await?;
+            missing.progress = missing.progress.or(settled);
+            missing.add(number, &leaf, sealing.chunks)?;
         }
-        Ok(())
     }
+    Ok(())
 }
 
 /// Divides ascending numbers into ranges of consecutive ones, of at most [`PAGE`] each.

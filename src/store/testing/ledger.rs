@@ -6,7 +6,7 @@ use crate::model::error::ErrorKind;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex, MAX_TREE_CHUNKS};
 use crate::model::input::InputRef;
-use crate::model::progress::{BatchState, Leaf, Observation, Opening, Sealing, Stop, Tally};
+use crate::model::progress::{BatchState, Leaf, Node, Observation, Opening, Sealing, Stop, Tally};
 use crate::model::range::{Claim, Range};
 use crate::model::record::Raw;
 use crate::model::schema::{Cells, Rules};
@@ -29,6 +29,8 @@ pub async fn all(ledger: &(impl Ledger + Claims + Notes + RuleBook)) {
     a_repeated_mark_counts_once_and_still_learns_the_end(ledger).await;
     a_full_leaf_seen_again_marks_the_root(ledger).await;
     leaves_of_256_and_257_chunks_fill(ledger).await;
+    a_node_holds_the_full_ones_of_its_own_leaves(ledger).await;
+    a_full_node_seen_again_marks_the_root(ledger).await;
     a_second_seal_changes_nothing(ledger).await;
     a_later_seal_with_more_chunks_keeps_no_batch_open(ledger).await;
     a_batch_is_taken_by_one_and_closed_once(ledger).await;
@@ -184,6 +186,43 @@ async fn leaves_of_256_and_257_chunks_fill(ledger: &(impl Ledger + Claims + Note
         let total = leaves[0].tally + leaves[1].tally;
         assert_eq!(total, tally(u64::from(chunks) * 2, u64::from(chunks)));
     }
+}
+
+async fn a_node_holds_the_full_ones_of_its_own_leaves(ledger: &(impl Ledger + Claims + Notes)) {
+    let batch = open(ledger, "node").await;
+    let read = async || ledger.read_nodes(&batch, 1..3).await.unwrap();
+    assert_eq!(read().await, [Node::default(), Node::default()]);
+    let first = Node { full: [256, 511].into(), size: None };
+    for _ in 0..2 {
+        assert!(ledger.mark_node(&batch, 256, NOW).await.unwrap().full.contains(&256));
+        assert_eq!(ledger.mark_node(&batch, 511, NOW).await.unwrap(), first);
+    }
+    assert_eq!(ledger.mark_node(&batch, 512, NOW).await.unwrap(), Node { full: [512].into(), size: None });
+    let second = Node { full: [512].into(), size: Some(1) };
+    for _ in 0..2 {
+        assert_eq!(ledger.size_node(&batch, 2, 1, NOW).await.unwrap(), second);
+        assert_eq!(ledger.mark_node(&batch, 512, NOW).await.unwrap(), second, "a repeat learns the size");
+    }
+    assert_eq!(read().await, [first, second]);
+    assert_eq!(ledger.read_leaves(&batch, 1..3).await.unwrap(), [Leaf::default(), Leaf::default()]);
+    assert_eq!(ledger.size_node(&batch, 4, 7, NOW).await.unwrap(), Node { size: Some(7), ..Node::default() });
+}
+
+/// A worker that dies between the node and the root is followed by a redelivery.
+async fn a_full_node_seen_again_marks_the_root(ledger: &(impl Ledger + Claims + Notes)) {
+    let batch = open(ledger, "node-crash").await;
+    assert_eq!(tree::seal(ledger, &batch, &sealing(65_537)).await.unwrap(), Progress::Open);
+    let leaves = stream::iter(0..256).map(|leaf| ledger.mark_root(&batch, leaf)).buffer_unordered(8);
+    assert!(leaves.all(async |read| !read.unwrap().is_complete()).await);
+    let leaf = ledger.mark_leaf(&batch, chunk(65_536), tally(2, 1).into(), NOW).await.unwrap();
+    let node = ledger.mark_node(&batch, 256, NOW).await.unwrap();
+    assert!(leaf.is_full(256) && node.is_full(1));
+    assert!(!ledger.read(&batch).await.unwrap().unwrap().is_complete());
+    for _ in 0..2 {
+        assert_eq!(mark(ledger, &batch, 65_536).await, Progress::Complete);
+    }
+    let read = ledger.read(&batch).await.unwrap().unwrap();
+    assert_eq!((read.is_complete(), read.root.len()), (true, 256 + 1 + 1));
 }
 
 async fn a_second_seal_changes_nothing(ledger: &(impl Ledger + Claims + Notes)) {

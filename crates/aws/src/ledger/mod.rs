@@ -122,14 +122,15 @@ impl DynamoLedger {
     async fn read_all<T: Default>(
         &self,
         keys: impl Iterator<Item = String>,
-        parse: impl Fn(&Attributes) -> T,
+        parse: fn(&Attributes) -> T,
     ) -> Result<Vec<T>> {
         let keys: Vec<String> = keys.collect();
-        let reads: Vec<_> = keys.chunks(BATCH_KEYS).map(|keys| self.read_items(keys.to_vec())).collect();
-        let found: Vec<HashMap<String, Attributes>> = stream::iter(reads).buffered(READS).try_collect().await?;
-        let found = keys.chunks(BATCH_KEYS).zip(&found);
-        let items = found.flat_map(|(keys, found)| keys.iter().map(|key| found.get(key)));
-        Ok(items.map(|item| item.map(&parse).unwrap_or_default()).collect())
+        let pages: Vec<Vec<String>> = keys.chunks(BATCH_KEYS).map(<[String]>::to_vec).collect();
+        let read = |page: Vec<String>| async move {
+            let found = self.read_items(page.clone()).await?;
+            Ok(page.iter().map(|key| found.get(key).map(parse).unwrap_or_default()).collect::<Vec<T>>())
+        };
+        stream::iter(pages).map(read).buffered(READS).try_concat().await
     }
 
     /// Sets the size of a leaf or a node, once, and returns its item.
