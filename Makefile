@@ -129,11 +129,11 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report check test soak coverage fuzz fmt lint audit lock logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report check test soak coverage aws-check fuzz fmt lint audit lock logs clean
 .PHONY: input deployed
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings, as in: make demo FILE=my.csv KEY_FIELD=id SCHEMA=my.schema.json OUTPUT=out' \
 	  'A deployment keeps its settings until others are given; an empty one, as in KEY_FIELD=, goes back to its default.' \
@@ -254,6 +254,15 @@ throttled: package build ## submit RECORDS (100000) to VARIANTS on a local AWS o
 	@if [ '$(ENV)' != local ]; then echo 'fanfold: only ENV=local can be throttled' >&2; exit 1; fi
 	@$(need) terraform python
 	@SHARES='$(SHARES)' scripts/without_credentials scripts/throttled
+
+# On an account with the sizes that its budget is for; elsewhere with small ones, which show only that it runs.
+aws-check: RECORDS := $(or $(RECORDS),$(if $(filter aws,$(ENV)),200000,2000))
+aws-check: BYTES := $(if $(filter file,$(origin BYTES)),$(if $(filter aws,$(ENV)),1GiB,24MiB),$(BYTES))
+aws-check: $(if $(filter aws,$(ENV)),,start) package build ## with ENV=aws, check on an account what no emulator shows, for less than a dollar; asks first
+	@$(need) terraform python
+	@"$$($(emulator) python)" scripts/aws_check.py --command $(BIN)/fanfold --package $(PACKAGE) --states $(dir $(STATE)) \
+	  --goal 'ENV=$(ENV)' --target '$(if $(filter aws,$(ENV)),AWS,$(TARGET))' --commit '$(COMMITISH)' \
+	  --records '$(RECORDS)' --bytes '$(BYTES)' $(if $(filter aws,$(ENV)),,--emulator)
 
 flamegraph: start deploy ## sample process of VARIANT with perf while it works, draw docs/process.svg
 	@$(need) cargo
