@@ -30,6 +30,7 @@ from deployment import read_state
 from settings import SETTINGS, setting
 from toolbox import Failure, run
 
+INTERRUPTED = "it was interrupted"
 # Seconds that a deployment may take, and that are kept for removing all.
 TO_DEPLOY, TO_REMOVE = 600, 600
 # No batch costs more, whatever goes wrong: a file that would is refused. A large file of rows with different keys would cost so much.
@@ -160,6 +161,8 @@ class Deployments:
         # Once more, since a bucket gets what functions were just writing, and AWS takes note late of what is gone.
         for _ in range(2):
             if not carried_out(self.command("destroy", scope), self.environment(scope, CONFIRM="yes")):
+                for rest in (".backup", ".lock"):
+                    Path(f"{self.state(scope)}{rest}").unlink(missing_ok=True)
                 return []
         how = f"`make {self.options.goal} SCOPE={scope} CONFIRM=yes destroy`"
         try:
@@ -226,7 +229,7 @@ def try_all(checks, trial_of, end, found):
         try:
             found.append(tried(check, trial, min(check.seconds, end - began)))
         except KeyboardInterrupt:
-            found.append(entry(check, UNDECIDED, "it was interrupted", trial, time.monotonic() - began))
+            found.append(entry(check, UNDECIDED, INTERRUPTED, trial, time.monotonic() - began))
             raise
 
 
@@ -239,7 +242,7 @@ def on_a_deployment(checks, make, found, began, deployments=None, sizes=None):
             site = make()
         try_all(checks, lambda: Trial(site, sizes, deployments), began + MOST_SECONDS - TO_REMOVE, found)
     except KeyboardInterrupt:
-        problem = "it was interrupted"
+        problem = INTERRUPTED
     except TimeUp:
         problem = f"the deployment was not over after {TO_DEPLOY} seconds"
     except Failure as failure:
@@ -373,6 +376,8 @@ def concluded(options, found, problem, remains):
     missed = [each["name"] for each in found if each["name"] in options.must_pass and each["verdict"] != PASSED]
     if missed:
         print(f"fanfold: not passed: {', '.join(missed)}", file=sys.stderr)
+    if problem == INTERRUPTED and not remains:
+        return 130
     return 1 if counts[FAILED] or problem or remains or missed else 0
 
 

@@ -200,7 +200,10 @@ class RemovalTest(Quiet):
             list(checks), lambda: self.deployments.site(VARIANTS="chunked"), self.found, time.monotonic(), self.deployments)
 
     def test_all_is_removed_when_the_checks_are_over(self):
+        self.file("check-1-terraform.tfstate.backup")
+        self.file("check-1-terraform.tfstate.lock")
         self.assertEqual(self.run_checks(check("a", passes)), ("", []))
+        self.assertEqual(list(self.scratch.glob("check-1-*")), [])
         self.assertEqual(self.ran, [("apply", "check-1-"), ("destroy", "check-1-")])
 
     def test_all_is_removed_after_a_check_that_breaks(self):
@@ -305,7 +308,9 @@ class EndingTest(Quiet):
     def test_the_status_says_whether_something_is_wrong(self):
         self.assertEqual(self.status(PASSED, UNDECIDED), 0)
         self.assertEqual(self.status(PASSED, FAILED), 1)
-        self.assertEqual(self.status(PASSED, problem="it was interrupted"), 1)
+        self.assertEqual(self.status(PASSED, problem="no region"), 1)
+        self.assertEqual(self.status(PASSED, problem=aws_check.INTERRUPTED), 130)
+        self.assertEqual(self.status(PASSED, problem=aws_check.INTERRUPTED, remains=["a bucket"]), 1)
         self.assertEqual(self.status(PASSED, remains=["a bucket"]), 1)
         self.assertEqual(self.status(PASSED, UNDECIDED, must_pass=["a"]), 0)
         self.assertEqual(self.status(PASSED, UNDECIDED, must_pass=["b"]), 1)
