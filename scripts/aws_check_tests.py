@@ -272,7 +272,8 @@ class RemovalTest(Quiet):
         self.kms.schedule_key_deletion.assert_not_called()
 
     def test_settings_of_the_user_do_not_reach_a_deployment(self):
-        mine = {"SCHEMA": "mine.json", "TF_VAR_concurrency": "900", "STATE_BUCKET": "mine", "PIPELINES": "mine.json", "ARCH": "arm64"}
+        mine = {"SCHEMA": "mine.json", "TF_VAR_concurrency": "900", "TF_VAR_scope": "mine-",
+                "STATE_BUCKET": "mine", "PIPELINES": "mine.json", "ARCH": "arm64"}
         with mock.patch.dict(os.environ, mine):
             self.deployments.site(VARIANTS="chunked")
         self.assertEqual({name for name in mine if name in self.environment}, {"ARCH"})
