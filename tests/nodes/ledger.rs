@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex};
 
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, ChunkIndex, MAX_NODES, NODE_SIZE};
-use fanfold::model::progress::{Batch, BatchState, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally};
+use fanfold::model::progress::{
+    Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
+};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::{Lease, Ledger, OpenBatch, OpenResult, Snapshot};
@@ -171,6 +173,10 @@ impl Ledger for Hand {
 
     async fn mark_root(&self, batch: &BatchId, mark: u32) -> Result<Batch> {
         self.call(self.marked_root(batch, mark)).await
+    }
+
+    async fn note_bookmark(&self, batch: &BatchId, bookmark: &Bookmark) -> Result<()> {
+        self.call(self.memory.note_bookmark(batch, bookmark)).await
     }
 
     async fn seal(&self, batch: &BatchId, sealing: &Sealing) -> Result<Batch> {
