@@ -118,10 +118,11 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def environment(instance, port, throttle=False):
+def environment(instance, port, throttle=False, auth=False):
     """The emulator's environment, which its functions inherit, without any of the caller's AWS settings and credentials."""
     kept = {name: value for name, value in without_credentials().items() if not name.startswith("LAMBDA_")}
     kept["FANFOLD_THROTTLE"] = "1" if throttle else ""
+    kept["AUTH"] = "true" if auth else "false"
     local = ",".join(filter(None, [HOST, "localhost", os.environ.get("NO_PROXY", os.environ.get("no_proxy"))]))
     temporary = instance.data / "tmp"
     temporary.mkdir(parents=True)
@@ -213,7 +214,7 @@ def launch(instance, lock, python, port, options):
     try:
         # One that runs without its facts could not be stopped.
         with uninterrupted():
-            process = emulator_process(instance, lock, python, port, options.throttle)
+            process = emulator_process(instance, lock, python, port, options)
             facts = {"pid": process.pid, "port": port, "endpoint": endpoint, "log": str(instance.log), "ready": False}
             instance.write_facts(facts)
         while not answers(endpoint):
@@ -236,7 +237,7 @@ def launch(instance, lock, python, port, options):
     print(f"local AWS runs at {endpoint} (log: {shown(instance.log)})")
 
 
-def emulator_process(instance, lock, python, port, throttle):
+def emulator_process(instance, lock, python, port, options):
     with open(instance.log, "wb") as log:
         return subprocess.Popen(
             [str(python), str(Path(__file__).resolve().with_name("local_aws.py"))],
@@ -244,7 +245,7 @@ def emulator_process(instance, lock, python, port, throttle):
             stdout=log,
             stderr=subprocess.STDOUT,
             cwd=instance.data,
-            env=environment(instance, port, throttle),
+            env=environment(instance, port, options.throttle, options.auth),
             # A session of its own, so that Ctrl-C in the terminal does not reach it, and its functions share its group.
             start_new_session=True,
             pass_fds=[lock.fileno()],
@@ -330,6 +331,7 @@ def main():
     parser.add_argument("--venv", default="target/ministack", help="virtual environment to run it from")
     parser.add_argument("--port", type=int, default=4566, help="0 takes a free one")
     parser.add_argument("--throttle", action="store_true", help="the functions' requests can be throttled, see throttle.py")
+    parser.add_argument("--auth", action="store_true", help="requests are authorised, see rights.py")
     parser.add_argument("--timeout", type=float, default=90, help="seconds to wait for the first answer")
     options = parser.parse_args()
     commands = {"start": start, "stop": stop, "status": status, "python": interpreter}

@@ -8,7 +8,8 @@ And it closes a connection that has been idle for 75 seconds, where the SDK of T
 that moment may be carried out without an answer; the SDK sends it again, and a create then finds that the resource already
 exists. So it is always the client that closes a connection.
 
-With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them.
+With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them; with AUTH=true, it
+authorises as authorised.py says.
 """
 import os
 
@@ -16,6 +17,7 @@ import hypercorn.asyncio
 from ministack.app import main
 from ministack.services import s3
 
+import authorised
 import throttle
 
 # Far longer than any SDK keeps an idle connection.
@@ -45,6 +47,8 @@ def ranged(bucket, key, headers, query=None):
 
 def patient(app, config, **settings):
     config.keep_alive_timeout = KEEP_ALIVE
+    if os.environ.get("AUTH") == "true":
+        app = authorised.before(app)
     if os.environ.get("FANFOLD_THROTTLE"):
         app = throttle.before(app, config)
     return serve(app, config, **settings)

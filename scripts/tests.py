@@ -70,7 +70,7 @@ class ErrorsTest(unittest.TestCase):
 
 class EmulatorTest(Scratch):
     def options(self, port=0):
-        return argparse.Namespace(state=self.scratch / "state", venv=VENV, port=port, timeout=60, throttle=False)
+        return argparse.Namespace(state=self.scratch / "state", venv=VENV, port=port, timeout=60, throttle=False, auth=False)
 
     def facts(self):
         return emulator.Instance(self.scratch / "state").running()

@@ -10,6 +10,7 @@ which also sets what it counted to zero; a GET returns that. The seed decides on
 """
 import asyncio
 import contextlib
+import contextvars
 import dataclasses
 import json
 import os
@@ -19,6 +20,8 @@ import zlib
 from collections import Counter
 
 CONTROL = "/_throttle"
+# The body of a request as its client signed it, if another is passed on.
+SIGNED = contextvars.ContextVar("signed", default=None)
 JSON_1_0 = "application/x-amz-json-1.0"
 DYNAMODB = "DynamoDB_20120810"
 SQS = "AmazonSQS"
@@ -231,6 +234,7 @@ class Door:
         request = None
         if service == DYNAMODB:
             body = await whole(receive)
+            SIGNED.set(body)
             request, receive = json.loads(body), again(body, receive)
         if delay := throttle.delay(service, operation):
             await asyncio.sleep(delay)
