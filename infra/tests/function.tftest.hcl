@@ -128,7 +128,6 @@ run "role" {
       "Allow sqs:ReceiveMessage arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
       "Allow sqs:DeleteMessage arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
       "Allow sqs:GetQueueAttributes arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
-      "Allow sqs:ChangeMessageVisibility arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process",
       "Allow logs:CreateLogStream arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-chunked-process:*",
       "Allow logs:PutLogEvents arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-chunked-process:*",
     ])

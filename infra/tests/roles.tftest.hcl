@@ -78,7 +78,8 @@ run "chunks_in_the_work_bucket" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "process gather.fifo scatter-dlq: sqs:SendMessage",
         "work-123456789012/*/pending/* work-123456789012/*/objects/*: s3:PutObject",
-        "scatter: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "scatter: sqs:ChangeMessageVisibility",
+        "scatter: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
@@ -90,7 +91,8 @@ run "chunks_in_the_work_bucket" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "process: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "process: sqs:ChangeMessageVisibility",
+        "process: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "process:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       gather = toset([
@@ -101,7 +103,8 @@ run "chunks_in_the_work_bucket" {
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
         "gather-dlq.fifo: sqs:SendMessage",
-        "gather.fifo: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather.fifo: sqs:ChangeMessageVisibility",
+        "gather.fifo: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "gather:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       bury = toset([
@@ -111,7 +114,7 @@ run "chunks_in_the_work_bucket" {
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "gather.fifo parked: sqs:SendMessage",
-        "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather-dlq.fifo process-dlq scatter-dlq: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       sweep = toset([
@@ -158,7 +161,8 @@ run "records_in_the_work_bucket" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "process gather.fifo scatter-dlq: sqs:SendMessage",
         "work-123456789012/*/pending/* work-123456789012/*/objects/*: s3:PutObject",
-        "scatter: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "scatter: sqs:ChangeMessageVisibility",
+        "scatter: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
@@ -170,7 +174,8 @@ run "records_in_the_work_bucket" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "process: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "process: sqs:ChangeMessageVisibility",
+        "process: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "process:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       gather = toset([
@@ -181,7 +186,8 @@ run "records_in_the_work_bucket" {
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
         "gather-dlq.fifo: sqs:SendMessage",
-        "gather.fifo: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather.fifo: sqs:ChangeMessageVisibility",
+        "gather.fifo: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "gather:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       bury = toset([
@@ -191,7 +197,7 @@ run "records_in_the_work_bucket" {
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "gather.fifo parked: sqs:SendMessage",
-        "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather-dlq.fifo process-dlq scatter-dlq: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       sweep = toset([
@@ -238,7 +244,8 @@ run "async_like_sync" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "process gather.fifo scatter-dlq: sqs:SendMessage",
         "work-123456789012/*/pending/* work-123456789012/*/objects/*: s3:PutObject",
-        "scatter: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "scatter: sqs:ChangeMessageVisibility",
+        "scatter: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
@@ -250,7 +257,8 @@ run "async_like_sync" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "process: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "process: sqs:ChangeMessageVisibility",
+        "process: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "process:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       gather = toset([
@@ -261,7 +269,8 @@ run "async_like_sync" {
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
         "gather-dlq.fifo: sqs:SendMessage",
-        "gather.fifo: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather.fifo: sqs:ChangeMessageVisibility",
+        "gather.fifo: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "gather:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       bury = toset([
@@ -271,7 +280,7 @@ run "async_like_sync" {
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "gather.fifo parked: sqs:SendMessage",
-        "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather-dlq.fifo process-dlq scatter-dlq: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       sweep = toset([
@@ -313,13 +322,13 @@ run "chunks_in_the_tasks_table" {
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "work-123456789012/*: s3:GetObject",
-        "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "process gather.fifo scatter-dlq: sqs:SendMessage",
         "tasks: dynamodb:PutItem dynamodb:Query",
         "work-123456789012/*/objects/*: s3:PutObject",
-        "scatter: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "scatter: sqs:ChangeMessageVisibility",
+        "scatter: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
@@ -328,7 +337,8 @@ run "chunks_in_the_tasks_table" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "gather.fifo process-dlq: sqs:SendMessage",
         "tasks: dynamodb:BatchWriteItem dynamodb:PutItem dynamodb:Query",
-        "process: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "process: sqs:ChangeMessageVisibility",
+        "process: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "process:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       gather = toset([
@@ -339,27 +349,20 @@ run "chunks_in_the_tasks_table" {
         "work-123456789012/*: s3:GetObject",
         "work-123456789012: s3:ListBucket",
         "gather-dlq.fifo: sqs:SendMessage",
-        "gather.fifo: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather.fifo: sqs:ChangeMessageVisibility",
+        "gather.fifo: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "gather:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       bury = toset([
-        "work-123456789012/*: s3:GetObject",
-        "work-123456789012/*/done/*: s3:PutObject",
-        "work-123456789012/*/pending/*: s3:DeleteObject",
-        "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "gather.fifo parked: sqs:SendMessage",
         "tasks: dynamodb:PutItem dynamodb:Query",
-        "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather-dlq.fifo process-dlq scatter-dlq: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       sweep = toset([
         "ledger/index/open-batches: dynamodb:Query",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
-        "work-123456789012/*: s3:GetObject",
-        "work-123456789012/*/done/*: s3:PutObject",
-        "work-123456789012/*/pending/*: s3:DeleteObject",
-        "work-123456789012: s3:ListBucket",
         "output-123456789012/*/summary.json: s3:PutObject",
         "gather.fifo process scatter: sqs:SendMessage",
         "tasks: dynamodb:PutItem dynamodb:Query",
@@ -398,7 +401,8 @@ run "chunks_in_the_input" {
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "process gather.fifo scatter-dlq: sqs:SendMessage",
         "work-123456789012/*/pending/* work-123456789012/*/objects/*: s3:PutObject",
-        "scatter: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "scatter: sqs:ChangeMessageVisibility",
+        "scatter: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "scatter:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       process = toset([
@@ -412,7 +416,8 @@ run "chunks_in_the_input" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "process: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "process: sqs:ChangeMessageVisibility",
+        "process: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "process:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       gather = toset([
@@ -425,7 +430,8 @@ run "chunks_in_the_input" {
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
         "gather-dlq.fifo: sqs:SendMessage",
-        "gather.fifo: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather.fifo: sqs:ChangeMessageVisibility",
+        "gather.fifo: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "gather:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       bury = toset([
@@ -437,7 +443,7 @@ run "chunks_in_the_input" {
         "work-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:PutItem dynamodb:UpdateItem",
         "gather.fifo parked: sqs:SendMessage",
-        "gather-dlq.fifo process-dlq scatter-dlq: sqs:ChangeMessageVisibility sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+        "gather-dlq.fifo process-dlq scatter-dlq: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
         "bury:*: logs:CreateLogStream logs:PutLogEvents",
       ])
       sweep = toset([

@@ -7,12 +7,9 @@ locals {
 
   permissions = merge(
     { for id, permission in var.permissions : id => merge(permission, { condition = null }) },
-    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions, and the
-    # change of visibility by which a stage has a message redelivered sooner that it cannot handle yet.
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions
     { for id in ["Consume"] : id => {
-      actions = [
-        "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility",
-      ]
+      actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
       resources = [for trigger in var.triggers : trigger.queue_arn]
       condition = null
     } if length(var.triggers) > 0 },

@@ -29,6 +29,11 @@ locals {
   functions      = toset(["scatter", "process", "gather", "bury", "sweep"])
   function_names = { for function in local.functions : function => "${var.name}-${function}" }
 
+  # A stage has a message redelivered sooner that it cannot handle yet.
+  postpone = { for stage in ["scatter", "process", "gather"] : stage => {
+    Postpone = { actions = ["sqs:ChangeMessageVisibility"], resources = [module.queue[stage].arn] }
+  } }
+
   # What triggers a function: its own queue for a stage, the dead-letter queues for bury, and a schedule for sweep.
   triggers = {
     scatter = { queue = { queue_arn = module.queue["scatter"].arn, batch_size = 1, maximum_concurrency = var.concurrency.scatter } }
@@ -106,7 +111,6 @@ locals {
       ReadSchema = local.read_schema
       # Failed records are read from the results and put back as pending.
       RedriveWork = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
-      Discard     = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn, module.queue["scatter"].dead_letter_arn] }
@@ -125,20 +129,12 @@ locals {
       Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].dead_letter_arn] }
     }
     bury = {
-      ReadWork   = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
-      Decide     = { actions = ["s3:PutObject"], resources = [local.work_objects.done] }
-      Discard    = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
-      ListWork   = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, local.parked_arn] }
     }
     sweep = {
       FindBatches  = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
       KeepLedger   = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      ReadWork     = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
-      Decide       = { actions = ["s3:PutObject"], resources = [local.work_objects.done] }
-      Discard      = { actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
-      ListWork     = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       WriteSummary = { actions = ["s3:PutObject"], resources = ["${local.buckets["output"]}/*/summary.json"] }
       Send         = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
     }
@@ -154,6 +150,11 @@ locals {
     ListInput = { actions = ["s3:ListBucket", "s3:ListBucketVersions"], resources = [local.buckets["input"]] }
   }
 
+  read_work = { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
+  list_work = { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
+  decide    = { sid = "Decide", actions = ["s3:PutObject"], resources = [local.work_objects.done] }
+  discard   = { sid = "Discard", actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
+
   # Where chunks wait and results are kept: in the work bucket or in the tasks table. A file that cannot be read
   # in ranges waits in the work bucket, too.
   chunk_permissions = local.in_tasks_table ? {
@@ -167,27 +168,30 @@ locals {
     process = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"], resources = [local.tables["tasks"]] }]
     gather = [
       { sid = "ReadTasks", actions = ["dynamodb:Query"], resources = [local.tables["tasks"]] },
-      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
-      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+      local.read_work,
+      local.list_work,
     ]
     bury  = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     sweep = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     } : {
-    scatter = [{ sid = "WriteWork", actions = ["s3:PutObject"], resources = [local.work_objects.pending, local.work_objects.objects] }]
+    scatter = [
+      { sid = "WriteWork", actions = ["s3:PutObject"], resources = [local.work_objects.pending, local.work_objects.objects] },
+      local.discard,
+    ]
     process = [
-      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
-      { sid = "Decide", actions = ["s3:PutObject"], resources = [local.work_objects.done] },
-      { sid = "Discard", actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] },
-      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+      local.read_work,
+      local.decide,
+      local.discard,
+      local.list_work,
     ]
     gather = [
-      { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] },
-      { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] },
+      local.read_work,
+      local.list_work,
       # What a repeated scatter put back of a chunk that is done.
-      { sid = "Discard", actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] },
+      local.discard,
     ]
-    bury  = []
-    sweep = []
+    bury  = [local.read_work, local.decide, local.discard, local.list_work]
+    sweep = [local.read_work, local.decide, local.discard, local.list_work]
   }
 }
 
@@ -208,6 +212,7 @@ module "function" {
   permissions = merge(
     { for sid, permission in local.input_permissions : sid => permission if contains(local.input_readers, each.key) },
     local.permissions[each.key],
+    lookup(local.postpone, each.key, {}),
     { for permission in local.chunk_permissions[each.key] : permission.sid => { actions = permission.actions, resources = permission.resources } },
   )
 
