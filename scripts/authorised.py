@@ -112,7 +112,7 @@ class Authority:
     """MiniStack's evaluator of policies, as AWS would evaluate them, and the calls that it counts."""
 
     def __init__(self, ministack):
-        """`ministack` has the modules by their names: app, iam_evaluator, lambda_runtime, lambda_svc, responses, router, s3, sqs, sts, eventbridge."""
+        """`ministack` has its modules by their names."""
         self.of = ministack
         self.calls = Calls()
         self.evaluated = ministack.iam_evaluator.enforce

@@ -1,0 +1,193 @@
+#!/usr/bin/env python3
+"""Checks that every right of the functions' roles is needed, and that no call of theirs is refused.
+
+Runs with the emulator's Python, which has botocore, on a local AWS that was started with --auth --throttle. What the end-to-end tests did
+before counts as well. A right is a statement's action on one of its resources. It is needed if a call was made that no other right of
+its role allows, so that without it the call is refused. The rights of a plain upload are also taken away one by one, and no batch may
+end then. Pipelines whose records wait in the same kind of place have the same rights, and a
+call of one of them is enough.
+"""
+
+import interrupts  # noqa: F401, I001: before all others
+
+import argparse
+import json
+import tempfile
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from authorised import PATH, matches
+from rights_used import exercise, plain, storm, unnoticed
+from settings import INFRA
+from throttled import Site
+from toolbox import Failure, run
+
+# A pipeline for each kind of place.
+REPRESENTATIVES = {"bucket": "chunked", "input": "ranged", "table": "dynamodb"}
+
+# Rights that nothing here needs, by function, kind of place ("" for all) and action, and what the resource ends with, with the reason.
+RACE = "deletes what a repeated scatter puts back of a chunk that is done meanwhile, which the simulation tries"
+UNVERSIONED = "is for objects without a version, of a bucket whose versions somebody turned off"
+SPARED = [
+    ("scatter", "", "s3:DeleteObject", "/pending/*", RACE),
+    ("gather", "", "s3:DeleteObject", "/pending/*", RACE),
+    ("sweep", "input", "s3:DeleteObject", "/pending/*", RACE),
+    ("gather", "", "s3:AbortMultipartUpload", "/*", "is for an upload that fails between its parts, which MiniStack's do not"),
+    ("bury", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
+    ("gather", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
+    ("sweep", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
+    ("sweep", "input", "s3:GetObject", "-work-000000000000/*", "is for a lost chunk of a file that cannot be cut, which waits in the work bucket"),
+    ("gather", "input", "s3:ListBucket", "-work-000000000000", "tells a result that is gone from one that may not be read"),
+    ("gather", "table", "s3:ListBucket", "-work-000000000000", "tells a list of objects that is gone from one that may not be read"),
+]
+
+
+@dataclass(frozen=True, order=True)
+class Right:
+    """A right that a statement of a role's policy grants."""
+
+    function: str
+    place: str
+    statement: str
+    action: str
+    resource: str
+
+    def __str__(self):
+        return f"{self.function} ({self.place}): {self.statement}: {self.action} on {self.resource}"
+
+
+@dataclass(frozen=True)
+class Role:
+    name: str
+    function: str
+    place: str
+    pipeline: str
+    document: dict
+
+    def granted(self):
+        """Its rights, by what identifies them in this role: statement, action and resource."""
+        listed = [((statement["Sid"], action, resource), self.right(statement["Sid"], action, resource))
+                  for statement in self.document["Statement"]
+                  for action in listed_of(statement["Action"]) for resource in listed_of(statement["Resource"])]
+        return dict(listed)
+
+    def right(self, statement, action, resource):
+        return Right(self.function, self.place, statement, action, resource.replace(self.pipeline, "PIPELINE"))
+
+
+def listed_of(value):
+    return value if isinstance(value, list) else [value]
+
+
+def roles(site):
+    """The roles of all functions of a deployment."""
+    places = {variant: parts["pending"] for variant, parts in json.loads((INFRA / "variants.json").read_text()).items()}
+    iam = site.client("iam")
+    for name, parts in sorted(site.deployment["pipelines"].items()):
+        for function, role in parts["functions"].items():
+            document = iam.get_role_policy(RoleName=role, PolicyName=function)["PolicyDocument"]
+            scoped = role.removesuffix(f"-{function}")
+            yield Role(role, function, places[parts["definition"]["variant"]], scoped, document)
+
+
+def needed(role, calls):
+    """The rights of a role without one of which a call would have been refused; `calls` are its allowed calls."""
+    found = {}
+    granted = role.granted()
+    for action, resource in calls:
+        covering = [given for given in granted if given[1] == action and matches(given[2], resource)]
+        if not covering:
+            raise Failure(f"{role.name} was allowed {action} on {resource}, which none of its rights grants")
+        if len(covering) == 1:
+            found[covering[0]] = granted[covering[0]]
+    return found
+
+
+def faults(all_roles, calls, taken=()):
+    """What is wrong: rights that were not needed, and calls that were refused although nobody took their right; and how many rights there are."""
+    allowed, found = defaultdict(list), []
+    for role, action, resource, was_allowed, many in calls:
+        if was_allowed:
+            allowed[role].append((action, resource))
+        elif not any((role, action) == (who, what) and matches(where, resource) for who, what, where in taken):
+            found.append(f"{role} was refused {action} on {resource}, {many} times")
+    granted, used = set(), set()
+    for role in all_roles:
+        granted |= set(role.granted().values())
+        used |= set(needed(role, allowed[role.name]).values())
+    spared = {right for right in granted - used if any(spares(entry, right) for entry in SPARED)}
+    found += [f"not needed: {right}" for right in sorted(granted - used - spared)]
+    return found, len(granted), len(spared)
+
+
+def spares(entry, right):
+    function, place, action, end, _ = entry
+    return (function, action) == (right.function, right.action) and place in ("", right.place) and right.resource.endswith(end)
+
+
+class Watched(Site):
+    """A deployment on a local AWS that counts the calls of roles."""
+
+    def __init__(self, options):
+        super().__init__(options)
+        self.taken = []  # the roles, actions and resources of which a right was taken for a while
+
+    def asked(self, **query):
+        asked = f"{self.deployment['endpoint']}{PATH}?{urllib.parse.urlencode(query)}"
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(asked, timeout=300) as answer:
+                return json.load(answer)
+        except (OSError, ValueError) as problem:
+            raise Failure(f"no local AWS that was started with --auth answers at {asked}: {problem}") from None
+
+    def calls(self):
+        return self.asked()["calls"]
+
+    def many(self, role, action, resource, allowed=True):
+        """How many such calls a role made."""
+        return sum(many for who, what, where, how, many in self.calls()
+                   if (who, what, how) == (role, action, allowed) and matches(resource, where))
+
+    def made(self, role, action, resource, since, seconds, allowed=True):
+        """Waits until a role made more than `since` such calls, and returns whether it did."""
+        return self.asked(role=role, action=action, resource=resource, allowed=int(allowed), since=since, seconds=seconds)["made"]
+
+    def await_call(self, role, action, resource, since, seconds=120, allowed=True):
+        if not self.made(role, action, resource, since, seconds, allowed):
+            raise Failure(f"{role} did not call {action} on {resource} within {seconds} s")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("deployment", type=Path)
+    parser.add_argument("--command", type=Path, required=True, help="the executable fanfold")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        options.scratch = Path(scratch)
+        site = Watched(options)
+        names = [name for name in REPRESENTATIVES.values() if name in site.deployment["pipelines"]]
+        with ThreadPoolExecutor() as pool:
+            all_roles = {role.name: role for role in roles(site)}
+            used = list(pool.map(lambda name: plain(site, name), names))
+            list(pool.map(lambda name: exercise(site, name), names))
+            storm(site, names)
+            rights_of = lambda role, calls: needed(all_roles[role], calls)
+            ended = list(pool.map(lambda name, calls: unnoticed(site, name, calls, rights_of), names, used))
+        found, granted, spared = faults(all_roles.values(), site.calls(), site.taken)
+        found += [fault for faults_of_one, _ in ended for fault in faults_of_one]
+    if not all(tried for _, tried in ended):
+        found.append("no right was taken away")
+    if found:
+        raise Failure("\n".join(["rights of the functions:", *found]))
+    tried = sum(many for _, many in ended)
+    print(f"{granted} rights: each is needed but {spared}, for the reasons in {Path(__file__).name}; no call was refused")
+    print(f"{tried} rights were taken away one by one: no batch ended without")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,314 @@
+"""What functions do seldom, brought about on a local AWS so that they need their rights for it."""
+
+import hashlib
+import json
+import subprocess
+import time
+import uuid
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+
+import botocore.exceptions
+
+from toolbox import Failure
+
+ROWS = 120
+STAGES = ("scatter", "process", "gather")
+
+
+@dataclass(frozen=True)
+class Batch:
+    id: str
+    key: str
+    version: str
+
+
+class Line:
+    """One pipeline, its queues and its functions."""
+
+    def __init__(self, site, name):
+        self.site, self.name = site, name
+        self.parts = site.deployment["pipelines"][name]
+        self.in_input = self.parts["definition"]["variant"] == "ranged"
+        self.queues, self.letters = self.parts["queues"], self.parts["dead_letter_queues"]
+        self.sqs, self.s3, self.functions = site.client("sqs"), site.client("s3"), site.client("lambda")
+
+    def role(self, stage):
+        return self.parts["functions"][stage]
+
+    def upload(self, label, **how):
+        """Uploads a file and returns its batch."""
+        key = f"{label}-{uuid.uuid4().hex[:8]}.csv"
+        text = "itemNo,price,note\n" + "".join(f"{key}-{n},{n}.5,x\n" for n in range(ROWS))
+        bucket = self.parts["input_bucket"]
+        version = self.s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), **how)["VersionId"]
+        # As src/model/ids.rs names it.
+        digest = hashlib.sha256("".join(f"{part}\0" for part in (bucket, key, version, "")).encode()).hexdigest()
+        return Batch(f"{key.removesuffix('.csv')}-{digest[:12]}", key, version)
+
+    @contextmanager
+    def paused(self, *stages):
+        """Keeps functions from receiving messages."""
+        mappings = [mapping["UUID"] for stage in stages
+                    for mapping in self.functions.list_event_source_mappings(FunctionName=self.role(stage))["EventSourceMappings"]]
+        self.enable(mappings, False)
+        try:
+            yield
+        finally:
+            self.enable(mappings, True)
+
+    @contextmanager
+    def without(self, stage, action, resource):
+        """Takes a right from a function."""
+        self.site.taken.append((self.role(stage), action, resource))
+        iam, named = self.site.client("iam"), {"RoleName": self.role(stage), "PolicyName": stage}
+        document = iam.get_role_policy(**named)["PolicyDocument"]
+        denied = {"Sid": "Taken", "Effect": "Deny", "Action": [action], "Resource": [resource]}
+        iam.put_role_policy(**named, PolicyDocument=json.dumps({**document, "Statement": [*document["Statement"], denied]}))
+        try:
+            yield
+        finally:
+            iam.put_role_policy(**named, PolicyDocument=json.dumps(document))
+
+    def enable(self, mappings, enabled):
+        for mapping in mappings:
+            self.functions.update_event_source_mapping(UUID=mapping, Enabled=enabled)
+
+    def take(self, stage, batch, many=1):
+        """Receives this many messages about a batch, or about its file, and deletes them; others come again later."""
+        url, about = self.queues[stage], batch.key if stage == "scatter" else batch.id
+        taken, deadline = [], time.monotonic() + 60
+        while len(taken) < many:
+            if time.monotonic() > deadline:
+                raise Failure(f"{url}: {len(taken)} messages about {about} instead of {many}")
+            received = self.sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, WaitTimeSeconds=20).get("Messages", [])
+            for message in received:
+                if about in message["Body"]:
+                    self.sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+                    taken.append(message["Body"])
+        return taken
+
+    def send(self, url, body):
+        ordered = {"MessageGroupId": uuid.uuid4().hex, "MessageDeduplicationId": uuid.uuid4().hex} if url.endswith(".fifo") else {}
+        self.sqs.send_message(QueueUrl=url, MessageBody=body, **ordered)
+
+    def ended(self, batch):
+        """Waits until a batch has a summary."""
+        if not self.ends_within(batch, 120):
+            raise Failure(f"{self.name}: {batch.id} does not end")
+
+    def ends_within(self, batch, seconds):
+        """Whether a batch has a summary before this time is over."""
+        try:
+            waiter = self.s3.get_waiter("object_exists")
+            waiter.wait(Bucket=self.parts["output_bucket"], Key=f"{batch.id}/summary.json", WaiterConfig={"Delay": 0.25, "MaxAttempts": 4 * seconds})
+        except botocore.exceptions.WaiterError:
+            return False
+        return True
+
+    def called(self, stage, action, resource="*"):
+        """Waits until a function has made such a call, now or before."""
+        self.site.await_call(self.role(stage), action, resource, since=0)
+
+    def sweep(self, **patience):
+        """Runs sweep with this patience."""
+        self.configure("sweep", **{name: str(value) for name, value in patience.items()})
+        self.functions.invoke(FunctionName=self.role("sweep"), Payload=b"{}")
+
+    def sweep_until_sent(self, stage):
+        """Runs sweep until it has sent a message to a stage."""
+        call = (self.role("sweep"), "sqs:SendMessage", f"*:{self.role(stage)}*")
+        since = self.site.many(*call)
+        for _ in range(60):
+            self.sweep(STALL_AFTER=1, GIVE_UP_AFTER=3600)
+            if self.site.made(*call, since=since, seconds=1):
+                return
+        raise Failure(f"{self.name}: sweep sent nothing to {stage}")
+
+    def sweep_until_ended(self, batch):
+        """Runs sweep until it has given a batch up and its summary is written."""
+        for _ in range(60):
+            self.sweep(STALL_AFTER=1, GIVE_UP_AFTER=1)
+            found = self.s3.list_objects_v2(Bucket=self.parts["output_bucket"], Prefix=f"{batch.id}/summary.json")
+            if found["KeyCount"]:
+                return
+            time.sleep(0.5)  # S3 offers nothing with which a client could await an object.
+        raise Failure(f"{self.name}: sweep did not end {batch.id}")
+
+    def delete(self, batch):
+        """Deletes the file of a batch, and what was copied of it."""
+        self.s3.delete_object(Bucket=self.parts["input_bucket"], Key=batch.key, VersionId=batch.version)
+        work = self.parts["work_bucket"]
+        for entry in self.s3.list_objects_v2(Bucket=work, Prefix=f"{batch.id}/").get("Contents", []):
+            self.s3.delete_object(Bucket=work, Key=entry["Key"])
+
+    def variables(self, stage):
+        return self.functions.get_function_configuration(FunctionName=self.role(stage))["Environment"]["Variables"]
+
+    def configure(self, stage, **variables):
+        now = self.variables(stage)
+        if {**now, **variables} != now:
+            self.functions.update_function_configuration(FunctionName=self.role(stage), Environment={"Variables": {**now, **variables}})
+
+    def redrive(self, batch):
+        command = [self.site.command, "redrive", batch.id, "--pipeline", self.name, "--json"]
+        done = subprocess.run(command, env={"FANFOLD_DEPLOYMENT": str(self.site.file)}, capture_output=True, text=True)
+        if done.returncode:
+            raise Failure(f"{' '.join(map(str, command))}: {done.stderr.strip()}")
+
+
+def chunks(line):
+    return ROWS if line.parts["definition"]["variant"] in ("sync", "async") else -(-ROWS // line.parts["parameters"]["chunk_size"])
+
+
+def exercise(site, name):
+    """Lets a pipeline meet messages that are unreadable, given up or lost, and files that are gone."""
+    line = Line(site, name)
+    for stage in STAGES:
+        # Its function gives it up, and bury parks it.
+        line.send(line.queues[stage], json.dumps({"v": 99, "stage": stage}))
+    failed = give_up_chunks(line)
+    give_up_file(line)
+    patience = {name: line.variables("sweep")[name] for name in ("STALL_AFTER", "GIVE_UP_AFTER")}
+    try:
+        lose_messages(line, failed)
+    finally:
+        line.configure("sweep", **patience)
+    lose_files(line)
+    write_in_order(line)
+    gather_again(line)
+
+
+def give_up_chunks(line):
+    """Workers give up every chunk of a file: bury ends them, and their records can be redriven."""
+    with line.paused("process"):
+        batch = line.upload("buried")
+        for body in line.take("process", batch, chunks(line)):
+            line.send(line.letters["process"], body)
+        line.ended(batch)
+    return batch
+
+
+def give_up_file(line):
+    """Scatter gives up a file: bury ends its batch."""
+    with line.paused("scatter"):
+        batch = line.upload("unscattered")
+        line.send(line.letters["scatter"], *line.take("scatter", batch))
+        line.ended(batch)
+
+
+def lose_messages(line, failed):
+    """Messages are lost: sweep sends them again, or ends the batch if that does not help."""
+    line.redrive(failed)
+    call = (line.role("scatter"), "sqs:SendMessage", f"*:{line.role('process')}")
+    since = line.site.many(*call, allowed=False)
+    with line.without("scatter", "sqs:SendMessage", f"*:{line.role('process')}"):
+        # A batch that is begun and whose chunks are not announced.
+        line.upload("unannounced")
+        line.site.await_call(*call, since=since, allowed=False)
+        with line.paused("scatter"):
+            line.sweep_until_sent("scatter")
+    with line.paused("process"):
+        batch = line.upload("lost")
+        line.take("process", batch, chunks(line))
+        line.sweep_until_sent("process")
+    with line.paused("process"):
+        batch = line.upload("forgotten")
+        line.take("process", batch, chunks(line))
+        line.sweep_until_ended(batch)
+    with line.paused("gather"):
+        batch = line.upload("announced")
+        line.take("gather", batch)
+        line.sweep_until_sent("gather")
+        line.sweep_until_ended(batch)
+
+
+def lose_files(line):
+    """Files and chunks disappear before they are read."""
+    with line.paused("scatter"):
+        batch = line.upload("gone-file")
+        line.delete(batch)
+    line.called("scatter", "s3:ListBucketVersions")
+    with line.paused("process"):
+        batch = line.upload("gone-chunks")
+        bodies = line.take("process", batch, chunks(line))
+        line.delete(batch)
+        line.send(line.letters["process"], bodies[0])
+        for body in bodies[1:]:
+            line.send(line.queues["process"], body)
+
+
+def write_in_order(line):
+    line.configure("process", WRITE_MODE="ordered")
+    line.ended(line.upload("ordered"))
+    line.configure("process", WRITE_MODE="batch")
+
+
+def gather_again(line):
+    """A gather cannot write its outputs, and the next looks for what it left; where records lie in the file, that is gone then."""
+    call = (line.role("gather"), "s3:PutObject", f"*:{line.parts['output_bucket']}/*")
+    since = line.site.many(*call, allowed=False)
+    with line.without("gather", *call[1:]):
+        line.upload("ungathered")
+        line.site.await_call(*call, since=since, allowed=False)
+    line.called("gather", "s3:ListBucket", f"*:{line.parts['output_bucket']}")
+    if line.in_input:
+        with line.paused("gather"):
+            batch = line.upload("gone-reported")
+            body, = line.take("gather", batch)
+            line.delete(batch)
+            line.send(line.queues["gather"], body)
+        line.called("gather", "s3:ListBucketVersions")
+
+
+def storm(site, names):
+    """Services refuse everything for a while, so that functions return their messages for later."""
+    lines = [Line(site, name) for name in names]
+    with ExitStack() as pauses:
+        for line in lines:
+            pauses.enter_context(line.paused(*STAGES))
+            batch = line.upload("storm")
+            event, = line.take("scatter", batch)
+            told = json.dumps({"v": 1, "batchId": "storm-0123456789ab", "chunk": 0})
+            for stage in STAGES:
+                line.send(line.queues[stage], event if stage == "scatter" else told)
+        site.throttle({"refused": 1, "s3": 1, "sqs": 0})
+    try:
+        for line in lines:
+            for stage in STAGES:
+                line.called(stage, "sqs:ChangeMessageVisibility")
+    finally:
+        site.throttle({})
+
+
+def plain(site, name):
+    """The calls that roles make for a plain upload, if nothing else is going on."""
+    line, before = Line(site, name), site.calls()
+    line.ended(line.upload("plain"))
+    earlier = {(role, action, resource): many for role, action, resource, allowed, many in before if allowed}
+    return [(role, action, resource) for role, action, resource, allowed, many in site.calls()
+            if allowed and many > earlier.get((role, action, resource), 0)]
+
+
+def unnoticed(site, name, used, needed):
+    """The rights of a plain upload, which makes the calls `used`, without which its batch ends all the same; and how many there are.
+
+    `needed` returns, of the calls of a role, the rights that none of its others includes: statement, action and resource.
+    """
+    line = Line(site, name)
+    found, tried = [], 0
+    for stage in STAGES:
+        calls = [(action, resource) for role, action, resource in used if role == line.role(stage)]
+        for statement, action, resource in sorted(needed(line.role(stage), calls)):
+            if statement == "Log":
+                continue  # A function works without a log.
+            call = (line.role(stage), action, resource)
+            since = site.many(*call, allowed=False)
+            with line.without(stage, action, resource):
+                batch = line.upload("without")
+                if not site.made(*call, since=since, seconds=15, allowed=False):
+                    continue  # What called for it was another batch, which was still open.
+                tried += 1
+                if line.ends_within(batch, 3):
+                    found.append(f"{name}: without {statement} of {stage}, {action} on {resource}, a batch ends all the same")
+    return found, tried
