@@ -12,6 +12,8 @@ mod brief;
 mod buckets;
 #[path = "simulation/capacity.rs"]
 mod capacity;
+#[path = "simulation/checkpoints.rs"]
+mod checkpoints;
 #[path = "simulation/clockwork.rs"]
 mod clockwork;
 #[path = "simulation/functions.rs"]
@@ -113,7 +115,7 @@ impl Seed {
             Kind::Swarm => Plan::swarm(self.1, variant),
             Kind::Many => Plan::many(self.1, variant),
         };
-        plan.brief().limited().late()
+        plan.brief().limited().late().hasty()
     }
 }
 
@@ -268,6 +270,8 @@ fn a_function_may_die_before_and_after_every_call() {
         (" poisoned", Plan::poisoned, BatchState::PartiallyFailed),
         (" cancelled", Plan::cancelled, BatchState::Cancelled),
         (" of many objects", Plan::objects, BatchState::Failed),
+        (" piecemeal", Plan::piecemeal, BatchState::PartiallyFailed),
+        (" of many objects, piecemeal", Plan::piecemeal_objects, BatchState::Failed),
     ];
     for (variant, (name, plan, end)) in BUILT_IN.iter().flat_map(|variant| plans.map(|plan| (variant, plan))) {
         let (name, plan) = (format!("{}{name}", variant.name), plan(*variant));

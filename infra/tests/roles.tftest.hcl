@@ -97,6 +97,7 @@ run "chunks_in_the_work_bucket" {
       ])
       gather = toset([
         "output-123456789012/*: s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012/*/gather/*: s3:DeleteObject s3:PutObject",
         "output-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:GetObject",
@@ -180,6 +181,7 @@ run "records_in_the_work_bucket" {
       ])
       gather = toset([
         "output-123456789012/*: s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012/*/gather/*: s3:DeleteObject s3:PutObject",
         "output-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:GetObject",
@@ -263,6 +265,7 @@ run "async_like_sync" {
       ])
       gather = toset([
         "output-123456789012/*: s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012/*/gather/*: s3:DeleteObject s3:PutObject",
         "output-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:GetObject",
@@ -343,6 +346,7 @@ run "chunks_in_the_tasks_table" {
       ])
       gather = toset([
         "output-123456789012/*: s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012/*/gather/*: s3:DeleteObject s3:PutObject",
         "output-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "tasks: dynamodb:Query",
@@ -424,6 +428,7 @@ run "chunks_in_the_input" {
         "input-123456789012/*: s3:GetObject s3:GetObjectVersion",
         "input-123456789012: s3:ListBucket s3:ListBucketVersions",
         "output-123456789012/*: s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:PutObject",
+        "work-123456789012/*/gather/*: s3:DeleteObject s3:PutObject",
         "output-123456789012: s3:ListBucket",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
         "work-123456789012/*: s3:GetObject",

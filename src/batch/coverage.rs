@@ -96,6 +96,34 @@ pub async fn claims(
     Ok(claims)
 }
 
+/// Returns where to begin if a batch whose chunks are ranges is read from record `index` on: the range of the last known
+/// chunk that does not begin after it, or of one before. `None` if no such chunk is known.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn start_of(ledger: &impl Claims, id: &BatchId, chunks: u32, index: u64) -> Result<Option<Range>> {
+    // Groups that a scatter which died left out; more than that many in a row only cost a longer way.
+    const PAGE: u32 = 20;
+    let (mut low, mut high, mut start) = (0, chunks.div_ceil(CLAIMS), None);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let end = high.min(middle.saturating_add(PAGE));
+        let claims = ledger.read_claims(id, middle..end).await?.concat();
+        let before = claims.iter().take_while(|claim| claim.range.first <= index).count();
+        match before.checked_sub(1) {
+            Some(last) => {
+                start = Some(claims[last].range);
+                if before < claims.len() {
+                    break;
+                }
+                low = end;
+            }
+            None => high = middle,
+        }
+    }
+    Ok(start)
+}
+
 /// Passes all claims of a batch to `take`, in chunk order.
 ///
 /// # Errors
@@ -128,6 +156,11 @@ impl Ascending {
         self.0.push_back(range);
     }
 
+    /// The ranges that numbers may still lie in.
+    pub fn ranges(&self) -> Vec<std::ops::Range<u64>> {
+        self.0.iter().cloned().collect()
+    }
+
     /// Whether a number, which must not be less than the one before it, lies in a range.
     pub fn hold(&mut self, number: u64) -> bool {
         while self.0.front().is_some_and(|range| range.end <= number) {
@@ -146,6 +179,8 @@ impl FromIterator<std::ops::Range<u64>> for Ascending {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::timestamp::Timestamp;
+    use crate::store::ledger::memory::MemoryLedger;
 
     fn claim(first: u64, records: u32) -> Claim {
         // Records of nine bytes and a line end, after a header of twenty.
@@ -169,6 +204,26 @@ mod tests {
         // Two records with their line ends, four with the line end before them, and thirty bytes at the end.
         assert_eq!(holes.unread(149), 20 + 41 + 30);
         assert_eq!(coverage(&[]).unread(149), 149);
+    }
+
+    #[tokio::test]
+    async fn reading_begins_with_a_claim_at_or_before_the_record() {
+        let id = BatchId::parse("orders-0123456789ab").unwrap();
+        // Groups of ten chunks of three records each, some of which are missing.
+        let chunks = 798;
+        for missing in [0..0, 0..1, 3..5, 79..80, 30..46, 64..80, 0..80] {
+            let (ledger, mut known) = (MemoryLedger::new(), Vec::new());
+            for group in (0..80).filter(|group| !missing.contains(group)) {
+                let claims = (group * CLAIMS..chunks.min((group + 1) * CLAIMS)).map(|n| claim(u64::from(n) * 3, 3));
+                let claims: Vec<Claim> = claims.collect();
+                ledger.put_claims(&id, group, &claims, Timestamp(0)).await.unwrap();
+                known.extend(claims.into_iter().map(|claim| claim.range));
+            }
+            for index in 0..2_400 {
+                let start = start_of(&ledger, &id, chunks, index).await.unwrap();
+                assert_eq!(start.as_ref(), known.iter().rfind(|range| range.first <= index), "{index}, {missing:?}");
+            }
+        }
     }
 
     #[test]

@@ -44,6 +44,16 @@ impl Keys {
         }
     }
 
+    /// What is kept of the keys; `None` once that is nothing any more.
+    pub fn hashes(&self) -> Option<&[u64]> {
+        self.hashes.as_deref()
+    }
+
+    /// Goes on with what was kept of keys.
+    pub fn resume(self, hashes: Option<Vec<u64>>) -> Self {
+        Self { hashes, ..self }
+    }
+
     /// How many of the stored records are no longer there, if all keys are known.
     pub fn replaced(self) -> Option<u64> {
         let mut hashes = self.hashes?;

@@ -9,12 +9,14 @@ pub mod coverage;
 pub mod dispatch;
 pub mod find;
 pub mod keys;
+pub mod lane;
 pub mod leaves;
 pub mod objects;
 pub mod outcomes;
 pub mod ranges;
 pub mod rules;
 pub mod view;
+mod walk;
 
 use crate::batch::chunks::RecordStore;
 use crate::model::condition::Condition;

@@ -146,7 +146,7 @@ impl<B: Blob> Ranges<B> {
             Err(error) => return Err(error),
         };
         let decoder = Some(Decoder::part(&input.format()?, &columns, first));
-        Ok(Some(Records { body, piece: Bytes::new(), decoder, next: first.first, end }))
+        Ok(Some(Records { body, piece: Bytes::new(), decoder, next: first.first, from: first.first, end }))
     }
 
     async fn open(&self, input: &Source, bytes: std::ops::Range<u64>) -> Result<Option<Body>> {
@@ -163,12 +163,25 @@ pub struct Records<'a> {
     /// The index of the next record to read, and of the first one not to read.
     next: u64,
     end: u64,
+    /// The index of the first record to return.
+    from: u64,
 }
 
 impl Records<'_> {
-    /// Makes an empty stream of records.
-    pub fn none() -> Self {
-        Self { body: stream::empty().boxed(), piece: Bytes::new(), decoder: None, next: 0, end: 0 }
+    /// Makes a stream of no records, which stands at an index.
+    pub fn none(next: u64) -> Self {
+        Self { body: stream::empty().boxed(), piece: Bytes::new(), decoder: None, next, end: next, from: next }
+    }
+
+    /// The same records without those below an index.
+    pub fn from(mut self, index: u64) -> Self {
+        self.from = self.from.max(index);
+        self
+    }
+
+    /// The index of the next record.
+    pub fn position(&self) -> u64 {
+        self.next.max(self.from)
     }
 
     /// Returns the next few records; `None` at the end.
@@ -196,6 +209,7 @@ impl Records<'_> {
                 let reason = decoded.err().map_or("it ends there".to_owned(), |fault| fault.message);
                 return Err(Error::internal(format!("the input has no record {}: {reason}", self.next)));
             }
+            entries.retain(|entry| entry.index >= self.from);
         }
         Ok(Some(entries))
     }

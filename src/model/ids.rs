@@ -173,6 +173,11 @@ impl BatchId {
         format!("{}/objects/{name}", parted(&self.0).0)
     }
 
+    /// The prefix of what gather needs to go on, in the work bucket.
+    pub fn gather_prefix(&self) -> String {
+        format!("{}/gather/", self.0)
+    }
+
     /// The key of an output in the output bucket; all generations write the same objects.
     pub fn output_key(&self, name: &str) -> String {
         format!("{}/{name}", parted(&self.0).0)

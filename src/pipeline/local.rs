@@ -340,12 +340,14 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
     /// Concludes a message: releases a failed one to be redelivered, or buries it if it has failed too often.
     async fn conclude(&self, queue: Queue, delivery: &Delivery, disposition: Disposition) -> Result<Option<Error>> {
         let channel = self.stores.queue(queue)?;
+        // What is to come again later has not failed.
+        let later = matches!(disposition, Disposition::Later(..));
         let error = match disposition {
             Disposition::Done | Disposition::Discarded(_) => None,
             Disposition::Rejected(error) | Disposition::Retry(error) | Disposition::Later(_, error) => Some(error),
         };
         let malformed = error.as_ref().is_some_and(|error| error.kind == ErrorKind::Malformed);
-        if error.is_some() && delivery.attempt < MOST_TRIES && !malformed {
+        if error.is_some() && (later || delivery.attempt < MOST_TRIES) && !malformed {
             channel.release(&delivery.receipt, Duration::ZERO).await?;
             return Ok(error);
         }

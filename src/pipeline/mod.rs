@@ -15,7 +15,7 @@ use crate::model::schema::{RecordSchema, Rules};
 use crate::pipeline::variant::{Pending, Variant};
 use crate::processor::items::WriteItems;
 use crate::stage::bury::Bury;
-use crate::stage::gather::{Gather, Results};
+use crate::stage::gather::{CHECKPOINT_AFTER, Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::reception::Reception;
 use crate::stage::scatter::{BOOKMARK_AFTER, Scatter};
@@ -199,7 +199,9 @@ impl<P: Supply> Pipeline<P> {
     pub fn gather(&self, results: Results) -> Result<Gather<PacedOf<P>>> {
         let (output, clock) = (self.bucket(Bucket::Output)?, self.supply.clock());
         let work = self.bucket(Bucket::Work)?;
-        Ok(Gather { batches: self.batches()?, work, output, clock, width: self.variant.width, results })
+        let (batches, width) = (self.batches()?, self.variant.width);
+        let checkpoint_after = CHECKPOINT_AFTER;
+        Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most: None })
     }
 
     /// Bury.

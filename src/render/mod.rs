@@ -11,6 +11,15 @@ pub trait Render: Send {
     /// Writes what comes before the first record.
     fn begin(&mut self, out: &mut Vec<u8>);
 
+    /// Goes on where another left off that had begun: whether it had written no record yet, which is what its
+    /// [`is_empty`](Self::is_empty) said.
+    fn resume(&mut self, _empty: bool) {}
+
+    /// Whether no record was written, if that matters for what comes next.
+    fn is_empty(&self) -> bool {
+        false
+    }
+
     /// Writes one record.
     ///
     /// # Errors

@@ -193,6 +193,14 @@ impl Render for JsonDocument {
         out.extend_from_slice(b"{\"records\":[");
     }
 
+    fn resume(&mut self, empty: bool) {
+        self.empty = empty;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.empty
+    }
+
     fn add(&mut self, outcome: &Outcome, out: &mut Vec<u8>) -> Result<()> {
         let record = outcome.request.get();
         if self.kind == Kind::Failed && record == "null" && outcome.raw.is_none() {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use fanfold::batch::dispatch::FanOut;
 use fanfold::intake::s3_event::event_of;
-use fanfold::model::error::Result;
+use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::ids::{BatchId, PENDING, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::store::blob::memory::MemoryBlob;
@@ -14,6 +14,7 @@ use fanfold::store::channel::Outgoing;
 use fanfold::store::ledger::{CLAIMS, Claims};
 use futures::{FutureExt, StreamExt, stream};
 
+use super::checkpoints;
 use super::mutation::{Late, Mutation};
 use super::objects;
 use super::state::{INPUT, PROCESS, State};
@@ -43,6 +44,15 @@ fn body_of(bytes: impl Into<Bytes>) -> Body {
     stream::iter([Ok(bytes.into())]).boxed()
 }
 
+impl Watched<MemoryBlob> {
+    /// Notes that an upload is no longer there.
+    fn missed<T>(&self, result: &Result<T>) {
+        if result.as_ref().is_err_and(|error| error.kind == ErrorKind::Missing) {
+            self.hand.world(|state| state.reach("upload that is gone"));
+        }
+    }
+}
+
 impl Blob for Watched<MemoryBlob> {
     async fn get(&self, key: &str, version: Option<&str>) -> Result<Option<Body>> {
         if self.hand.has_in(&["gather"], Mutation::SummaryIsWrittenAgain) && key.ends_with("summary.json") {
@@ -54,6 +64,9 @@ impl Blob for Watched<MemoryBlob> {
         let Some(bytes) = self.store.read(key).filter(|_| version.is_none()) else {
             return self.store.get(key, version).await;
         };
+        if checkpoints::batch_of(key).is_some() {
+            self.hand.world(|state| state.at_going_on(key));
+        }
         if self.hand.world(|state| is_unreadable(state, key)) {
             return Ok(Some(body_of("{")));
         }
@@ -90,7 +103,8 @@ impl Blob for Watched<MemoryBlob> {
     async fn put(&self, key: &str, content_type: &str, body: Bytes) -> Result<Written> {
         self.hand.watch_putting(key);
         if self.hand.has(Mutation::SummaryBeforeTheOutputs) {
-            if !key.ends_with("summary.json") && self.hand.stage() == "gather" {
+            let output = !key.ends_with("summary.json") && checkpoints::batch_of(key).is_none();
+            if output && self.hand.stage() == "gather" {
                 self.hand.put_off([Late::Output(key.to_owned(), body)]);
                 return Ok(Written::default());
             }
@@ -100,8 +114,16 @@ impl Blob for Watched<MemoryBlob> {
             self.hand.put_off([Late::Object(key.to_owned(), body)]);
             return Ok(Written::default());
         }
+        let mut body = body;
+        if checkpoints::batch_of(key).is_some() {
+            self.hand.world(|state| state.at_checkpoint(key, &body));
+            body = checkpoints::mutated(self.hand.world(|state| state.options.mutation), body);
+        }
         let bytes = body.len() as u64;
         let written = self.store.put(key, content_type, body).await?;
+        if checkpoints::batch_of(key).is_some() {
+            self.hand.catch_up_after(&[Mutation::CheckpointBeforeItsParts]);
+        }
         self.hand.world(|state| objects::at_appearing(state, key));
         if key.ends_with(PENDING) && self.hand.world(|state| state.plan.variant.fan_out == FanOut::Notifications) {
             let (bucket, key, version_id) = ("work".to_owned(), key.to_owned(), written.version.clone());
@@ -131,6 +153,9 @@ impl Blob for Watched<MemoryBlob> {
     }
 
     async fn delete(&self, key: &str) -> Result<()> {
+        if self.hand.has(Mutation::OldestCheckpointCounts) && checkpoints::batch_of(key).is_some() {
+            return Ok(());
+        }
         self.store.delete(key).await?;
         self.hand.catch_up_after(&[Mutation::PendingGoneBeforeTheResult, Mutation::MarkBeforeTheItems]);
         Ok(())
@@ -142,7 +167,10 @@ impl Blob for Watched<MemoryBlob> {
         if looks_away && prefix.ends_with("/done/") {
             return Ok(Vec::new());
         }
-        let keys = self.store.list(prefix, after, most).await?;
+        let mut keys = self.store.list(prefix, after, most).await?;
+        if self.hand.has(Mutation::OldestCheckpointCounts) && checkpoints::batch_of(prefix).is_some() {
+            keys.truncate(usize::from(after.is_none()));
+        }
         if self.hand.stage() == "gather" && prefix.ends_with("/pending/") && !keys.is_empty() {
             self.hand.world(|state| state.reach("gather that finds pending chunks"));
         }
@@ -153,12 +181,31 @@ impl Blob for Watched<MemoryBlob> {
         self.store.begin_upload(key, content_type).await
     }
 
+    fn part_bytes(&self, number: usize) -> usize {
+        self.store.part_bytes(number)
+    }
+
     async fn put_part(&self, key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<BlobPart> {
-        self.store.put_part(key, upload, number, body).await
+        if self.hand.has(Mutation::CheckpointBeforeItsParts) {
+            let tag = format!("{}-{number}", upload.0);
+            self.hand.put_off([Late::Part(key.to_owned(), upload.clone(), number, body)]);
+            return Ok(BlobPart { number, tag, checksum: None });
+        }
+        let part = self.store.put_part(key, upload, number, body).await;
+        self.missed(&part);
+        part
     }
 
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[BlobPart]) -> Result<Written> {
-        self.store.complete_upload(key, upload, parts).await
+        if self.hand.has(Mutation::CheckpointBeforeItsParts) {
+            self.hand.world(|state| state.flush(self.hand.task));
+        }
+        let written = self.store.complete_upload(key, upload, parts).await;
+        self.missed(&written);
+        if written.is_ok() {
+            self.hand.world(|state| state.at_completing(key));
+        }
+        written
     }
 
     async fn abort_upload(&self, key: &str, upload: &UploadId) -> Result<()> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::format::settings::FormatSettings;
@@ -125,7 +126,14 @@ impl World {
                 let stage = pipeline.process(schema.clone(), pipeline.write_items(items)).unwrap();
                 Box::pin(invocation.run(stage))
             }
-            GATHER => Box::pin(invocation.run(pipeline.gather(plan.results).unwrap())),
+            GATHER => {
+                let mut stage = pipeline.gather(plan.results).unwrap();
+                if let Some(haste) = plan.haste {
+                    stage.checkpoint_after = Duration::from_millis(haste.checkpoint_after);
+                    stage.at_most = Some(Duration::from_millis(haste.at_most));
+                }
+                Box::pin(invocation.run(stage))
+            }
             _ => Box::pin(invocation.run(pipeline.bury().unwrap())),
         }
     }

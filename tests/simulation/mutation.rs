@@ -3,6 +3,7 @@
 
 use bytes::Bytes;
 use fanfold::model::item::Item;
+use fanfold::store::blob::UploadId;
 use fanfold::store::channel::Outgoing;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,10 +80,20 @@ pub enum Mutation {
     BookmarkIsLost,
     /// What is missing at first sight is taken to be gone: no delivery says when its message first arrived.
     MissingIsFinal,
+    /// A checkpoint counts outcomes that were read and not merged, and they are counted again when they are.
+    WaitingCountsTwice,
+    /// Gather goes on from the oldest checkpoint.
+    OldestCheckpointCounts,
+    /// A checkpoint lacks what was not uploaded yet.
+    RestIsLost,
+    /// A checkpoint does not say how many outcomes were merged.
+    TallyIsForgotten,
+    /// A checkpoint is written before the parts that it names.
+    CheckpointBeforeItsParts,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 38] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -116,6 +127,11 @@ impl Mutation {
         Self::BookmarkBeforeTheMessages,
         Self::BookmarkIsLost,
         Self::MissingIsFinal,
+        Self::WaitingCountsTwice,
+        Self::OldestCheckpointCounts,
+        Self::RestIsLost,
+        Self::TallyIsForgotten,
+        Self::CheckpointBeforeItsParts,
     ];
 }
 
@@ -125,4 +141,5 @@ pub enum Late {
     Object(String, Bytes),
     Output(String, Bytes),
     Message(usize, Outgoing),
+    Part(String, UploadId, i32, Bytes),
 }

@@ -12,6 +12,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use super::brief::Brief;
+use super::checkpoints::Haste;
 use super::late::Absent;
 use super::objects::Part;
 
@@ -233,6 +234,8 @@ pub struct Plan {
     pub absent: Option<Absent>,
     /// How little time scatter has.
     pub brief: Option<Brief>,
+    /// How gather is hurried.
+    pub haste: Option<Haste>,
 }
 
 /// What the limits of a seed are drawn by: none of the seeds that were kept before has any.
@@ -401,6 +404,7 @@ impl Plan {
             limits: Limits::NONE,
             absent: None,
             brief: None,
+            haste: None,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 19] = [
+const RARE: [&str; 23] = [
     "scatter to be gone on with",
     "input missing for a while",
     "input refused for a while",
@@ -34,6 +34,10 @@ const RARE: [&str; 19] = [
     "object deleted with all its versions",
     "redriven batch of many objects",
     "failed records of several objects",
+    "outputs gone on with",
+    "outputs of a redrive gone on with",
+    "outputs of many objects gone on with",
+    "upload that is gone",
 ];
 
 /// A call made by a stage of a variant.

@@ -11,6 +11,7 @@ use fanfold::model::message::{GatherMessage, RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::reception::MOST_TRIES;
+use fanfold::store::blob::Blob;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Delivery, Outgoing};
 use fanfold::store::items::memory::MemoryItems;
@@ -122,13 +123,19 @@ pub struct State {
     pub rejected: BTreeSet<(usize, u64)>,
     /// When inputs were uploaded, by key and version.
     pub uploads: BTreeMap<(String, String), i64>,
+    /// How far the latest checkpoint of each batch is, and batches of which a document appeared since then.
+    pub distances: BTreeMap<BatchId, u64>,
+    pub completed: BTreeSet<BatchId>,
 }
 
 impl State {
     pub fn new(plan: Arc<Plan>, options: Options) -> Self {
         let ordered = options.mutation != Some(Mutation::OrderIsIgnored);
         let mode = if ordered { plan.mode } else { WriteMode::Batch };
-        let data = Data { items: MemoryItems::in_mode(mode), ..Data::default() };
+        let mut data = Data { items: MemoryItems::in_mode(mode), ..Data::default() };
+        if let Some(haste) = plan.haste {
+            data.output = data.output.in_parts_of(haste.part);
+        }
         let capacity = plan.workers.map(|_| Capacity::new(BEGIN));
         Self {
             rng: Rng::with_seed(plan.seed ^ 0x5eed),
@@ -163,6 +170,8 @@ impl State {
             begun: BTreeMap::new(),
             rejected: BTreeSet::new(),
             uploads: BTreeMap::new(),
+            distances: BTreeMap::new(),
+            completed: BTreeSet::new(),
         }
     }
 
@@ -302,6 +311,9 @@ impl State {
                     self.data.output.upload(&key, body);
                 }
                 Late::Message(queue, message) => self.send(queue, message),
+                Late::Part(key, upload, number, body) => {
+                    self.data.output.put_part(&key, &upload, number, body).now_or_never();
+                }
             }
         }
     }

@@ -97,7 +97,10 @@ fn kind_of(code: Option<&str>) -> ErrorKind {
         | "QueueDoesNotExist"
         | "AWS.SimpleQueueService.NonExistentQueue"
         | "ValidationException" => ErrorKind::Config,
-        "ConditionalCheckFailedException" | "NoSuchUpload" => ErrorKind::Conflict,
+        // The second of a part that was uploaded again since:
+        // https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
+        "NoSuchUpload" | "InvalidPart" => ErrorKind::Missing,
+        "ConditionalCheckFailedException" => ErrorKind::Conflict,
         _ => ErrorKind::Transient,
     }
 }
@@ -115,5 +118,6 @@ mod tests {
             assert_eq!(kind_of(code), ErrorKind::Transient, "{code:?}");
         }
         assert_eq!(kind_of(Some("AccessDenied")), ErrorKind::Denied);
+        assert_eq!(kind_of(Some("NoSuchUpload")), ErrorKind::Missing);
     }
 }

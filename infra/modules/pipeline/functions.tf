@@ -97,8 +97,8 @@ locals {
 
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
 
-  # What is in the work bucket, of all batches: {batch}/pending/…, {batch}/done/… and {batch}/objects/….
-  work_objects = { for kind in ["pending", "done", "objects"] : kind => "${local.buckets["work"]}/*/${kind}/*" }
+  # What is in the work bucket, of all batches: {batch}/pending/…, {batch}/done/…, {batch}/objects/… and {batch}/gather/….
+  work_objects = { for kind in ["pending", "done", "objects", "gather"] : kind => "${local.buckets["work"]}/*/${kind}/*" }
 
   # What each function may do, by statement id. Every action here can be limited to resources, and is.
   #
@@ -125,6 +125,8 @@ locals {
       # It looks for a summary that an earlier attempt may have left.
       WriteOutput = { actions = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"], resources = ["${local.buckets["output"]}/*"] }
       ListOutput  = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
+      # How far it is, for the invocation that goes on.
+      KeepPlace   = { actions = ["s3:PutObject", "s3:DeleteObject"], resources = [local.work_objects.gather] }
       CloseLedger = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].dead_letter_arn] }
     }

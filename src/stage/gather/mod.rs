@@ -1,67 +1,46 @@
 //! The aggregator: merges the chunks' results into the outputs, writes the summary last, and
 //! closes the batch.
 
+mod checkpoint;
+mod outputs;
+mod results;
 mod write;
 
-use std::collections::BTreeSet;
+pub use results::Results;
 
-use crate::batch::keys::Keys;
+use std::time::Duration;
+
 use crate::batch::objects::Objects;
-use crate::batch::outcomes::{self, Generation, Outcomes};
-use crate::batch::{Batches, coverage};
+use crate::batch::{Batches, coverage, outcomes};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
-use crate::model::format::{InputFormat, Layout};
 use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
-use crate::model::own::OwnAttributes;
 use crate::model::progress::{Batch, Sealing, Tally};
-use crate::model::record;
-use crate::model::schema::RecordSchema;
 use crate::model::summary::{
-    ChunkCounts, Failure, ObjectCounts, ObjectFault, Output, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread,
-    final_state,
+    ChunkCounts, ObjectCounts, ObjectFault, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };
 use crate::model::timestamp::Timestamp;
 use crate::render::objects::RESULTS;
 use crate::render::records::{Source, documents};
-use crate::stage::gather::write::{Documents, FAILED, Wanted, columns_of};
+use crate::stage::gather::checkpoint::Checkpoints;
+use crate::stage::gather::outputs::{Job, Outputs, write_outputs};
+use crate::stage::gather::write::FAILED;
+use crate::stage::reception::Timetable;
 use crate::stage::summary::{put_summary, written_before};
 use crate::stage::{Disposition, Received, Stage, Subject, late};
 use crate::store::blob::{Blob, list_all};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Lease, Ledger, Part, RuleBook};
+use crate::store::ledger::{Lease, Ledger, Part};
 use crate::store::{Clock, Stores};
 
 /// Seconds that a lease outlasts the function that took it, since no two clocks agree.
 const CLOCKS_APART: i64 = 10;
 
-/// Which outcomes are written out.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Results {
-    /// Those of every record, and the failed records again by themselves.
-    #[default]
-    All,
-    /// Only the failed records.
-    Failed,
-    /// Only the summary is written.
-    None,
-}
-
-impl Results {
-    /// Returns the choice with a name, as in `RESULTS`.
-    ///
-    /// # Errors
-    /// `Config`, which lists the valid names.
-    pub fn named(name: &str) -> Result<Self> {
-        match name {
-            "all" => Ok(Self::All),
-            "failed" => Ok(Self::Failed),
-            "none" => Ok(Self::None),
-            _ => Err(Error::config(format!("RESULTS is {name:?}; it can be all, failed or none"))),
-        }
-    }
-}
+/// How long outputs are written until it is noted how far they are, so that another invocation can go on from there.
+pub const CHECKPOINT_AFTER: Duration = Duration::from_secs(60);
+/// The pause before outputs are gone on with after an error.
+const PAUSE: i64 = 5;
 
 /// The gather stage.
 pub struct Gather<S: Stores> {
@@ -77,6 +56,10 @@ pub struct Gather<S: Stores> {
     pub width: usize,
     /// Which outcomes are written out.
     pub results: Results,
+    /// How long outputs are written until it is noted how far they are.
+    pub checkpoint_after: Duration,
+    /// How long one invocation writes outputs, if not until its time is up.
+    pub at_most: Option<Duration>,
 }
 
 impl<S: Stores> Stage for Gather<S> {
@@ -105,6 +88,7 @@ impl<S: Stores> Stage for Gather<S> {
 impl<S: Stores> Gather<S> {
     /// Gathers a batch. Results are written without an input that is missing, but not as long as it is `early`.
     async fn take(&self, id: &BatchId, owner: &str, deadline: Timestamp, early: bool) -> Result<Disposition> {
+        let table = Timetable::new(self.clock.now(), deadline);
         let Some(batch) = self.batches.ledger.read(id).await? else {
             return Err(Error::malformed(format!("the ledger does not know batch {id}")));
         };
@@ -131,33 +115,72 @@ impl<S: Stores> Gather<S> {
                 // If that function dies, its lease has to end first: retrying sooner would use up the message.
                 Ok(Disposition::Later(batch.lease_until.map_or(self.clock.now(), |lease| lease.plus_seconds(1)), error))
             }
-            Lease::Acquired(batch) => match self.gather(*batch, owner, early).await {
-                Ok(()) => Ok(Disposition::Done),
-                Err(error) => {
-                    // The lease also ends by itself, only later.
-                    if let Err(error) = self.batches.ledger.release_lease(id, owner, self.clock.now()).await {
-                        tracing::warn!(batch_id = %id, %error, "batch not let go");
-                    }
-                    Err(error)
-                }
-            },
+            Lease::Acquired(batch) => self.gather_or_release(&batch, owner, table, early).await,
         }
     }
 
-    async fn gather(&self, batch: Batch, owner: &str, early: bool) -> Result<()> {
-        let id = batch.opening.id.clone();
-        let summary = match written_before(&self.output, &batch).await? {
-            Some(summary) => summary,
-            None => self.write(&batch, early).await?,
+    /// Gathers a batch, or lets it go so that another can go on.
+    async fn gather_or_release(
+        &self,
+        batch: &Batch,
+        owner: &str,
+        table: Timetable,
+        early: bool,
+    ) -> Result<Disposition> {
+        let id = &batch.opening.id;
+        let mut checkpoints = Checkpoints::new(&self.work, id, batch.gather_attempts);
+        let ended = self.gather(batch, owner, table, early, &mut checkpoints).await;
+        let now = self.clock.now();
+        let disposition = match ended {
+            Ok(true) => return Ok(Disposition::Done),
+            Ok(false) => Ok(Disposition::Later(now, Error::transient("the outputs are not finished yet; goes on"))),
+            // Another goes on from where this one came to, which is no failed try.
+            Err(error) if error.kind == ErrorKind::Transient && checkpoints.progressed() => {
+                Ok(Disposition::Later(now.plus_seconds(PAUSE), error))
+            }
+            Err(error) => Err(error),
         };
-        let tally = summary.tally();
-        self.batches.ledger.close(&id, owner, summary.state, tally, summary.finished_at).await?;
-        let (state, records, failed) = (summary.state.name(), summary.records.total, tally.failed);
-        tracing::info!(batch_id = %id, state, records, failed, "batch closed");
-        Ok(())
+        // The lease also ends by itself, only later.
+        if let Err(error) = self.batches.ledger.release_lease(id, owner, now).await {
+            tracing::warn!(batch_id = %id, %error, "batch not let go");
+        }
+        disposition
     }
 
-    async fn write(&self, batch: &Batch, early: bool) -> Result<Summary> {
+    /// Gathers a batch; returns whether that is finished.
+    async fn gather(
+        &self,
+        batch: &Batch,
+        owner: &str,
+        table: Timetable,
+        early: bool,
+        checkpoints: &mut Checkpoints<'_, S::Blob>,
+    ) -> Result<bool> {
+        let id = &batch.opening.id;
+        checkpoints.find().await?;
+        let summary = match written_before(&self.output, batch).await? {
+            Some(summary) => summary,
+            None => match self.write(batch, table, early, checkpoints).await? {
+                Some(summary) => summary,
+                None => return Ok(false),
+            },
+        };
+        let tally = summary.tally();
+        self.batches.ledger.close(id, owner, summary.state, tally, summary.finished_at).await?;
+        let (state, records, failed) = (summary.state.name(), summary.records.total, tally.failed);
+        tracing::info!(batch_id = %id, state, records, failed, "batch closed");
+        checkpoints.clear().await;
+        Ok(true)
+    }
+
+    /// Writes outputs and summary; `None` if the time was up before the outputs were finished.
+    async fn write(
+        &self,
+        batch: &Batch,
+        table: Timetable,
+        early: bool,
+        checkpoints: &mut Checkpoints<'_, S::Blob>,
+    ) -> Result<Option<Summary>> {
         let id = &batch.opening.id;
         let mut sealing = sealed(batch)?;
         let mut whole = sealing.records;
@@ -170,14 +193,31 @@ impl<S: Stores> Gather<S> {
         }
         let objects = Objects::of(&self.work, batch).await?;
         let generations = outcomes::generations(&self.batches, batch).await?;
-        let counted = generations.last().and_then(Generation::tally);
         let outputs = match batch.opening.input.format() {
             Ok(format) if sealing.error.is_none() || sealing.chunks > 0 || id.generation() > 0 => {
-                self.write_outputs(&generations, &sealing, format, objects.as_ref(), early).await?
+                let job = Job {
+                    batches: &self.batches,
+                    output: &self.output,
+                    clock: &self.clock,
+                    width: self.width,
+                    results: self.results,
+                    checkpoint_after: self.checkpoint_after,
+                    generations: &generations,
+                    sealing: &sealing,
+                    format,
+                    objects: objects.as_ref(),
+                    early,
+                    table,
+                    handover: self.handover(&table),
+                };
+                match write_outputs(&job, checkpoints).await? {
+                    Some(outputs) => outputs,
+                    None => return Ok(None),
+                }
             }
             _ => Outputs::default(),
         };
-        let lost = check(batch, &sealing, whole, counted, &outputs)?;
+        let lost = check(batch, &sealing, whole, &outputs)?;
         if batch.gather_attempts > 1 || id.generation() > 0 {
             self.forget(batch, objects.is_some(), &outputs).await?;
         }
@@ -185,7 +225,13 @@ impl<S: Stores> Gather<S> {
         let objects = objects.map(|objects| counts(&objects));
         let summary = Summary { unread, objects, ..self.summary(batch, sealing, outputs, lost) };
         put_summary(&self.output, &summary).await?;
-        Ok(summary)
+        Ok(Some(summary))
+    }
+
+    fn handover(&self, table: &Timetable) -> Timestamp {
+        let most = |time: Duration| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        let own = self.at_most.map_or(i64::MAX, |time| self.clock.now().0.saturating_add(most(time)));
+        Timestamp(own).min(table.handover())
     }
 
     /// Deletes the outputs that an earlier attempt or generation wrote and this one did not.
@@ -240,102 +286,6 @@ impl<S: Stores> Gather<S> {
         let coverage = coverage::of(&self.batches.ledger, batch).await?;
         Ok(Some(Unread { bytes: coverage.unread(batch.opening.input.bytes) }))
     }
-
-    async fn write_outputs(
-        &self,
-        generations: &[Generation],
-        sealing: &Sealing,
-        format: InputFormat,
-        objects: Option<&Objects>,
-        early: bool,
-    ) -> Result<Outputs> {
-        let all = match self.results {
-            Results::All => match Outcomes::all(&self.batches, generations, self.width).await {
-                Err(error) if error.kind == ErrorKind::Missing && !early => None,
-                all => all?,
-            },
-            Results::Failed | Results::None => None,
-        };
-        let mut outputs = Outputs { gone: self.results == Results::All && all.is_none(), ..Outputs::default() };
-        let whole = all.is_some();
-        let stored = if whole { self.keys(generations, format.layout).await? } else { None };
-        let mut outcomes = match all {
-            Some(outcomes) => outcomes,
-            None => Outcomes::failed(&self.batches, generations, self.width),
-        };
-        let Some((first, last)) = generations.first().zip(generations.last()) else {
-            return Err(Error::internal("a batch without generations"));
-        };
-        let first_outcome = outcomes.next().await?;
-        let (id, failed) = (&last.batch.opening.id, self.results != Results::None);
-        let wanted = Wanted { all: whole, failed };
-        let documents = match objects {
-            Some(objects) => Documents::of_objects(&self.output, id, wanted, objects),
-            None => Documents::of_file(&self.output, id, wanted, source(sealing, format, first_outcome.as_ref())),
-        };
-        outputs.stored = stored;
-        encode(documents, first_outcome, &mut outcomes, &mut outputs).await?;
-        outputs.own = outcomes.own_tally();
-        if let (false, Some(counted), Some(told)) = (whole, last.tally(), first.tally()) {
-            if generations.len() == 1 {
-                // What succeeded was counted without being read.
-                outputs.own.succeeded = counted.succeeded;
-            }
-            outputs.tally.succeeded = (told.succeeded + told.failed).saturating_sub(outputs.tally.failed);
-        }
-        Ok(outputs)
-    }
-
-    /// A place for the keys of records, if all generations went by the same rules.
-    async fn keys(&self, generations: &[Generation], layout: Layout) -> Result<Option<Keys>> {
-        let mut digests = generations.iter().map(|generation| generation.batch.opening.rules.as_deref());
-        let Some(digest) = digests.next().flatten() else {
-            return Ok(None);
-        };
-        if !digests.all(|other| other == Some(digest)) {
-            return Ok(None);
-        }
-        // A count that cannot be had must not keep a batch from its end.
-        let rules = self.batches.ledger.read_rules(digest).await?;
-        let schema = rules.and_then(|rules| RecordSchema::of(&rules, OwnAttributes::default()).ok());
-        Ok(schema.map(|schema| Keys::new(schema, layout)))
-    }
-}
-
-/// Writes outcomes as they are read.
-async fn encode<B: Blob>(
-    mut documents: Documents<'_, B>,
-    first: Option<record::Outcome>,
-    outcomes: &mut Outcomes<'_>,
-    outputs: &mut Outputs,
-) -> Result<()> {
-    let mut next = first;
-    while let Some(outcome) = next {
-        if let Some(stored) = &mut outputs.stored {
-            stored.add(&outcome);
-        }
-        documents.add(&outcome).await?;
-        if outcome.response.success {
-            outputs.tally.succeeded += 1;
-        } else {
-            outputs.tally.failed += 1;
-            if outputs.failures.len() < SHOWN_FAILURES {
-                let object = documents.object(&outcome);
-                outputs.failures.push(Failure { index: outcome.index, object, message: outcome.response.message });
-            }
-        }
-        next = outcomes.next().await?;
-    }
-    outputs.replaced = outputs.stored.take().and_then(Keys::replaced);
-    (outputs.written, outputs.keys) = documents.end().await?;
-    Ok(())
-}
-
-/// The file that the records of a batch come from.
-fn source(sealing: &Sealing, format: InputFormat, first: Option<&record::Outcome>) -> Source {
-    let columns = sealing.columns.clone().unwrap_or_else(|| first.map(columns_of).unwrap_or_default());
-    let columns = if format.layout == Layout::Csv { columns } else { Vec::new() };
-    Source { format, columns, head: sealing.head.clone() }
 }
 
 /// The objects of a batch, as its summary tells them.
@@ -351,18 +301,12 @@ fn counts(objects: &Objects) -> ObjectCounts {
 /// Compares the merged outcomes with the counters, and with the number of records in the file, `whole`. Outcomes that
 /// differ from the counters are an error, missing ones a fault to report. If the batch was sealed by force, the
 /// number of records is not known.
-fn check(
-    batch: &Batch,
-    sealing: &Sealing,
-    whole: Option<u64>,
-    counted: Option<Tally>,
-    outputs: &Outputs,
-) -> Result<Option<Fault>> {
+fn check(batch: &Batch, sealing: &Sealing, whole: Option<u64>, outputs: &Outputs) -> Result<Option<Fault>> {
     let (Some(_), Some(records)) = (sealing.records, whole) else {
         return Ok(None);
     };
     let merged = outputs.own;
-    let counted = counted.unwrap_or(merged);
+    let counted = outputs.counted.unwrap_or(merged);
     if counted != merged {
         return Err(Error::internal(format!(
             "of batch {} {} records succeeded and {} failed by their results, {} and {} by their counters",
@@ -388,25 +332,6 @@ fn check(
         Fault::new(FaultCode::InputChanged, message)
     };
     Ok(outputs.gone.then(changed))
-}
-
-/// What was written beside the summary.
-#[derive(Default)]
-struct Outputs {
-    written: Vec<Output>,
-    /// The keys of all objects that were written.
-    keys: BTreeSet<String>,
-    failures: Vec<Failure>,
-    /// Whether results were wanted but cannot be written, since the input was overwritten or deleted.
-    gone: bool,
-    /// The counts of all records.
-    tally: Tally,
-    /// The keys of those that were stored, while they are read.
-    stored: Option<Keys>,
-    /// How many of them were replaced, if that is known.
-    replaced: Option<u64>,
-    /// The counts of the last generation's records.
-    own: Tally,
 }
 
 impl Outputs {

@@ -342,7 +342,7 @@ impl<S: Stores> Scatter<S> {
             return self.run(&batch, nothing(fault), Listed::default(), until).await;
         }
         let generations = outcomes::generations(&self.batches, &before).await?;
-        let outcomes = Outcomes::failed(&self.batches, &generations, self.width);
+        let outcomes = Outcomes::failed(&self.batches, &generations, Vec::new(), self.width);
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
         let budget = self.budget(&batch.opening);

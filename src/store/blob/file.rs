@@ -326,7 +326,7 @@ pub fn if_there<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>> {
 }
 
 fn given_up() -> Error {
-    Error::conflict("the upload was given up")
+    Error::missing("the upload is not there")
 }
 
 #[cfg(test)]

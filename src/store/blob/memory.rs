@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 
 use crate::model::error::{Error, Result};
-use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
+use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written, part_bytes};
 
 /// A bucket in memory; clones share their objects.
 #[derive(Debug, Clone, Default)]
@@ -35,6 +35,8 @@ struct State {
     /// All versions of each key, the newest last.
     objects: BTreeMap<String, Vec<(String, Option<Bytes>)>>,
     uploads: BTreeMap<String, BTreeMap<i32, Bytes>>,
+    /// The size of a part, if it is not the usual one.
+    part_bytes: Option<usize>,
     next: u64,
     listener: Option<Listener>,
 }
@@ -66,6 +68,17 @@ impl MemoryBlob {
     /// An empty bucket.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// The same bucket, for uploads in parts of this size.
+    pub fn in_parts_of(self, bytes: usize) -> Self {
+        self.state(|state| state.part_bytes = Some(bytes));
+        self
+    }
+
+    /// How many uploads were begun, and neither completed nor abandoned.
+    pub fn uploads(&self) -> usize {
+        self.state(|state| state.uploads.len())
     }
 
     /// Writes an object and returns its version, as an uploader would see it.
@@ -186,6 +199,10 @@ impl Blob for MemoryBlob {
         }))
     }
 
+    fn part_bytes(&self, number: usize) -> usize {
+        self.state(|state| state.part_bytes).unwrap_or_else(|| part_bytes(number))
+    }
+
     async fn put_part(&self, _key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
         self.state(|state| match state.uploads.get_mut(&upload.0) {
             Some(parts) => {
@@ -193,17 +210,16 @@ impl Blob for MemoryBlob {
                 let tag = format!("{}-{number}", upload.0);
                 Ok(Part { number, tag, checksum: None })
             }
-            None => Err(Error::conflict("the upload was given up")),
+            None => Err(Error::missing("the upload is not there")),
         })
     }
 
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
         let version = self.create(key, |state| {
-            let Some(kept) = state.uploads.remove(&upload.0) else {
-                return Err(Error::conflict("the upload was given up"));
-            };
+            let kept = state.uploads.get(&upload.0).ok_or_else(|| Error::missing("the upload is not there"))?;
             let pieces: Option<Vec<Bytes>> = parts.iter().map(|part| kept.get(&part.number).cloned()).collect();
-            let pieces = pieces.ok_or_else(|| Error::internal("a part was never uploaded"))?;
+            let pieces = pieces.ok_or_else(|| Error::missing("a part was never uploaded"))?;
+            state.uploads.remove(&upload.0);
             Ok(Some(pieces.concat().into()))
         });
         Ok(Written { version: version? })

@@ -11,14 +11,25 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 
 use crate::model::error::Result;
 use crate::model::input::Source;
 
-/// The size from which an output is uploaded in parts, and of each part but the last. S3 wants at
-/// least 5 MiB a part and at most 10,000 parts:
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
+/// The size from which an output is uploaded in parts, and that of the first parts. S3 wants at least 5 MiB a part and
+/// at most 10,000 parts: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html>
 pub const PART_BYTES: usize = 8 * 1024 * 1024;
+/// The most parts of an upload.
+pub const MOST_PARTS: usize = 10_000;
+/// The parts of one size; those after them are larger by [`PART_BYTES`]. So 10,000 parts hold 195 GiB, of 32 MiB at most,
+/// which are held in memory.
+const PARTS_OF_A_SIZE: usize = 2_500;
+
+/// The size of a part by its number, from 1. It follows from the number alone, so that whoever uploads a part again
+/// uploads the same bytes.
+pub fn part_bytes(number: usize) -> usize {
+    PART_BYTES * (1 + number.saturating_sub(1) / PARTS_OF_A_SIZE)
+}
 
 /// The most keys that one listing returns:
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
@@ -28,11 +39,11 @@ pub const PAGE: usize = 1000;
 pub type Body = BoxStream<'static, Result<Bytes>>;
 
 /// An upload in parts that was begun.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadId(pub String);
 
 /// The receipt of one part.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// Its checksum, if the store gave one.
     pub checksum: Option<String>,
@@ -122,7 +133,14 @@ pub trait Blob: Send + Sync + 'static {
     /// Begins an upload in parts. Nothing appears under the key until it is completed.
     fn begin_upload(&self, key: &str, content_type: &str) -> impl Future<Output = Result<UploadId>> + Send;
 
-    /// Writes one part of at least [`PART_BYTES`], the last of any size. Idempotent for its number.
+    /// The size of a part by its number, from 1; the last may have less.
+    fn part_bytes(&self, number: usize) -> usize {
+        part_bytes(number)
+    }
+
+    /// Writes one part of its size, replacing what was written under its number
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_UploadPart.html>). `Missing` if the upload was completed or
+    /// abandoned.
     fn put_part(
         &self,
         key: &str,
@@ -131,7 +149,8 @@ pub trait Blob: Send + Sync + 'static {
         body: Bytes,
     ) -> impl Future<Output = Result<Part>> + Send;
 
-    /// Assembles the object from its parts, in ascending order, replacing what is there.
+    /// Assembles the object from its parts, in ascending order, replacing what is there. `Missing` if the upload was
+    /// completed or abandoned, or if a part has been replaced.
     fn complete_upload(
         &self,
         key: &str,

@@ -43,6 +43,10 @@ impl<B: Blob, A: Surround> Blob for Surrounded<B, A> {
         self.around.call("blob.begin_upload", || self.store.begin_upload(key, content_type).boxed()).await
     }
 
+    fn part_bytes(&self, number: usize) -> usize {
+        self.store.part_bytes(number)
+    }
+
     async fn put_part(&self, key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
         self.around.call("blob.put_part", || self.store.put_part(key, upload, number, body.clone()).boxed()).await
     }
