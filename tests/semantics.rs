@@ -441,6 +441,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/simulation/throttled.rs",
         "tests/contract.rs",
         "tests/late.rs",
+        "tests/gather.rs",
         "tests/any_file.rs",
         "src/store/testing/ledger.rs",
         "crates/cli/tests/end_to_end/main.rs",

@@ -151,9 +151,12 @@ pub async fn each_claim(ledger: &impl Claims, id: &BatchId, mut take: impl FnMut
 pub struct Ascending(std::collections::VecDeque<std::ops::Range<u64>>);
 
 impl Ascending {
-    /// Adds a range that begins at or after the last one.
+    /// Adds a range that begins at or after the end of the last one. Ranges that follow each other are one.
     pub fn push(&mut self, range: std::ops::Range<u64>) {
-        self.0.push_back(range);
+        match self.0.back_mut() {
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.0.push_back(range),
+        }
     }
 
     /// The ranges that numbers may still lie in.
@@ -172,7 +175,9 @@ impl Ascending {
 
 impl FromIterator<std::ops::Range<u64>> for Ascending {
     fn from_iter<I: IntoIterator<Item = std::ops::Range<u64>>>(ranges: I) -> Self {
-        Self(ranges.into_iter().collect())
+        let mut all = Self::default();
+        ranges.into_iter().for_each(|range| all.push(range));
+        all
     }
 }
 
@@ -229,6 +234,7 @@ mod tests {
     #[test]
     fn ascending_ranges_hold_what_lies_in_them() {
         let mut ranges: Ascending = [2..4, 4..5, 9..10].into_iter().collect();
+        assert_eq!(ranges.ranges(), [2..5, 9..10]);
         let held: Vec<u64> = (0..12).filter(|number| ranges.hold(*number)).collect();
         assert_eq!(held, [2, 3, 4, 9]);
     }

@@ -142,6 +142,9 @@ pub fn mutated(mutation: Option<Mutation>, checkpoint: Bytes) -> Bytes {
         Some(Mutation::RestIsLost) => {
             let hashes = 8 * number(&head["state"]["hashes"]) as usize;
             let documents = &mut head["state"]["documents"];
+            if documents.is_null() {
+                return checkpoint;
+            }
             let lose = |place: &mut Value| {
                 if !place["rest"].is_null() {
                     place["rest"] = 0.into();

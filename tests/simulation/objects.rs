@@ -284,6 +284,8 @@ pub fn failed_found(state: &State, id: &BatchId, file: &File) -> Result<Option<V
     for (key, records) in keys {
         let Some(bytes) = state.data.output.read(&key) else { continue };
         let found = failed_records(&bytes, file.form);
+        let unreadable = || Broken { invariant: EQUALS, why: format!("{key} is not readable") };
+        let found = found.ok_or_else(unreadable)?;
         let within = found.iter().all(|record| index_of(record).is_some_and(|index| records.contains(&index)));
         if !within || found.is_empty() {
             return Err(Broken { invariant: ONCE, why: format!("{key} has none or other records: {found:?}") });

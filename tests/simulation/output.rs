@@ -28,43 +28,42 @@ pub fn lines_of(state: &State, key: &str, form: Form) -> Result<Vec<Line>, Broke
         message: outcome["response"]["message"].as_str().unwrap_or_default().to_owned(),
         object: outcome["object"].as_str().map(str::to_owned),
     };
+    let unreadable = || Broken { invariant: EQUALS, why: format!("{key} is not readable") };
     let lines = match form {
-        Form::Csv => rows(&bytes)
+        Form::Csv => rows(&bytes, 5)
+            .ok_or_else(unreadable)?
             .into_iter()
             .map(|row| {
                 let (record, success, message) = (record_of_row(&row), row[3] == "true", row[4].clone());
                 Line { record, success, message, object: None }
             })
             .collect(),
-        Form::Json | Form::Jsonl => values(&bytes, form).iter().map(line).collect(),
+        Form::Json | Form::Jsonl => values(&bytes, form).ok_or_else(unreadable)?.iter().map(line).collect(),
     };
     Ok(lines)
 }
 
-pub fn failed_records(bytes: &[u8], form: Form) -> Vec<Record> {
-    match form {
-        Form::Csv => rows(bytes).iter().map(|row| record_of_row(row)).collect(),
-        Form::Json | Form::Jsonl => values(bytes, form).iter().map(record_of).collect(),
-    }
+/// The records in a file of failed ones; `None` if it is not readable.
+pub fn failed_records(bytes: &[u8], form: Form) -> Option<Vec<Record>> {
+    Some(match form {
+        Form::Csv => rows(bytes, 3)?.iter().map(|row| record_of_row(row)).collect(),
+        Form::Json | Form::Jsonl => values(bytes, form)?.iter().map(record_of).collect(),
+    })
 }
 
-fn rows(bytes: &[u8]) -> Vec<Vec<String>> {
+fn rows(bytes: &[u8], columns: usize) -> Option<Vec<Vec<String>>> {
     let mut reader = csv::Reader::from_reader(bytes);
-    reader.records().map(|row| row.unwrap().iter().map(str::to_owned).collect()).collect()
+    let rows = reader.records().map(|row| Some(row.ok()?.iter().map(str::to_owned).collect::<Vec<_>>()));
+    rows.map(|row| row.filter(|row| row.len() == columns)).collect()
 }
 
-fn values(bytes: &[u8], form: Form) -> Vec<Value> {
+fn values(bytes: &[u8], form: Form) -> Option<Vec<Value>> {
     match form {
-        Form::Json => {
-            let document: Value =
-                serde_json::from_slice(bytes).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(bytes)));
-            document["records"].as_array().unwrap().clone()
+        Form::Json => serde_json::from_slice::<Value>(bytes).ok()?["records"].as_array().cloned(),
+        _ => {
+            let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+            lines.map(|line| serde_json::from_slice(line).ok()).collect()
         }
-        _ => bytes
-            .split(|b| *b == b'\n')
-            .filter(|l| !l.is_empty())
-            .map(|l| serde_json::from_slice(l).unwrap_or_else(|e| panic!("{e}: {:?}", String::from_utf8_lossy(bytes))))
-            .collect(),
     }
 }
 

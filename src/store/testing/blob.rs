@@ -21,6 +21,7 @@ pub async fn all(blob: &impl Blob) {
     a_listing_sees_every_write(blob).await;
     of_several_writers_of_a_new_object_one_wins(blob).await;
     small_uploads_are_whole_and_large_ones_in_parts(blob).await;
+    a_part_that_is_uploaded_again_replaces_the_first(blob).await;
     an_upload_given_up_leaves_nothing(blob).await;
 }
 
@@ -155,11 +156,25 @@ async fn small_uploads_are_whole_and_large_ones_in_parts(blob: &impl Blob) {
     }
 }
 
+async fn a_part_that_is_uploaded_again_replaces_the_first(blob: &impl Blob) {
+    let id = blob.begin_upload("again", "text/plain").await.unwrap();
+    blob.put_part("again", &id, 1, vec![1; PART_BYTES].into()).await.unwrap();
+    let last = blob.put_part("again", &id, 2, Bytes::from_static(b"end")).await.unwrap();
+    let first = blob.put_part("again", &id, 1, vec![2; PART_BYTES].into()).await.unwrap();
+    blob.complete_upload("again", &id, &[first, last]).await.unwrap();
+    let bytes = read(blob, "again").await.unwrap();
+    assert!(bytes[..PART_BYTES].iter().all(|byte| *byte == 2) && bytes[PART_BYTES..] == *b"end");
+}
+
 async fn an_upload_given_up_leaves_nothing(blob: &impl Blob) {
     let id = blob.begin_upload("given-up", "text/plain").await.unwrap();
-    blob.put_part("given-up", &id, 1, vec![1; PART_BYTES].into()).await.unwrap();
+    let first = blob.put_part("given-up", &id, 1, vec![1; PART_BYTES].into()).await.unwrap();
     for _ in 0..2 {
         blob.abort_upload("given-up", &id).await.unwrap();
     }
+    let part = blob.put_part("given-up", &id, 2, Bytes::from_static(b"2")).await;
+    assert_eq!(part.unwrap_err().kind, ErrorKind::Missing);
+    let completed = blob.complete_upload("given-up", &id, &[first]).await;
+    assert_eq!(completed.unwrap_err().kind, ErrorKind::Missing);
     assert_eq!(read(blob, "given-up").await, None);
 }
