@@ -23,7 +23,7 @@ use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, to_body};
-use crate::model::progress::{Batch, Leaf, Sealing};
+use crate::model::progress::Batch;
 use crate::store::Stores;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::Ledger;
@@ -49,15 +49,6 @@ impl<S: Stores> Batches<S> {
     pub async fn known_batch(&self, id: &BatchId) -> Result<Batch> {
         let unknown = || Error::internal(format!("the ledger does not know batch {id}"));
         self.ledger.read(id).await?.ok_or_else(unknown)
-    }
-
-    /// Returns the leaves of a sealed batch.
-    ///
-    /// # Errors
-    /// Those of the ledger.
-    pub async fn leaves(&self, batch: &Batch) -> Result<Vec<Leaf>> {
-        let leaves = batch.sealing.as_ref().map_or(0, Sealing::leaves);
-        self.ledger.read_leaves(&batch.opening.id, 0..leaves).await
     }
 
     /// Tells gather that a batch is complete, if it is. Repeats are harmless.

@@ -16,7 +16,7 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
-use crate::model::progress::{Batch, Sealing, Tally};
+use crate::model::progress::{Batch, Sealing};
 use crate::model::summary::{
     ChunkCounts, ObjectCounts, ObjectFault, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
 };

@@ -1,9 +1,10 @@
 //! Sends the chunks of a batch, group by group, and seals it. What is not sent when the time is up, another invocation
 //! goes on with: the ledger has a bookmark before which each chunk was written and sent.
 
+use std::collections::BTreeMap;
 use std::future::ready;
 
-use futures::stream::{BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 
 use crate::batch::{dispatch, objects};
 use crate::model::error::{Error, Result};
@@ -22,23 +23,45 @@ use crate::store::{Clock, Stores};
 /// Claim checks that go out in one request.
 const MESSAGES: usize = CLAIMS as usize;
 
-/// Cuts that were sent, or what was learnt instead.
+/// A cut, or a group of them, that was sent, or what was learnt instead.
 #[derive(Default)]
 struct Sent {
     /// The first chunk among them.
     first: Option<Bookmark>,
-    /// Objects that have no more.
-    objects: Vec<(usize, ObjectEnd)>,
+    /// The object that has no more.
+    object: Option<(usize, ObjectEnd)>,
     end: Option<End>,
 }
+
+/// What was sent, with its place in the order in which it was begun.
+type Numbered = (usize, Sent);
 
 /// What is known of a batch while its chunks are sent.
 struct Course {
     noted_at: Timestamp,
-    /// Where another invocation would go on.
+    /// How much was sent without a gap, and what was sent after the first gap.
+    whole: usize,
+    beyond: BTreeMap<usize, Sent>,
+    /// Where another invocation would go on: with the last chunk before the gap.
     bookmark: Option<Bookmark>,
-    /// What came of the batch's objects so far, if there are many.
+    /// What came of the batch's objects before the gap, if there are many.
     ends: Vec<ObjectEnd>,
+    end: Option<End>,
+}
+
+impl Course {
+    /// Takes note of what was sent.
+    fn take(&mut self, sent: Vec<Numbered>) {
+        self.beyond.extend(sent);
+        while let Some(Sent { first, object, end }) = self.beyond.remove(&self.whole) {
+            self.whole += 1;
+            self.bookmark = first.or(self.bookmark);
+            self.end = end.or(self.end.take());
+            if let Some((number, end)) = object {
+                self.ends[number] = end;
+            }
+        }
+    }
 }
 
 impl<S: Stores> Scatter<S> {
@@ -91,17 +114,12 @@ impl<S: Stores> Scatter<S> {
         let in_time = cuts.take_while(|cut| ready(cut.is_err() || self.clock.now() < until));
         let cuts = in_time.try_filter(|cut| ready(!matches!(cut, Cut::Nothing))).boxed();
         let mut sent = if opening.ranged { self.send_claims(opening, cuts) } else { self.send_copies(opening, cuts) };
-        let mut course = Course { noted_at: self.clock.now(), bookmark: None, ends: listed.before };
-        course.ends.resize(listed.found.len(), ObjectEnd::default());
+        let (noted_at, mut ends) = (self.clock.now(), listed.before);
+        ends.resize(listed.found.len(), ObjectEnd::default());
+        let mut course = Course { noted_at, whole: 0, beyond: BTreeMap::new(), bookmark: None, ends, end: None };
         loop {
             match sent.try_next().await {
-                Ok(Some(Sent { end: Some(end), .. })) => return Ok(Some(end)),
-                Ok(Some(Sent { first, objects, .. })) => {
-                    course.bookmark = first.or(course.bookmark);
-                    for (number, end) in objects {
-                        course.ends[number] = end;
-                    }
-                }
+                Ok(Some(sent)) => course.take(sent),
                 Ok(None) => break,
                 Err(error) => {
                     // The next try need not send again what was sent.
@@ -115,6 +133,9 @@ impl<S: Stores> Scatter<S> {
             if self.clock.now().0 - course.noted_at.0 >= due {
                 self.note(batch, &mut course).await?;
             }
+        }
+        if course.end.is_some() {
+            return Ok(course.end);
         }
         let before = batch.bookmark.map_or(0, |bookmark| bookmark.chunk);
         if course.bookmark.is_none_or(|bookmark| bookmark.chunk <= before) {
@@ -141,10 +162,14 @@ impl<S: Stores> Scatter<S> {
     }
 
     /// Writes the claims of some chunks at a time, and then sends their claim checks. A repeat writes and sends the
-    /// same again. What is returned is in order: all before it was sent, too.
-    fn send_claims<'a>(&'a self, opening: &'a Opening, cuts: Cuts<'a>) -> BoxStream<'a, Result<Sent>> {
-        let groups = cuts.try_chunks(MESSAGES).map_err(|error| error.1);
-        groups.map_ok(move |group| self.send_group(opening, group)).try_buffered(self.width).boxed()
+    /// same again.
+    fn send_claims<'a>(&'a self, opening: &'a Opening, cuts: Cuts<'a>) -> BoxStream<'a, Result<Vec<Numbered>>> {
+        let groups = numbered(cuts.try_chunks(MESSAGES).map_err(|error| error.1));
+        let sent = groups.map_ok(move |(number, group)| async move {
+            let sent = self.send_group(opening, group).await?;
+            Ok(vec![(number, sent)])
+        });
+        sent.try_buffer_unordered(self.width).boxed()
     }
 
     async fn send_group(&self, opening: &Opening, group: Vec<Cut>) -> Result<Sent> {
@@ -168,23 +193,20 @@ impl<S: Stores> Scatter<S> {
         Ok(sent)
     }
 
-    /// Writes each chunk and then sends its claim check. A repeat writes and sends the same again. What is returned is in
-    /// order: all before it was sent, too.
-    fn send_copies<'a>(&'a self, opening: &'a Opening, cuts: Cuts<'a>) -> BoxStream<'a, Result<Sent>> {
-        let put = cuts.map_ok(move |cut| self.put(opening, cut)).try_buffered(self.width);
-        let groups = put.try_chunks(MESSAGES).map_err(|error| error.1);
+    /// Writes each chunk and then sends its claim check. A repeat writes and sends the same again.
+    fn send_copies<'a>(&'a self, opening: &'a Opening, cuts: Cuts<'a>) -> BoxStream<'a, Result<Vec<Numbered>>> {
+        let put = numbered(cuts).map_ok(move |(number, cut)| async move {
+            let (check, sent) = self.put(opening, cut).await?;
+            Ok((check, (number, sent)))
+        });
+        let groups = put.try_buffer_unordered(self.width).try_chunks(MESSAGES).map_err(|error| error.1);
         let sent = groups.and_then(move |group| async move {
-            let (mut checks, mut all) = (Vec::with_capacity(group.len()), Sent::default());
-            for (check, sent) in group {
-                checks.extend(check);
-                all.first = all.first.or(sent.first);
-                all.objects.extend(sent.objects);
-                all.end = sent.end.or(all.end);
-            }
+            let (checks, sent): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            let checks: Vec<ProcessMessage> = checks.into_iter().flatten().collect();
             if !checks.is_empty() {
                 self.workers.fan_out(checks).await?;
             }
-            Ok(all)
+            Ok(sent)
         });
         sent.boxed()
     }
@@ -198,7 +220,7 @@ impl<S: Stores> Scatter<S> {
                 self.batches.chunks.put(&opening.id, index, &entries, self.clock.now()).await?;
                 check = Some(dispatch::copied(opening, index, entries.len())?);
             }
-            Cut::Object(number, end) => sent.objects.push((number, end)),
+            Cut::Object(number, end) => sent.object = Some((number, end)),
             Cut::End(end) => sent.end = Some(end),
             Cut::Nothing => {}
             Cut::Claim(..) => return Err(Error::internal("a range among copied chunks")),
@@ -216,4 +238,9 @@ impl<S: Stores> Scatter<S> {
             scattered_at: self.clock.now(),
         }
     }
+}
+
+/// Numbers what a stream yields.
+fn numbered<T>(stream: impl Stream<Item = Result<T>>) -> impl Stream<Item = Result<(usize, T)>> {
+    stream.enumerate().map(|(number, item)| item.map(|item| (number, item)))
 }

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::model::error::{Error, Result};
-use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
+use crate::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written, part_bytes};
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream;
 
 /// The bytes that a body's stream yields at a time.
 const PIECE: u64 = 64 * 1024;
+
+/// The file of an upload that will be its object.
+const WHOLE: &str = "whole";
 
 /// A bucket of files; clones share their objects. An object is one file, in a folder shared by all keys that are the
 /// same up to their last slash.
@@ -269,30 +272,37 @@ impl Blob for FileBlob {
         let upload = UploadId(self.unique());
         let folder = self.upload(&upload);
         fs::create_dir(&folder).map_err(failed(&folder))?;
+        let whole = folder.join(WHOLE);
+        File::create(&whole).map_err(failed(&whole))?;
         Ok(upload)
     }
 
+    /// Writes a part where it will be in the object, so that completing it copies nothing.
     async fn put_part(&self, _key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
         pause().await;
-        let part = self.upload(upload).join(number.to_string());
-        if_there(fs::write(&part, &body), &part)?.ok_or_else(given_up)?;
+        let folder = self.upload(upload);
+        let (whole, length) = (folder.join(WHOLE), folder.join(number.to_string()));
+        let file = if_there(File::options().write(true).open(&whole), &whole)?.ok_or_else(given_up)?;
+        file.write_all_at(&body, offset(number)).map_err(failed(&whole))?;
+        fs::write(&length, body.len().to_string()).map_err(failed(&length))?;
         Ok(Part { number, tag: format!("{}-{number}", upload.0), checksum: None })
     }
 
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
         pause().await;
-        let (folder, draft) = (self.upload(upload), self.draft(b"")?);
-        if !folder.is_dir() {
-            return Err(given_up());
-        }
-        let mut whole = File::options().append(true).open(&draft).map_err(failed(&draft))?;
+        let folder = self.upload(upload);
+        let (mut end, whole) = (0, folder.join(WHOLE));
         for part in parts {
             let path = folder.join(part.number.to_string());
-            let mut file = File::open(&path).map_err(failed(&path))?;
-            io::copy(&mut file, &mut whole).map_err(failed(&path))?;
+            let length = if_there(fs::read_to_string(&path), &path)?.ok_or_else(given_up)?;
+            if end != offset(part.number) {
+                return Err(Error::internal(format!("part {} does not follow the one before it", part.number)));
+            }
+            end += length.parse::<u64>().map_err(|e| Error::internal("the length of a part").because(e))?;
         }
-        whole.flush().map_err(failed(&draft))?;
-        let written = self.publish(&draft, key)?;
+        let file = if_there(File::options().write(true).open(&whole), &whole)?.ok_or_else(given_up)?;
+        file.set_len(end).map_err(failed(&whole))?;
+        let written = self.publish(&whole, key)?;
         fs::remove_dir_all(&folder).map_err(failed(&folder))?;
         Ok(written)
     }
@@ -323,6 +333,11 @@ pub fn if_there<T>(result: io::Result<T>, path: &Path) -> Result<Option<T>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(path)(error)),
     }
+}
+
+/// Where a part begins in its object, by its number, from 1.
+fn offset(number: i32) -> u64 {
+    (1..usize::try_from(number).unwrap_or(1)).map(|number| part_bytes(number) as u64).sum()
 }
 
 fn given_up() -> Error {
