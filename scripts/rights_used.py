@@ -125,6 +125,15 @@ class Line:
                 return
         raise Failure(f"{self.name}: sweep sent nothing to {stage}")
 
+    def gathered_before(self, batch):
+        """Makes a batch one that gather once took and did not close: sweep then looks for its summary."""
+        self.site.client("dynamodb").update_item(
+            TableName=self.parts["ledger_table"],
+            Key={"pk": {"S": f"BATCH#{batch.id}"}},
+            UpdateExpression="ADD gatherAttempts :one",
+            ExpressionAttributeValues={":one": {"N": "1"}},
+        )
+
     def sweep_until_ended(self, batch):
         """Runs sweep until it has given a batch up and its summary is written."""
         for _ in range(60):
@@ -220,6 +229,7 @@ def lose_messages(line, failed):
         batch = line.upload("announced")
         line.take("gather", batch)
         line.sweep_until_sent("gather")
+        line.gathered_before(batch)
         line.sweep_until_ended(batch)
 
 

@@ -125,7 +125,8 @@ run "chunks_in_the_work_bucket" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*/summary.json: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:GetObject s3:PutObject",
+        "output-123456789012: s3:ListBucket",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -209,7 +210,8 @@ run "records_in_the_work_bucket" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*/summary.json: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:GetObject s3:PutObject",
+        "output-123456789012: s3:ListBucket",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -293,7 +295,8 @@ run "async_like_sync" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*/summary.json: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:GetObject s3:PutObject",
+        "output-123456789012: s3:ListBucket",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])
@@ -367,7 +370,8 @@ run "chunks_in_the_tasks_table" {
       sweep = toset([
         "ledger/index/open-batches: dynamodb:Query",
         "ledger: dynamodb:BatchGetItem dynamodb:GetItem dynamodb:UpdateItem",
-        "output-123456789012/*/summary.json: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:GetObject s3:PutObject",
+        "output-123456789012: s3:ListBucket",
         "gather.fifo process scatter: sqs:SendMessage",
         "tasks: dynamodb:PutItem dynamodb:Query",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
@@ -460,7 +464,8 @@ run "chunks_in_the_input" {
         "work-123456789012/*/done/*: s3:PutObject",
         "work-123456789012/*/pending/*: s3:DeleteObject",
         "work-123456789012: s3:ListBucket",
-        "output-123456789012/*/summary.json: s3:PutObject",
+        "output-123456789012/*/summary.json: s3:GetObject s3:PutObject",
+        "output-123456789012: s3:ListBucket",
         "gather.fifo process scatter: sqs:SendMessage",
         "sweep:*: logs:CreateLogStream logs:PutLogEvents",
       ])

@@ -9,7 +9,7 @@ use crate::batch::{Batches, coverage};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
 use crate::model::ids::{BatchId, ChunkIndex};
-use crate::model::progress::Sealing;
+use crate::model::progress::{Batch, Sealing};
 use crate::model::range::Claim;
 use crate::model::record::Entry;
 use crate::model::timestamp::Timestamp;
@@ -75,14 +75,17 @@ impl<S: Stores> Batches<S> {
     /// # Errors
     /// Those of the stores.
     pub async fn seal_by_force(&self, id: &BatchId, fault: Fault, now: Timestamp) -> Result<Progress> {
-        let known = self.known(id).await?;
-        let chunks = known.last().map_or(0, |last| last.get() + 1);
+        let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
+        // Each chunk before scatter's bookmark was put.
+        let from = batch.bookmark.map_or(0, |bookmark| bookmark.chunk);
+        let known = self.known(&batch, from).await?;
+        let chunks = known.last().map_or(from, |last| last.get() + 1);
         let reason = fault.message.clone();
         let sealing =
             Sealing { records: None, chunks, columns: None, head: None, error: Some(fault), scattered_at: now };
         let mut progress = self.seal(id, &sealing).await?;
         if self.condition.has_tree() {
-            for index in 0..chunks {
+            for index in from..chunks {
                 let chunk = ChunkIndex::new(index)?;
                 if !known.contains(&chunk) {
                     progress = self.bury(id, chunk, None, &reason, true, now).await?;
@@ -95,14 +98,14 @@ impl<S: Stores> Batches<S> {
         }
     }
 
-    /// Returns the chunks that scatter has put, as far as the stores show.
-    async fn known(&self, id: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
-        let batch = self.ledger.read(id).await?.ok_or_else(|| unknown(id))?;
+    /// Returns the chunks that scatter has put from one of them on, as far as the stores show.
+    async fn known(&self, batch: &Batch, from: u32) -> Result<BTreeSet<ChunkIndex>> {
+        let id = &batch.opening.id;
         if !batch.opening.ranged {
-            return self.chunks.known(id).await;
+            return self.chunks.known(id, from).await;
         }
         let mut known = BTreeSet::new();
-        coverage::each_claim(&self.ledger, id, |chunk, _| _ = known.insert(chunk)).await?;
+        coverage::each_claim(&self.ledger, id, from, |chunk, _| _ = known.insert(chunk)).await?;
         Ok(known)
     }
 }

@@ -16,7 +16,7 @@ use crate::model::progress::{Mark, Tally};
 use crate::model::record::{Entry, Outcome, Response, cut};
 use crate::model::timestamp::Timestamp;
 use crate::store::Stores;
-use crate::store::blob::{Blob, PAGE, list_all, read_all};
+use crate::store::blob::{Blob, PAGE, list_after, list_all, read_all};
 use crate::store::tasks::{MOST_RESOLVED, Row, Tasks, Verdict, fitting, groups};
 
 /// The most chunks that scatter writes at once. If it dies, this many in a row may be missing from what it wrote.
@@ -305,21 +305,23 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// Returns all chunks that were ever put, as far as the store shows.
+    /// Returns all chunks that were ever put from one of them on, as far as the store shows.
     ///
     /// # Errors
     /// Those of the store.
-    pub async fn known(&self, batch: &BatchId) -> Result<BTreeSet<ChunkIndex>> {
+    pub async fn known(&self, batch: &BatchId, from: u32) -> Result<BTreeSet<ChunkIndex>> {
         match self {
             Self::Copied { work } | Self::InPlace { work, .. } => {
+                let before = from.checked_sub(1).map(ChunkIndex::new).transpose()?;
+                let after = |key: fn(&BatchId, ChunkIndex) -> String| before.map(|chunk| key(batch, chunk));
                 // A chunk's result is written before its pending records are deleted, so one of the lists has it.
-                let mut known: BTreeSet<ChunkIndex> = self.all_pending(batch).await?.into_iter().collect();
-                let done = list_all(work, &batch.done_prefix()).await?;
-                known.extend(done.iter().filter_map(|key| batch.chunk_of_done(key)));
-                Ok(known)
+                let pending = list_after(work, &batch.pending_prefix(), after(BatchId::pending_key)).await?;
+                let done = list_after(work, &batch.done_prefix(), after(BatchId::done_key)).await?;
+                let pending = pending.iter().filter_map(|key| batch.chunk_of_pending(key));
+                Ok(pending.chain(done.iter().filter_map(|key| batch.chunk_of_done(key))).collect())
             }
             Self::Rows(tasks) => {
-                let (mut known, mut index, mut missed) = (BTreeSet::new(), 0, 0);
+                let (mut known, mut index, mut missed) = (BTreeSet::new(), from, 0);
                 while missed < MOST_AT_ONCE {
                     let Ok(chunk) = ChunkIndex::new(index) else {
                         break;

@@ -87,11 +87,15 @@ impl<S: Stores> Batches<S> {
             Condition::Listing => self.chunks.decided(id, &pending).await?,
             Condition::Tree => BTreeSet::new(),
         };
-        let mut waiting = Vec::new();
+        let (mut waiting, mut leaf) = (Vec::new(), None);
         for chunk in pending {
             let done = match self.condition {
                 _ if is_stray(batch, chunk) => true,
-                Condition::Tree => self.leaf(id, chunk).await?.holds(chunk),
+                // Chunks ascend, so that each leaf is read once.
+                Condition::Tree => match &leaf {
+                    Some((number, leaf)) if *number == chunk.leaf() => Leaf::holds(leaf, chunk),
+                    _ => leaf.insert((chunk.leaf(), self.leaf(id, chunk).await?)).1.holds(chunk),
+                },
                 Condition::Listing => decided.contains(&chunk),
             };
             if done {

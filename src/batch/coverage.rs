@@ -61,7 +61,7 @@ pub async fn of(ledger: &impl Claims, batch: &Batch) -> Result<Coverage> {
                 coverage.add(&claim)
             }
         };
-        each_claim(ledger, id, add).await?;
+        each_claim(ledger, id, 0, add).await?;
         return Ok(coverage);
     }
     let Some(last) = chunks.checked_sub(1) else {
@@ -124,13 +124,18 @@ pub async fn start_of(ledger: &impl Claims, id: &BatchId, chunks: u32, index: u6
     Ok(start)
 }
 
-/// Passes all claims of a batch to `take`, in chunk order.
+/// Passes the claims of a batch to `take`, in chunk order, from a chunk on that is the first of its group.
 ///
 /// # Errors
 /// Those of the ledger.
-pub async fn each_claim(ledger: &impl Claims, id: &BatchId, mut take: impl FnMut(ChunkIndex, Claim)) -> Result<()> {
+pub async fn each_claim(
+    ledger: &impl Claims,
+    id: &BatchId,
+    from: u32,
+    mut take: impl FnMut(ChunkIndex, Claim),
+) -> Result<()> {
     const PAGE: u32 = 100;
-    let mut from = 0;
+    let mut from = from / CLAIMS;
     loop {
         let page = ledger.read_claims(id, from..from + PAGE).await?;
         // Groups are written concurrently, so one may be missing before another that exists.

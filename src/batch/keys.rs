@@ -1,6 +1,8 @@
 //! How many records of a batch were replaced, because a later one has the same key.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
+
+use sha2::{Digest, Sha256};
 
 use crate::model::format::Layout;
 use crate::model::record::Outcome;
@@ -10,6 +12,20 @@ use crate::model::schema::RecordSchema;
 const MOST: usize = 4 * 1024 * 1024;
 /// How many more keys memory is taken for at a time.
 const MORE: usize = 256 * 1024;
+
+/// A hasher whose values any build may go on with: they are kept between invocations.
+struct Stable(Sha256);
+
+impl Hasher for Stable {
+    fn write(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn finish(&self) -> u64 {
+        let digest = self.0.clone().finalize();
+        digest.iter().take(8).fold(0, |hash, byte| hash << 8 | u64::from(*byte))
+    }
+}
 
 /// The keys of the records that were stored. Of each 64 bits are kept: that two keys among [`MOST`] have the same has a
 /// probability of less than one in a million.
@@ -36,7 +52,7 @@ impl Keys {
                 if hashes.len() == hashes.capacity() {
                     hashes.reserve_exact(MORE);
                 }
-                let mut hasher = DefaultHasher::new();
+                let mut hasher = Stable(Sha256::new());
                 key.hash(&mut hasher);
                 hashes.push(hasher.finish());
             }

@@ -137,7 +137,9 @@ locals {
     sweep = {
       FindBatches  = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
       KeepLedger   = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      WriteSummary = { actions = ["s3:PutObject"], resources = ["${local.buckets["output"]}/*/summary.json"] }
+      # It looks for a summary that gather, or an earlier sweep, may have left.
+      WriteSummary = { actions = ["s3:GetObject", "s3:PutObject"], resources = ["${local.buckets["output"]}/*/summary.json"] }
+      ListOutput   = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
       Send         = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
     }
   }

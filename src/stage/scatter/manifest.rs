@@ -60,6 +60,9 @@ impl<S: Stores> Scatter<S> {
             return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         has_rules(&batch)?;
+        if let Some(stop) = batch.stop.as_ref().filter(|_| batch.bookmark.is_some()) {
+            return self.end_by_force(&batch.opening.id, stop.fault.clone()).await;
+        }
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         match (found, rules) {
             (Ok(found), Ok(rules)) => {
@@ -72,7 +75,9 @@ impl<S: Stores> Scatter<S> {
                 let cuts = self.cuts_of(&batch, &found, listed.before.clone(), &rules.key_field).await?;
                 self.run(&batch, cuts, listed, until).await
             }
-            (Err(fault), _) | (_, Err(fault)) => self.run(&batch, nothing(fault), Listed::default(), until).await,
+            (Err(fault), _) | (_, Err(fault)) => {
+                self.run(&batch, nothing(&batch, fault), Listed::default(), until).await
+            }
         }
     }
 

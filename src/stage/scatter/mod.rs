@@ -221,11 +221,16 @@ impl<S: Stores> Scatter<S> {
             return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         has_rules(&batch)?;
+        if let Some(stop) = batch.stop.as_ref().filter(|_| batch.bookmark.is_some()) {
+            return self.end_by_force(&batch.opening.id, stop.fault.clone()).await;
+        }
         // A scatter with other settings may have begun the batch.
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
+        // What is under way is read as it was begun.
+        let found = if batch.bookmark.is_some() { Ok(batch.opening.input.format()?) } else { found };
         let cuts = match (found, rules) {
             (Ok(_), Ok(rules)) => self.cuts(&batch, &batch.opening.input.format()?, &rules.key_field, body).await?,
-            (Err(fault), _) | (_, Err(fault)) => nothing(fault),
+            (Err(fault), _) | (_, Err(fault)) => nothing(&batch, fault),
         };
         self.run(&batch, cuts, Listed::default(), until).await
     }
@@ -257,9 +262,14 @@ impl<S: Stores> Scatter<S> {
         }
         let id = &opening.id;
         tracing::error!(batch_id = %id, %why, "batch ended without its upload");
-        let fault = Fault::new(FaultCode::UnavailableObject, why);
+        self.end_by_force(id, Fault::new(FaultCode::UnavailableObject, why)).await.map(drop)
+    }
+
+    /// Ends a batch with the chunks that were made of it.
+    async fn end_by_force(&self, id: &BatchId, fault: Fault) -> Result<Disposition> {
         let progress = self.batches.seal_by_force(id, fault, self.clock.now()).await?;
-        self.batches.announce(id, progress).await
+        self.batches.announce(id, progress).await?;
+        Ok(Disposition::Done)
     }
 
     /// Cuts an input into chunks, the way it was begun: a scatter with other settings may have died over it. Goes on from
@@ -276,7 +286,7 @@ impl<S: Stores> Scatter<S> {
         let chunk_size = if opening.chunk_size == 0 { self.chunk_size } else { opening.chunk_size as usize };
         if format.layout == Layout::Parquet {
             drop(body);
-            let Some(reader) = &self.rows else { return Ok(nothing(detect::unread_parquet())) };
+            let Some(reader) = &self.rows else { return Ok(nothing(batch, detect::unread_parquet())) };
             let source = opening.input.source();
             let pin = Pin::of(&source);
             let first = bookmark.map_or(0, |bookmark| bookmark.record);
@@ -339,7 +349,7 @@ impl<S: Stores> Scatter<S> {
             return self.resume(&batch).await.map(|()| Disposition::Done);
         }
         if let Err(fault) = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await? {
-            return self.run(&batch, nothing(fault), Listed::default(), until).await;
+            return self.run(&batch, nothing(&batch, fault), Listed::default(), until).await;
         }
         let generations = outcomes::generations(&self.batches, &before).await?;
         let outcomes = Outcomes::failed(&self.batches, &generations, Vec::new(), self.width);
@@ -363,9 +373,11 @@ fn gone(opening: &Opening) -> Error {
     Error::missing(format!("{} was deleted while it was read", opening.input.key))
 }
 
-/// The cuts of an input of which nothing can be read.
-fn nothing<'a>(fault: Fault) -> Cuts<'a> {
-    stream::iter([Ok(Cut::End(End::new(None, Some(fault))))]).boxed()
+/// The cuts of an input of which nothing can be read, or nothing more.
+fn nothing<'a>(batch: &Batch, fault: Fault) -> Cuts<'a> {
+    let mut end = End::new(None, Some(fault));
+    batch.bookmark.iter().for_each(|bookmark| end.seek(bookmark));
+    stream::iter([Ok(Cut::End(end))]).boxed()
 }
 
 /// Reads the beginning of a file, and returns it with the whole.

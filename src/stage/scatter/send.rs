@@ -7,7 +7,7 @@ use std::future::ready;
 use futures::stream::{BoxStream, Stream, StreamExt, TryStreamExt};
 
 use crate::batch::{dispatch, objects};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::ChunkIndex;
 use crate::model::manifest::ObjectEnd;
 use crate::model::message::ProcessMessage;
@@ -20,6 +20,9 @@ use crate::stage::scatter::{Cuts, Scatter, manifest};
 use crate::store::ledger::{CLAIMS, Claims, Ledger};
 use crate::store::{Clock, Stores};
 
+/// The seconds before an invocation goes on after one that an error ended.
+const PAUSE: i64 = 5;
+
 /// Claim checks that go out in one request.
 const MESSAGES: usize = CLAIMS as usize;
 
@@ -31,6 +34,14 @@ struct Sent {
     /// The object that has no more.
     object: Option<(usize, ObjectEnd)>,
     end: Option<End>,
+}
+
+/// How sending ended.
+enum Sending {
+    /// There are no more chunks.
+    Ended(End),
+    /// Another invocation has to go on.
+    Left(Disposition),
 }
 
 /// What was sent, with its place in the order in which it was begun.
@@ -94,9 +105,9 @@ impl<S: Stores> Scatter<S> {
         until: Timestamp,
     ) -> Result<Disposition> {
         let (id, found) = (&batch.opening.id, listed.found);
-        let Some(mut end) = self.send(batch, cuts, listed, until).await? else {
-            let error = Error::transient(format!("batch {id} is not scattered to its end yet"));
-            return Ok(Disposition::Later(self.clock.now(), error));
+        let mut end = match self.send(batch, cuts, listed, until).await? {
+            Sending::Ended(end) => end,
+            Sending::Left(disposition) => return Ok(disposition),
         };
         if !found.is_empty() {
             objects::keep_read(&self.work, id, &end.objects).await?;
@@ -108,9 +119,9 @@ impl<S: Stores> Scatter<S> {
         Ok(Disposition::Done)
     }
 
-    /// Sends chunks until there are no more, or no time; `None` if another invocation has to go on.
-    async fn send(&self, batch: &Batch, cuts: Cuts<'_>, listed: Listed<'_>, until: Timestamp) -> Result<Option<End>> {
-        let opening = &batch.opening;
+    /// Sends chunks until there are no more, or no time.
+    async fn send(&self, batch: &Batch, cuts: Cuts<'_>, listed: Listed<'_>, until: Timestamp) -> Result<Sending> {
+        let (opening, before) = (&batch.opening, batch.bookmark.map_or(0, |bookmark| bookmark.chunk));
         let in_time = cuts.take_while(|cut| ready(cut.is_err() || self.clock.now() < until));
         let cuts = in_time.try_filter(|cut| ready(!matches!(cut, Cut::Nothing))).boxed();
         let mut sent = if opening.ranged { self.send_claims(opening, cuts) } else { self.send_copies(opening, cuts) };
@@ -122,9 +133,15 @@ impl<S: Stores> Scatter<S> {
                 Ok(Some(sent)) => course.take(sent),
                 Ok(None) => break,
                 Err(error) => {
-                    // The next try need not send again what was sent.
-                    if let Err(error) = self.note(batch, &mut course).await {
+                    // The next invocation need not send again what was sent. If that is some, this was no failed try, or the
+                    // tries of many invocations would add up.
+                    let noted = self.note(batch, &mut course).await;
+                    let further = noted.is_ok() && course.bookmark.is_some_and(|bookmark| bookmark.chunk > before);
+                    if let Err(error) = noted {
                         tracing::warn!(%error, "bookmark not noted");
+                    }
+                    if error.kind == ErrorKind::Transient && further {
+                        return Ok(Sending::Left(Disposition::Later(self.clock.now().plus_seconds(PAUSE), error)));
                     }
                     return Err(error);
                 }
@@ -134,17 +151,17 @@ impl<S: Stores> Scatter<S> {
                 self.note(batch, &mut course).await?;
             }
         }
-        if course.end.is_some() {
-            return Ok(course.end);
+        if let Some(end) = course.end {
+            return Ok(Sending::Ended(end));
         }
-        let before = batch.bookmark.map_or(0, |bookmark| bookmark.chunk);
         if course.bookmark.is_none_or(|bookmark| bookmark.chunk <= before) {
             return Err(Error::transient(format!(
                 "scatter came no further than chunk {before} in the time of one invocation; give it more time or memory"
             )));
         }
         self.note(batch, &mut course).await?;
-        Ok(None)
+        let error = Error::transient(format!("batch {} is not scattered to its end yet", opening.id));
+        Ok(Sending::Left(Disposition::Later(self.clock.now(), error)))
     }
 
     /// Notes how far scatter came.
@@ -164,7 +181,10 @@ impl<S: Stores> Scatter<S> {
     /// Writes the claims of some chunks at a time, and then sends their claim checks. A repeat writes and sends the
     /// same again.
     fn send_claims<'a>(&'a self, opening: &'a Opening, cuts: Cuts<'a>) -> BoxStream<'a, Result<Vec<Numbered>>> {
-        let groups = numbered(cuts.try_chunks(MESSAGES).map_err(|error| error.1));
+        let groups = cuts.try_chunks(MESSAGES).map_err(|error| error.1);
+        // A short group, of an invocation whose time is up, could replace the whole one of another.
+        let is_whole = |group: &Vec<Cut>| group.len() == MESSAGES || matches!(group.last(), Some(Cut::End(_)));
+        let groups = numbered(groups.try_filter(move |group| ready(is_whole(group))));
         let sent = groups.map_ok(move |(number, group)| async move {
             let sent = self.send_group(opening, group).await?;
             Ok(vec![(number, sent)])

@@ -284,8 +284,11 @@ impl Blob for FileBlob {
         let (whole, length) = (folder.join(WHOLE), folder.join(number.to_string()));
         let file = if_there(File::options().write(true).open(&whole), &whole)?.ok_or_else(given_up)?;
         file.write_all_at(&body, offset(number)).map_err(failed(&whole))?;
-        fs::write(&length, body.len().to_string()).map_err(failed(&length))?;
-        Ok(Part { number, tag: format!("{}-{number}", upload.0), checksum: None })
+        let mut sum = flate2::Crc::new();
+        sum.update(&body);
+        let tag = format!("{}-{:08x}", body.len(), sum.sum());
+        fs::write(&length, &tag).map_err(failed(&length))?;
+        Ok(Part { number, tag, checksum: None })
     }
 
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
@@ -294,7 +297,11 @@ impl Blob for FileBlob {
         let (mut end, whole) = (0, folder.join(WHOLE));
         for part in parts {
             let path = folder.join(part.number.to_string());
-            let length = if_there(fs::read_to_string(&path), &path)?.ok_or_else(given_up)?;
+            let tag = if_there(fs::read_to_string(&path), &path)?.ok_or_else(given_up)?;
+            if tag != part.tag {
+                return Err(Error::missing(format!("part {} is not the one that was uploaded", part.number)));
+            }
+            let length = tag.split('-').next().unwrap_or_default();
             if end != offset(part.number) {
                 return Err(Error::internal(format!("part {} does not follow the one before it", part.number)));
             }

@@ -206,8 +206,8 @@ impl Blob for MemoryBlob {
     async fn put_part(&self, _key: &str, upload: &UploadId, number: i32, body: Bytes) -> Result<Part> {
         self.state(|state| match state.uploads.get_mut(&upload.0) {
             Some(parts) => {
+                let tag = tag(&body);
                 parts.insert(number, body);
-                let tag = format!("{}-{number}", upload.0);
                 Ok(Part { number, tag, checksum: None })
             }
             None => Err(Error::missing("the upload is not there")),
@@ -217,8 +217,9 @@ impl Blob for MemoryBlob {
     async fn complete_upload(&self, key: &str, upload: &UploadId, parts: &[Part]) -> Result<Written> {
         let version = self.create(key, |state| {
             let kept = state.uploads.get(&upload.0).ok_or_else(|| Error::missing("the upload is not there"))?;
-            let pieces: Option<Vec<Bytes>> = parts.iter().map(|part| kept.get(&part.number).cloned()).collect();
-            let pieces = pieces.ok_or_else(|| Error::missing("a part was never uploaded"))?;
+            let same = |part: &Part| kept.get(&part.number).filter(|body| tag(body) == part.tag).cloned();
+            let pieces: Option<Vec<Bytes>> = parts.iter().map(same).collect();
+            let pieces = pieces.ok_or_else(|| Error::missing("a part is not the one that was uploaded"))?;
             state.uploads.remove(&upload.0);
             Ok(Some(pieces.concat().into()))
         });

@@ -167,9 +167,17 @@ pub trait Blob: Send + Sync + 'static {
 /// # Errors
 /// As [`Blob::list`].
 pub async fn list_all(blob: &impl Blob, prefix: &str) -> Result<Vec<String>> {
+    list_after(blob, prefix, None).await
+}
+
+/// Lists the keys that begin with `prefix` and come after `after`, if that is given, in ascending order.
+///
+/// # Errors
+/// As [`Blob::list`].
+pub async fn list_after(blob: &impl Blob, prefix: &str, after: Option<String>) -> Result<Vec<String>> {
     let mut keys: Vec<String> = Vec::new();
     loop {
-        let page = blob.list(prefix, keys.last().map(String::as_str), PAGE).await?;
+        let page = blob.list(prefix, keys.last().or(after.as_ref()).map(String::as_str), PAGE).await?;
         if page.is_empty() {
             return Ok(keys);
         }

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use futures::future::{BoxFuture, FutureExt};
 use serde::{Deserialize, Serialize};
 
-use crate::model::error::Result;
-use crate::store::blob::{Blob, Part, UploadId, Written};
+use crate::model::error::{Error, Result};
+use crate::store::blob::{Blob, MOST_PARTS, Part, UploadId, Written};
 
 /// Writes one object piece by piece. It holds at most two parts of it: one that is under way, and the next.
 pub struct Upload<'a, B: Blob> {
@@ -116,6 +116,12 @@ impl<'a, B: Blob> Upload<'a, B> {
                 none.insert(Begun { id, parts: Vec::new() })
             }
         };
+        if begun.parts.len() >= MOST_PARTS {
+            let key = &self.key;
+            return Err(Error::config(format!(
+                "{key} would have more than 195 GiB; write less by RESULTS, or divide the file"
+            )));
+        }
         let (blob, key, id, number) = (self.blob, self.key.clone(), begun.id.clone(), begun.parts.len() as i32 + 1);
         self.under_way = Some(async move { blob.put_part(&key, &id, number, body).await }.boxed());
         self.drive().await
@@ -174,7 +180,7 @@ pub async fn abandon(blob: &impl Blob, key: &str, upload: &UploadId) {
 mod tests {
     use super::*;
     use crate::store::blob::memory::MemoryBlob;
-    use crate::store::blob::{MOST_PARTS, PART_BYTES, part_bytes};
+    use crate::store::blob::{PART_BYTES, part_bytes};
 
     #[test]
     fn parts_grow_with_their_numbers_and_stay_within_the_limits_of_s3() {

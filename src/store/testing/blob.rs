@@ -158,10 +158,12 @@ async fn small_uploads_are_whole_and_large_ones_in_parts(blob: &impl Blob) {
 
 async fn a_part_that_is_uploaded_again_replaces_the_first(blob: &impl Blob) {
     let id = blob.begin_upload("again", "text/plain").await.unwrap();
-    blob.put_part("again", &id, 1, vec![1; PART_BYTES].into()).await.unwrap();
+    let first = blob.put_part("again", &id, 1, vec![1; PART_BYTES].into()).await.unwrap();
     let last = blob.put_part("again", &id, 2, Bytes::from_static(b"end")).await.unwrap();
-    let first = blob.put_part("again", &id, 1, vec![2; PART_BYTES].into()).await.unwrap();
-    blob.complete_upload("again", &id, &[first, last]).await.unwrap();
+    let replaced = blob.put_part("again", &id, 1, vec![2; PART_BYTES].into()).await.unwrap();
+    let completed = blob.complete_upload("again", &id, &[first, last.clone()]).await;
+    assert_eq!(completed.unwrap_err().kind, ErrorKind::Missing, "the first part is not there any more");
+    blob.complete_upload("again", &id, &[replaced, last]).await.unwrap();
     let bytes = read(blob, "again").await.unwrap();
     assert!(bytes[..PART_BYTES].iter().all(|byte| *byte == 2) && bytes[PART_BYTES..] == *b"end");
 }
