@@ -335,7 +335,7 @@ class SettingsTest(SettingsCase):
     def test_roles_name_the_folders_that_the_work_bucket_has_and_the_summary(self):
         summary = re.search(r'SUMMARY: &str = "(.*?)"', (ROOT / "src/stage/summary.rs").read_text()).group(1)
         self.assertIn(f'/*/{summary}"]', (ROOT / "infra/modules/pipeline/functions.tf").read_text())
-        keys = re.findall(r'format!\("\{\}/(\w+)/\{', (ROOT / "src/model/ids.rs").read_text())
+        keys = re.findall(r'format!\("\{\}/(\w+)/[{"]', (ROOT / "src/model/ids.rs").read_text())
         kinds = re.search(r"work_objects = { for kind in (\[.*?\])", (ROOT / "infra/modules/pipeline/functions.tf").read_text()).group(1)
         self.assertEqual(sorted(set(keys)), sorted(json.loads(kinds)))
 

@@ -442,6 +442,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/contract.rs",
         "tests/late.rs",
         "tests/gather.rs",
+        "tests/bookmarks.rs",
         "tests/any_file.rs",
         "src/store/testing/ledger.rs",
         "crates/cli/tests/end_to_end/main.rs",

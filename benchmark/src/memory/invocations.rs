@@ -112,7 +112,8 @@ pub fn compare(input: &Path, results: &Path) -> Result<()> {
     let (mut rows, mut told) = (open(input)?, open(results)?);
     let (mut row, mut outcome, mut number) = (Vec::new(), Vec::new(), 0_u64);
     loop {
-        (row.clear(), outcome.clear());
+        row.clear();
+        outcome.clear();
         rows.read_until(b'\n', &mut row).map_err(on_disk(input))?;
         told.read_until(b'\n', &mut outcome).map_err(on_disk(results))?;
         number += 1;

@@ -135,8 +135,8 @@ locals {
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, local.parked_arn] }
     }
     sweep = {
-      FindBatches  = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
-      KeepLedger   = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+      FindBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/open-batches"] }
+      KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       # It looks for a summary that gather, or an earlier sweep, may have left.
       WriteSummary = { actions = ["s3:GetObject", "s3:PutObject"], resources = ["${local.buckets["output"]}/*/summary.json"] }
       ListOutput   = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }

@@ -114,40 +114,36 @@ impl<'a> ObjectsSplitter<'a> {
 
 impl Cutter for ObjectsSplitter<'_> {
     async fn next(&mut self) -> Result<Option<Cut>> {
-        loop {
-            let next = if self.end.is_some() { self.cut().await? } else { None };
-            let Some(end) = &mut self.end else {
-                return Ok(None);
-            };
-            match next {
-                Some((number, Cut::Chunk(mut chunk))) => {
-                    let taken = self.budget.work();
-                    let weight = chunk.entries.iter().map(Entry::weight).sum::<usize>() as u64;
-                    if let Err(fault) = self.budget.take(chunk.entries.len(), weight, None) {
-                        end.fault = Some(fault);
-                        return Ok(self.end.take().map(Cut::End));
-                    }
-                    let before = end.records - end.objects[number].records;
-                    for entry in &mut chunk.entries {
-                        entry.index += before;
-                        entry.object = u32::try_from(number).ok();
-                    }
-                    end.objects[number].records += chunk.entries.len() as u64;
-                    let index = end.count(chunk.entries.len() as u64)?;
-                    return Ok(Some(Cut::Chunk(Chunk { index, before: taken, ..chunk })));
+        let next = if self.end.is_some() { self.cut().await? } else { None };
+        let Some(end) = &mut self.end else {
+            return Ok(None);
+        };
+        match next {
+            Some((number, Cut::Chunk(mut chunk))) => {
+                let taken = self.budget.work();
+                let weight = chunk.entries.iter().map(Entry::weight).sum::<usize>() as u64;
+                if let Err(fault) = self.budget.take(chunk.entries.len(), weight, None) {
+                    end.fault = Some(fault);
+                    return Ok(self.end.take().map(Cut::End));
                 }
-                Some((number, Cut::End(End { head, fault, .. }))) => {
-                    let object = &mut end.objects[number];
-                    *object = ObjectEnd { records: object.records, head, fault };
-                    self.current = None;
-                    return Ok(Some(Cut::Object(number, object.clone())));
+                let before = end.records - end.objects[number].records;
+                for entry in &mut chunk.entries {
+                    entry.index += before;
+                    entry.object = u32::try_from(number).ok();
                 }
-                Some((_, Cut::Nothing)) => return Ok(Some(Cut::Nothing)),
-                Some((_, Cut::Claim(..) | Cut::Object(..))) => {
-                    return Err(Error::internal("one object is cut into copied chunks"));
-                }
-                None => return Ok(self.end.take().map(Cut::End)),
+                end.objects[number].records += chunk.entries.len() as u64;
+                let index = end.count(chunk.entries.len() as u64)?;
+                Ok(Some(Cut::Chunk(Chunk { index, before: taken, ..chunk })))
             }
+            Some((number, Cut::End(End { head, fault, .. }))) => {
+                let object = &mut end.objects[number];
+                *object = ObjectEnd { records: object.records, head, fault };
+                self.current = None;
+                Ok(Some(Cut::Object(number, object.clone())))
+            }
+            Some((_, Cut::Nothing)) => Ok(Some(Cut::Nothing)),
+            Some((_, Cut::Claim(..) | Cut::Object(..))) => Err(Error::internal("one object is cut into copied chunks")),
+            None => Ok(self.end.take().map(Cut::End)),
         }
     }
 }
