@@ -140,11 +140,11 @@ variable "architecture" {
 }
 
 variable "memory" {
-  description = "Memory of each function in MB. Lambda gives CPU in proportion, a whole one at 1769. In process's, up to batch_size chunks lie at once, each cut at 1 MiB of text."
+  description = "Memory of each function in MB. Lambda gives CPU in proportion, a whole one at 1769, which scatter and gather use up: they cost the same as with less, and are faster. In process's, up to batch_size chunks lie at once, each cut at 1 MiB of text."
   type = object({
-    scatter = optional(number, 512)
+    scatter = optional(number, 1769)
     process = optional(number, 512)
-    gather  = optional(number, 512)
+    gather  = optional(number, 1769)
     bury    = optional(number, 512)
     sweep   = optional(number, 512)
   })

@@ -35,6 +35,8 @@ INTERRUPTED = "it was interrupted"
 TO_DEPLOY, TO_REMOVE = 600, 600
 # No batch costs more, whatever goes wrong: a file that would is refused. A large file of rows with different keys would cost so much.
 LIMITS = json.dumps({"dollars": 0.8})
+# With less of a processor than by default, so that large-file tries what that is enough for.
+MEMORY = json.dumps({"scatter": 512, "gather": 512})
 # The sizes that the promised dollars are for, which nobody can exceed by mistake.
 MOST_RECORDS, MOST_BYTES = 200_000, 1 << 30
 # Settings of the user's deployments that these do not have. The architecture is that of the package.
@@ -120,7 +122,7 @@ class Deployments:
         scope = self.scope + suffix
         self.begun.append(scope)
         print(f"deploying {settings['VARIANTS']} as {scope}", flush=True)
-        given = self.environment(scope, PROTECT_DATA="false", LIMITS=LIMITS, **settings)
+        given = self.environment(scope, PROTECT_DATA="false", LIMITS=LIMITS, TF_VAR_memory=MEMORY, **settings)
         with self.timed("deploying"):
             status = carried_out(self.command("apply", scope, "--command", self.options.command), given)
         if status:

@@ -279,6 +279,7 @@ class RemovalTest(Quiet):
         self.assertEqual({name for name in mine if name in self.environment}, {"ARCH"})
         self.assertEqual((self.environment["PROTECT_DATA"], self.environment["VARIANTS"]), ("false", "chunked"))
         self.assertLess(json.loads(self.environment["LIMITS"])["dollars"], 1)
+        self.assertEqual(json.loads(self.environment["TF_VAR_memory"]), {"scatter": 512, "gather": 512})
 
     def test_it_says_before_what_it_makes_and_what_an_earlier_one_left(self):
         self.file("check-0-terraform.tfstate")

@@ -33,10 +33,13 @@ REPRESENTATIVES = {"bucket": "chunked", "input": "ranged", "table": "dynamodb"}
 # Rights that nothing here needs, by function, kind of place ("" for all) and action, and what the resource ends with, with the reason.
 RACE = "deletes what a repeated scatter puts back of a chunk that is done meanwhile, which the simulation tries"
 UNVERSIONED = "is for objects without a version, of a bucket whose versions somebody turned off"
+LONG = "is for outputs that take longer than a minute, which the simulation tries"
 SPARED = [
     ("scatter", "", "s3:DeleteObject", "/pending/*", RACE),
     ("gather", "", "s3:DeleteObject", "/pending/*", RACE),
     ("sweep", "input", "s3:DeleteObject", "/pending/*", RACE),
+    ("gather", "", "s3:PutObject", "/gather/*", LONG),
+    ("gather", "", "s3:DeleteObject", "/gather/*", LONG),
     ("gather", "", "s3:AbortMultipartUpload", "/*", "is for an upload that fails between its parts, which MiniStack's do not"),
     ("bury", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
     ("gather", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),

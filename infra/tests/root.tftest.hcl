@@ -67,8 +67,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.memory == { scatter = 512, process = 512, gather = 512, bury = 512, sweep = 512 } && var.timeout == { scatter = 900, process = 120, gather = 900, bury = 120, sweep = 300 }
-    error_message = "by default, 512 MB each, 15 minutes to scatter and to gather, 2 to process and to bury, 5 to sweep"
+    condition     = var.memory == { scatter = 1769, process = 512, gather = 1769, bury = 512, sweep = 512 } && var.timeout == { scatter = 900, process = 120, gather = 900, bury = 120, sweep = 300 }
+    error_message = "by default, a whole processor to scatter and to gather, 512 MB to the others, 15 minutes to scatter and to gather, 2 to process and to bury, 5 to sweep"
   }
 
   assert {
@@ -169,7 +169,7 @@ run "part_of_an_object" {
   }
 
   assert {
-    condition     = var.memory == { scatter = 512, process = 1024, gather = 512, bury = 512, sweep = 512 } && var.timeout == { scatter = 900, process = 120, gather = 300, bury = 120, sweep = 300 }
+    condition     = var.memory == { scatter = 1769, process = 1024, gather = 1769, bury = 512, sweep = 512 } && var.timeout == { scatter = 900, process = 120, gather = 300, bury = 120, sweep = 300 }
     error_message = "what an object leaves out has its default"
   }
 }
