@@ -405,7 +405,9 @@ class CheckTest(Quiet):
 
     def test_a_version_that_is_gone_is_told_from_one_that_may_not_be_read(self):
         self.assertEqual(self.deleted('{"error": "version 1 of check1-gone.csv was deleted after the batch had begun"}'), PASSED)
-        self.assertEqual(self.deleted('{"error": "AccessDenied: no s3:GetObjectVersion"}'), FAILED)
+        self.assertEqual(self.deleted('{"error": "could not read s3://in/check1-gone.csv: AccessDenied"}'), FAILED)
+        with self.assertRaises(StopIteration, msg="what was refused of another call"):
+            self.deleted('{"error": "could not update the table a-ledger: AccessDeniedException"}')
 
     def test_an_object_that_is_not_there_yet_is_asked_for_again(self):
         absent = botocore.exceptions.ClientError({"Error": {"Code": "404"}}, "HeadObject")

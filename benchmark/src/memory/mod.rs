@@ -169,6 +169,9 @@ impl Case {
         let all = self.child(Role::ProcessAll, 0)?;
         let gather = self.stage(Role::Gather)?;
         let items = all.items + single.iter().map(|told| told.items).sum::<u64>();
+        // A killed scatter sends chunks again, and two copies may be processed together, each time to the same items.
+        let wanted = made.records - made.failing;
+        let items = if self.invocations.is_some() && items > wanted { wanted } else { items };
         check(&stage::summary(&self.root, &batch).await?, &batch, made, items)?;
         if self.invocations.is_some() {
             let results = stage::bucket(&self.root, "output")?.path_of(&batch.output_key("results.csv"));
@@ -252,7 +255,7 @@ impl Case {
         };
         let above =
             |told: &ChildReport| (told.peak_kib as f64 - idle.peak_kib as f64) / 1024.0 - told.chunk_bytes as f64 / MIB;
-        let mut lines = vec![line(table::SCATTER, scatter, made.bytes).limited_to(table::MOST_STREAMED)];
+        let mut lines = vec![line(table::SCATTER, scatter, made.bytes).limited_to(self.most_streamed())];
         lines.push(line("process, idle", idle, 0));
         if let Some(most) = single.iter().max_by(|a, b| above(a).total_cmp(&above(b))) {
             let above = Some(above(most).max(0.0));
@@ -260,8 +263,13 @@ impl Case {
             lines.push(line.limited_to(table::MOST_ABOVE_CHUNK));
         }
         lines.push(line("process, all chunks", all, made.bytes));
-        lines.push(line(table::GATHER, gather, made.bytes).limited_to(table::MOST_STREAMED));
+        lines.push(line(table::GATHER, gather, made.bytes).limited_to(self.most_streamed()));
         lines
+    }
+
+    /// The most memory of a stage that streams, in MiB: a checkpoint may hold hashes of keys once more.
+    fn most_streamed(&self) -> f64 {
+        table::MOST_STREAMED + if self.invocations.is_some() { 32.0 } else { 0.0 }
     }
 }
 
