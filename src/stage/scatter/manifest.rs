@@ -56,13 +56,10 @@ impl<S: Stores> Scatter<S> {
             }
         };
         let mut batch = self.open(&opening).await?;
-        if batch.sealing.is_some() {
-            return self.resume(&batch).await.map(|()| Disposition::Done);
+        if let Some(ended) = self.end_again(&batch).await? {
+            return Ok(ended);
         }
         has_rules(&batch)?;
-        if let Some(stop) = batch.stop.as_ref().filter(|_| batch.bookmark.is_some()) {
-            return self.end_by_force(&batch.opening.id, stop.fault.clone()).await;
-        }
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         match (found, rules) {
             (Ok(found), Ok(rules)) => {

@@ -217,13 +217,10 @@ impl<S: Stores> Scatter<S> {
             opening.input.found(format.clone());
         }
         let batch = self.open(&opening).await?;
-        if batch.sealing.is_some() {
-            return self.resume(&batch).await.map(|()| Disposition::Done);
+        if let Some(ended) = self.end_again(&batch).await? {
+            return Ok(ended);
         }
         has_rules(&batch)?;
-        if let Some(stop) = batch.stop.as_ref().filter(|_| batch.bookmark.is_some()) {
-            return self.end_by_force(&batch.opening.id, stop.fault.clone()).await;
-        }
         // A scatter with other settings may have begun the batch.
         let rules = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await?;
         // What is under way is read as it was begun.
@@ -263,6 +260,18 @@ impl<S: Stores> Scatter<S> {
         let id = &opening.id;
         tracing::error!(batch_id = %id, %why, "batch ended without its upload");
         self.end_by_force(id, Fault::new(FaultCode::UnavailableObject, why)).await.map(drop)
+    }
+
+    /// Ends a batch of which nothing more is to be cut: it was sealed, or was stopped while it was under way. `None` if there
+    /// is more to do.
+    async fn end_again(&self, batch: &Batch) -> Result<Option<Disposition>> {
+        if batch.sealing.is_some() {
+            return self.resume(batch).await.map(|()| Some(Disposition::Done));
+        }
+        match batch.stop.as_ref().filter(|_| batch.bookmark.is_some()) {
+            Some(stop) => self.end_by_force(&batch.opening.id, stop.fault.clone()).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Ends a batch with the chunks that were made of it.
@@ -345,8 +354,8 @@ impl<S: Stores> Scatter<S> {
             ..first.opening
         };
         let batch = self.open(&opening).await?;
-        if batch.sealing.is_some() {
-            return self.resume(&batch).await.map(|()| Disposition::Done);
+        if let Some(ended) = self.end_again(&batch).await? {
+            return Ok(ended);
         }
         if let Err(fault) = self.rules.of(&self.batches, batch.opening.rules.as_deref()).await? {
             return self.run(&batch, nothing(&batch, fault), Listed::default(), until).await;
