@@ -184,6 +184,39 @@ impl BatchId {
     }
 }
 
+/// The id of a record's work: a UUID, the same in every try and every generation of its batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct TaskId([u8; 16]);
+
+impl TaskId {
+    /// Derives the id from a record's batch and place: a UUID of version 8, whose bits are the author's own
+    /// (<https://www.rfc-editor.org/rfc/rfc9562#name-uuid-version-8>).
+    pub fn of(batch: &BatchId, record: u64) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(parted(&batch.0).0.as_bytes());
+        hash.update([0]);
+        hash.update(record.to_be_bytes());
+        let digest = hash.finalize();
+        let mut bytes = [0; 16];
+        bytes.iter_mut().zip(digest).for_each(|(byte, digit)| *byte = digit);
+        bytes[6] = (bytes[6] & 0x0f) | 0x80;
+        bytes[8] = (bytes[8] & 0x3f) | 0x80;
+        Self(bytes)
+    }
+}
+
+impl std::fmt::Display for TaskId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, byte) in self.0.iter().enumerate() {
+            if matches!(place, 4 | 6 | 8 | 10) {
+                f.write_str("-")?;
+            }
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
 impl std::fmt::Display for BatchId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -292,6 +325,21 @@ impl std::fmt::Display for ChunkIndex {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_task_has_one_id_in_all_generations_and_no_other_has_it() {
+        let batch = BatchId::parse("orders-0123456789ab").unwrap();
+        let ids: std::collections::BTreeSet<String> = (0..1000).map(|n| TaskId::of(&batch, n).to_string()).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in &ids {
+            let parts: Vec<usize> = id.split('-').map(str::len).collect();
+            assert_eq!(parts, [8, 4, 4, 4, 12]);
+            assert_eq!(id.as_bytes()[14], b'8', "{id}");
+            assert!(b"89ab".contains(&id.as_bytes()[19]), "{id}");
+        }
+        assert_eq!(TaskId::of(&batch.in_generation(3), 7), TaskId::of(&batch, 7));
+        assert_ne!(TaskId::of(&BatchId::parse("orders-0123456789ac").unwrap(), 7), TaskId::of(&batch, 7));
+    }
 
     fn version(v: &str) -> Revision {
         Revision::Version(v.to_owned())

@@ -14,6 +14,7 @@ pub mod manifest;
 pub mod message;
 pub mod own;
 pub mod price;
+pub mod processing;
 pub mod progress;
 pub mod range;
 pub mod record;

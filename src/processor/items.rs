@@ -146,4 +146,8 @@ impl<I: Items> Processor for WriteItems<I> {
         };
         keys.into_iter().enumerate().map(answer).collect()
     }
+
+    fn is_repeatable(&self) -> bool {
+        true
+    }
 }

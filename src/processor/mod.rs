@@ -1,6 +1,7 @@
 //! What is done with a record: a [`Processor`] is given the valid records of some chunks, and answers
 //! for each of them.
 
+pub mod chain;
 pub mod each;
 pub mod items;
 
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::model::error::Result;
-use crate::model::ids::{BatchId, ChunkIndex};
+use crate::model::ids::{BatchId, ChunkIndex, TaskId};
 use crate::model::timestamp::Timestamp;
 
 /// A record that is valid under the schema.
@@ -22,6 +23,17 @@ pub struct Record {
     pub key: String,
     /// All fields, the key field among them; a CSV row's values converted by the schema's types.
     pub fields: Map<String, Value>,
+    /// What is known of earlier tries.
+    pub tried: Tried,
+}
+
+/// What is known of earlier tries of a record.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tried {
+    /// How often it was tried and failed for the time being. A function that died says nothing, so there may have been more.
+    pub times: u32,
+    /// Whether a try may have had its effect all the same, as after a time-out.
+    pub unsure: bool,
 }
 
 /// The valid records of a chunk, at least one.
@@ -37,8 +49,22 @@ pub struct Chunk {
     pub sequence: Timestamp,
     /// When work on it began.
     pub now: Timestamp,
+    /// Until when calls of the processor's own may begin. What it has not begun by then it answers with
+    /// [`Reply::Untried`], and is given again: at once, if the function has time left, so that what it has answered
+    /// is safe from the function's death.
+    pub until: Timestamp,
+    /// When the function gives up what is under way. A call that has not ended shortly before is best answered as
+    /// temporary and unsure: without an answer, the whole chunk is given again.
+    pub deadline: Timestamp,
     /// The records, in input order.
     pub records: Vec<Record>,
+}
+
+impl Chunk {
+    /// The id of a record's work, the same in every try and every redrive: what tells a repeat from new work.
+    pub fn task(&self, record: &Record) -> TaskId {
+        TaskId::of(&self.batch, record.index)
+    }
 }
 
 /// What became of a record.
@@ -47,8 +73,31 @@ pub enum Reply {
     /// It succeeded, with a result if there is one: any JSON of at most [`MAX_RESULT_BYTES`], which
     /// is kept with its outcome.
     Done(Option<Box<RawValue>>),
+    /// It succeeded, and what is stored is this item instead of the record.
+    Replaced {
+        /// The item's fields, the key field among them.
+        item: Map<String, Value>,
+        /// The result, as with [`Done`](Self::Done).
+        result: Option<Box<RawValue>>,
+    },
     /// It failed for good, for this reason.
     Failed(String),
+    /// It failed for the time being, for this reason. It is tried again, five times in all.
+    Temporary {
+        /// The reason.
+        reason: String,
+        /// Whether it may have had its effect all the same, as after a time-out.
+        unsure: bool,
+    },
+    /// It was not tried, for this reason, for which no try counts: no time was left, or a service asked for fewer calls.
+    Untried(String),
+}
+
+impl Reply {
+    /// A failure for the time being, without effect.
+    pub fn temporary(reason: impl Into<String>) -> Self {
+        Self::Temporary { reason: reason.into(), unsure: false }
+    }
 }
 
 /// The longest result that is kept with an outcome: a row of the tasks table has room for it beside the record.
@@ -57,6 +106,21 @@ pub const MAX_RESULT_BYTES: usize = 16 * 1024;
 /// What is done with records.
 pub trait Processor: Send + Sync + 'static {
     /// Answers for each record of each chunk, in order. A chunk answered with `Err` is retried. The same chunk may be
-    /// given again at any time, even concurrently, so all of its work must be safe to repeat.
+    /// given again at any time, even concurrently, so all of its work must be safe to repeat. Records whose answers
+    /// were kept by an earlier try are left out.
     fn process(&self, chunks: Vec<Chunk>) -> impl Future<Output = Vec<Result<Vec<Reply>>>> + Send;
+
+    /// Stores what succeeded, once every record of a chunk has its answer. Each chunk has the records that
+    /// [`process`](Self::process) answered with `Done` or `Replaced`, the latter with their items. Answers `Done` or `Failed`
+    /// for each, and may be asked again at any time. `None` if there is nothing to store.
+    fn store(&self, chunks: Vec<Chunk>) -> impl Future<Output = Option<Vec<Result<Vec<Reply>>>>> + Send {
+        drop(chunks);
+        std::future::ready(None)
+    }
+
+    /// Whether repeating the work costs no more than keeping its answers would: then none are kept between tries, and
+    /// it must not answer with `Temporary` or `Untried`.
+    fn is_repeatable(&self) -> bool {
+        false
+    }
 }

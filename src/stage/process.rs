@@ -17,7 +17,7 @@ use crate::model::progress::Mark;
 use crate::model::record::{Entry, Outcome};
 use crate::model::schema::RecordSchema;
 use crate::model::timestamp::Timestamp;
-use crate::processor::{Chunk, MAX_RESULT_BYTES, Processor, Record, Reply};
+use crate::processor::{Chunk, MAX_RESULT_BYTES, Processor, Record, Reply, Tried};
 use crate::stage::{Disposition, Pack, Received, Stage, Subject, late};
 use crate::store::ledger::Part;
 use crate::store::ledger::tree::Progress;
@@ -196,8 +196,10 @@ impl<S: Stores, P: Processor> Process<S, P> {
                 Some(Reply::Done(Some(result))) if result.get().len() > MAX_RESULT_BYTES => {
                     Outcome::of(entry, Some(format!("its result is longer than {MAX_RESULT_BYTES} bytes")))
                 }
-                Some(Reply::Done(result)) => Outcome { result, ..Outcome::of(entry, None) },
-                Some(Reply::Failed(reason)) => {
+                Some(Reply::Done(result) | Reply::Replaced { result, .. }) => {
+                    Outcome { result, ..Outcome::of(entry, None) }
+                }
+                Some(Reply::Failed(reason) | Reply::Temporary { reason, .. } | Reply::Untried(reason)) => {
                     let reason = layout.placed(entry.index, reason);
                     Outcome::of(entry, Some(reason))
                 }
@@ -226,7 +228,12 @@ impl<S: Stores, P: Processor> Process<S, P> {
             };
             match judged {
                 Ok(valid) => {
-                    records.push(Record { index: entry.index, key: valid.key, fields: valid.fields });
+                    records.push(Record {
+                        index: entry.index,
+                        key: valid.key,
+                        fields: valid.fields,
+                        tried: Tried::default(),
+                    });
                     faults.push(None);
                 }
                 // A record that could not be decoded has its place in its fault.
@@ -241,6 +248,8 @@ impl<S: Stores, P: Processor> Process<S, P> {
             attempt: received.delivery.attempt,
             sequence,
             now: self.clock.now(),
+            until: Timestamp(i64::MAX),
+            deadline: Timestamp(i64::MAX),
             records,
         };
         (Job { entries, faults, layout }, chunk)

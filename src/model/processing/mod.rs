@@ -1,0 +1,132 @@
+//! What a pipeline does with its records, as the setting `PROCESSORS` says.
+
+use serde_json::Value;
+
+use crate::model::error::{Error, Result};
+
+/// What is done with records: what is called for each, and what is stored of those that succeed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Processing {
+    /// What is called.
+    pub work: Work,
+    /// Whether records become items.
+    pub items: bool,
+}
+
+/// What is called for each record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Work {
+    /// Nothing: records are only stored.
+    Nothing,
+    /// The processor that the functions are built around.
+    Custom,
+}
+
+impl Default for Processing {
+    fn default() -> Self {
+        Self { work: Work::Nothing, items: true }
+    }
+}
+
+/// The names of processors.
+pub const KNOWN: &[&str] = &["custom", "items"];
+
+/// One entry of the setting: a name, or an object with a name and what belongs to it.
+struct Named {
+    name: String,
+    of: Value,
+}
+
+fn named(entry: Value) -> Option<Named> {
+    match entry {
+        Value::String(name) => Some(Named { name, of: Value::Null }),
+        Value::Object(one) if one.len() == 1 => one.into_iter().next().map(|(name, of)| Named { name, of }),
+        _ => None,
+    }
+}
+
+impl Processing {
+    /// Reads the setting: a list such as `["custom","items"]`, or one entry of such a list.
+    ///
+    /// # Errors
+    /// `Config` with every problem, not just the first.
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut problems = Vec::new();
+        let mut processing = Self { work: Work::Nothing, items: false };
+        for Named { name, of } in entries(text)? {
+            let plain = |problems: &mut Vec<String>| {
+                if !of.is_null() {
+                    problems.push(format!("{name} has no settings"));
+                }
+            };
+            match name.as_str() {
+                "items" => {
+                    plain(&mut problems);
+                    processing.items = true;
+                }
+                "custom" => {
+                    plain(&mut problems);
+                    processing.call(Work::Custom, &mut problems);
+                }
+                unknown => problems.push(format!("{unknown:?} is no processor; there is {}", KNOWN.join(", "))),
+            }
+        }
+        if problems.is_empty() {
+            Ok(processing)
+        } else {
+            Err(Error::config(format!("PROCESSORS: {}", problems.join("; "))))
+        }
+    }
+
+    fn call(&mut self, work: Work, problems: &mut Vec<String>) {
+        if self.work != Work::Nothing {
+            problems.push("a record can be given to one processor only, besides those that store it".to_owned());
+        }
+        self.work = work;
+    }
+}
+
+fn entries(text: &str) -> Result<Vec<Named>> {
+    let wanted =
+        || Error::config("PROCESSORS must be a JSON list of processors, each a name or an object, such as [\"items\"]");
+    // A single name needs no quotes.
+    let bare = text.trim();
+    let value = if KNOWN.contains(&bare) {
+        Value::from(bare)
+    } else {
+        serde_json::from_str(text).map_err(|e| wanted().because(e))?
+    };
+    let list = match value {
+        Value::Array(list) => list,
+        one => vec![one],
+    };
+    let entries: Option<Vec<Named>> = list.into_iter().map(named).collect();
+    entries.filter(|entries| !entries.is_empty()).ok_or_else(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_a_list_and_an_object_are_read() {
+        let items = Processing::default();
+        for text in ["items", "\"items\"", "[\"items\"]", "{\"items\":null}"] {
+            assert_eq!(Processing::parse(text).unwrap(), items, "{text}");
+        }
+        let custom = Processing::parse(r#"["custom","items"]"#).unwrap();
+        assert_eq!(custom, Processing { work: Work::Custom, items: true });
+    }
+
+    #[test]
+    fn all_problems_are_told_together() {
+        let told = Processing::parse(r#"["custom","custom","sort",{"items":{"a":1}}]"#).unwrap_err().to_string();
+        for part in ["one processor only", "\"sort\" is no processor; there is", "items has no settings"] {
+            assert!(told.contains(part), "{told}");
+        }
+        for text in ["", "[]", "7", "[7]", "{}", r#"{"items":null,"custom":null}"#] {
+            let told = Processing::parse(text).unwrap_err().to_string();
+            assert!(told.starts_with("PROCESSORS must be a JSON list"), "{text}: {told}");
+        }
+    }
+}

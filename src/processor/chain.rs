@@ -1,0 +1,27 @@
+//! A processor whose successes another one stores.
+
+use crate::model::error::Result;
+use crate::processor::{Chunk, Processor, Reply};
+
+/// Works on records with the first, and stores those that succeed with the second.
+#[derive(Debug, Clone)]
+pub struct Chain<A, B> {
+    /// What is done with records.
+    pub first: A,
+    /// What stores those that succeeded; its work is repeatable.
+    pub then: B,
+}
+
+impl<A: Processor, B: Processor> Processor for Chain<A, B> {
+    async fn process(&self, chunks: Vec<Chunk>) -> Vec<Result<Vec<Reply>>> {
+        self.first.process(chunks).await
+    }
+
+    async fn store(&self, chunks: Vec<Chunk>) -> Option<Vec<Result<Vec<Reply>>>> {
+        Some(self.then.process(chunks).await)
+    }
+
+    fn is_repeatable(&self) -> bool {
+        self.first.is_repeatable()
+    }
+}
