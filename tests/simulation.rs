@@ -38,6 +38,8 @@ mod plan;
 mod queue;
 #[path = "simulation/reached.rs"]
 mod reached;
+#[path = "simulation/service.rs"]
+mod service;
 #[path = "simulation/state.rs"]
 mod state;
 #[path = "simulation/stores.rs"]
@@ -115,7 +117,7 @@ impl Seed {
             Kind::Swarm => Plan::swarm(self.1, variant),
             Kind::Many => Plan::many(self.1, variant),
         };
-        plan.brief().limited().late().hasty()
+        plan.brief().limited().late().hasty().served()
     }
 }
 
@@ -270,6 +272,8 @@ fn a_function_may_die_before_and_after_every_call() {
         (" poisoned", Plan::poisoned, BatchState::PartiallyFailed),
         (" cancelled", Plan::cancelled, BatchState::Cancelled),
         (" of many objects", Plan::objects, BatchState::Failed),
+        (" of a service", |variant| Plan::of_service(variant, true), BatchState::PartiallyFailed),
+        (" of a service alone", |variant| Plan::of_service(variant, false), BatchState::PartiallyFailed),
         (" piecemeal", Plan::piecemeal, BatchState::PartiallyFailed),
         (" of many objects, piecemeal", Plan::piecemeal_objects, BatchState::Failed),
     ];

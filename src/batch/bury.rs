@@ -2,16 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use crate::batch::answers::Known;
 use crate::batch::chunks::Decision;
 use crate::batch::find::unknown;
 use crate::batch::ranges::Read;
 use crate::batch::{Batches, coverage};
+use crate::model::answer::Answer;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::Fault;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, Sealing};
 use crate::model::range::Claim;
-use crate::model::record::Entry;
+use crate::model::record::{Entry, Outcome};
 use crate::model::timestamp::Timestamp;
 use crate::store::Stores;
 use crate::store::ledger::Ledger;
@@ -22,14 +24,43 @@ pub fn is_refused(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::Missing | ErrorKind::Denied | ErrorKind::Config)
 }
 
+/// What was answered for the records of a chunk that could not be ended by the work on it.
+struct Answered {
+    known: Known,
+    stored: bool,
+}
+
+impl Answered {
+    /// The decision that follows from it. `reason` is for the records that were not tried.
+    fn decide(&self, entries: Vec<Entry>, reason: &str, by_exception: bool) -> Decision {
+        let outcome = |mut entry: Entry| {
+            let index = entry.index;
+            if let Some(fault) = entry.fault.take() {
+                return Outcome::of(entry, Some(fault));
+            }
+            let failure = match self.known.answer(index) {
+                Some(Answer::Done { .. }) if self.stored => format!("it was processed, and not stored: {reason}"),
+                Some(Answer::Done { result, .. }) => {
+                    return Outcome { result: result.clone(), ..Outcome::of(entry, None) };
+                }
+                Some(Answer::Failed(failure)) => failure.clone(),
+                None => self.known.reason(index).map_or_else(|| reason.to_owned(), |last| format!("{last}; {reason}")),
+            };
+            Outcome::of(entry, Some(failure))
+        };
+        let outcomes = entries.into_iter().map(outcome).collect();
+        if by_exception { Decision::excepted(outcomes) } else { Decision::worked(outcomes) }
+    }
+}
+
 impl<S: Stores> Batches<S> {
     /// Ends a chunk that cannot or must not be processed: all of its records fail for `reason`, unless the outcomes
     /// were already decided. `claim` is given for a chunk that is a range of the input. A chunk whose records are
     /// gone ends without any, which shows in the batch's total. Records that are missing or may not be read are an error
-    /// as long as it is `early`, and after that they are gone.
+    /// as long as it is `early`, and after that they are gone. Records that were answered have their answers.
     ///
     /// # Errors
-    /// Those of the stores; `Missing` if the input is not there and it is `early`.
+    /// Those of the stores; `Missing` if the input is not there and it is `early`; `Busy` if a function works on the chunk.
     pub async fn bury(
         &self,
         id: &BatchId,
@@ -50,9 +81,26 @@ impl<S: Stores> Batches<S> {
             }
             Err(error) => return Err(error),
         };
-        let mark = self.chunks.decide(id, chunk, Decision::buried(entries, reason), reason, now).await?;
+        let decision = match self.answered(id, chunk, now).await? {
+            Some(known) if !entries.is_empty() => known.decide(entries, reason, claim.is_some()),
+            _ => Decision::buried(entries, reason),
+        };
+        let mark = self.chunks.decide(id, chunk, decision, reason, now).await?;
         tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
         self.finish(id, chunk, mark, claim.is_none(), now).await
+    }
+
+    /// What was answered for a chunk that is to be ended; `None` if nothing was.
+    async fn answered(&self, id: &BatchId, chunk: ChunkIndex, now: Timestamp) -> Result<Option<Answered>> {
+        let Some(answers) = &self.answers else {
+            return Ok(None);
+        };
+        let known = answers.read(id, chunk).await?;
+        match known.held_until(now) {
+            Some(_) => Err(Error::busy(format!("a function works on chunk {chunk} of batch {id}"))),
+            None if known.is_empty() => Ok(None),
+            None => Ok(Some(Answered { known, stored: answers.stored })),
+        }
     }
 
     /// Returns the records of a chunk that is to be ended; `None` if they are gone. `claim` is given for a chunk that

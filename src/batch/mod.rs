@@ -1,6 +1,7 @@
 //! Batch logic that the stages share: how a chunk is found, finished or buried, where its records wait and its
 //! outcomes are kept, and how the end of the batch is noticed. This is where variants differ.
 
+pub mod answers;
 pub mod bury;
 pub mod chunks;
 pub mod concurrent;
@@ -18,6 +19,7 @@ pub mod rules;
 pub mod view;
 mod walk;
 
+use crate::batch::answers::Answers;
 use crate::batch::chunks::RecordStore;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
@@ -39,6 +41,8 @@ pub struct Batches<S: Stores> {
     pub gather: S::Channel,
     /// How the end is noticed.
     pub condition: Condition,
+    /// Where answers are kept until a chunk is done, if the pipeline's processor gives any that are worth it.
+    pub answers: Option<Answers<S::Blob>>,
 }
 
 impl<S: Stores> Batches<S> {

@@ -178,6 +178,16 @@ impl BatchId {
         format!("{}/gather/", self.0)
     }
 
+    /// The prefix of what was answered for the records of a chunk that is not done, in the work bucket.
+    pub fn answers_prefix(&self, chunk: ChunkIndex) -> String {
+        format!("{}/answers/{:08}-", self.0, chunk.0)
+    }
+
+    /// The key of one of those answers' objects, which are numbered from 0.
+    pub fn answers_key(&self, chunk: ChunkIndex, number: u32) -> String {
+        format!("{}{number:06}", self.answers_prefix(chunk))
+    }
+
     /// The key of an output in the output bucket; all generations write the same objects.
     pub fn output_key(&self, name: &str) -> String {
         format!("{}/{name}", parted(&self.0).0)

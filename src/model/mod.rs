@@ -1,5 +1,6 @@
 //! Names, records, messages and progress: pure data and rules, no I/O and no clock.
 
+pub mod answer;
 pub mod calls;
 pub mod condition;
 pub mod decimal;
@@ -20,6 +21,7 @@ pub mod range;
 pub mod record;
 pub mod refusal;
 pub mod schema;
+pub mod spent;
 pub mod summary;
 pub mod timestamp;
 pub mod view;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::{RawValue, to_raw_value};
 
+use crate::model::answer::Answer;
+use crate::model::format::Layout;
 use crate::model::range::Place;
 
 /// The largest record that is accepted, as JSON; a larger one fails, with its place, in constant memory.
@@ -195,6 +197,17 @@ impl Outcome {
 }
 
 impl Outcome {
+    /// The outcome of an entry that was valid and answered; a failure begins with the record's place.
+    pub fn answered(entry: Entry, answer: Answer, layout: Layout) -> Self {
+        match answer {
+            Answer::Done { result, .. } => Self { result, ..Self::of(entry, None) },
+            Answer::Failed(reason) => {
+                let reason = layout.placed(entry.index, reason);
+                Self::of(entry, Some(reason))
+            }
+        }
+    }
+
     /// The record as it was before it was processed; one that could not be decoded keeps its reason.
     pub fn into_entry(self) -> Entry {
         let decoded = !self.request.get().starts_with('"') && self.request.get() != "null";

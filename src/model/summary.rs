@@ -7,13 +7,14 @@ use crate::model::ids::BatchId;
 use crate::model::input::InputRef;
 use crate::model::manifest::is_manifest;
 use crate::model::progress::{Batch, BatchState, Opening, Tally};
+use crate::model::spent::Spent;
 use crate::model::timestamp::Timestamp;
 
 /// How many failed records the summary lists itself.
 pub const SHOWN_FAILURES: usize = 20;
 
 /// `summary.json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// The batch.
@@ -57,10 +58,42 @@ pub struct Summary {
     /// Where the failed records are, ready to be corrected; none if all succeeded. If the batch was made of many
     /// objects, a folder with a file for each that has some: its key ends with a slash.
     pub failed: Option<OutputRef>,
+    /// What was done with its records besides storing them, if anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<ProcessorSummary>,
     /// Why the batch failed or ended early.
     pub error: Option<Fault>,
     /// The first failed records.
     pub failures: Vec<Failure>,
+}
+
+/// What the work of this generation on its records took.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessorSummary {
+    /// The processors of the pipeline.
+    pub processors: Vec<String>,
+    /// The versions of the function that answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<String>,
+    /// Calls of the function or API.
+    pub calls: u64,
+    /// Tries of records in those calls.
+    pub attempts: u64,
+    /// How long the calls took together, as the caller saw them.
+    pub milliseconds: u64,
+    /// What is billed for them, as far as that is known: seconds times GB of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gb_seconds: Option<f64>,
+}
+
+impl ProcessorSummary {
+    /// A summary of what was spent.
+    pub fn of(processors: Vec<String>, spent: Spent) -> Self {
+        let gb_seconds = spent.billed_gb_seconds();
+        let Spent { calls, tries: attempts, milliseconds, versions, .. } = spent;
+        Self { processors, versions: versions.into_iter().collect(), calls, attempts, milliseconds, gb_seconds }
+    }
 }
 
 /// The objects of a batch.
@@ -170,6 +203,7 @@ impl Summary {
             outputs: Vec::new(),
             results: None,
             failed: None,
+            processor: None,
             error: None,
             failures: Vec::new(),
         }

@@ -14,6 +14,7 @@ use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, PENDING, Revision};
 use crate::model::input::InputRef;
 use crate::model::limits::Limits;
+use crate::model::processing::{Processing, Work};
 use crate::model::schema::{Cells, RecordSchema};
 use crate::model::summary::Summary;
 use crate::model::timestamp::Timestamp;
@@ -272,7 +273,9 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
     pub fn with_stores(settings: &Settings, stores: S, processor: P) -> Result<Self> {
         let (variant, key_field) = (settings.variant()?, settings.key_field.as_str());
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
-        let pipeline = Pipeline::new(stores, variant, INPUT);
+        let work = if processor.is_repeatable() { Work::Nothing } else { Work::Custom };
+        let processing = Processing { work, items: processor.stores() };
+        let pipeline = Pipeline::new(stores, variant, INPUT).with_processing(processing);
         Ok(Self {
             scatter: pipeline
                 .scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?

@@ -4,6 +4,7 @@ pub mod local;
 pub mod variant;
 
 use crate::batch::Batches;
+use crate::batch::answers::Answers;
 use crate::batch::chunks::RecordStore;
 use crate::batch::dispatch::Dispatch;
 use crate::batch::ranges::Ranges;
@@ -11,6 +12,7 @@ use crate::batch::rules::{Deployed, Schemas};
 use crate::model::error::Result;
 use crate::model::format::settings::FormatSettings;
 use crate::model::limits::Limits;
+use crate::model::processing::{Processing, Work};
 use crate::model::schema::{RecordSchema, Rules};
 use crate::pipeline::variant::{Pending, Variant};
 use crate::processor::items::WriteItems;
@@ -97,13 +99,21 @@ pub struct Pipeline<P: Supply> {
     pub input_bucket: String,
     /// The pace of its calls.
     pub pace: Pace<ClockOf<P>>,
+    /// What is done with records.
+    pub processing: Processing,
 }
 
 impl<P: Supply> Pipeline<P> {
     /// A pipeline of a variant on these stores.
     pub fn new(supply: P, variant: Variant, input_bucket: impl Into<String>) -> Self {
         let pace = Pace::new(supply.clock());
-        Self { supply, variant, input_bucket: input_bucket.into(), pace }
+        Self { supply, variant, input_bucket: input_bucket.into(), pace, processing: Processing::default() }
+    }
+
+    /// The same with what is done with records; by default, they become items.
+    #[must_use]
+    pub fn with_processing(self, processing: Processing) -> Self {
+        Self { processing, ..self }
     }
 
     fn bucket(&self, bucket: Bucket) -> Result<PacedBlob<P>> {
@@ -147,7 +157,17 @@ impl<P: Supply> Pipeline<P> {
             }
             Pending::Table => RecordStore::Rows(self.pace.keep(self.supply.tasks()?)),
         };
-        Ok(Batches { chunks, ledger: self.ledger(), gather: self.queue(Queue::Gather)?, condition })
+        let (ledger, gather) = (self.ledger(), self.queue(Queue::Gather)?);
+        Ok(Batches { chunks, ledger, gather, condition, answers: None })
+    }
+
+    /// What the stages share that end chunks.
+    fn batches_with_answers(&self) -> Result<Batches<PacedOf<P>>> {
+        let answers = match self.processing.work {
+            Work::Nothing => None,
+            _ => Some(Answers { work: self.bucket(Bucket::Work)?, stored: self.processing.stores() }),
+        };
+        Ok(Batches { answers, ..self.batches()? })
     }
 
     fn workers(&self) -> Result<Dispatch<PacedChannel<P>>> {
@@ -189,7 +209,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<PacedOf<P>, W>> {
         let (clock, width) = (self.supply.clock(), self.variant.width);
-        Ok(Process { batches: self.batches()?, processor, clock, schemas: Schemas::new(schema), width })
+        Ok(Process { batches: self.batches_with_answers()?, processor, clock, schemas: Schemas::new(schema), width })
     }
 
     /// Gather.
@@ -201,7 +221,8 @@ impl<P: Supply> Pipeline<P> {
         let work = self.bucket(Bucket::Work)?;
         let (batches, width) = (self.batches()?, self.variant.width);
         let checkpoint_after = CHECKPOINT_AFTER;
-        Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most: None })
+        let processing = self.processing.clone();
+        Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most: None, processing })
     }
 
     /// Bury.
@@ -210,7 +231,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn bury(&self) -> Result<Bury<PacedOf<P>>> {
         Ok(Bury {
-            batches: self.batches()?,
+            batches: self.batches_with_answers()?,
             input_bucket: self.input_bucket.clone(),
             parked: self.queue(Queue::Parked)?,
             clock: self.supply.clock(),
@@ -224,7 +245,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn sweep(&self, patience: Patience) -> Result<Sweep<PacedOf<P>>> {
         Ok(Sweep {
-            batches: self.batches()?,
+            batches: self.batches_with_answers()?,
             scatter: self.queue(Queue::Scatter)?,
             workers: self.workers()?,
             output: self.bucket(Bucket::Output)?,

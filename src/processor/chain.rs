@@ -1,6 +1,7 @@
 //! A processor whose successes another one stores.
 
 use crate::model::error::Result;
+use crate::model::spent::Spent;
 use crate::processor::{Chunk, Processor, Reply};
 
 /// Works on records with the first, and stores those that succeed with the second.
@@ -17,8 +18,16 @@ impl<A: Processor, B: Processor> Processor for Chain<A, B> {
         self.first.process(chunks).await
     }
 
-    async fn store(&self, chunks: Vec<Chunk>) -> Option<Vec<Result<Vec<Reply>>>> {
-        Some(self.then.process(chunks).await)
+    fn stores(&self) -> bool {
+        true
+    }
+
+    async fn store(&self, chunks: Vec<Chunk>) -> Vec<Result<Vec<Reply>>> {
+        self.then.process(chunks).await
+    }
+
+    fn spent(&self) -> Spent {
+        self.first.spent()
     }
 
     fn is_repeatable(&self) -> bool {

@@ -4,14 +4,17 @@
 pub mod chain;
 pub mod each;
 pub mod items;
+pub mod tally;
 
 use std::future::Future;
 
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use crate::model::error::Result;
+pub use crate::model::answer::Tried;
+use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex, TaskId};
+use crate::model::spent::Spent;
 use crate::model::timestamp::Timestamp;
 
 /// A record that is valid under the schema.
@@ -25,15 +28,6 @@ pub struct Record {
     pub fields: Map<String, Value>,
     /// What is known of earlier tries.
     pub tried: Tried,
-}
-
-/// What is known of earlier tries of a record.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tried {
-    /// How often it was tried and failed for the time being. A function that died says nothing, so there may have been more.
-    pub times: u32,
-    /// Whether a try may have had its effect all the same, as after a time-out.
-    pub unsure: bool,
 }
 
 /// The valid records of a chunk, at least one.
@@ -61,6 +55,15 @@ pub struct Chunk {
 }
 
 impl Chunk {
+    /// The same chunk with other records.
+    #[must_use]
+    pub fn with_records(&self, records: Vec<Record>) -> Self {
+        let Self { batch, index, attempt, sequence, now, until, deadline, .. } = self;
+        let (batch, index, attempt) = (batch.clone(), *index, *attempt);
+        let (sequence, now, until, deadline) = (*sequence, *now, *until, *deadline);
+        Self { batch, index, attempt, sequence, now, until, deadline, records }
+    }
+
     /// The id of a record's work, the same in every try and every redrive: what tells a repeat from new work.
     pub fn task(&self, record: &Record) -> TaskId {
         TaskId::of(&self.batch, record.index)
@@ -110,12 +113,22 @@ pub trait Processor: Send + Sync + 'static {
     /// were kept by an earlier try are left out.
     fn process(&self, chunks: Vec<Chunk>) -> impl Future<Output = Vec<Result<Vec<Reply>>>> + Send;
 
+    /// Whether what succeeds is stored, by [`store`](Self::store).
+    fn stores(&self) -> bool {
+        false
+    }
+
     /// Stores what succeeded, once every record of a chunk has its answer. Each chunk has the records that
     /// [`process`](Self::process) answered with `Done` or `Replaced`, the latter with their items. Answers `Done` or `Failed`
-    /// for each, and may be asked again at any time. `None` if there is nothing to store.
-    fn store(&self, chunks: Vec<Chunk>) -> impl Future<Output = Option<Vec<Result<Vec<Reply>>>>> + Send {
-        drop(chunks);
-        std::future::ready(None)
+    /// for each, and may be asked again at any time.
+    fn store(&self, chunks: Vec<Chunk>) -> impl Future<Output = Vec<Result<Vec<Reply>>>> + Send {
+        let nowhere = || Err(Error::internal("nothing is stored by this processor"));
+        std::future::ready(chunks.iter().map(|_| nowhere()).collect())
+    }
+
+    /// What its calls took since this was asked the last time, if it makes any.
+    fn spent(&self) -> Spent {
+        Spent::default()
     }
 
     /// Whether repeating the work costs no more than keeping its answers would: then none are kept between tries, and

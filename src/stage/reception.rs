@@ -68,6 +68,11 @@ impl Timetable {
         self.before_the_end(self.reserve())
     }
 
+    /// When its function ends at the latest.
+    pub fn end(&self) -> Timestamp {
+        self.deadline
+    }
+
     /// Until when calls are repeated that say what became of messages. After that there is time to answer.
     pub fn conclusion(&self) -> Timestamp {
         self.before_the_end(self.reserve() / 3)

@@ -7,8 +7,10 @@ use std::time::Duration;
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
+use fanfold::model::processing::{Processing, Work};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
+use fanfold::processor::chain::Chain;
 use fanfold::stage::reception::{Admitted, Reception, Timetable};
 use fanfold::stage::sweep::Patience;
 use fanfold::stage::{Disposition, Received, Sorted, Stage, Subject, sort};
@@ -23,6 +25,7 @@ use super::brief::Brief;
 use super::hand::Hand;
 use super::mutation::Mutation;
 use super::plan::Plan;
+use super::service::{Reached, Service};
 use super::state::{
     DEAD, Data, GATHER, GIVE_UP_AFTER, INPUT, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
 };
@@ -84,7 +87,11 @@ impl World {
     fn pipeline(&self, hand: &Hand) -> (Pipeline<Stocked>, Arc<Plan>) {
         let (data, plan) = hand.world(|state| (state.data.clone(), state.plan.clone()));
         let supply = Stocked { data, hand: hand.clone() };
-        (Pipeline::new(supply, plan.variant, INPUT), plan)
+        let processing = match plan.service {
+            None => Processing::default(),
+            Some(Service { stored, .. }) => Processing { work: Work::Custom, items: stored },
+        };
+        (Pipeline::new(supply, plan.variant, INPUT).with_processing(processing), plan)
     }
 
     /// Runs sweep once.
@@ -123,8 +130,16 @@ impl World {
                 let items = supply.faulty(supply.watched(supply.data.items.clone()));
                 let other = plan.redeployed && invocation.hand.task.is_multiple_of(2);
                 let schema = if other { &self.other } else { &self.schema };
-                let stage = pipeline.process(schema.clone(), pipeline.write_items(items)).unwrap();
-                Box::pin(invocation.run(stage))
+                let store = pipeline.write_items(items);
+                let reached = plan.service.map(|service| Reached { service, hand: invocation.hand.clone() });
+                match reached {
+                    None => Box::pin(invocation.run(pipeline.process(schema.clone(), store).unwrap())),
+                    Some(first) if first.service.stored => {
+                        let chain = Chain { first, then: store };
+                        Box::pin(invocation.run(pipeline.process(schema.clone(), chain).unwrap()))
+                    }
+                    Some(alone) => Box::pin(invocation.run(pipeline.process(schema.clone(), alone).unwrap())),
+                }
             }
             GATHER => {
                 let mut stage = pipeline.gather(plan.results).unwrap();

@@ -26,6 +26,7 @@ use super::late;
 use super::objects::{failed_found, objects_are_right, origins_are_right};
 use super::output::{Line, index_of, lines_of};
 use super::plan::{File, Record, Stored};
+use super::service::answers_count;
 use super::state::{GIVE_UP_AFTER, PARKED, State, subject_of};
 use fanfold::store::items::WriteMode;
 
@@ -145,11 +146,12 @@ fn flushed(state: &State, id: &BatchId) -> Result<(), Broken> {
     hold!(FLUSHED, sealing.is_some(), "{id} is not sealed");
     let gaps = ledger(state, id).is_some_and(|batch| batch.is_sealed_by_force());
     let items = state.data.items.all();
+    let stored = state.plan.service.is_none_or(|service| service.stored);
     for chunk in 0..sealing.map_or(0, |sealing| sealing.chunks) {
         let kept = kept(state, id, chunk);
         // A scatter that died may have left out chunks.
         hold!(FLUSHED, kept.is_some() || gaps, "{id} has no outcomes of chunk {chunk}");
-        for outcome in kept.unwrap_or_default().outcomes.iter().filter(|outcome| outcome.response.success) {
+        for outcome in kept.unwrap_or_default().outcomes.iter().filter(|outcome| stored && outcome.response.success) {
             let record: Value = serde_json::from_str(outcome.request.get()).unwrap_or_default();
             let key = record["itemNo"].as_str().unwrap_or_default();
             hold!(FLUSHED, items.contains_key(key), "{id} lacks the item {key} of chunk {chunk}");
@@ -197,7 +199,9 @@ pub fn at_the_end(state: &mut State) {
         check_outputs(state, &id);
     }
     let checked = (0..state.batches.len()).try_for_each(|number| batch_ended(state, number));
-    if let Err(broken) = checked.and_then(|()| items_are_right(state)).and_then(|()| emptied(state)) {
+    if let Err(broken) =
+        checked.and_then(|()| items_are_right(state)).and_then(|()| answers_count(state)).and_then(|()| emptied(state))
+    {
         state.breaks(broken);
     }
 }
@@ -416,6 +420,9 @@ fn counters_are_right(state: &State, batch: &Batch) -> Result<(), Broken> {
 /// The items are those of the records that succeeded.
 fn stored(state: &State, number: usize, model: &[Option<Stored>], lines: &[Line], hurt: bool) -> Result<(), Broken> {
     let (id, file) = (&state.batches[number], &state.plan.files[number]);
+    if !file.makes_items() {
+        return Ok(());
+    }
     let items = state.data.items.all();
     let sequence = ledger(state, id).map(|batch| batch.opening.sequence);
     for line in lines.iter().filter(|line| line.success) {

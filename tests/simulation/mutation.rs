@@ -90,10 +90,18 @@ pub enum Mutation {
     TallyIsForgotten,
     /// A checkpoint is written before the parts that it names.
     CheckpointBeforeItsParts,
+    /// A record that failed for good is tried again.
+    PermanentIsTriedAgain,
+    /// What was answered for the records of a chunk is not known to its next try.
+    AnswersAreForgotten,
+    /// How often records were tried is not known to the next try.
+    TriesAreForgotten,
+    /// A function takes a chunk that another has, and keeps no answers that the other has not.
+    LeaseIsIgnored,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 38] = [
+    pub const ALL: [Self; 42] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -132,6 +140,10 @@ impl Mutation {
         Self::RestIsLost,
         Self::TallyIsForgotten,
         Self::CheckpointBeforeItsParts,
+        Self::PermanentIsTriedAgain,
+        Self::AnswersAreForgotten,
+        Self::TriesAreForgotten,
+        Self::LeaseIsIgnored,
     ];
 }
 

@@ -15,6 +15,7 @@ use super::brief::Brief;
 use super::checkpoints::Haste;
 use super::late::Absent;
 use super::objects::Part;
+use super::service::Service;
 
 /// The price of a record whose item the table rejects.
 pub const REFUSED: &str = "13.5";
@@ -70,6 +71,8 @@ pub struct File {
     pub parts: Vec<Part>,
     /// What the file has after its records, which no chunk holds: the limit of a batch is reached before.
     pub beyond: Vec<Record>,
+    /// The service that its records are sent to.
+    pub service: Option<Service>,
 }
 
 impl File {
@@ -150,16 +153,23 @@ impl File {
     }
 
     fn takes(&self, index: usize, chunk: &[usize]) -> bool {
+        if !self.makes_items() {
+            return self.comes_through(index);
+        }
         let record = &self.records[index];
-        let mut rivals = chunk.iter().map(|index| &self.records[*index]).filter(|other| other.is_number());
-        record.is_number() && rivals.rfind(|other| other.key == record.key).is_some_and(Record::is_valid)
+        let rivals = chunk.iter().filter(|index| self.comes_through(**index)).map(|index| &self.records[*index]);
+        self.comes_through(index) && rivals.rev().find(|other| other.key == record.key).is_some_and(Record::is_valid)
     }
 
     /// Whether a record may ever be reported as stored, however the file was cut: it, or a later record with
     /// its key, is written.
     pub fn may_succeed(&self, index: usize) -> bool {
         let record = &self.records[index];
-        record.is_number() && self.records[index..].iter().any(|other| other.key == record.key && other.is_valid())
+        if !self.makes_items() {
+            return self.comes_through(index);
+        }
+        self.comes_through(index)
+            && self.records[index..].iter().any(|other| other.key == record.key && other.is_valid())
     }
 }
 
@@ -236,6 +246,8 @@ pub struct Plan {
     pub brief: Option<Brief>,
     /// How gather is hurried.
     pub haste: Option<Haste>,
+    /// The service that records are sent to before they are stored.
+    pub service: Option<Service>,
 }
 
 /// What the limits of a seed are drawn by: none of the seeds that were kept before has any.
@@ -301,6 +313,7 @@ impl Plan {
             poison: None,
             parts: Vec::new(),
             beyond: Vec::new(),
+            service: None,
         };
         plan.files = vec![file];
         let (chaos, results) = (Chaos::default(), Results::All);
@@ -405,6 +418,7 @@ impl Plan {
             absent: None,
             brief: None,
             haste: None,
+            service: None,
         }
     }
 }
@@ -437,6 +451,7 @@ fn file(rng: &mut Rng, number: usize, storm: bool) -> File {
         poison: (storm && rng.u32(..5) == 0).then(|| rng.u32(..3)),
         parts: Vec::new(),
         beyond: Vec::new(),
+        service: None,
     };
     // Whatever bytes are in rows or lines, they break nothing but themselves.
     if file.broken && form != Form::Json && !gzip {

@@ -28,6 +28,7 @@ use super::invariant::{self, Broken};
 use super::mutation::{Late, Mutation};
 use super::plan::{ANY_CALL, Often, Plan};
 use super::queue::{Message, Queue};
+use super::service::Served;
 
 pub const INPUT: &str = "input";
 pub const SCATTER: usize = 0;
@@ -124,6 +125,8 @@ pub struct State {
     /// When inputs were uploaded, by key and version.
     pub uploads: BTreeMap<(String, String), i64>,
     /// How far the latest checkpoint of each batch is, and batches of which a document appeared since then.
+    /// What is known of the work of a service.
+    pub served: Served,
     pub distances: BTreeMap<BatchId, u64>,
     pub completed: BTreeSet<BatchId>,
 }
@@ -170,6 +173,7 @@ impl State {
             begun: BTreeMap::new(),
             rejected: BTreeSet::new(),
             uploads: BTreeMap::new(),
+            served: Served::default(),
             distances: BTreeMap::new(),
             completed: BTreeSet::new(),
         }

@@ -183,6 +183,7 @@ impl World {
             let mut state = self.state.lock().unwrap();
             state.tell(|| format!("function {id} is dead"));
             state.late.remove(&id);
+            state.served.at_ending(id);
             if let Some(queue) = task.queue {
                 state.lose(queue, &task.messages);
             }
@@ -198,6 +199,7 @@ impl World {
         drop(task.future);
         let mut state = self.state.lock().unwrap();
         state.flush(id);
+        state.served.at_ending(id);
         match (ended, task.queue) {
             (Ended::Messages(outcomes), Some(queue)) => {
                 if state.plan.workers.is_some() {

@@ -78,6 +78,21 @@ impl Processing {
         }
     }
 
+    /// The names of its processors.
+    pub fn names(&self) -> Vec<String> {
+        let work = match self.work {
+            Work::Nothing => None,
+            Work::Custom => Some("custom"),
+        };
+        let items = self.items.then_some("items");
+        work.into_iter().chain(items).map(str::to_owned).collect()
+    }
+
+    /// Whether records that succeed are stored.
+    pub fn stores(&self) -> bool {
+        self.items
+    }
+
     fn call(&mut self, work: Work, problems: &mut Vec<String>) {
         if self.work != Work::Nothing {
             problems.push("a record can be given to one processor only, besides those that store it".to_owned());

@@ -164,6 +164,17 @@ impl RecordSchema {
         Ok(Valid { key, fields })
     }
 
+    /// Decides whether an item may be stored that a processor made of a record: it needs the key, and need not satisfy
+    /// the schema, which is about records of the input.
+    ///
+    /// # Errors
+    /// The reason why not, in words for the record's outcome.
+    pub fn admit(&self, fields: Map<String, Value>) -> std::result::Result<Valid, String> {
+        let key = key_of(&fields, &self.key_field)?;
+        check_fields(&fields, &self.own)?;
+        Ok(Valid { key, fields })
+    }
+
     /// Converts the cells of a row to what the schema takes for their columns, in one way to satisfy it or in any.
     fn convert(&self, row: &mut Map<String, Value>, way: Option<usize>) {
         let mut absent = Vec::new();

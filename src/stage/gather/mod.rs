@@ -16,9 +16,12 @@ use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
+use crate::model::processing::{Processing, Work};
 use crate::model::progress::{Batch, Sealing};
+use crate::model::spent::Spent;
 use crate::model::summary::{
-    ChunkCounts, ObjectCounts, ObjectFault, OutputRef, RecordCounts, SHOWN_FAILURES, Summary, Unread, final_state,
+    ChunkCounts, ObjectCounts, ObjectFault, OutputRef, ProcessorSummary, RecordCounts, SHOWN_FAILURES, Summary, Unread,
+    final_state,
 };
 use crate::model::timestamp::Timestamp;
 use crate::render::objects::RESULTS;
@@ -31,7 +34,7 @@ use crate::stage::summary::{put_summary, written_before};
 use crate::stage::{Disposition, Received, Stage, Subject, late};
 use crate::store::blob::{Blob, list_all};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Lease, Ledger, Part};
+use crate::store::ledger::{Lease, Ledger, Notes, PROCESSOR, Part};
 use crate::store::{Clock, Stores};
 
 /// Seconds that a lease outlasts the function that took it, since no two clocks agree.
@@ -60,6 +63,8 @@ pub struct Gather<S: Stores> {
     pub checkpoint_after: Duration,
     /// How long one invocation writes outputs, if not until its time is up.
     pub at_most: Option<Duration>,
+    /// What is done with records, for the summary.
+    pub processing: Processing,
 }
 
 impl<S: Stores> Stage for Gather<S> {
@@ -223,9 +228,20 @@ impl<S: Stores> Gather<S> {
         }
         let unread = if objects.is_some() { None } else { self.unread(batch, &sealing).await? };
         let objects = objects.map(|objects| counts(&objects));
-        let summary = Summary { unread, objects, ..self.summary(batch, sealing, outputs, lost) };
+        let processor = self.processor(batch).await?;
+        let summary = Summary { unread, objects, processor, ..self.summary(batch, sealing, outputs, lost) };
         put_summary(&self.output, &summary).await?;
         Ok(Some(summary))
+    }
+
+    /// What the work on records took, of a pipeline whose work is more than storing them.
+    async fn processor(&self, batch: &Batch) -> Result<Option<ProcessorSummary>> {
+        if self.processing.work == Work::Nothing {
+            return Ok(None);
+        }
+        let calls = self.batches.ledger.read_calls(&batch.opening.id).await?;
+        let spent = calls.0.get(PROCESSOR).map(|calls| Spent::of(&calls.requests)).unwrap_or_default();
+        Ok(Some(ProcessorSummary::of(self.processing.names(), spent)))
     }
 
     fn handover(&self, table: &Timetable) -> Timestamp {

@@ -231,5 +231,8 @@ pub trait Notes: Send + Sync + 'static {
     fn excuse_try(&self, message: &str, now: Timestamp) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// The stages whose calls are kept.
-pub const STAGES: [&str; 4] = ["scatter", "process", "gather", "bury"];
+/// The stages whose calls are kept, and [`PROCESSOR`].
+pub const STAGES: [&str; 5] = ["scatter", "process", "gather", "bury", PROCESSOR];
+
+/// The name under which it is kept what a processor's own calls took.
+pub const PROCESSOR: &str = "processor";

@@ -4,20 +4,27 @@
 //! The order makes a crash harmless: the processor's work → the chunk's result → the mark → the pending records are
 //! deleted. A message that was interrupted is redelivered, and a chunk that has its mark is not worked on again.
 
+mod answers;
+mod store;
+
 use crate::batch::Batches;
 use crate::batch::chunks::Decision;
 use crate::batch::concurrent::bounded;
 use crate::batch::find::{Found, Work};
 use crate::batch::rules::Schemas;
 use crate::intake::claim_check;
+use crate::model::answer::Answer;
 use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
 use crate::model::message::ProcessMessage;
 use crate::model::progress::Mark;
 use crate::model::record::{Entry, Outcome};
-use crate::model::schema::RecordSchema;
+use crate::model::schema::{RecordSchema, Valid};
 use crate::model::timestamp::Timestamp;
-use crate::processor::{Chunk, MAX_RESULT_BYTES, Processor, Record, Reply, Tried};
+use crate::processor::{Chunk, Processor, Record, Tried};
+use crate::stage::process::answers::{Standing, Unsaved};
+use crate::stage::process::store::Answered;
+use crate::stage::reception::Timetable;
 use crate::stage::{Disposition, Pack, Received, Stage, Subject, late};
 use crate::store::ledger::Part;
 use crate::store::ledger::tree::Progress;
@@ -86,42 +93,54 @@ impl<S: Stores, P: Processor> Stage for Process<S, P> {
         packs.into_iter().map(|(_, pack)| pack).collect()
     }
 
-    async fn handle_pack(&self, pack: &[Received<'_, ProcessMessage>], _deadline: Timestamp) -> Vec<Disposition> {
-        self.take(pack).await
+    async fn handle_pack(&self, pack: &[Received<'_, ProcessMessage>], deadline: Timestamp) -> Vec<Disposition> {
+        self.take(pack, Timetable::new(self.clock.now(), deadline)).await
     }
 }
 
-/// What to do for a message once the processor has answered.
+/// What there is to do for a message.
 enum Step<'a> {
-    /// The chunk's outcomes are to be kept.
-    Keep(&'a ProcessMessage, Job, Result<Vec<Reply>>),
+    /// Its chunk is worked on.
+    Work(Job<'a>, Chunk),
+    /// The outcomes of its chunk are to be kept.
+    Keep(Job<'a>, Vec<Answer>, Unsaved),
+    /// The outcomes of its chunk were decided before.
+    Mark(&'a ProcessMessage, Mark),
+    /// It comes again at that moment.
+    Later(Timestamp, Error),
     /// The processor has nothing to do with it.
     End(&'a ProcessMessage, Result<Found>),
 }
 
 /// A chunk that is worked on.
-struct Job {
+struct Job<'a> {
+    message: &'a ProcessMessage,
     entries: Vec<Entry>,
     /// For each record, why it is not valid; `None` if it is.
     faults: Vec<Option<String>>,
     layout: Layout,
+    /// What an item has to be that is stored instead of a record; `None` if no record is valid.
+    schema: Option<RecordSchema>,
 }
 
 impl<S: Stores, P: Processor> Process<S, P> {
     /// Works on messages of one batch, and returns what became of each, in order.
-    async fn take(&self, pack: &[Received<'_, ProcessMessage>]) -> Vec<Disposition> {
+    async fn take(&self, pack: &[Received<'_, ProcessMessage>], table: Timetable) -> Vec<Disposition> {
         let messages: Vec<&ProcessMessage> = pack.iter().map(|received| &received.message).collect();
         let found = self.batches.find(&messages, self.width).await;
-        let (mut chunks, mut steps) = (Vec::new(), Vec::with_capacity(pack.len()));
+        let mut steps = Vec::with_capacity(pack.len());
         for (received, found) in pack.iter().zip(found) {
             let message = &received.message;
             steps.push(match found {
                 Ok(Found::Pending(work)) if message.records.is_none_or(|told| told as usize == work.entries.len()) => {
                     match self.schemas.of(&self.batches, work.rules.as_deref()).await {
                         Ok(schema) => {
-                            let (job, chunk) = self.check(schema.as_ref(), received, work);
-                            chunks.extend((!chunk.records.is_empty()).then_some(chunk));
-                            Step::Keep(message, job, Ok(Vec::new()))
+                            let (job, chunk) = self.check(schema, received, work, &table);
+                            if chunk.records.is_empty() {
+                                Step::Keep(job, Vec::new(), Unsaved::default())
+                            } else {
+                                Step::Work(job, chunk)
+                            }
                         }
                         Err(error) => Step::End(message, Err(error)),
                     }
@@ -130,7 +149,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
                 found => Step::End(message, found),
             });
         }
-        self.process(chunks, &mut steps).await;
+        let steps = self.work(pack, steps, &table).await;
         let ended = pack.iter().zip(steps).map(|(received, step)| async {
             let again = late::again(received.delivery, self.clock.now());
             late::concluded(self.end(step, again.is_some()).await, again)
@@ -138,35 +157,62 @@ impl<S: Stores, P: Processor> Process<S, P> {
         bounded(ended.collect(), self.width).await
     }
 
-    /// Has the processor answer for the chunks that have valid records.
-    async fn process(&self, chunks: Vec<Chunk>, steps: &mut [Step<'_>]) {
-        if chunks.is_empty() {
-            return;
-        }
-        let mut answers = self.processor.process(chunks).await.into_iter();
-        for step in steps {
-            let Step::Keep(_, job, replies) = step else {
-                continue;
-            };
-            let valid = job.faults.iter().filter(|fault| fault.is_none()).count();
-            if valid > 0 {
-                let answer = answers.next().unwrap_or_else(|| Ok(Vec::new()));
-                *replies = answer.and_then(|replies| {
-                    if replies.len() == valid { Ok(replies) } else { Err(unanswered(replies.len(), valid)) }
-                });
+    /// Has the processor answer for valid records, and store those that succeeded.
+    async fn work<'a>(
+        &self,
+        pack: &[Received<'_, ProcessMessage>],
+        mut steps: Vec<Step<'a>>,
+        table: &Timetable,
+    ) -> Vec<Step<'a>> {
+        let keep = self.processor.stores();
+        let (mut asked, mut given) = (Vec::new(), Vec::new());
+        for (received, step) in pack.iter().zip(&mut steps) {
+            if let Step::Work(_, chunk) = step {
+                let records = if keep { chunk.records.clone() } else { std::mem::take(&mut chunk.records) };
+                asked.push((received, chunk.with_records(records)));
             }
         }
+        let mut standings = self.answer(asked, table).await.into_iter();
+        for step in &mut steps {
+            let Step::Work(..) = step else {
+                continue;
+            };
+            let standing = standings.next().unwrap_or_else(|| Err(Error::internal("a chunk has no answer")));
+            let unanswered = Step::Later(Timestamp(0), Error::internal("a chunk has no answer"));
+            let Step::Work(job, chunk) = std::mem::replace(step, unanswered) else {
+                continue;
+            };
+            match standing {
+                Ok(Standing::Answered(answers, unsaved)) => {
+                    given.push((step, Answered { job, chunk, answers, unsaved }))
+                }
+                Ok(Standing::Decided(mark)) => *step = Step::Mark(job.message, mark),
+                Ok(Standing::Later(at, error)) => *step = Step::Later(at, error),
+                Err(error) => *step = Step::End(job.message, Err(error)),
+            }
+        }
+        let (places, answered): (Vec<_>, Vec<_>) = given.into_iter().unzip();
+        for (step, stored) in places.into_iter().zip(self.store(answered).await) {
+            *step = stored;
+        }
+        steps
     }
 
     async fn end(&self, step: Step<'_>, early: bool) -> Result<Disposition> {
         let (message, progress) = match step {
-            Step::Keep(message, job, replies) => {
-                let mark = self.keep(message, job, replies?).await?;
-                let (batch, chunk) = (&message.batch_id, message.chunk);
-                let (succeeded, failed) = (mark.tally.succeeded, mark.tally.failed);
-                tracing::info!(batch_id = %batch, %chunk, succeeded, failed, "chunk written");
-                (message, self.batches.finish(batch, chunk, mark, message.range.is_none(), self.clock.now()).await?)
+            Step::Keep(job, answers, unsaved) => {
+                let message = job.message;
+                match self.conclude(job, answers).await {
+                    Ok(progress) => (message, progress),
+                    Err(error) => {
+                        self.keep_unsaved(unsaved).await;
+                        return Err(error);
+                    }
+                }
             }
+            Step::Mark(message, mark) => (message, self.finish(message, mark).await?),
+            Step::Later(at, error) => return Ok(Disposition::Later(at, error)),
+            Step::Work(job, _) => return Err(miscounted(job.message, job.entries.len())),
             Step::End(message, found) => match found? {
                 Found::Stray(reason) => return Ok(Disposition::Discarded(reason.to_owned())),
                 Found::Done(progress) => (message, progress),
@@ -185,24 +231,27 @@ impl<S: Stores, P: Processor> Process<S, P> {
         self.batches.bury(&message.batch_id, message.chunk, claim.as_ref(), reason, early, self.clock.now()).await
     }
 
-    /// Keeps the outcomes of a chunk: the processor's replies for its valid records, and for the others why they are
-    /// not valid.
-    async fn keep(&self, message: &ProcessMessage, job: Job, replies: Vec<Reply>) -> Result<Mark> {
-        let Job { entries, faults, layout } = job;
-        let mut replies = replies.into_iter();
+    async fn conclude(&self, job: Job<'_>, answers: Vec<Answer>) -> Result<Progress> {
+        let message = job.message;
+        let mark = self.keep(job, answers).await?;
+        self.finish(message, mark).await
+    }
+
+    async fn finish(&self, message: &ProcessMessage, mark: Mark) -> Result<Progress> {
+        let (batch, chunk) = (&message.batch_id, message.chunk);
+        let (succeeded, failed) = (mark.tally.succeeded, mark.tally.failed);
+        tracing::info!(batch_id = %batch, %chunk, succeeded, failed, "chunk written");
+        self.batches.finish(batch, chunk, mark, message.range.is_none(), self.clock.now()).await
+    }
+
+    /// Keeps the outcomes of a chunk: the answers for its valid records, and for the others why they are not valid.
+    async fn keep(&self, job: Job<'_>, answers: Vec<Answer>) -> Result<Mark> {
+        let Job { message, entries, faults, layout, .. } = job;
+        let mut answers = answers.into_iter();
         let outcomes = entries.into_iter().zip(faults).map(|(entry, fault)| match fault {
             Some(fault) => Outcome::of(entry, Some(fault)),
-            None => match replies.next() {
-                Some(Reply::Done(Some(result))) if result.get().len() > MAX_RESULT_BYTES => {
-                    Outcome::of(entry, Some(format!("its result is longer than {MAX_RESULT_BYTES} bytes")))
-                }
-                Some(Reply::Done(result) | Reply::Replaced { result, .. }) => {
-                    Outcome { result, ..Outcome::of(entry, None) }
-                }
-                Some(Reply::Failed(reason) | Reply::Temporary { reason, .. } | Reply::Untried(reason)) => {
-                    let reason = layout.placed(entry.index, reason);
-                    Outcome::of(entry, Some(reason))
-                }
+            None => match answers.next() {
+                Some(answer) => Outcome::answered(entry, answer, layout),
                 None => Outcome::of(entry, Some("the record was not processed".to_owned())),
             },
         });
@@ -212,28 +261,24 @@ impl<S: Stores, P: Processor> Process<S, P> {
     }
 
     /// Separates the valid records of a chunk from the others.
-    fn check(
+    fn check<'a>(
         &self,
-        schema: std::result::Result<&RecordSchema, &String>,
-        received: &Received<'_, ProcessMessage>,
+        schema: std::result::Result<RecordSchema, String>,
+        received: &'a Received<'_, ProcessMessage>,
         work: Work,
-    ) -> (Job, Chunk) {
+        table: &Timetable,
+    ) -> (Job<'a>, Chunk) {
         let (message, Work { entries, layout, sequence, .. }) = (&received.message, work);
         let (mut records, mut faults) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
         for entry in &entries {
             // What is wrong with the record itself stays so under any rules.
             let judged = match &entry.fault {
                 Some(fault) => Err(fault.clone()),
-                None => schema.map_err(String::clone).and_then(|schema| schema.check(entry, layout)),
+                None => schema.as_ref().map_err(String::clone).and_then(|schema| schema.check(entry, layout)),
             };
             match judged {
-                Ok(valid) => {
-                    records.push(Record {
-                        index: entry.index,
-                        key: valid.key,
-                        fields: valid.fields,
-                        tried: Tried::default(),
-                    });
+                Ok(Valid { key, fields }) => {
+                    records.push(Record { index: entry.index, key, fields, tried: Tried::default() });
                     faults.push(None);
                 }
                 // A record that could not be decoded has its place in its fault.
@@ -248,19 +293,15 @@ impl<S: Stores, P: Processor> Process<S, P> {
             attempt: received.delivery.attempt,
             sequence,
             now: self.clock.now(),
-            until: Timestamp(i64::MAX),
-            deadline: Timestamp(i64::MAX),
+            until: table.handover(),
+            deadline: table.work(),
             records,
         };
-        (Job { entries, faults, layout }, chunk)
+        (Job { message, entries, faults, layout, schema: schema.ok() }, chunk)
     }
 }
 
 fn miscounted(message: &ProcessMessage, held: usize) -> Error {
     let (chunk, records) = (message.chunk, message.records.unwrap_or_default());
     Error::internal(format!("chunk {chunk} holds {held} records, but its message says {records}"))
-}
-
-fn unanswered(replies: usize, records: usize) -> Error {
-    Error::internal(format!("the processor answered for {replies} of a chunk's {records} records"))
 }
