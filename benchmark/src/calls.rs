@@ -8,7 +8,7 @@ use std::time::Duration;
 use fanfold::model::calls::Calls;
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
-use fanfold::store::ledger::Notes;
+use fanfold::store::ledger::{Notes, PROCESSOR};
 use fanfold_aws::ledger::DynamoLedger;
 
 use crate::stopwatch::Stopwatch;
@@ -26,7 +26,8 @@ fn complete(calls: &Calls, chunks: u64) -> bool {
 }
 
 fn requests(calls: Calls) -> Requests {
-    calls.0.into_iter().map(|(stage, calls)| (stage, calls.requests)).collect()
+    let stages = calls.0.into_iter().filter(|(stage, _)| stage != PROCESSOR);
+    stages.map(|(stage, calls)| (stage, calls.requests)).collect()
 }
 
 /// The requests of a batch, once all are counted; and a remark if some could not be obtained.

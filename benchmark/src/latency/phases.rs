@@ -152,6 +152,7 @@ mod tests {
             outputs: Vec::new(),
             results: None,
             failed: None,
+            processor: None,
             error: None,
             failures: Vec::new(),
         }

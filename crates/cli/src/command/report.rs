@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fanfold::model::error::{Error, Result};
-use fanfold::model::summary::Summary;
+use fanfold::model::summary::{Output, ProcessorSummary, Summary};
 use fanfold_aws::deployment::Resources;
 
 /// How many failures are shown; the summary and the failed file hold more.
@@ -34,7 +34,13 @@ pub fn local(summary: &Summary, folder: &Path) -> String {
 pub fn outputs(summary: &Summary) -> impl Iterator<Item = String> {
     // A key that ends with a slash is that of a folder.
     let written = [summary.results.as_ref(), summary.failed.as_ref()].into_iter().flatten();
-    written.map(|output| output.key.clone()).chain([summary.batch_id.output_key("summary.json")])
+    let written = written.map(|output| output.key.clone()).chain(others(summary).map(|output| output.key.clone()));
+    written.chain([summary.batch_id.output_key("summary.json")])
+}
+
+/// The outputs besides results, failed records and the summary.
+fn others(summary: &Summary) -> impl Iterator<Item = &Output> {
+    summary.outputs.iter().filter(|output| !["results", "failed"].contains(&output.name.as_str()))
 }
 
 /// The name of the file that an output becomes in a folder.
@@ -57,6 +63,9 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
     text += &line("records", &format!("{total} ({succeeded} succeeded, {failed} failed{replaced})"));
     text += &line("chunks", &format!("{} ({} failed)", summary.chunks.total, summary.chunks.failed));
     text += &line("duration", &format!("{seconds:.3} s from scatter to summary"));
+    if let Some(processor) = &summary.processor {
+        text += &line("processor", &processed(processor));
+    }
     if let Some(error) = &summary.error {
         text += &line("error", &format!("{}: {}", error.code, error.message));
     }
@@ -75,6 +84,26 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
         if let Some(output) = output {
             text += &line(name, &place(&output.key));
         }
+    }
+    for output in others(summary) {
+        text += &line(&output.name, &place(&output.key));
+    }
+    text
+}
+
+/// What the work on records took, in words.
+fn processed(processor: &ProcessorSummary) -> String {
+    let ProcessorSummary { processors, versions, calls, attempts, milliseconds, gb_seconds } = processor;
+    let names = processors.join(", ");
+    if *calls == 0 {
+        return names;
+    }
+    let mut text = format!("{names}: {calls} calls, {attempts} attempts, {:.3} s", *milliseconds as f64 / 1000.0);
+    if let Some(billed) = gb_seconds {
+        text += &format!(", {billed:.3} GB-s billed");
+    }
+    if !versions.is_empty() {
+        text += &format!(", version {}", versions.join(", "));
     }
     text
 }
