@@ -6,6 +6,7 @@ pub mod condition;
 pub mod decimal;
 pub mod error;
 pub mod fault;
+pub mod fold;
 pub mod format;
 pub mod ids;
 pub mod input;

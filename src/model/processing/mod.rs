@@ -1,8 +1,11 @@
 //! What a pipeline does with its records, as the setting `PROCESSORS` says.
 
+pub mod aggregate;
+
 use serde_json::Value;
 
 use crate::model::error::{Error, Result};
+use crate::model::processing::aggregate::AggregateSettings;
 
 /// What is done with records: what is called for each, and what is stored of those that succeed.
 #[derive(Debug, Clone, PartialEq)]
@@ -11,6 +14,8 @@ pub struct Processing {
     pub work: Work,
     /// Whether records become items.
     pub items: bool,
+    /// What is counted of the records that succeed, if anything is.
+    pub aggregate: Option<AggregateSettings>,
 }
 
 /// What is called for each record.
@@ -24,12 +29,12 @@ pub enum Work {
 
 impl Default for Processing {
     fn default() -> Self {
-        Self { work: Work::Nothing, items: true }
+        Self { work: Work::Nothing, items: true, aggregate: None }
     }
 }
 
 /// The names of processors.
-pub const KNOWN: &[&str] = &["custom", "items"];
+pub const KNOWN: &[&str] = &["aggregate", "custom", "items"];
 
 /// One entry of the setting: a name, or an object with a name and what belongs to it.
 struct Named {
@@ -52,7 +57,7 @@ impl Processing {
     /// `Config` with every problem, not just the first.
     pub fn parse(text: &str) -> Result<Self> {
         let mut problems = Vec::new();
-        let mut processing = Self { work: Work::Nothing, items: false };
+        let mut processing = Self { work: Work::Nothing, items: false, aggregate: None };
         for Named { name, of } in entries(text)? {
             let plain = |problems: &mut Vec<String>| {
                 if !of.is_null() {
@@ -60,6 +65,10 @@ impl Processing {
                 }
             };
             match name.as_str() {
+                "aggregate" => match AggregateSettings::parse(&of) {
+                    Ok(aggregate) => processing.aggregate = Some(aggregate),
+                    Err(wrong) => problems.extend(wrong),
+                },
                 "items" => {
                     plain(&mut problems);
                     processing.items = true;
@@ -130,13 +139,28 @@ mod tests {
             assert_eq!(Processing::parse(text).unwrap(), items, "{text}");
         }
         let custom = Processing::parse(r#"["custom","items"]"#).unwrap();
-        assert_eq!(custom, Processing { work: Work::Custom, items: true });
+        assert_eq!(custom, Processing { work: Work::Custom, ..Processing::default() });
+    }
+
+    #[test]
+    fn counters_are_kept_beside_items_or_alone() {
+        let both = Processing::parse(r#"["items",{"aggregate":{"group_by":["client"]}}]"#).unwrap();
+        assert!(both.items && both.aggregate.is_some());
+        let alone = Processing::parse(r#"{"aggregate":{"group_by":["client"]}}"#).unwrap();
+        assert!(!alone.items && alone.aggregate == both.aggregate);
     }
 
     #[test]
     fn all_problems_are_told_together() {
-        let told = Processing::parse(r#"["custom","custom","sort",{"items":{"a":1}}]"#).unwrap_err().to_string();
-        for part in ["one processor only", "\"sort\" is no processor; there is", "items has no settings"] {
+        let wrong = r#"["custom","custom","sort",{"items":{"a":1}},{"aggregate":{"group_by":[],"avg":["a"]}}]"#;
+        let told = Processing::parse(wrong).unwrap_err().to_string();
+        for part in [
+            "one processor only",
+            "\"sort\" is no processor; there is",
+            "items has no settings",
+            "group_by must name at least one field",
+            "\"avg\" is no setting",
+        ] {
             assert!(told.contains(part), "{told}");
         }
         for text in ["", "[]", "7", "[7]", "{}", r#"{"items":null,"custom":null}"#] {

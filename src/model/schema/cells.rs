@@ -136,7 +136,7 @@ fn default_boolean(text: &str) -> Option<bool> {
 
 /// The number that a text is, as people write numbers in cells: a plus sign, zeros before the first digit, and no
 /// digit before or after the point are no matter. All other digits are kept.
-pub(super) fn number(text: &str) -> Option<Number> {
+pub(crate) fn number(text: &str) -> Option<Number> {
     let unsigned = text.strip_prefix(['+', '-']).unwrap_or(text);
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));

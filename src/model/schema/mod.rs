@@ -31,6 +31,7 @@ mod tests;
 
 pub use cells::Cells;
 use cells::Converted;
+pub(crate) use cells::number;
 use columns::Columns;
 pub use rules::Rules;
 use words::Row;
