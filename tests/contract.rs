@@ -3,6 +3,7 @@
 
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::memory::MemoryChannel;
+use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::items::WriteMode;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::memory::MemoryLedger;
@@ -30,6 +31,11 @@ async fn memory_items_keep_the_contract() {
 #[tokio::test]
 async fn memory_ledger_keeps_the_contract() {
     suites::ledger::all(&MemoryLedger::new()).await;
+}
+
+#[tokio::test]
+async fn memory_counters_keep_the_contract() {
+    suites::counters::all(&MemoryCounters::new()).await;
 }
 
 #[tokio::test]

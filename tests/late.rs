@@ -171,6 +171,7 @@ async fn a_chunk_that_may_not_be_read_is_ended_after_a_while() {
             work: bucket(stores.work),
             output: bucket(stores.output),
             tasks: stores.tasks,
+            counters: stores.counters,
             ledger: stores.ledger,
             queues: stores.queues,
         };

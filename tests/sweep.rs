@@ -73,7 +73,14 @@ impl Fixture {
         assert_eq!(tree::seal(&ledger, &batch, &sealing).await.unwrap(), Progress::Open);
         let chunks = RecordStore::Copied { work: work.clone() };
         let sweep = Sweep {
-            batches: Batches { chunks, ledger: ledger.clone(), gather: gather.clone(), condition, answers: None },
+            batches: Batches {
+                chunks,
+                ledger: ledger.clone(),
+                gather: gather.clone(),
+                condition,
+                answers: None,
+                counters: None,
+            },
             scatter: MemoryChannel::new(),
             workers: Dispatch { channel: process.clone(), fan_out: FanOut::Messages },
             output: output.clone(),

@@ -85,7 +85,7 @@ impl<S: Stores> Batches<S> {
             Some(known) if !entries.is_empty() => known.decide(entries, reason, claim.is_some()),
             _ => Decision::buried(entries, reason),
         };
-        let mark = self.chunks.decide(id, chunk, decision, reason, now).await?;
+        let mark = self.decide(id, chunk, decision, reason, now).await?;
         tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
         self.finish(id, chunk, mark, claim.is_none(), now).await
     }

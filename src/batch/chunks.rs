@@ -10,6 +10,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::batch::ranges::Ranges;
 use crate::model::error::{Error, Result};
+use crate::model::fold::Fold;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::price::Waiting;
 use crate::model::progress::{Mark, Tally};
@@ -17,13 +18,15 @@ use crate::model::record::{Entry, Outcome, Response, cut};
 use crate::model::timestamp::Timestamp;
 use crate::store::Stores;
 use crate::store::blob::{Blob, PAGE, list_after, list_all, read_all};
-use crate::store::tasks::{MOST_RESOLVED, Row, Tasks, Verdict, fitting, groups};
+use crate::store::tasks::{MAX_ROW_BYTES, MOST_RESOLVED, Row, Tasks, Verdict, fitting, groups};
 
 /// The most chunks that scatter writes at once. If it dies, this many in a row may be missing from what it wrote.
 pub const MOST_AT_ONCE: u32 = 16;
 
 /// The first line of a chunk's outcomes if it was buried.
 const BURIED: &[u8] = b"{\"buried\":true}\n";
+/// How the line before that begins that holds the chunk's counters, if those are kept.
+const FOLD: &[u8] = b"{\"fold\":";
 /// How the first line begins if only the failures follow.
 const EXCEPTED: &[u8] = b"{\"succeeded\":";
 const JSON_LINES: &str = "application/jsonl";
@@ -56,19 +59,27 @@ pub struct Decision {
     pub buried: bool,
     /// How many more records succeeded, if they are counted without being listed.
     pub succeeded: Option<u64>,
+    /// What the records that succeeded add to the counters, if those are kept. A buried chunk adds nothing.
+    pub fold: Option<Fold>,
 }
 
 impl Decision {
     /// The outcomes of a chunk that was processed.
     pub fn worked(outcomes: Vec<Outcome>) -> Self {
-        Self { outcomes, buried: false, succeeded: None }
+        Self { outcomes, ..Self::default() }
     }
 
     /// The same by exception: lists only the records that failed or have a result, and counts the others.
     pub fn excepted(mut outcomes: Vec<Outcome>) -> Self {
         let all = outcomes.len();
         outcomes.retain(|outcome| !outcome.response.success || outcome.result.is_some());
-        Self { succeeded: Some((all - outcomes.len()) as u64), outcomes, buried: false }
+        Self { succeeded: Some((all - outcomes.len()) as u64), outcomes, ..Self::default() }
+    }
+
+    /// The same with what the records that succeeded add to the counters, if those are kept.
+    pub fn with_fold(mut self, fold: Option<Fold>) -> Self {
+        self.fold = fold;
+        self
     }
 
     /// The outcomes of a chunk that could not be processed. A record that could not even be decoded
@@ -78,7 +89,7 @@ impl Decision {
             let fault = entry.fault.take().unwrap_or_else(|| reason.to_owned());
             Outcome::of(entry, Some(fault))
         });
-        Self { outcomes: outcomes.collect(), buried: true, succeeded: None }
+        Self { outcomes: outcomes.collect(), buried: true, ..Self::default() }
     }
 
     /// The counts of its outcomes.
@@ -106,7 +117,7 @@ impl Decision {
 
     /// Whether the count says everything, so that there is nothing else to keep.
     fn is_counted(&self) -> bool {
-        self.succeeded.is_some() && self.outcomes.is_empty() && !self.buried
+        self.succeeded.is_some() && self.outcomes.is_empty() && !self.buried && self.fold.is_none()
     }
 }
 
@@ -170,11 +181,19 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
-    /// Decides the outcomes of a chunk, unless they are already decided, and returns the mark for them. `reason` says
-    /// why, if the chunk is buried.
+    /// The most bytes of a chunk's counters as JSON that a decision can keep.
+    pub fn most_counters(&self) -> usize {
+        match self {
+            Self::Copied { .. } | Self::InPlace { .. } => usize::MAX,
+            Self::Rows(_) => MAX_ROW_BYTES,
+        }
+    }
+
+    /// Decides the outcomes of a chunk, unless they are already decided, and returns the decision that counts. `reason`
+    /// says why, if the chunk is buried.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Those of the store; `Malformed` if the chunk's counters take more than it can keep.
     pub async fn decide(
         &self,
         batch: &BatchId,
@@ -182,37 +201,28 @@ impl<S: Stores> RecordStore<S> {
         decision: Decision,
         reason: &str,
         now: Timestamp,
-    ) -> Result<Mark> {
+    ) -> Result<Decision> {
         let kept = match self {
             // Here the mark decides: outcomes are read only for chunks that are marked as excepted.
             Self::Copied { .. } | Self::InPlace { .. } if decision.is_counted() => false,
             Self::Copied { work } | Self::InPlace { work, .. } => {
-                let mut lines = match decision.succeeded {
-                    _ if decision.buried => BURIED.to_vec(),
-                    Some(succeeded) => [EXCEPTED, format!("{succeeded}}}\n").as_bytes()].concat(),
-                    None => Vec::new(),
-                };
-                lines.extend(lines_of(&decision.outcomes)?);
-                if work.put_new(&batch.done_key(chunk), JSON_LINES, lines.into()).await? {
-                    return Ok(decision.mark());
-                }
-                true
+                !work.put_new(&batch.done_key(chunk), JSON_LINES, written(&decision)?.into()).await?
             }
             Self::Rows(tasks) => {
                 let verdict = if decision.buried {
                     Verdict::Buried(cut(reason.to_owned()))
                 } else {
+                    check_counters(decision.fold.as_ref(), self.most_counters()).map_err(Error::malformed)?;
                     resolve(tasks, batch, chunk, &decision.outcomes, now).await?;
-                    Verdict::Worked
+                    Verdict::Worked(decision.fold.clone())
                 };
                 tasks.settle(batch, chunk, verdict.clone(), now).await? != verdict
             }
         };
         if !kept {
-            return Ok(decision.mark());
+            return Ok(decision);
         }
-        let kept = self.outcomes(batch, chunk).await?;
-        kept.map(|kept| kept.mark()).ok_or_else(|| missing(batch, chunk))
+        self.outcomes(batch, chunk).await?.ok_or_else(|| missing(batch, chunk))
     }
 
     /// Returns what was decided about a chunk, if anything was.
@@ -232,9 +242,9 @@ impl<S: Stores> RecordStore<S> {
                     Some(Verdict::Buried(reason)) => {
                         Ok(Some(Decision::buried(found.rows.into_iter().map(unanswered).collect(), &reason)))
                     }
-                    Some(Verdict::Worked) => {
+                    Some(Verdict::Worked(fold)) => {
                         let outcomes: Option<_> = found.rows.into_iter().map(answered).collect();
-                        Ok(outcomes.map(Decision::worked))
+                        Ok(outcomes.map(|outcomes| Decision::worked(outcomes).with_fold(fold)))
                     }
                 }
             }
@@ -358,10 +368,50 @@ fn missing(batch: &BatchId, chunk: ChunkIndex) -> Error {
     Error::internal(format!("chunk {chunk} of batch {batch} is done and lacks its result"))
 }
 
+/// Checks that a decision has room for the counters of its chunk.
+///
+/// # Errors
+/// In words, if it has not.
+pub fn check_counters(fold: Option<&Fold>, most: usize) -> std::result::Result<(), String> {
+    let bytes = fold.map_or(0, Fold::bytes);
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(format!(
+        "the counters of the chunk take {bytes} bytes, but a row of the tasks table holds {most}; \
+         lower CHUNK_SIZE or use another variant"
+    ))
+}
+
+/// The decision on a chunk as the work bucket keeps it.
+fn written(decision: &Decision) -> Result<Vec<u8>> {
+    let mut lines = Vec::new();
+    if let Some(fold) = &decision.fold {
+        lines.extend_from_slice(FOLD);
+        serde_json::to_writer(&mut lines, fold)
+            .map_err(|e| Error::internal("the counters of a chunk cannot be written").because(e))?;
+        lines.extend_from_slice(b"}\n");
+    }
+    match decision.succeeded {
+        _ if decision.buried => lines.extend_from_slice(BURIED),
+        Some(succeeded) => lines.extend([EXCEPTED, format!("{succeeded}}}\n").as_bytes()].concat()),
+        None => {}
+    }
+    lines.extend(lines_of(&decision.outcomes)?);
+    Ok(lines)
+}
+
 /// Parses the decision on a chunk as the work bucket keeps it.
 fn parse_decision(lines: &[u8]) -> Result<Decision> {
+    if let Some(counted) = lines.strip_prefix(FOLD) {
+        let end = counted.iter().position(|byte| *byte == b'\n').unwrap_or(counted.len());
+        let fold = counted[..end].strip_suffix(b"}").and_then(|json| serde_json::from_slice(json).ok());
+        let fold = fold.ok_or_else(|| Error::internal("the counters of a chunk are not readable"))?;
+        let rest = counted.get(end + 1..).unwrap_or_default();
+        return Ok(parse_decision(rest)?.with_fold(Some(fold)));
+    }
     if let Some(outcomes) = lines.strip_prefix(BURIED) {
-        return Ok(Decision { outcomes: parse_lines(outcomes)?, buried: true, succeeded: None });
+        return Ok(Decision { outcomes: parse_lines(outcomes)?, buried: true, ..Decision::default() });
     }
     let Some(counted) = lines.strip_prefix(EXCEPTED) else {
         return parse_lines(lines).map(Decision::worked);
@@ -369,7 +419,7 @@ fn parse_decision(lines: &[u8]) -> Result<Decision> {
     let end = counted.iter().position(|byte| *byte == b'\n').unwrap_or(counted.len());
     let count = std::str::from_utf8(&counted[..end]).ok().and_then(|count| count.strip_suffix('}')?.parse().ok());
     let succeeded = count.ok_or_else(|| Error::internal("a chunk's outcomes have no count"))?;
-    Ok(Decision { outcomes: parse_lines(&counted[end..])?, buried: false, succeeded: Some(succeeded) })
+    Ok(Decision { outcomes: parse_lines(&counted[end..])?, succeeded: Some(succeeded), ..Decision::default() })
 }
 
 fn answered(row: Row) -> Option<Outcome> {

@@ -99,6 +99,10 @@ impl<S: Stores> Batches<S> {
                 Condition::Listing => decided.contains(&chunk),
             };
             if done {
+                // A worker that died after it decided may not have counted it. What was forgotten later stays so.
+                if decided.contains(&chunk) && !batch.state.is_final() {
+                    self.count_decided(id, chunk).await?;
+                }
                 self.chunks.discard(id, chunk).await?;
             } else if self.condition == Condition::Listing {
                 waiting.push(chunk);

@@ -6,6 +6,7 @@ pub mod bury;
 pub mod chunks;
 pub mod concurrent;
 pub mod condition;
+pub mod counting;
 pub mod coverage;
 pub mod dispatch;
 pub mod find;
@@ -43,6 +44,8 @@ pub struct Batches<S: Stores> {
     pub condition: Condition,
     /// Where answers are kept until a chunk is done, if the pipeline's processor gives any that are worth it.
     pub answers: Option<Answers<S::Blob>>,
+    /// The counters of what succeeds, if they are kept.
+    pub counters: Option<S::Counters>,
 }
 
 impl<S: Stores> Batches<S> {

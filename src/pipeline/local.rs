@@ -36,6 +36,7 @@ use crate::store::blob::{Blob, read_all};
 use crate::store::channel::memory::MemoryChannel;
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::clock::SystemClock;
+use crate::store::counters::memory::MemoryCounters;
 use crate::store::items::memory::MemoryItems;
 use crate::store::ledger::memory::MemoryLedger;
 use crate::store::pace::PacedStores;
@@ -60,6 +61,7 @@ impl<B: Blob> Stores for LocalTypes<B> {
     type Blob = B;
     type Channel = MemoryChannel;
     type Tasks = MemoryTasks;
+    type Counters = MemoryCounters;
     type Ledger = MemoryLedger;
     type Clock = SystemClock;
 }
@@ -75,6 +77,8 @@ pub struct LocalStores<B> {
     pub output: B,
     /// The tasks table.
     pub tasks: MemoryTasks,
+    /// The counters table.
+    pub counters: MemoryCounters,
     /// The ledger.
     pub ledger: MemoryLedger,
     /// The queues of scatter, process and gather, and of what is parked.
@@ -120,6 +124,10 @@ impl<B: Blob + Clone> Supply for LocalStores<B> {
 
     fn tasks(&self) -> Result<MemoryTasks> {
         Ok(self.tasks.clone())
+    }
+
+    fn counters(&self) -> Result<MemoryCounters> {
+        Ok(self.counters.clone())
     }
 
     fn ledger(&self) -> MemoryLedger {
@@ -274,7 +282,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         let (variant, key_field) = (settings.variant()?, settings.key_field.as_str());
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
         let work = if processor.is_repeatable() { Work::Nothing } else { Work::Custom };
-        let processing = Processing { work, items: processor.stores() };
+        let processing = Processing { work, items: processor.stores(), aggregate: None };
         let pipeline = Pipeline::new(stores, variant, INPUT).with_processing(processing);
         Ok(Self {
             scatter: pipeline

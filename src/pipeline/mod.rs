@@ -74,6 +74,12 @@ pub trait Supply {
     /// `Config` if it is not known.
     fn tasks(&self) -> Result<<Self::Stores as Stores>::Tasks>;
 
+    /// The counters table, which only pipelines with counters have.
+    ///
+    /// # Errors
+    /// `Config` if it is not known.
+    fn counters(&self) -> Result<<Self::Stores as Stores>::Counters>;
+
     /// Batch state.
     fn ledger(&self) -> <Self::Stores as Stores>::Ledger;
 
@@ -158,16 +164,18 @@ impl<P: Supply> Pipeline<P> {
             Pending::Table => RecordStore::Rows(self.pace.keep(self.supply.tasks()?)),
         };
         let (ledger, gather) = (self.ledger(), self.queue(Queue::Gather)?);
-        Ok(Batches { chunks, ledger, gather, condition, answers: None })
+        Ok(Batches { chunks, ledger, gather, condition, answers: None, counters: None })
     }
 
     /// What the stages share that end chunks.
-    fn batches_with_answers(&self) -> Result<Batches<PacedOf<P>>> {
+    fn ending(&self) -> Result<Batches<PacedOf<P>>> {
         let answers = match self.processing.work {
             Work::Nothing => None,
             _ => Some(Answers { work: self.bucket(Bucket::Work)?, stored: self.processing.stores() }),
         };
-        Ok(Batches { answers, ..self.batches()? })
+        let counters = self.processing.aggregate.as_ref().map(|_| self.supply.counters()).transpose()?;
+        let counters = counters.map(|counters| self.pace.keep(counters));
+        Ok(Batches { answers, counters, ..self.batches()? })
     }
 
     fn workers(&self) -> Result<Dispatch<PacedChannel<P>>> {
@@ -209,7 +217,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<PacedOf<P>, W>> {
         let (clock, width) = (self.supply.clock(), self.variant.width);
-        Ok(Process { batches: self.batches_with_answers()?, processor, clock, schemas: Schemas::new(schema), width })
+        Ok(Process { batches: self.ending()?, processor, clock, schemas: Schemas::new(schema), width })
     }
 
     /// Gather.
@@ -231,7 +239,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn bury(&self) -> Result<Bury<PacedOf<P>>> {
         Ok(Bury {
-            batches: self.batches_with_answers()?,
+            batches: self.ending()?,
             input_bucket: self.input_bucket.clone(),
             parked: self.queue(Queue::Parked)?,
             clock: self.supply.clock(),
@@ -245,7 +253,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn sweep(&self, patience: Patience) -> Result<Sweep<PacedOf<P>>> {
         Ok(Sweep {
-            batches: self.batches_with_answers()?,
+            batches: self.ending()?,
             scatter: self.queue(Queue::Scatter)?,
             workers: self.workers()?,
             output: self.bucket(Bucket::Output)?,

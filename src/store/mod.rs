@@ -3,6 +3,7 @@
 pub mod blob;
 pub mod channel;
 pub mod clock;
+pub mod counters;
 pub mod faults;
 pub mod items;
 pub mod ledger;
@@ -14,6 +15,7 @@ pub mod testing;
 
 use crate::store::blob::Blob;
 use crate::store::channel::Channel;
+use crate::store::counters::Counters;
 use crate::store::ledger::{Claims, Ledger, Notes, RuleBook};
 use crate::store::tasks::Tasks;
 
@@ -27,6 +29,8 @@ pub trait Stores: Send + Sync + 'static {
     type Channel: Channel;
     /// The tasks table.
     type Tasks: Tasks;
+    /// The counters table.
+    type Counters: Counters;
     /// The ledger.
     type Ledger: Ledger + Claims + Notes + RuleBook;
     /// The clock.

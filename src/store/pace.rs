@@ -45,6 +45,7 @@ impl<S: Stores> Stores for PacedStores<S> {
     type Blob = Paced<S::Blob, S::Clock>;
     type Channel = Paced<S::Channel, S::Clock>;
     type Tasks = Paced<S::Tasks, S::Clock>;
+    type Counters = Paced<S::Counters, S::Clock>;
     type Ledger = Paced<S::Ledger, S::Clock>;
     type Clock = S::Clock;
 }

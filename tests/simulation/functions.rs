@@ -16,6 +16,7 @@ use fanfold::stage::sweep::Patience;
 use fanfold::stage::{Disposition, Received, Sorted, Stage, Subject, sort};
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::Delivery;
+use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::faults::Faulty;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::pace::{Pace, PacedStores};
@@ -64,6 +65,10 @@ impl Supply for Stocked {
         Ok(self.faulty(self.watched(self.data.tasks.clone())))
     }
 
+    fn counters(&self) -> Result<Faulty<Watched<MemoryCounters>, Hand>> {
+        Ok(self.faulty(self.watched(self.data.counters.clone())))
+    }
+
     fn ledger(&self) -> Faulty<Watched<MemoryLedger>, Hand> {
         self.faulty(self.watched(self.data.ledger.clone()))
     }
@@ -89,7 +94,7 @@ impl World {
         let supply = Stocked { data, hand: hand.clone() };
         let processing = match plan.service {
             None => Processing::default(),
-            Some(Service { stored, .. }) => Processing { work: Work::Custom, items: stored },
+            Some(Service { stored, .. }) => Processing { work: Work::Custom, items: stored, aggregate: None },
         };
         (Pipeline::new(supply, plan.variant, INPUT).with_processing(processing), plan)
     }

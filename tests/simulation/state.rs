@@ -14,6 +14,7 @@ use fanfold::stage::reception::MOST_TRIES;
 use fanfold::store::blob::Blob;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Delivery, Outgoing};
+use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, WriteMode};
 use fanfold::store::ledger::memory::MemoryLedger;
@@ -68,6 +69,7 @@ pub struct Data {
     pub output: MemoryBlob,
     pub items: MemoryItems,
     pub tasks: MemoryTasks,
+    pub counters: MemoryCounters,
     pub ledger: MemoryLedger,
 }
 

@@ -4,12 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfold::model::error::{Error, Result};
+use fanfold::model::fold::{Group, Totals};
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::item::Item;
 use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Channel, Delivery, Outgoing};
+use fanfold::store::counters::Counters;
+use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::faults::{Faults, Faulty};
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, Rejection, WriteReport};
@@ -32,6 +35,7 @@ impl Stores for SimStores {
     type Blob = Faulty<Watched<MemoryBlob>, Hand>;
     type Channel = Faulty<SimChannel, Hand>;
     type Tasks = Faulty<Watched<MemoryTasks>, Hand>;
+    type Counters = Faulty<Watched<MemoryCounters>, Hand>;
     type Ledger = Faulty<Watched<MemoryLedger>, Hand>;
     type Clock = Hand;
 }
@@ -144,6 +148,20 @@ impl Items for Watched<MemoryItems> {
 
     async fn read(&self, key: &str) -> Result<Option<Item>> {
         self.store.read(key).await
+    }
+}
+
+impl Counters for Watched<MemoryCounters> {
+    async fn set(&self, batch: &BatchId, chunk: ChunkIndex, rows: &[(Group, Totals)]) -> Result<Vec<usize>> {
+        self.store.set(batch, chunk, rows).await
+    }
+
+    async fn read(&self, group: &Group) -> Result<Totals> {
+        self.store.read(group).await
+    }
+
+    async fn forget(&self, batch: &BatchId, chunk: ChunkIndex, groups: &[Group]) -> Result<Vec<usize>> {
+        self.store.forget(batch, chunk, groups).await
     }
 }
 

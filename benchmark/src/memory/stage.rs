@@ -23,6 +23,7 @@ use fanfold::stage::{Disposition, Sorted, Stage, deliver, sort};
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Delivery};
 use fanfold::store::clock::SystemClock;
+use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::pace::{Paced, PacedStores};
 use serde::{Deserialize, Serialize};
 
@@ -334,6 +335,10 @@ impl Supply for &Site {
 
     fn tasks(&self) -> Result<FileTasks> {
         Ok(self.tasks.clone())
+    }
+
+    fn counters(&self) -> Result<MemoryCounters> {
+        Err(missing("counters table"))
     }
 
     fn ledger(&self) -> JournalLedger {

@@ -11,6 +11,7 @@ pub mod tasks;
 use fanfold::store::Stores;
 use fanfold::store::blob::file::{FileBlob, failed, if_there, pause};
 use fanfold::store::clock::SystemClock;
+use fanfold::store::counters::memory::MemoryCounters;
 
 /// The stores in files.
 pub struct FileStores;
@@ -19,6 +20,7 @@ impl Stores for FileStores {
     type Blob = FileBlob;
     type Channel = channel::FileChannel;
     type Tasks = tasks::FileTasks;
+    type Counters = MemoryCounters;
     type Ledger = ledger::JournalLedger;
     type Clock = SystemClock;
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use fanfold::model::error::{Error, Result};
+use fanfold::model::fold::Fold;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::record::{Entry, Outcome, Response};
 use fanfold::model::timestamp::Timestamp;
@@ -90,11 +91,13 @@ fn resolved(outcome: &Outcome) -> Line {
 
 /// A verdict as its file holds it: why the chunk was buried, if it was.
 type Reason = Option<String>;
+/// The same, and the fold of a chunk that was processed.
+type Settled = (Reason, Option<Fold>);
 
 fn verdict(text: &[u8]) -> Result<Verdict> {
-    let reason: Reason =
+    let (reason, fold): Settled =
         serde_json::from_slice(text).map_err(|e| Error::internal("a verdict is not readable").because(e))?;
-    Ok(reason.map_or(Verdict::Worked, Verdict::Buried))
+    Ok(reason.map_or(Verdict::Worked(fold), Verdict::Buried))
 }
 
 impl Tasks for FileTasks {
@@ -126,10 +129,13 @@ impl Tasks for FileTasks {
     async fn settle(&self, batch: &BatchId, chunk: ChunkIndex, settled: Verdict, _now: Timestamp) -> Result<Verdict> {
         pause().await;
         let path = self.rows(batch, chunk).with_extension("verdict");
-        let reason: Reason = if let Verdict::Buried(reason) = &settled { Some(reason.clone()) } else { None };
+        let written: Settled = match &settled {
+            Verdict::Buried(reason) => (Some(reason.clone()), None),
+            Verdict::Worked(fold) => (None, fold.clone()),
+        };
         match File::create_new(&path) {
             Ok(file) => {
-                serde_json::to_writer(file, &reason).map_err(|e| failed(&path)(e.into()))?;
+                serde_json::to_writer(file, &written).map_err(|e| failed(&path)(e.into()))?;
                 Ok(settled)
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {

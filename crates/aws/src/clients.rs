@@ -12,6 +12,7 @@ use aws_smithy_types::retry::ErrorKind;
 use std::time::Duration;
 
 use crate::calls::CountCalls;
+use crate::counters::DynamoCounters;
 use crate::ledger::DynamoLedger;
 use crate::s3::S3Blob;
 use crate::sqs::SqsChannel;
@@ -31,6 +32,7 @@ impl Stores for AwsStores {
     type Blob = S3Blob;
     type Channel = SqsChannel;
     type Tasks = DynamoTasks;
+    type Counters = DynamoCounters;
     type Ledger = DynamoLedger;
     type Clock = SystemClock;
 }

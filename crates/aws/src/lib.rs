@@ -7,6 +7,7 @@
 pub mod batch_write;
 pub mod calls;
 pub mod clients;
+pub mod counters;
 pub mod deployment;
 pub mod error;
 pub mod items;

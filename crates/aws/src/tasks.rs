@@ -25,6 +25,8 @@ const KEPT_SECONDS: i64 = 30 * 24 * 3600;
 const VERDICT_ROW: &str = "-1";
 const WORKED: &str = "WORKED";
 const BURIED: &str = "BURIED";
+/// The counters of a chunk, as JSON.
+const FOLD: &str = "fold";
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -89,7 +91,7 @@ impl Tasks for DynamoTasks {
             let page = request.send().await.map_err(|e| error::of_call("read the table", &self.table, e))?;
             for item in page.items.unwrap_or_default() {
                 match verdict_of(&item) {
-                    Some(verdict) => chunk_rows.verdict = Some(verdict),
+                    Some(verdict) => chunk_rows.verdict = Some(verdict?),
                     None => chunk_rows.rows.push(row_of(item)?),
                 }
             }
@@ -104,7 +106,7 @@ impl Tasks for DynamoTasks {
     async fn settle(&self, batch: &BatchId, chunk: ChunkIndex, verdict: Verdict, now: Timestamp) -> Result<Verdict> {
         let request = self.client.put_item().table_name(&self.table);
         let request = request
-            .set_item(Some(verdict_row(batch, chunk, &verdict, now)))
+            .set_item(Some(verdict_row(batch, chunk, &verdict, now)?))
             .condition_expression("attribute_not_exists(pk)")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let Err(error) = request.send().await else {
@@ -117,7 +119,7 @@ impl Tasks for DynamoTasks {
             PutItemError::ConditionalCheckFailedException(refused) => refused.item.as_ref().and_then(verdict_of),
             _ => None,
         };
-        kept.ok_or_else(|| Error::internal("a row of the tasks table is not readable"))
+        kept.unwrap_or_else(|| Err(Error::internal("a row of the tasks table is not readable")))
     }
 
     async fn resolve(
@@ -190,25 +192,34 @@ fn object_attribute(object: Option<u32>) -> Option<(String, AttributeValue)> {
     object.map(|object| ("object".to_owned(), AttributeValue::N(object.to_string())))
 }
 
-fn verdict_row(batch: &BatchId, chunk: ChunkIndex, verdict: &Verdict, now: Timestamp) -> Attributes {
+fn verdict_row(batch: &BatchId, chunk: ChunkIndex, verdict: &Verdict, now: Timestamp) -> Result<Attributes> {
     let (name, reason) = match verdict {
-        Verdict::Worked => (WORKED, ""),
+        Verdict::Worked(_) => (WORKED, ""),
         Verdict::Buried(reason) => (BURIED, reason.as_str()),
     };
-    HashMap::from([
+    let mut row = HashMap::from([
         ("pk".to_owned(), AttributeValue::S(key(batch, chunk))),
         ("record".to_owned(), AttributeValue::N(VERDICT_ROW.to_owned())),
         ("verdict".to_owned(), AttributeValue::S(name.to_owned())),
         ("message".to_owned(), AttributeValue::S(reason.to_owned())),
         ("expiresAt".to_owned(), AttributeValue::N(expiry(now))),
-    ])
+    ]);
+    if let Verdict::Worked(Some(fold)) = verdict {
+        let json = serde_json::to_string(fold).map_err(|e| Error::internal("counters cannot be written").because(e))?;
+        row.insert(FOLD.to_owned(), AttributeValue::S(json));
+    }
+    Ok(row)
 }
 
-fn verdict_of(item: &Attributes) -> Option<Verdict> {
+/// The verdict that a row holds; `None` if it is the row of a record.
+fn verdict_of(item: &Attributes) -> Option<Result<Verdict>> {
     let text = |name: &str| item.get(name)?.as_s().ok();
     match text("verdict")?.as_str() {
-        WORKED => Some(Verdict::Worked),
-        _ => Some(Verdict::Buried(text("message").cloned().unwrap_or_default())),
+        WORKED => {
+            let fold = text(FOLD).map(|json| serde_json::from_str(json)).transpose();
+            Some(fold.map(Verdict::Worked).map_err(|_| Error::internal("a row of the tasks table is not readable")))
+        }
+        _ => Some(Ok(Verdict::Buried(text("message").cloned().unwrap_or_default()))),
     }
 }
 

@@ -14,6 +14,7 @@ use fanfold::model::item::Item;
 use fanfold::model::own::OwnAttributes;
 use fanfold::pipeline::local::LocalStores;
 use fanfold::store::blob::file::FileBlob;
+use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::items::{Items, WriteReport};
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::tasks::memory::MemoryTasks;
@@ -29,6 +30,7 @@ pub fn open(folder: &Path) -> Result<LocalStores<FileBlob>> {
         work: FileBlob::open(&folder.join("work"), false)?,
         output: FileBlob::open(&folder.join("output"), false)?,
         tasks: MemoryTasks::new(),
+        counters: MemoryCounters::new(),
         ledger: MemoryLedger::new(),
         queues: Default::default(),
     })

@@ -26,6 +26,8 @@ pub struct Config {
     pub work_bucket: String,
     /// The table of pending records and their outcomes, if the variant keeps them there.
     pub tasks_table: Option<String>,
+    /// The table of counters, if any are kept.
+    pub counters_table: Option<String>,
     /// The queue that feeds this function, if exactly one does.
     pub source_queue_url: Option<String>,
     /// Where such a function sends the messages that it gives up.
@@ -207,6 +209,7 @@ impl Config {
         let work_bucket = reader.text("WORK_BUCKET");
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
+        let counters_table = (reader.lookup)("COUNTERS_TABLE").filter(|name| !name.trim().is_empty());
         let several = matches!(handler.as_str(), "bury" | "sweep");
         let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
         let dead_letter_queue_url = (!several).then(|| reader.text("DEAD_LETTER_QUEUE_URL"));
@@ -221,6 +224,7 @@ impl Config {
                 input_bucket,
                 work_bucket,
                 tasks_table,
+                counters_table,
                 source_queue_url,
                 dead_letter_queue_url,
                 output_bucket,

@@ -21,6 +21,7 @@ use fanfold::store::blob::Blob;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
 use fanfold_aws::clients::{AwsStores, Clients};
+use fanfold_aws::counters::DynamoCounters;
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::s3::S3Blob;
@@ -86,6 +87,11 @@ impl Supply for Configured<'_> {
     fn tasks(&self) -> Result<DynamoTasks> {
         let table = self.config.tasks_table.as_ref().ok_or_else(|| unset("TASKS_TABLE"))?;
         Ok(DynamoTasks::new(self.clients.dynamodb.clone(), table))
+    }
+
+    fn counters(&self) -> Result<DynamoCounters> {
+        let table = self.config.counters_table.as_ref().ok_or_else(|| unset("COUNTERS_TABLE"))?;
+        Ok(DynamoCounters::new(self.clients.dynamodb.clone(), table))
     }
 
     fn ledger(&self) -> DynamoLedger {

@@ -189,6 +189,7 @@ mod tests {
     use fanfold::store::blob::memory::MemoryBlob;
     use fanfold::store::channel::memory::MemoryChannel;
     use fanfold::store::clock::SystemClock;
+    use fanfold::store::counters::memory::MemoryCounters;
     use fanfold::store::faults::{Faults, Faulty};
     use fanfold::store::ledger::Part;
     use fanfold::store::ledger::memory::MemoryLedger;
@@ -365,6 +366,7 @@ mod tests {
         type Blob = MemoryBlob;
         type Channel = MemoryChannel;
         type Tasks = MemoryTasks;
+        type Counters = MemoryCounters;
         type Ledger = Paced<Faulty<MemoryLedger, Busy>, SystemClock>;
         type Clock = SystemClock;
     }

@@ -156,6 +156,7 @@ async fn chunks(fail: u32) -> (BTreeMap<String, Bytes>, Summary) {
         input: store(&Once { lossy: fail > 0, ..Once::default() }),
         work: store(&faults),
         output: store(&Once::default()),
+        counters: Default::default(),
         tasks: Default::default(),
         ledger: Default::default(),
         queues: Default::default(),

@@ -31,6 +31,7 @@ async fn a_million_rows_go_through_a_pipeline_in_little_memory_above_a_row_group
         input: open("input"),
         work: open("work"),
         output: open("output"),
+        counters: Default::default(),
         tasks: Default::default(),
         ledger: Default::default(),
         queues: Default::default(),

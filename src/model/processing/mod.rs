@@ -94,12 +94,13 @@ impl Processing {
             Work::Custom => Some("custom"),
         };
         let items = self.items.then_some("items");
-        work.into_iter().chain(items).map(str::to_owned).collect()
+        let aggregate = self.aggregate.as_ref().map(|_| "aggregate");
+        work.into_iter().chain(items).chain(aggregate).map(str::to_owned).collect()
     }
 
     /// Whether records that succeed are stored.
     pub fn stores(&self) -> bool {
-        self.items
+        self.items || self.aggregate.is_some()
     }
 
     fn call(&mut self, work: Work, problems: &mut Vec<String>) {

@@ -266,8 +266,8 @@ impl<S: Stores, P: Processor> Process<S, P> {
         let (batch, owner) = (&asked.message.batch_id, &asked.delivery.receipt);
         match answers.acquire(batch, chunk.index, owner, self.clock.now(), until).await {
             Ok(Lease::Acquired(log)) if log.known.came_before() => {
-                match self.batches.chunks.outcomes(batch, chunk.index).await {
-                    Ok(Some(decision)) => Begun::Decided(decision.mark()),
+                match self.batches.decided(batch, chunk.index).await {
+                    Ok(Some(mark)) => Begun::Decided(mark),
                     Ok(None) => Begun::Effort(Box::new(Effort::new(chunk, log))),
                     Err(error) => Begun::Failed(error),
                 }

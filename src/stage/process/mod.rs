@@ -257,7 +257,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
         });
         let decision = if message.range.is_some() { Decision::excepted } else { Decision::worked }(outcomes.collect());
         let (batch, chunk) = (&message.batch_id, message.chunk);
-        self.batches.chunks.decide(batch, chunk, decision, "", self.clock.now()).await
+        self.batches.decide(batch, chunk, decision, "", self.clock.now()).await
     }
 
     /// Separates the valid records of a chunk from the others.

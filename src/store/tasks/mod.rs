@@ -8,6 +8,7 @@ use std::future::Future;
 use serde_json::value::RawValue;
 
 use crate::model::error::Result;
+use crate::model::fold::Fold;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::record::{Entry, Outcome, Response};
 use crate::model::timestamp::Timestamp;
@@ -35,8 +36,9 @@ pub struct Row {
 /// What decides the outcomes of a chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
-    /// The responses in its rows.
-    Worked,
+    /// The responses in its rows; and what they add to counters, if those are kept. That is small enough for a row: at most
+    /// [`MAX_ROW_BYTES`] as JSON.
+    Worked(Option<Fold>),
     /// It could not be processed, for this reason; what its rows say does not count.
     Buried(String),
 }

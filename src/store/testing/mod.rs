@@ -3,6 +3,7 @@
 
 pub mod blob;
 pub mod channel;
+pub mod counters;
 pub mod items;
 pub mod ledger;
 pub mod tasks;

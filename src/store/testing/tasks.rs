@@ -101,13 +101,20 @@ async fn the_first_verdict_stays(tasks: &impl Tasks) {
     let (batch, chunk) = (batch("verdict"), ChunkIndex::new(3).unwrap());
     created(tasks, &batch, chunk, &entries(0, 2)).await;
     let buried = Verdict::Buried("for a reason".to_owned());
-    for late in [buried.clone(), Verdict::Worked, Verdict::Buried("another".to_owned())] {
+    for late in [buried.clone(), Verdict::Worked(None), Verdict::Buried("another".to_owned())] {
         assert_eq!(tasks.settle(&batch, chunk, late, NOW).await.unwrap(), buried);
     }
     let found = tasks.read(&batch, chunk).await.unwrap();
     assert_eq!((found.verdict, found.rows.len()), (Some(buried), 2));
     let other = ChunkIndex::new(4).unwrap();
-    for late in [Verdict::Worked, Verdict::Buried("late".to_owned())] {
-        assert_eq!(tasks.settle(&batch, other, late, NOW).await.unwrap(), Verdict::Worked);
+    for late in [Verdict::Worked(None), Verdict::Buried("late".to_owned())] {
+        assert_eq!(tasks.settle(&batch, other, late, NOW).await.unwrap(), Verdict::Worked(None));
     }
+    let counted = ChunkIndex::new(5).unwrap();
+    let fold = |json: &str| Verdict::Worked(Some(serde_json::from_str(json).unwrap()));
+    let json = r#"[{"group":["株式会社",""],"count":7,"sum":{"n":"-0.5"}}]"#;
+    for late in [fold(json), Verdict::Worked(None), fold("[]"), Verdict::Buried("late".to_owned())] {
+        assert_eq!(tasks.settle(&batch, counted, late, NOW).await.unwrap(), fold(json));
+    }
+    assert_eq!(tasks.read(&batch, counted).await.unwrap().verdict, Some(fold(json)));
 }

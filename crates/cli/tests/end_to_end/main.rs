@@ -54,6 +54,11 @@ async fn dynamodb_ledger_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn dynamodb_counters_keep_the_contract() {
+    suites::counters::all(&World::open().await.new_counters("contract-counters").await).await;
+}
+
+#[tokio::test]
 async fn dynamodb_tasks_keep_the_contract() {
     suites::tasks::all(&World::open().await.new_tasks("contract-tasks").await).await;
 }

@@ -18,6 +18,7 @@ use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
 use fanfold_aws::clients::Clients;
+use fanfold_aws::counters::DynamoCounters;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
@@ -243,6 +244,11 @@ impl World {
                 .fold(create, |create, (name, kind)| create.attribute_definitions(attribute(name, kind)));
         create.send().await.unwrap();
         DynamoLedger::new(self.clients.dynamodb.clone(), name)
+    }
+
+    pub async fn new_counters(&self, name: &str) -> DynamoCounters {
+        self.new_table(name, &[("group", ScalarAttributeType::S), ("chunk", ScalarAttributeType::S)]).await;
+        DynamoCounters::new(self.clients.dynamodb.clone(), name)
     }
 
     pub async fn new_tasks(&self, name: &str) -> DynamoTasks {
