@@ -14,6 +14,7 @@ use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, PENDING, Revision};
 use crate::model::input::InputRef;
 use crate::model::limits::Limits;
+use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::processing::{Processing, Work};
 use crate::model::schema::{Cells, RecordSchema};
 use crate::model::summary::Summary;
@@ -158,6 +159,8 @@ pub struct Settings {
     pub rows: Option<Arc<dyn RowReader>>,
     /// How much work one batch may make.
     pub limits: Limits,
+    /// What is counted of the records that succeed, if anything is.
+    pub aggregate: Option<AggregateSettings>,
 }
 
 impl Settings {
@@ -172,7 +175,8 @@ impl Default for Settings {
     fn default() -> Self {
         let (schema, key_field) = ("{}".to_owned(), "id".to_owned());
         let (format, results, limits) = (FormatSettings::default(), Results::All, Limits::NONE);
-        Self { variant: None, schema, key_field, chunk_size: 500, results, format, rows: None, limits }
+        let (rows, aggregate) = (None, None);
+        Self { variant: None, schema, key_field, chunk_size: 500, results, format, rows, limits, aggregate }
     }
 }
 
@@ -266,6 +270,11 @@ impl<P: Processor> LocalPipeline<P> {
         Ok(left)
     }
 
+    /// The counters table.
+    pub fn counters(&self) -> &MemoryCounters {
+        &self.stores.counters
+    }
+
     /// The summary of a batch, once written.
     pub fn summary(&self, batch: &BatchId) -> Option<Summary> {
         let text = self.stores.output.read(&batch.output_key(SUMMARY))?;
@@ -282,7 +291,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         let (variant, key_field) = (settings.variant()?, settings.key_field.as_str());
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
         let work = if processor.is_repeatable() { Work::Nothing } else { Work::Custom };
-        let processing = Processing { work, items: processor.stores(), aggregate: None };
+        let processing = Processing { work, items: processor.stores(), aggregate: settings.aggregate.clone() };
         let pipeline = Pipeline::new(stores, variant, INPUT).with_processing(processing);
         Ok(Self {
             scatter: pipeline

@@ -217,7 +217,8 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<PacedOf<P>, W>> {
         let (clock, width) = (self.supply.clock(), self.variant.width);
-        Ok(Process { batches: self.ending()?, processor, clock, schemas: Schemas::new(schema), width })
+        let (batches, aggregate) = (self.ending()?, self.processing.aggregate.clone());
+        Ok(Process { batches, processor, clock, schemas: Schemas::new(schema), width, aggregate })
     }
 
     /// Gather.

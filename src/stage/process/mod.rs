@@ -7,16 +7,20 @@
 mod answers;
 mod store;
 
+use serde_json::{Map, Value};
+
 use crate::batch::Batches;
-use crate::batch::chunks::Decision;
+use crate::batch::chunks::{Decision, check_counters};
 use crate::batch::concurrent::bounded;
 use crate::batch::find::{Found, Work};
 use crate::batch::rules::Schemas;
 use crate::intake::claim_check;
 use crate::model::answer::Answer;
 use crate::model::error::{Error, Result};
+use crate::model::fold::{Contribution, Fold};
 use crate::model::format::Layout;
 use crate::model::message::ProcessMessage;
+use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::progress::Mark;
 use crate::model::record::{Entry, Outcome};
 use crate::model::schema::{RecordSchema, Valid};
@@ -42,6 +46,8 @@ pub struct Process<S: Stores, P> {
     pub schemas: Schemas,
     /// Calls under way at once.
     pub width: usize,
+    /// What is counted of the records that succeed, if anything is.
+    pub aggregate: Option<AggregateSettings>,
 }
 
 /// The most records and messages that are worked on together.
@@ -121,6 +127,8 @@ struct Job<'a> {
     layout: Layout,
     /// What an item has to be that is stored instead of a record; `None` if no record is valid.
     schema: Option<RecordSchema>,
+    /// What each valid record adds to the counters if it succeeds; nothing, if none are kept.
+    contributions: Vec<Contribution>,
 }
 
 impl<S: Stores, P: Processor> Process<S, P> {
@@ -246,16 +254,25 @@ impl<S: Stores, P: Processor> Process<S, P> {
 
     /// Keeps the outcomes of a chunk: the answers for its valid records, and for the others why they are not valid.
     async fn keep(&self, job: Job<'_>, answers: Vec<Answer>) -> Result<Mark> {
-        let Job { message, entries, faults, layout, .. } = job;
-        let mut answers = answers.into_iter();
-        let outcomes = entries.into_iter().zip(faults).map(|(entry, fault)| match fault {
-            Some(fault) => Outcome::of(entry, Some(fault)),
-            None => match answers.next() {
-                Some(answer) => Outcome::answered(entry, answer, layout),
-                None => Outcome::of(entry, Some("the record was not processed".to_owned())),
-            },
+        let Job { message, entries, faults, layout, contributions, .. } = job;
+        let (mut answers, mut contributions) = (answers.into_iter(), contributions.into_iter());
+        let mut fold = self.aggregate.as_ref().map(|_| Fold::default());
+        let outcomes = entries.into_iter().zip(faults).map(|(entry, fault)| {
+            if let Some(fault) = fault {
+                return Outcome::of(entry, Some(fault));
+            }
+            let (answer, contribution) = (answers.next(), contributions.next());
+            let Some(answer) = answer else {
+                return Outcome::of(entry, Some("the record was not processed".to_owned()));
+            };
+            if let (Some(fold), Some(contribution), Answer::Done { .. }) = (&mut fold, contribution, &answer) {
+                fold.add(contribution);
+            }
+            Outcome::answered(entry, answer, layout)
         });
-        let decision = if message.range.is_some() { Decision::excepted } else { Decision::worked }(outcomes.collect());
+        let outcomes = outcomes.collect();
+        let decision = if message.range.is_some() { Decision::excepted } else { Decision::worked }(outcomes);
+        let decision = decision.with_fold(fold);
         let (batch, chunk) = (&message.batch_id, message.chunk);
         self.batches.decide(batch, chunk, decision, "", self.clock.now()).await
     }
@@ -270,14 +287,17 @@ impl<S: Stores, P: Processor> Process<S, P> {
     ) -> (Job<'a>, Chunk) {
         let (message, Work { entries, layout, sequence, .. }) = (&received.message, work);
         let (mut records, mut faults) = (Vec::with_capacity(entries.len()), Vec::with_capacity(entries.len()));
+        let mut contributions = Vec::new();
         for entry in &entries {
             // What is wrong with the record itself stays so under any rules.
             let judged = match &entry.fault {
                 Some(fault) => Err(fault.clone()),
                 None => schema.as_ref().map_err(String::clone).and_then(|schema| schema.check(entry, layout)),
             };
+            let judged = judged.and_then(|valid| Ok((self.contribution(&valid.fields)?, valid)));
             match judged {
-                Ok(Valid { key, fields }) => {
+                Ok((contribution, Valid { key, fields })) => {
+                    contributions.extend(contribution);
                     records.push(Record { index: entry.index, key, fields, tried: Tried::default() });
                     faults.push(None);
                 }
@@ -285,6 +305,15 @@ impl<S: Stores, P: Processor> Process<S, P> {
                 Err(reason) if entry.fault.is_some() => faults.push(Some(reason)),
                 Err(reason) => faults.push(Some(layout.placed(entry.index, reason))),
             }
+        }
+        let most = self.batches.chunks.most_counters();
+        if most < usize::MAX
+            && let Err(reason) = check_counters(Some(&contributions.iter().cloned().collect()), most)
+        {
+            // Before any work is done whose outcomes could not be kept.
+            let valid = faults.iter_mut().zip(&entries).filter(|(fault, _)| fault.is_none());
+            valid.for_each(|(fault, entry)| *fault = Some(layout.placed(entry.index, reason.clone())));
+            (records, contributions) = (Vec::new(), Vec::new());
         }
         let chunk = Chunk {
             // Users know the batch by the name of its first generation.
@@ -297,7 +326,12 @@ impl<S: Stores, P: Processor> Process<S, P> {
             deadline: table.work(),
             records,
         };
-        (Job { message, entries, faults, layout, schema: schema.ok() }, chunk)
+        (Job { message, entries, faults, layout, schema: schema.ok(), contributions }, chunk)
+    }
+
+    /// What a valid record adds to the counters, if any are kept; or why it cannot be counted.
+    fn contribution(&self, fields: &Map<String, Value>) -> std::result::Result<Option<Contribution>, String> {
+        self.aggregate.as_ref().map(|aggregate| aggregate.contribution(fields)).transpose()
     }
 }
 

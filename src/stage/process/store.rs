@@ -19,12 +19,41 @@ pub(super) struct Answered<'a> {
 }
 
 impl<S: Stores, P: Processor> Process<S, P> {
+    /// Has items counted instead of the records that they replace. One that cannot be counted fails.
+    fn recount(&self, one: &mut Answered<'_>) {
+        for (answer, counted) in one.answers.iter_mut().zip(&mut one.job.contributions) {
+            if let Answer::Done { item: Some(item), .. } = answer {
+                match self.contribution(item) {
+                    Ok(contribution) => *counted = contribution.unwrap_or_else(|| counted.clone()),
+                    Err(reason) => *answer = Answer::Failed(format!("the item that it was answered with: {reason}")),
+                }
+            }
+        }
+    }
+
+    /// The answer for a record of a pipeline without an items table.
+    fn unstored(&self, answer: Answer) -> Answer {
+        match answer {
+            Answer::Done { item: Some(_), .. } if self.aggregate.is_none() => Answer::Failed(
+                "it was answered with an item, and the pipeline has no items table: add items to PROCESSORS".to_owned(),
+            ),
+            answer => answer,
+        }
+    }
+
     /// Stores what succeeded, and says what there is to do for each chunk, in order.
     pub(super) async fn store<'a>(&self, mut answered: Vec<Answered<'a>>) -> Vec<Step<'a>> {
+        answered.iter_mut().for_each(|one| self.recount(one));
         if !self.processor.stores() {
             return answered
                 .into_iter()
-                .map(|one| Step::Keep(one.job, one.answers.into_iter().map(unstored).collect(), one.unsaved))
+                .map(|one| {
+                    Step::Keep(
+                        one.job,
+                        one.answers.into_iter().map(|answer| self.unstored(answer)).collect(),
+                        one.unsaved,
+                    )
+                })
                 .collect();
         }
         let chunks: Vec<Chunk> = answered.iter_mut().map(successes).collect();
@@ -90,14 +119,4 @@ fn settle(answers: &mut [Answer], replies: Vec<Reply>) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The answer for a record of a pipeline that stores nothing.
-fn unstored(answer: Answer) -> Answer {
-    match answer {
-        Answer::Done { item: Some(_), .. } => Answer::Failed(
-            "it was answered with an item, and the pipeline has no items table: add items to PROCESSORS".to_owned(),
-        ),
-        answer => answer,
-    }
 }
