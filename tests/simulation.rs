@@ -16,6 +16,8 @@ mod capacity;
 mod checkpoints;
 #[path = "simulation/clockwork.rs"]
 mod clockwork;
+#[path = "simulation/counters.rs"]
+mod counters;
 #[path = "simulation/functions.rs"]
 mod functions;
 #[path = "simulation/hand.rs"]
@@ -46,6 +48,8 @@ mod state;
 mod stores;
 #[path = "simulation/swarm.rs"]
 mod swarm;
+#[path = "simulation/sweeping.rs"]
+mod sweeping;
 #[path = "simulation/throttled.rs"]
 mod throttled;
 #[path = "simulation/world.rs"]
@@ -117,7 +121,7 @@ impl Seed {
             Kind::Swarm => Plan::swarm(self.1, variant),
             Kind::Many => Plan::many(self.1, variant),
         };
-        plan.brief().limited().late().hasty().served()
+        plan.brief().limited().late().hasty().served().counted(self)
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! A chunk has a log of objects in the work bucket, numbered from 0, each of which the first writer wins
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>). The newest says which function has
-//! the chunk, and until when: others leave it alone that long. The others hold what was answered.
+//! the chunk, until when others leave it alone, and which of those before it hold answers.
 
 use std::collections::BTreeMap;
 
@@ -37,8 +37,10 @@ struct Header {
     owner: String,
     /// Until when that delivery has the chunk.
     until: Timestamp,
-    /// When it was written.
-    at: Timestamp,
+    /// Since when no record was tried.
+    idle_since: Timestamp,
+    /// The objects before this one that have answers.
+    with: Vec<u32>,
 }
 
 /// What is known of a record.
@@ -53,8 +55,9 @@ struct Record {
 #[derive(Debug, Default)]
 pub struct Known {
     records: BTreeMap<u64, Record>,
-    holder: Option<Header>,
-    idle_since: Option<Timestamp>,
+    newest: Option<Header>,
+    /// Whether the newest object has answers.
+    told: bool,
     objects: u32,
 }
 
@@ -82,7 +85,7 @@ impl Known {
 
     /// Since when no record was tried or answered, although a function had the chunk.
     pub fn idle_since(&self) -> Option<Timestamp> {
-        self.idle_since
+        self.newest.as_ref().map(|newest| newest.idle_since)
     }
 
     /// Whether a function has had the chunk before the one that has it now.
@@ -92,7 +95,7 @@ impl Known {
 
     /// Until when another function has the chunk; `None` if none has.
     pub fn held_until(&self, now: Timestamp) -> Option<Timestamp> {
-        self.holder.as_ref().map(|holder| holder.until).filter(|until| *until > now)
+        self.newest.as_ref().map(|newest| newest.until).filter(|until| *until > now)
     }
 
     /// The first final answer of a record stays.
@@ -110,23 +113,33 @@ impl Known {
         }
     }
 
-    fn add_object(&mut self, object: &[u8]) -> Result<()> {
+    /// Adds the answers of an object, and returns its header.
+    fn add_object(&mut self, object: &[u8]) -> Result<Header> {
         let mut lines = object.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let unreadable = |e: serde_json::Error| {
             // Only the error's class: its message may quote an answer.
             Error::internal(format!("what was answered is not readable: {:?}", e.classify()))
         };
-        let header = lines.next().unwrap_or_default();
-        let header: Header = serde_json::from_slice(header).map_err(unreadable)?;
-        let mut idle = true;
+        let header = serde_json::from_slice(lines.next().unwrap_or_default()).map_err(unreadable)?;
         for line in lines {
-            idle = false;
+            self.told = true;
             self.add(serde_json::from_slice(line).map_err(unreadable)?);
         }
-        self.idle_since = self.idle_since.filter(|_| idle).or(Some(header.at));
-        self.holder = Some(header);
+        Ok(header)
+    }
+
+    /// The header of the next object, which has answers if anything was `told`.
+    fn next(&self, owner: &str, now: Timestamp, until: Timestamp, told: bool) -> Header {
+        let idle_since = self.idle_since().filter(|_| !told).unwrap_or(now);
+        let mut with = self.newest.as_ref().map(|newest| newest.with.clone()).unwrap_or_default();
+        with.extend(self.objects.checked_sub(1).filter(|_| self.told));
+        Header { owner: owner.to_owned(), until, idle_since, with }
+    }
+
+    /// Notes that this function wrote the next object.
+    fn wrote(&mut self, header: Header, told: bool) {
+        (self.newest, self.told) = (Some(header), told);
         self.objects += 1;
-        Ok(())
     }
 }
 
@@ -163,28 +176,26 @@ impl<B: Blob> Answers<B> {
         now: Timestamp,
         until: Timestamp,
     ) -> Result<Lease> {
-        let mut log = Log { batch: batch.clone(), chunk, owner: owner.to_owned(), until, known: Known::default() };
+        let (batch, owner, known) = (batch.clone(), owner.to_owned(), Known::default());
+        let mut log = Log { batch, chunk, owner, until, known };
         // As a rule, nobody had it before.
-        if self.write(&log, &[], now, until).await? {
-            log.known.wrote(&log.owner, now, until);
+        if self.write(&mut log, &[], now, until).await? {
             return Ok(Lease::Acquired(log));
         }
-        log.known = self.read(batch, chunk).await?;
-        let held = log.known.holder.as_ref().filter(|holder| holder.until > now && holder.owner != owner);
+        log.known = self.read(&log.batch, chunk).await?;
+        let held = log.known.newest.as_ref().filter(|newest| newest.until > now && newest.owner != log.owner);
         if let Some(holder) = held {
             return Ok(Lease::Held(holder.until));
         }
-        if self.write(&log, &[], now, until).await? {
-            log.known.wrote(&log.owner, now, until);
+        if self.write(&mut log, &[], now, until).await? {
             return Ok(Lease::Acquired(log));
         }
         // Somebody else was faster, or is this very caller, whose request was repeated.
-        let known = self.read(batch, chunk).await?;
-        let holder = known.holder.as_ref().map(|holder| (holder.owner == owner, holder.until));
-        log.known = known;
-        Ok(match holder {
-            Some((false, until)) => Lease::Held(until.max(now)),
-            _ => Lease::Acquired(log),
+        log.known = self.read(&log.batch, chunk).await?;
+        let holder = log.known.newest.as_ref().filter(|newest| newest.owner != log.owner);
+        Ok(match holder.map(|holder| holder.until) {
+            Some(until) => Lease::Held(until.max(now)),
+            None => Lease::Acquired(log),
         })
     }
 
@@ -196,16 +207,13 @@ impl<B: Blob> Answers<B> {
         let until = if released { Timestamp(0) } else { log.until };
         if !self.write(log, &lines, now, until).await? {
             let key = log.batch.answers_key(log.chunk, log.known.objects);
-            let mut other = Known::default();
-            if let Some(object) = read_all(&self.work, &key).await? {
-                other.add_object(&object)?;
-            }
-            if other.holder.is_none_or(|holder| holder.owner != log.owner) {
+            let there = read_all(&self.work, &key).await?;
+            let header = there.map(|object| Known::default().add_object(&object)).transpose()?;
+            let Some(header) = header.filter(|header| header.owner == log.owner) else {
                 return Err(Error::busy(format!("another function works on chunk {} of {}", log.chunk, log.batch)));
-            }
+            };
+            log.known.wrote(header, !lines.is_empty());
         }
-        log.known.wrote(&log.owner, now, until);
-        log.known.idle_since = log.known.idle_since.filter(|_| lines.is_empty()).or(Some(now));
         lines.into_iter().for_each(|line| log.known.add(line));
         Ok(())
     }
@@ -216,17 +224,30 @@ impl<B: Blob> Answers<B> {
     /// Those of the bucket; `Internal` if it is not readable.
     pub async fn read(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Known> {
         let keys = list_all(&self.work, &batch.answers_prefix(chunk)).await?;
-        let objects = keys.iter().map(|key| read_all(&self.work, key)).collect();
+        let Some(last) = keys.last() else {
+            return Ok(Known::default());
+        };
+        let lacks = || Error::internal("what was answered has a gap");
+        let newest = read_all(&self.work, last).await?.ok_or_else(lacks)?;
         let mut known = Known::default();
-        for object in bounded(objects, MOST_AT_ONCE as usize).await {
-            let object = object?.ok_or_else(|| Error::internal("what was answered has a gap"))?;
-            known.add_object(&object)?;
+        let header = Known::default().add_object(&newest)?;
+        let objects = header
+            .with
+            .iter()
+            .map(|number| async { read_all(&self.work, &batch.answers_key(chunk, *number)).await?.ok_or_else(lacks) });
+        // The first answer of a record counts, so that their order matters.
+        for object in bounded(objects.collect(), MOST_AT_ONCE as usize).await {
+            known.add_object(&object?)?;
         }
+        known.told = false;
+        known.newest = Some(known.add_object(&newest)?);
+        known.objects = u32::try_from(keys.len()).map_err(|e| Error::internal("too many answers").because(e))?;
         Ok(known)
     }
 
-    async fn write(&self, log: &Log, lines: &[Line], now: Timestamp, until: Timestamp) -> Result<bool> {
-        let header = Header { owner: log.owner.clone(), until, at: now };
+    /// Writes the next object of a log, unless another function did. It has answers if there are `lines`.
+    async fn write(&self, log: &mut Log, lines: &[Line], now: Timestamp, until: Timestamp) -> Result<bool> {
+        let header = log.known.next(&log.owner, now, until, !lines.is_empty());
         let unwritable = |e| Error::internal("an answer cannot be written").because(e);
         let mut object = serde_json::to_vec(&header).map_err(unwritable)?;
         object.push(b'\n');
@@ -235,15 +256,10 @@ impl<B: Blob> Answers<B> {
             object.push(b'\n');
         }
         let key = log.batch.answers_key(log.chunk, log.known.objects);
-        self.work.put_new(&key, JSON_LINES, Bytes::from(object)).await
-    }
-}
-
-impl Known {
-    /// Notes that this function wrote the next object.
-    fn wrote(&mut self, owner: &str, at: Timestamp, until: Timestamp) {
-        self.holder = Some(Header { owner: owner.to_owned(), until, at });
-        self.idle_since = self.idle_since.or(Some(at));
-        self.objects += 1;
+        let written = self.work.put_new(&key, JSON_LINES, Bytes::from(object)).await?;
+        if written {
+            log.known.wrote(header, !lines.is_empty());
+        }
+        Ok(written)
     }
 }

@@ -144,6 +144,7 @@ impl Blob for Watched<MemoryBlob> {
             return Ok(true);
         }
         self.hand.watch_deciding(key);
+        self.hand.watch_counting_in(key, &body);
         if self.hand.has(Mutation::LastToDecideWins) {
             return self.store.put(key, content_type, body).await.map(|_| true);
         }

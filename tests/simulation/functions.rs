@@ -7,7 +7,6 @@ use std::time::Duration;
 use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
-use fanfold::model::processing::{Processing, Work};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::chain::Chain;
@@ -26,7 +25,7 @@ use super::brief::Brief;
 use super::hand::Hand;
 use super::mutation::Mutation;
 use super::plan::Plan;
-use super::service::{Reached, Service};
+use super::service::Reached;
 use super::state::{
     DEAD, Data, GATHER, GIVE_UP_AFTER, INPUT, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
 };
@@ -92,11 +91,7 @@ impl World {
     fn pipeline(&self, hand: &Hand) -> (Pipeline<Stocked>, Arc<Plan>) {
         let (data, plan) = hand.world(|state| (state.data.clone(), state.plan.clone()));
         let supply = Stocked { data, hand: hand.clone() };
-        let processing = match plan.service {
-            None => Processing::default(),
-            Some(Service { stored, .. }) => Processing { work: Work::Custom, items: stored, aggregate: None },
-        };
-        (Pipeline::new(supply, plan.variant, INPUT).with_processing(processing), plan)
+        (Pipeline::new(supply, plan.variant, INPUT).with_processing(plan.processing()), plan)
     }
 
     /// Runs sweep once.

@@ -16,6 +16,7 @@ use super::clockwork::{Alarm, Event, Waiting};
 use super::invariant;
 use super::mutation::{Late, Mutation};
 use super::state::{STAGES, State};
+use super::sweeping;
 
 /// A function's access to the world: its clock, and the faults of its calls.
 #[derive(Clone)]
@@ -177,7 +178,7 @@ impl Hand {
                 let copies = state.swept.entry((queue, message.body.clone())).or_default();
                 *copies += 1;
                 let copies = *copies;
-                invariant::at_sweeping(state, queue, &message.body, copies, self.began);
+                sweeping::at_sweeping(state, queue, &message.body, copies, self.began);
             }
             state.send(queue, message);
         });

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use fanfold::batch::chunks::{Decision, RecordStore};
-use fanfold::intake::claim_check;
 use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
@@ -21,13 +20,13 @@ use futures::FutureExt;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
-use super::clockwork::BEGIN;
+use super::counters::counters_are_right;
 use super::late;
 use super::objects::{failed_found, objects_are_right, origins_are_right};
 use super::output::{Line, index_of, lines_of};
 use super::plan::{File, Record, Stored};
 use super::service::answers_count;
-use super::state::{GIVE_UP_AFTER, PARKED, State, subject_of};
+use super::state::{GIVE_UP_AFTER, PARKED, State};
 use fanfold::store::items::WriteMode;
 
 pub const ENDS: &str = "I1 every batch reaches a final state";
@@ -37,7 +36,6 @@ pub const STAYS: &str = "I4 outputs do not change once the batch is closed";
 pub const ONCE: &str = "I5 every record has exactly one outcome";
 pub const COUNTS: &str = "I6 counters equal the sums of the outcomes";
 pub const EMPTY: &str = "I7 an emptied system holds no message and no pending object that anybody would miss";
-pub const TIRES: &str = "I8 sweep sends the same again more and more rarely, and nothing that was done before it came";
 
 pub const FAILS: &str =
     "I10 a message is given up only after it failed five times for another reason than a busy service";
@@ -77,6 +75,7 @@ macro_rules! hold {
         }
     };
 }
+pub(crate) use hold;
 
 pub fn ledger(state: &State, id: &BatchId) -> Option<Batch> {
     state.data.ledger.read(id).now_or_never()?.ok()?
@@ -199,9 +198,8 @@ pub fn at_the_end(state: &mut State) {
         check_outputs(state, &id);
     }
     let checked = (0..state.batches.len()).try_for_each(|number| batch_ended(state, number));
-    if let Err(broken) =
-        checked.and_then(|()| items_are_right(state)).and_then(|()| answers_count(state)).and_then(|()| emptied(state))
-    {
+    let items = checked.and_then(|()| items_are_right(state)).and_then(|()| answers_count(state));
+    if let Err(broken) = items.and_then(|()| counters_are_right(state)).and_then(|()| emptied(state)) {
         state.breaks(broken);
     }
 }
@@ -281,7 +279,7 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     let mut opened = (0..=summary.generation).map(|generation| ledger(state, &id.in_generation(generation)));
     let ruled = opened.all(|batch| batch.is_some_and(|batch| batch.opening.rules.is_some()));
     hold!(EQUALS, told == ruled.then_some(replaced), "{id} tells that {told:?} of {replaced} records were replaced");
-    counters_are_right(state, &batch)?;
+    tally_is_right(state, &batch)?;
     stored(state, number, &model, &lines, hurt)
 }
 
@@ -378,7 +376,7 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
     if given_up {
         return Ok(());
     }
-    counters_are_right(state, batch)?;
+    tally_is_right(state, batch)?;
     let (counted, all) = (summary.records, file.records.len() as u64);
     hold!(COUNTS, counted.total == counted.succeeded + counted.failed, "{id} counts {counted:?}");
     let partial = hurt && summary.error.is_some();
@@ -402,7 +400,7 @@ fn counted_alone(state: &State, number: usize, batch: &Batch, summary: &Summary,
 }
 
 /// Compares the counters of the latest generation with the outcomes of its own chunks.
-fn counters_are_right(state: &State, batch: &Batch) -> Result<(), Broken> {
+fn tally_is_right(state: &State, batch: &Batch) -> Result<(), Broken> {
     let id = &batch.opening.id;
     let Some(sealing) = &batch.sealing else { return Ok(()) };
     let kept = (0..sealing.chunks).filter_map(|chunk| kept(state, id, chunk));
@@ -478,26 +476,4 @@ fn is_garbage(state: &State, batch: &Batch, key: &str) -> bool {
     let done = id.chunk_of_pending(key).is_some_and(|chunk| state.data.work.read(&id.done_key(chunk)).is_some());
     let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == FaultCode::GaveUp);
     batch.state.is_final() && (done || given_up || batch.is_sealed_by_force())
-}
-
-/// Called when sweep, started at `began`, sends a message for the `copies`th time.
-pub fn at_sweeping(state: &mut State, queue: usize, body: &str, copies: u32, began: i64) {
-    if let Err(broken) = sweeps_in_measure(state, queue, body, copies, began) {
-        state.breaks(broken);
-    }
-}
-
-fn sweeps_in_measure(state: &State, queue: usize, body: &str, copies: u32, began: i64) -> Result<(), Broken> {
-    // After a quarter of an hour, half an hour, an hour, and then every two hours; anew after each progress.
-    // Sweeps may overlap.
-    let hours = (state.clockwork.now - BEGIN) / 3_600_000;
-    let batch = subject_of(queue, body).map(|(batch, _)| batch);
-    let progress = batch.and_then(|batch| state.progress.get(&batch)).map_or(1, |(many, _)| *many);
-    let most = 2 * (hours / 2 + 3 * i64::from(progress) + 2);
-    hold!(TIRES, i64::from(copies) <= most, "{copies} times within {hours} hours and {progress} changes: {body}");
-    let Ok(Some(message)) = claim_check::parse(body) else { return Ok(()) };
-    let listing = state.plan.variant.condition == Condition::Listing;
-    let done = state.done.get(&message.batch_id.done_key(message.chunk)).copied();
-    hold!(TIRES, !listing || done.is_none_or(|done| done > began), "it was done before: {body}");
-    Ok(())
 }

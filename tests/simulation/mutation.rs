@@ -2,6 +2,8 @@
 //! in the stages.
 
 use bytes::Bytes;
+use fanfold::model::fold::{Group, Totals};
+use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::item::Item;
 use fanfold::store::blob::UploadId;
 use fanfold::store::channel::Outgoing;
@@ -98,10 +100,16 @@ pub enum Mutation {
     TriesAreForgotten,
     /// A function takes a chunk that another has, and keeps no answers that the other has not.
     LeaseIsIgnored,
+    /// A chunk is counted before it is decided.
+    CountersBeforeTheDecision,
+    /// Counters are added to and not set.
+    CountersAreAdded,
+    /// A chunk is counted after it is marked.
+    CountersAfterTheMark,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 45] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -144,12 +152,16 @@ impl Mutation {
         Self::AnswersAreForgotten,
         Self::TriesAreForgotten,
         Self::LeaseIsIgnored,
+        Self::CountersBeforeTheDecision,
+        Self::CountersAreAdded,
+        Self::CountersAfterTheMark,
     ];
 }
 
 /// An effect that a mutation delays; it is lost if the function dies first.
 pub enum Late {
     Items(Vec<Item>),
+    Counters(BatchId, ChunkIndex, Vec<(Group, Totals)>),
     Object(String, Bytes),
     Output(String, Bytes),
     Message(usize, Outgoing),

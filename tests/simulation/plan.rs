@@ -248,6 +248,8 @@ pub struct Plan {
     pub haste: Option<Haste>,
     /// The service that records are sent to before they are stored.
     pub service: Option<Service>,
+    /// Whether counters are kept.
+    pub counted: bool,
 }
 
 /// What the limits of a seed are drawn by: none of the seeds that were kept before has any.
@@ -419,6 +421,7 @@ impl Plan {
             brief: None,
             haste: None,
             service: None,
+            counted: false,
         }
     }
 }

@@ -14,6 +14,7 @@ use fanfold::stage::reception::MOST_TRIES;
 use fanfold::store::blob::Blob;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Delivery, Outgoing};
+use fanfold::store::counters::Counters;
 use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, WriteMode};
@@ -309,6 +310,9 @@ impl State {
             match late {
                 Late::Items(items) => {
                     self.data.items.write(&items).now_or_never();
+                }
+                Late::Counters(batch, chunk, rows) => {
+                    self.data.counters.set(&batch, chunk, &rows).now_or_never();
                 }
                 Late::Object(key, body) => {
                     self.data.work.upload(&key, body);

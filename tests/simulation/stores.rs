@@ -4,14 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fanfold::model::error::{Error, Result};
-use fanfold::model::fold::{Group, Totals};
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::item::Item;
 use fanfold::model::record::{Entry, Outcome};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Channel, Delivery, Outgoing};
-use fanfold::store::counters::Counters;
 use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::faults::{Faults, Faulty};
 use fanfold::store::items::memory::MemoryItems;
@@ -151,20 +149,6 @@ impl Items for Watched<MemoryItems> {
     }
 }
 
-impl Counters for Watched<MemoryCounters> {
-    async fn set(&self, batch: &BatchId, chunk: ChunkIndex, rows: &[(Group, Totals)]) -> Result<Vec<usize>> {
-        self.store.set(batch, chunk, rows).await
-    }
-
-    async fn read(&self, group: &Group) -> Result<Totals> {
-        self.store.read(group).await
-    }
-
-    async fn forget(&self, batch: &BatchId, chunk: ChunkIndex, groups: &[Group]) -> Result<Vec<usize>> {
-        self.store.forget(batch, chunk, groups).await
-    }
-}
-
 impl Tasks for Watched<MemoryTasks> {
     async fn create(&self, batch: &BatchId, chunk: ChunkIndex, entries: &[Entry], now: Timestamp) -> Result<()> {
         // A transaction writes all rows or none, at twice the units.
@@ -179,6 +163,9 @@ impl Tasks for Watched<MemoryTasks> {
     }
 
     async fn settle(&self, batch: &BatchId, chunk: ChunkIndex, verdict: Verdict, now: Timestamp) -> Result<Verdict> {
+        if let Verdict::Worked(fold) = &verdict {
+            self.hand.watch_counting(batch, chunk, fold.as_ref());
+        }
         self.store.settle(batch, chunk, verdict, now).await
     }
 
