@@ -6,6 +6,7 @@ use std::path::Path;
 use fanfold::format::Decoder;
 use fanfold::format::detect::detect;
 use fanfold::model::error::Result;
+use fanfold::model::fair::FairBy;
 use fanfold::model::fault::{Fault, FaultCode};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::ids::{BatchId, ChunkIndex};
@@ -191,6 +192,7 @@ fn settings() -> Examples {
         (&["UNKNOWN_VARIANT"], Variant::named("serial").map(drop)),
         (&["UNKNOWN_RESULTS"], Results::named("some").map(drop)),
         (&["UNKNOWN_WRITE_MODE"], WriteMode::named("fast").map(drop)),
+        (&["UNKNOWN_FAIR_BY"], FairBy::named("tenant").map(drop)),
         (&["UNKNOWN_ITEM_ATTRIBUTES"], OwnAttributes::named("short").map(drop)),
         (&["KEY_FIELD_TAKEN"], RecordSchema::parse("{}", "fanfoldBatchId").map(drop)),
         (&["FORMAT_NOT_OBJECT"], format(";")),

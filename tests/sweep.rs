@@ -4,6 +4,7 @@ use fanfold::batch::Batches;
 use fanfold::batch::chunks::RecordStore;
 use fanfold::batch::dispatch::{Dispatch, FanOut};
 use fanfold::model::condition::Condition;
+use fanfold::model::fair::FairBy;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
@@ -82,7 +83,7 @@ impl Fixture {
                 counters: None,
             },
             scatter: MemoryChannel::new(),
-            workers: Dispatch { channel: process.clone(), fan_out: FanOut::Messages },
+            workers: Dispatch { channel: process.clone(), fan_out: FanOut::Messages, fair_by: FairBy::Batch },
             output: output.clone(),
             clock: SystemClock,
             patience: Patience { stall_after: HOUR / 4, give_up_after: 24 * HOUR },

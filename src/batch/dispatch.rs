@@ -1,6 +1,7 @@
 //! How workers learn of the chunks that wait for them.
 
 use crate::model::error::{Error, Result};
+use crate::model::fair::FairBy;
 use crate::model::ids::ChunkIndex;
 use crate::model::message::{ProcessMessage, to_body};
 use crate::model::progress::Opening;
@@ -23,29 +24,32 @@ pub struct Dispatch<C> {
     pub channel: C,
     /// How they learn of a chunk that was put.
     pub fan_out: FanOut,
+    /// What shares them.
+    pub fair_by: FairBy,
 }
 
 impl<C: Channel> Dispatch<C> {
-    /// Makes sure that the workers learn of chunks that were just put.
+    /// Makes sure that the workers learn of chunks of a batch that were just put.
     ///
     /// # Errors
     /// Those of the channel.
-    pub async fn fan_out(&self, checks: Vec<ProcessMessage>) -> Result<()> {
+    pub async fn fan_out(&self, opening: &Opening, checks: Vec<ProcessMessage>) -> Result<()> {
         match self.fan_out {
-            FanOut::Messages => self.send(checks).await,
+            FanOut::Messages => self.send(opening, checks).await,
             FanOut::Notifications => Ok(()),
         }
     }
 
-    /// Sends claim checks for chunks that the workers may already have heard of.
+    /// Sends claim checks for chunks of a batch that the workers may already have heard of.
     ///
     /// # Errors
     /// Those of the channel.
-    pub async fn send(&self, checks: Vec<ProcessMessage>) -> Result<()> {
+    pub async fn send(&self, opening: &Opening, checks: Vec<ProcessMessage>) -> Result<()> {
         if checks.is_empty() {
             return Ok(());
         }
-        self.channel.send(checks.iter().map(|check| Outgoing::new(to_body(check))).collect()).await
+        let group = self.fair_by.group(&opening.id, &opening.input.key);
+        self.channel.send(checks.iter().map(|check| Outgoing::fair(to_body(check), &group)).collect()).await
     }
 }
 

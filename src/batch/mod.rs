@@ -68,6 +68,6 @@ impl<S: Stores> Batches<S> {
         }
         tracing::info!(batch_id = %batch, "batch complete");
         let body = to_body(&GatherMessage::new(batch.clone()));
-        self.gather.send(vec![Outgoing::grouped(body, batch.as_str())]).await
+        self.gather.send(vec![Outgoing::ordered(body, batch.as_str())]).await
     }
 }

@@ -5,6 +5,7 @@ pub mod calls;
 pub mod condition;
 pub mod decimal;
 pub mod error;
+pub mod fair;
 pub mod fault;
 pub mod fold;
 pub mod format;

@@ -10,6 +10,7 @@ use crate::batch::dispatch::Dispatch;
 use crate::batch::ranges::Ranges;
 use crate::batch::rules::{Deployed, Schemas};
 use crate::model::error::Result;
+use crate::model::fair::FairBy;
 use crate::model::format::settings::FormatSettings;
 use crate::model::limits::Limits;
 use crate::model::processing::{Processing, Work};
@@ -179,7 +180,8 @@ impl<P: Supply> Pipeline<P> {
     }
 
     fn workers(&self) -> Result<Dispatch<PacedChannel<P>>> {
-        Ok(Dispatch { channel: self.queue(Queue::Process)?, fan_out: self.variant.fan_out })
+        let (channel, fan_out) = (self.queue(Queue::Process)?, self.variant.fan_out);
+        Ok(Dispatch { channel, fan_out, fair_by: FairBy::default() })
     }
 
     /// Scatter, for records that keep these rules, at most `chunk_size` of them in a chunk.

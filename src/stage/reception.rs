@@ -208,8 +208,11 @@ impl<S: Stores> Reception<S> {
             return false;
         };
         // Only the channel to gather is ordered.
-        let group = subject.filter(|subject| subject.part == Part::Gather).map(|subject| subject.batch.to_string());
-        let letter = Outgoing { body: delivery.body.clone(), group };
+        let body = delivery.body.clone();
+        let letter = match subject.filter(|subject| subject.part == Part::Gather) {
+            Some(subject) => Outgoing::ordered(body, subject.batch.as_str()),
+            None => Outgoing::new(body),
+        };
         match dead_letters.send(vec![letter]).await {
             Ok(()) => true,
             Err(error) => {

@@ -9,6 +9,7 @@ use crate::batch::leaves::{self, Missing};
 use crate::batch::{Batches, coverage};
 use crate::intake::s3_event;
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::fair::FairBy;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::message::{RedriveMessage, to_body};
@@ -64,6 +65,13 @@ pub struct Sweep<S: Stores> {
 }
 
 impl<S: Stores> Sweep<S> {
+    /// Sets what shares the workers.
+    #[must_use]
+    pub fn with_fair_by(mut self, fair_by: FairBy) -> Self {
+        self.workers.fair_by = fair_by;
+        self
+    }
+
     /// Looks at every open batch, as far as the time until `deadline` allows. A batch that cannot be mended does not
     /// keep sweep from the others.
     ///
@@ -252,7 +260,7 @@ impl<S: Stores> Sweep<S> {
         });
         let found: Vec<_> = found.buffer_unordered(self.width).try_collect().await?;
         let (checks, progress): (Vec<_>, Vec<_>) = found.into_iter().unzip();
-        self.workers.send(checks.into_iter().flatten().collect()).await?;
+        self.workers.send(opening, checks.into_iter().flatten().collect()).await?;
         Ok(latest(progress))
     }
 

@@ -172,7 +172,7 @@ impl Ledger for Watched<MemoryLedger> {
             return Ok(());
         }
         if self.hand.has(Mutation::SweepAnnouncesTooSoon) {
-            let message = Outgoing::grouped(to_body(&GatherMessage::new(batch.clone())), batch.as_str());
+            let message = Outgoing::ordered(to_body(&GatherMessage::new(batch.clone())), batch.as_str());
             self.hand.watch_announcement(std::slice::from_ref(&message));
             self.hand.send(GATHER, message);
         }

@@ -260,7 +260,8 @@ impl State {
         let delay = self.rng.i64(0..200);
         let now = self.clockwork.now;
         self.tell(|| format!("queue {queue} <- {}", message.body));
-        let sent = self.queues[queue].send(message.body, message.group, now, delay);
+        let group = message.order().map(str::to_owned);
+        let sent = self.queues[queue].send(message.body, group, now, delay);
         if sent && TIMEOUTS[queue] > 0 {
             self.poll_later(queue, now + delay);
         }

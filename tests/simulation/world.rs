@@ -126,7 +126,8 @@ impl World {
         }
         if state.plan.strangers {
             for (queue, body) in strangers() {
-                state.send(queue, Outgoing { body, group: Some("stranger".to_owned()).filter(|_| queue == GATHER) });
+                let ordered = queue == GATHER;
+                state.send(queue, if ordered { Outgoing::ordered(body, "stranger") } else { Outgoing::new(body) });
             }
         }
     }

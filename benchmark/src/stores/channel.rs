@@ -96,7 +96,7 @@ impl Channel for FileChannel {
         self.state(|state| {
             let mut lines = String::new();
             for message in messages {
-                if message.group.is_none_or(|group| state.seen.insert(group)) {
+                if message.order().is_none_or(|group| state.seen.insert(group.to_owned())) {
                     lines.push_str(&message.body);
                     lines.push('\n');
                 }

@@ -32,27 +32,17 @@ impl SqsChannel {
         Self { client, url: url.into() }
     }
 
-    /// The group of a message that has none, if the queue needs one: FIFO queues do, and their names end alike
-    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-message-order.html>).
-    fn own_group(&self, body: &str) -> Option<String> {
-        self.url.ends_with(".fifo").then(|| {
-            let mut hasher = DefaultHasher::new();
-            body.hash(&mut hasher);
-            format!("{:016x}", hasher.finish())
-        })
-    }
-
     /// Sends one batch and returns the messages that were not accepted: a batch call that succeeds may still
     /// report failed entries.
     async fn send_batch(&self, batch: &[Outgoing]) -> Result<Left> {
         let mut request = self.client.send_message_batch().queue_url(&self.url);
         for (position, message) in batch.iter().enumerate() {
-            let group = message.group.clone().or_else(|| self.own_group(&message.body));
+            let (group, once) = ids(&self.url, message);
             let entry = SendMessageBatchRequestEntry::builder()
                 .id(position.to_string())
                 .message_body(&message.body)
-                .set_message_group_id(group.clone())
-                .set_message_deduplication_id(group)
+                .set_message_group_id(group)
+                .set_message_deduplication_id(once)
                 .build();
             request = request.entries(entry.map_err(|e| Error::internal("a message lacks a field").because(e))?);
         }
@@ -61,6 +51,25 @@ impl SqsChannel {
         let codes = sent.failed.iter().map(|entry| entry.code.clone()).collect();
         Ok(Left { messages: sent.failed.iter().filter_map(|entry| message(&entry.id)).collect(), codes })
     }
+}
+
+/// The group id and the deduplication id of a message to a queue. FIFO queues, whose names end alike, need both
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/FIFO-queues-message-order.html>); a
+/// standard queue takes a group id alone
+/// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatchRequestEntry.html>).
+fn ids(url: &str, message: &Outgoing) -> (Option<String>, Option<String>) {
+    if !url.ends_with(".fifo") {
+        return (message.group.as_ref().map(|group| group.id().to_owned()), None);
+    }
+    let group = message.order().map_or_else(|| digest(&message.body), str::to_owned);
+    (Some(group.clone()), Some(group))
+}
+
+/// The group of a message that has none, for a queue that needs one.
+fn digest(body: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    format!("{:016x}", hasher.finish())
 }
 
 /// Messages that the queue did not accept, and why.
@@ -157,6 +166,17 @@ fn batches(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_fifo_queue_gets_a_deduplication_id() {
+        let own = |id: &str| Some(id.to_owned());
+        let (plain, fifo) = ("http://sqs/1/process", "http://sqs/1/gather.fifo");
+        assert_eq!(ids(plain, &Outgoing::new("a".into())), (None, None));
+        assert_eq!(ids(plain, &Outgoing::fair("a".into(), "batch")), (own("batch"), None));
+        assert_eq!(ids(fifo, &Outgoing::ordered("a".into(), "batch")), (own("batch"), own("batch")));
+        let (group, once) = ids(fifo, &Outgoing::new("a".into()));
+        assert!(group.is_some() && group == once && group != ids(fifo, &Outgoing::new("b".into())).0);
+    }
 
     #[test]
     fn batches_keep_both_limits() {

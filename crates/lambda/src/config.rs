@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use fanfold::model::error::{Error, Result};
+use fanfold::model::fair::FairBy;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
@@ -55,6 +56,8 @@ pub enum StageConfig {
         limits: Limits,
         /// The function's memory in MB, if Lambda says it.
         memory: Option<u64>,
+        /// What shares the workers.
+        fair_by: FairBy,
     },
     /// For process.
     Process {
@@ -80,6 +83,8 @@ pub enum StageConfig {
     Sweep {
         /// How long a batch may make no progress.
         patience: Patience,
+        /// What shares the workers.
+        fair_by: FairBy,
     },
 }
 
@@ -140,6 +145,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.note(text.map_or_else(|| Ok(Limits::default()), |text| Limits::parse(&text)))
     }
 
+    fn fair_by(&mut self) -> Option<FairBy> {
+        let name = (self.lookup)("FAIR_BY").filter(|name| !name.trim().is_empty());
+        self.note(name.map_or(Ok(FairBy::default()), |name| FairBy::named(&name)))
+    }
+
     fn rules(&mut self, format: Option<&FormatSettings>) -> Option<Rules> {
         let key_field = self.text("KEY_FIELD");
         let schema = self.text("RECORD_SCHEMA");
@@ -154,11 +164,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         match handler {
             "scatter" => {
                 let (chunk_size, format) = (self.size("CHUNK_SIZE"), self.format());
-                let limits = self.limits();
+                let (limits, fair_by) = (self.limits(), self.fair_by());
                 let rules = self.rules(format.as_ref());
                 let memory = (self.lookup)("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|memory| memory.parse().ok());
-                let (rules, format, limits) = (rules?, Box::new(format?), limits?);
-                Some(StageConfig::Scatter { chunk_size, rules, format, limits, memory })
+                let (rules, format, limits, fair_by) = (rules?, Box::new(format?), limits?, fair_by?);
+                Some(StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by })
             }
             "process" => {
                 let format = self.format();
@@ -183,7 +193,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             "bury" => Some(StageConfig::Bury),
             "sweep" => {
                 let (stall_after, give_up_after) = (self.seconds("STALL_AFTER"), self.seconds("GIVE_UP_AFTER"));
-                Some(StageConfig::Sweep { patience: Patience { stall_after, give_up_after } })
+                let patience = Patience { stall_after, give_up_after };
+                Some(StageConfig::Sweep { patience, fair_by: self.fair_by()? })
             }
             other => {
                 let stages = "scatter, process, gather, bury, sweep";
@@ -275,12 +286,14 @@ mod tests {
             ("WORK_BUCKET", " "),
             ("FORMAT", r#"{"delimiter":"ab"}"#),
             ("LIMITS", r#"{"dollars":0}"#),
+            ("FAIR_BY", "tenant"),
         ])
         .unwrap_err()
         .to_string();
         for part in [
             "FORMAT must be a JSON object such as",
             "LIMITS: dollars is 0; it must be above 0",
+            "FAIR_BY is \"tenant\"; it can be batch or prefix",
             "\"serial\" is not built in",
             "CHUNK_SIZE must be a whole number above 0, and is \"many\"",
             "WORK_BUCKET is not set",

@@ -130,9 +130,10 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
     let pipeline = Pipeline::new(supply, config.variant, &config.input_bucket);
     let server = Server { reception: pipeline.reception(source, dead_letters), pace: pipeline.pace.clone() };
     match &config.stage {
-        StageConfig::Scatter { chunk_size, rules, format, limits, memory } => {
+        StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by } => {
             let scatter = pipeline.scatter(rules.clone(), *chunk_size, format.as_ref().clone())?;
-            server.serve(&scatter.with_rows(rows(*memory)).with_limits(*limits)).await
+            let scatter = scatter.with_rows(rows(*memory)).with_limits(*limits).with_fair_by(*fair_by);
+            server.serve(&scatter).await
         }
         StageConfig::Process { items_table, key_field, schema, write_mode, own } => {
             let read_first = match config.variant.pending {
@@ -148,8 +149,8 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
         StageConfig::Bury => server.serve(&pipeline.bury()?).await,
-        StageConfig::Sweep { patience } => {
-            let sweep = pipeline.sweep(*patience)?;
+        StageConfig::Sweep { patience, fair_by } => {
+            let sweep = pipeline.sweep(*patience)?.with_fair_by(*fair_by);
             // The event of a schedule says nothing that matters, and failures are left to an alarm.
             lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
                 let deadline = deadline(&event.context);

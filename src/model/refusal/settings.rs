@@ -23,6 +23,12 @@ pub const SETTINGS: &[Refusal] = &[
         "Give one of the two, or nothing, which means `batch`.",
     ),
     refusal(
+        "UNKNOWN_FAIR_BY",
+        "FAIR_BY is {name}; it can be batch or prefix",
+        "`FAIR_BY` says what shares the workers.",
+        "Give one of the two, or nothing, which means `batch`.",
+    ),
+    refusal(
         "UNKNOWN_ITEM_ATTRIBUTES",
         "ITEM_ATTRIBUTES is {name}; it can be prefixed or bare",
         "`ITEM_ATTRIBUTES` says how fanfold's own attributes are named.",

@@ -24,6 +24,7 @@ use crate::batch::rules::Deployed;
 use crate::format::detect;
 use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
+use crate::model::fair::FairBy;
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::format::settings::FormatSettings;
 use crate::model::format::{InputFormat, Layout};
@@ -149,6 +150,13 @@ impl<S: Stores> Scatter<S> {
     #[must_use]
     pub fn with_bookmarks_after(self, bookmark_after: Duration) -> Self {
         Self { bookmark_after, ..self }
+    }
+
+    /// Sets what shares the workers.
+    #[must_use]
+    pub fn with_fair_by(mut self, fair_by: FairBy) -> Self {
+        self.workers.fair_by = fair_by;
+        self
     }
 
     /// Sets how much work one batch may make.

@@ -92,7 +92,7 @@ impl<S: Stores> Scatter<S> {
                 checks.push(dispatch::copied(opening, chunk, entries.len())?);
             }
         }
-        self.workers.send(checks).await
+        self.workers.send(opening, checks).await
     }
 
     /// Sends the chunks of a batch, from its bookmark on, and seals it; or sends as many as there is time for until
@@ -208,7 +208,7 @@ impl<S: Stores> Scatter<S> {
         if let Some(first) = sent.first {
             let group = first.chunk / CLAIMS;
             self.batches.ledger.put_claims(&opening.id, group, &claims, self.clock.now()).await?;
-            self.workers.fan_out(checks).await?;
+            self.workers.fan_out(opening, checks).await?;
         }
         Ok(sent)
     }
@@ -224,7 +224,7 @@ impl<S: Stores> Scatter<S> {
             let (checks, sent): (Vec<_>, Vec<_>) = group.into_iter().unzip();
             let checks: Vec<ProcessMessage> = checks.into_iter().flatten().collect();
             if !checks.is_empty() {
-                self.workers.fan_out(checks).await?;
+                self.workers.fan_out(opening, checks).await?;
             }
             Ok(sent)
         });

@@ -43,7 +43,7 @@ impl Channel for MemoryChannel {
     async fn send(&self, messages: Vec<Outgoing>) -> Result<()> {
         self.state(|state| {
             for message in messages {
-                if message.group.is_some_and(|group| !state.seen.insert(group)) {
+                if message.order().is_some_and(|group| !state.seen.insert(group.to_owned())) {
                     continue;
                 }
                 state.next += 1;

@@ -12,24 +12,58 @@ use crate::model::timestamp::Timestamp;
 /// The most messages that one request sends, in every channel.
 pub const MOST_SENT: usize = 10;
 
+/// What a message has in common with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Group {
+    /// For ordered channels: their order, one at a time. A repeat of any of them within five minutes is dropped.
+    Ordered(String),
+    /// For channels without order: whose they are. While a group takes more than its share, those of others may be
+    /// delivered first (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html>).
+    /// Nothing is dropped, and nothing waits if nobody else has a message.
+    Fair(String),
+}
+
+impl Group {
+    /// The id: 1 to 128 letters, digits and signs of ASCII
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Ordered(id) | Self::Fair(id) => id,
+        }
+    }
+}
+
 /// A message to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
     /// The text.
     pub body: String,
-    /// For ordered channels: the group, which is the deduplication id too.
-    pub group: Option<String>,
+    /// What it has in common with others, if anything.
+    pub group: Option<Group>,
 }
 
 impl Outgoing {
-    /// A message for a channel without order.
+    /// A message for a channel without order, which shares nothing with others.
     pub fn new(body: String) -> Self {
         Self { body, group: None }
     }
 
     /// A message for an ordered channel.
-    pub fn grouped(body: String, group: &str) -> Self {
-        Self { body, group: Some(group.to_owned()) }
+    pub fn ordered(body: String, group: &str) -> Self {
+        Self { body, group: Some(Group::Ordered(group.to_owned())) }
+    }
+
+    /// A message for a channel without order, which gives every group its share.
+    pub fn fair(body: String, group: &str) -> Self {
+        Self { body, group: Some(Group::Fair(group.to_owned())) }
+    }
+
+    /// The id of its group, if it is for an ordered channel.
+    pub fn order(&self) -> Option<&str> {
+        match &self.group {
+            Some(Group::Ordered(group)) => Some(group),
+            Some(Group::Fair(_)) | None => None,
+        }
     }
 }
 

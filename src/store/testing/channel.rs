@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::model::fair::MAX_GROUP;
 use crate::store::channel::{Channel, Delivery, Outgoing};
 
 /// Checks that two message channels keep their contract, the second of which keeps the order.
@@ -12,6 +13,7 @@ use crate::store::channel::{Channel, Delivery, Outgoing};
 pub async fn all(plain: &impl Channel, ordered: &impl Channel) {
     every_message_arrives(plain).await;
     a_released_message_comes_again(plain).await;
+    a_fair_group_takes_every_message(plain).await;
     a_group_takes_a_message_once(ordered).await;
 }
 
@@ -52,11 +54,25 @@ async fn a_released_message_comes_again(channel: &impl Channel) {
     assert!(channel.receive(10).await.unwrap().is_empty());
 }
 
+async fn a_fair_group_takes_every_message(channel: &impl Channel) {
+    // The longest id, with every sign that one may have.
+    let signs: String = ('!'..='~').cycle().take(MAX_GROUP).collect();
+    let bodies: BTreeSet<String> = (0..12).map(|n| format!("fair {n}")).collect();
+    let groups = [signs.as_str(), "batch-1", "batch-1"].into_iter().cycle();
+    let messages = bodies.iter().zip(groups).map(|(body, group)| Outgoing::fair(body.clone(), group));
+    channel.send(messages.collect()).await.unwrap();
+    let deliveries = drain(channel, 12).await;
+    assert_eq!(deliveries.iter().map(|d| d.body.clone()).collect::<BTreeSet<_>>(), bodies);
+    for delivery in &deliveries {
+        channel.delete(&delivery.receipt).await.unwrap();
+    }
+}
+
 async fn a_group_takes_a_message_once(channel: &impl Channel) {
     for body in ["first", "repeat"] {
-        channel.send(vec![Outgoing::grouped(body.into(), "batch-1")]).await.unwrap();
+        channel.send(vec![Outgoing::ordered(body.into(), "batch-1")]).await.unwrap();
     }
-    channel.send(vec![Outgoing::grouped("other".into(), "batch-2")]).await.unwrap();
+    channel.send(vec![Outgoing::ordered("other".into(), "batch-2")]).await.unwrap();
     let bodies: BTreeSet<String> = drain(channel, 2).await.into_iter().map(|d| d.body).collect();
     assert_eq!(bodies, BTreeSet::from(["first".to_owned(), "other".to_owned()]));
 }
