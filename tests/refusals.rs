@@ -13,10 +13,11 @@ use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::item::Item;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
-use fanfold::model::progress::{BatchState, Stop};
+use fanfold::model::progress::{BatchState, Stop, Tally};
 use fanfold::model::record::Outcome;
 use fanfold::model::refusal::{FUNCTIONS, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
 use fanfold::model::schema::{Cells, RecordSchema};
+use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Pipeline;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, Settings};
 use fanfold::pipeline::variant::Variant;
@@ -193,6 +194,7 @@ fn settings() -> Examples {
         (&["UNKNOWN_RESULTS"], Results::named("some").map(drop)),
         (&["UNKNOWN_WRITE_MODE"], WriteMode::named("fast").map(drop)),
         (&["UNKNOWN_FAIR_BY"], FairBy::named("tenant").map(drop)),
+        (&["WRONG_TOLERANCE"], Tolerance::parse("half").map(drop)),
         (&["UNKNOWN_ITEM_ATTRIBUTES"], OwnAttributes::named("short").map(drop)),
         (&["KEY_FIELD_TAKEN"], RecordSchema::parse("{}", "fanfoldBatchId").map(drop)),
         (&["FORMAT_NOT_OBJECT"], format(";")),
@@ -288,6 +290,8 @@ async fn buried(last: Option<&str>) -> String {
     .await
 }
 
+const FAILURES: Tally = Tally { succeeded: 1_940, failed: 110, failed_chunks: 0 };
+
 async fn at_work() -> Examples {
     let long = |_: Record| async { Ok(Reply::Done(Some(to_raw_value(&"x".repeat(20_000)).unwrap()))) };
     let large = format!("{{\"id\":1,\"a\":\"{}\"}}\n", "x".repeat(400_000));
@@ -305,6 +309,7 @@ async fn at_work() -> Examples {
         (&["CHUNK_WITHOUT_ANSWER"], buried(None).await),
         (&["OTHER_KEY_FIELD"], under_another_key().await),
         (&["BATCH_CANCELLED"], stopped(BatchState::Cancelled, Fault::cancelled()).await),
+        (&["BATCH_FAILS_TOO_OFTEN"], stopped(BatchState::Failed, Tolerance::Share(500).fault(FAILURES)).await),
         (&["BATCH_GIVEN_UP"], stopped(BatchState::Failed, Fault::gave_up(25)).await),
     ]
 }

@@ -443,6 +443,8 @@ fn every_promise_names_a_test_that_exists() {
         "tests/late.rs",
         "tests/gather.rs",
         "tests/bookmarks.rs",
+        "tests/tolerance.rs",
+        "tests/fair.rs",
         "tests/any_file.rs",
         "src/store/testing/ledger.rs",
         "crates/cli/tests/end_to_end/main.rs",

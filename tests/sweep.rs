@@ -1,5 +1,7 @@
 //! What sweep promises, on stores in memory.
 
+use std::sync::Mutex;
+
 use fanfold::batch::Batches;
 use fanfold::batch::chunks::RecordStore;
 use fanfold::batch::dispatch::{Dispatch, FanOut};
@@ -12,6 +14,7 @@ use fanfold::model::message::ProcessMessage;
 use fanfold::model::progress::{BatchState, Observation, Opening, Sealing, Tally};
 use fanfold::model::summary::Summary;
 use fanfold::model::timestamp::Timestamp;
+use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::local::MemoryStores;
 use fanfold::stage::sweep::{Patience, Sweep};
 use fanfold::store::Clock;
@@ -81,6 +84,7 @@ impl Fixture {
                 condition,
                 answers: None,
                 counters: None,
+                tolerance: Tolerance::All,
             },
             scatter: MemoryChannel::new(),
             workers: Dispatch { channel: process.clone(), fan_out: FanOut::Messages, fair_by: FairBy::Batch },
@@ -89,6 +93,7 @@ impl Fixture {
             patience: Patience { stall_after: HOUR / 4, give_up_after: 24 * HOUR },
             width: 1,
             pace: Pace::new(SystemClock),
+            counted: Mutex::default(),
         };
         Self { ledger, gather, process, work, output, sweep, batch }
     }

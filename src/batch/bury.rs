@@ -87,7 +87,7 @@ impl<S: Stores> Batches<S> {
         };
         let mark = self.decide(id, chunk, decision, reason, now).await?;
         tracing::warn!(batch_id = %id, %chunk, %reason, "chunk buried");
-        self.finish(id, chunk, mark, claim.is_none(), now).await
+        self.finish_buried(id, chunk, mark, claim.is_none(), now).await
     }
 
     /// What was answered for a chunk that is to be ended; `None` if nothing was.

@@ -317,6 +317,19 @@ impl<S: Stores> RecordStore<S> {
         }
     }
 
+    /// Returns a page of the chunks whose outcomes the work bucket lists after `after`, ascending; empty at the end.
+    ///
+    /// # Errors
+    /// As [`decided`](Self::decided).
+    pub async fn decided_page(&self, batch: &BatchId, after: Option<ChunkIndex>) -> Result<Vec<ChunkIndex>> {
+        let (Self::Copied { work } | Self::InPlace { work, .. }) = self else {
+            return Err(Error::internal("the tasks table cannot say what is decided"));
+        };
+        let after = after.map(|chunk| batch.done_key(chunk));
+        let page = work.list(&batch.done_prefix(), after.as_deref(), PAGE).await?;
+        Ok(page.iter().filter_map(|key| batch.chunk_of_done(key)).collect())
+    }
+
     /// Returns all chunks that were ever put from one of them on, as far as the store shows.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ use crate::store::ledger::tree::{self, Progress};
 
 impl<S: Stores> Batches<S> {
     /// Notes that a chunk's items and outcomes are written; `copied` says whether its records wait in
-    /// a store of their own.
+    /// a store of their own. Stops the batch if more of its records failed than are tolerated, before that completes it.
     ///
     /// # Errors
     /// Those of the stores.
@@ -27,6 +27,27 @@ impl<S: Stores> Batches<S> {
         now: Timestamp,
     ) -> Result<Progress> {
         let progress = self.note(batch, chunk, mark, now).await?;
+        self.put_away(batch, chunk, copied, progress).await
+    }
+
+    /// Notes that a chunk was ended unprocessed: what that says of its batch is known, or sweep finds it out.
+    pub(super) async fn finish_buried(
+        &self,
+        batch: &BatchId,
+        chunk: ChunkIndex,
+        mark: Mark,
+        copied: bool,
+        now: Timestamp,
+    ) -> Result<Progress> {
+        let progress = match self.condition {
+            Condition::Tree => tree::mark(&self.ledger, batch, chunk, mark, now).await?,
+            Condition::Listing => Progress::Open,
+        };
+        self.put_away(batch, chunk, copied, progress).await
+    }
+
+    /// Discards the records of a chunk that is done.
+    async fn put_away(&self, batch: &BatchId, chunk: ChunkIndex, copied: bool, progress: Progress) -> Result<Progress> {
         if copied {
             self.chunks.discard(batch, chunk).await?;
         }
@@ -39,7 +60,11 @@ impl<S: Stores> Batches<S> {
     /// Marks a chunk in the tree, if there is one.
     async fn note(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Progress> {
         match self.condition {
-            Condition::Tree => tree::mark(&self.ledger, batch, chunk, mark, now).await,
+            Condition::Tree => {
+                let leaf = self.ledger.mark_leaf(batch, chunk.in_tree()?, mark, now).await?;
+                self.heed(batch, chunk, &leaf, mark.tally.failed, now).await?;
+                tree::settle(&self.ledger, batch, chunk.leaf(), &leaf, now).await
+            }
             Condition::Listing => Ok(Progress::Open),
         }
     }

@@ -2,6 +2,7 @@
 //! outcomes are kept, and how the end of the batch is noticed. This is where variants differ.
 
 pub mod answers;
+pub mod budget;
 pub mod bury;
 pub mod chunks;
 pub mod concurrent;
@@ -27,6 +28,7 @@ use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, to_body};
 use crate::model::progress::Batch;
+use crate::model::tolerance::Tolerance;
 use crate::store::Stores;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::Ledger;
@@ -46,6 +48,8 @@ pub struct Batches<S: Stores> {
     pub answers: Option<Answers<S::Blob>>,
     /// The counters of what succeeds, if they are kept.
     pub counters: Option<S::Counters>,
+    /// How many records of a batch may fail, for the stages that process or look after it.
+    pub tolerance: Tolerance,
 }
 
 impl<S: Stores> Batches<S> {

@@ -58,6 +58,8 @@ pub enum FaultCode {
     LostRecords,
     /// The file was deleted or overwritten before its batch had ended, so that `results` cannot repeat its records; all were processed.
     InputChanged,
+    /// More records failed than `TOLERATE` allows, so that the rest was not processed.
+    TooManyFailures,
     /// The batch made no progress for `GIVE_UP_AFTER`.
     GaveUp,
     /// The batch was cancelled.
@@ -69,7 +71,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// All codes that fanfold writes.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::UnknownFormat,
         Self::NotUtf8,
         Self::BrokenGzip,
@@ -95,6 +97,7 @@ impl FaultCode {
         Self::ScatterFailed,
         Self::LostRecords,
         Self::InputChanged,
+        Self::TooManyFailures,
         Self::GaveUp,
         Self::Cancelled,
     ];
@@ -127,6 +130,7 @@ impl FaultCode {
             Self::ScatterFailed => "SCATTER_FAILED",
             Self::LostRecords => "LOST_RECORDS",
             Self::InputChanged => "INPUT_CHANGED",
+            Self::TooManyFailures => "TOO_MANY_FAILURES",
             Self::GaveUp => "GAVE_UP",
             Self::Cancelled => "CANCELLED",
             Self::Unknown => "UNKNOWN",
@@ -179,6 +183,7 @@ impl FaultCode {
             Self::InputChanged => {
                 "The file was deleted or overwritten before its batch had ended, so that `results` cannot repeat its records; all were processed."
             }
+            Self::TooManyFailures => "More records failed than `TOLERATE` allows, so that the rest was not processed.",
             Self::GaveUp => "The batch made no progress for `GIVE_UP_AFTER`.",
             Self::Cancelled => "The batch was cancelled.",
             Self::Unknown => "A later version of fanfold wrote a code that this one does not know.",
@@ -224,6 +229,9 @@ impl FaultCode {
             Self::LostRecords => "Upload the file again, and keep it until its batch has ended.",
             Self::InputChanged => {
                 "Nothing is lost; keep a file until its batch has ended, or let the input bucket keep versions."
+            }
+            Self::TooManyFailures => {
+                "Mend what the other failed records tell, then `fanfold redrive`, which processes the rest, too; or raise `TOLERATE`."
             }
             Self::GaveUp => {
                 "See what `fanfold status` and the alarms say, fix the cause, then `fanfold redrive`, or upload the file again."

@@ -26,4 +26,5 @@ pub mod schema;
 pub mod spent;
 pub mod summary;
 pub mod timestamp;
+pub mod tolerance;
 pub mod view;

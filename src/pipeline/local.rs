@@ -19,6 +19,7 @@ use crate::model::processing::{Processing, Work};
 use crate::model::schema::{Cells, RecordSchema};
 use crate::model::summary::Summary;
 use crate::model::timestamp::Timestamp;
+use crate::model::tolerance::Tolerance;
 use crate::pipeline::variant::Variant;
 use crate::pipeline::{Bucket, Pipeline, Queue, Supply};
 use crate::processor::Processor;
@@ -161,6 +162,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is counted of the records that succeed, if anything is.
     pub aggregate: Option<AggregateSettings>,
+    /// How many records of a batch may fail before it is stopped.
+    pub tolerance: Tolerance,
 }
 
 impl Settings {
@@ -170,13 +173,13 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// Any object that has a field `id`, 500 to a chunk, all outcomes written out. No limits: stores in one process cost
-    /// nothing.
+    /// Any object that has a field `id`, 500 to a chunk, all outcomes written out; all may fail. No limits: stores in one
+    /// process cost nothing.
     fn default() -> Self {
         let (schema, key_field) = ("{}".to_owned(), "id".to_owned());
         let (format, results, limits) = (FormatSettings::default(), Results::All, Limits::NONE);
-        let (rows, aggregate) = (None, None);
-        Self { variant: None, schema, key_field, chunk_size: 500, results, format, rows, limits, aggregate }
+        let (rows, aggregate, tolerance) = (None, None, Tolerance::All);
+        Self { variant: None, schema, key_field, chunk_size: 500, results, format, rows, limits, aggregate, tolerance }
     }
 }
 
@@ -292,7 +295,8 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
         let work = if processor.is_repeatable() { Work::Nothing } else { Work::Custom };
         let processing = Processing { work, items: processor.stores(), aggregate: settings.aggregate.clone() };
-        let pipeline = Pipeline::new(stores, variant, INPUT).with_processing(processing);
+        let pipeline =
+            Pipeline::new(stores, variant, INPUT).with_processing(processing).with_tolerance(settings.tolerance);
         Ok(Self {
             scatter: pipeline
                 .scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?

@@ -3,6 +3,8 @@
 pub mod local;
 pub mod variant;
 
+use std::sync::Mutex;
+
 use crate::batch::Batches;
 use crate::batch::answers::Answers;
 use crate::batch::chunks::RecordStore;
@@ -15,6 +17,7 @@ use crate::model::format::settings::FormatSettings;
 use crate::model::limits::Limits;
 use crate::model::processing::{Processing, Work};
 use crate::model::schema::{RecordSchema, Rules};
+use crate::model::tolerance::Tolerance;
 use crate::pipeline::variant::{Pending, Variant};
 use crate::processor::items::WriteItems;
 use crate::stage::bury::Bury;
@@ -108,19 +111,28 @@ pub struct Pipeline<P: Supply> {
     pub pace: Pace<ClockOf<P>>,
     /// What is done with records.
     pub processing: Processing,
+    /// How many records of a batch may fail.
+    pub tolerance: Tolerance,
 }
 
 impl<P: Supply> Pipeline<P> {
     /// A pipeline of a variant on these stores.
     pub fn new(supply: P, variant: Variant, input_bucket: impl Into<String>) -> Self {
         let pace = Pace::new(supply.clock());
-        Self { supply, variant, input_bucket: input_bucket.into(), pace, processing: Processing::default() }
+        let (processing, tolerance) = (Processing::default(), Tolerance::default());
+        Self { supply, variant, input_bucket: input_bucket.into(), pace, processing, tolerance }
     }
 
     /// The same with what is done with records; by default, they become items.
     #[must_use]
     pub fn with_processing(self, processing: Processing) -> Self {
         Self { processing, ..self }
+    }
+
+    /// Sets how many records of a batch may fail. Process and sweep have to agree about it.
+    #[must_use]
+    pub fn with_tolerance(self, tolerance: Tolerance) -> Self {
+        Self { tolerance, ..self }
     }
 
     fn bucket(&self, bucket: Bucket) -> Result<PacedBlob<P>> {
@@ -164,8 +176,8 @@ impl<P: Supply> Pipeline<P> {
             }
             Pending::Table => RecordStore::Rows(self.pace.keep(self.supply.tasks()?)),
         };
-        let (ledger, gather) = (self.ledger(), self.queue(Queue::Gather)?);
-        Ok(Batches { chunks, ledger, gather, condition, answers: None, counters: None })
+        let (ledger, gather, tolerance) = (self.ledger(), self.queue(Queue::Gather)?, self.tolerance);
+        Ok(Batches { chunks, ledger, gather, condition, answers: None, counters: None, tolerance })
     }
 
     /// What the stages share that end chunks.
@@ -264,6 +276,7 @@ impl<P: Supply> Pipeline<P> {
             patience,
             width: self.variant.width,
             pace: self.pace.clone(),
+            counted: Mutex::default(),
         })
     }
 }

@@ -2,8 +2,12 @@
 //! stalled. Lost messages are sent again, and batches that are over are ended. All of it may be repeated, and two
 //! sweeps may run at once.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
 use futures::stream::{self, StreamExt, TryStreamExt};
 
+use crate::batch::budget::Counted;
 use crate::batch::dispatch::{self, Dispatch};
 use crate::batch::leaves::{self, Missing};
 use crate::batch::{Batches, coverage};
@@ -21,7 +25,7 @@ use crate::stage::late;
 use crate::stage::summary::{put_summary, written_before};
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Lease, Ledger};
+use crate::store::ledger::{Lease, Ledger, OpenBatch};
 use crate::store::pace::Pace;
 use crate::store::{Clock, Stores};
 
@@ -62,6 +66,8 @@ pub struct Sweep<S: Stores> {
     pub width: usize,
     /// The pace of its calls.
     pub pace: Pace<S::Clock>,
+    /// What earlier runs of this process counted of batches that have no leaves.
+    pub counted: Mutex<BTreeMap<BatchId, Counted>>,
 }
 
 impl<S: Stores> Sweep<S> {
@@ -79,23 +85,25 @@ impl<S: Stores> Sweep<S> {
     /// The last error, after all batches were looked at.
     pub async fn run(&self, deadline: Timestamp) -> Result<()> {
         let until = deadline.plus_seconds(-RESERVE_SECONDS);
-        let (mut last, mut after) = (Ok(()), None);
+        let (mut last, mut after, mut open) = (Ok(()), None, BTreeSet::new());
         loop {
             let page = self.batches.ledger.open_batches(after.as_ref()).await?;
-            for open in &page {
+            for OpenBatch { id, .. } in &page {
                 if self.clock.now() >= until {
                     tracing::warn!("no time left, the next sweep goes on");
                     return last;
                 }
                 // A busy service must not keep sweep at one batch for all of its time.
                 self.pace.until(self.clock.now().plus_seconds(BUSY_SECONDS).min(until));
-                if let Err(error) = self.look_after(&open.id, until).await {
-                    tracing::error!(batch_id = %open.id, %error, "batch not looked after");
+                if let Err(error) = self.look_after(id, until).await {
+                    tracing::error!(batch_id = %id, %error, "batch not looked after");
                     last = Err(error);
                 }
+                open.insert(id.clone());
             }
             after = page.into_iter().last();
             if after.is_none() {
+                self.counted.lock().unwrap_or_else(PoisonError::into_inner).retain(|id, _| open.contains(id));
                 return last;
             }
         }
@@ -109,6 +117,7 @@ impl<S: Stores> Sweep<S> {
             return Ok(());
         }
         let now = self.clock.now();
+        batch = self.enforce(batch, now, until).await;
         let since = got_on_at(&batch);
         if is_over(since, self.patience.give_up_after, now) && batch.stop.is_none() {
             let hours = (now.0 - since.0) / 3_600_000;
@@ -123,6 +132,22 @@ impl<S: Stores> Sweep<S> {
             BatchState::Processing => self.mend_process(&batch, stands_still, until).await,
             _ if stands_still => self.mend_process(&batch, true, until).await,
             _ => Ok(()),
+        }
+    }
+
+    /// Stops a batch of which more records failed than are tolerated. If they cannot be counted, it is mended all the same.
+    async fn enforce(&self, batch: Batch, now: Timestamp, until: Timestamp) -> Batch {
+        let (id, until) = (&batch.opening.id, until.min(now.plus_seconds(BUSY_SECONDS)));
+        let all = || self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = all().remove(id).unwrap_or_default();
+        let enforced = self.batches.enforce(&batch, &mut counted, self.width, now, || self.clock.now() < until).await;
+        all().insert(id.clone(), counted);
+        match enforced {
+            Ok(stopped) => stopped.unwrap_or(batch),
+            Err(error) => {
+                tracing::warn!(batch_id = %id, %error, "failures not counted");
+                batch
+            }
         }
     }
 

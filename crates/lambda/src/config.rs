@@ -8,6 +8,7 @@ use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
 use fanfold::model::schema::{Cells, RecordSchema, Rules};
+use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Queue;
 use fanfold::pipeline::variant::{Pending, Variant};
 use fanfold::stage::gather::Results;
@@ -71,6 +72,8 @@ pub enum StageConfig {
         write_mode: WriteMode,
         /// The names of fanfold's own attributes.
         own: OwnAttributes,
+        /// How many records of a batch may fail.
+        tolerance: Tolerance,
     },
     /// For gather.
     Gather {
@@ -85,7 +88,19 @@ pub enum StageConfig {
         patience: Patience,
         /// What shares the workers.
         fair_by: FairBy,
+        /// How many records of a batch may fail.
+        tolerance: Tolerance,
     },
+}
+
+impl StageConfig {
+    /// How many records of a batch may fail, as far as the stage looks at that.
+    pub fn tolerance(&self) -> Tolerance {
+        match self {
+            Self::Process { tolerance, .. } | Self::Sweep { tolerance, .. } => *tolerance,
+            Self::Scatter { .. } | Self::Gather { .. } | Self::Bury => Tolerance::All,
+        }
+    }
 }
 
 /// The queues that a stage sends to, and the variables that name them.
@@ -150,6 +165,11 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.note(name.map_or(Ok(FairBy::default()), |name| FairBy::named(&name)))
     }
 
+    fn tolerance(&mut self) -> Option<Tolerance> {
+        let text = (self.lookup)("TOLERATE").filter(|text| !text.trim().is_empty());
+        self.note(text.map_or(Ok(Tolerance::All), |text| Tolerance::parse(&text)))
+    }
+
     fn rules(&mut self, format: Option<&FormatSettings>) -> Option<Rules> {
         let key_field = self.text("KEY_FIELD");
         let schema = self.text("RECORD_SCHEMA");
@@ -183,8 +203,9 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let mode = (self.lookup)("WRITE_MODE");
                 let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
                 let (schema, write_mode) = (self.note(schema), self.note(write_mode));
-                let schema = Box::new(schema?);
-                Some(StageConfig::Process { items_table, key_field, schema, write_mode: write_mode?, own })
+                let tolerance = self.tolerance();
+                let (schema, write_mode, tolerance) = (Box::new(schema?), write_mode?, tolerance?);
+                Some(StageConfig::Process { items_table, key_field, schema, write_mode, own, tolerance })
             }
             "gather" => {
                 let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));
@@ -194,7 +215,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             "sweep" => {
                 let (stall_after, give_up_after) = (self.seconds("STALL_AFTER"), self.seconds("GIVE_UP_AFTER"));
                 let patience = Patience { stall_after, give_up_after };
-                Some(StageConfig::Sweep { patience, fair_by: self.fair_by()? })
+                let (fair_by, tolerance) = (self.fair_by(), self.tolerance());
+                Some(StageConfig::Sweep { patience, fair_by: fair_by?, tolerance: tolerance? })
             }
             other => {
                 let stages = "scatter, process, gather, bury, sweep";
@@ -272,8 +294,10 @@ mod tests {
             ("ITEMS_TABLE", "items"),
             ("TASKS_TABLE", "tasks"),
             ("GATHER_QUEUE_URL", "http://g"),
+            ("TOLERATE", "5%"),
         ])
         .unwrap();
+        assert_eq!(config.stage.tolerance(), Tolerance::parse("5%").unwrap());
         assert!(matches!(config.stage, StageConfig::Process { key_field, .. } if key_field == "id"));
     }
 
@@ -302,6 +326,8 @@ mod tests {
         ] {
             assert!(told.contains(part), "{told}");
         }
+        let told = read(&[("_HANDLER", "sweep"), ("TOLERATE", "half"), ("FAIR_BY", "turns")]).unwrap_err().to_string();
+        assert!(told.contains("FAIR_BY is \"turns\"") && told.contains("TOLERATE is \"half\"; it must be"), "{told}");
         let told = read(&[("_HANDLER", "shuffle")]).unwrap_err().to_string();
         assert!(told.contains("must be one of: scatter, process, gather, bury, sweep"), "{told}");
     }

@@ -128,6 +128,7 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
     let queue = |url: &Option<String>| url.as_ref().map(|url| supply.sqs(url));
     let (source, dead_letters) = (queue(&config.source_queue_url), queue(&config.dead_letter_queue_url));
     let pipeline = Pipeline::new(supply, config.variant, &config.input_bucket);
+    let pipeline = pipeline.with_tolerance(config.stage.tolerance());
     let server = Server { reception: pipeline.reception(source, dead_letters), pace: pipeline.pace.clone() };
     match &config.stage {
         StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by } => {
@@ -135,7 +136,7 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
             let scatter = scatter.with_rows(rows(*memory)).with_limits(*limits).with_fair_by(*fair_by);
             server.serve(&scatter).await
         }
-        StageConfig::Process { items_table, key_field, schema, write_mode, own } => {
+        StageConfig::Process { items_table, key_field, schema, write_mode, own, .. } => {
             let read_first = match config.variant.pending {
                 Pending::Bucket => Some(Bucket::Work),
                 Pending::Input => Some(Bucket::Input),
@@ -149,7 +150,7 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
         StageConfig::Bury => server.serve(&pipeline.bury()?).await,
-        StageConfig::Sweep { patience, fair_by } => {
+        StageConfig::Sweep { patience, fair_by, .. } => {
             let sweep = pipeline.sweep(*patience)?.with_fair_by(*fair_by);
             // The event of a schedule says nothing that matters, and failures are left to an alarm.
             lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {

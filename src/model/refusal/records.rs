@@ -199,6 +199,12 @@ pub const RECORDS: &[Refusal] = &[
         "Look into its log (`make logs`), give it more time or memory, then `fanfold redrive`.",
     ),
     refusal(
+        "BATCH_FAILS_TOO_OFTEN",
+        "{failed} of {all} records failed, and TOLERATE allows {most}",
+        "More records of the batch failed than are tolerated, before this one was processed.",
+        "Mend what the other failed records tell, then `fanfold redrive`.",
+    ),
+    refusal(
         "BATCH_CANCELLED",
         "the batch was cancelled before this record was processed",
         "Somebody ran `fanfold cancel`.",

@@ -29,6 +29,13 @@ pub const SETTINGS: &[Refusal] = &[
         "Give one of the two, or nothing, which means `batch`.",
     ),
     refusal(
+        "WRONG_TOLERANCE",
+        "TOLERATE is {text}; it must be a number of records, such as 1000, or a percentage of them up to 100%, such as 5% \
+         or 0.25%",
+        "`TOLERATE` says how many records of a batch may fail before it is stopped.",
+        "Give one of the two, or nothing, which means that all may.",
+    ),
+    refusal(
         "UNKNOWN_ITEM_ATTRIBUTES",
         "ITEM_ATTRIBUTES is {name}; it can be prefixed or bare",
         "`ITEM_ATTRIBUTES` says how fanfold's own attributes are named.",

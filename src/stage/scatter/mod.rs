@@ -33,7 +33,7 @@ use crate::model::limits::Limits;
 use crate::model::manifest::is_manifest;
 use crate::model::message::RedriveMessage;
 use crate::model::price::Tariff;
-use crate::model::progress::{Batch, Opening};
+use crate::model::progress::{Batch, Opening, Stop};
 use crate::model::timestamp::Timestamp;
 use crate::stage::reception::Timetable;
 use crate::stage::scatter::cut::{Cut, Cutter, End};
@@ -270,13 +270,15 @@ impl<S: Stores> Scatter<S> {
         self.end_by_force(id, Fault::new(FaultCode::UnavailableObject, why)).await.map(drop)
     }
 
-    /// Ends a batch of which nothing more is to be cut: it was sealed, or was stopped while it was under way. `None` if there
-    /// is more to do.
+    /// Ends a batch of which nothing more is to be cut: it was sealed, or was stopped while it was under way. `None` if
+    /// there is more to do. A batch with too many failures is cut to its end: what is left of it is to be redriven once
+    /// their cause is mended, and a redrive takes the records of chunks.
     async fn end_again(&self, batch: &Batch) -> Result<Option<Disposition>> {
         if batch.sealing.is_some() {
             return self.resume(batch).await.map(|()| Some(Disposition::Done));
         }
-        match batch.stop.as_ref().filter(|_| batch.bookmark.is_some()) {
+        let goes_on = |stop: &&Stop| stop.fault.code == FaultCode::TooManyFailures;
+        match batch.stop.as_ref().filter(|stop| batch.bookmark.is_some() && !goes_on(stop)) {
             Some(stop) => self.end_by_force(&batch.opening.id, stop.fault.clone()).await.map(Some),
             None => Ok(None),
         }

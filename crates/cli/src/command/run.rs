@@ -21,6 +21,7 @@ use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::limits::Limits;
 use fanfold::model::summary::Summary;
+use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, LocalStores, Settings};
 use fanfold::processor::items::WriteItems;
 use fanfold::store::blob::file::FileBlob;
@@ -36,6 +37,10 @@ pub struct Run {
     name: Option<String>,
     #[command(flatten)]
     records: RecordSettings,
+    /// End the run when more records than this fail: a number, such as 1000, or a percentage, such as 5%, of at least
+    /// 1,000 records.
+    #[arg(long, value_name = "MOST")]
+    tolerate: Option<String>,
     /// The folder for summary, results, failed records and items; those of an earlier run are replaced.
     #[arg(long, value_name = "DIR", default_value = "fanfold-run")]
     output: PathBuf,
@@ -62,6 +67,7 @@ impl Run {
             // The file was named by its user, whatever it is called.
             format: FormatSettings { ignore: Vec::new(), ..self.records.format()? },
             rows: rows::reader(),
+            tolerance: self.tolerate.as_deref().map_or(Ok(Tolerance::All), Tolerance::parse)?,
             // Nothing is paid for on this machine.
             limits: self.records.limits()?.map_or(Limits::NONE, |limits| Limits::of_records(limits.records())),
             ..Settings::default()
