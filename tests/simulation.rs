@@ -10,6 +10,8 @@
 mod brief;
 #[path = "simulation/buckets.rs"]
 mod buckets;
+#[path = "simulation/budget.rs"]
+mod budget;
 #[path = "simulation/capacity.rs"]
 mod capacity;
 #[path = "simulation/checkpoints.rs"]
@@ -121,7 +123,7 @@ impl Seed {
             Kind::Swarm => Plan::swarm(self.1, variant),
             Kind::Many => Plan::many(self.1, variant),
         };
-        plan.brief().limited().late().hasty().served().counted(self)
+        plan.brief().limited().late().hasty().budgeted().served().counted(self)
     }
 }
 

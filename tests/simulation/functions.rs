@@ -8,6 +8,7 @@ use fanfold::model::error::{ErrorKind, Result};
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::timestamp::Timestamp;
+use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::chain::Chain;
 use fanfold::stage::reception::{Admitted, Reception, Timetable};
@@ -91,7 +92,9 @@ impl World {
     fn pipeline(&self, hand: &Hand) -> (Pipeline<Stocked>, Arc<Plan>) {
         let (data, plan) = hand.world(|state| (state.data.clone(), state.plan.clone()));
         let supply = Stocked { data, hand: hand.clone() };
-        (Pipeline::new(supply, plan.variant, INPUT).with_processing(plan.processing()), plan)
+        let tolerance = if hand.has(Mutation::BudgetIsIgnored) { Tolerance::All } else { plan.tolerance };
+        let pipeline = Pipeline::new(supply, plan.variant, INPUT).with_processing(plan.processing());
+        (pipeline.with_tolerance(tolerance), plan)
     }
 
     /// Runs sweep once.

@@ -20,6 +20,7 @@ use futures::FutureExt;
 use serde_json::Value;
 use serde_json::value::to_raw_value;
 
+use super::budget::budgets_are_heeded;
 use super::counters::counters_are_right;
 use super::late;
 use super::objects::{failed_found, objects_are_right, origins_are_right};
@@ -240,6 +241,7 @@ fn batch_ended(state: &State, number: usize) -> Result<(), Broken> {
     hold!(STAYS, versions == written || outlasted(state), "{id} has {versions} summaries of {written} generations");
     objects_are_right(id, file, &summary, hurt)?;
     late::in_time(state, file, &batch, &summary)?;
+    budgets_are_heeded(state, id, &summary)?;
     let limited = summary.error.as_ref().is_some_and(|error| error.code == FaultCode::LimitExceeded);
     let exceeds = !file.beyond.is_empty();
     hold!(

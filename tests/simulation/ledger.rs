@@ -19,6 +19,7 @@ use fanfold::store::ledger::{
     Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
 };
 
+use super::budget;
 use super::mutation::Mutation;
 use super::state::{GATHER, OTHER_SCHEMA, STALL_AFTER};
 use super::stores::Watched;
@@ -71,7 +72,11 @@ impl Ledger for Watched<MemoryLedger> {
         }
         let all = Tally { succeeded: mark.tally.succeeded + mark.tally.failed, ..Tally::default() };
         let mark = if self.hand.has(Mutation::FailuresAreNotMarked) { all.into() } else { mark };
+        let before = self.store.read_leaves(batch, chunk.leaf()..chunk.leaf() + 1).await?.remove(0);
         let mut leaf = self.store.mark_leaf(batch, chunk, mark, now).await?;
+        if self.hand.stage() == "process" && mark.tally.failed_chunks == 0 && !before.holds(chunk) {
+            self.hand.world(|state| budget::at_counting(state, batch, chunk.leaf(), &leaf));
+        }
         self.hand.catch_up_after(&[Mutation::MarkBeforeTheItems]);
         if self.hand.has(Mutation::CounterWithoutItsCondition) {
             // The behaviour of a plain counter: every mark counts, even a repeated one.

@@ -76,6 +76,8 @@ pub enum Mutation {
     GivesUpAfterEight,
     /// Scatter does not know the limits of a batch.
     LimitIsIgnored,
+    /// Nobody looks at how many records of a batch failed.
+    BudgetIsIgnored,
     /// The messages before a bookmark are sent after it was noted.
     BookmarkBeforeTheMessages,
     /// Scatter's bookmarks are not noted.
@@ -109,7 +111,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -140,6 +142,7 @@ impl Mutation {
         Self::ObjectsAfterTheSeal,
         Self::BusyCounts,
         Self::LimitIsIgnored,
+        Self::BudgetIsIgnored,
         Self::BookmarkBeforeTheMessages,
         Self::BookmarkIsLost,
         Self::MissingIsFinal,

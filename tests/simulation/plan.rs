@@ -4,6 +4,7 @@ use std::io::Write;
 
 use fanfold::model::condition::Condition;
 use fanfold::model::limits::Limits;
+use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::variant::{BUILT_IN, Variant};
 use fanfold::stage::gather::Results;
 use fanfold::store::items::WriteMode;
@@ -250,6 +251,8 @@ pub struct Plan {
     pub service: Option<Service>,
     /// Whether counters are kept.
     pub counted: bool,
+    /// How many records of a batch may fail.
+    pub tolerance: Tolerance,
 }
 
 /// What the limits of a seed are drawn by: none of the seeds that were kept before has any.
@@ -422,6 +425,7 @@ impl Plan {
             haste: None,
             service: None,
             counted: false,
+            tolerance: Tolerance::All,
         }
     }
 }

@@ -14,7 +14,7 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 23] = [
+const RARE: [&str; 26] = [
     "scatter to be gone on with",
     "input missing for a while",
     "input refused for a while",
@@ -38,6 +38,9 @@ const RARE: [&str; 23] = [
     "outputs of a redrive gone on with",
     "outputs of many objects gone on with",
     "upload that is gone",
+    "too many failures",
+    "too many failures before the end of scatter",
+    "too many failures in a redrive",
 ];
 
 /// A call made by a stage of a variant.
@@ -70,6 +73,12 @@ impl Reached {
         let redriven = batch.opening.id.generation() > 0;
         let given_up = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == FaultCode::GaveUp);
         let forced = batch.is_sealed_by_force();
+        let often = batch.stop.as_ref().is_some_and(|stop| stop.fault.code == FaultCode::TooManyFailures);
+        let early =
+            sealing.is_none_or(|sealing| batch.stop.as_ref().is_some_and(|stop| stop.at < sealing.scattered_at));
+        self.add("too many failures", often.into());
+        self.add("too many failures before the end of scatter", (often && early).into());
+        self.add("too many failures in a redrive", (often && redriven).into());
         let several = sealing.is_some_and(|sealing| sealing.chunks > CLAIMS);
         self.add(batch.state.name(), 1);
         let many = is_manifest(&batch.opening.input.key);

@@ -102,6 +102,8 @@ pub struct State {
     pub put: BTreeMap<String, i64>,
     /// What each function sealed its batch with, whether or not that counted.
     pub seals: BTreeMap<u64, Sealing>,
+    /// Batches whose only leaf had more failures than tolerated, as a worker saw.
+    pub over: BTreeSet<BatchId>,
     /// Objects of the input bucket of which no version is left.
     pub shredded: BTreeSet<String>,
     /// Batches of which a part was buried, stopped or sealed by force.
@@ -161,6 +163,7 @@ impl State {
             done: BTreeMap::new(),
             put: BTreeMap::new(),
             seals: BTreeMap::new(),
+            over: BTreeSet::new(),
             shredded: BTreeSet::new(),
             hurt: BTreeSet::new(),
             closed: BTreeMap::new(),
