@@ -7,8 +7,9 @@
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use crate::batch::Batches;
+use crate::batch::bury::is_refused;
 use crate::batch::chunks::{Decision, MOST_AT_ONCE, RecordStore};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fold::{Fold, Group, Totals};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{Batch, Mark};
@@ -61,6 +62,37 @@ impl<S: Stores> Batches<S> {
         }
     }
 
+    /// Makes the counters of a batch that ends incomplete say what its outcomes will say, once no worker is left. Chunks
+    /// that are not done have no outcomes, so that a redrive takes their records: what such a chunk was counted as, by a
+    /// worker that could not mark it, is deleted. Under the listing condition what was decided counts.
+    ///
+    /// # Errors
+    /// Those of the stores, unless somebody has to act before they can go away.
+    pub async fn settle_counters(&self, batch: &Batch) -> Result<()> {
+        let (Some(counters), id) = (&self.counters, &batch.opening.id) else {
+            return Ok(());
+        };
+        let chunks = self.missing(batch).await?.chunks;
+        let settled = stream::iter(chunks).map(|chunk| async move {
+            let fold = self.chunks.outcomes(id, chunk).await?.and_then(|decision| decision.fold);
+            match fold {
+                Some(fold) if self.condition.has_tree() => forget(counters, id, chunk, &fold).await,
+                Some(fold) => set(counters, id, chunk, &fold).await,
+                None => Ok(()),
+            }
+        });
+        let mut settled = settled.buffer_unordered(MOST_AT_ONCE as usize);
+        while let Some(result) = settled.next().await {
+            match result {
+                Err(error) if error.kind == ErrorKind::Internal || is_refused(&error) => {
+                    tracing::error!(batch_id = %id, %error, "counters not settled");
+                }
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
     async fn count(&self, batch: &BatchId, chunk: ChunkIndex, decision: Decision) -> Result<()> {
         match (&self.counters, decision.fold) {
             (Some(counters), Some(fold)) => set(counters, batch, chunk, &fold).await,
@@ -77,6 +109,12 @@ impl<S: Stores> Batches<S> {
 async fn set(counters: &impl Counters, batch: &BatchId, chunk: ChunkIndex, fold: &Fold) -> Result<()> {
     let rows: Vec<(Group, Totals)> = fold.groups().map(|(group, totals)| (group.clone(), totals.clone())).collect();
     let requests = rows.chunks(MOST_ROWS).map(|some| counters.set(batch, chunk, some));
+    all(requests.collect()).await
+}
+
+async fn forget(counters: &impl Counters, batch: &BatchId, chunk: ChunkIndex, fold: &Fold) -> Result<()> {
+    let groups: Vec<Group> = fold.groups().map(|(group, _)| group.clone()).collect();
+    let requests = groups.chunks(MOST_ROWS).map(|some| counters.forget(batch, chunk, some));
     all(requests.collect()).await
 }
 
@@ -110,10 +148,8 @@ impl<S: Stores> Counted<'_, S> {
     pub async fn forget(&self, counters: &impl Counters) -> Result<u64> {
         let id = &self.batch.opening.id;
         self.each(|chunk, fold| async move {
-            let groups: Vec<Group> = fold.groups().map(|(group, _)| group.clone()).collect();
-            let requests = groups.chunks(MOST_ROWS).map(|some| counters.forget(id, chunk, some));
-            all(requests.collect()).await?;
-            Ok(groups.len() as u64)
+            forget(counters, id, chunk, &fold).await?;
+            Ok(fold.groups().len() as u64)
         })
         .await
     }

@@ -311,6 +311,7 @@ impl<S: Stores> Sweep<S> {
             Some(summary) => summary,
             None => self.summarize(&batch, now).await?,
         };
+        self.batches.settle_counters(&batch).await?;
         let tally = summary.tally();
         tracing::error!(batch_id = %id, "batch closed without its outputs");
         self.batches.ledger.close(id, &owner, summary.state, tally, summary.finished_at).await

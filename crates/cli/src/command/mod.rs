@@ -2,6 +2,7 @@
 
 mod cancel;
 mod check;
+mod counters;
 mod emulator;
 mod ending;
 mod prefix;
@@ -73,6 +74,8 @@ enum Command {
     Cancel(cancel::Cancel),
     /// Make batches of uploads of the last 30 days whose event was lost.
     Reconcile(reconcile::Reconcile),
+    /// Show the counters of a group of records, or take away what a batch added to them.
+    Counters(counters::CountersCommand),
 }
 
 /// Options that commands share.
@@ -252,6 +255,10 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
         Command::Reconcile(reconcile) => {
             let context = context(&deployment, reconcile.common.pipeline.as_deref(), goes_on).await?;
             reconcile.run(&context).await
+        }
+        Command::Counters(counters) => {
+            let context = context(&deployment, counters.pipeline(), goes_on).await?;
+            counters.run(&context).await
         }
     }
 }
