@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use fanfold::batch::chunks::check_counters;
 use fanfold::format::Decoder;
 use fanfold::format::detect::detect;
 use fanfold::model::error::Result;
@@ -13,6 +14,8 @@ use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::item::Item;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
+use fanfold::model::processing::Processing;
+use fanfold::model::processing::aggregate::AggregateSettings;
 use fanfold::model::progress::{BatchState, Stop, Tally};
 use fanfold::model::record::Outcome;
 use fanfold::model::refusal::{FUNCTIONS, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
@@ -189,6 +192,7 @@ fn settings() -> Examples {
     let limits = |text: &str| Limits::parse(text).map(drop);
     let cells = |text: &str| Cells::from(&FormatSettings::parse(text).unwrap()).check();
     let schema = |text: &str| RecordSchema::parse(text, "id").map(drop);
+    let processors = |text: &str| Processing::parse(text).map(drop);
     let examples: Vec<(&'static [&'static str], Result<()>)> = vec![
         (&["UNKNOWN_VARIANT"], Variant::named("serial").map(drop)),
         (&["UNKNOWN_RESULTS"], Results::named("some").map(drop)),
@@ -215,6 +219,10 @@ fn settings() -> Examples {
         (&["TEXT_OF_TWO_VALUES"], cells(r#"{"true_values":["x"],"false_values":["x"]}"#)),
         (&["EMPTY_TEXT_OF_BOOLEAN"], cells(r#"{"true_values":[" "]}"#)),
         (&["TEXT_OF_OPPOSITE"], cells(r#"{"false_values":["True"]}"#)),
+        (&["AGGREGATE_NOT_OBJECT"], processors(r#"["aggregate"]"#)),
+        (&["AGGREGATE_WITHOUT_GROUP"], processors(r#"{"aggregate":{"sum":["a"]}}"#)),
+        (&["AGGREGATE_NOT_FIELDS"], processors(r#"{"aggregate":{"group_by":["a"],"sum":["b","b"]}}"#)),
+        (&["AGGREGATE_UNKNOWN"], processors(r#"{"aggregate":{"group_by":["a"],"avg":["b"]}}"#)),
         (&["SCHEMA_NOT_JSON"], schema("{")),
         (&["SCHEMA_NOT_VALID"], schema(r#"{"properties":{"a":{"type":"strin"}}}"#)),
         (&["SCHEMA_NOT_VALID"], schema(r#"{"pattern":"("}"#)),
@@ -314,6 +322,26 @@ async fn at_work() -> Examples {
     ]
 }
 
+/// Records that cannot be counted.
+fn uncounted() -> Examples {
+    let aggregate = AggregateSettings::parse(&serde_json::json!({"group_by": ["a"], "sum": ["n"]})).unwrap();
+    let told = |record: &str| {
+        let record: serde_json::Value = serde_json::from_str(record).unwrap();
+        aggregate.contribution(record.as_object().unwrap()).unwrap_err()
+    };
+    let fold = [aggregate.contribution(&[("a".to_owned(), 1.into())].into_iter().collect()).unwrap()];
+    vec![
+        (&["NO_GROUP"], told("{}")),
+        (&["GROUP_MISSPELT"], told(r#"{"A":1}"#)),
+        (&["GROUP_OF_OTHER_TYPE"], told(r#"{"a":[1]}"#)),
+        (&["GROUP_TOO_LONG"], told(&format!(r#"{{"a":"{}"}}"#, "x".repeat(3000)))),
+        (&["COUNTER_NOT_A_NUMBER"], told(r#"{"a":1,"n":"one; two"}"#)),
+        (&["COUNTER_OUT_OF_RANGE"], told(r#"{"a":1,"n":1e999999}"#)),
+        (&["NO_GROUP", "COUNTER_NOT_A_NUMBER"], told(r#"{"n":true}"#)),
+        (&["COUNTERS_TOO_LARGE"], check_counters(Some(&fold.into_iter().collect()), 10).unwrap_err()),
+    ]
+}
+
 /// What the records of a batch are told if the items table has another key by now.
 async fn under_another_key() -> String {
     let began = LocalPipeline::of_items(&Settings::default()).unwrap();
@@ -343,6 +371,7 @@ fn check(examples: &Examples, all: &[Refusal]) {
 #[tokio::test]
 async fn every_refusal_of_a_record_is_said_in_its_words() {
     let mut examples = records();
+    examples.extend(uncounted());
     examples.extend(at_work().await);
     check(&examples, RECORDS);
 }

@@ -26,7 +26,7 @@ use super::plan::{File, Often, Plan, Record};
 use super::state::State;
 use super::stores::Watched;
 
-pub const COUNTED: &str = "I11 counters equal a fold of the outcomes";
+pub const COUNTED: &str = "I15 counters equal a fold of the outcomes";
 
 /// What the counters of a seed are drawn by.
 const DRAWN: u64 = 0xc0de_57a7_e5ca_1ed0;

@@ -217,6 +217,50 @@ pub const RECORDS: &[Refusal] = &[
         "See what the alarms say, fix the cause, then `fanfold redrive`.",
     ),
     refusal(
+        "NO_GROUP",
+        "the record has no value in the field {name}, which its counters are grouped by",
+        "A field of `group_by` is absent or null, so that nobody would find what is counted.",
+        "Fill the field, or group by one that all records have.",
+    ),
+    refusal(
+        "GROUP_MISSPELT",
+        "the record has no value in the field {name}, which its counters are grouped by; it has {other}",
+        "The field has another name here, by its letter case or by spaces.",
+        "Rename it, or name it in `group_by` as in the file.",
+    ),
+    refusal(
+        "GROUP_OF_OTHER_TYPE",
+        "counters can be grouped by texts, numbers and booleans only",
+        "A field of `group_by` holds an array or an object.",
+        "Name a field in the object, as in `a.b`, or another field.",
+    ),
+    refusal(
+        "GROUP_TOO_LONG",
+        "the values that counters are grouped by are longer than {bytes} bytes",
+        "The values are the key of a row in DynamoDB, as a JSON array, and would be too long for one.",
+        "Shorten them, or group by other fields.",
+    ),
+    refusal(
+        "COUNTER_NOT_A_NUMBER",
+        "the value is not a number, which its counters need",
+        "A field of `sum`, `min` or `max` holds neither a number nor a text that is one.",
+        "Correct it, or leave it out: an absent field and null add nothing. For CSV, give the column a type in the schema.",
+    ),
+    refusal(
+        "COUNTER_OUT_OF_RANGE",
+        "counters hold numbers below 1e126 and not closer to zero than 1e-130, of {digits} digits at most",
+        "The number is as large, or as long, as no item in DynamoDB may have it.",
+        "Round it.",
+    ),
+    refusal(
+        "COUNTERS_TOO_LARGE",
+        "the counters of the chunk take {bytes} bytes, but a row of the tasks table holds {most}; \
+         lower CHUNK_SIZE or use another variant",
+        "The records of a chunk are of so many groups, or of groups with such long values, that their counters do not fit \
+         beside the decision on the chunk.",
+        "Do as the message says; only the variant `dynamodb` has this limit.",
+    ),
+    refusal(
         "OTHER_KEY_FIELD",
         "the batch began when the key field was {name}, and the key of the items table is {other} now; redrive the batch to store its records under that",
         "A deployment with another `KEY_FIELD` has replaced the items table while the batch was under way.",

@@ -144,6 +144,30 @@ pub const SETTINGS: &[Refusal] = &[
         "The file that `SCHEMA` names is JSON, but no schema: a keyword has a value that it cannot have, or it refers to another document.",
         "Correct it where the message says.",
     ),
+    refusal(
+        "AGGREGATE_NOT_OBJECT",
+        "aggregate must be an object such as {\"group_by\":[\"client\",\"day\"],\"sum\":[\"quantity\"]}",
+        "`aggregate` is among the processors without saying what is counted.",
+        "Write an object with `group_by`.",
+    ),
+    refusal(
+        "AGGREGATE_WITHOUT_GROUP",
+        "aggregate: group_by must name at least one field",
+        "`aggregate` does not say by which fields records are counted.",
+        "Name the fields.",
+    ),
+    refusal(
+        "AGGREGATE_NOT_FIELDS",
+        "aggregate: {list} must be a list of names of fields, each given once",
+        "A setting of `aggregate` is no list, has something else than names in it, or a name twice.",
+        "Correct the list; fields of objects are named as in `a.b`.",
+    ),
+    refusal(
+        "AGGREGATE_UNKNOWN",
+        "aggregate: {name} is no setting; there is group_by, sum, min, max",
+        "`aggregate` has a member that it does not know.",
+        "Take it out. The count of records is always kept.",
+    ),
 ];
 
 /// What a function says of its settings when it starts, after `the function is misconfigured`. Terraform sets them.
