@@ -167,6 +167,12 @@ impl<P: Supply> Pipeline<P> {
     /// # Errors
     /// `Config` if a store is not known.
     pub fn batches(&self) -> Result<Batches<PacedOf<P>>> {
+        let counters = self.processing.aggregate.as_ref().map(|_| self.supply.counters()).transpose()?;
+        let counters = counters.map(|counters| self.pace.keep(counters));
+        Ok(Batches { counters, ..self.batches_alone()? })
+    }
+
+    fn batches_alone(&self) -> Result<Batches<PacedOf<P>>> {
         let condition = self.variant.condition;
         let chunks = match self.variant.pending {
             Pending::Bucket => RecordStore::Copied { work: self.bucket(Bucket::Work)? },
@@ -242,7 +248,9 @@ impl<P: Supply> Pipeline<P> {
     pub fn gather(&self, results: Results) -> Result<Gather<PacedOf<P>>> {
         let (output, clock) = (self.bucket(Bucket::Output)?, self.supply.clock());
         let work = self.bucket(Bucket::Work)?;
-        let (batches, width) = (self.batches()?, self.variant.width);
+        // Gather ends no chunk, and only under the listing condition it finds one that was ended and not counted.
+        let batches = if self.variant.condition.has_tree() { self.batches()? } else { self.ending()? };
+        let width = self.variant.width;
         let checkpoint_after = CHECKPOINT_AFTER;
         let processing = self.processing.clone();
         Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most: None, processing })
