@@ -162,16 +162,21 @@ impl<P: Supply> Pipeline<P> {
         }
     }
 
-    /// What the stages share.
+    /// What the stages share that end chunks.
     ///
     /// # Errors
     /// `Config` if a store is not known.
     pub fn batches(&self) -> Result<Batches<PacedOf<P>>> {
+        let answers = match self.processing.work {
+            Work::Nothing => None,
+            _ => Some(Answers { work: self.bucket(Bucket::Work)?, stored: self.processing.stores() }),
+        };
         let counters = self.processing.aggregate.as_ref().map(|_| self.supply.counters()).transpose()?;
         let counters = counters.map(|counters| self.pace.keep(counters));
-        Ok(Batches { counters, ..self.batches_alone()? })
+        Ok(Batches { answers, counters, ..self.batches_alone()? })
     }
 
+    /// What the stages share that end none.
     fn batches_alone(&self) -> Result<Batches<PacedOf<P>>> {
         let condition = self.variant.condition;
         let chunks = match self.variant.pending {
@@ -184,17 +189,6 @@ impl<P: Supply> Pipeline<P> {
         };
         let (ledger, gather, tolerance) = (self.ledger(), self.queue(Queue::Gather)?, self.tolerance);
         Ok(Batches { chunks, ledger, gather, condition, answers: None, counters: None, tolerance })
-    }
-
-    /// What the stages share that end chunks.
-    fn ending(&self) -> Result<Batches<PacedOf<P>>> {
-        let answers = match self.processing.work {
-            Work::Nothing => None,
-            _ => Some(Answers { work: self.bucket(Bucket::Work)?, stored: self.processing.stores() }),
-        };
-        let counters = self.processing.aggregate.as_ref().map(|_| self.supply.counters()).transpose()?;
-        let counters = counters.map(|counters| self.pace.keep(counters));
-        Ok(Batches { answers, counters, ..self.batches()? })
     }
 
     fn workers(&self) -> Result<Dispatch<PacedChannel<P>>> {
@@ -237,7 +231,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn process<W>(&self, schema: RecordSchema, processor: W) -> Result<Process<PacedOf<P>, W>> {
         let (clock, width) = (self.supply.clock(), self.variant.width);
-        let (batches, aggregate) = (self.ending()?, self.processing.aggregate.clone());
+        let (batches, aggregate) = (self.batches()?, self.processing.aggregate.clone());
         Ok(Process { batches, processor, clock, schemas: Schemas::new(schema), width, aggregate })
     }
 
@@ -249,7 +243,7 @@ impl<P: Supply> Pipeline<P> {
         let (output, clock) = (self.bucket(Bucket::Output)?, self.supply.clock());
         let work = self.bucket(Bucket::Work)?;
         // Gather ends no chunk, and only under the listing condition it finds one that was ended and not counted.
-        let batches = if self.variant.condition.has_tree() { self.batches()? } else { self.ending()? };
+        let batches = if self.variant.condition.has_tree() { self.batches_alone()? } else { self.batches()? };
         let width = self.variant.width;
         let checkpoint_after = CHECKPOINT_AFTER;
         let processing = self.processing.clone();
@@ -262,7 +256,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn bury(&self) -> Result<Bury<PacedOf<P>>> {
         Ok(Bury {
-            batches: self.ending()?,
+            batches: self.batches()?,
             input_bucket: self.input_bucket.clone(),
             parked: self.queue(Queue::Parked)?,
             clock: self.supply.clock(),
@@ -276,7 +270,7 @@ impl<P: Supply> Pipeline<P> {
     /// `Config` if a store is not known.
     pub fn sweep(&self, patience: Patience) -> Result<Sweep<PacedOf<P>>> {
         Ok(Sweep {
-            batches: self.ending()?,
+            batches: self.batches()?,
             scatter: self.queue(Queue::Scatter)?,
             workers: self.workers()?,
             output: self.bucket(Bucket::Output)?,

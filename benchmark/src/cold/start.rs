@@ -53,6 +53,7 @@ fn environment(handler: &str, variant: &str, address: SocketAddr) -> Vec<(&'stat
         ("KEY_FIELD", "itemNo"),
         ("CHUNK_SIZE", "500"),
         ("RECORD_SCHEMA", SCHEMA),
+        ("PROCESSORS", "items"),
         ("STALL_AFTER", "900"),
         ("GIVE_UP_AFTER", "86400"),
     ];

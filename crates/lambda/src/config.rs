@@ -7,6 +7,7 @@ use fanfold::model::fair::FairBy;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
+use fanfold::model::processing::Processing;
 use fanfold::model::schema::{Cells, RecordSchema, Rules};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Queue;
@@ -14,6 +15,11 @@ use fanfold::pipeline::variant::{Pending, Variant};
 use fanfold::stage::gather::Results;
 use fanfold::stage::sweep::Patience;
 use fanfold::store::items::WriteMode;
+
+/// The variable that holds the schema of records, or names the object that does.
+pub const RECORD_SCHEMA: &str = "RECORD_SCHEMA";
+/// The variable that says what is done with records, or names the object that does.
+pub const PROCESSORS: &str = "PROCESSORS";
 
 /// A function's configuration.
 #[derive(Debug)]
@@ -28,8 +34,10 @@ pub struct Config {
     pub work_bucket: String,
     /// The table of pending records and their outcomes, if the variant keeps them there.
     pub tasks_table: Option<String>,
-    /// The table of counters, if any are kept.
+    /// The table of counters, if any are kept and this stage may set them.
     pub counters_table: Option<String>,
+    /// What is done with records.
+    pub processing: Processing,
     /// The queue that feeds this function, if exactly one does.
     pub source_queue_url: Option<String>,
     /// Where such a function sends the messages that it gives up.
@@ -62,8 +70,8 @@ pub enum StageConfig {
     },
     /// For process.
     Process {
-        /// The items table.
-        items_table: String,
+        /// The items table, if records become items.
+        items_table: Option<String>,
         /// The field that is the items' key.
         key_field: String,
         /// What a valid record is.
@@ -170,9 +178,15 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         self.note(text.map_or(Ok(Tolerance::All), |text| Tolerance::parse(&text)))
     }
 
+    /// What is done with records: without the variable, they become items.
+    fn processing(&mut self) -> Option<Processing> {
+        let text = (self.lookup)(PROCESSORS).filter(|text| !text.trim().is_empty());
+        self.note(text.map_or_else(|| Ok(Processing::default()), |text| Processing::parse(&text)))
+    }
+
     fn rules(&mut self, format: Option<&FormatSettings>) -> Option<Rules> {
         let key_field = self.text("KEY_FIELD");
-        let schema = self.text("RECORD_SCHEMA");
+        let schema = self.text(RECORD_SCHEMA);
         Some(Rules { key_field, schema, cells: format.map(Cells::from).unwrap_or_default() })
     }
 
@@ -180,7 +194,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         result.map_err(|error| self.problems.push(error.to_string())).ok()
     }
 
-    fn stage(&mut self, handler: &str) -> Option<StageConfig> {
+    fn stage(&mut self, handler: &str, processing: Option<&Processing>) -> Option<StageConfig> {
         match handler {
             "scatter" => {
                 let (chunk_size, format) = (self.size("CHUNK_SIZE"), self.format());
@@ -190,23 +204,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let (rules, format, limits, fair_by) = (rules?, Box::new(format?), limits?, fair_by?);
                 Some(StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by })
             }
-            "process" => {
-                let format = self.format();
-                let rules = self.rules(format.as_ref());
-                let own = (self.lookup)("ITEM_ATTRIBUTES");
-                let own =
-                    self.note(own.map_or_else(|| Ok(OwnAttributes::default()), |name| OwnAttributes::named(&name)))?;
-                let rules = rules?;
-                let schema = RecordSchema::of(&rules, own);
-                let key_field = rules.key_field;
-                let items_table = self.text("ITEMS_TABLE");
-                let mode = (self.lookup)("WRITE_MODE");
-                let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
-                let (schema, write_mode) = (self.note(schema), self.note(write_mode));
-                let tolerance = self.tolerance();
-                let (schema, write_mode, tolerance) = (Box::new(schema?), write_mode?, tolerance?);
-                Some(StageConfig::Process { items_table, key_field, schema, write_mode, own, tolerance })
-            }
+            "process" => self.process(processing.is_some_and(|processing| processing.items)),
             "gather" => {
                 let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));
                 Some(StageConfig::Gather { results: self.note(results)? })
@@ -225,6 +223,24 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             }
         }
     }
+
+    fn process(&mut self, stores_items: bool) -> Option<StageConfig> {
+        let format = self.format();
+        let rules = self.rules(format.as_ref());
+        let own = (self.lookup)("ITEM_ATTRIBUTES");
+        let own = self.note(own.map_or_else(|| Ok(OwnAttributes::default()), |name| OwnAttributes::named(&name)))?;
+        let rules = rules?;
+        let schema = RecordSchema::of(&rules, own);
+        let key_field = rules.key_field;
+        // A pipeline has a table only for what it stores.
+        let items_table = stores_items.then(|| self.text("ITEMS_TABLE"));
+        let mode = (self.lookup)("WRITE_MODE");
+        let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
+        let (schema, write_mode) = (self.note(schema), self.note(write_mode));
+        let tolerance = self.tolerance();
+        let (schema, write_mode, tolerance) = (Box::new(schema?), write_mode?, tolerance?);
+        Some(StageConfig::Process { items_table, key_field, schema, write_mode, own, tolerance })
+    }
 }
 
 impl Config {
@@ -242,22 +258,28 @@ impl Config {
         let work_bucket = reader.text("WORK_BUCKET");
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
-        let counters_table = (reader.lookup)("COUNTERS_TABLE").filter(|name| !name.trim().is_empty());
+        let processing = reader.processing();
+        let counted = processing.as_ref().is_some_and(|processing| processing.aggregate.is_some());
+        // Gather ends no chunk; without a tree, it may find one that was decided and not counted.
+        let listed = variant.is_some_and(|variant| !variant.condition.has_tree());
+        let counts = listed || handler != "gather";
+        let counters_table = (counted && counts).then(|| reader.text("COUNTERS_TABLE"));
         let several = matches!(handler.as_str(), "bury" | "sweep");
         let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
         let dead_letter_queue_url = (!several).then(|| reader.text("DEAD_LETTER_QUEUE_URL"));
         let writes = matches!(handler.as_str(), "gather" | "sweep");
         let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
         let queues = queues_of(&handler).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();
-        let stage = reader.stage(&handler);
-        match (variant, stage) {
-            (Some(variant), Some(stage)) if reader.problems.is_empty() => Ok(Self {
+        let stage = reader.stage(&handler, processing.as_ref());
+        match (variant, stage, processing) {
+            (Some(variant), Some(stage), Some(processing)) if reader.problems.is_empty() => Ok(Self {
                 variant,
                 ledger_table,
                 input_bucket,
                 work_bucket,
                 tasks_table,
                 counters_table,
+                processing,
                 source_queue_url,
                 dead_letter_queue_url,
                 output_bucket,
@@ -272,33 +294,80 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fanfold::model::processing::KNOWN;
     use fanfold::model::refusal::{FUNCTIONS, Refusal};
     use fanfold::pipeline::variant::BUILT_IN;
+    use serde_json::Value;
 
     fn read(pairs: &[(&str, &str)]) -> Result<Config> {
         Config::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
+    /// What process of a pipeline that stores items is told, but for the table.
+    const PROCESS: [(&str, &str); 10] = [
+        ("_HANDLER", "process"),
+        ("VARIANT", BUILT_IN[0].name),
+        ("LEDGER_TABLE", "ledger"),
+        ("INPUT_BUCKET", "input"),
+        ("WORK_BUCKET", "work"),
+        ("SOURCE_QUEUE_URL", "http://q"),
+        ("DEAD_LETTER_QUEUE_URL", "http://d"),
+        ("KEY_FIELD", "id"),
+        ("RECORD_SCHEMA", r#"{"type":"object"}"#),
+        ("GATHER_QUEUE_URL", "http://g"),
+    ];
+
     #[test]
     fn a_complete_environment_is_read() {
-        let config = read(&[
-            ("_HANDLER", "process"),
-            ("VARIANT", fanfold::pipeline::variant::BUILT_IN[0].name),
-            ("LEDGER_TABLE", "ledger"),
-            ("INPUT_BUCKET", "input"),
-            ("WORK_BUCKET", "work"),
-            ("SOURCE_QUEUE_URL", "http://q"),
-            ("DEAD_LETTER_QUEUE_URL", "http://d"),
-            ("KEY_FIELD", "id"),
-            ("RECORD_SCHEMA", r#"{"type":"object"}"#),
-            ("ITEMS_TABLE", "items"),
-            ("TASKS_TABLE", "tasks"),
-            ("GATHER_QUEUE_URL", "http://g"),
-            ("TOLERATE", "5%"),
-        ])
-        .unwrap();
+        let config =
+            read(&[&PROCESS[..], &[("ITEMS_TABLE", "items"), ("TASKS_TABLE", "tasks"), ("TOLERATE", "5%")]].concat())
+                .unwrap();
         assert_eq!(config.stage.tolerance(), Tolerance::parse("5%").unwrap());
-        assert!(matches!(config.stage, StageConfig::Process { key_field, .. } if key_field == "id"));
+        let StageConfig::Process { key_field, items_table, .. } = config.stage else { panic!() };
+        assert_eq!((key_field.as_str(), items_table.as_deref()), ("id", Some("items")));
+        assert_eq!(config.processing, Processing::default());
+    }
+
+    #[test]
+    fn only_a_pipeline_that_stores_items_needs_their_table() {
+        let with = |processors| read(&[&PROCESS[..], &[("TASKS_TABLE", "t"), ("PROCESSORS", processors)]].concat());
+        let StageConfig::Process { items_table, .. } = with(r#"["custom"]"#).unwrap().stage else { panic!() };
+        assert_eq!(items_table, None);
+        for storing in ["", "items", r#"["custom","items"]"#] {
+            let told = with(storing).unwrap_err().to_string();
+            assert!(told.ends_with("misconfigured: ITEMS_TABLE is not set"), "{storing}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_stage_that_ends_chunks_needs_the_counters_table() {
+        let told = |variant: &str, handler: &str| {
+            let aggregate = r#"["items",{"aggregate":{"group_by":["client"]}}]"#;
+            read(&[("_HANDLER", handler), ("VARIANT", variant), ("PROCESSORS", aggregate)]).unwrap_err().to_string()
+        };
+        for variant in BUILT_IN {
+            for handler in ["scatter", "process", "gather", "bury", "sweep"] {
+                let needed = handler != "gather" || !variant.condition.has_tree();
+                let told = told(variant.name, handler);
+                assert_eq!(told.contains("COUNTERS_TABLE is not set"), needed, "{} {handler}: {told}", variant.name);
+            }
+        }
+        assert!(!read(&[("_HANDLER", "process")]).unwrap_err().to_string().contains("COUNTERS_TABLE"));
+    }
+
+    #[test]
+    fn terraform_knows_every_processor() {
+        let known: Value = serde_json::from_str(include_str!("../../../infra/processors.json")).unwrap();
+        let known: Vec<&str> = known["processors"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(KNOWN.iter().all(|name| known.contains(name)), "{KNOWN:?} and {known:?}");
+    }
+
+    #[test]
+    fn every_stage_that_decides_outcomes_refuses_processors_that_it_does_not_know() {
+        for handler in ["scatter", "process", "gather", "bury", "sweep"] {
+            let told = read(&[("_HANDLER", handler), ("PROCESSORS", r#"["sort"]"#)]).unwrap_err().to_string();
+            assert!(told.contains("PROCESSORS: \"sort\" is no processor"), "{handler}: {told}");
+        }
     }
 
     #[test]
@@ -344,6 +413,8 @@ mod tests {
         }
         let told = "RECORD_SCHEMA names s3://package/schemas/a.json, which cannot be read: there is no such object";
         said.extend(Refusal::of(told).unwrap().iter().map(|refusal| refusal.code));
+        // functions.rs has examples of those that its stage finds.
+        said.extend(["NO_CUSTOM_PROCESSOR", "UNUSED_CUSTOM_PROCESSOR"]);
         for Refusal { code, .. } in FUNCTIONS {
             assert!(said.contains(code), "{code} has no example: {said:?}");
         }

@@ -14,12 +14,17 @@ use crate::config::{Config, StageConfig};
 use crate::server::{Server, deadline};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
+use fanfold::model::processing::Work;
+use fanfold::model::schema::RecordSchema;
 use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
+use fanfold::processor::Processor;
+use fanfold::processor::chain::Chain;
 use fanfold::stage::scatter::rows::RowReader;
 use fanfold::store::blob::Blob;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
+use fanfold::store::pace::PacedStores;
 use fanfold_aws::clients::{AwsStores, Clients};
 use fanfold_aws::counters::DynamoCounters;
 use fanfold_aws::items::DynamoItems;
@@ -119,16 +124,47 @@ fn rows(_: Option<u64>) -> Option<Arc<dyn RowReader>> {
     None
 }
 
-/// Serves the invocations of the stage that `config` names, until Lambda ends the process.
+/// Process, which lacks only what is done with records.
+struct Workers<'a> {
+    pipeline: &'a Pipeline<Configured<'a>>,
+    server: &'a Server<PacedStores<AwsStores>>,
+    schema: RecordSchema,
+}
+
+impl Workers<'_> {
+    async fn serve(self, processor: impl Processor) -> std::result::Result<(), lambda_runtime::Error> {
+        self.server.serve(&self.pipeline.process(self.schema, processor)?).await
+    }
+
+    /// Serves with what is called for each record, and what stores those that succeed, if anything does.
+    async fn serve_storing(
+        self,
+        first: impl Processor,
+        then: Option<impl Processor>,
+    ) -> std::result::Result<(), lambda_runtime::Error> {
+        match then {
+            Some(then) => self.serve(Chain { first, then }).await,
+            None => self.serve(first).await,
+        }
+    }
+}
+
+/// Serves the invocations of the stage that `config` names, until Lambda ends the process. `custom` is what `PROCESSORS`
+/// calls by that name.
 ///
 /// # Errors
-/// Those from which the Lambda runtime cannot recover.
-pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), lambda_runtime::Error> {
+/// `Config` if `PROCESSORS` names `custom` and there is none, or the reverse; and those from which the Lambda runtime cannot
+/// recover.
+pub async fn run<C: Processor>(
+    config: Config,
+    clients: Clients,
+    custom: Option<C>,
+) -> std::result::Result<(), lambda_runtime::Error> {
     let supply = Configured { config: &config, clients: &clients };
     let queue = |url: &Option<String>| url.as_ref().map(|url| supply.sqs(url));
     let (source, dead_letters) = (queue(&config.source_queue_url), queue(&config.dead_letter_queue_url));
     let pipeline = Pipeline::new(supply, config.variant, &config.input_bucket);
-    let pipeline = pipeline.with_tolerance(config.stage.tolerance());
+    let pipeline = pipeline.with_tolerance(config.stage.tolerance()).with_processing(config.processing.clone());
     let server = Server { reception: pipeline.reception(source, dead_letters), pace: pipeline.pace.clone() };
     match &config.stage {
         StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by } => {
@@ -137,6 +173,7 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
             server.serve(&scatter).await
         }
         StageConfig::Process { items_table, key_field, schema, write_mode, own, .. } => {
+            refuse_mismatch(&config.processing.work, custom.is_some())?;
             let read_first = match config.variant.pending {
                 Pending::Bucket => Some(Bucket::Work),
                 Pending::Input => Some(Bucket::Input),
@@ -144,9 +181,16 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
             };
             let bucket = read_first.map(|bucket| pipeline.supply.bucket(bucket)).transpose()?;
             warm_up(&pipeline.supply.ledger(), bucket).await;
-            let items = DynamoItems::new(clients.dynamodb.clone(), items_table, key_field);
-            let processor = pipeline.write_items(items.in_mode(*write_mode).with_own(*own));
-            server.serve(&pipeline.process(schema.as_ref().clone(), processor)?).await
+            let store = items_table.as_ref().map(|table| {
+                let items = DynamoItems::new(clients.dynamodb.clone(), table, key_field);
+                pipeline.write_items(items.in_mode(*write_mode).with_own(*own))
+            });
+            let workers = Workers { pipeline: &pipeline, server: &server, schema: schema.as_ref().clone() };
+            match (&config.processing.work, custom) {
+                (Work::Nothing, _) => workers.serve(store.ok_or_else(|| unset("ITEMS_TABLE"))?).await,
+                (Work::Custom, Some(custom)) => workers.serve_storing(custom, store).await,
+                (Work::Custom, None) => Err(without_custom().into()),
+            }
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
         StageConfig::Bury => server.serve(&pipeline.bury()?).await,
@@ -159,6 +203,44 @@ pub async fn run(config: Config, clients: Clients) -> std::result::Result<(), la
                 sweep.run(deadline).await.map_err(lambda_runtime::Error::from)
             }))
             .await
+        }
+    }
+}
+
+/// Refuses a `PROCESSORS` that does not fit what the functions are built around. Process alone refuses: the other stages
+/// go on, so that its batches end, with this as their reason.
+fn refuse_mismatch(work: &Work, custom: bool) -> Result<()> {
+    match (work == &Work::Custom, custom) {
+        (true, false) => Err(without_custom()),
+        (false, true) => Err(Error::config(
+            "PROCESSORS does not name custom, the processor that these functions are built around: \
+             name it, or deploy without BOOTSTRAP",
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn without_custom() -> Error {
+    Error::config(
+        "PROCESSORS names custom, but these functions are built without a processor of your own: \
+         deploy them with BOOTSTRAP, the path of an executable that has one, or take custom out",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use fanfold::model::refusal::Refusal;
+
+    #[test]
+    fn processors_and_what_the_functions_are_built_around_have_to_fit() {
+        assert!(refuse_mismatch(&Work::Custom, true).is_ok() && refuse_mismatch(&Work::Nothing, false).is_ok());
+        for (work, custom, code) in
+            [(Work::Custom, false, "NO_CUSTOM_PROCESSOR"), (Work::Nothing, true, "UNUSED_CUSTOM_PROCESSOR")]
+        {
+            let told = refuse_mismatch(&work, custom).unwrap_err().to_string();
+            let found: Vec<&str> = Refusal::of(&told).unwrap().iter().map(|refusal| refusal.code).collect();
+            assert_eq!(found, [code], "{told}");
         }
     }
 }

@@ -1,4 +1,7 @@
 //! fanfold's functions on Lambda.
+//!
+//! A bootstrap of your own is a `main` that calls [`run`] with a [`Processor`](fanfold::processor::Processor);
+//! `examples/enrich` is one.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -6,6 +9,10 @@
 
 pub mod config;
 pub mod functions;
-pub mod schema;
 pub mod server;
+pub mod setting;
+mod start;
 pub mod telemetry;
+
+pub use lambda_runtime::Error;
+pub use start::{run, run_built_in};

@@ -191,9 +191,23 @@ pub const FUNCTIONS: &[Refusal] = &[
         "Set it to one of those listed.",
     ),
     refusal(
-        "SCHEMA_NOT_THERE",
-        "RECORD_SCHEMA names {object}, which cannot be read: {reason…}",
-        "The function's schema is not where its environment says, or the function may not read it.",
-        "Run `make deploy` again; set it to the schema's object, or to the schema itself, if you deploy the function yourself.",
+        "SETTING_NOT_THERE",
+        "{name} names {object}, which cannot be read: {reason…}",
+        "The function's schema, or its processors, are not where its environment says, or the function may not read them.",
+        "Run `make deploy` again; set the variable to the object, or to the setting itself, if you deploy the function yourself.",
+    ),
+    refusal(
+        "NO_CUSTOM_PROCESSOR",
+        "PROCESSORS names custom, but these functions are built without a processor of your own: deploy them with \
+         BOOTSTRAP, the path of an executable that has one, or take custom out",
+        "`custom` is a processor in Rust that functions are built around, and these are fanfold's own.",
+        "Deploy with `BOOTSTRAP` set to an executable whose `main` is `fanfold_lambda::run(processor)`, or without `custom`.",
+    ),
+    refusal(
+        "UNUSED_CUSTOM_PROCESSOR",
+        "PROCESSORS does not name custom, the processor that these functions are built around: name it, or deploy \
+         without BOOTSTRAP",
+        "The functions are built around a processor in Rust that the pipeline would not use.",
+        "Add `custom` to `PROCESSORS`, or deploy without `BOOTSTRAP`.",
     ),
 ];
