@@ -161,7 +161,7 @@ impl Site {
             input: bucket(&resources.input_bucket),
             input_bucket: resources.input_bucket.clone(),
             output: bucket(&resources.output_bucket),
-            items: self.items(resources),
+            items: self.items(items_table(resources)?),
             ledger: DynamoLedger::new(self.clients.dynamodb.clone(), &resources.ledger_table),
         })
     }
@@ -174,12 +174,19 @@ impl Site {
         let pipelines = &self.deployment.pipelines;
         let resources = pipelines.get("chunked").or_else(|| pipelines.values().next());
         let resources = resources.ok_or_else(|| Error::config("no pipeline is deployed; run `make deploy`"))?;
-        Ok((self.items(resources), &resources.items_table))
+        let table = items_table(resources)?;
+        Ok((self.items(table), table))
     }
 
-    fn items(&self, resources: &Resources) -> DynamoItems {
-        DynamoItems::new(self.clients.dynamodb.clone(), &resources.items_table, KEY_FIELD)
+    fn items(&self, table: &str) -> DynamoItems {
+        DynamoItems::new(self.clients.dynamodb.clone(), table, KEY_FIELD)
     }
+}
+
+fn items_table(resources: &Resources) -> Result<&str> {
+    let without =
+        || Error::config("a pipeline stores no items; deploy it with items among its PROCESSORS to measure it");
+    resources.items_table.as_deref().ok_or_else(without)
 }
 
 fn facts(path: &Path) -> Result<Facts> {

@@ -28,8 +28,12 @@ pub struct Resources {
     pub work_bucket: String,
     /// The bucket of outputs.
     pub output_bucket: String,
-    /// The items table.
-    pub items_table: String,
+    /// The items table, if records become items.
+    #[serde(default)]
+    pub items_table: Option<String>,
+    /// The counters table, if records are aggregated.
+    #[serde(default)]
+    pub counters_table: Option<String>,
     /// The ledger table.
     pub ledger_table: String,
     /// The tasks table, if the variant has one.

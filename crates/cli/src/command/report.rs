@@ -21,7 +21,10 @@ pub fn json(summary: &Summary) -> Result<String> {
 pub fn summary(summary: &Summary, resources: &Resources) -> String {
     let bucket = &resources.output_bucket;
     let place = |key: &str| format!("s3://{bucket}/{key}");
-    told(summary, place) + &line("items", &format!("DynamoDB table {}", resources.items_table))
+    let table = |name: &str, table: &Option<String>| {
+        table.as_ref().map(|table| line(name, &format!("DynamoDB table {table}"))).unwrap_or_default()
+    };
+    told(summary, place) + &table("items", &resources.items_table) + &table("counters", &resources.counters_table)
 }
 
 /// The summary for people, with the locations of outputs in a local folder.

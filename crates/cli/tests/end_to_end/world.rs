@@ -88,7 +88,11 @@ impl World {
             scatter: queue(&resources.queues["scatter"]),
             process: queue(&resources.queues["process"]),
             parked: queue(resources.parked_queue.as_ref().expect("a deployment with a parked queue")),
-            items: DynamoItems::new(clients.dynamodb.clone(), &resources.items_table, "itemNo"),
+            items: DynamoItems::new(
+                clients.dynamodb.clone(),
+                resources.items_table.as_ref().expect("a table"),
+                "itemNo",
+            ),
             ledger: DynamoLedger::new(clients.dynamodb.clone(), &resources.ledger_table),
             binary: variable("FANFOLD_TEST_BIN").into(),
             variant: variant.to_owned(),
