@@ -97,12 +97,30 @@ fn settings_that_keep_a_function_from_starting_are_refused_all_together() {
     assert_eq!((done.status.code(), document["problems"].as_array().unwrap().len()), (Some(1), 3));
     let done = check(folder.path(), &[r#"--format={"true_values":["no"],"false_values":["no"]}"#]);
     assert!(done.status.code() == Some(1) && stderr(&done).contains("false_values has \"no\""), "{done:?}");
+    let done = check(folder.path(), &[&all[..], &["--processors=[\"sort\"]", "--json"]].concat());
+    let document: Value = serde_json::from_str(stdout(&done)).unwrap();
+    let problems = document["problems"].as_array().unwrap();
+    assert_eq!((done.status.code(), problems.len()), (Some(1), 4));
+    assert!(problems[3].as_str().unwrap().contains("PROCESSORS: \"sort\" is no processor"), "{problems:?}");
     let done = check(folder.path(), &[]);
     assert_eq!(done.status.code(), Some(0));
     assert_eq!(
         stdout(&done),
         "settings  ok: schema examples/orders.schema.json (default), key itemNo, chunks of 500 records\n"
     );
+}
+
+#[test]
+fn processors_are_json_a_name_or_a_file() {
+    let folder = folder_with(&[("my.json", br#"["custom","items"]"#), ("wrong.json", b"[]")]);
+    for given in ["items", "[\"items\"]", "", "my.json"] {
+        assert!(check(folder.path(), &["--processors", given]).status.success(), "{given}");
+    }
+    for given in ["[]", "none.json", "wrong.json"] {
+        let done = check(folder.path(), &["--processors", given]);
+        assert_eq!(done.status.code(), Some(1));
+        assert!(stderr(&done).starts_with("error: PROCESSORS must be a JSON list of processors"), "{given}: {done:?}");
+    }
 }
 
 #[test]

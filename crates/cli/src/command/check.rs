@@ -23,6 +23,7 @@ use fanfold::format::detect::{HEAD, detect};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::format::Layout;
 use fanfold::model::format::settings::FormatSettings;
+use fanfold::model::processing::Processing;
 use fanfold::model::schema::RecordSchema;
 use fanfold::pipeline::variant::Variant;
 
@@ -37,6 +38,9 @@ pub struct Check {
     /// What the file is called, if not by its own name; needed for standard input.
     #[arg(long, value_name = "NAME", requires = "file")]
     name: Option<String>,
+    /// What is done with records: JSON such as ["custom","items"], or a file that holds it.
+    #[arg(long, value_name = "JSON", env = "PROCESSORS")]
+    processors: Option<String>,
     /// The variant that costs are estimated for [default: the one that `fanfold run` uses]
     #[arg(long, value_name = "NAME", requires = "file")]
     variant: Option<String>,
@@ -59,9 +63,13 @@ impl Check {
                 return Ok(ExitCode::from(2));
             }
         };
-        let (schema, format, limits) = match self.settings.check() {
-            Ok(checked) => checked,
-            Err(problems) => return self.refuse(&problems),
+        let (schema, format, limits) = match (self.settings.check(), self.processing()) {
+            (Ok(checked), Ok(_)) => checked,
+            (checked, processing) => {
+                let mut problems = checked.err().unwrap_or_default();
+                problems.extend(processing.err());
+                return self.refuse(&problems);
+            }
         };
         let variant = match self.variant.as_deref().map_or_else(Variant::preferred, Variant::named) {
             Ok(variant) => variant,
@@ -84,6 +92,17 @@ impl Check {
             (None, 0) => ExitCode::SUCCESS,
             (None, _) => ExitCode::from(3),
         }))
+    }
+
+    /// What is done with records; a deployment's default if nothing is said.
+    fn processing(&self) -> Result<Processing> {
+        let given = self.processors.as_deref().filter(|given| !given.trim().is_empty());
+        let Some(given) = given else {
+            return Ok(Processing::default());
+        };
+        // No JSON is a file's name, but for one that somebody chose to confuse others.
+        let text = std::fs::read_to_string(given).unwrap_or_else(|_| given.to_owned());
+        Processing::parse(&text)
     }
 
     fn refuse(&self, problems: &[Error]) -> Result<ExitCode> {
