@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 project := $(dir $(lastword $(MAKEFILE_LIST)))
 ifneq ($(project),./)
 absolute  = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
-paths    := $(foreach name,FILE OUTPUT PIPELINES SCHEMA TF_MIRROR,$(if $($(name)),$(name)))
+paths    := $(foreach name,BOOTSTRAP FILE OUTPUT PIPELINES SCHEMA TF_MIRROR,$(if $($(name)),$(name)) $(if $(filter %.json,$(PROCESSORS)),PROCESSORS))
 $(foreach name,$(paths),$(eval override $(name) := $$(call absolute,$$($(name)))))
 export $(paths)
 .PHONY: elsewhere $(MAKECMDGOALS)
@@ -114,12 +114,12 @@ deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STA
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
 # A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
-settings := ALARM_EMAIL ARCH CHUNK_SIZE FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROTECT_DATA RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER UPLOADER_ARNS WRITE_MODE
+settings := ALARM_EMAIL ARCH CHUNK_SIZE FAIR_BY FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROCESSORS PROTECT_DATA RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER TOLERATE UPLOADER_ARNS WRITE_MODE
 emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
 export $(settings)
-export CONFIRM FILE OUTPUT PIPELINE PIPELINES PORT PYTHON SCOPE STATE_BUCKET STATE_REGION TERRAFORM TF_MIRROR VARIANTS
+export BOOTSTRAP CONFIRM FILE OUTPUT PIPELINE PIPELINES PORT PYTHON SCOPE STATE_BUCKET STATE_REGION TERRAFORM TF_MIRROR VARIANTS
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -148,6 +148,10 @@ help: ## this list
 	  '  INPUT_PREFIX, INPUT_SUFFIX   what the keys of uploads begin and end with, as in incoming/ and .csv; S3 announces no other' \
 	  '  WRITE_MODE  how items are written: batch or ordered' \
 	  '  RESULTS     outcomes that are written out: all, failed, or none but the summary' \
+	  '  PROCESSORS  what is done with records, JSON or a .json file, as in ["items",{"aggregate":{"group_by":["client"]}}]' \
+	  '  BOOTSTRAP   executable with a processor of your own, which PROCESSORS calls custom: packaged instead of fanfold'"'"'s' \
+	  '  FAIR_BY     whose messages take turns: each batch, or each prefix, the first folder of keys' \
+	  '  TOLERATE    failed records after which a batch is stopped, as in 1000 or 5%; any number by default' \
 	  '  OUTPUT_EXPIRY_DAYS   days after which outputs are deleted, at least 30; kept by default' \
 	  '  SCATTER_CONCURRENCY   most files that are divided into chunks at the same time' \
 	  '  STALL_AFTER seconds until a batch without progress is helped on; GIVE_UP_AFTER until it is given up' \
@@ -174,7 +178,11 @@ build: ## compile the functions and the command
 	$(cargo) build $(CARGO_FLAGS) --bins
 
 package: ## zip the functions
-ifeq ($(ENV),local)
+ifneq ($(BOOTSTRAP),)
+package:
+	@$(need) python
+	@$(PYTHON) scripts/package.py --zip $(PACKAGE) --arch $(ARCH) --own "$$BOOTSTRAP" $(if $(filter local,$(ENV)),,--for-lambda)
+else ifeq ($(ENV),local)
 package: build
 	@$(need) python
 	@$(PYTHON) scripts/package.py --zip $(PACKAGE) --binary $(BIN)/bootstrap

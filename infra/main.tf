@@ -15,9 +15,12 @@ locals {
     input_prefix  = var.input_prefix
     input_suffix  = var.input_suffix
     key_field     = var.key_field
+    fair_by       = var.fair_by
     limits        = var.limits
+    processors    = var.processors
     record_schema = var.record_schema
     results       = var.results
+    tolerate      = var.tolerate
     write_mode    = var.write_mode
   }, own) }
 
@@ -35,6 +38,7 @@ locals {
     batch_size          = var.batch_size
     chunk_size          = var.chunk_size
     concurrency         = var.concurrency
+    fair_by             = var.fair_by
     format              = var.format
     give_up_after       = var.give_up_after
     input_prefix        = var.input_prefix
@@ -47,6 +51,7 @@ locals {
     log_retention_days  = var.log_retention_days
     memory              = var.memory
     output_expiry_days  = var.output_expiry_days
+    processors          = var.processors
     protect_data        = var.protect_data
     record_schema       = var.record_schema == null ? null : file(var.record_schema)
     results             = var.results
@@ -54,6 +59,7 @@ locals {
     stall_after         = var.stall_after
     sweep_rate          = var.sweep_rate
     timeout             = var.timeout
+    tolerate            = var.tolerate
     uploader_arns       = var.uploader_arns
     write_mode          = var.write_mode
   }
@@ -152,6 +158,9 @@ module "pipeline" {
   input_suffix    = each.value.input_suffix
   key_field       = each.value.key_field
   limits          = each.value.limits
+  processors      = each.value.processors
+  fair_by         = each.value.fair_by
+  tolerate        = each.value.tolerate
   record_schema   = local.record_schemas[each.key]
 
   stall_after   = var.stall_after

@@ -10,6 +10,7 @@ output "deployment" {
         format       = local.pipelines[name].format
         input_prefix = local.pipelines[name].input_prefix
         input_suffix = local.pipelines[name].input_suffix
+        processors   = local.pipelines[name].processors
         concurrency  = var.concurrency
         memory_mb    = var.memory.process
       }

@@ -39,13 +39,16 @@ variable "pipelines" {
   type = map(object({
     variant       = optional(string, "chunked")
     chunk_size    = optional(number)
+    fair_by       = optional(string)
     format        = optional(string)
     input_prefix  = optional(string)
     input_suffix  = optional(string)
     key_field     = optional(string)
     limits        = optional(string)
+    processors    = optional(string)
     record_schema = optional(string)
     results       = optional(string)
+    tolerate      = optional(string)
     write_mode    = optional(string)
   }))
   default  = {}
@@ -256,6 +259,32 @@ variable "limits" {
   type        = string
   default     = "{}"
   nullable    = false
+}
+
+variable "processors" {
+  description = <<-EOT
+    What is done with records, as JSON: a list of processors, each a name or an object with one. At most one is called for
+    each record: invoke (a Lambda function), http (an API) or custom (the Rust processor that the package is built around).
+    Records that succeed are stored by items, in the items table, and by aggregate, as counters. As in
+    ["items", {"invoke": {"function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:check:live"}}].
+    Without items there is no items table: taking it out deletes the table, as key_field says.
+  EOT
+  type        = string
+  default     = "[\"items\"]"
+  nullable    = false
+}
+
+variable "fair_by" {
+  description = "Whose messages take turns when workers are busy: each \"batch\", or each first folder of keys (\"prefix\"), for tenants who upload many files."
+  type        = string
+  default     = "batch"
+  nullable    = false
+}
+
+variable "tolerate" {
+  description = "How many records of a batch may fail before it is stopped: a number, as in \"1000\", or a share, as in \"5%\". Null for any number."
+  type        = string
+  default     = null
 }
 
 variable "results" {

@@ -2,8 +2,8 @@
 """Applies and destroys a deployment with Terraform, and records what is deployed for the command.
 
 Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
-KEY_FIELD, SCHEMA, CHUNK_SIZE, FORMAT, LIMITS, INPUT_PREFIX, INPUT_SUFFIX, WRITE_MODE, RESULTS, OUTPUT_EXPIRY_DAYS,
-SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR;
+KEY_FIELD, SCHEMA, CHUNK_SIZE, FORMAT, LIMITS, INPUT_PREFIX, INPUT_SUFFIX, WRITE_MODE, RESULTS, PROCESSORS, BOOTSTRAP, FAIR_BY,
+TOLERATE, OUTPUT_EXPIRY_DAYS, SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR;
 STATE_BUCKET and STATE_REGION for a state in a bucket. Any other variable of infra/variables.tf can be set as TF_VAR_name. One
 that is unset or empty stays as it was in the last deployment; in the first one, and if RESET names it, it has the default of
 infra/variables.tf.
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import backend
 import guard
-from settings import (INFRA, SETTINGS, as_environment, basic_variables, given_settings, kept_settings,
+from settings import (INFRA, SETTINGS, as_environment, basic_variables, check_bootstrap, given_settings, kept_settings,
                       records_of_pipelines, setting, told, variables)
 from terraform import SLOW, Terraform, Unsettled
 from toolbox import Failure, run
@@ -241,6 +241,7 @@ def apply(options):
         if kept:
             print(kept, flush=True)
         given = variables(options, outputs, given)
+        check_bootstrap(given)
         check_settings(options.fanfold, given)
         if not terraform.remote:
             terraform.init()

@@ -196,9 +196,9 @@ class KeptTest(SettingsCase):
     def setUp(self):
         super().setUp()
         self.values = {
-            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "INPUT_PREFIX": "incoming/",
+            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FAIR_BY": "prefix", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "INPUT_PREFIX": "incoming/",
             "INPUT_SUFFIX": ".csv", "ITEM_ATTRIBUTES": "bare", "KEY_FIELD": "id",
-            "KMS_KEY_ARN": "arn:aws:kms:…", "LIMITS": '{"dollars": 5}', "PROTECT_DATA": "false", "RESULTS": "failed",
+            "KMS_KEY_ARN": "arn:aws:kms:…", "LIMITS": '{"dollars": 5}', "PROCESSORS": '["custom"]', "PROTECT_DATA": "false", "RESULTS": "failed", "TOLERATE": "5%",
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
             "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)",
@@ -230,7 +230,8 @@ class KeptTest(SettingsCase):
 
     def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
         own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
-               "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "results": "none", "write_mode": "ordered"}
+               "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "results": "none", "write_mode": "ordered",
+               "fair_by": "prefix", "processors": ["items", {"aggregate": {"group_by": ["client"]}}], "tolerate": 1000}
         self.assertEqual(set(own), set(settings.PIPELINE_SETTINGS))
         file = self.file("pipelines.json", json.dumps({"readings": own}))
         before = self.variables(PIPELINES=str(file))
@@ -240,7 +241,7 @@ class KeptTest(SettingsCase):
             after = self.variables(outputs, **{name: value})
             readings = json.loads(after["TF_VAR_pipelines"])["readings"]
             self.assertEqual({**readings, "record_schema": Path(readings["record_schema"]).read_text()},
-                             {**own, "record_schema": "{}", "format": json.dumps(own["format"]), "limits": json.dumps(own["limits"])}, name)
+                             {**own, "record_schema": "{}", **{name: json.dumps(own[name]) for name in ("format", "limits", "processors")}}, name)
             self.assertEqual(self.keys(after), self.keys(before), name)
 
     def test_what_is_given_as_empty_goes_back_to_its_default(self):
@@ -338,6 +339,48 @@ class SettingsTest(SettingsCase):
         keys = re.findall(r'format!\("\{\}/(\w+)/[{"]', (ROOT / "src/model/ids.rs").read_text())
         kinds = re.search(r"work_objects = { for kind in (\[.*?\])", (ROOT / "infra/modules/pipeline/functions.tf").read_text()).group(1)
         self.assertEqual(sorted(set(keys)), sorted(json.loads(kinds)))
+
+    def test_processors_are_json_or_a_file_of_it_whose_text_is_kept(self):
+        text = '["items", {"aggregate": {"group_by": ["client"]}}]'
+        file = self.file("my.json", f"{text}\n")
+        for given, kept in [(text, text), ("items", "items"), (os.path.relpath(file), text)]:
+            before = self.variables(PROCESSORS=given)
+            self.assertEqual(before["TF_VAR_processors"], kept)
+            self.assertEqual(self.variables(outputs_of(before), RESULTS="none")["TF_VAR_processors"], kept)
+        self.file("in/pipelines.json", json.dumps({"a": {"processors": "../my.json"}, "b": {"processors": "items"}, "c": {"processors": ["items"]}}))
+        asked = self.pipelines(PIPELINES=str(self.scratch / "in/pipelines.json"))
+        self.assertEqual({name: own["processors"] for name, own in asked.items()}, {"a": text, "b": "items", "c": '["items"]'})
+        with self.assertRaisesRegex(Failure, "PROCESSORS are to be read from none.json, seen from /.*: No such file"):
+            self.variables(PROCESSORS="none.json")
+        self.file("pipelines.json", '{"a": {"processors": "none.json"}}')
+        with self.assertRaisesRegex(Failure, f"from none.json, seen from {self.scratch}: No such file"):
+            self.pipelines(PIPELINES=str(self.scratch / "pipelines.json"))
+
+    def test_long_processors_are_not_told_in_full(self):
+        for given, told in [("items", "items"), (json.dumps(["items"] * 20), "(as it was)")]:
+            self.assertEqual(self.kept(outputs_of(self.variables(PROCESSORS=given))), f"kept from the last deployment: PROCESSORS={told}")
+
+    def test_pipelines_and_the_executable_agree_on_a_processor_of_its_own(self):
+        def check(bootstrap="", **given):
+            variables = self.variables(BOOTSTRAP=bootstrap, **given)
+            with mock.patch.dict(os.environ, BOOTSTRAP=bootstrap):
+                settings.check_bootstrap(variables)
+
+        check()
+        for own in ("custom", '["custom", "items"]', '{"custom": null}'):
+            check("target/bootstrap", PROCESSORS=own)
+            with self.assertRaisesRegex(Failure, "PROCESSORS of chunked names custom, .* BOOTSTRAP="):
+                check(PROCESSORS=own)
+        for other in ("", "items", '["items"]', '{"http": {"url": "custom"}}'):
+            check(PROCESSORS=other)
+            with self.assertRaisesRegex(Failure, "BOOTSTRAP=target/bootstrap has .* PROCESSORS of chunked does not name"):
+                check("target/bootstrap", PROCESSORS=other)
+        file = self.file("pipelines.json", json.dumps({"a": {"processors": "custom"}, "b": {"variant": "sync"}, "c": {"processors": "items"}}))
+        check("target/bootstrap", PIPELINES=str(self.file("own.json", '{"a": {"processors": ["custom"]}, "b": {}}')), PROCESSORS="custom")
+        with self.assertRaisesRegex(Failure, "PROCESSORS of b, c does not name"):
+            check("target/bootstrap", PIPELINES=str(file))
+        with self.assertRaisesRegex(Failure, "PROCESSORS of a names custom"):
+            check(PIPELINES=str(file))
 
     def test_a_schema_that_is_not_there_is_named(self):
         with self.assertRaisesRegex(Failure, "SCHEMA=none.json names no file"):

@@ -52,7 +52,10 @@ def why(resource):
     if resource.get("action_reason") in ("delete_because_no_module", "delete_because_each_key") and pipeline:
         return f"removed, because pipeline {pipeline[1]} is not among those to deploy", f"pipeline {pipeline[1]}"
     if resource.get("action_reason"):
-        return "removed, because its pipeline has no use for it any more", "the pipeline's variant"
+        # The table that a processor writes to; any other goes with the variant.
+        processor = {"items": "items", "counters": "aggregate"}.get(resource.get("name"))
+        remedy = f"{processor} among the pipeline's PROCESSORS" if processor else "the pipeline's variant"
+        return "removed, because its pipeline has no use for it any more", remedy
     return "removed", None
 
 

@@ -30,7 +30,8 @@ def resource(address, actions, before=None, after=None, **change):
     """A change of a table or a bucket, as `terraform show -json` has it."""
     kind = "aws_s3_bucket" if "aws_s3_bucket" in address else "aws_dynamodb_table"
     reason = {"action_reason": change.pop("action_reason")} if "action_reason" in change else {}
-    return {"address": address, "type": kind, **reason, "change": {"actions": actions, "before": before, "after": after, **change}}
+    name = address.rsplit(".", 1)[1].split("[")[0]
+    return {"address": address, "type": kind, "name": name, **reason, "change": {"actions": actions, "before": before, "after": after, **change}}
 
 
 def items(pipeline, actions, protected=False, **change):
@@ -83,6 +84,18 @@ class GuardTest(unittest.TestCase):
     def test_a_table_that_another_variant_does_without_is_not_removed_unasked(self):
         told = self.stops(items("own", ["delete"], action_reason="delete_because_count_index"))
         self.assertIn("its pipeline has no use for it any more", told)
+
+    def test_a_table_that_other_processors_do_without_is_not_removed_unasked(self):
+        gone = {"actions": ["delete"], "action_reason": "delete_because_count_index"}
+        self.assertEqual(self.stops(items("own", **gone)), "\n".join([
+            "this would delete what is stored:",
+            "  table a-own-items with 2 items: removed, because its pipeline has no use for it any more",
+            "Nothing was changed. To keep it, stay with items among the pipeline's PROCESSORS; to give it up, say CONFIRM=yes",
+        ]))
+        counters = resource('module.pipeline["own"].aws_dynamodb_table.counters[0]', before={"name": "a-own-counters"}, **gone)
+        self.assertIn("stay with aggregate among the pipeline's PROCESSORS;", self.stops(counters))
+        tasks = resource('module.pipeline["own"].aws_dynamodb_table.tasks[0]', before={"name": "a-own-tasks"}, **gone)
+        self.assertIn("stay with the pipeline's variant;", self.stops(tasks))
 
     def test_a_destroy_says_what_it_deletes(self):
         told = self.stops(items("chunked", ["delete"]), holds=(100_000, True))

@@ -109,12 +109,18 @@ class PlanTest(Scratch):
         others = {"RESULTS": "failed", "WRITE_MODE": "ordered", "CHUNK_SIZE": "7", "STALL_AFTER": "60", "GIVE_UP_AFTER": "3600",
                   "INPUT_PREFIX": "incoming/", "INPUT_SUFFIX": ".csv",
                   "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "PROTECT_DATA": "true", "SCHEMA": str(self.file("a.json", "{}")),
-                  "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"}
+                  "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd", "FAIR_BY": "prefix", "TOLERATE": "5%",
+                  "PROCESSORS": '["items", {"aggregate": {"group_by": ["client"]}}]'}
         self.assertEqual(self.lost(PIPELINE="chunked", **others), {})
         self.assertEqual(self.lost(VARIANTS="chunked", KEY_FIELD="other"), {
             "a-chunked-items": "replaced, because hash_key changes from id to other",
             "a-orders-items": "removed, because pipeline orders is not among those to deploy",
         })
+
+    def test_a_pipeline_without_items_loses_their_table(self):
+        unused = "removed, because its pipeline has no use for it any more"
+        self.assertEqual(self.lost(PROCESSORS='{"http": {"url": "https://api.example.com"}}'),
+                         {"a-chunked-items": unused, "a-orders-items": unused})
 
 
 if __name__ == "__main__":

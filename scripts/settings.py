@@ -19,6 +19,7 @@ SETTINGS = {
     "ALARM_EMAIL": "alarm_email",
     "ARCH": "architecture",
     "CHUNK_SIZE": "chunk_size",
+    "FAIR_BY": "fair_by",
     "FORMAT": "format",
     "GIVE_UP_AFTER": "give_up_after",
     "INPUT_PREFIX": "input_prefix",
@@ -28,11 +29,13 @@ SETTINGS = {
     "KMS_KEY_ARN": "kms_key_arn",
     "LIMITS": "limits",
     "OUTPUT_EXPIRY_DAYS": "output_expiry_days",
+    "PROCESSORS": "processors",
     "PROTECT_DATA": "protect_data",
     "RESULTS": "results",
     "SCATTER_CONCURRENCY": "scatter_concurrency",
     "SCHEMA": "record_schema",
     "STALL_AFTER": "stall_after",
+    "TOLERATE": "tolerate",
     "UPLOADER_ARNS": "uploader_arns",
     "WRITE_MODE": "write_mode",
 } | {
@@ -44,12 +47,15 @@ SETTINGS = {
 # Those that are lists, given as JSON or with commas or spaces between their elements.
 LISTS = ["uploader_arns"]
 
+# The most characters of processors that are told in a line.
+LONG = 80
+
 # What an emulator needs, whatever is given.
 FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "false", "check_quotas": "false"}
 
 # What PIPELINES may set for a pipeline.
-PIPELINE_SETTINGS = ["variant", "chunk_size", "format", "input_prefix", "input_suffix", "key_field", "limits", "record_schema",
-                     "results", "write_mode"]
+PIPELINE_SETTINGS = ["variant", "chunk_size", "fair_by", "format", "input_prefix", "input_suffix", "key_field", "limits",
+                     "processors", "record_schema", "results", "tolerate", "write_mode"]
 
 
 def setting(name):
@@ -74,15 +80,56 @@ def read_pipelines(file):
     for name, definition in pipelines.items():
         for unknown in set(definition) - set(PIPELINE_SETTINGS):
             raise Failure(f"{told}: pipeline {name} has no setting {unknown}; there is {', '.join(PIPELINE_SETTINGS)}")
-        for written in ("format", "limits"):
-            if isinstance(definition.get(written), dict):
+        for written in ("format", "limits", "processors"):
+            if isinstance(definition.get(written), (dict, list)):
                 definition[written] = json.dumps(definition[written], sort_keys=True)
+        if isinstance(definition.get("processors"), str):
+            definition["processors"] = processors_text(definition["processors"], Path(file).resolve().parent)
         if definition.get("record_schema") is not None:
             schema = Path(file).resolve().parent / str(definition["record_schema"])
             if not schema.is_file():
                 raise Failure(f"{told}: the record_schema of pipeline {name} names no file: {schema}")
             definition["record_schema"] = str(schema)
     return pipelines
+
+
+def processors_text(given, folder):
+    """What processors are given as: JSON, or a file that holds it, by its path as seen from the folder."""
+    # Neither JSON nor a processor's name ends like that.
+    if not given.endswith(".json"):
+        return given
+    try:
+        return (folder / given).read_text().strip()
+    except OSError as problem:
+        raise Failure(f"PROCESSORS are to be read from {given}, seen from {folder}: {problem.strerror}") from None
+
+
+def names_custom(processors):
+    """Whether processors, as their JSON or a single name, have the one that functions are built around."""
+    try:
+        parsed = json.loads(processors)
+    except ValueError:
+        parsed = processors.strip()
+    entries = parsed if isinstance(parsed, list) else [parsed]
+    return any(entry == "custom" or isinstance(entry, dict) and "custom" in entry for entry in entries)
+
+
+def check_bootstrap(given):
+    """Refuses pipelines that would not start: one package serves all, and holds either fanfold's own functions or those of BOOTSTRAP."""
+    pipelines = json.loads(given.get("TF_VAR_pipelines", '{"chunked": {}}'))
+    everywhere = given.get("TF_VAR_processors", "items")
+    custom = {name: names_custom(own.get("processors") or everywhere) for name, own in pipelines.items()}
+    named = ", ".join(sorted(name for name, named in custom.items() if named != bool(setting("BOOTSTRAP"))))
+    if named and setting("BOOTSTRAP"):
+        raise Failure(
+            f"BOOTSTRAP={setting('BOOTSTRAP')} has a processor of its own, which PROCESSORS of {named} does not name: add custom,"
+            " or deploy pipelines without it under another SCOPE"
+        )
+    if named:
+        raise Failure(
+            f"PROCESSORS of {named} names custom, a processor that the functions have to be built around: give the path of such an"
+            " executable with BOOTSTRAP=, as in the last deployment, or take custom out"
+        )
 
 
 def deployed_pipelines(deployed, work):
@@ -136,6 +183,8 @@ def given_settings():
         value = setting(name) or setting(f"TF_VAR_{variable}")
         if value:
             given[variable] = in_json(value) if variable in LISTS else value
+    if setting("PROCESSORS"):
+        given["processors"] = processors_text(setting("PROCESSORS"), Path.cwd())
     if setting("SCHEMA"):
         schema = Path(setting("SCHEMA")).resolve()
         if not schema.is_file():
@@ -175,7 +224,9 @@ def merged(given, kept):
 def told(given, kept):
     """What is kept, in a line; empty if nothing is."""
     names = {variable: name for name, variable in SETTINGS.items()}
-    shown = {**kept, **({"record_schema": "(as it was)"} if "record_schema" in kept else {})}
+    long = {variable: "(as it was)" for variable, value in kept.items()
+            if variable == "record_schema" or variable == "processors" and len(encoded(value)) > LONG}
+    shown = {**kept, **long}
     stay = [f"{names[variable]}={encoded(value)}" for variable, value in shown.items() if variable not in given]
     return f"kept from the last deployment: {', '.join(sorted(stay))}" if stay else ""
 
@@ -198,7 +249,7 @@ def variables(options, outputs, given):
 
 def records_of_pipelines(given):
     """What each pipeline of a deployment with these variables is told about its records, as options of the command."""
-    options = {"key-field": "key_field", "schema": "record_schema", "format": "format", "limits": "limits"}
+    options = {"key-field": "key_field", "schema": "record_schema", "format": "format", "limits": "limits", "processors": "processors"}
     pipelines = json.loads(given.get("TF_VAR_pipelines", '{"chunked": {}}'))
     asked = {}
     for name, own in pipelines.items():

@@ -173,6 +173,37 @@ class PackageTest(Scratch):
         texts = [tuple(map(int, v.split(b"."))) for v in re.findall(rb"\0GLIBC_([0-9.]+)(?=\0)", image)]
         self.assertEqual(newest, max(texts))
 
+    @unittest.skipUnless(sys.platform == "linux", "needs a Linux executable")
+    def test_an_executable_with_a_processor_of_its_own_is_checked_and_zipped(self):
+        program = Path(sys.executable).resolve()
+        arch = glibc.machine(program.read_bytes())
+        archive = self.scratch / "bootstrap.zip"
+        sbom_of_another = self.file("bootstrap.cdx.json", "{}")
+        with mock.patch.object(sys, "argv", ["package.py", "--zip", str(archive), "--own", str(program), "--arch", arch]):
+            with contextlib.redirect_stdout(io.StringIO()) as said:
+                package.main()
+        self.assertIn(f"MB, from {program}", said.getvalue())
+        self.assertTrue(package.holds(archive, program))
+        self.assertFalse(sbom_of_another.exists(), "it lists what is in another executable")
+
+        def refused(path, arch=arch, for_lambda=False):
+            with self.assertRaises(Failure) as raised:
+                package.check_own(Path(path), arch, for_lambda)
+            return str(raised.exception)
+
+        self.assertRegex(refused("none/bootstrap"), "BOOTSTRAP=none/bootstrap names no file in /")
+        self.assertIn("is no executable for Lambda: not a Linux executable", refused(self.file("bootstrap", "#!/bin/sh\n" * 9)))
+        self.assertIn("is no executable for Lambda", refused(self.file("short", "\x7fELF")))
+        other = next(name for name in package.TRIPLES if name != arch)
+        self.assertIn(f"is built for {arch}, and the functions are for {other}", refused(program, arch=other))
+        image = bytearray(program.read_bytes())
+        image[0x10] = 1
+        (self.scratch / "object").write_bytes(image)
+        self.assertIn("not an object file", refused(self.scratch / "object"))
+        with mock.patch.object(package.glibc, "newest_glibc", return_value=(2, 35)):
+            package.check_own(program, arch, False)
+            self.assertIn("needs glibc 2.35, and Lambda has 2.34", refused(program, for_lambda=True))
+
     def test_what_is_no_executable_is_refused(self):
         with self.assertRaisesRegex(Failure, "not a Linux executable"):
             glibc.newest_glibc(b"#!/bin/sh\n")

@@ -54,10 +54,10 @@ run "everything_given" {
 
   variables {
     given = [
-      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "format",
+      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "fair_by", "format",
       "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "limits", "log_level",
-      "log_retention_days", "memory", "output_expiry_days", "protect_data", "record_schema", "results",
-      "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "uploader_arns", "write_mode",
+      "log_retention_days", "memory", "output_expiry_days", "processors", "protect_data", "record_schema", "results",
+      "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "tolerate", "uploader_arns", "write_mode",
     ]
     alarm_age           = 1800
     alarm_email         = "oncall@example.com"
@@ -66,6 +66,7 @@ run "everything_given" {
     batch_size          = 3
     chunk_size          = 250
     concurrency         = 20
+    fair_by             = "prefix"
     format              = "{\"delimiter\":\";\"}"
     give_up_after       = 7200
     input_prefix        = "incoming/"
@@ -78,6 +79,7 @@ run "everything_given" {
     log_retention_days  = 30
     memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
     output_expiry_days  = 90
+    processors          = "[\"custom\",\"items\"]"
     protect_data        = false
     record_schema       = "./tests/fixtures/fits.schema.json"
     results             = "failed"
@@ -85,6 +87,7 @@ run "everything_given" {
     stall_after         = 600
     sweep_rate          = "rate(5 minutes)"
     timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+    tolerate            = "1000"
     uploader_arns       = ["arn:aws:iam::123456789012:role/uploads"]
     write_mode          = "ordered"
   }
@@ -98,6 +101,7 @@ run "everything_given" {
       batch_size          = 3
       chunk_size          = 250
       concurrency         = 20
+      fair_by             = "prefix"
       format              = "{\"delimiter\":\";\"}"
       give_up_after       = 7200
       input_prefix        = "incoming/"
@@ -110,6 +114,7 @@ run "everything_given" {
       log_retention_days  = 30
       memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
       output_expiry_days  = 90
+      processors          = "[\"custom\",\"items\"]"
       protect_data        = false
       record_schema       = file("./tests/fixtures/fits.schema.json")
       results             = "failed"
@@ -117,6 +122,7 @@ run "everything_given" {
       stall_after         = 600
       sweep_rate          = "rate(5 minutes)"
       timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+      tolerate            = "1000"
       uploader_arns       = tolist(["arn:aws:iam::123456789012:role/uploads"])
       write_mode          = "ordered"
     }

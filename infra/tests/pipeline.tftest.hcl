@@ -258,12 +258,12 @@ run "tables" {
   }
 
   assert {
-    condition     = aws_dynamodb_table.items.name == "anna-chunked-items" && aws_dynamodb_table.ledger.name == "anna-chunked-ledger"
+    condition     = aws_dynamodb_table.items[0].name == "anna-chunked-items" && aws_dynamodb_table.ledger.name == "anna-chunked-ledger"
     error_message = "tables are named {scope}{pipeline}-{table}"
   }
 
   assert {
-    condition     = aws_dynamodb_table.items.hash_key == "zip_code" && aws_dynamodb_table.items.range_key == null && aws_dynamodb_table.items.attribute == toset([{ name = "zip_code", type = "S" }])
+    condition     = aws_dynamodb_table.items[0].hash_key == "zip_code" && aws_dynamodb_table.items[0].range_key == null && aws_dynamodb_table.items[0].attribute == toset([{ name = "zip_code", type = "S" }])
     error_message = "an item's key is the record's key field, a string"
   }
 
@@ -287,7 +287,7 @@ run "tables" {
   }
 
   assert {
-    condition = alltrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger] :
+    condition = alltrue([for table in [aws_dynamodb_table.items[0], aws_dynamodb_table.ledger] :
       table.billing_mode == "PAY_PER_REQUEST" && !table.server_side_encryption[0].enabled
     ])
     error_message = "tables are paid for by request, and encrypted with DynamoDB's own key, which costs nothing"
@@ -312,7 +312,7 @@ run "protected" {
   }
 
   assert {
-    condition = alltrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger] :
+    condition = alltrue([for table in [aws_dynamodb_table.items[0], aws_dynamodb_table.ledger] :
       table.deletion_protection_enabled && table.point_in_time_recovery[0].enabled
     ])
     error_message = "protected: a table is not deleted and can be restored"
@@ -336,7 +336,7 @@ run "unprotected" {
   }
 
   assert {
-    condition = !anytrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger] :
+    condition = !anytrue([for table in [aws_dynamodb_table.items[0], aws_dynamodb_table.ledger] :
       table.deletion_protection_enabled || table.point_in_time_recovery[0].enabled
     ])
     error_message = "unprotected: a table may be deleted and keeps no backups"
@@ -366,7 +366,7 @@ run "encrypted_with_a_key" {
   }
 
   assert {
-    condition     = alltrue([for table in [aws_dynamodb_table.items, aws_dynamodb_table.ledger, aws_dynamodb_table.tasks[0]] : table.server_side_encryption[0].enabled && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn])
+    condition     = alltrue([for table in [aws_dynamodb_table.items[0], aws_dynamodb_table.ledger, aws_dynamodb_table.tasks[0]] : table.server_side_encryption[0].enabled && table.server_side_encryption[0].kms_key_arn == var.kms_key_arn])
     error_message = "every table is encrypted with the key"
   }
 
@@ -488,11 +488,11 @@ run "environments" {
 
   assert {
     condition = { for function, made in module.function : function => join(" ", keys(made.settings.environment)) } == {
-      scatter = "CHUNK_SIZE DEAD_LETTER_QUEUE_URL FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE LIMITS PROCESS_QUEUE_URL RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
+      scatter = "CHUNK_SIZE DEAD_LETTER_QUEUE_URL FAIR_BY FORMAT GATHER_QUEUE_URL INPUT_BUCKET KEY_FIELD LEDGER_TABLE LIMITS PROCESS_QUEUE_URL RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
       process = "DEAD_LETTER_QUEUE_URL FORMAT GATHER_QUEUE_URL INPUT_BUCKET ITEMS_TABLE ITEM_ATTRIBUTES KEY_FIELD LEDGER_TABLE RECORD_SCHEMA RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET WRITE_MODE"
       gather  = "DEAD_LETTER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET RESULTS RUST_LOG SOURCE_QUEUE_URL VARIANT WORK_BUCKET"
       bury    = "GATHER_QUEUE_URL INPUT_BUCKET LEDGER_TABLE PARKED_QUEUE_URL RUST_LOG VARIANT WORK_BUCKET"
-      sweep   = "GATHER_QUEUE_URL GIVE_UP_AFTER INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET PROCESS_QUEUE_URL RUST_LOG SCATTER_QUEUE_URL STALL_AFTER VARIANT WORK_BUCKET"
+      sweep   = "FAIR_BY GATHER_QUEUE_URL GIVE_UP_AFTER INPUT_BUCKET LEDGER_TABLE OUTPUT_BUCKET PROCESS_QUEUE_URL RUST_LOG SCATTER_QUEUE_URL STALL_AFTER VARIANT WORK_BUCKET"
     }
     error_message = "every function is told what it needs and nothing else"
   }
@@ -517,6 +517,7 @@ run "environments" {
       RESULTS         = "failed"
       STALL_AFTER     = "600"
       GIVE_UP_AFTER   = "7200"
+      FAIR_BY         = "batch"
     } : name => value if contains(keys(made.settings.environment), name) }])
     error_message = "every function is told the pipeline's own buckets and tables, and the settings"
   }
@@ -616,6 +617,8 @@ run "urls_and_longest_environments" {
     key_field     = format("%0255d", 0)
     record_schema = jsonencode({ description = format("%0349000d", 0) })
     log_level     = format("%0100d", 0)
+    processors    = jsonencode(["items", { aggregate = { group_by = [format("%04000d", 0)] } }])
+    tolerate      = "1000000000"
   }
 
   override_resource {

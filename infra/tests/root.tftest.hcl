@@ -324,18 +324,20 @@ run "deployment" {
           parameters = {
             key_field    = "itemNo"
             chunk_size   = 500
+            processors   = "[\"items\"]"
             format       = "{}"
             input_prefix = ""
             input_suffix = ""
             concurrency  = 50
             memory_mb    = 512
           }
-          input_bucket  = "anna-chunked-input-123456789012"
-          work_bucket   = "anna-chunked-work-123456789012"
-          output_bucket = "anna-chunked-output-123456789012"
-          items_table   = "anna-chunked-items"
-          ledger_table  = "anna-chunked-ledger"
-          tasks_table   = null
+          input_bucket   = "anna-chunked-input-123456789012"
+          work_bucket    = "anna-chunked-work-123456789012"
+          output_bucket  = "anna-chunked-output-123456789012"
+          items_table    = "anna-chunked-items"
+          counters_table = null
+          ledger_table   = "anna-chunked-ledger"
+          tasks_table    = null
           queues = {
             scatter = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-scatter"
             process = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-process"
@@ -378,11 +380,12 @@ run "pipelines" {
     pipelines = {
       orders   = { chunk_size = 20, input_prefix = "", input_suffix = ".csv" }
       readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = "./tests/fixtures/fits.schema.json" }
+      totals   = { processors = "[{\"aggregate\":{\"group_by\":[\"client\"]}}]", fair_by = "prefix", tolerate = "5%" }
     }
   }
 
   assert {
-    condition     = { for name, pipeline in module.pipeline : name => pipeline.deployment.input_bucket } == { orders = "anna-orders-input-123456789012", readings = "anna-readings-input-123456789012" }
+    condition     = { for name, pipeline in module.pipeline : name => pipeline.deployment.input_bucket } == { orders = "anna-orders-input-123456789012", readings = "anna-readings-input-123456789012", totals = "anna-totals-input-123456789012" }
     error_message = "there is a pipeline for each name, and none besides"
   }
 
@@ -390,9 +393,11 @@ run "pipelines" {
     condition = { for name, pipeline in module.pipeline : name => [
       pipeline.settings.scatter.environment["VARIANT"], pipeline.settings.scatter.environment["CHUNK_SIZE"], pipeline.settings.scatter.environment["KEY_FIELD"],
       pipeline.settings.process.environment["WRITE_MODE"], pipeline.settings.gather.environment["RESULTS"],
+      pipeline.settings.scatter.environment["FAIR_BY"], lookup(pipeline.settings.process.environment, "TOLERATE", "any"),
       ] } == {
-      orders   = ["chunked", "20", "itemNo", "batch", "failed"]
-      readings = ["sync", "500", "sensor", "ordered", "none"]
+      orders   = ["chunked", "20", "itemNo", "batch", "failed", "batch", "any"]
+      readings = ["sync", "500", "sensor", "ordered", "none", "batch", "any"]
+      totals   = ["chunked", "500", "itemNo", "batch", "failed", "prefix", "5%"]
     }
     error_message = "a pipeline has its own settings, and those of the deployment where it says nothing"
   }
@@ -401,6 +406,7 @@ run "pipelines" {
     condition = { for name, pipeline in output.deployment.pipelines : name => [pipeline.parameters.input_prefix, pipeline.parameters.input_suffix] } == {
       orders   = ["", ".csv"]
       readings = ["incoming/", ""]
+      totals   = ["incoming/", ""]
     }
     error_message = "a pipeline announces keys by its own prefix and suffix, and a client learns them"
   }
@@ -409,19 +415,30 @@ run "pipelines" {
     condition = { for name, pipeline in module.pipeline : name => pipeline.record_schema } == {
       orders   = file("../examples/orders.schema.json")
       readings = file("./tests/fixtures/fits.schema.json")
+      totals   = file("../examples/orders.schema.json")
     }
     error_message = "a pipeline has its own schema, or the one that goes with its key field"
   }
 
   assert {
-    condition     = { for name, pipeline in module.pipeline : name => pipeline.settings["process"].triggers["queue"].batch_size } == { orders = 4, readings = 10 }
+    condition     = { for name, pipeline in module.pipeline : name => pipeline.settings["process"].triggers["queue"].batch_size } == { orders = 4, readings = 10, totals = 4 }
     error_message = "the variant of a pipeline decides how many messages an invocation takes"
+  }
+
+  assert {
+    condition = { for name, pipeline in output.deployment.pipelines : name => [pipeline.items_table, pipeline.counters_table] } == {
+      orders   = ["anna-orders-items", null]
+      readings = ["anna-readings-items", null]
+      totals   = [null, "anna-totals-counters"]
+    }
+    error_message = "a pipeline has tables for what its processors store, and a client learns them"
   }
 
   assert {
     condition = { for name, pipeline in output.deployment.pipelines : name => pipeline.definition } == {
       orders   = { variant = "chunked", chunk_size = 20, input_prefix = "", input_suffix = ".csv" }
       readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = file("./tests/fixtures/fits.schema.json") }
+      totals   = { variant = "chunked", processors = "[{\"aggregate\":{\"group_by\":[\"client\"]}}]", fair_by = "prefix", tolerate = "5%" }
     }
     error_message = "a pipeline's definition is what was said of it, so that a later deployment can say it again, without the file of its schema"
   }

@@ -70,7 +70,7 @@ run "rights" {
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "none"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|objects|gather))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|answers|objects|gather))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }
@@ -134,7 +134,7 @@ run "rights_with_a_key" {
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "arn:aws:kms:eu-central-1:123456789012:key/1234"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|objects|gather))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|answers|objects|gather))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }

@@ -372,3 +372,45 @@ run "rejects_input_suffix_with_a_wildcard" {
 
   expect_failures = [var.input_suffix]
 }
+
+run "rejects_fair_by_that_does_not_exist" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    fair_by = "client"
+  }
+
+  expect_failures = [var.fair_by]
+}
+
+run "rejects_a_share_over_all" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    tolerate = "101%"
+  }
+
+  expect_failures = [var.tolerate]
+}
+
+run "rejects_tolerate_that_is_no_number" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    tolerate = "some"
+  }
+
+  expect_failures = [var.tolerate]
+}

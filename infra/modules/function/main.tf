@@ -22,6 +22,14 @@ locals {
       resources = [var.kms_key_arn]
       condition = { StringEquals = { "kms:ViaService" = [for service in ["dynamodb", "lambda", "s3", "sqs"] : "${service}.${var.account.region}.${local.dns_suffix}"] } }
     } if var.kms_key_arn != null },
+    # A secret under the service's own key (aws/ssm, aws/secretsmanager) needs no right to that:
+    # https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html#security-encryption-authz
+    # https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-access.html
+    { for id in ["DecryptSecrets"] : id => {
+      actions   = ["kms:Decrypt"]
+      resources = [var.kms_key_arn]
+      condition = { StringEquals = { "kms:ViaService" = [for service in var.decrypts_for : "${service}.${var.account.region}.${local.dns_suffix}"] } }
+    } if var.kms_key_arn != null && length(var.decrypts_for) > 0 },
     # Not logs:CreateLogGroup: a group created by Lambda itself would keep its events for ever.
     { Log = {
       actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]

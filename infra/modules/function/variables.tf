@@ -65,6 +65,13 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "decrypts_for" {
+  description = "Services that decrypt with that key what the function reads from them, beyond those of every function: ssm, secretsmanager."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "log_retention_days" {
   description = "Days the function's log is kept."
   type        = number

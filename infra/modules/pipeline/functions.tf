@@ -72,7 +72,6 @@ locals {
       FORMAT                = var.format
       WRITE_MODE            = var.write_mode
       ITEM_ATTRIBUTES       = var.item_attributes
-      ITEMS_TABLE           = aws_dynamodb_table.items.name
       GATHER_QUEUE_URL      = module.queue["gather"].url
     }
     gather = {
@@ -97,8 +96,9 @@ locals {
 
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
 
-  # What is in the work bucket, of all batches: {batch}/pending/…, {batch}/done/…, {batch}/objects/… and {batch}/gather/….
-  work_objects = { for kind in ["pending", "done", "objects", "gather"] : kind => "${local.buckets["work"]}/*/${kind}/*" }
+  # What is in the work bucket, of all batches: {batch}/pending/…, {batch}/done/…, {batch}/answers/…, {batch}/objects/… and
+  # {batch}/gather/….
+  work_objects = { for kind in ["pending", "done", "answers", "objects", "gather"] : kind => "${local.buckets["work"]}/*/${kind}/*" }
 
   # What each function may do, by statement id. Every action here can be limited to resources, and is.
   #
@@ -117,7 +117,6 @@ locals {
     }
     process = {
       ReadSchema = local.read_schema
-      WriteItems = { actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = [local.tables["items"]] }
       MarkLedger = { actions = ["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
       Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["gather"].arn, module.queue["process"].dead_letter_arn] }
     }
@@ -216,11 +215,12 @@ module "function" {
   permissions = merge(
     { for sid, permission in local.input_permissions : sid => permission if contains(local.input_readers, each.key) },
     local.permissions[each.key],
+    local.processors_permissions[each.key],
     lookup(local.postpone, each.key, {}),
     { for permission in local.chunk_permissions[each.key] : permission.sid => { actions = permission.actions, resources = permission.resources } },
   )
 
-  environment = merge(local.environments[each.key], local.tasks_environment, {
+  environment = merge(local.environments[each.key], local.processors_environment[each.key], local.tasks_environment, {
     VARIANT      = var.variant
     LEDGER_TABLE = aws_dynamodb_table.ledger.name
     INPUT_BUCKET = aws_s3_bucket.this["input"].bucket
@@ -228,7 +228,11 @@ module "function" {
     RUST_LOG     = var.log_level
   })
 
-  kms_key_arn        = var.kms_key_arn
+  kms_key_arn = var.kms_key_arn
+  decrypts_for = each.key != "process" ? [] : concat(
+    [for arns in [local.processors.parameter_arns] : "ssm" if length(arns) > 0],
+    [for arns in [local.processors.secret_arns] : "secretsmanager" if length(arns) > 0],
+  )
   log_retention_days = var.log_retention_days
 }
 

@@ -7,7 +7,7 @@ locals {
   ledger_days = 30
 
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
-  table_names  = { for table in ["items", "ledger", "tasks"] : table => "${var.name}-${table}" }
+  table_names  = { for table in ["items", "counters", "ledger", "tasks"] : table => "${var.name}-${table}" }
 
   # https://docs.aws.amazon.com/general/latest/gr/rande.html
   dns_suffix = var.account.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
@@ -254,6 +254,8 @@ locals {
 resource "aws_dynamodb_table" "items" {
   #checkov:skip=CKV_AWS_119:it is encrypted with the key that is given, or else with one that DynamoDB owns, which costs nothing
 
+  count = local.processors.items ? 1 : 0
+
   name                        = local.table_names["items"]
   billing_mode                = "PAY_PER_REQUEST"
   hash_key                    = var.key_field
@@ -261,6 +263,44 @@ resource "aws_dynamodb_table" "items" {
 
   attribute {
     name = var.key_field
+    type = "S"
+  }
+
+  point_in_time_recovery {
+    enabled = var.protect_data
+  }
+
+  server_side_encryption {
+    enabled     = local.table_key
+    kms_key_arn = var.kms_key_arn
+  }
+}
+
+# Earlier versions had it in any case.
+moved {
+  from = aws_dynamodb_table.items
+  to   = aws_dynamodb_table.items[0]
+}
+
+# A counter is the sum over the chunks of its group.
+resource "aws_dynamodb_table" "counters" {
+  #checkov:skip=CKV_AWS_119:it is encrypted with the key that is given, or else with one that DynamoDB owns, which costs nothing
+
+  count = local.processors.aggregate ? 1 : 0
+
+  name                        = local.table_names["counters"]
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "group"
+  range_key                   = "chunk"
+  deletion_protection_enabled = var.protect_data
+
+  attribute {
+    name = "group"
+    type = "S"
+  }
+
+  attribute {
+    name = "chunk"
     type = "S"
   }
 

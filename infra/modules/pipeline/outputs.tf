@@ -4,7 +4,8 @@ output "deployment" {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
     output_bucket      = aws_s3_bucket.this["output"].bucket
-    items_table        = aws_dynamodb_table.items.name
+    items_table        = one(aws_dynamodb_table.items[*].name)
+    counters_table     = one(aws_dynamodb_table.counters[*].name)
     ledger_table       = aws_dynamodb_table.ledger.name
     tasks_table        = one(aws_dynamodb_table.tasks[*].name)
     queues             = { for stage, queue in module.queue : stage => queue.url }
@@ -60,7 +61,7 @@ output "resource_policies" {
 
 output "protected" {
   description = "Whether the tables withstand a destroy."
-  value       = aws_dynamodb_table.items.deletion_protection_enabled && aws_dynamodb_table.ledger.deletion_protection_enabled && alltrue(aws_dynamodb_table.tasks[*].deletion_protection_enabled)
+  value       = aws_dynamodb_table.ledger.deletion_protection_enabled && alltrue([for table in concat(aws_dynamodb_table.items, aws_dynamodb_table.counters, aws_dynamodb_table.tasks) : table.deletion_protection_enabled])
 }
 
 output "record_schema" {

@@ -251,6 +251,36 @@ variable "record_schema" {
   }
 }
 
+variable "processors" {
+  description = "What is done with records, as JSON."
+  type        = string
+  default     = "[\"items\"]"
+  nullable    = false
+}
+
+variable "fair_by" {
+  description = "Whose messages take turns: batch or prefix."
+  type        = string
+  default     = "batch"
+  nullable    = false
+
+  validation {
+    condition     = contains(["batch", "prefix"], var.fair_by)
+    error_message = "${var.name}: fair_by is \"${var.fair_by}\": say \"batch\" or \"prefix\"."
+  }
+}
+
+variable "tolerate" {
+  description = "How many records of a batch may fail before it is stopped: a number, or a share as in \"5%\"; null for any number."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.tolerate == null ? true : can(regex("^([0-9]+|[0-9]{1,2}([.][0-9]+)?%|100%)$", var.tolerate))
+    error_message = "${var.name}: tolerate is \"${coalesce(var.tolerate, "(empty)")}\": give a whole number of records, as in 1000, or a share of up to 100%, as in 5%."
+  }
+}
+
 variable "log_level" {
   description = "Filter of the functions' log lines."
   type        = string

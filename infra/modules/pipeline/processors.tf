@@ -1,0 +1,78 @@
+# What is done with records, and the rights and resources that follow from that.
+
+module "processors" {
+  source = "../processors"
+
+  name   = var.name
+  text   = var.processors
+  region = var.account.region
+}
+
+locals {
+  processors = module.processors.processors
+
+  # Not for the default, which functions need not be told: each read makes a start slower.
+  processors_key     = "processors/${var.name}-${substr(sha256(var.processors), 0, 16)}.json"
+  processors_objects = [for object in aws_s3_object.processors : "s3://${object.bucket}/${object.key}"]
+  read_processors    = { actions = ["s3:GetObject"], resources = ["arn:${var.account.partition}:s3:::${var.package.bucket}/processors/${var.name}-*"] }
+
+  # Scatter has no need to know what becomes of records. Process works on them, bury and sweep decide what process leaves
+  # undone, and gather tells of it.
+  processors_readers = toset(["process", "bury", "sweep", "gather"])
+  deciders           = toset(["process", "bury", "sweep"])
+
+  # What the functions are told of it.
+  processors_environment = { for function in local.functions : function => merge(
+    { for object in local.processors_objects : "PROCESSORS" => object if contains(local.processors_readers, function) },
+    { for table in aws_dynamodb_table.items[*].name : "ITEMS_TABLE" => table if function == "process" },
+    { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table if contains(local.deciders, function) },
+    { for limit in var.tolerate[*] : "TOLERATE" => limit if contains(["process", "sweep"], function) },
+    { for group in [var.fair_by] : "FAIR_BY" => group if contains(["scatter", "sweep"], function) },
+  ) }
+
+  # Each by the function that it is for, its statement id and what is allowed; a statement without resources is left out.
+  #
+  # A call is allowed by the ARN that it names: one of an alias or a version needs a right to exactly that, and the function's
+  # own ARN allows calls that name neither (https://docs.aws.amazon.com/lambda/latest/dg/lambda-api-permissions-ref.html).
+  # SSM and Secrets Manager take the ARN of a parameter and the whole ARN of a secret:
+  # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
+  # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
+  # The meter of calls is an item of the ledger, which process may read and update anyway.
+  processors_permissions = { for function in local.functions : function => { for sid, permission in {
+    ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : local.processors_readers })
+    WriteItems     = { functions = ["process"], actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = local.processors.items ? [local.tables["items"]] : [] }
+    # A chunk's part of each group is set, never added.
+    SetCounters    = { functions = local.deciders, actions = ["dynamodb:BatchWriteItem"], resources = local.processors.aggregate ? [local.tables["counters"]] : [] }
+    InvokeFunction = { functions = ["process"], actions = ["lambda:InvokeFunction"], resources = local.processors.function_arns }
+    ReadParameters = { functions = ["process"], actions = ["ssm:GetParameter"], resources = local.processors.parameter_arns }
+    ReadSecrets    = { functions = ["process"], actions = ["secretsmanager:GetSecretValue"], resources = local.processors.secret_arns }
+    # What was answered for records whose chunk comes again.
+    KeepAnswers = { functions = ["process"], actions = ["s3:PutObject"], resources = local.processors.keeps_answers ? [local.work_objects.answers] : [] }
+    # Where chunks wait in the work bucket, these functions read all of it.
+    ReadAnswers = { functions = local.deciders, actions = ["s3:GetObject"], resources = local.processors.keeps_answers && local.in_tasks_table ? [local.work_objects.answers] : [] }
+    ListAnswers = { functions = local.deciders, actions = ["s3:ListBucket"], resources = local.processors.keeps_answers && local.in_tasks_table ? [local.buckets["work"]] : [] }
+  } : sid => { actions = permission.actions, resources = permission.resources } if contains(permission.functions, function) && length(permission.resources) > 0 } }
+}
+
+resource "aws_s3_object" "processors" {
+  #checkov:skip=CKV_AWS_186:it is encrypted as its bucket says, with the customer's key if there is one
+
+  count = local.processors.default ? 0 : 1
+
+  bucket       = var.package.bucket
+  key          = local.processors_key
+  content      = var.processors
+  content_type = "application/json"
+
+  # The tags are on its bucket; tags of an object cost money.
+  override_provider {
+    default_tags {
+      tags = {}
+    }
+  }
+
+  # Functions that still run with the earlier one may start anew until they are changed.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
