@@ -211,6 +211,26 @@ class CargoTest(unittest.TestCase):
         self.assertIn("\ncargo      := scripts/without_credentials cargo\n", (ROOT / "Makefile").read_text())
 
 
+class ExampleTest(unittest.TestCase):
+    """Tests of the package of functions around a processor, which has a lock file of its own."""
+
+    def locked(self, file):
+        blocks = (ROOT / file).read_text().split("[[package]]\n")[1:]
+        return {tuple(re.findall(r'^(?:name|version|checksum) = "(.*)"$', block, re.M)) for block in blocks}
+
+    def test_it_is_built_from_what_fanfold_is_built_from(self):
+        more = self.locked("examples/enrich/Cargo.lock") - self.locked("Cargo.lock")
+        self.assertEqual(more, {("enrich", "0.1.0")})
+
+    def test_its_main_is_one_that_a_user_writes_in_a_minute(self):
+        self.assertLessEqual(len((ROOT / "examples/enrich/src/main.rs").read_text().splitlines()), 12)
+
+    def test_it_is_compiled_as_fanfold_is(self):
+        profiles = [re.search(r"^\[profile.release\]\n(?:#.*\n)*(.*)", (ROOT / file).read_text(), re.M).group(1)
+                    for file in ("Cargo.toml", "examples/enrich/Cargo.toml")]
+        self.assertEqual(*profiles)
+
+
 class SbomTest(Scratch):
     def document(self, content="a", triple=None):
         return sbom.document(self.file("bootstrap", content), triple)
