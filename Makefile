@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 project := $(dir $(lastword $(MAKEFILE_LIST)))
 ifneq ($(project),./)
 absolute  = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
-paths    := $(foreach name,BOOTSTRAP FILE OUTPUT PIPELINES SCHEMA TF_MIRROR,$(if $($(name)),$(name)) $(if $(filter %.json,$(PROCESSORS)),PROCESSORS))
+paths    := $(foreach name,BOOTSTRAP FILE OUTPUT PIPELINES SCHEMA TF_MIRROR,$(if $($(name)),$(name))) $(if $(filter %.json,$(PROCESSORS)),PROCESSORS)
 $(foreach name,$(paths),$(eval override $(name) := $$(call absolute,$$($(name)))))
 export $(paths)
 .PHONY: elsewhere $(MAKECMDGOALS)

@@ -39,9 +39,6 @@ pub struct Resources {
     /// The tasks table, if the variant has one.
     #[serde(default)]
     pub tasks_table: Option<String>,
-    /// The counters table, if the pipeline keeps counters.
-    #[serde(default)]
-    pub counters_table: Option<String>,
     /// The queues' URLs by stage.
     pub queues: BTreeMap<String, String>,
     /// The URLs of their dead-letter queues by stage.
