@@ -18,7 +18,7 @@ use fanfold::model::processing::Processing;
 use fanfold::model::processing::aggregate::AggregateSettings;
 use fanfold::model::progress::{BatchState, Stop, Tally};
 use fanfold::model::record::Outcome;
-use fanfold::model::refusal::{FUNCTIONS, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
+use fanfold::model::refusal::{FUNCTIONS, INVOKE_SETTINGS, INVOKED, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
 use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Pipeline;
@@ -398,8 +398,10 @@ fn tables() -> String {
         ("Files and batches", files.to_vec()),
         ("Records", RECORDS.iter().map(row).collect()),
         ("Rows of Parquet files", ROWS.iter().map(row).collect()),
+        ("Records given to a function", INVOKED.iter().map(row).collect()),
         ("Values", VALUES.iter().map(row).collect()),
         ("Settings", SETTINGS.iter().map(row).collect()),
+        ("Settings of invoke", INVOKE_SETTINGS.iter().map(row).collect()),
         ("Functions", FUNCTIONS.iter().map(row).collect()),
     ];
     for (heading, rows) in tables {

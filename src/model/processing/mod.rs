@@ -1,11 +1,14 @@
 //! What a pipeline does with its records, as the setting `PROCESSORS` says.
 
 pub mod aggregate;
+pub mod arn;
+pub mod invoke;
 
 use serde_json::Value;
 
 use crate::model::error::{Error, Result};
 use crate::model::processing::aggregate::AggregateSettings;
+use crate::model::processing::invoke::InvokeSettings;
 
 /// What is done with records: what is called for each, and what is stored of those that succeed.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +28,8 @@ pub enum Work {
     Nothing,
     /// The processor that the functions are built around.
     Custom,
+    /// A Lambda function.
+    Invoke(Box<InvokeSettings>),
 }
 
 impl Default for Processing {
@@ -34,7 +39,7 @@ impl Default for Processing {
 }
 
 /// The names of processors.
-pub const KNOWN: &[&str] = &["aggregate", "custom", "items"];
+pub const KNOWN: &[&str] = &["aggregate", "custom", "invoke", "items"];
 
 /// One entry of the setting: a name, or an object with a name and what belongs to it.
 struct Named {
@@ -77,6 +82,10 @@ impl Processing {
                     plain(&mut problems);
                     processing.call(Work::Custom, &mut problems);
                 }
+                "invoke" => match InvokeSettings::read(&of) {
+                    Ok(settings) => processing.call(Work::Invoke(Box::new(settings)), &mut problems),
+                    Err(wrong) => problems.extend(wrong),
+                },
                 unknown => problems.push(format!("{unknown:?} is no processor; there is {}", KNOWN.join(", "))),
             }
         }
@@ -149,11 +158,15 @@ mod tests {
         assert!(both.items && both.aggregate.is_some());
         let alone = Processing::parse(r#"{"aggregate":{"group_by":["client"]}}"#).unwrap();
         assert!(!alone.items && alone.aggregate == both.aggregate);
+        let arn = "arn:aws:lambda:eu-central-1:123456789012:function:enrich";
+        let invoke = Processing::parse(&format!(r#"{{"invoke":{{"function_arn":"{arn}"}}}}"#)).unwrap();
+        assert!(matches!(invoke.work, Work::Invoke(settings) if settings.function.as_str() == arn) && !invoke.items);
     }
 
     #[test]
     fn all_problems_are_told_together() {
-        let wrong = r#"["custom","custom","sort",{"items":{"a":1}},{"aggregate":{"group_by":[],"avg":["a"]}}]"#;
+        let wrong =
+            r#"["custom","custom","sort",{"items":{"a":1}},"invoke",{"aggregate":{"group_by":[],"avg":["a"]}}]"#;
         let told = Processing::parse(wrong).unwrap_err().to_string();
         for part in [
             "one processor only",
@@ -161,6 +174,7 @@ mod tests {
             "items has no settings",
             "group_by must name at least one field",
             "\"avg\" is no setting",
+            "invoke needs an object of settings",
         ] {
             assert!(told.contains(part), "{told}");
         }
