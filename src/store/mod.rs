@@ -5,6 +5,7 @@ pub mod channel;
 pub mod clock;
 pub mod counters;
 pub mod faults;
+pub mod function;
 pub mod items;
 pub mod ledger;
 pub mod pace;

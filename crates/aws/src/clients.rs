@@ -61,9 +61,7 @@ impl Clients {
 
     /// Clients for an emulator at `endpoint`, which takes any credentials.
     pub async fn of_emulator(endpoint: &str) -> Self {
-        let anybody = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "emulator");
-        let loader = loader().endpoint_url(endpoint).credentials_provider(anybody);
-        Self::new(&loader.region("us-east-1").load().await)
+        Self::new(&of_emulator(endpoint).load().await)
     }
 
     fn new(config: &SdkConfig) -> Self {
@@ -115,6 +113,26 @@ impl ClassifyRetry for LeaveBusy {
             _ => RetryAction::NoActionIndicated,
         }
     }
+}
+
+/// The client by which a function of the user's is called, configured as the others are; made only where there is one.
+pub async fn lambda_from_env() -> aws_sdk_lambda::Client {
+    lambda(&loader().load().await)
+}
+
+/// The same for an emulator at `endpoint`, which takes any credentials.
+pub async fn lambda_of_emulator(endpoint: &str) -> aws_sdk_lambda::Client {
+    lambda(&of_emulator(endpoint).load().await)
+}
+
+fn lambda(config: &SdkConfig) -> aws_sdk_lambda::Client {
+    let config = aws_sdk_lambda::config::Builder::from(config).interceptor(CountCalls);
+    aws_sdk_lambda::Client::from_conf(config.build())
+}
+
+fn of_emulator(endpoint: &str) -> aws_config::ConfigLoader {
+    let anybody = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "emulator");
+    loader().endpoint_url(endpoint).credentials_provider(anybody).region("us-east-1")
 }
 
 fn loader() -> aws_config::ConfigLoader {

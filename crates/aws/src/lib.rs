@@ -1,4 +1,4 @@
-//! fanfold's stores on AWS: S3, SQS and DynamoDB.
+//! fanfold's stores on AWS: S3, SQS and DynamoDB; and functions in Lambda.
 
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
@@ -10,6 +10,7 @@ pub mod clients;
 pub mod counters;
 pub mod deployment;
 pub mod error;
+pub mod invoke;
 pub mod items;
 pub mod ledger;
 pub mod s3;
