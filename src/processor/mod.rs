@@ -3,6 +3,7 @@
 
 pub mod chain;
 pub mod each;
+pub mod invoke;
 pub mod items;
 pub mod tally;
 
