@@ -1,9 +1,12 @@
 //! The contract of each store, kept by its implementation in memory. The same suites run against the AWS
 //! implementations in `crates/cli/tests/end_to_end`.
 
+use fanfold::model::error::Error;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::counters::memory::MemoryCounters;
+use fanfold::store::function::memory::MemoryFunction;
+use fanfold::store::function::{CallError, Returned};
 use fanfold::store::items::WriteMode;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::memory::MemoryLedger;
@@ -18,6 +21,18 @@ async fn memory_blob_keeps_the_contract() {
 #[tokio::test]
 async fn memory_channel_keeps_the_contract() {
     suites::channel::all(&MemoryChannel::new(), &MemoryChannel::new()).await;
+}
+
+#[tokio::test]
+async fn memory_functions_keep_the_contract() {
+    let echo = MemoryFunction::new(|payload, _| Ok(Returned::answer(payload)));
+    let raising = MemoryFunction::new(|_, _| {
+        let error = Some("Unhandled".to_owned());
+        Ok(Returned { error, ..Returned::answer(r#"{"errorType":"ValueError","errorMessage":"no"}"#) })
+    });
+    let missing = MemoryFunction::new(|_, _| Err(CallError::Refused(Error::missing("there is no such function"))));
+    let slow = MemoryFunction::new(|_, patience| Err(CallError::Unknown(format!("no answer within {patience:?}"))));
+    suites::function::all(&echo, &raising, &missing, &slow).await;
 }
 
 #[tokio::test]

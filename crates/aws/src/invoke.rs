@@ -81,7 +81,9 @@ fn failed(arn: &str, error: SdkError<InvokeError, HttpResponse>) -> CallError {
     let words = |error| error::of_call("call", arn, error).to_string();
     match &error {
         SdkError::ConstructionFailure(_) => CallError::NotRun(words(error)),
-        SdkError::DispatchFailure(failure) if failure.as_connector_error().is_some_and(|error| never_connected(error)) => {
+        SdkError::DispatchFailure(failure)
+            if failure.as_connector_error().is_some_and(|error| never_connected(error)) =>
+        {
             CallError::NotRun(words(error))
         }
         SdkError::ServiceError(service) => {
@@ -175,40 +177,4 @@ impl Meaning {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_billed_is_in_the_report() {
-        let text = "START RequestId: 1 Version: $LATEST\nREPORT RequestId: 1\tDuration: 3.49 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\tMax Memory Used: 36 MB\tInit Duration: 98.1 ms\t\n";
-        assert_eq!(billed(text), Some(Billed { milliseconds: 4, memory_mb: 128 }));
-        let json = r#"{"time":"2026-01-01T00:00:00.000Z","type":"platform.report","record":{"requestId":"1","metrics":{"durationMs":3.494,"billedDurationMs":4,"memorySizeMB":512,"maxMemoryUsedMB":36},"status":"success"}}"#;
-        let lines = format!("{{\"type\":\"platform.start\"}}\n{json}\n");
-        assert_eq!(billed(&lines), Some(Billed { milliseconds: 4, memory_mb: 512 }));
-        for without in ["", "REPORT", "REPORT RequestId: 1", "{}", "REPORT Billed Duration: x ms Memory Size: 1 MB"] {
-            assert_eq!(billed(without), None, "{without}");
-        }
-    }
-
-    #[test]
-    fn errors_say_whether_the_function_ran() {
-        for (code, status, meaning) in [
-            ("TooManyRequestsException", 429, Meaning::Throttled),
-            ("EC2ThrottledException", 502, Meaning::Throttled),
-            ("RequestTooLargeException", 413, Meaning::TooLarge),
-            ("ResourceConflictException", 409, Meaning::NotRun),
-            ("ResourceNotFoundException", 404, Meaning::Refused(ErrorKind::Missing)),
-            ("AccessDeniedException", 403, Meaning::Refused(ErrorKind::Denied)),
-            ("InvalidRuntimeException", 502, Meaning::Refused(ErrorKind::Config)),
-            ("InvalidParameterValueException", 400, Meaning::Refused(ErrorKind::Config)),
-            ("UnrecognizedClientException", 403, Meaning::Refused(ErrorKind::Config)),
-            ("ServiceException", 500, Meaning::Unknown),
-            ("EFSIOException", 410, Meaning::Unknown),
-            ("", 502, Meaning::Unknown),
-            ("", 503, Meaning::Unknown),
-            ("", 429, Meaning::Throttled),
-        ] {
-            assert_eq!(Meaning::of(code, status), meaning, "{code}");
-        }
-    }
-}
+mod tests;

@@ -16,3 +16,5 @@ pub mod telemetry;
 
 pub use lambda_runtime::Error;
 pub use start::{run, run_built_in};
+#[cfg(test)]
+mod consumer;

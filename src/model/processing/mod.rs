@@ -101,6 +101,7 @@ impl Processing {
         let work = match self.work {
             Work::Nothing => None,
             Work::Custom => Some("custom"),
+            Work::Invoke(_) => Some("invoke"),
         };
         let items = self.items.then_some("items");
         let aggregate = self.aggregate.as_ref().map(|_| "aggregate");

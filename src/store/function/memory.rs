@@ -8,7 +8,17 @@ use crate::store::function::{CallError, Function, Returned};
 
 /// A function made from a closure of the payload and the patience.
 #[derive(Debug, Clone)]
-pub struct MemoryFunction<F>(pub F);
+pub struct MemoryFunction<F>(F);
+
+impl<F> MemoryFunction<F>
+where
+    F: Fn(Bytes, Duration) -> Result<Returned, CallError>,
+{
+    /// A function that answers so.
+    pub fn new(answer: F) -> Self {
+        Self(answer)
+    }
+}
 
 impl<F> Function for MemoryFunction<F>
 where

@@ -4,6 +4,7 @@
 pub mod blob;
 pub mod channel;
 pub mod counters;
+pub mod function;
 pub mod items;
 pub mod ledger;
 pub mod tasks;

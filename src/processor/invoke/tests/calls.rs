@@ -58,7 +58,7 @@ pub(super) fn invoke(
 ) -> (Invoke<impl crate::store::function::Function, Hand>, Requests) {
     let (requests, calls) = (Requests::default(), AtomicUsize::new(0));
     let kept = requests.clone();
-    let function = MemoryFunction(move |payload: Bytes, patience| {
+    let function = MemoryFunction::new(move |payload: Bytes, patience| {
         assert!(payload.len() <= MAX_REQUEST_BYTES);
         let request: Value = serde_json::from_slice(&payload).unwrap();
         kept.lock().unwrap().push(request.clone());
