@@ -6,6 +6,7 @@ use crate::model::fault::Fault;
 use crate::model::ids::BatchId;
 use crate::model::input::InputRef;
 use crate::model::manifest::is_manifest;
+use crate::model::processing::{Processing, Work};
 use crate::model::progress::{Batch, BatchState, Opening, Tally};
 use crate::model::spent::Spent;
 use crate::model::timestamp::Timestamp;
@@ -73,6 +74,12 @@ pub struct Summary {
 pub struct ProcessorSummary {
     /// The processors of the pipeline.
     pub processors: Vec<String>,
+    /// The function that was called, if one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function_arn: Option<String>,
+    /// How it was spoken to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<String>,
     /// The versions of the function that answered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<String>,
@@ -89,10 +96,16 @@ pub struct ProcessorSummary {
 
 impl ProcessorSummary {
     /// A summary of what was spent.
-    pub fn of(processors: Vec<String>, spent: Spent) -> Self {
+    pub fn of(processing: &Processing, spent: Spent) -> Self {
+        let (processors, mut function_arn, mut contract) = (processing.names(), None, None);
+        if let Work::Invoke(settings) = &processing.work {
+            function_arn = Some(settings.function.as_str().to_owned());
+            contract = Some(settings.contract.name().to_owned());
+        }
         let gb_seconds = spent.billed_gb_seconds();
         let Spent { calls, tries: attempts, milliseconds, versions, .. } = spent;
-        Self { processors, versions: versions.into_iter().collect(), calls, attempts, milliseconds, gb_seconds }
+        let versions = versions.into_iter().collect();
+        Self { processors, function_arn, contract, versions, calls, attempts, milliseconds, gb_seconds }
     }
 }
 

@@ -5,6 +5,7 @@ pub mod chain;
 pub mod each;
 pub mod invoke;
 pub mod items;
+pub mod nothing;
 pub mod tally;
 
 use std::future::Future;

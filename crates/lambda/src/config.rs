@@ -7,7 +7,7 @@ use fanfold::model::fair::FairBy;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
-use fanfold::model::processing::Processing;
+use fanfold::model::processing::{Processing, Work};
 use fanfold::model::schema::{Cells, RecordSchema, Rules};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Queue;
@@ -259,6 +259,11 @@ impl Config {
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
         let processing = reader.processing();
+        if let (Some(Work::Invoke(settings)), Some(region)) =
+            (processing.as_ref().map(|processing| &processing.work), (reader.lookup)("AWS_REGION"))
+        {
+            reader.note(settings.check_region(&region));
+        }
         let counted = processing.as_ref().is_some_and(|processing| processing.aggregate.is_some());
         // Gather ends no chunk; without a tree, it may find one that was decided and not counted.
         let listed = variant.is_some_and(|variant| !variant.condition.has_tree());

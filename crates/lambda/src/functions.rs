@@ -20,13 +20,16 @@ use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::Processor;
 use fanfold::processor::chain::Chain;
+use fanfold::processor::invoke::Invoke;
+use fanfold::processor::nothing::Nothing;
 use fanfold::stage::scatter::rows::RowReader;
 use fanfold::store::blob::Blob;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
 use fanfold::store::pace::PacedStores;
-use fanfold_aws::clients::{AwsStores, Clients};
+use fanfold_aws::clients::{AwsStores, Clients, lambda_from_env};
 use fanfold_aws::counters::DynamoCounters;
+use fanfold_aws::invoke::LambdaFunction;
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::s3::S3Blob;
@@ -187,7 +190,14 @@ pub async fn run<C: Processor>(
             });
             let workers = Workers { pipeline: &pipeline, server: &server, schema: schema.as_ref().clone() };
             match (&config.processing.work, custom) {
-                (Work::Nothing, _) => workers.serve(store.ok_or_else(|| unset("ITEMS_TABLE"))?).await,
+                (Work::Nothing, _) => match store {
+                    Some(store) => workers.serve(store).await,
+                    None => workers.serve(Nothing).await,
+                },
+                (Work::Invoke(settings), _) => {
+                    let function = LambdaFunction::new(lambda_from_env().await, &settings.function);
+                    workers.serve_storing(Invoke::new(settings.as_ref().clone(), function, SystemClock), store).await
+                }
                 (Work::Custom, Some(custom)) => workers.serve_storing(custom, store).await,
                 (Work::Custom, None) => Err(without_custom().into()),
             }

@@ -22,6 +22,7 @@ use tokio::sync::Semaphore;
 
 use crate::model::error::Result;
 use crate::model::processing::invoke::InvokeSettings;
+use crate::model::spent::Spent;
 use crate::processor::invoke::call::{Caller, Refusal, gives_up};
 use crate::processor::invoke::sheet::Sheet;
 use crate::processor::invoke::spelling::Spelling;
@@ -45,11 +46,6 @@ impl<F: Function, K: Clock> Invoke<F, K> {
         Self { settings, caller: Caller { function, clock, permits, tally: Tally::default() } }
     }
 
-    /// What its calls take.
-    pub fn tally(&self) -> &Tally {
-        &self.caller.tally
-    }
-
     /// Divides the records of a chunk into calls. Those that no call can be made for have their replies at once.
     fn plan(&self, chunk: &Chunk, sheet: &mut Sheet) -> Result<Vec<Vec<Task>>> {
         let spelling = Spelling(&self.settings);
@@ -67,6 +63,10 @@ impl<F: Function, K: Clock> Invoke<F, K> {
 }
 
 impl<F: Function, K: Clock> Processor for Invoke<F, K> {
+    fn spent(&self) -> Spent {
+        self.caller.tally.take()
+    }
+
     async fn process(&self, chunks: Vec<Chunk>) -> Vec<Result<Vec<Reply>>> {
         let (spelling, refusal) = (Spelling(&self.settings), Refusal::default());
         let (mut sheets, mut calls) = (Vec::with_capacity(chunks.len()), Vec::new());

@@ -241,7 +241,7 @@ impl<S: Stores> Gather<S> {
         }
         let calls = self.batches.ledger.read_calls(&batch.opening.id).await?;
         let spent = calls.0.get(PROCESSOR).map(|calls| Spent::of(&calls.requests)).unwrap_or_default();
-        Ok(Some(ProcessorSummary::of(self.processing.names(), spent)))
+        Ok(Some(ProcessorSummary::of(&self.processing, spent)))
     }
 
     fn handover(&self, table: &Timetable) -> Timestamp {

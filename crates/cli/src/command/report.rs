@@ -96,7 +96,7 @@ fn told(summary: &Summary, place: impl Fn(&str) -> String) -> String {
 
 /// What the work on records took, in words.
 fn processed(processor: &ProcessorSummary) -> String {
-    let ProcessorSummary { processors, versions, calls, attempts, milliseconds, gb_seconds } = processor;
+    let ProcessorSummary { processors, versions, calls, attempts, milliseconds, gb_seconds, .. } = processor;
     let names = processors.join(", ");
     if *calls == 0 {
         return names;
