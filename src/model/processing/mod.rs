@@ -3,12 +3,14 @@
 pub mod aggregate;
 pub mod arn;
 pub mod invoke;
+pub mod http;
 
 use serde_json::Value;
 
 use crate::model::error::{Error, Result};
 use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::processing::invoke::InvokeSettings;
+use crate::model::processing::http::HttpSettings;
 
 /// What is done with records: what is called for each, and what is stored of those that succeed.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,8 @@ pub enum Work {
     Custom,
     /// A Lambda function.
     Invoke(Box<InvokeSettings>),
+    /// Each is sent to an HTTP API.
+    Http(Box<HttpSettings>),
 }
 
 impl Default for Processing {
@@ -39,7 +43,7 @@ impl Default for Processing {
 }
 
 /// The names of processors.
-pub const KNOWN: &[&str] = &["aggregate", "custom", "invoke", "items"];
+pub const KNOWN: &[&str] = &["aggregate", "custom", "http", "invoke", "items"];
 
 /// One entry of the setting: a name, or an object with a name and what belongs to it.
 struct Named {
@@ -86,6 +90,10 @@ impl Processing {
                     Ok(settings) => processing.call(Work::Invoke(Box::new(settings)), &mut problems),
                     Err(wrong) => problems.extend(wrong),
                 },
+                "http" => match HttpSettings::parse(&of) {
+                    Ok(settings) => processing.call(Work::Http(Box::new(settings)), &mut problems),
+                    Err(found) => problems.extend(found),
+                },
                 unknown => problems.push(format!("{unknown:?} is no processor; there is {}", KNOWN.join(", "))),
             }
         }
@@ -102,6 +110,7 @@ impl Processing {
             Work::Nothing => None,
             Work::Custom => Some("custom"),
             Work::Invoke(_) => Some("invoke"),
+            Work::Http(_) => Some("http"),
         };
         let items = self.items.then_some("items");
         let aggregate = self.aggregate.as_ref().map(|_| "aggregate");
