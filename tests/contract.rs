@@ -10,6 +10,7 @@ use fanfold::store::function::{CallError, Returned};
 use fanfold::store::items::WriteMode;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::meter::memory::MemoryMeter;
 use fanfold::store::tasks::memory::MemoryTasks;
 use fanfold::store::testing as suites;
 
@@ -56,4 +57,9 @@ async fn memory_counters_keep_the_contract() {
 #[tokio::test]
 async fn memory_tasks_keep_the_contract() {
     suites::tasks::all(&MemoryTasks::new()).await;
+}
+
+#[tokio::test]
+async fn memory_meter_keeps_the_contract() {
+    suites::meter::all(&MemoryMeter::new()).await;
 }

@@ -8,11 +8,13 @@ pub mod faults;
 pub mod function;
 pub mod items;
 pub mod ledger;
+pub mod meter;
 pub mod pace;
 pub mod surround;
 pub mod tasks;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod web;
 
 use crate::store::blob::Blob;
 use crate::store::channel::Channel;

@@ -7,4 +7,5 @@ pub mod counters;
 pub mod function;
 pub mod items;
 pub mod ledger;
+pub mod meter;
 pub mod tasks;
