@@ -3,6 +3,7 @@
 
 pub mod chain;
 pub mod each;
+pub mod http;
 pub mod invoke;
 pub mod items;
 pub mod nothing;

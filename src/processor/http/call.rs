@@ -1,0 +1,142 @@
+//! One call: a connection ahead of its moment, the request at its moment, and its response within its time.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+
+use crate::model::spent::{Spent, Tally};
+use crate::model::timestamp::Timestamp;
+use crate::store::Clock;
+use crate::store::web::{Request, Response, Web, WebError};
+
+/// How long before its moment a call asks for a connection, in milliseconds: twice as long as one took that took long of
+/// late. A call whose moment is nearer would be late for it.
+#[derive(Debug)]
+pub struct Lead(AtomicI64);
+
+/// Before anything is known: a handshake across an ocean.
+const FIRST_LEAD: i64 = 300;
+const LEAST_LEAD: i64 = 20;
+const MOST_LEAD: i64 = 5_000;
+
+impl Default for Lead {
+    fn default() -> Self {
+        Self(AtomicI64::new(FIRST_LEAD))
+    }
+}
+
+impl Lead {
+    /// The time.
+    pub fn get(&self) -> i64 {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// A connection took so long.
+    fn took(&self, milliseconds: i64) {
+        let lead = (2 * milliseconds).max(self.get() * 9 / 10).clamp(LEAST_LEAD, MOST_LEAD);
+        self.0.store(lead, Ordering::Relaxed);
+    }
+}
+
+/// What became of a call.
+#[derive(Debug)]
+pub enum Called {
+    /// It did not begin: it was late for its moment, or the API had asked for a pause.
+    Missed,
+    /// The request did not reach the API, for this reason.
+    Unsent(String),
+    /// The request may have reached the API; there is no response, for this reason.
+    Unsure(String),
+    /// There is a response.
+    Answered(Response),
+}
+
+/// When calls may begin and end.
+#[derive(Debug)]
+pub struct Times {
+    /// How late a call may begin.
+    pub late: i64,
+    /// How long it may take.
+    pub timeout: i64,
+    /// When none begins any more.
+    pub until: Timestamp,
+    /// When all must have ended.
+    pub end: Timestamp,
+    /// Until when the API wants to be left alone.
+    pub held: AtomicI64,
+}
+
+impl Times {
+    /// Until when the API wants to be left alone.
+    pub fn held(&self) -> Timestamp {
+        Timestamp(self.held.load(Ordering::Relaxed))
+    }
+
+    /// Lets no call begin before then.
+    pub fn hold(&self, until: Timestamp) {
+        self.held.fetch_max(until.0, Ordering::Relaxed);
+    }
+
+    fn allow(&self, moment: Timestamp, now: Timestamp) -> bool {
+        now.0 <= moment.0.saturating_add(self.late) && now < self.until && moment >= self.held()
+    }
+}
+
+/// What a future comes to before a moment; `None` if that is first.
+pub async fn before<T>(clock: &impl Clock, moment: Timestamp, work: impl Future<Output = T>) -> Option<T> {
+    let left = moment.0.saturating_sub(clock.now().0).clamp(0, i64::from(u32::MAX));
+    let passed = pin!(clock.sleep(Duration::from_millis(u64::try_from(left).unwrap_or_default())));
+    match select(pin!(work), passed).await {
+        Either::Left((done, _)) => Some(done),
+        Either::Right(_) => None,
+    }
+}
+
+/// Waits until a moment.
+pub async fn wait(clock: &impl Clock, moment: Timestamp) {
+    if moment > clock.now() {
+        before(clock, moment, std::future::pending::<()>()).await;
+    }
+}
+
+/// Makes a call at its moment.
+pub async fn call<W: Web, K: Clock>(
+    (web, clock, spent, lead): (&W, &K, &Tally, &Lead),
+    times: &Times,
+    moment: Timestamp,
+    request: Request,
+) -> Called {
+    wait(clock, Timestamp(moment.0 - lead.get())).await;
+    let asked = clock.now();
+    if !times.allow(moment, asked) {
+        return Called::Missed;
+    }
+    let limit = Timestamp(asked.0.saturating_add(times.timeout).min(times.end.0));
+    let line = match before(clock, limit, web.line(&request.origin)).await {
+        Some(Ok(line)) => line,
+        Some(Err(WebError::Unsent(reason) | WebError::Unsure(reason))) => return Called::Unsent(reason),
+        None => return Called::Unsent("it took no connection in time".to_owned()),
+    };
+    lead.took(clock.now().0 - asked.0);
+    wait(clock, moment).await;
+    let began = clock.now();
+    if !times.allow(moment, began) {
+        return Called::Missed;
+    }
+    let limit = began.0.saturating_add(times.timeout);
+    let sent = before(clock, Timestamp(limit.min(times.end.0)), web.send(line, request)).await;
+    let milliseconds = u64::try_from(clock.now().0 - began.0).unwrap_or_default();
+    spent.add(Spent { calls: 1, milliseconds, ..Spent::default() });
+    match sent {
+        Some(Ok(response)) => Called::Answered(response),
+        Some(Err(WebError::Unsent(reason))) => Called::Unsent(reason),
+        Some(Err(WebError::Unsure(reason))) => Called::Unsure(reason),
+        None if limit <= times.end.0 => {
+            Called::Unsure(format!("it did not answer within {} s", times.timeout as f64 / 1000.0))
+        }
+        None => Called::Unsure("it did not answer before the time of the function ended".to_owned()),
+    }
+}
