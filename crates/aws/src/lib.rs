@@ -13,6 +13,7 @@ pub mod error;
 pub mod invoke;
 pub mod items;
 pub mod ledger;
+pub mod meter;
 pub mod s3;
 pub mod sqs;
 pub mod tasks;
