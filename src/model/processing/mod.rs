@@ -2,15 +2,15 @@
 
 pub mod aggregate;
 pub mod arn;
-pub mod invoke;
 pub mod http;
+pub mod invoke;
 
 use serde_json::Value;
 
 use crate::model::error::{Error, Result};
 use crate::model::processing::aggregate::AggregateSettings;
-use crate::model::processing::invoke::InvokeSettings;
 use crate::model::processing::http::HttpSettings;
+use crate::model::processing::invoke::InvokeSettings;
 
 /// What is done with records: what is called for each, and what is stored of those that succeed.
 #[derive(Debug, Clone, PartialEq)]

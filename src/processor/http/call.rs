@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 
-use crate::model::spent::{Spent, Tally};
+use crate::model::spent::Spent;
 use crate::model::timestamp::Timestamp;
+use crate::processor::tally::Tally;
 use crate::store::Clock;
 use crate::store::web::{Request, Response, Web, WebError};
 

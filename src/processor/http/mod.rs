@@ -16,7 +16,8 @@ mod run;
 
 use crate::model::error::Result;
 use crate::model::processing::http::{HttpSettings, Secrets};
-use crate::model::spent::Tally;
+use crate::model::spent::Spent;
+use crate::processor::tally::Tally;
 use crate::processor::{Chunk, Processor, Reply};
 use crate::store::Clock;
 use crate::store::meter::Meter;
@@ -49,14 +50,13 @@ impl<W, M, K> Http<W, M, K> {
             lead: call::Lead::default(),
         }
     }
-
-    /// What its calls took.
-    pub fn spent(&self) -> Tally {
-        self.spent.clone()
-    }
 }
 
 impl<W: Web, M: Meter, K: Clock> Processor for Http<W, M, K> {
+    fn spent(&self) -> Spent {
+        self.spent.take()
+    }
+
     async fn process(&self, chunks: Vec<Chunk>) -> Vec<Result<Vec<Reply>>> {
         run::work(self, &chunks).await
     }
