@@ -18,7 +18,7 @@ use fanfold::model::processing::Processing;
 use fanfold::model::processing::aggregate::AggregateSettings;
 use fanfold::model::progress::{BatchState, Stop, Tally};
 use fanfold::model::record::Outcome;
-use fanfold::model::refusal::{FUNCTIONS, INVOKE_SETTINGS, INVOKED, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
+use fanfold::model::refusal::{CALLS, FUNCTIONS, INVOKE_SETTINGS, INVOKED, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
 use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Pipeline;
@@ -397,6 +397,7 @@ fn tables() -> String {
     let tables = [
         ("Files and batches", files.to_vec()),
         ("Records", RECORDS.iter().map(row).collect()),
+        ("Records that an API is called for", CALLS.iter().map(row).collect()),
         ("Rows of Parquet files", ROWS.iter().map(row).collect()),
         ("Records given to a function", INVOKED.iter().map(row).collect()),
         ("Values", VALUES.iter().map(row).collect()),

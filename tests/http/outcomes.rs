@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fanfold::model::processing::http::Secrets;
+use fanfold::model::refusal::{CALLS, Refusal};
 use fanfold::processor::http::Http;
 use fanfold::processor::{Chunk, Processor, Reply, Tried};
 use fanfold::store::Clock;
@@ -179,6 +180,37 @@ fn requests_are_what_the_templates_say() {
     assert_eq!(request.body, format!(r#"{{"id":0,"text":"{{0}} \"näme 0\"","task":"{task}","all":[1,null,0]}}"#));
     assert_eq!(header(request, "idempotency-key"), Some(format!("\"{task}\"").as_str()));
     assert_eq!(header(request, "authorization"), Some("Bearer s3cret/ä"));
+}
+
+/// The refusals that a record is told which is sent to an API that acts so.
+fn refusals(more: Value, id: Value, act: Act) -> Vec<&'static str> {
+    let clock = Virtual::new(8);
+    let mut of = chunk(&clock, 0, 1, 60_000);
+    of.records[0].fields.insert("id".to_owned(), id);
+    let (replies, _) = replies(&clock, more, of, move |_, _| act);
+    let (Reply::Failed(reason) | Reply::Temporary { reason, .. }) = &replies[0] else {
+        panic!("{replies:?}");
+    };
+    Refusal::of(reason).unwrap_or_default().iter().map(|refusal| refusal.code).collect()
+}
+
+#[test]
+fn every_refusal_is_said_in_its_words() {
+    let header = json!({"headers": {"X-Id": "{id}"}, "url": "https://api.example.com/"});
+    let lacking = json!({"url": "https://api.example.com/{nothing}"});
+    let said = [
+        refusals(lacking, json!(1), Act::Answer(200)),
+        refusals(json!({}), json!(null), Act::Answer(200)),
+        refusals(json!({}), json!([1]), Act::Answer(200)),
+        refusals(header, json!("a\nb"), Act::Answer(200)),
+        refusals(json!({}), json!(".."), Act::Answer(200)),
+        refusals(json!({}), json!(""), Act::Answer(200)),
+        refusals(json!({}), json!(1), Act::Answer(404)),
+        refusals(json!({}), json!(1), Act::Unreachable),
+        refusals(json!({}), json!(1), Act::HangAfter),
+    ];
+    let all: Vec<Vec<&str>> = CALLS.iter().map(|refusal| vec![refusal.code]).collect();
+    assert_eq!(said.to_vec(), all);
 }
 
 #[test]

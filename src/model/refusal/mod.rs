@@ -3,11 +3,13 @@
 //! The messages are made where something is refused. Here are their words once more, to be looked up, and tests hold the
 //! two together: every entry has an example, and no message that a test sees lacks an entry.
 
+mod calls;
 mod invoke;
 mod records;
 mod settings;
 mod values;
 
+pub use calls::CALLS;
 pub use invoke::{INVOKE_SETTINGS, INVOKED};
 pub use records::{RECORDS, ROWS};
 pub use settings::{FUNCTIONS, SETTINGS};
@@ -34,7 +36,7 @@ const fn refusal(code: &'static str, words: &'static str, cause: &'static str, c
 impl Refusal {
     /// All of them.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        [RECORDS, ROWS, INVOKED, VALUES, SETTINGS, INVOKE_SETTINGS, FUNCTIONS].into_iter().flatten()
+        [RECORDS, CALLS, ROWS, INVOKED, VALUES, SETTINGS, INVOKE_SETTINGS, FUNCTIONS].into_iter().flatten()
     }
 
     /// The refusals that a message consists of, in their order: one of a record may name several values. `None` if some

@@ -13,32 +13,51 @@ use crate::processor::tally::Tally;
 use crate::store::Clock;
 use crate::store::web::{Request, Response, Web, WebError};
 
-/// How long before its moment a call asks for a connection, in milliseconds: twice as long as one took that took long of
-/// late. A call whose moment is nearer would be late for it.
+/// What calls took of late, which outlives a run.
 #[derive(Debug)]
-pub struct Lead(AtomicI64);
+pub struct Timing {
+    /// How long before its moment a call asks for a connection, in milliseconds: twice as long as one took that took
+    /// long. A call whose moment is nearer would be late for it.
+    lead: AtomicI64,
+    /// How long a call takes, in milliseconds: a moving mean.
+    call: AtomicI64,
+}
 
-/// Before anything is known: a handshake across an ocean.
+/// Before anything is known: a handshake across an ocean, and a slow API.
 const FIRST_LEAD: i64 = 300;
+const FIRST_CALL: i64 = 1_000;
 const LEAST_LEAD: i64 = 20;
 const MOST_LEAD: i64 = 5_000;
 
-impl Default for Lead {
+impl Default for Timing {
     fn default() -> Self {
-        Self(AtomicI64::new(FIRST_LEAD))
+        Self { lead: AtomicI64::new(FIRST_LEAD), call: AtomicI64::new(FIRST_CALL) }
     }
 }
 
-impl Lead {
-    /// The time.
-    pub fn get(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
+impl Timing {
+    /// How long before its moment a call asks for a connection, in milliseconds.
+    pub fn lead(&self) -> i64 {
+        self.lead.load(Ordering::Relaxed)
+    }
+
+    /// How many calls are under way or wait for their moment, in a function that has a whole rate for itself, with some to
+    /// spare.
+    pub fn calls(&self, rate: f64) -> usize {
+        let milliseconds = self.lead() + self.call.load(Ordering::Relaxed);
+        (rate * milliseconds as f64 / 1000.0 * 1.5) as usize + 2
     }
 
     /// A connection took so long.
-    fn took(&self, milliseconds: i64) {
-        let lead = (2 * milliseconds).max(self.get() * 9 / 10).clamp(LEAST_LEAD, MOST_LEAD);
-        self.0.store(lead, Ordering::Relaxed);
+    fn connected(&self, milliseconds: i64) {
+        let lead = (2 * milliseconds).max(self.lead() * 9 / 10).clamp(LEAST_LEAD, MOST_LEAD);
+        self.lead.store(lead, Ordering::Relaxed);
+    }
+
+    /// A call took so long.
+    fn ended(&self, milliseconds: i64) {
+        let mean = (self.call.load(Ordering::Relaxed) * 9 + milliseconds) / 10;
+        self.call.store(mean, Ordering::Relaxed);
     }
 }
 
@@ -47,6 +66,8 @@ impl Lead {
 pub enum Called {
     /// It did not begin: it was late for its moment, or the API had asked for a pause.
     Missed,
+    /// Its connection was closed before the request was sent, for this reason.
+    Closed(String),
     /// The request did not reach the API, for this reason.
     Unsent(String),
     /// The request may have reached the API; there is no response, for this reason.
@@ -105,12 +126,12 @@ pub async fn wait(clock: &impl Clock, moment: Timestamp) {
 
 /// Makes a call at its moment.
 pub async fn call<W: Web, K: Clock>(
-    (web, clock, spent, lead): (&W, &K, &Tally, &Lead),
+    (web, clock, spent, timing): (&W, &K, &Tally, &Timing),
     times: &Times,
     moment: Timestamp,
     request: Request,
 ) -> Called {
-    wait(clock, Timestamp(moment.0 - lead.get())).await;
+    wait(clock, Timestamp(moment.0 - timing.lead())).await;
     let asked = clock.now();
     if !times.allow(moment, asked) {
         return Called::Missed;
@@ -121,7 +142,7 @@ pub async fn call<W: Web, K: Clock>(
         Some(Err(WebError::Unsent(reason) | WebError::Unsure(reason))) => return Called::Unsent(reason),
         None => return Called::Unsent("it took no connection in time".to_owned()),
     };
-    lead.took(clock.now().0 - asked.0);
+    timing.connected(clock.now().0 - asked.0);
     wait(clock, moment).await;
     let began = clock.now();
     if !times.allow(moment, began) {
@@ -129,11 +150,13 @@ pub async fn call<W: Web, K: Clock>(
     }
     let limit = began.0.saturating_add(times.timeout);
     let sent = before(clock, Timestamp(limit.min(times.end.0)), web.send(line, request)).await;
-    let milliseconds = u64::try_from(clock.now().0 - began.0).unwrap_or_default();
+    let took = clock.now().0 - began.0;
+    timing.ended(took);
+    let milliseconds = u64::try_from(took).unwrap_or_default();
     spent.add(Spent { calls: 1, milliseconds, ..Spent::default() });
     match sent {
         Some(Ok(response)) => Called::Answered(response),
-        Some(Err(WebError::Unsent(reason))) => Called::Unsent(reason),
+        Some(Err(WebError::Unsent(reason))) => Called::Closed(reason),
         Some(Err(WebError::Unsure(reason))) => Called::Unsure(reason),
         None if limit <= times.end.0 => {
             Called::Unsure(format!("it did not answer within {} s", times.timeout as f64 / 1000.0))

@@ -33,7 +33,7 @@ pub struct Http<W, M, K> {
     settings: HttpSettings,
     secrets: Secrets,
     spent: Tally,
-    lead: call::Lead,
+    timing: call::Timing,
 }
 
 impl<W, M, K> Http<W, M, K> {
@@ -47,7 +47,7 @@ impl<W, M, K> Http<W, M, K> {
             settings,
             secrets,
             spent: Tally::default(),
-            lead: call::Lead::default(),
+            timing: call::Timing::default(),
         }
     }
 }

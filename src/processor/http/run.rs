@@ -22,6 +22,8 @@ use crate::store::web::{Request, Web};
 
 /// How long before the function gives up what is under way all calls have ended.
 const MARGIN: i64 = 500;
+/// How often a record gets another connection for one that was closed, before that counts as a try.
+const CLOSED: u32 = 3;
 /// How long a run waits before it asks the meter again that failed.
 const RETRY: i64 = 500;
 
@@ -31,6 +33,8 @@ struct Job {
     chunk: usize,
     record: usize,
     asked: Asked,
+    /// How often its connection was closed before it was used.
+    closed: u32,
 }
 
 enum Event {
@@ -92,7 +96,7 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
             for (record, tried) in of.records.iter().enumerate() {
                 let unsure = tried.tried.unsure;
                 let asked = Asked { look_up: unsure && http.settings.look_up.is_some(), unsure };
-                let job = Job { chunk, record, asked };
+                let job = Job { chunk, record, asked, closed: 0 };
                 // What a record lacks, it lacks without a call.
                 match run.request(job) {
                     Ok(_) => run.waiting.push_back(job),
@@ -171,10 +175,16 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
         }
     }
 
+    /// How many calls are needed at once: no more than the rate lets begin, so that other functions get theirs.
+    fn needed(&self) -> usize {
+        let most = self.http.settings.rate.map_or(usize::MAX, |rate| self.http.timing.calls(rate));
+        (self.waiting.len() + self.under_way).min(most.max(self.under_way))
+    }
+
     /// Asks the meter for what is needed.
     fn plan(&mut self, events: &mut FuturesUnordered<BoxFuture<'a, Event>>, times: &'a Times, now: Timestamp) {
         let (http, end) = (self.http, times.end);
-        if let Some(want) = self.slots.want(self.waiting.len() + self.under_way, now) {
+        if let Some(want) = self.slots.want(self.needed(), now) {
             self.slots.asking = true;
             let lease = self.slots.lease.clone();
             let asked = async move {
@@ -192,7 +202,7 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
             return;
         }
         self.moments.asking = true;
-        let soonest = self.moments.rate.soonest(now, http.lead.get());
+        let soonest = self.moments.rate.soonest(now, http.timing.lead());
         let (ask, until) = (self.moments.ask(room, soonest, times.until), times.until);
         let asked = async move {
             let reserved = before(&http.clock, until, http.meter.reserve(&http.name, ask, soonest)).await;
@@ -203,7 +213,7 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
 
     /// When there is something to do, even if nothing happens.
     fn wake(&self, times: &Times, now: Timestamp) -> Timestamp {
-        let mut wakes = vec![self.slots.want_at(self.waiting.len() + self.under_way)];
+        let mut wakes = vec![self.slots.want_at(self.needed())];
         if !self.waiting.is_empty() {
             wakes.push(Some(times.until));
             if self.slots.capacity(now) > self.under_way && !self.moments.asking {
@@ -274,7 +284,8 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
                 let http = self.http;
                 self.under_way += 1;
                 let called = async move {
-                    let called = call((&http.web, &http.clock, &http.spent, &http.lead), times, moment, request).await;
+                    let called =
+                        call((&http.web, &http.clock, &http.spent, &http.timing), times, moment, request).await;
                     Event::Called(job, called)
                 };
                 events.push(called.boxed());
@@ -294,7 +305,11 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
         let (settings, secrets) = (&self.http.settings, &self.http.secrets);
         let reply = match called {
             Called::Missed => return self.waiting.push_front(job),
-            Called::Unsent(reason) => {
+            // An API may close connections whenever it likes, but not all of them.
+            Called::Closed(_) if job.closed < CLOSED => {
+                return self.waiting.push_front(Job { closed: job.closed + 1, ..job });
+            }
+            Called::Unsent(reason) | Called::Closed(reason) => {
                 Reply::Temporary { reason: format!("the API was not reached: {reason}"), unsure: job.asked.unsure }
             }
             Called::Unsure(reason) => Reply::Temporary { reason: format!("{UNKNOWN}: {reason}"), unsure: true },
