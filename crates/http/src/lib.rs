@@ -45,7 +45,9 @@ impl Web for HttpWeb {
         if let Some(line) = self.pool.take(origin) {
             return Ok(line);
         }
-        let sender = self.connector.connect(origin).await.map_err(WebError::Unsent)?;
+        let mut sender = self.connector.connect(origin).await.map_err(WebError::Unsent)?;
+        // One that is not used would not be kept before its task has said that it is ready.
+        sender.ready().await.map_err(|_| WebError::Unsent("the connection was closed".to_owned()))?;
         Ok(self.pool.line(origin, sender))
     }
 
