@@ -135,7 +135,7 @@ fn of_emulator(endpoint: &str) -> aws_config::ConfigLoader {
     loader().endpoint_url(endpoint).credentials_provider(anybody).region("us-east-1")
 }
 
-fn loader() -> aws_config::ConfigLoader {
+pub(crate) fn loader() -> aws_config::ConfigLoader {
     let http = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
     // Pinned, so that an update of the SDK changes no behaviour unnoticed.

@@ -15,5 +15,6 @@ pub mod items;
 pub mod ledger;
 pub mod meter;
 pub mod s3;
+pub mod secrets;
 pub mod sqs;
 pub mod tasks;

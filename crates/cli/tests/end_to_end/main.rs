@@ -59,6 +59,11 @@ async fn dynamodb_counters_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn dynamodb_meters_keep_the_contract() {
+    suites::meter::all(&World::open().await.new_meter("contract-meter").await).await;
+}
+
+#[tokio::test]
 async fn dynamodb_tasks_keep_the_contract() {
     suites::tasks::all(&World::open().await.new_tasks("contract-tasks").await).await;
 }

@@ -22,6 +22,7 @@ use fanfold_aws::counters::DynamoCounters;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
+use fanfold_aws::meter::DynamoMeter;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
@@ -258,6 +259,11 @@ impl World {
     pub async fn new_tasks(&self, name: &str) -> DynamoTasks {
         self.new_table(name, &[("pk", ScalarAttributeType::S), ("record", ScalarAttributeType::N)]).await;
         DynamoTasks::new(self.clients.dynamodb.clone(), name)
+    }
+
+    pub async fn new_meter(&self, name: &str) -> DynamoMeter {
+        self.new_table(name, &[("pk", ScalarAttributeType::S)]).await;
+        DynamoMeter::new(self.clients.dynamodb.clone(), name)
     }
 
     async fn new_table(&self, name: &str, keys: &[(&str, ScalarAttributeType)]) {
