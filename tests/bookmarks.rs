@@ -25,6 +25,17 @@ fn csv(end: &str) -> String {
     format!("id,text,n{end}{}", rows.collect::<String>())
 }
 
+/// The same rows without their header.
+fn headless(end: &str) -> String {
+    csv(end).split_once(end).unwrap().1.to_owned()
+}
+
+/// How a file is read: by its name, it has a header or none.
+fn settings(name: &str) -> FormatSettings {
+    let text = if name.starts_with("headless") { r#"{"columns":["id","text","n","more"]}"# } else { "{}" };
+    FormatSettings::parse(text).unwrap()
+}
+
 fn jsonl() -> String {
     let lines = (0..40).map(|n| match n % 5 {
         0 => format!("{{\"id\":{n}}} {{\"id\":\"second\",\"n\":{n}}}\n"),
@@ -66,6 +77,11 @@ fn files() -> Vec<(&'static str, Vec<u8>)> {
         ("packed.csv.gz", gzip(&csv("\r\n"))),
         ("marked.csv.gz", gzip(&format!("\u{feff}{}", csv("\n")))),
         ("a.csv.zst", zstd::encode_all(csv("\n").as_bytes(), 1).unwrap()),
+        ("headless.csv", headless("\n").into()),
+        ("headless-old.csv", headless("\r").into()),
+        ("headless-marked.csv", format!("\u{feff}\r\n{}", headless("\r\n")).into()),
+        ("headless-wide.csv", utf16(&headless("\n"))),
+        ("headless-packed.csv.gz", gzip(&format!("\u{feff}{}", headless("\r\n")))),
         ("a.jsonl", jsonl().into()),
         ("marked.jsonl", format!("\u{feff}{}", jsonl()).into()),
         ("packed.jsonl.gz", gzip(&jsonl())),
@@ -110,8 +126,7 @@ async fn ranged(bytes: &[u8], format: &InputFormat, bookmark: Option<&Bookmark>)
 #[tokio::test]
 async fn from_any_bookmark_on_a_file_is_cut_as_from_its_beginning() {
     for (name, bytes) in files() {
-        let format =
-            detect(name, &bytes, &FormatSettings::default()).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
+        let format = detect(name, &bytes, &settings(name)).unwrap_or_else(|fault| panic!("{name}: {fault:?}"));
         let whole = copied(&bytes, &format, None).await;
         assert!(whole.len() > 10, "{name} has {} cuts", whole.len());
         for (number, (_, bookmark)) in whole.iter().enumerate() {

@@ -3,6 +3,7 @@
 use crate::cut::Cut;
 use crate::decode::{Decoded, KEY_FIELD, decode, most};
 use crate::memory;
+use crate::targets::headless_format;
 use fanfold::format::Decoder;
 use fanfold::format::scan::Scanner;
 use fanfold::model::fault::Fault;
@@ -24,23 +25,28 @@ pub struct Scanned {
     pub names: u64,
 }
 
-/// Ranges: after the cut there are three bytes, for the layout, the maximum number of records in a chunk and
+/// Ranges: after the cut there are three bytes, for the format, the maximum number of records in a chunk and
 /// its maximum number of bytes; then comes the file. Decoding the ranges gives the same as decoding the file.
 pub fn ranges(data: &[u8]) {
     let [cut, layout, chunk_size, chunk_bytes, file @ ..] = data else { return };
-    let layout = [Layout::Csv, Layout::Json, Layout::Jsonl][usize::from(layout % 3)];
+    let format = match (layout % 3, layout / 3 % 2) {
+        (0, 0) => InputFormat::plain(Layout::Csv),
+        (0, _) => headless_format(),
+        (1, _) => InputFormat::plain(Layout::Json),
+        _ => InputFormat::plain(Layout::Jsonl),
+    };
     let (chunk_size, chunk_bytes) = (usize::from(*chunk_size) % 8 + 1, usize::from(*chunk_bytes) + 1);
-    let whole = decode(InputFormat::plain(layout), file, Cut::WHOLE);
-    let scanned = scan(layout, Cut(*cut).pieces(file), chunk_size, chunk_bytes);
+    let whole = decode(format.clone(), file, Cut::WHOLE);
+    let scanned = scan(&format, Cut(*cut).pieces(file), chunk_size, chunk_bytes);
     assert_eq!(scanned.fault, whole.fault);
     assert_eq!(scanned.columns, whole.columns);
     ascend(&scanned, file.len());
-    fill(&scanned.claims, &scan(layout, Cut::WHOLE.pieces(file), 1, 1), chunk_size, chunk_bytes);
+    fill(&scanned.claims, &scan(&format, Cut::WHOLE.pieces(file), 1, 1), chunk_size, chunk_bytes);
     for pieces in [Cut::WHOLE, Cut(*cut)] {
         let mut parts = Decoded { fault: whole.fault.clone(), columns: whole.columns.clone(), ..Decoded::default() };
         for claim in &scanned.claims {
             let before = parts.entries.len();
-            part(layout, file, &scanned, &claim.range, pieces, &mut parts);
+            part(&format, file, &scanned, &claim.range, pieces, &mut parts);
             assert_eq!(parts.entries.len() - before, claim.records as usize, "{claim:?}");
         }
         assert_eq!(parts.shown(), whole.shown(), "of the ranges and of the file");
@@ -52,13 +58,13 @@ pub fn ranges(data: &[u8]) {
 /// # Panics
 /// If the scanner held more than a decoder may that makes no entries.
 pub fn scan<P: AsRef<[u8]>>(
-    layout: Layout,
+    format: &InputFormat,
     mut pieces: impl Iterator<Item = P>,
     chunk_size: usize,
     chunk_bytes: usize,
 ) -> Scanned {
     let base = memory::live();
-    let mut scanner = Scanner::new(&InputFormat::plain(layout), KEY_FIELD, chunk_size, chunk_bytes);
+    let mut scanner = Scanner::new(format, KEY_FIELD, chunk_size, chunk_bytes);
     let (mut read, mut all) = (0, Vec::new());
     loop {
         let mut claims = Vec::new();
@@ -72,7 +78,7 @@ pub fn scan<P: AsRef<[u8]>>(
         memory::uncounted(|| {
             read += piece.as_ref().map_or(0, |piece| piece.as_ref().len());
             let claimed = 3 * claims.capacity() * size_of::<Claim>();
-            let most = most(&InputFormat::plain(layout), read, 0, &[]) + claimed;
+            let most = most(format, read, 0, &[]) + claimed;
             assert!(held <= most, "{held} bytes held, at most {most} allowed after {read} bytes");
             all.extend_from_slice(&claims);
         });
@@ -87,10 +93,10 @@ pub fn scan<P: AsRef<[u8]>>(
     }
 }
 
-fn part(layout: Layout, file: &[u8], scanned: &Scanned, range: &Range, cut: Cut, parts: &mut Decoded) {
+fn part(format: &InputFormat, file: &[u8], scanned: &Scanned, range: &Range, cut: Cut, parts: &mut Decoded) {
     let start = usize::try_from(range.offset).expect("an offset in memory");
     let length = usize::try_from(range.length).expect("a length in memory");
-    let mut decoder = Decoder::part(&InputFormat::plain(layout), scanned.columns.as_deref().unwrap_or_default(), range);
+    let mut decoder = Decoder::part(format, scanned.columns.as_deref().unwrap_or_default(), range);
     for piece in cut.pieces(&file[start..start + length]) {
         decoder.push(piece, &mut parts.entries).expect("a range that was scanned");
     }

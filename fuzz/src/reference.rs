@@ -47,7 +47,16 @@ type Broken = &'static str;
 
 /// Reads a file of any layout.
 pub fn read(layout: Layout, bytes: &[u8], key_field: &str) -> Reading {
-    let mut reading = Reading { records: Vec::new(), fault: None, columns: None, head: None };
+    read_under(None, layout, bytes, key_field)
+}
+
+/// Reads a CSV file without a header, whose columns are these, with the key field among them.
+pub fn headless(columns: &[String], bytes: &[u8]) -> Reading {
+    read_under(Some(columns.to_vec()), Layout::Csv, bytes, "")
+}
+
+fn read_under(columns: Option<Vec<String>>, layout: Layout, bytes: &[u8], key_field: &str) -> Reading {
+    let mut reading = Reading { records: Vec::new(), fault: None, columns, head: None };
     let done = match layout {
         Layout::Csv => csv(bytes, key_field, &mut reading),
         Layout::Json => Document { rest: without_mark(bytes), records: &mut reading.records }.read(),

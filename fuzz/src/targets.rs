@@ -40,6 +40,7 @@ pub const TARGETS: [Target; 9] = [
 /// CSV: the first byte selects how the rest, which is the file, is cut into pieces.
 pub fn csv(data: &[u8]) {
     plain(Layout::Csv, data);
+    headless(data);
 }
 
 /// A JSON document, cut as for [`csv`].
@@ -84,7 +85,13 @@ pub fn detect(data: &[u8]) {
     const KEYS: [&str; 8] = ["a.csv", "a.json", "a.jsonl", "a.txt", "a.tsv", "a.csv.gz", "a.jsonl.zst", "a.json.bz2"];
     let [cut, name, file @ ..] = data else { return };
     let key = KEYS[usize::from(*name) % KEYS.len()];
-    let format = match format::detect::detect(key, file, &FormatSettings::default()) {
+    let columns = [KEY_FIELD, "a", "b"].map(str::to_owned).to_vec();
+    detect_as(key, file, *cut, &FormatSettings::default());
+    detect_as(key, file, *cut, &FormatSettings { columns, ..FormatSettings::default() });
+}
+
+fn detect_as(key: &str, file: &[u8], cut: u8, settings: &FormatSettings) {
+    let format = match format::detect::detect(key, file, settings) {
         Ok(format) => format,
         Err(fault) => return assert!(!fault.message.is_empty()),
     };
@@ -94,7 +101,7 @@ pub fn detect(data: &[u8]) {
         decoded.fault = pushed.and_then(|()| decoder.finish(&mut decoded.entries)).err();
         decoded.shown()
     };
-    assert_eq!(read(Cut(*cut)), read(Cut::WHOLE), "in one piece and in several, as {format:?}");
+    assert_eq!(read(Cut(cut)), read(Cut::WHOLE), "in one piece and in several, as {format:?}");
 }
 
 fn plain(layout: Layout, data: &[u8]) {
@@ -109,6 +116,22 @@ fn plain(layout: Layout, data: &[u8]) {
     }
     whole.entries.iter().for_each(waits_on_a_line);
     can_be_uploaded_again(layout, &whole);
+}
+
+/// The file as one without a header.
+fn headless(data: &[u8]) {
+    let [cut, file @ ..] = data else { return };
+    let format = headless_format();
+    let whole = decode(format.clone(), file, Cut::WHOLE);
+    agrees(Layout::Csv, &whole, &reference::headless(&format.columns, file));
+    let pieces = decode(format, file, Cut(*cut));
+    assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
+}
+
+/// CSV without a header, of two columns.
+pub fn headless_format() -> InputFormat {
+    let columns = [KEY_FIELD, "a"].map(str::to_owned).to_vec();
+    InputFormat { columns, ..InputFormat::plain(Layout::Csv) }
 }
 
 fn pack(bytes: &[u8], level: Compression) -> Vec<u8> {

@@ -81,7 +81,7 @@ fn a_record_of_64_mib_is_found_without_being_kept() {
     for (name, head, tail) in RECORDS {
         let filler = if head.ends_with('0') { ",0" } else { "x" };
         let layout = InputFormat::of_key(name).unwrap().layout;
-        let scanned = scan(layout, pieces(head, filler, HUGE, tail), 1, 1024 * 1024);
+        let scanned = scan(&InputFormat::plain(layout), pieces(head, filler, HUGE, tail), 1, 1024 * 1024);
         assert_eq!((scanned.claims.len(), scanned.fault), (3, None), "{name}");
         assert!(scanned.claims[1].range.length as usize >= HUGE, "{name}");
     }

@@ -98,10 +98,10 @@ impl<B: Blob> Ranges<B> {
         Ok(Some(entries))
     }
 
-    /// Returns the columns of a CSV file, read only once; `None` if the input is gone.
+    /// Returns the columns of a CSV file, of which a header is read only once; `None` if the input is gone.
     async fn columns(&self, batch: &BatchId, input: &Source, range: &Range) -> Result<Option<Arc<[String]>>> {
         if range.header == 0 {
-            return Ok(Some(Arc::new([])));
+            return Ok(Some(input.format()?.columns.into()));
         }
         let columns = self.recall(batch);
         // An input that is gone has no error to pass on: `Err(None)` stands for it.

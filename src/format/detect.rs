@@ -3,7 +3,7 @@
 use memchr::memchr_iter;
 
 use crate::format::BYTE_ORDER_MARK;
-use crate::format::csv::Quoting;
+use crate::format::csv::{Quoting, width};
 use crate::format::jsonl::line::Line;
 use crate::format::unpack;
 use crate::model::fault::{Fault, FaultCode};
@@ -69,6 +69,7 @@ pub fn detect(key: &str, head: &[u8], settings: &FormatSettings) -> Result<Input
         [0xfe, 0xff, ..] => Some(Utf16::Be),
         _ => None,
     };
+    let whole = head.len() < HEAD && plain.len() < HEAD;
     let text = match format.utf16 {
         Some(utf16) => unpacked(unpack::of_utf16(utf16).as_mut(), &plain),
         None => plain,
@@ -82,6 +83,7 @@ pub fn detect(key: &str, head: &[u8], settings: &FormatSettings) -> Result<Input
     if format.layout == Layout::Csv {
         format.dialect = dialect(format.dialect, text, settings);
         format.max_header = settings.max_header.unwrap_or(format.max_header);
+        format.columns = columns(text, whole, &format.dialect, settings);
     } else {
         format.dialect = Dialect::STANDARD;
     }
@@ -195,6 +197,10 @@ fn dialect(named: Dialect, text: &[u8], settings: &FormatSettings) -> Dialect {
     if let Some(delimiter) = sign(settings.delimiter) {
         return Dialect { delimiter, ..dialect };
     }
+    if settings.columns.len() == 1 {
+        // Its only field may hold what would be a delimiter elsewhere.
+        return dialect;
+    }
     let delimiter = match first_row(text, &dialect) {
         [b's', b'e', b'p', b'=', delimiter] if delimiter.is_ascii() => *delimiter,
         row => in_header(row, &dialect),
@@ -210,6 +216,30 @@ fn first_row<'a>(mut text: &'a [u8], dialect: &Dialect) -> &'a [u8] {
         let end = quoting.end(text, dialect).unwrap_or(text.len());
         if !quoting.is_comment() || text.is_empty() {
             return &text[..end];
+        }
+        text = &text[end..];
+    }
+}
+
+/// The columns of a CSV file without a header: as many of those that the pipeline is told as its first row has fields, so
+/// that one pipeline takes manifests of S3 Batch Operations with versions and without. All of them, if the row has more,
+/// or its end is not among these bytes, or its quotes are not in order.
+fn columns(text: &[u8], whole: bool, dialect: &Dialect, settings: &FormatSettings) -> Vec<String> {
+    let mut columns = settings.columns.clone();
+    if let Some(width) = first_width(text, whole, dialect) {
+        columns.truncate(width);
+    }
+    columns
+}
+
+fn first_width(mut text: &[u8], whole: bool, dialect: &Dialect) -> Option<usize> {
+    loop {
+        let start = text.iter().position(|byte| !matches!(byte, b'\n' | b'\r'))?;
+        text = &text[start..];
+        let mut quoting = Quoting::default();
+        let end = quoting.end(text, dialect).or(whole.then_some(text.len()))?;
+        if !quoting.is_comment() {
+            return width(&text[..end], &quoting, dialect);
         }
         text = &text[end..];
     }

@@ -85,7 +85,7 @@ struct Text {
 }
 
 impl Decoder {
-    /// A decoder of a format; for CSV, the header must name `key_field`. A Parquet file is not read from front to
+    /// A decoder of a format; for CSV, a column must be named `key_field`. A Parquet file is not read from front to
     /// back, so there is no decoder of its bytes; to this one, they are broken JSON Lines.
     pub fn new(format: &InputFormat, key_field: &str) -> Self {
         let records = match format.layout {
@@ -177,7 +177,7 @@ impl Decoder {
         text.finish(out)
     }
 
-    /// The columns of a CSV file, once its header is read.
+    /// The columns of a CSV file, once they are known.
     pub fn columns(&self) -> Option<&[String]> {
         match &self.text.records {
             Records::Csv(records) => records.columns(),
@@ -188,16 +188,16 @@ impl Decoder {
     /// How many bytes of a CSV file were kept up to the end of its header; 0 for other layouts.
     pub fn header(&self) -> u64 {
         match &self.text.records {
-            Records::Csv(records) => records.head().len() as u64,
+            Records::Csv(records) => records.head().map_or(0, <[u8]>::len) as u64,
             Records::Json(_) | Records::Jsonl(_) => 0,
         }
     }
 
-    /// The bytes at the start of a CSV file that name its columns, once its header is read.
+    /// The bytes at the start of a CSV file that name its columns, once its header is read; `None` if it has none.
     pub fn head(&self) -> Option<Vec<u8>> {
         match &self.text.records {
-            Records::Csv(records) if records.columns().is_some() => Some(self.text.mark.before(records.head())),
-            _ => None,
+            Records::Csv(records) => records.head().map(|head| self.text.mark.before(head)),
+            Records::Json(_) | Records::Jsonl(_) => None,
         }
     }
 }

@@ -360,6 +360,28 @@ fn a_header_is_as_long_as_its_json() {
 }
 
 #[test]
+fn the_columns_of_a_file_without_a_header_are_checked_as_a_header_is() {
+    let read = |columns: &[&str], max_header, text: &str| {
+        let columns = columns.iter().map(|name| (*name).to_owned()).collect();
+        let format = InputFormat { columns, max_header, ..InputFormat::plain(Layout::Csv) };
+        let (mut decoder, mut entries) = (Decoder::new(&format, "k"), Vec::new());
+        let decoded = decoder.push(text.as_bytes(), &mut entries).and_then(|()| decoder.finish(&mut entries));
+        let (mut scanner, mut claims) = (Scanner::new(&format, "k", 9, 9), Vec::new());
+        let scanned = scanner.push(text.as_bytes(), &mut claims).and_then(|()| scanner.finish(&mut claims));
+        assert_eq!((&scanned, claims.len()), (&decoded, entries.len()));
+        decoded.map(|()| entries.len()).map_err(|fault| (fault.code.name(), fault.message))
+    };
+    assert_eq!(read(&["a", "k"], 9, "1,2\n3,4"), Ok(2));
+    let (code, told) = read(&["bucket", "key"], 99, "1,2\n").unwrap_err();
+    assert_eq!(code, "NO_HEADER");
+    assert!(told.contains("are bucket, key by its first row") && told.contains("named \"k\"; deploy with"), "{told}");
+    assert_eq!(read(&["bucket", "key"], 99, ""), Ok(0));
+    let (code, told) = read(&["a", "k"], 8, "1,2\n").unwrap_err();
+    assert_eq!(code, "LIMIT_EXCEEDED");
+    assert!(told.contains("take 9 bytes, and 8 are allowed"), "{told}");
+}
+
+#[test]
 fn a_csv_row_is_as_large_as_its_json() {
     let mut text = b"k,a\n1,".to_vec();
     text.resize(2 * 1024 * 1024, 1);

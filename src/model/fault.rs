@@ -204,7 +204,9 @@ impl FaultCode {
                 "Write the file again, in the way that the message says, and upload it whole; or give scatter more `memory`."
             }
             Self::OtherKind => "Make of it what the message says, and upload that.",
-            Self::NoHeader => "Add a header row, or deploy with `KEY_FIELD` set to one of the columns.",
+            Self::NoHeader => {
+                "Add a header row, or deploy with `KEY_FIELD` set to one of the columns; for files without a header row, name their columns in `columns` of `FORMAT`."
+            }
             Self::HeaderTooLarge => "Shorten the names of the columns, or check that the file has line ends.",
             Self::DuplicateColumn => "Rename one of them.",
             Self::OpenQuote => "Correct it where the message says, and upload the file again.",

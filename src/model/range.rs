@@ -29,7 +29,7 @@ pub struct Range {
     /// line.
     #[serde(default = "first_column", skip_serializing_if = "is_first_column")]
     pub column: u64,
-    /// How many bytes at the start of a CSV file hold its columns; 0 for other files.
+    /// How many bytes at the start of a CSV file hold its columns; 0 for files without a header.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub header: u64,
 }

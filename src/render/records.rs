@@ -55,7 +55,8 @@ pub fn render(kind: Kind, source: &Source) -> Box<dyn Render> {
     }
 }
 
-/// All rows, and for each whether it succeeded and why not.
+/// All rows, and for each whether it succeeded and why not. They have a header row even if the input has none: what is
+/// added to them needs names, and nobody uploads them again.
 struct CsvResults {
     dialect: Dialect,
     columns: Vec<String>,
@@ -130,7 +131,7 @@ fn free(name: &str, columns: &[String]) -> String {
     name
 }
 
-/// The rows that failed as they are in the input, under its header.
+/// The rows that failed as they are in the input, under its header if it has one.
 struct CsvFailed {
     dialect: Dialect,
     columns: Vec<String>,
@@ -141,6 +142,9 @@ struct CsvFailed {
 impl CsvFailed {
     fn new(source: &Source) -> Self {
         let (dialect, columns) = (source.format.dialect, source.columns.clone());
+        if !source.format.columns.is_empty() {
+            return Self { dialect, columns, head: Vec::new(), line_end: b"\n" };
+        }
         let mut head = source.head.as_ref().map_or_else(Vec::new, |head| head.bytes().to_vec());
         if head.is_empty() {
             encode(columns.iter().map(String::as_str), &dialect, &mut head);

@@ -1,4 +1,4 @@
-//! The first row of a file: its columns.
+//! The columns of a file: its first row, or what the pipeline is told.
 
 use std::collections::HashMap;
 
@@ -38,6 +38,22 @@ pub fn check(columns: &[String], key_field: &str, line: u64) -> Result<(), Fault
         ),
     };
     Err(Fault::new(FaultCode::NoHeader, message))
+}
+
+/// Checks the columns of a file without a header, which the pipeline is told, as far as its rows have them.
+///
+/// # Errors
+/// What is wrong with them, and what to set.
+pub fn check_told(columns: &[String], key_field: &str, most: u32) -> Result<(), Fault> {
+    if !columns.iter().any(|name| name == key_field) {
+        let found = columns.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let message = format!(
+            "the columns of this file, which has no header row, are {found} by its first row and the columns in FORMAT, \
+             and none is named {key_field:?}; deploy with columns that name it, or with KEY_FIELD set to one of them"
+        );
+        return Err(Fault::new(FaultCode::NoHeader, message));
+    }
+    measure(columns, most, 1)
 }
 
 /// Measures the columns of a file as what every record repeats of them: their JSON, of which `most` bytes are allowed.

@@ -1,4 +1,4 @@
-//! CSV: RFC 4180 with a header row. What breaks its rules is a fault of the row that does, and of no other.
+//! CSV: RFC 4180 with a header row, or without one if the pipeline is told the columns. What breaks its rules is a fault of the row that does, and of no other.
 
 mod cells;
 pub mod header;
@@ -33,6 +33,10 @@ pub struct CsvRecords {
     charset: Charset,
     max_header: u32,
     columns: Columns,
+    /// Whether the file has no header, so that its first row is a record.
+    headless: bool,
+    /// What is wrong with the columns of such a file, which ends it once there is a byte of it.
+    refused: Option<Fault>,
     lines: LineEnds,
     /// The row that began in an earlier piece.
     open: Option<Partial>,
@@ -61,10 +65,16 @@ struct Partial {
 }
 
 impl CsvRecords {
-    /// A reader of a file whose header must name `key_field`.
+    /// A reader of a file whose columns, those of its header or those that the format has, must include `key_field`.
     pub fn new(format: &InputFormat, key_field: &str) -> Self {
-        let columns = Columns::Awaited { key_field: Some(key_field.to_owned()), head: Vec::new() };
-        Self::begin(format, columns, Place { offset: 0, line: 1, column: 1 }, 0)
+        let (place, head) = (Place { offset: 0, line: 1, column: 1 }, Vec::new());
+        if format.columns.is_empty() {
+            let key_field = Some(key_field.to_owned());
+            return Self::begin(format, Columns::Awaited { key_field, head }, place, 0);
+        }
+        let refused = header::check_told(&format.columns, key_field, format.max_header).err();
+        let columns = Columns::Known { names: format.columns.as_slice().into(), head, ended: true };
+        Self { refused, ..Self::begin(format, columns, place, 0) }
     }
 
     /// A reader of some rows of a file with these columns.
@@ -77,10 +87,11 @@ impl CsvRecords {
         let (offset, lines, cutter) = (place.offset, LineEnds::at_line(place.line), Cutter::default());
         let (dialect, charset, max_header) = (format.dialect, format.encoding, format.max_header);
         let nameless = matches!(&columns, Columns::Known { names, .. } if has_nameless(names));
-        Self { dialect, charset, max_header, columns, lines, open: None, cutter, nameless, next, offset }
+        let (headless, refused, open) = (!format.columns.is_empty(), None, None);
+        Self { dialect, charset, max_header, columns, headless, refused, lines, open, cutter, nameless, next, offset }
     }
 
-    /// Whether the header was read, with its line end.
+    /// Whether the header was read, with its line end, or there is none.
     pub fn has_begun(&self) -> bool {
         matches!(self.columns, Columns::Known { ended: true, .. })
     }
@@ -96,7 +107,7 @@ impl CsvRecords {
         self.offset += bytes as u64;
     }
 
-    /// The header, once read.
+    /// The columns, once known.
     pub fn columns(&self) -> Option<&[String]> {
         match &self.columns {
             Columns::Awaited { .. } => None,
@@ -105,11 +116,11 @@ impl CsvRecords {
     }
 
     /// The bytes from the start of the file to the end of the header's line, once read. Comments and blank lines
-    /// before a header are left out if they are many.
-    pub fn head(&self) -> &[u8] {
+    /// before a header are left out if they are many. `None` if the file has no header.
+    pub fn head(&self) -> Option<&[u8]> {
         match &self.columns {
-            Columns::Awaited { .. } => &[],
-            Columns::Known { head, .. } => head,
+            Columns::Known { head, .. } if !self.headless => Some(head),
+            _ => None,
         }
     }
 
@@ -121,7 +132,7 @@ impl CsvRecords {
     /// Reads the next piece of the file.
     ///
     /// # Errors
-    /// A fault if the header cannot be used.
+    /// A fault if the columns cannot be used.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Entry>) -> Result<(), Fault> {
         while !bytes.is_empty() {
             let taken = self.step(bytes, out)?;
@@ -136,6 +147,7 @@ impl CsvRecords {
     /// # Errors
     /// As for [`push`](Self::push).
     pub fn push_header(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        self.is_usable()?;
         let mut taken = 0;
         while taken < bytes.len() && !self.has_begun() {
             let step = self.step(&bytes[taken..], &mut Vec::new())?;
@@ -163,6 +175,7 @@ impl CsvRecords {
 
     /// Reads some line ends, or a row, or as much of it as there is; returns how many bytes that is.
     fn step(&mut self, bytes: &[u8], out: &mut Vec<Entry>) -> Result<usize, Fault> {
+        self.is_usable()?;
         if let Some(mut row) = self.open.take() {
             let end = row.quoting.end(bytes, &self.dialect);
             row.keep(&bytes[..end.unwrap_or(bytes.len())], &self.dialect);
@@ -206,6 +219,11 @@ impl CsvRecords {
             }
         }
         Ok(row.len())
+    }
+
+    /// Whether the columns of a file without a header can be used.
+    fn is_usable(&self) -> Result<(), Fault> {
+        self.refused.clone().map_or(Ok(()), Err)
     }
 
     /// Takes a byte after the header if it belongs to its line end; returns how many bytes that is.
@@ -292,7 +310,7 @@ impl CsvRecords {
             return Entry::broken(index, row, fault);
         };
         let record = Object(columns, cells);
-        if let Some(fault) = record.fault(self.nameless) {
+        if let Some(fault) = record.fault(self.nameless, self.headless) {
             return Entry::broken(index, row, format!("line {line}: {fault}"));
         }
         if !fits(&record, row.len()) {
@@ -363,6 +381,11 @@ fn not_text(row: &[u8], line: u64, bad: &BadByte, columns: &[String], dialect: &
     }
 }
 
+/// How many fields a row has; `None` if its quotes are not in order.
+pub fn width(row: &[u8], quoting: &Quoting, dialect: &Dialect) -> Option<usize> {
+    (!quoting.is_broken()).then(|| field_at(row, row.len(), dialect))
+}
+
 /// Reads the columns from the bytes at the start of a file that name them.
 pub fn columns_of(head: &[u8], format: &InputFormat) -> Option<Arc<[String]>> {
     let head = head.strip_prefix(BYTE_ORDER_MARK).unwrap_or(head);
@@ -381,10 +404,15 @@ struct Object<'a>(&'a [String], Cells<'a>);
 
 impl Object<'_> {
     /// Why the row is not a record.
-    fn fault(&self, nameless: bool) -> Option<String> {
+    fn fault(&self, nameless: bool, headless: bool) -> Option<String> {
         let Self(columns, cells) = self;
         if cells.len() != columns.len() {
-            return Some(format!("the row has {} fields, and the header has {}", cells.len(), columns.len()));
+            let (cells, columns) = (cells.len(), columns.len());
+            return Some(if headless {
+                format!("the row has {cells} fields, and the columns of the file, which has no header, are {columns}")
+            } else {
+                format!("the row has {cells} fields, and the header has {columns}")
+            });
         }
         if !nameless {
             return None;

@@ -246,3 +246,34 @@ fn a_bomb_is_unpacked_a_little_at_a_time() {
         assert_eq!(count, 8 * 1024 * 1024, "{key}");
     }
 }
+
+#[test]
+fn a_file_without_a_header_has_as_many_columns_as_its_first_row() {
+    let settings = FormatSettings::parse(r##"{"columns":["bucket","key","version"],"comment":"#"}"##).unwrap();
+    let columns = |text: &[u8]| detect("m.csv", &text[..text.len().min(HEAD)], &settings).unwrap().columns.len();
+    for (text, width) in [
+        ("b,k,v\nb,k2\n", 3),
+        ("b,k\nb,k2,v\n", 2),
+        ("b,k", 2),
+        ("\u{feff}\r\n\n#a,b,c\nb,\"a,\n\"\"b\"\r\n", 2),
+        ("b\n", 1),
+        // What says nothing leaves all.
+        ("", 3),
+        ("#\n", 3),
+        ("b,k,v,more\n", 3),
+        ("b,\"k\"x\nb,k\n", 3),
+    ] {
+        assert_eq!(columns(text.as_bytes()), width, "{text:?}");
+    }
+    let wide: Vec<u8> = "b,k\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert_eq!(columns(&[&[0xff, 0xfe][..], &wide].concat()), 2);
+    // The first row goes on after what is looked at.
+    let long = format!("b,{}\n", "k".repeat(HEAD));
+    assert_eq!(columns(long.as_bytes()), 3);
+    let (format, names, fault) = read("m.csv", b"b,k%201\nb,k2\n", &settings);
+    assert_eq!((format.columns.join(" "), names.len(), fault.is_some()), ("bucket key".to_owned(), 0, true));
+    let other = detect("m.jsonl", b"{}", &settings).unwrap();
+    assert_eq!(other, InputFormat::plain(Layout::Jsonl), "only CSV files lack a header");
+    let one = FormatSettings::parse(r#"{"columns":["k"]}"#).unwrap();
+    assert_eq!(detect("m.csv", b"a|b;c\n", &one).unwrap().dialect, Dialect::STANDARD);
+}

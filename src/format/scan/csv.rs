@@ -10,11 +10,12 @@ use crate::model::format::{Dialect, InputFormat};
 use crate::model::range::{Claim, Place};
 use crate::model::record::MAX_RECORD_BYTES;
 
-/// Finds the rows, once the header is read.
+/// Finds the rows, once the header is read, if there is one.
 pub struct CsvScan {
     rows: Rows<CsvRow>,
     records: CsvRecords,
-    /// How many bytes there are up to the end of the header's line, as far as they were read.
+    /// How many bytes there are up to the end of the header's line, as far as they were read; without a header, only a
+    /// byte order mark is before the first row.
     header: u64,
     begun: bool,
 }
@@ -32,12 +33,12 @@ impl CsvScan {
         self.records.columns()
     }
 
-    pub fn head(&self) -> &[u8] {
+    pub fn head(&self) -> Option<&[u8]> {
         self.records.head()
     }
 
     pub fn header(&self) -> u64 {
-        if self.columns().is_some() { self.header } else { 0 }
+        if self.head().is_some() { self.header } else { 0 }
     }
 
     pub fn skip(&mut self, bytes: usize) {

@@ -33,7 +33,7 @@ enum Scan {
 }
 
 impl Scanner {
-    /// A scanner of a file in this format, which is not compressed; for CSV, the header must name `key_field`. A chunk is complete when
+    /// A scanner of a file in this format, which is not compressed; for CSV, a column must be named `key_field`. A chunk is complete when
     /// it holds `chunk_size` records, or when with one more it would weigh more than `chunk_bytes`; a record that weighs
     /// more than that is a chunk of its own. A chunk weighs the bytes of its range, and the [names](Self::names) of each
     /// record.
@@ -102,7 +102,7 @@ impl Scanner {
         (self.chunks.open, self.chunks.next) = (None, index);
     }
 
-    /// The columns of a CSV file, once its header is read.
+    /// The columns of a CSV file, once they are known.
     pub fn columns(&self) -> Option<&[String]> {
         match &self.layout {
             Scan::Csv(scan) => scan.columns(),
@@ -110,16 +110,16 @@ impl Scanner {
         }
     }
 
-    /// The bytes at the start of a CSV file that name its columns, once its header is read.
+    /// The bytes at the start of a CSV file that name its columns, once its header is read; `None` if it has none.
     pub fn head(&self) -> Option<Vec<u8>> {
         match &self.layout {
-            Scan::Csv(scan) if scan.columns().is_some() => Some(self.mark.before(scan.head())),
-            _ => None,
+            Scan::Csv(scan) => scan.head().map(|head| self.mark.before(head)),
+            Scan::Json(_) | Scan::Jsonl(_) => None,
         }
     }
 
     /// How many bytes at the start of a CSV file hold its columns, with all that is before the header; no record begins
-    /// in them. 0 until they are known, and for other layouts.
+    /// in them. 0 until they are known, and for files without a header.
     pub fn header(&self) -> u64 {
         match &self.layout {
             Scan::Csv(scan) => scan.header(),

@@ -13,6 +13,27 @@ use crate::model::record::{Entry, MAX_RECORD_BYTES};
 
 const MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// How a file is read.
+trait Kind: Copy {
+    fn format(self) -> InputFormat;
+}
+
+impl Kind for Layout {
+    fn format(self) -> InputFormat {
+        InputFormat::plain(self)
+    }
+}
+
+/// CSV without a header, whose columns are `k` and `a`.
+#[derive(Clone, Copy)]
+struct Headless;
+
+impl Kind for Headless {
+    fn format(self) -> InputFormat {
+        InputFormat { columns: ["k", "a"].map(str::to_owned).to_vec(), ..InputFormat::plain(Layout::Csv) }
+    }
+}
+
 #[derive(Debug, PartialEq)]
 struct Scanned {
     claims: Vec<Claim>,
@@ -24,12 +45,12 @@ struct Scanned {
 }
 
 fn scan<'a>(
-    layout: Layout,
+    layout: impl Kind,
     pieces: impl IntoIterator<Item = &'a [u8]>,
     chunk_size: usize,
     chunk_bytes: usize,
 ) -> Scanned {
-    let mut scanner = Scanner::new(&InputFormat::plain(layout), "k", chunk_size, chunk_bytes);
+    let mut scanner = Scanner::new(&layout.format(), "k", chunk_size, chunk_bytes);
     let mut claims = Vec::new();
     let pushed = pieces.into_iter().try_for_each(|piece| scanner.push(piece, &mut claims));
     let end = pushed.and_then(|()| scanner.finish(&mut claims));
@@ -45,8 +66,8 @@ fn decode<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) 
     (entries.iter().map(shown).collect(), end)
 }
 
-fn whole(layout: Layout, bytes: &[u8]) -> (Vec<String>, Result<(), Fault>) {
-    decode(Decoder::new(&InputFormat::plain(layout), "k"), [bytes])
+fn whole(layout: impl Kind, bytes: &[u8]) -> (Vec<String>, Result<(), Fault>) {
+    decode(Decoder::new(&layout.format(), "k"), [bytes])
 }
 
 fn within<'a>(bytes: &'a [u8], range: &Range) -> &'a [u8] {
@@ -56,14 +77,14 @@ fn within<'a>(bytes: &'a [u8], range: &Range) -> &'a [u8] {
 
 /// Decodes the claims, each in pieces of its own.
 fn parts<'a, P: IntoIterator<Item = &'a [u8]>>(
-    layout: Layout,
+    layout: impl Kind,
     bytes: &'a [u8],
     scanned: &Scanned,
     cut: impl Fn(&'a [u8]) -> P,
 ) -> Vec<String> {
     let mut all = Vec::new();
     for claim in &scanned.claims {
-        let decoder = Decoder::part(&InputFormat::plain(layout), &scanned.columns, &claim.range);
+        let decoder = Decoder::part(&layout.format(), &scanned.columns, &claim.range);
         let (entries, end) = decode(decoder, cut(within(bytes, &claim.range)));
         assert_eq!(end, Ok(()), "{claim:?}");
         assert_eq!(entries.len(), claim.records as usize, "{claim:?}");
@@ -106,7 +127,7 @@ fn cut(bytes: &[u8], sizes: &[usize]) -> Vec<Vec<u8>> {
 }
 
 /// Checks that the scanner finds in this file what the decoder finds.
-fn agrees(layout: Layout, bytes: &[u8], sizes: &[usize], chunk_size: usize, chunk_bytes: usize) -> Scanned {
+fn agrees(layout: impl Kind, bytes: &[u8], sizes: &[usize], chunk_size: usize, chunk_bytes: usize) -> Scanned {
     let (entries, end) = whole(layout, bytes);
     let pieces = cut(bytes, sizes);
     let scanned = scan(layout, pieces.iter().map(Vec::as_slice), chunk_size, chunk_bytes);
@@ -128,7 +149,7 @@ fn agrees(layout: Layout, bytes: &[u8], sizes: &[usize], chunk_size: usize, chun
 }
 
 /// Tries every size of chunks and pieces, and every cut into two.
-fn exhaust(layout: Layout, bytes: &[u8], records: usize) {
+fn exhaust(layout: impl Kind, bytes: &[u8], records: usize) {
     let (entries, end) = whole(layout, bytes);
     assert_eq!((entries.len(), &end), (records, &Ok(())));
     let single = scan(layout, [bytes], 1, 1);
@@ -149,7 +170,7 @@ fn exhaust(layout: Layout, bytes: &[u8], records: usize) {
                     continue;
                 }
                 let part = |pieces: &[&[u8]]| {
-                    let decoder = Decoder::part(&InputFormat::plain(layout), &single.columns, &claim.range);
+                    let decoder = Decoder::part(&layout.format(), &single.columns, &claim.range);
                     decode(decoder, pieces.iter().copied())
                 };
                 let first = usize::try_from(claim.range.first).unwrap();
@@ -169,6 +190,17 @@ fn csv_is_cut_alike_whatever_the_sizes() {
     let text = "\u{feff}\nk,n\r\n1,\"a\r\n\"\"b\"\"\n\"\r\n\r\n2,ü\"\n\"\"\"\",x\r3\n\n\"4\"5\"\",\",\n6,\"\"\r\n7,\"8";
     exhaust(Layout::Csv, text.as_bytes(), 7);
     exhaust(Layout::Csv, b"\r\nk\r\r1\r\n\xff\n\"a\r\"b\"\n,\n\"", 5);
+}
+
+#[test]
+fn csv_without_a_header_is_cut_alike_whatever_the_sizes() {
+    let text = "\u{feff}\r\n1,\"a\r\n\"\"b\"\"\n\"\r\n2,ü\n\"\"\"\",x\r3\n7,\"8";
+    exhaust(Headless, text.as_bytes(), 5);
+    let scanned = agrees(Headless, text.as_bytes(), &[5], 2, 100);
+    assert_eq!((scanned.header, scanned.head, &scanned.columns[..]), (0, None, &["k".to_owned(), "a".to_owned()][..]));
+    assert_eq!((scanned.claims[0].range.offset, scanned.claims[0].range.line), (5, 2));
+    let empty = agrees(Headless, b"", &[1], 2, 100);
+    assert_eq!((empty.claims.len(), empty.end), (0, Ok(())));
 }
 
 #[test]

@@ -18,7 +18,7 @@ const USUAL_HEADER_BYTES: u32 = 4 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
-    /// RFC 4180 with a header row.
+    /// RFC 4180 with a header row, or without one if the pipeline is told the columns.
     Csv,
     /// One document: `{"records":[{…},…]}`, or an array.
     Json,
@@ -196,6 +196,9 @@ pub struct InputFormat {
     /// The names of the members that lead to the records of a JSON document; `records` if there are none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub records_path: Vec<String>,
+    /// The columns of a CSV file without a header, whose first row is a record already; none if it has a header.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// The longest header that a CSV file may have, in bytes of the JSON of its names: every record repeats them.
     #[serde(default = "usual_header", skip_serializing_if = "is_usual_header")]
     pub max_header: u32,
@@ -219,6 +222,7 @@ impl InputFormat {
             encoding: Charset::UTF_8,
             dialect: Dialect::STANDARD,
             records_path: Vec::new(),
+            columns: Vec::new(),
             max_header: USUAL_HEADER_BYTES,
         }
     }
@@ -304,6 +308,7 @@ mod tests {
             encoding: Charset::named("windows-1252").unwrap(),
             dialect: Dialect { delimiter: b'\t', quote: b'\'', comment: Some(b'#') },
             records_path: vec!["data".to_owned()],
+            columns: vec!["bucket".to_owned(), "key".to_owned()],
             max_header: 8192,
             ..plain
         };
@@ -311,6 +316,6 @@ mod tests {
         assert_eq!(serde_json::from_str::<InputFormat>(&text).unwrap(), format);
         assert!(text.contains(r##""dialect":{"delimiter":"\t","quote":"'","comment":"#"}"##), "{text}");
         assert!(text.contains(r#""utf16":"utf-16be","encoding":"windows-1252""#), "{text}");
-        assert!(text.contains(r#""max_header":8192"#), "{text}");
+        assert!(text.contains(r#""columns":["bucket","key"],"max_header":8192"#), "{text}");
     }
 }

@@ -1,10 +1,12 @@
 //! What a pipeline is told about the files that it gets.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::error::{Error, Result};
-use crate::model::format::MAX_HEADER_BYTES;
 use crate::model::format::charset::Charset;
+use crate::model::format::{MAX_HEADER_BYTES, USUAL_HEADER_BYTES};
 
 /// The settings of a pipeline that say how files are read. What is left out is found in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct FormatSettings {
     pub true_values: Vec<String>,
     /// Cells that stand for `false`.
     pub false_values: Vec<String>,
+    /// The columns of CSV files that have no header. A file has as many of them, from the first on, as its first row has
+    /// fields.
+    pub columns: Vec<String>,
     /// The longest header of a CSV file, in bytes of the JSON of its names.
     pub max_header: Option<u32>,
     /// Names of files that are no input: a part of the key that begins or ends like this, with `*` for the rest.
@@ -37,6 +42,7 @@ impl Default for FormatSettings {
         let ignore = ["_*", ".*"].map(str::to_owned).to_vec();
         let (delimiter, quote, comment) = (None, None, None);
         let (null_values, true_values, false_values) = (Vec::new(), Vec::new(), Vec::new());
+        let (columns, max_header) = (Vec::new(), None);
         Self {
             delimiter,
             quote,
@@ -46,7 +52,8 @@ impl Default for FormatSettings {
             null_values,
             true_values,
             false_values,
-            max_header: None,
+            columns,
+            max_header,
             ignore,
         }
     }
@@ -88,12 +95,33 @@ impl FormatSettings {
                 "FORMAT: max_header is {bytes}; it can be 1 to {MAX_HEADER_BYTES} bytes"
             )));
         }
+        self.check_columns()?;
         match self.ignore.iter().find(|pattern| pattern.is_empty() || pattern.trim_matches('*').contains('*')) {
             Some(pattern) => Err(Error::config(format!(
                 "FORMAT: ignore has {pattern:?}; a pattern has * at its beginning, at its end or nowhere"
             ))),
             None => Ok(()),
         }
+    }
+
+    fn check_columns(&self) -> Result<()> {
+        let mut seen = HashSet::new();
+        for name in &self.columns {
+            if name.is_empty() {
+                return Err(Error::config("FORMAT: columns has an empty name; a column must have one"));
+            }
+            if !seen.insert(name) {
+                return Err(Error::config(format!("FORMAT: columns has {name:?} twice; rename one")));
+            }
+        }
+        let (bytes, most) = (json_bytes(&self.columns), self.max_header.unwrap_or(USUAL_HEADER_BYTES));
+        if !self.columns.is_empty() && bytes > u64::from(most) {
+            return Err(Error::config(format!(
+                "FORMAT: columns takes {bytes} bytes, and {most} are allowed, since every record repeats them; shorten the \
+                 names, or set a max_header of {bytes}, which can be up to {MAX_HEADER_BYTES}"
+            )));
+        }
+        Ok(())
     }
 
     /// The pattern by which an object is no input, if there is one: some part of its key, between slashes, matches it.
@@ -103,6 +131,11 @@ impl FormatSettings {
         let matches = |pattern: &&String| parts().any(|part| matches_pattern(pattern, part));
         self.ignore.iter().find(matches).map(String::as_str)
     }
+}
+
+/// The length of names as JSON.
+fn json_bytes(names: &[String]) -> u64 {
+    serde_json::to_vec(names).map_or(u64::MAX, |json| json.len() as u64)
 }
 
 fn matches_pattern(pattern: &str, name: &str) -> bool {
@@ -150,6 +183,9 @@ mod tests {
             (r#"{"encoding":"utf-16"}"#, "windows-1252"),
             (r#"{"max_header":0}"#, "max_header is 0; it can be 1 to 65536 bytes"),
             (r#"{"max_header":65537}"#, "max_header is 65537"),
+            (r#"{"columns":["a",""]}"#, "columns has an empty name"),
+            (r#"{"columns":["a","b","a"]}"#, "columns has \"a\" twice"),
+            (r#"{"columns":["abc","d"],"max_header":10}"#, "columns takes 11 bytes, and 10 are allowed"),
             (r#"{"ignore":["a*b"]}"#, "ignore has \"a*b\""),
         ] {
             let error = FormatSettings::parse(text).unwrap_err().to_string();

@@ -23,6 +23,12 @@ pub const RECORDS: &[Refusal] = &[
         "Quote the fields that contain the delimiter; write all fields, also those that are empty.",
     ),
     refusal(
+        "WRONG_NUMBER_OF_COLUMNS",
+        "the row has {fields} fields, and the columns of the file, which has no header, are {columns}",
+        "A row of a file without a header has more or fewer fields than the first row, or than `columns` in `FORMAT` has names.",
+        "Quote the fields that contain the delimiter; write all fields, also those that are empty.",
+    ),
+    refusal(
         "TOO_MANY_CELLS",
         "the row has more than {fields} fields",
         "A CSV row has more fields than fanfold reads.",

@@ -97,6 +97,25 @@ pub const SETTINGS: &[Refusal] = &[
         "Give another number; 4096 is the default.",
     ),
     refusal(
+        "EMPTY_COLUMN",
+        "FORMAT: columns has an empty name; a column must have one",
+        "`columns` in `FORMAT` names the columns of files without a header, and one of them is no name.",
+        "Name all columns.",
+    ),
+    refusal(
+        "COLUMN_TWICE",
+        "FORMAT: columns has {name} twice; rename one",
+        "Two of the columns in `columns` in `FORMAT` have the same name.",
+        "Rename one.",
+    ),
+    refusal(
+        "COLUMNS_TOO_LONG",
+        "FORMAT: columns takes {bytes} bytes, and {most} are allowed, since every record repeats them; shorten the names, \
+         or set a max_header of {bytes}, which can be up to 65536",
+        "The names of `columns` in `FORMAT`, as JSON, are longer than a header may be.",
+        "Shorten them, or raise `max_header` in `FORMAT`.",
+    ),
+    refusal(
         "LIMITS_NOT_OBJECT",
         "LIMITS must be a JSON object such as {\"records\":1000000,\"dollars\":10}",
         "`LIMITS` does not begin like an object.",

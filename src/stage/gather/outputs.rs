@@ -307,7 +307,9 @@ impl<'a, S: Stores> Run<'a, S> {
         if let Some(objects) = objects {
             return Documents::of_objects(self.job.output, id, wanted, objects);
         }
-        let named = || sealing.columns.clone().unwrap_or_else(|| first.map(columns_of).unwrap_or_default());
+        let told = || Some(format.columns.clone()).filter(|columns| !columns.is_empty());
+        let found = || sealing.columns.clone().or_else(told);
+        let named = || found().unwrap_or_else(|| first.map(columns_of).unwrap_or_default());
         let columns =
             self.columns.get_or_insert_with(|| if format.layout == Layout::Csv { named() } else { Vec::new() });
         let source = Source { format: format.clone(), columns: columns.clone(), head: sealing.head.clone() };

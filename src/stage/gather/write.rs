@@ -224,8 +224,8 @@ impl<'a, B: Blob> ByObject<'a, B> {
     /// The columns of the file of an object, of which this is the first outcome.
     fn columns(&self, number: u32, first: &Outcome) -> Option<Vec<String>> {
         let format = self.objects.found.get(number as usize)?.format()?;
-        if format.layout != Layout::Csv {
-            return Some(Vec::new());
+        if format.layout != Layout::Csv || !format.columns.is_empty() {
+            return Some(format.columns.clone());
         }
         let head = self.objects.read.get(number as usize).and_then(|read| read.head.as_ref());
         let columns = head.and_then(|head| csv::columns_of(head.bytes(), format));

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::value::RawValue;
 
-use crate::format::scan::tests::{MARK, agrees, scan, whole};
+use crate::format::scan::tests::{Headless, Kind, MARK, agrees, scan, whole};
 use crate::model::format::Layout;
 use crate::model::range::Range;
 
@@ -104,7 +104,7 @@ prop_compose! {
         -> (Vec<usize>, usize, usize) { (sizes, chunk_size, chunk_bytes) }
 }
 
-fn all_cuts(layout: Layout, bytes: &[u8], (sizes, chunk_size, chunk_bytes): (Vec<usize>, usize, usize)) {
+fn all_cuts(layout: impl Kind, bytes: &[u8], (sizes, chunk_size, chunk_bytes): (Vec<usize>, usize, usize)) {
     let one = agrees(layout, bytes, &[usize::MAX], chunk_size, chunk_bytes);
     assert_eq!(agrees(layout, bytes, &sizes, chunk_size, chunk_bytes), one);
     for at in 0..bytes.len() {
@@ -131,6 +131,7 @@ proptest! {
     ) {
         for rows in [rows, broken] {
             all_cuts(Layout::Csv, &[head.as_bytes(), &rows].concat(), sizes.clone());
+            all_cuts(Headless, &rows, sizes.clone());
         }
     }
 
@@ -155,6 +156,7 @@ proptest! {
             all_cuts(layout, &bytes, sizes.clone());
             all_cuts(layout, &[head.as_bytes(), &bytes].concat(), sizes.clone());
         }
+        all_cuts(Headless, &bytes, sizes.clone());
     }
 
     #[test]
