@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::report::ReportColumns;
 use fanfold::model::summary::Summary;
 use fanfold::pipeline::Pipeline;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, Settings};
@@ -19,9 +20,14 @@ const ORDERS: &str = include_str!("../examples/orders.schema.json");
 
 fn pipeline(variant: Variant, results: Results) -> LocalPipeline {
     let (schema, key_field) = (ORDERS.to_owned(), "itemNo".to_owned());
-    let settings =
-        Settings { variant: Some(variant), schema, key_field, chunk_size: 3, results, ..Settings::default() };
+    let (variant, report) = (Some(variant), Some(report()));
+    let settings = Settings { variant, schema, key_field, chunk_size: 3, results, report, ..Settings::default() };
     LocalPipeline::of_items(&settings).unwrap()
+}
+
+/// A report that has what the records have.
+fn report() -> ReportColumns {
+    ReportColumns { bucket: "price".to_owned(), key: "itemNo".to_owned(), version: String::new() }
 }
 
 /// Processes a file, and gathers its batch step by step, each in an invocation of its own, in parts of a few bytes; calls
@@ -44,7 +50,7 @@ async fn piecemeal(pipeline: &LocalPipeline, variant: Variant, results: Results,
     }
     let _same = pipeline.stores.output.clone().in_parts_of(50);
     let mut gather = Pipeline::new(pipeline.stores.clone(), variant, INPUT).gather(results).unwrap();
-    gather.at_most = Some(Duration::ZERO);
+    (gather.at_most, gather.report) = (Some(Duration::ZERO), Some(report()));
     while let Some(delivery) = queues[2].receive(1).await.unwrap().pop() {
         match deliver(&gather, &delivery, SystemClock.now().plus_seconds(60)).await {
             Disposition::Done => queues[2].delete(&delivery.receipt).await.unwrap(),
@@ -103,6 +109,10 @@ async fn many_invocations_write_what_one_writes() {
                 piecemeal(&many, *variant, results, &key, || {}).await;
                 let summary = many.summary(&batch(&key)).unwrap();
                 assert_eq!(expected.records.failed, 8, "{expected:?}");
+                let rows = one.stores.output.read(&batch(&key).output_key("report.csv"));
+                let rows = rows.map(|rows| String::from_utf8_lossy(&rows).lines().count());
+                let wanted = [(Results::All, Some(40)), (Results::Failed, Some(8)), (Results::None, None)];
+                assert!(wanted.contains(&(results, rows)), "{name} {key} {results:?}: {rows:?}");
                 assert_eq!(told(summary), told(expected), "{name} {key} {results:?}");
                 assert_eq!(outputs(&many), outputs(&one), "{name} {key} {results:?}");
                 let batch = batch(&key);

@@ -22,6 +22,7 @@ pub mod progress;
 pub mod range;
 pub mod record;
 pub mod refusal;
+pub mod report;
 pub mod schema;
 pub mod spent;
 pub mod summary;

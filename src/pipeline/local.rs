@@ -16,6 +16,7 @@ use crate::model::input::InputRef;
 use crate::model::limits::Limits;
 use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::processing::{Processing, Work};
+use crate::model::report::ReportColumns;
 use crate::model::schema::{Cells, RecordSchema};
 use crate::model::summary::Summary;
 use crate::model::timestamp::Timestamp;
@@ -154,6 +155,8 @@ pub struct Settings {
     pub chunk_size: usize,
     /// Which outcomes are written out.
     pub results: Results,
+    /// The fields that name objects, if a completion report as of S3 Batch Operations is written.
+    pub report: Option<ReportColumns>,
     /// How files are read.
     pub format: FormatSettings,
     /// What reads Parquet files; without it, they end their batches with a fault.
@@ -178,8 +181,9 @@ impl Default for Settings {
     fn default() -> Self {
         let (schema, key_field) = ("{}".to_owned(), "id".to_owned());
         let (format, results, limits) = (FormatSettings::default(), Results::All, Limits::NONE);
-        let (rows, aggregate, tolerance) = (None, None, Tolerance::All);
-        Self { variant: None, schema, key_field, chunk_size: 500, results, format, rows, limits, aggregate, tolerance }
+        let (variant, report, rows, aggregate, tolerance) = (None, None, None, None, Tolerance::All);
+        let chunk_size = 500;
+        Self { variant, schema, key_field, chunk_size, results, report, format, rows, limits, aggregate, tolerance }
     }
 }
 
@@ -303,7 +307,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
                 .with_rows(settings.rows.clone())
                 .with_limits(settings.limits),
             process: pipeline.process(schema, processor)?,
-            gather: pipeline.gather(settings.results)?,
+            gather: Gather { report: settings.report.clone(), ..pipeline.gather(settings.results)? },
             bury: pipeline.bury()?,
             sweep: pipeline.sweep(PATIENCE)?,
             stores: pipeline.supply,

@@ -246,8 +246,8 @@ impl<P: Supply> Pipeline<P> {
         let batches = if self.variant.condition.has_tree() { self.batches_alone()? } else { self.batches()? };
         let width = self.variant.width;
         let checkpoint_after = CHECKPOINT_AFTER;
-        let processing = self.processing.clone();
-        Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most: None, processing })
+        let (processing, at_most, report) = (self.processing.clone(), None, None);
+        Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most, processing, report })
     }
 
     /// Bury.

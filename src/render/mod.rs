@@ -2,6 +2,7 @@
 
 pub mod objects;
 pub mod records;
+pub mod report;
 
 use crate::model::error::Result;
 use crate::model::record::Outcome;

@@ -77,7 +77,7 @@ impl CsvResults {
     /// The record's cells in the header's order; a row of a different length is cut or padded.
     fn cells(&self, record: &str) -> Result<Vec<String>> {
         let mut cells = match faulty_text(record)? {
-            Some(text) => self.divide(&text),
+            Some(text) => divide(&text, &self.dialect),
             None if record == "null" => Vec::new(),
             None => {
                 let row = fields(record)?;
@@ -87,15 +87,15 @@ impl CsvResults {
         cells.resize(self.columns.len(), String::new());
         Ok(cells)
     }
+}
 
-    /// The cells of a row that is not in order, as far as they can be told.
-    fn divide(&self, text: &str) -> Vec<String> {
-        let Dialect { delimiter, quote, .. } = self.dialect;
-        let mut reader = csv::ReaderBuilder::new();
-        reader.has_headers(false).flexible(true).delimiter(delimiter).quote(quote);
-        let row = reader.from_reader(text.as_bytes()).records().next().and_then(std::result::Result::ok);
-        row.unwrap_or_default().iter().map(str::to_owned).collect()
-    }
+/// The cells of a row that is not in order, as far as they can be told.
+pub(super) fn divide(text: &str, dialect: &Dialect) -> Vec<String> {
+    let Dialect { delimiter, quote, .. } = *dialect;
+    let mut reader = csv::ReaderBuilder::new();
+    reader.has_headers(false).flexible(true).delimiter(delimiter).quote(quote);
+    let row = reader.from_reader(text.as_bytes()).records().next().and_then(std::result::Result::ok);
+    row.unwrap_or_default().iter().map(str::to_owned).collect()
 }
 
 impl Render for CsvResults {
@@ -117,7 +117,7 @@ impl Render for CsvResults {
 
 /// A message as a cell that no spreadsheet takes for a formula: it may begin with the name of a column or with a value,
 /// which those who upload choose (<https://owasp.org/www-community/attacks/CSV_Injection>).
-fn no_formula(message: &str) -> String {
+pub(super) fn no_formula(message: &str) -> String {
     let quote = if message.starts_with(['=', '+', '-', '@', '\t', '\r']) { "'" } else { "" };
     format!("{quote}{message}")
 }
@@ -254,16 +254,16 @@ impl Render for JsonLines {
 }
 
 /// The text of a record that could not be decoded; process keeps it as a JSON string.
-fn faulty_text(record: &str) -> Result<Option<String>> {
+pub(super) fn faulty_text(record: &str) -> Result<Option<String>> {
     if record.starts_with('"') { serde_json::from_str(record).map(Some).map_err(unreadable) } else { Ok(None) }
 }
 
-fn fields(record: &str) -> Result<Map<String, Value>> {
+pub(super) fn fields(record: &str) -> Result<Map<String, Value>> {
     serde_json::from_str(record).map_err(unreadable)
 }
 
 /// The cell of a column, which is empty if the column has no name.
-fn cell(row: &Map<String, Value>, column: &str) -> String {
+pub(super) fn cell(row: &Map<String, Value>, column: &str) -> String {
     match row.get(column) {
         Some(Value::String(text)) => text.clone(),
         Some(other) => other.to_string(),

@@ -18,6 +18,7 @@ use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
 use crate::model::processing::{Processing, Work};
 use crate::model::progress::{Batch, Sealing};
+use crate::model::report::ReportColumns;
 use crate::model::spent::Spent;
 use crate::model::summary::{
     ChunkCounts, ObjectCounts, ObjectFault, OutputRef, ProcessorSummary, RecordCounts, SHOWN_FAILURES, Summary, Unread,
@@ -26,6 +27,7 @@ use crate::model::summary::{
 use crate::model::timestamp::Timestamp;
 use crate::render::objects::RESULTS;
 use crate::render::records::{Source, documents};
+use crate::render::report::REPORT;
 use crate::stage::gather::checkpoint::Checkpoints;
 use crate::stage::gather::outputs::{Job, Outputs, write_outputs};
 use crate::stage::gather::write::FAILED;
@@ -65,6 +67,8 @@ pub struct Gather<S: Stores> {
     pub at_most: Option<Duration>,
     /// What is done with records, for the summary.
     pub processing: Processing,
+    /// The fields that name objects, if a completion report as of S3 Batch Operations is written.
+    pub report: Option<ReportColumns>,
 }
 
 impl<S: Stores> Stage for Gather<S> {
@@ -206,6 +210,7 @@ impl<S: Stores> Gather<S> {
                     clock: &self.clock,
                     width: self.width,
                     results: self.results,
+                    report: self.report.as_ref(),
                     checkpoint_after: self.checkpoint_after,
                     generations: &generations,
                     sealing: &sealing,
@@ -263,8 +268,9 @@ impl<S: Stores> Gather<S> {
             let documents = documents(&Source { format, columns: Vec::new(), head: None });
             documents.into_iter().map(|document| id.output_key(&document.file)).collect()
         };
-        for key in keys.iter().filter(|key| !outputs.keys.contains(*key)) {
-            self.output.delete(key).await?;
+        let report = self.report.iter().map(|_| id.output_key(REPORT));
+        for key in keys.into_iter().chain(report).filter(|key| !outputs.keys.contains(key)) {
+            self.output.delete(&key).await?;
         }
         Ok(())
     }

@@ -14,6 +14,7 @@ use crate::model::format::{InputFormat, Layout};
 use crate::model::own::OwnAttributes;
 use crate::model::progress::{Batch, Sealing, Tally};
 use crate::model::record::Outcome;
+use crate::model::report::ReportColumns;
 use crate::model::schema::RecordSchema;
 use crate::model::summary::{Failure, Output, SHOWN_FAILURES};
 use crate::model::timestamp::Timestamp;
@@ -36,6 +37,8 @@ pub(super) struct Job<'a, S: Stores> {
     pub width: usize,
     /// Which outcomes are written out.
     pub results: Results,
+    /// The fields that name objects, if a completion report is written.
+    pub report: Option<&'a ReportColumns>,
     /// How long outputs are written until it is noted how far they are.
     pub checkpoint_after: Duration,
     /// The batch and the generations before it, the oldest first.
@@ -303,7 +306,10 @@ impl<'a, S: Stores> Run<'a, S> {
     fn begin(&mut self, first: Option<&Outcome>) -> Documents<'a, S::Blob> {
         let Job { generations, sealing, format, objects, .. } = self.job;
         let id = &generations[generations.len() - 1].opening.id;
-        let wanted = Wanted { all: self.whole, failed: self.job.results != Results::None };
+        let Job { results, report, .. } = *self.job;
+        // Without successes, a report that has to have them would be another one.
+        let report = report.filter(|_| self.whole || results == Results::Failed);
+        let wanted = Wanted { all: self.whole, failed: results != Results::None, report };
         if let Some(objects) = objects {
             return Documents::of_objects(self.job.output, id, wanted, objects);
         }

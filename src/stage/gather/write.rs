@@ -11,9 +11,11 @@ use crate::model::error::{Error, Result};
 use crate::model::format::Layout;
 use crate::model::ids::{BatchId, stem};
 use crate::model::record::Outcome;
+use crate::model::report::ReportColumns;
 use crate::model::summary::Output;
 use crate::render::objects::results;
 use crate::render::records::{Source, documents, failed};
+use crate::render::report::report;
 use crate::render::{Document, Filter};
 use crate::store::blob::upload::{Begun, Upload};
 use crate::store::blob::{Blob, UploadId};
@@ -23,14 +25,22 @@ pub(super) const FAILED: &str = "failed/";
 
 /// Which documents are written.
 #[derive(Clone, Copy)]
-pub(super) struct Wanted {
+pub(super) struct Wanted<'a> {
     /// That of all outcomes.
     pub all: bool,
     /// Those of the failed records.
     pub failed: bool,
+    /// The completion report, and the fields that name objects.
+    pub report: Option<&'a ReportColumns>,
 }
 
-impl Wanted {
+impl Wanted<'_> {
+    /// The completion report, of all records if they are wanted, otherwise of those that failed.
+    fn report(self, source: Option<&Source>) -> Option<Document> {
+        let filter = if self.all { Filter::All } else { Filter::Failed };
+        self.report.filter(|_| self.has(filter)).map(|columns| report(columns, filter, source))
+    }
+
     fn has(self, filter: Filter) -> bool {
         match filter {
             Filter::All => self.all,
@@ -66,16 +76,18 @@ impl<'a, B: Blob> Documents<'a, B> {
     /// Those of a batch that was made of one file.
     pub fn of_file(blob: &'a B, id: &BatchId, wanted: Wanted, source: Source) -> Self {
         let documents = documents(&source).into_iter().filter(|document| wanted.has(document.filter));
+        let documents = documents.chain(wanted.report(Some(&source)));
         Self { whole: documents.map(|document| Writing::new(blob, id, document)).collect(), by_object: None }
     }
 
-    /// Those of a batch that was made of many objects: one of all outcomes, and for each object with failed records one
+    /// Those of a batch that was made of many objects: one of all outcomes, one report, and for each object with failed records one
     /// of those.
     pub fn of_objects(blob: &'a B, id: &'a BatchId, wanted: Wanted, objects: &'a Objects) -> Self {
         let keys = objects.found.iter().map(|object| object.key.clone()).collect();
-        let results = wanted.all.then(|| Writing::new(blob, id, results(keys)));
+        let whole = wanted.all.then(|| results(keys)).into_iter().chain(wanted.report(None));
+        let whole = whole.map(|document| Writing::new(blob, id, document)).collect();
         let by_object = ByObject { blob, id, wanted: wanted.failed, objects, current: None, keys: BTreeSet::new() };
-        Self { whole: results.into_iter().collect(), by_object: Some(by_object) }
+        Self { whole, by_object: Some(by_object) }
     }
 
     /// Goes on from a place; `None` if it is not one of these documents.
