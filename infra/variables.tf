@@ -227,7 +227,7 @@ variable "write_mode" {
 }
 
 variable "format" {
-  description = "How files are read, as a JSON object with any of delimiter, quote, comment, encoding, records_path, ignore, max_header, null_values, true_values and false_values. What is left out is found in the file."
+  description = "How files are read, as a JSON object with any of delimiter, quote, comment, encoding, records_path, ignore, columns, max_header, null_values, true_values and false_values. What is left out is found in the file."
   type        = string
   default     = "{}"
   nullable    = false

@@ -81,9 +81,9 @@ variable "format" {
 
   validation {
     condition = length(setsubtract(try(keys(jsondecode(var.format)), []), [
-      "delimiter", "quote", "comment", "encoding", "records_path", "ignore", "max_header", "null_values", "true_values", "false_values",
+      "delimiter", "quote", "comment", "encoding", "records_path", "ignore", "columns", "max_header", "null_values", "true_values", "false_values",
     ])) == 0
-    error_message = "${var.name}: format is ${var.format}: there is delimiter, quote, comment, encoding, records_path, ignore, max_header, null_values, true_values and false_values."
+    error_message = "${var.name}: format is ${var.format}: there is delimiter, quote, comment, encoding, records_path, ignore, columns, max_header, null_values, true_values and false_values."
   }
 }
 
