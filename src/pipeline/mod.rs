@@ -246,7 +246,7 @@ impl<P: Supply> Pipeline<P> {
         let batches = if self.variant.condition.has_tree() { self.batches_alone()? } else { self.batches()? };
         let width = self.variant.width;
         let checkpoint_after = CHECKPOINT_AFTER;
-        let (processing, at_most, report) = (self.processing.clone(), None, None);
+        let (processing, at_most, report) = (self.processing.clone(), None, self.processing.report());
         Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most, processing, report })
     }
 

@@ -20,6 +20,7 @@ use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::Processor;
 use fanfold::processor::chain::Chain;
+use fanfold::processor::http::Http;
 use fanfold::processor::invoke::Invoke;
 use fanfold::processor::nothing::Nothing;
 use fanfold::stage::scatter::rows::RowReader;
@@ -30,6 +31,10 @@ use fanfold::store::pace::PacedStores;
 use fanfold_aws::clients::{AwsStores, Clients, lambda_from_env};
 use fanfold_aws::counters::DynamoCounters;
 use fanfold_aws::invoke::LambdaFunction;
+use fanfold_aws::meter::DynamoMeter;
+use fanfold_aws::secrets;
+use fanfold_http::HttpWeb;
+
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::s3::S3Blob;
@@ -38,6 +43,8 @@ use fanfold_aws::tasks::DynamoTasks;
 #[cfg(feature = "parquet")]
 use fanfold_parquet::Parquet;
 
+/// What the one meter of a pipeline is called, which is in its own ledger.
+const METER: &str = "http";
 /// How long a starting function may take to open the connections that its first message needs.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// How many connections to DynamoDB it opens.
@@ -197,6 +204,13 @@ pub async fn run<C: Processor>(
                 (Work::Invoke(settings), _) => {
                     let function = LambdaFunction::new(lambda_from_env().await, &settings.function);
                     workers.serve_storing(Invoke::new(settings.as_ref().clone(), function, SystemClock), store).await
+                }
+                (Work::Http(settings), _) => {
+                    let (web, clock) = (HttpWeb::new(), SystemClock);
+                    let secrets = secrets::read_from_env(&web, &clock, &settings.secrets).await?;
+                    let meter = DynamoMeter::new(clients.dynamodb.clone(), &config.ledger_table);
+                    let http = Http::new(web, meter, clock, METER, settings.as_ref().clone(), secrets);
+                    workers.serve_storing(http, store).await
                 }
                 (Work::Custom, Some(custom)) => workers.serve_storing(custom, store).await,
                 (Work::Custom, None) => Err(without_custom().into()),

@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::model::error::{Error, Result};
 use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::processing::http::HttpSettings;
-use crate::model::processing::invoke::InvokeSettings;
+use crate::model::processing::invoke::{Contract, InvokeSettings, S3Batch};
+use crate::model::report::ReportColumns;
 
 /// What is done with records: what is called for each, and what is stored of those that succeed.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,6 +116,18 @@ impl Processing {
         let items = self.items.then_some("items");
         let aggregate = self.aggregate.as_ref().map(|_| "aggregate");
         work.into_iter().chain(items).chain(aggregate).map(str::to_owned).collect()
+    }
+
+    /// The fields that name objects, for a function that is spoken to as S3 Batch Operations does: such a batch has its
+    /// completion report.
+    pub fn report(&self) -> Option<ReportColumns> {
+        let Work::Invoke(settings) = &self.work else {
+            return None;
+        };
+        let Contract::S3Batch(S3Batch { bucket, key, version, .. }) = &settings.contract else {
+            return None;
+        };
+        Some(ReportColumns { bucket: bucket.clone(), key: key.clone(), version: version.clone() })
     }
 
     /// Whether records that succeed are stored.
