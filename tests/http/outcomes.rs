@@ -248,6 +248,6 @@ fn every_record_is_done_once_by_its_key_whatever_fails() {
         let log = api.log.lock().unwrap();
         assert_eq!(log.effects.len(), 40, "seed {seed}");
         assert!(log.most_at_once <= 8);
-        assert_eq!(http.spent().take().calls as usize, log.times.len());
+        assert_eq!(http.spent().calls as usize, log.times.len());
     }
 }

@@ -7,7 +7,7 @@ use fanfold::model::fair::FairBy;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
-use fanfold::model::processing::{Processing, Work};
+use fanfold::model::processing::Processing;
 use fanfold::model::schema::{Cells, RecordSchema, Rules};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Queue;
@@ -204,7 +204,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let (rules, format, limits, fair_by) = (rules?, Box::new(format?), limits?, fair_by?);
                 Some(StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by })
             }
-            "process" => self.process(processing.is_some_and(|processing| processing.items)),
+            "process" => self.process(processing),
             "gather" => {
                 let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));
                 Some(StageConfig::Gather { results: self.note(results)? })
@@ -224,7 +224,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
     }
 
-    fn process(&mut self, stores_items: bool) -> Option<StageConfig> {
+    fn process(&mut self, processing: Option<&Processing>) -> Option<StageConfig> {
         let format = self.format();
         let rules = self.rules(format.as_ref());
         let own = (self.lookup)("ITEM_ATTRIBUTES");
@@ -233,11 +233,16 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let schema = RecordSchema::of(&rules, own);
         let key_field = rules.key_field;
         // A pipeline has a table only for what it stores.
+        let stores_items = processing.is_some_and(|processing| processing.items);
         let items_table = stores_items.then(|| self.text("ITEMS_TABLE"));
         let mode = (self.lookup)("WRITE_MODE");
         let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
         let (schema, write_mode) = (self.note(schema), self.note(write_mode));
         let tolerance = self.tolerance();
+        if let (Some(processing), Some(schema)) = (processing, &schema) {
+            let region = (self.lookup)("AWS_REGION");
+            self.note(processing.check(schema, region.as_deref()));
+        }
         let (schema, write_mode, tolerance) = (Box::new(schema?), write_mode?, tolerance?);
         Some(StageConfig::Process { items_table, key_field, schema, write_mode, own, tolerance })
     }
@@ -259,11 +264,6 @@ impl Config {
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
         let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
         let processing = reader.processing();
-        if let (Some(Work::Invoke(settings)), Some(region)) =
-            (processing.as_ref().map(|processing| &processing.work), (reader.lookup)("AWS_REGION"))
-        {
-            reader.note(settings.check_region(&region));
-        }
         let counted = processing.as_ref().is_some_and(|processing| processing.aggregate.is_some());
         // Gather ends no chunk; without a tree, it may find one that was decided and not counted.
         let listed = variant.is_some_and(|variant| !variant.condition.has_tree());

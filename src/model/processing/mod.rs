@@ -12,6 +12,7 @@ use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::processing::http::HttpSettings;
 use crate::model::processing::invoke::{Contract, InvokeSettings, S3Batch};
 use crate::model::report::ReportColumns;
+use crate::model::schema::RecordSchema;
 
 /// What is done with records: what is called for each, and what is stored of those that succeed.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,6 +131,45 @@ impl Processing {
         Some(ReportColumns { bucket: bucket.clone(), key: key.clone(), version: version.clone() })
     }
 
+    /// Compares it with what a record has to be, and with the region of the functions, if that is known.
+    ///
+    /// # Errors
+    /// `Config` with every problem, not just the first.
+    pub fn check(&self, schema: &RecordSchema, region: Option<&str>) -> Result<()> {
+        let mut problems = Vec::new();
+        let lacking: Vec<&str> = self.fields().into_iter().filter(|field| schema.excludes(field)).collect();
+        if !lacking.is_empty() {
+            let lacking = lacking.join(", ");
+            problems.push(format!(
+                "PROCESSORS uses {lacking}, and the record schema allows no such field; correct one of them"
+            ));
+        }
+        let elsewhere = match (&self.work, region) {
+            (Work::Invoke(settings), Some(region)) => settings.check_region(region).err(),
+            (Work::Http(settings), Some(region)) => settings.check_region(region).err(),
+            _ => None,
+        };
+        problems.extend(elsewhere.map(|error| error.to_string()));
+        if problems.is_empty() { Ok(()) } else { Err(Error::config(problems.join("; "))) }
+    }
+
+    /// The fields of a record that it uses, each once.
+    fn fields(&self) -> Vec<&str> {
+        let mut fields = match &self.work {
+            Work::Http(settings) => settings.fields(),
+            Work::Invoke(settings) => match &settings.contract {
+                Contract::S3Batch(S3Batch { bucket, key, .. }) => vec![bucket.as_str(), key.as_str()],
+                _ => Vec::new(),
+            },
+            Work::Nothing | Work::Custom => Vec::new(),
+        };
+        let counted = self.aggregate.iter().flat_map(|of| [&of.group_by, &of.sum, &of.min, &of.max]);
+        fields.extend(counted.flatten().map(String::as_str));
+        fields.sort_unstable();
+        fields.dedup();
+        fields
+    }
+
     /// Whether records that succeed are stored.
     pub fn stores(&self) -> bool {
         self.items || self.aggregate.is_some()
@@ -184,6 +224,25 @@ mod tests {
         let arn = "arn:aws:lambda:eu-central-1:123456789012:function:enrich";
         let invoke = Processing::parse(&format!(r#"{{"invoke":{{"function_arn":"{arn}"}}}}"#)).unwrap();
         assert!(matches!(invoke.work, Work::Invoke(settings) if settings.function.as_str() == arn) && !invoke.items);
+    }
+
+    #[test]
+    fn fields_that_no_record_has_are_refused() {
+        let closed = r#"{"properties":{"id":{},"customer":{}},"additionalProperties":false}"#;
+        let closed = RecordSchema::parse(closed, "id").unwrap();
+        let open = RecordSchema::parse(r#"{"properties":{"id":{}}}"#, "id").unwrap();
+        let aggregate = |field: &str| {
+            let text = format!(r#"["items",{{"aggregate":{{"group_by":["customer.name"],"sum":["{field}"]}}}}]"#);
+            Processing::parse(&text).unwrap()
+        };
+        let told = aggregate("quantity").check(&closed, None).unwrap_err().to_string();
+        assert!(told.starts_with("PROCESSORS uses quantity, and the record schema allows no such field"), "{told}");
+        aggregate("quantity").check(&open, None).unwrap();
+        aggregate("id").check(&closed, None).unwrap();
+        let arn = "arn:aws:lambda:eu-central-1:123456789012:function:enrich";
+        let invoke = Processing::parse(&format!(r#"{{"invoke":{{"function_arn":"{arn}"}}}}"#)).unwrap();
+        invoke.check(&closed, Some("eu-central-1")).unwrap();
+        assert!(invoke.check(&closed, Some("us-east-1")).unwrap_err().to_string().contains("eu-central-1"));
     }
 
     #[test]

@@ -122,6 +122,16 @@ impl RecordSchema {
         names
     }
 
+    /// Whether no valid record has a field, since the schema lists the fields that a record may have. One with dots may be
+    /// of an object.
+    pub fn excludes(&self, field: &str) -> bool {
+        let schema: Value = serde_json::from_str(&self.text).unwrap_or_default();
+        let closed = |name: &str| schema.get(name) == Some(&Value::Bool(false));
+        let listed = |field: &str| schema.get("properties").is_some_and(|listed| listed.get(field).is_some());
+        let outer = field.split('.').next().unwrap_or(field);
+        closed("additionalProperties") && schema.get("patternProperties").is_none() && !listed(field) && !listed(outer)
+    }
+
     /// Sets which texts stand for null, true and false in the cells of CSV files.
     ///
     /// # Errors

@@ -64,7 +64,10 @@ impl Check {
             }
         };
         let (schema, format, limits) = match (self.settings.check(), self.processing()) {
-            (Ok(checked), Ok(_)) => checked,
+            (Ok(checked), Ok(processing)) => match processing.check(&checked.0, None) {
+                Ok(()) => checked,
+                Err(problem) => return self.refuse(&[problem]),
+            },
             (checked, processing) => {
                 let mut problems = checked.err().unwrap_or_default();
                 problems.extend(processing.err());
