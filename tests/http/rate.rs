@@ -7,6 +7,7 @@ use fanfold::processor::http::Http;
 use fanfold::processor::{Processor, Reply};
 use fanfold::store::Clock;
 use fanfold::store::meter::memory::MemoryMeter;
+use fanfold::store::web::Request;
 use futures::stream::{FuturesUnordered, StreamExt};
 use serde_json::json;
 
@@ -59,6 +60,31 @@ fn the_rate_holds_over_twenty_cold_starts_and_is_used() {
         println!("{rate} a second: {used}");
         assert!(used >= 0.9, "{used} of {rate} a second");
     }
+}
+
+#[test]
+fn the_rate_is_used_with_few_calls_at_once_and_some_that_hang() {
+    let clock = Virtual::new(5);
+    let hangs = |request: &Request, calls| calls == 1 && request.target.ends_with('7');
+    let api =
+        Api::new(&clock, move |request, calls| if hangs(request, calls) { Act::HangAfter } else { Act::Answer(200) });
+    let meter = MemoryMeter::new();
+    clock.run(async {
+        let functions = (0..20).map(|n| {
+            let http = settings(json!({"rate": 100, "concurrency": 40, "timeout": 0.4}));
+            let http = Http::new(api.clone(), meter.clone(), clock.clone(), "orders", http, Secrets::default());
+            let chunk = chunk(&clock, n, 40, 120_000);
+            async move { http.process(vec![chunk]).await }
+        });
+        functions.collect::<FuturesUnordered<_>>().collect::<Vec<_>>().await
+    });
+    let mut times = api.times();
+    assert!(most(&times, 1000) <= 100 && api.log.lock().unwrap().most_at_once <= 40);
+    times.sort_unstable();
+    // At the end, only those that hang are left.
+    let used = used(&times[..700]) / 100.0;
+    // Calls that may be under way pass from one function to the next, which looks for them once a second.
+    assert!(used >= 0.85, "{used}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -25,7 +25,7 @@ pub struct Timing {
 
 /// Before anything is known: a handshake across an ocean, and a slow API.
 const FIRST_LEAD: i64 = 300;
-const FIRST_CALL: i64 = 1_000;
+const FIRST_CALL: i64 = 300;
 const LEAST_LEAD: i64 = 20;
 const MOST_LEAD: i64 = 5_000;
 
@@ -41,11 +41,14 @@ impl Timing {
         self.lead.load(Ordering::Relaxed)
     }
 
-    /// How many calls are under way or wait for their moment, in a function that has a whole rate for itself, with some to
-    /// spare.
+    /// How many calls wait for their connection, in a function that has a whole rate for itself.
+    pub fn ahead(&self, rate: f64) -> usize {
+        (rate * self.lead() as f64 / 1000.0).ceil() as usize
+    }
+
+    /// How many calls are under way, in a function that has a whole rate for itself, with some to spare.
     pub fn calls(&self, rate: f64) -> usize {
-        let milliseconds = self.lead() + self.call.load(Ordering::Relaxed);
-        (rate * milliseconds as f64 / 1000.0 * 1.5) as usize + 2
+        (rate * self.call.load(Ordering::Relaxed) as f64 / 1000.0 * 1.5) as usize + 2
     }
 
     /// A connection took so long.
@@ -60,6 +63,9 @@ impl Timing {
         self.call.store(mean, Ordering::Relaxed);
     }
 }
+
+/// How often a call looks whether another one has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What became of a call.
 #[derive(Debug)]
@@ -89,6 +95,19 @@ pub struct Times {
     pub end: Timestamp,
     /// Until when the API wants to be left alone.
     pub held: AtomicI64,
+    /// How many calls may be under way; those that wait for their connection or their moment are not.
+    pub slots: AtomicUsize,
+    /// How many are.
+    pub begun: AtomicUsize,
+}
+
+/// A call that is under way; it ends when this is dropped.
+struct UnderWay<'a>(&'a Times);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.begun.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Times {
@@ -100,6 +119,12 @@ impl Times {
     /// Lets no call begin before then.
     pub fn hold(&self, until: Timestamp) {
         self.held.fetch_max(until.0, Ordering::Relaxed);
+    }
+
+    /// Counts a call as under way, if there is room for it.
+    fn begin(&self) -> Option<UnderWay<'_>> {
+        let room = |begun: usize| (begun < self.slots.load(Ordering::Relaxed)).then_some(begun + 1);
+        self.begun.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).ok().map(|_| UnderWay(self))
     }
 
     fn allow(&self, moment: Timestamp, now: Timestamp) -> bool {
@@ -124,6 +149,20 @@ pub async fn wait(clock: &impl Clock, moment: Timestamp) {
     }
 }
 
+/// Begins a call at its moment, or when another one has ended that is under way still, but not too late.
+async fn begin<'a>(clock: &impl Clock, times: &'a Times, moment: Timestamp) -> Option<(UnderWay<'a>, Timestamp)> {
+    loop {
+        let now = clock.now();
+        if !times.allow(moment, now) {
+            return None;
+        }
+        if let Some(under_way) = times.begin() {
+            return Some((under_way, now));
+        }
+        clock.sleep(LOOK).await;
+    }
+}
+
 /// Makes a call at its moment.
 pub async fn call<W: Web, K: Clock>(
     (web, clock, spent, timing): (&W, &K, &Tally, &Timing),
@@ -144,10 +183,9 @@ pub async fn call<W: Web, K: Clock>(
     };
     timing.connected(clock.now().0 - asked.0);
     wait(clock, moment).await;
-    let began = clock.now();
-    if !times.allow(moment, began) {
+    let Some((_under_way, began)) = begin(clock, times, moment).await else {
         return Called::Missed;
-    }
+    };
     let limit = began.0.saturating_add(times.timeout);
     let sent = before(clock, Timestamp(limit.min(times.end.0)), web.send(line, request)).await;
     let took = clock.now().0 - began.0;

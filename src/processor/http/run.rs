@@ -1,7 +1,7 @@
 //! The records of some chunks: which wait, which are called for, and what is asked of the meter for them.
 
 use std::collections::VecDeque;
-use std::sync::atomic::AtomicI64;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -69,6 +69,8 @@ pub async fn work<W: Web, M: Meter, K: Clock>(http: &Http<W, M, K>, chunks: &[Ch
         until: least(|chunk| chunk.until),
         end: Timestamp(least(|chunk| chunk.deadline).0.saturating_sub(MARGIN)),
         held: AtomicI64::new(i64::MIN),
+        slots: AtomicUsize::new(0),
+        begun: AtomicUsize::new(0),
     };
     let mut run = Run::new(http, chunks, rate);
     run.all(&times).await;
@@ -175,16 +177,25 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
         }
     }
 
+    /// For how many records more a moment can be reserved: for those that may be under way, and those that wait for their
+    /// connections.
+    fn room(&self, now: Timestamp) -> usize {
+        let capacity = self.slots.capacity(now);
+        let rate = self.http.settings.rate.filter(|_| capacity > 0);
+        let ahead = rate.map_or(0, |rate| self.http.timing.ahead(rate).min(capacity));
+        (capacity + ahead).saturating_sub(self.under_way).min(self.waiting.len())
+    }
+
     /// How many calls are needed at once: no more than the rate lets begin, so that other functions get theirs.
-    fn needed(&self) -> usize {
+    fn needed(&self, times: &Times) -> usize {
         let most = self.http.settings.rate.map_or(usize::MAX, |rate| self.http.timing.calls(rate));
-        (self.waiting.len() + self.under_way).min(most.max(self.under_way))
+        (self.waiting.len() + self.under_way).min(most.max(times.begun.load(Ordering::Relaxed)))
     }
 
     /// Asks the meter for what is needed.
     fn plan(&mut self, events: &mut FuturesUnordered<BoxFuture<'a, Event>>, times: &'a Times, now: Timestamp) {
         let (http, end) = (self.http, times.end);
-        if let Some(want) = self.slots.want(self.needed(), now) {
+        if let Some(want) = self.slots.want(self.needed(times), now) {
             self.slots.asking = true;
             let lease = self.slots.lease.clone();
             let asked = async move {
@@ -193,7 +204,8 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
             };
             events.push(asked.boxed());
         }
-        let room = self.slots.capacity(now).saturating_sub(self.under_way).min(self.waiting.len());
+        times.slots.store(self.slots.capacity(now), Ordering::Relaxed);
+        let room = self.room(now);
         if self.moments.are_free(now, times.held()) {
             (0..room).for_each(|_| self.begin(now, events, times));
             return;
@@ -213,10 +225,10 @@ impl<'a, W: Web, M: Meter, K: Clock> Run<'a, W, M, K> {
 
     /// When there is something to do, even if nothing happens.
     fn wake(&self, times: &Times, now: Timestamp) -> Timestamp {
-        let mut wakes = vec![self.slots.want_at(self.needed())];
+        let mut wakes = vec![self.slots.want_at(self.needed(times))];
         if !self.waiting.is_empty() {
             wakes.push(Some(times.until));
-            if self.slots.capacity(now) > self.under_way && !self.moments.asking {
+            if self.room(now) > 0 && !self.moments.asking {
                 wakes.push(self.moments.few_at());
                 wakes.push(Some(self.moments.after).filter(|after| *after > now));
             }
