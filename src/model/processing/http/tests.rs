@@ -7,7 +7,7 @@ use crate::model::processing::{Processing, Work};
 
 fn parse(of: &Value) -> std::result::Result<HttpSettings, String> {
     match Processing::parse(&json!({ "http": of }).to_string()) {
-        Ok(Processing { work: Work::Http(settings), items: false }) => Ok(*settings),
+        Ok(Processing { work: Work::Http(settings), items: false, aggregate: None }) => Ok(*settings),
         Ok(other) => panic!("{other:?}"),
         Err(error) => Err(error.to_string()),
     }

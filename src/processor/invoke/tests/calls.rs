@@ -152,7 +152,7 @@ async fn a_call_without_an_end_may_have_had_its_effect() {
     let told = one(&invoke, chunk(1)).await;
     assert_eq!(told, ["unsure: the function was called and did not answer: no answer within 299s"]);
     assert!(clock.now() < chunk(1).deadline, "there is time to keep what is known");
-    let spent = invoke.tally().take();
+    let spent = invoke.spent();
     assert_eq!((spent.calls, spent.tries, spent.milliseconds), (1, 1, 299_000));
 }
 
@@ -165,7 +165,7 @@ async fn a_throttled_call_is_made_again_after_a_pause() {
     assert_eq!(one(&invoke, chunk(2)).await, ["done", "done"]);
     assert_eq!(sizes(&requests).len(), 6);
     assert_eq!(clock.now().0 - chunk(0).now.0, 50 + 100 + 200 + 400 + 800);
-    assert_eq!(invoke.tally().take().calls, 1, "what was refused is no call");
+    assert_eq!(invoke.spent().calls, 1, "what was refused is no call");
 }
 
 #[tokio::test]
@@ -208,7 +208,7 @@ async fn a_call_that_did_not_reach_the_function_is_made_again_and_counts_in_the_
     let (gone, requests) = invoke(settings("map", json!({})), &Hand::new(), move |_, _, _| unreachable());
     assert_eq!(one(&gone, chunk(1)).await, ["temporary: the function could not be called: connection refused"]);
     assert_eq!(sizes(&requests).len(), 4);
-    assert_eq!(gone.tally().take().calls, 0);
+    assert_eq!(gone.spent().calls, 0);
 }
 
 #[tokio::test]
@@ -252,7 +252,7 @@ async fn an_answer_that_is_too_large_is_asked_for_in_halves() {
     assert_eq!(told[6], r#"done {"id":"6","amount":6}"#);
     assert_eq!(told[5], format!("temporary: the function failed: Function.ResponseSizeTooLarge: {words}"));
     assert_eq!(sizes(&requests), [7, 3, 1, 2, 4, 2, 2, 1, 1]);
-    assert_eq!((invoke.tally().take().tries, told.len()), (23, 7));
+    assert_eq!((invoke.spent().tries, told.len()), (23, 7));
 }
 
 #[tokio::test]
@@ -292,9 +292,9 @@ async fn what_the_function_took_is_counted() {
         Ok(Returned { version: Some(format!("{}", call % 2)), billed, ..Returned::answer("{}") })
     });
     one(&invoke, chunk(25)).await;
-    let spent = invoke.tally().take();
+    let spent = invoke.spent();
     assert_eq!((spent.calls, spent.tries, spent.milliseconds), (3, 25, 90));
     assert_eq!(spent.billed_mb_ms, Some(3 * 31 * 128));
     assert_eq!(spent.versions.into_iter().collect::<Vec<_>>(), ["0", "1"]);
-    assert_eq!(invoke.tally().take().calls, 0);
+    assert_eq!(invoke.spent().calls, 0);
 }
