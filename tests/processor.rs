@@ -164,7 +164,7 @@ impl Moody {
                         3 => Reply::Temporary { reason: "no answer".to_owned(), unsure: times == 2 },
                         4 if times < 4 => Reply::Untried("too fast".to_owned()),
                         6 => {
-                            assert_eq!(record.tried.unsure, false);
+                            assert!(!record.tried.unsure);
                             Reply::Done(Some(to_raw_value(&"six").unwrap()))
                         }
                         _ => Reply::Done(None),

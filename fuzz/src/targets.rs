@@ -108,14 +108,14 @@ fn plain(layout: Layout, data: &[u8]) {
     let [cut, file @ ..] = data else { return };
     let format = InputFormat::plain(layout);
     let whole = decode(format.clone(), file, Cut::WHOLE);
-    agrees(layout, &whole, &reference::read(layout, file, KEY_FIELD));
-    let pieces = decode(format, file, Cut(*cut));
+    agrees(&format, &whole, &reference::read(layout, file, KEY_FIELD));
+    let pieces = decode(format.clone(), file, Cut(*cut));
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
     if layout == Layout::Json {
         agrees_with_serde(file, &whole);
     }
     whole.entries.iter().for_each(waits_on_a_line);
-    can_be_uploaded_again(layout, &whole);
+    can_be_uploaded_again(&format, &whole);
 }
 
 /// The file as one without a header.
@@ -123,9 +123,11 @@ fn headless(data: &[u8]) {
     let [cut, file @ ..] = data else { return };
     let format = headless_format();
     let whole = decode(format.clone(), file, Cut::WHOLE);
-    agrees(Layout::Csv, &whole, &reference::headless(&format.columns, file));
-    let pieces = decode(format, file, Cut(*cut));
+    agrees(&format, &whole, &reference::headless(&format.columns, file));
+    let pieces = decode(format.clone(), file, Cut(*cut));
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
+    whole.entries.iter().for_each(waits_on_a_line);
+    can_be_uploaded_again(&format, &whole);
 }
 
 /// CSV without a header, of two columns.
@@ -156,7 +158,7 @@ fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
             MultiGzDecoder::new(&packed[..packed.len() - padding]).read_to_end(&mut content).is_ok()
         });
     if intact {
-        agrees(layout, &whole, &reference::read(layout, &content, KEY_FIELD));
+        agrees(&InputFormat::plain(layout), &whole, &reference::read(layout, &content, KEY_FIELD));
         return;
     }
     let mut decoder = Decoder::new(&InputFormat::plain(layout), KEY_FIELD);
@@ -173,7 +175,7 @@ fn packed_file(layout: Layout, packed: &[u8], cut: Cut) {
     }
 }
 
-fn agrees(layout: Layout, have: &Decoded, want: &Reading) {
+fn agrees(format: &InputFormat, have: &Decoded, want: &Reading) {
     let code = have.fault.as_ref().map(|fault| fault.code.name());
     assert_eq!(code, want.fault, "{:?}", have.fault);
     assert_eq!((&have.columns, &have.head), (&want.columns, &want.head));
@@ -189,15 +191,16 @@ fn agrees(layout: Layout, have: &Decoded, want: &Reading) {
             Expected::Nothing => assert_eq!(record, "null"),
         }
         if *told != Expected::Nothing {
-            assert_eq!(failed_bytes(layout, have, entry), *bytes, "record {place}: {entry:?}");
+            assert_eq!(failed_bytes(format, have, entry), *bytes, "record {place}: {entry:?}");
         }
     }
 }
 
 /// The bytes of a record as the file of failed records repeats them.
-fn failed_bytes(layout: Layout, file: &Decoded, entry: &Entry) -> Vec<u8> {
-    let out = failed(layout, file, std::slice::from_ref(entry));
-    let (before, after) = match layout {
+fn failed_bytes(format: &InputFormat, file: &Decoded, entry: &Entry) -> Vec<u8> {
+    let out = failed(format, file, std::slice::from_ref(entry));
+    let (before, after) = match format.layout {
+        Layout::Csv if !format.columns.is_empty() => (0, 1),
         Layout::Csv => {
             let head = file.head.clone().unwrap_or_default();
             let end = if head.ends_with(b"\r\n") { 2 } else { 1 };
@@ -210,9 +213,9 @@ fn failed_bytes(layout: Layout, file: &Decoded, entry: &Entry) -> Vec<u8> {
 }
 
 /// The file of failed records, if these are they.
-fn failed(layout: Layout, file: &Decoded, entries: &[Entry]) -> Vec<u8> {
+fn failed(format: &InputFormat, file: &Decoded, entries: &[Entry]) -> Vec<u8> {
     let (columns, head) = (file.columns.clone().unwrap_or_default(), file.head.clone().map(Raw::new));
-    let source = Source { format: InputFormat::plain(layout), columns, head };
+    let source = Source { format: format.clone(), columns, head };
     rendered(Kind::Failed, &source, entries)
 }
 
@@ -280,15 +283,16 @@ fn waits_on_a_line(entry: &Entry) {
 }
 
 /// The file of failed records is read as the same records, which fail alike, and the file of results can be written.
-fn can_be_uploaded_again(layout: Layout, file: &Decoded) {
+fn can_be_uploaded_again(format: &InputFormat, file: &Decoded) {
     let columns = file.columns.clone().unwrap_or_default();
-    rendered(Kind::Results, &Source { format: InputFormat::plain(layout), columns, head: None }, &file.entries);
-    let text = failed(layout, file, &file.entries);
+    rendered(Kind::Results, &Source { format: format.clone(), columns, head: None }, &file.entries);
+    let text = failed(format, file, &file.entries);
     // A line that begins with a byte order mark of its own would lose it as the first of a file.
-    if file.columns.is_none() && (layout == Layout::Csv || text.starts_with(b"\xef\xbb\xbf")) {
+    let (marked, headed) = (text.starts_with(b"\xef\xbb\xbf"), file.head.is_some());
+    if !headed && (marked || (format.layout == Layout::Csv && format.columns.is_empty())) {
         return;
     }
-    let again = decode(InputFormat::plain(layout), &text, Cut::WHOLE);
+    let again = decode(format.clone(), &text, Cut::WHOLE);
     assert_eq!((&again.fault, &again.columns), (&None, &file.columns));
     let is_sent = |entry: &&Entry| entry.record.get() != "null" || entry.raw.is_some();
     let sent: Vec<&Entry> = file.entries.iter().filter(is_sent).collect();

@@ -221,9 +221,9 @@ fn first_row<'a>(mut text: &'a [u8], dialect: &Dialect) -> &'a [u8] {
     }
 }
 
-/// The columns of a CSV file without a header: as many of those that the pipeline is told as its first row has fields, so
-/// that one pipeline takes manifests of S3 Batch Operations with versions and without. All of them, if the row has more,
-/// or its end is not among these bytes, or its quotes are not in order.
+/// The columns of a CSV file without a header: as many of those that the pipeline is told as its first row has fields,
+/// so that one pipeline takes manifests of S3 Batch Operations with versions and without. All of them, if the row has
+/// more, or its end is not among these bytes, or its quotes are not in order.
 fn columns(text: &[u8], whole: bool, dialect: &Dialect, settings: &FormatSettings) -> Vec<String> {
     let mut columns = settings.columns.clone();
     if let Some(width) = first_width(text, whole, dialect) {

@@ -4,7 +4,6 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::model::answer::Answer;
-use crate::model::format::Layout;
 use crate::model::range::Place;
 
 /// The largest record that is accepted, as JSON; a larger one fails, with its place, in constant memory.
@@ -197,14 +196,11 @@ impl Outcome {
 }
 
 impl Outcome {
-    /// The outcome of an entry that was valid and answered; a failure begins with the record's place.
-    pub fn answered(entry: Entry, answer: Answer, layout: Layout) -> Self {
+    /// The outcome of an entry that was answered.
+    pub fn answered(entry: Entry, answer: Answer) -> Self {
         match answer {
             Answer::Done { result, .. } => Self { result, ..Self::of(entry, None) },
-            Answer::Failed(reason) => {
-                let reason = layout.placed(entry.index, reason);
-                Self::of(entry, Some(reason))
-            }
+            Answer::Failed(reason) => Self::of(entry, Some(reason)),
         }
     }
 

@@ -7,6 +7,7 @@
 
 pub mod command;
 mod draft;
+mod exec;
 pub mod interrupt;
 pub mod output;
 mod rows;

@@ -206,6 +206,7 @@ fn what_a_file_is_is_told_as_a_batch_would_find_it() {
         ("other.csv", b"id,name\n1,a\n"),
         ("empty.csv", b""),
         ("_SUCCESS.csv", b"itemNo,price\n1,1\n"),
+        ("headless.csv", b"1,2\n3,4,tea\n"),
         ("broken.json", br#"[{"itemNo":"1"},{"itemNo":"#),
     ]);
     let folder = folder.path();
@@ -227,6 +228,12 @@ fn what_a_file_is_is_told_as_a_batch_would_find_it() {
         (code, &broken["error"]["code"], &broken["records"]["total"]),
         (Some(4), &json!("TRUNCATED_JSON"), &json!(1))
     );
+    let headless = [r#"--format={"columns":["itemNo","price","name"]}"#];
+    let (code, rows) = file(folder, "headless.csv", &headless);
+    assert_eq!((code, &rows["readAs"]["columns"]), (Some(3), &json!(["itemNo", "price"])), "{rows}");
+    assert_eq!((&rows["records"]["total"], &rows["records"]["failed"]), (&json!(2), &json!(1)));
+    let done = check(folder, &["--file", "headless.csv", headless[0]]);
+    assert!(stdout(&done).contains("CSV with , between columns, no header row, UTF-8"), "{done:?}");
     let (code, ignored) = file(folder, "_SUCCESS.csv", &[]);
     assert_eq!((code, &ignored["ignoredBy"]), (Some(0), &json!("_*")));
 }

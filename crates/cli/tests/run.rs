@@ -201,3 +201,45 @@ fn a_run_obeys_the_header_cap_and_the_limit_of_records_alone() {
         assert!(done.status.code() == Some(code) && said.contains(told), "{done:?}");
     }
 }
+
+/// Doubles each price with what every machine has, and answers oddly for some records.
+const SCRIPT: &str = r#"
+import json, sys
+for line in sys.stdin:
+    task = json.loads(line)
+    record, answer = task["record"], {}
+    if record["itemNo"] == "2":
+        answer = {"status": "permanent", "message": "not for sale"}
+    elif record["itemNo"] == "3" and task["attempt"] < 3:
+        answer = {"status": "temporary"}
+    elif record["itemNo"] == "4":
+        print("no JSON", flush=True)
+        continue
+    elif record["itemNo"] == "5":
+        sys.exit(7)
+    else:
+        record["price"] = 2 * record["price"]
+        answer = {"item": record, "result": {"attempt": task["attempt"]}}
+    print(json.dumps(answer), flush=True)
+"#;
+
+#[test]
+fn a_command_takes_the_place_of_a_function() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("my.py"), SCRIPT).unwrap();
+    let rows: String = (1..=9).map(|n| format!("{n},{n}.5\n")).collect();
+    std::fs::write(folder.path().join("goods.csv"), format!("itemNo,price\n{rows}")).unwrap();
+    let done = run(folder.path(), &["goods.csv", "--json", "--exec", "python3 my.py"]);
+    assert_eq!(done.status.code(), Some(3), "{}", String::from_utf8_lossy(&done.stderr));
+    let summary = summary(&done);
+    assert_eq!((summary.records.succeeded, summary.records.failed), (6, 3), "{:?}", summary.failures);
+    let told: Vec<&str> = summary.failures.iter().map(|failure| failure.message.as_str()).collect();
+    for (said, part) in told.iter().zip(["not for sale", "a line that is no JSON object: no JSON", "exit status: 7"]) {
+        assert!(said.contains(part), "{said}");
+    }
+    let items = lines(&folder.path().join("fanfold-run").join("items.jsonl"));
+    let price = |key: &str| items.iter().find(|item| item["itemNo"] == key).map(|item| item["price"].as_f64());
+    assert_eq!((price("1"), price("3"), price("5"), items.len()), (Some(Some(3.0)), Some(Some(7.0)), None, 6));
+    let missing = run(folder.path(), &["goods.csv", "--exec", "./not-there"]);
+    assert!(!missing.status.success());
+}

@@ -208,7 +208,7 @@ pub async fn run<C: Processor>(
                 (Work::Http(settings), _) => {
                     let (web, clock) = (HttpWeb::new(), SystemClock);
                     let secrets = secrets::read_from_env(&web, &clock, &settings.secrets).await?;
-                    let meter = DynamoMeter::new(clients.dynamodb.clone(), &config.ledger_table);
+                    let meter = pipeline.pace.keep(DynamoMeter::new(clients.dynamodb.clone(), &config.ledger_table));
                     let http = Http::new(web, meter, clock, METER, settings.as_ref().clone(), secrets);
                     workers.serve_storing(http, store).await
                 }

@@ -48,8 +48,8 @@ pub fn check_told(columns: &[String], key_field: &str, most: u32) -> Result<(), 
     if !columns.iter().any(|name| name == key_field) {
         let found = columns.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
         let message = format!(
-            "the columns of this file, which has no header row, are {found} by its first row and the columns in FORMAT, \
-             and none is named {key_field:?}; deploy with columns that name it, or with KEY_FIELD set to one of them"
+            "the columns of this file, which has no header row, are {found} by its first row and the columns in \
+             FORMAT, and none is named {key_field:?}; deploy with columns that name it, or with KEY_FIELD set to one of them"
         );
         return Err(Fault::new(FaultCode::NoHeader, message));
     }

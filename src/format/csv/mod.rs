@@ -1,4 +1,5 @@
-//! CSV: RFC 4180 with a header row, or without one if the pipeline is told the columns. What breaks its rules is a fault of the row that does, and of no other.
+//! CSV: RFC 4180 with a header row, or without one if the pipeline is told the columns. What breaks its rules is a fault
+//! of the row that does, and of no other.
 
 mod cells;
 pub mod header;

@@ -33,8 +33,8 @@ enum Scan {
 }
 
 impl Scanner {
-    /// A scanner of a file in this format, which is not compressed; for CSV, a column must be named `key_field`. A chunk is complete when
-    /// it holds `chunk_size` records, or when with one more it would weigh more than `chunk_bytes`; a record that weighs
+    /// A scanner of a file in this format, which is not compressed; for CSV, a column must be named `key_field`. A chunk
+    /// is complete when it holds `chunk_size` records, or when with one more it would weigh more than `chunk_bytes`; a record that weighs
     /// more than that is a chunk of its own. A chunk weighs the bytes of its range, and the [names](Self::names) of each
     /// record.
     pub fn new(format: &InputFormat, key_field: &str, chunk_size: usize, chunk_bytes: usize) -> Self {

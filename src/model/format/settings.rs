@@ -28,8 +28,8 @@ pub struct FormatSettings {
     pub true_values: Vec<String>,
     /// Cells that stand for `false`.
     pub false_values: Vec<String>,
-    /// The columns of CSV files that have no header. A file has as many of them, from the first on, as its first row has
-    /// fields.
+    /// The columns of CSV files that have no header. A file has as many of them, from the first on, as its first row
+    /// has fields.
     pub columns: Vec<String>,
     /// The longest header of a CSV file, in bytes of the JSON of its names.
     pub max_header: Option<u32>,
@@ -117,8 +117,8 @@ impl FormatSettings {
         let (bytes, most) = (json_bytes(&self.columns), self.max_header.unwrap_or(USUAL_HEADER_BYTES));
         if !self.columns.is_empty() && bytes > u64::from(most) {
             return Err(Error::config(format!(
-                "FORMAT: columns takes {bytes} bytes, and {most} are allowed, since every record repeats them; shorten the \
-                 names, or set a max_header of {bytes}, which can be up to {MAX_HEADER_BYTES}"
+                "FORMAT: columns takes {bytes} bytes, and {most} are allowed, since every record repeats them; shorten \
+                 the names, or set a max_header of {bytes}, which can be up to {MAX_HEADER_BYTES}"
             )));
         }
         Ok(())

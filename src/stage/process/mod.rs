@@ -268,7 +268,11 @@ impl<S: Stores, P: Processor> Process<S, P> {
             if let (Some(fold), Some(contribution), Answer::Done { .. }) = (&mut fold, contribution, &answer) {
                 fold.add(contribution);
             }
-            Outcome::answered(entry, answer, layout)
+            let answer = match answer {
+                Answer::Failed(reason) => Answer::Failed(layout.placed(entry.index, reason)),
+                done => done,
+            };
+            Outcome::answered(entry, answer)
         });
         let outcomes = outcomes.collect();
         let decision = if message.range.is_some() { Decision::excepted } else { Decision::worked }(outcomes);

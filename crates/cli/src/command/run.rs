@@ -10,6 +10,7 @@ use indicatif::ProgressBar;
 use crate::command::settings::RecordSettings;
 use crate::command::{check_output, exit_code, report};
 use crate::draft::Draft;
+use crate::exec;
 use crate::output::{line, note};
 use crate::rows;
 use crate::source::Source;
@@ -23,6 +24,8 @@ use fanfold::model::limits::Limits;
 use fanfold::model::summary::Summary;
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, LocalStores, Settings};
+use fanfold::processor::Processor;
+use fanfold::processor::chain::Chain;
 use fanfold::processor::items::WriteItems;
 use fanfold::store::blob::file::FileBlob;
 
@@ -41,6 +44,10 @@ pub struct Run {
     /// 1,000 records.
     #[arg(long, value_name = "MOST")]
     tolerate: Option<String>,
+    /// Give each valid record to this command, as a JSON line of its standard input, and take a JSON line for each from its
+    /// standard output: {"status":"succeeded|temporary|permanent","message","result","item"}, none of them needed.
+    #[arg(long, value_name = "COMMAND")]
+    exec: Option<String>,
     /// The folder for summary, results, failed records and items; those of an earlier run are replaced.
     #[arg(long, value_name = "DIR", default_value = "fanfold-run")]
     output: PathBuf,
@@ -77,8 +84,24 @@ impl Run {
         let stores = stores::open(scratch.path())?;
         let items = ItemLines::create(&scratch.path().join("items.jsonl"))?;
         let file = source.as_file(&scratch.path().join("spooled")).await?;
-        let (batch, event) = self.adopt(&stores, &key, &file)?;
-        let pipeline = LocalPipeline::with_stores(&settings, stores, WriteItems::new(items.clone()))?;
+        let begun = self.adopt(&stores, &key, &file)?;
+        let store = WriteItems::new(items.clone());
+        match &self.exec {
+            None => self.work(LocalPipeline::with_stores(&settings, stores, store)?, begun, &items).await,
+            Some(command) => {
+                let chain = Chain { first: exec::processor(command)?, then: store };
+                self.work(LocalPipeline::with_stores(&settings, stores, chain)?, begun, &items).await
+            }
+        }
+    }
+
+    /// Works on the batch until it has ended, and keeps its outputs.
+    async fn work<P: Processor>(
+        &self,
+        pipeline: LocalPipeline<P, LocalStores<FileBlob>>,
+        (batch, event): (BatchId, String),
+        items: &ItemLines,
+    ) -> Result<ExitCode> {
         let bar = if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
         let look = || {
             bar.set_message(format!("{} items", items.written()));
@@ -87,7 +110,7 @@ impl Run {
         let summary = pipeline.run_batch(&batch, event, look).await;
         bar.finish_and_clear();
         let summary = summary?;
-        self.keep(&pipeline.stores, &items, &summary)?;
+        self.keep(&pipeline.stores, items, &summary)?;
         if self.json {
             line(report::json(&summary)?)?;
         } else {

@@ -136,7 +136,8 @@ fn words_of_failure(failure: &Failure) -> String {
 
 fn words_of_format(format: &InputFormat) -> String {
     let mut words = match format.layout {
-        Layout::Csv => words_of_dialect(&format.dialect),
+        Layout::Csv if format.columns.is_empty() => words_of_dialect(&format.dialect),
+        Layout::Csv => format!("{}, no header row", words_of_dialect(&format.dialect)),
         Layout::Json => format!("a JSON document, records in {}", format.path().join(".")),
         Layout::Jsonl => "JSON Lines".to_owned(),
         Layout::Parquet => return "Parquet".to_owned(),
