@@ -96,7 +96,7 @@ impl Effort {
 
     /// What is still to be asked for in this delivery.
     fn rest(&self, now: Timestamp, until: Timestamp) -> Option<Chunk> {
-        if self.rests || self.error.is_some() {
+        if !self.goes_on() {
             return None;
         }
         let is_open =
@@ -144,6 +144,11 @@ impl Effort {
         };
         self.unsaved.push(Line::answer(index, &answer));
         self.answers.insert(index, answer);
+    }
+
+    /// Whether something is still to be asked for in this delivery.
+    fn goes_on(&self) -> bool {
+        !self.rests && self.error.is_none() && self.answers.len() + self.failing.len() < self.chunk.records.len()
     }
 
     fn is_answered(&self) -> bool {
@@ -229,8 +234,11 @@ impl<S: Stores, P: Processor> Process<S, P> {
             if now >= until || !self.slice(&mut efforts, now, until).await {
                 break;
             }
-            let open = efforts.iter_mut().filter_map(Begun::effort).filter(|effort| !effort.is_answered());
-            bounded(open.map(|effort| self.save(answers, effort, false)).collect(), self.width).await;
+            // What is answered waits for the others of its pack.
+            if efforts.iter_mut().filter_map(Begun::effort).any(|effort| effort.goes_on()) {
+                let kept = efforts.iter_mut().filter_map(Begun::effort);
+                bounded(kept.map(|effort| self.save(answers, effort, false)).collect(), self.width).await;
+            }
         }
         self.account(asked_for).await;
         let ended = efforts.into_iter().map(|begun| async {
