@@ -158,6 +158,9 @@ locals {
   decide    = { sid = "Decide", actions = ["s3:PutObject"], resources = [local.work_objects.done] }
   discard   = { sid = "Discard", actions = ["s3:DeleteObject"], resources = [local.work_objects.pending] }
 
+  # A scatter that ends its batch early ends the chunks that one before it left out; without a tree, they do not count.
+  ends_missing = var.parts.condition == "tree" ? [local.decide] : []
+
   # Where chunks wait and results are kept: in the work bucket or in the tasks table. A file that cannot be read
   # in ranges waits in the work bucket, too.
   chunk_permissions = local.in_tasks_table ? {
@@ -177,10 +180,10 @@ locals {
     bury  = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     sweep = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     } : {
-    scatter = [
+    scatter = concat([
       { sid = "WriteWork", actions = ["s3:PutObject"], resources = [local.work_objects.pending, local.work_objects.objects] },
       local.discard,
-    ]
+    ], local.ends_missing)
     process = [
       local.read_work,
       local.decide,
