@@ -65,7 +65,7 @@ run "items_by_name" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
       "process WriteItems: dynamodb:BatchWriteItem dynamodb:PutItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-items",
     ])
@@ -98,7 +98,7 @@ run "items_in_a_list" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
       "process WriteItems: dynamodb:BatchWriteItem dynamodb:PutItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-items",
     ])
@@ -131,8 +131,9 @@ run "a_function_invoked" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
@@ -154,8 +155,8 @@ run "a_function_invoked" {
   }
 
   assert {
-    condition     = { for function, made in module.function : function => [for name in ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] : name if can(made.settings.environment[name])] } == { scatter = ["FAIR_BY"], process = ["PROCESSORS"], gather = ["PROCESSORS"], bury = ["PROCESSORS"], sweep = ["PROCESSORS", "FAIR_BY"] }
-    error_message = "every function that decides or tells of outcomes is told what is done with records, and none a table that is not there"
+    condition     = { for function, made in module.function : function => [for name in ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] : name if can(made.settings.environment[name])] } == { scatter = ["PROCESSORS", "FAIR_BY"], process = ["PROCESSORS"], gather = ["PROCESSORS"], bury = ["PROCESSORS"], sweep = ["PROCESSORS", "FAIR_BY"] }
+    error_message = "every function is told what is done with records, and none a table that is not there"
   }
 
   assert {
@@ -179,8 +180,9 @@ run "a_function_beside_items" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
@@ -214,8 +216,9 @@ run "a_function_of_records_in_a_table" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
@@ -228,6 +231,9 @@ run "a_function_of_records_in_a_table" {
       "process ListAnswers: s3:ListBucket on arn:aws:s3:::anna-chunked-work-123456789012",
       "bury ListAnswers: s3:ListBucket on arn:aws:s3:::anna-chunked-work-123456789012",
       "sweep ListAnswers: s3:ListBucket on arn:aws:s3:::anna-chunked-work-123456789012",
+      "scatter ResolveTasks: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-tasks",
+      "bury ResolveTasks: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-tasks",
+      "sweep ResolveTasks: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-tasks",
     ])
     error_message = "answers are kept in the work bucket, wherever records wait"
   }
@@ -248,8 +254,9 @@ run "an_api_called" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
@@ -278,8 +285,9 @@ run "an_api_called_with_a_key" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
@@ -313,8 +321,9 @@ run "an_api_called_without_secrets" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
@@ -340,17 +349,19 @@ run "counters" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "sweep ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
+      "scatter SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "process SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "bury SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "sweep SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
     ])
-    error_message = "counters are set by every function that decides outcomes, and no answers are kept"
+    error_message = "counters are set by every function that decides outcomes, which gather does only without a tree; no answers are kept"
   }
 
   assert {
@@ -369,8 +380,96 @@ run "counters" {
   }
 
   assert {
-    condition     = { for function, made in module.function : function => [for name in ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] : name if can(made.settings.environment[name])] } == { scatter = ["FAIR_BY"], process = ["PROCESSORS", "COUNTERS_TABLE"], gather = ["PROCESSORS"], bury = ["PROCESSORS", "COUNTERS_TABLE"], sweep = ["PROCESSORS", "COUNTERS_TABLE", "FAIR_BY"] }
+    condition     = { for function, made in module.function : function => [for name in ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] : name if can(made.settings.environment[name])] } == { scatter = ["PROCESSORS", "COUNTERS_TABLE", "FAIR_BY"], process = ["PROCESSORS", "COUNTERS_TABLE"], gather = ["PROCESSORS"], bury = ["PROCESSORS", "COUNTERS_TABLE"], sweep = ["PROCESSORS", "COUNTERS_TABLE", "FAIR_BY"] }
     error_message = "whoever sets counters is told their table"
+  }
+}
+
+run "counters_without_a_tree" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    parts      = { unit = "record", pending = "bucket", fanOut = "messages", condition = "listing" }
+    processors = jsonencode({ aggregate = { group_by = ["client"] } })
+  }
+
+  assert {
+    condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
+      "${function}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}" if statement.Sid == "SetCounters"
+      ]])) == toset([for function in ["scatter", "process", "gather", "bury", "sweep"] :
+      "${function}: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters"
+    ])
+    error_message = "gather counts a chunk that was decided and not counted, too"
+  }
+
+  assert {
+    condition     = alltrue([for made in module.function : made.settings.environment["COUNTERS_TABLE"] == "anna-chunked-counters"])
+    error_message = "whoever sets counters is told their table"
+  }
+}
+
+run "whoever_ends_chunks_reads_decisions_and_answers" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    processors = jsonencode(["custom", { aggregate = { group_by = ["client"] } }])
+  }
+
+  # By whatever statement: a right to all of the work bucket is one to its objects.
+  assert {
+    condition = alltrue([for function in ["scatter", "process", "bury", "sweep"] : alltrue([for kind in ["done", "answers"] : anytrue([for statement in jsondecode(module.function[function].policy).Statement :
+      contains(statement.Action, "s3:GetObject") && length(setintersection(statement.Resource, ["arn:aws:s3:::anna-chunked-work-123456789012/*", "arn:aws:s3:::anna-chunked-work-123456789012/*/${kind}/*"])) > 0
+    ])])])
+    error_message = "decisions and answers are read by every function that ends chunks"
+  }
+
+  assert {
+    condition = alltrue([for function in ["scatter", "process", "bury", "sweep"] : alltrue([for right in [["s3:ListBucket", "arn:aws:s3:::anna-chunked-work-123456789012"], ["s3:PutObject", "arn:aws:s3:::anna-chunked-work-123456789012/*/done/*"]] :
+      anytrue([for statement in jsondecode(module.function[function].policy).Statement : contains(statement.Action, right[0]) && contains(statement.Resource, right[1])])
+    ])])
+    error_message = "they list answers, and write decisions"
+  }
+}
+
+run "whoever_ends_chunks_of_a_table_reads_decisions_and_answers" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    parts      = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
+    processors = jsonencode(["custom", { aggregate = { group_by = ["client"] } }])
+  }
+
+  assert {
+    condition = alltrue([for function in ["scatter", "process", "bury", "sweep"] : anytrue([for statement in jsondecode(module.function[function].policy).Statement :
+      contains(statement.Action, "s3:GetObject") && length(setintersection(statement.Resource, ["arn:aws:s3:::anna-chunked-work-123456789012/*", "arn:aws:s3:::anna-chunked-work-123456789012/*/answers/*"])) > 0
+    ])])
+    error_message = "answers are read by every function that ends chunks"
+  }
+
+  assert {
+    condition = alltrue([for function in ["scatter", "process", "bury", "sweep"] : alltrue([for action in ["dynamodb:Query", "dynamodb:PutItem", "dynamodb:BatchWriteItem"] :
+      anytrue([for statement in jsondecode(module.function[function].policy).Statement : contains(statement.Action, action) && contains(statement.Resource, "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-tasks")])
+    ])])
+    error_message = "they read decisions, and write them with the outcomes"
+  }
+
+  assert {
+    condition = alltrue([for function in ["scatter", "process", "bury", "sweep"] :
+      anytrue([for statement in jsondecode(module.function[function].policy).Statement : contains(statement.Action, "s3:ListBucket") && contains(statement.Resource, "arn:aws:s3:::anna-chunked-work-123456789012")])
+    ])
+    error_message = "they list answers"
   }
 }
 
@@ -391,12 +490,14 @@ run "counters_with_a_key_unprotected" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "sweep ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
+      "scatter SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "process SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "bury SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "sweep SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
@@ -432,14 +533,16 @@ run "custom_items_and_counters" {
   assert {
     condition = toset(flatten([for function, made in module.function : [for statement in jsondecode(made.policy).Statement :
       "${function} ${statement.Sid}: ${join(" ", statement.Action)} on ${join(" ", statement.Resource)}"
-      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "DecryptSecrets"], statement.Sid)
+      if contains(["ReadProcessors", "WriteItems", "SetCounters", "InvokeFunction", "ReadParameters", "ReadSecrets", "KeepAnswers", "ReadAnswers", "ListAnswers", "ResolveTasks", "DecryptSecrets"], statement.Sid)
       ]])) == toset([
+      "scatter ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "gather ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "bury ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "sweep ReadProcessors: s3:GetObject on arn:aws:s3:::anna-package-123456789012/processors/anna-chunked-*",
       "process WriteItems: dynamodb:BatchWriteItem dynamodb:PutItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-items",
       "process KeepAnswers: s3:PutObject on arn:aws:s3:::anna-chunked-work-123456789012/*/answers/*",
+      "scatter SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "process SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "bury SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
       "sweep SetCounters: dynamodb:BatchWriteItem on arn:aws:dynamodb:eu-central-1:123456789012:table/anna-chunked-counters",
@@ -448,7 +551,7 @@ run "custom_items_and_counters" {
   }
 
   assert {
-    condition     = { for function, made in module.function : function => [for name in ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] : name if can(made.settings.environment[name])] } == { scatter = ["FAIR_BY"], process = ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "TOLERATE"], gather = ["PROCESSORS"], bury = ["PROCESSORS", "COUNTERS_TABLE"], sweep = ["PROCESSORS", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] }
+    condition     = { for function, made in module.function : function => [for name in ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] : name if can(made.settings.environment[name])] } == { scatter = ["PROCESSORS", "COUNTERS_TABLE", "FAIR_BY"], process = ["PROCESSORS", "ITEMS_TABLE", "COUNTERS_TABLE", "TOLERATE"], gather = ["PROCESSORS"], bury = ["PROCESSORS", "COUNTERS_TABLE"], sweep = ["PROCESSORS", "COUNTERS_TABLE", "FAIR_BY", "TOLERATE"] }
     error_message = "process and sweep are told how many failures are tolerated"
   }
 

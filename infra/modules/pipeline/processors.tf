@@ -16,19 +16,26 @@ locals {
   processors_objects = [for object in aws_s3_object.processors : "s3://${object.bucket}/${object.key}"]
   read_processors    = { actions = ["s3:GetObject"], resources = ["arn:${var.account.partition}:s3:::${var.package.bucket}/processors/${var.name}-*"] }
 
-  # Scatter has no need to know what becomes of records. Process works on them, bury and sweep decide what process leaves
-  # undone, and gather tells of it.
-  processors_readers = toset(["process", "bury", "sweep", "gather"])
-  deciders           = toset(["process", "bury", "sweep"])
+  # Process works on records; bury, sweep and a scatter that ends its batch early decide what process leaves undone; and
+  # gather tells of all that. Without a tree, gather may find a chunk that was decided and not counted.
+  deciders = toset(["scatter", "process", "bury", "sweep"])
+  counters = var.parts.condition == "listing" ? local.functions : local.deciders
 
   # What the functions are told of it.
   processors_environment = { for function in local.functions : function => merge(
-    { for object in local.processors_objects : "PROCESSORS" => object if contains(local.processors_readers, function) },
+    { for object in local.processors_objects : "PROCESSORS" => object },
     { for table in aws_dynamodb_table.items[*].name : "ITEMS_TABLE" => table if function == "process" },
-    { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table if contains(local.deciders, function) },
+    { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table if contains(local.counters, function) },
     { for limit in var.tolerate[*] : "TOLERATE" => limit if contains(["process", "sweep"], function) },
     { for group in [var.fair_by] : "FAIR_BY" => group if contains(["scatter", "sweep"], function) },
   ) }
+
+  # Where answers lie of records that wait in the tasks table.
+  answers_beside_tasks = local.processors.keeps_answers && local.in_tasks_table ? {
+    objects = local.work_objects.answers
+    bucket  = local.buckets["work"]
+    tasks   = local.tables["tasks"]
+  } : null
 
   # Each by the function that it is for, its statement id and what is allowed; a statement without resources is left out.
   #
@@ -39,18 +46,20 @@ locals {
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
   # The meter of calls is an item of the ledger, which process may read and update anyway.
   processors_permissions = { for function in local.functions : function => { for sid, permission in {
-    ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : local.processors_readers })
+    ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : local.functions })
     WriteItems     = { functions = ["process"], actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = local.processors.items ? [local.tables["items"]] : [] }
     # A chunk's part of each group is set, never added.
-    SetCounters    = { functions = local.deciders, actions = ["dynamodb:BatchWriteItem"], resources = local.processors.aggregate ? [local.tables["counters"]] : [] }
+    SetCounters    = { functions = local.counters, actions = ["dynamodb:BatchWriteItem"], resources = local.processors.aggregate ? [local.tables["counters"]] : [] }
     InvokeFunction = { functions = ["process"], actions = ["lambda:InvokeFunction"], resources = local.processors.function_arns }
     ReadParameters = { functions = ["process"], actions = ["ssm:GetParameter"], resources = local.processors.parameter_arns }
     ReadSecrets    = { functions = ["process"], actions = ["secretsmanager:GetSecretValue"], resources = local.processors.secret_arns }
     # What was answered for records whose chunk comes again.
     KeepAnswers = { functions = ["process"], actions = ["s3:PutObject"], resources = local.processors.keeps_answers ? [local.work_objects.answers] : [] }
-    # Where chunks wait in the work bucket, these functions read all of it.
-    ReadAnswers = { functions = local.deciders, actions = ["s3:GetObject"], resources = local.processors.keeps_answers && local.in_tasks_table ? [local.work_objects.answers] : [] }
-    ListAnswers = { functions = local.deciders, actions = ["s3:ListBucket"], resources = local.processors.keeps_answers && local.in_tasks_table ? [local.buckets["work"]] : [] }
+    # Where chunks wait in the work bucket, these functions read all of it; scatter does in any case, for redrives.
+    ReadAnswers = { functions = ["process", "bury", "sweep"], actions = ["s3:GetObject"], resources = local.answers_beside_tasks[*].objects }
+    ListAnswers = { functions = ["process", "bury", "sweep"], actions = ["s3:ListBucket"], resources = local.answers_beside_tasks[*].bucket }
+    # Of a chunk that is ended with answers, the outcomes are rows of their own, as those that process writes.
+    ResolveTasks = { functions = ["scatter", "bury", "sweep"], actions = ["dynamodb:BatchWriteItem"], resources = local.answers_beside_tasks[*].tasks }
   } : sid => { actions = permission.actions, resources = permission.resources } if contains(permission.functions, function) && length(permission.resources) > 0 } }
 }
 
