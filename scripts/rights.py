@@ -36,7 +36,6 @@ UNVERSIONED = "is for objects without a version, of a bucket whose versions some
 LONG = "is for outputs that take longer than a minute, which the simulation tries"
 SPARED = [
     ("scatter", "", "s3:DeleteObject", "/pending/*", RACE),
-    ("scatter", "", "s3:PutObject", "/done/*", "ends what a scatter that died left out of a file that is gone, which the simulation tries"),
     ("gather", "", "s3:DeleteObject", "/pending/*", RACE),
     ("sweep", "input", "s3:DeleteObject", "/pending/*", RACE),
     ("gather", "", "s3:PutObject", "/gather/*", LONG),

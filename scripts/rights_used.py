@@ -188,6 +188,7 @@ def exercise(site, name):
     finally:
         line.configure("sweep", **patience)
     lose_files(line)
+    leave_out(line)
     write_in_order(line)
     gather_again(line)
 
@@ -257,6 +258,22 @@ def lose_files(line):
         line.send(line.letters["process"], bodies[0])
         for body in bodies[1:]:
             line.send(line.queues["process"], body)
+
+
+def leave_out(line):
+    """A scatter dies before it wrote the first of two chunks, and the file is gone when the next comes: that one ends the first."""
+    if line.parts["definition"]["variant"] == "dynamodb":
+        return  # It decides with the rights that it needs for records.
+    with line.paused("scatter"):
+        batch = line.upload("left-out")
+        body, = line.take("scatter", batch)
+        line.delete(batch)
+        line.s3.put_object(Bucket=line.parts["work_bucket"], Key=f"{batch.id}/pending/00000001.chunk")
+        # Without the time at which it was first received, a function does not wait for the file.
+        message = {"messageId": uuid.uuid4().hex, "receiptHandle": "none", "body": body, "attributes": {"ApproximateReceiveCount": "1"}}
+        source = {"eventSource": "aws:sqs", "eventSourceARN": f"arn:aws:sqs:us-east-1:000000000000:{line.role('scatter')}", "awsRegion": "us-east-1"}
+        line.functions.invoke(FunctionName=line.role("scatter"), Payload=json.dumps({"Records": [{**message, **source}]}))
+    line.called("scatter", "s3:PutObject", f"*:{line.parts['work_bucket']}/{batch.id}/done/*")
 
 
 def write_in_order(line):
