@@ -55,6 +55,7 @@ pub async fn run(pipeline: &Pipeline, step: &Step, records: &Records) -> Observa
 }
 
 async fn attempt(pipeline: &Pipeline, step: &Step, records: &Records, seen: &mut Observation) -> Result<()> {
+    let items = pipeline.items()?;
     let key = format!("benchmark/{}-{}-{}-{}.csv", step.variant, step.count, step.repeat, records.tag);
     let (batch, watch) = upload(pipeline, &key, records, seen).await?;
     seen.batch_id = Some(batch.clone());
@@ -65,7 +66,7 @@ async fn attempt(pipeline: &Pipeline, step: &Step, records: &Records, seen: &mut
     seen.ended_at = Some(SystemClock.now());
     check::summary(&summary, &step.variant, step.count)?;
     check::results(&pipeline.output, &summary, records).await?;
-    check::items(&pipeline.items, &batch, records).await?;
+    check::items(items, &batch, records).await?;
     let between = |from: Timestamp, to: Timestamp| (to.0 - from.0) as f64 / 1000.0;
     seen.stages = Some((
         between(summary.started_at, summary.scattered_at),

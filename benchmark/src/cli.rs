@@ -8,7 +8,7 @@ use fanfold::pipeline::variant::BUILT_IN;
 
 use crate::options::Common;
 use crate::plan::FLOOR;
-use crate::{cold, drive, latency, memory, report};
+use crate::{cold, drive, latency, memory, processors, report};
 
 /// Measures a deployment of fanfold and draws the report.
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Latency(latency::Options),
     /// Measure how large the functions' executable is, and how long it takes to ask for work.
     Cold(cold::Options),
+    /// Measure what pipelines add to the calls of their processors, beside a loop that makes nothing but those.
+    Processors(processors::Options),
     /// The work of one process of `memory`.
     #[command(hide = true)]
     MemoryStage(memory::stage::Task),
@@ -87,6 +89,7 @@ impl Cli {
             Command::Memory(options) => memory::run(&options).await,
             Command::Latency(options) => latency::run(&options).await,
             Command::Cold(options) => cold::run(&options),
+            Command::Processors(options) => processors::run(&options).await,
             Command::MemoryStage(task) => memory::stage::run(&task).await,
             Command::Report(report) => report::make(&report),
         }

@@ -18,6 +18,7 @@ mod memory;
 mod options;
 mod plan;
 mod prices;
+mod processors;
 mod progress;
 mod records;
 mod report;

@@ -71,8 +71,7 @@ pub struct Pipeline {
     pub input_bucket: String,
     /// The bucket of the outputs.
     pub output: S3Blob,
-    /// The items table.
-    pub items: DynamoItems,
+    items: Option<DynamoItems>,
     /// The ledger.
     pub ledger: DynamoLedger,
 }
@@ -161,18 +160,20 @@ impl Site {
             input: bucket(&resources.input_bucket),
             input_bucket: resources.input_bucket.clone(),
             output: bucket(&resources.output_bucket),
-            items: self.items(items_table(resources)?),
+            items: resources.items_table.as_deref().map(|table| self.items(table)),
             ledger: DynamoLedger::new(self.clients.dynamodb.clone(), &resources.ledger_table),
         })
     }
 
-    /// The table that the floor writes to, and its name: that of `chunked`, or otherwise of the first pipeline.
+    /// The table that the floor writes to, and its name: that of `chunked`, or otherwise of the first pipeline
+    /// that stores items.
     ///
     /// # Errors
     /// `Config` if no pipeline is deployed.
     pub fn floor_items(&self) -> Result<(DynamoItems, &str)> {
         let pipelines = &self.deployment.pipelines;
-        let resources = pipelines.get("chunked").or_else(|| pipelines.values().next());
+        let storing = || pipelines.values().find(|resources| resources.items_table.is_some());
+        let resources = pipelines.get("chunked").or_else(storing).or_else(|| pipelines.values().next());
         let resources = resources.ok_or_else(|| Error::config("no pipeline is deployed; run `make deploy`"))?;
         let table = items_table(resources)?;
         Ok((self.items(table), table))
@@ -183,10 +184,22 @@ impl Site {
     }
 }
 
+impl Pipeline {
+    /// The items table.
+    ///
+    /// # Errors
+    /// `Config` if there is none.
+    pub fn items(&self) -> Result<&DynamoItems> {
+        self.items.as_ref().ok_or_else(without_items)
+    }
+}
+
 fn items_table(resources: &Resources) -> Result<&str> {
-    let without =
-        || Error::config("a pipeline stores no items; deploy it with items among its PROCESSORS to measure it");
-    resources.items_table.as_deref().ok_or_else(without)
+    resources.items_table.as_deref().ok_or_else(without_items)
+}
+
+fn without_items() -> Error {
+    Error::config("a pipeline stores no items; deploy it with items among its PROCESSORS to measure it")
 }
 
 fn facts(path: &Path) -> Result<Facts> {

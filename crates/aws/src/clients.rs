@@ -115,17 +115,20 @@ impl ClassifyRetry for LeaveBusy {
     }
 }
 
+/// A client of functions.
+pub type LambdaClient = aws_sdk_lambda::Client;
+
 /// The client by which a function of the user's is called, configured as the others are; made only where there is one.
-pub async fn lambda_from_env() -> aws_sdk_lambda::Client {
+pub async fn lambda_from_env() -> LambdaClient {
     lambda(&loader().load().await)
 }
 
 /// The same for an emulator at `endpoint`, which takes any credentials.
-pub async fn lambda_of_emulator(endpoint: &str) -> aws_sdk_lambda::Client {
+pub async fn lambda_of_emulator(endpoint: &str) -> LambdaClient {
     lambda(&of_emulator(endpoint).load().await)
 }
 
-fn lambda(config: &SdkConfig) -> aws_sdk_lambda::Client {
+fn lambda(config: &SdkConfig) -> LambdaClient {
     let config = aws_sdk_lambda::config::Builder::from(config).interceptor(CountCalls);
     aws_sdk_lambda::Client::from_conf(config.build())
 }
