@@ -12,7 +12,9 @@ use crate::model::record::Raw;
 use crate::model::schema::{Cells, Rules};
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::tree::{self, Progress};
-use crate::store::ledger::{Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook};
+use crate::store::ledger::{
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, PROCESSOR, Part, RuleBook,
+};
 use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
@@ -291,10 +293,13 @@ async fn calls_add_up(ledger: &(impl Ledger + Claims + Notes)) {
     ledger.add_calls(&batch, "process", &more, NOW).await.unwrap();
     ledger.add_calls(&batch, "process", &calls(2, &[("s3.GetObject", 1)]), NOW).await.unwrap();
     ledger.add_calls(&batch, "gather", &calls(1, &[("s3.PutObject", 1)]), NOW).await.unwrap();
+    let spent = calls(0, &[("calls", 2), ("version $LATEST", 1)]);
+    ledger.add_calls(&batch, PROCESSOR, &spent, NOW).await.unwrap();
     let read = ledger.read_calls(&batch).await.unwrap();
+    assert_eq!(read.0[PROCESSOR], spent);
     assert_eq!(read.0["process"], calls(3, &[("s3.GetObject", 3), ("dynamodb.BatchWriteItem", 20)]));
     assert_eq!(read.0["gather"], calls(1, &[("s3.PutObject", 1)]));
-    assert_eq!(read.0.len(), 2);
+    assert_eq!(read.0.len(), 3);
 }
 
 async fn a_look_sees_the_batch_and_its_leaves(ledger: &(impl Ledger + Claims + Notes)) {
