@@ -146,3 +146,9 @@ pub fn decode(format: InputFormat, bytes: &[u8], cut: Cut) -> Decoded {
     let end = decode_pieces(format, cut.pieces(bytes), |entries| all.extend_from_slice(entries));
     Decoded { entries: all, fault: end.fault, columns: end.columns, head: end.head }
 }
+
+/// CSV without a header, of two columns.
+pub fn headless_format() -> InputFormat {
+    let columns = [KEY_FIELD, "a"].map(str::to_owned).to_vec();
+    InputFormat { columns, ..InputFormat::plain(Layout::Csv) }
+}

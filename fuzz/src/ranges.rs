@@ -1,9 +1,8 @@
 //! The promises about the scanner: the ranges of the chunks hold all records of the file.
 
 use crate::cut::Cut;
-use crate::decode::{Decoded, KEY_FIELD, decode, most};
+use crate::decode::{Decoded, KEY_FIELD, decode, headless_format, most};
 use crate::memory;
-use crate::targets::headless_format;
 use fanfold::format::Decoder;
 use fanfold::format::scan::Scanner;
 use fanfold::model::fault::Fault;

@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use crate::cut::Cut;
-use crate::decode::{Decoded, KEY_FIELD, decode};
+use crate::decode::{Decoded, KEY_FIELD, decode, headless_format};
 use crate::reference::{self, Expected, Reading, Record};
 use fanfold::format::{self, Decoder};
 use fanfold::model::format::settings::FormatSettings;
@@ -128,12 +128,6 @@ fn headless(data: &[u8]) {
     assert_eq!(pieces.shown(), whole.shown(), "in one piece and in several");
     whole.entries.iter().for_each(waits_on_a_line);
     can_be_uploaded_again(&format, &whole);
-}
-
-/// CSV without a header, of two columns.
-pub fn headless_format() -> InputFormat {
-    let columns = [KEY_FIELD, "a"].map(str::to_owned).to_vec();
-    InputFormat { columns, ..InputFormat::plain(Layout::Csv) }
 }
 
 fn pack(bytes: &[u8], level: Compression) -> Vec<u8> {
