@@ -82,7 +82,13 @@ impl<S: Stores> Batches<S> {
             Err(error) => return Err(error),
         };
         let decision = match self.answered(id, chunk, now).await? {
-            Some(known) if !entries.is_empty() => known.decide(entries, reason, claim.is_some()),
+            Some(known) if !entries.is_empty() => {
+                // A worker may have decided them and got no further; rows that a verdict made final stay as they are.
+                if let Some(mark) = self.decided(id, chunk).await? {
+                    return self.finish_buried(id, chunk, mark, claim.is_none(), now).await;
+                }
+                known.decide(entries, reason, claim.is_some())
+            }
             _ => Decision::buried(entries, reason),
         };
         let mark = self.decide(id, chunk, decision, reason, now).await?;
