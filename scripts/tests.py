@@ -7,6 +7,7 @@ import argparse
 import ast
 import contextlib
 import io
+import json
 import os
 import re
 import signal
@@ -356,6 +357,14 @@ class MakefileTest(Scratch):
         caller = {"AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "mine", "AWS_ENDPOINT_URL": ""}
         self.assertEqual(self.make(*show, "ENV=aws", **caller).stdout.strip(), "[work] [mine] []")
         self.assertEqual(self.make(*show, "PORT=4600", **caller).stdout.strip(), "[] [test] [http://127.0.0.1:4600]")
+
+
+class ExampleTest(unittest.TestCase):
+    def test_the_consumer_lists_what_it_does_not_take(self):
+        names = {}
+        exec((ROOT / "examples/python/consumer.py").read_text(), names)
+        messages = [{"messageId": name, "body": json.dumps({"price": price})} for name, price in (("dear", 101), ("cheap", 100))]
+        self.assertEqual(names["handler"]({"Records": messages}, None), {"batchItemFailures": [{"itemIdentifier": "dear"}]})
 
 
 if __name__ == "__main__":
