@@ -17,7 +17,7 @@ pub enum FairBy {
     /// Batches. A redrive counts as the batch that it continues.
     #[default]
     Batch,
-    /// The first segments of keys, for whoever uploads many files: all files under `acme/` share one turn.
+    /// The first segments of keys, for clients that upload many files: all files under `acme/` share one turn.
     Prefix,
 }
 

@@ -1,4 +1,4 @@
-//! What a processor's calls took, counted for whoever owns it.
+//! What a processor's calls took, counted for its owner.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
