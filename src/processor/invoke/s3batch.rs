@@ -1,7 +1,6 @@
 //! Requests and answers as S3 Batch Operations has them
 //! (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/batch-ops-invoke-lambda.html>).
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::value::to_raw_value;
 use serde_json::{Map, Value};
@@ -9,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use crate::model::processing::arn::FunctionArn;
 use crate::model::processing::invoke::{InvocationSchema, S3Batch};
+use crate::model::report::url_encoded;
 use crate::processor::invoke::task::{Envelope, Replies, Task};
 use crate::processor::invoke::text;
 use crate::processor::{Chunk, Record, Reply};
@@ -59,31 +59,12 @@ pub(super) fn task(own: &S3Batch, function: &FunctionArn, record: &Record, id: &
     };
     let task = ObjectTask {
         task_id: id,
-        s3_key: encoded(key),
+        s3_key: url_encoded(key).into_owned(),
         s3_version_id: named(&own.version),
         s3_bucket_arn: arn,
         s3_bucket: name,
     };
     serde_json::to_string(&task).map_err(|e| e.to_string())
-}
-
-/// What a URL-encoded key has as it is.
-const PLAIN: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'*').remove(b'+');
-
-/// A key as a manifest has it, URL-encoded. What is encoded already stays as it is, and what cannot stand in an encoded
-/// key is encoded.
-fn encoded(key: &str) -> String {
-    let (mut done, mut rest) = (String::with_capacity(key.len()), key);
-    while let Some(at) = rest.find('%') {
-        let (before, from) = rest.split_at(at);
-        done.extend(utf8_percent_encode(before, PLAIN));
-        let is_escape = from.as_bytes().get(1..3).is_some_and(|two| two.iter().all(u8::is_ascii_hexdigit));
-        done.push_str(if is_escape { "%" } else { "%25" });
-        rest = &from[1..];
-    }
-    done.extend(utf8_percent_encode(rest, PLAIN));
-    done
 }
 
 /// What stands around tasks. The invocation's id is made of theirs and of their chunk's attempt; functions only hand
@@ -155,25 +136,4 @@ pub(super) fn answers(payload: &[u8], tasks: &[Task]) -> Result<Vec<Reply>, Stri
         Code::Succeeded => Reply::Done(None),
         code => code.reply(Some("nothing about this task")),
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_encoded_once() {
-        for (key, as_url) in [
-            ("a/b-c_d.e~f", "a/b-c_d.e~f"),
-            ("a b", "a%20b"),
-            ("a%20b+c", "a%20b+c"),
-            ("100%", "100%25"),
-            ("100%/%zz/%C3%BC/ü", "100%25/%25zz/%C3%BC/%C3%BC"),
-            ("a&b=c?d#e", "a%26b%3Dc%3Fd%23e"),
-            ("%ü", "%25%C3%BC"),
-        ] {
-            assert_eq!(encoded(key), as_url);
-            assert_eq!(encoded(as_url), as_url);
-        }
-    }
 }
