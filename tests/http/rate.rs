@@ -83,8 +83,7 @@ fn the_rate_is_used_with_few_calls_at_once_and_some_that_hang() {
     times.sort_unstable();
     // At the end, only those that hang are left.
     let used = used(&times[..700]) / 100.0;
-    // Calls that may be under way pass from one function to the next, which looks for them once a second.
-    assert!(used >= 0.85, "{used}");
+    assert!(used >= 0.9, "{used}");
 }
 
 #[test]

@@ -23,6 +23,12 @@ const MOST: usize = 256;
 /// How long a lease lasts that nobody renews, and when it is renewed.
 const TERM: i64 = 60_000;
 const RENEWED: i64 = 30_000;
+/// How long a run that holds no calls waits before it asks again, at first and at most: calls that others give back lie
+/// idle for so long, and each question is a write.
+const SOON: i64 = 50;
+const WAITING: i64 = 200;
+/// How long a run waits that wants to hold more or fewer than it does.
+const SELDOM: i64 = 1_000;
 
 /// What the rate allows.
 #[derive(Debug, Clone, Copy)]
@@ -141,11 +147,13 @@ pub struct Slots {
     /// When to ask for more again.
     pub after: Timestamp,
     ends: Timestamp,
+    /// How long to wait if none are left once more.
+    wait: i64,
 }
 
 impl Slots {
     pub fn new(limit: Option<u32>, holder: String, now: Timestamp) -> Self {
-        Self { limit, lease: Lease { holder, slots: 0 }, asking: false, after: now, ends: now }
+        Self { limit, lease: Lease { holder, slots: 0 }, asking: false, after: now, ends: now, wait: SOON }
     }
 
     /// How many calls may be under way now.
@@ -184,6 +192,11 @@ impl Slots {
     /// Waits before the next change.
     pub fn pause(&mut self, now: Timestamp, chance: f64) {
         self.asking = false;
-        self.after = Timestamp(now.0 + 250 + (750.0 * chance) as i64);
+        let (least, most) = match self.lease.slots {
+            0 => (self.wait / 2, self.wait),
+            _ => (SELDOM / 4, SELDOM),
+        };
+        self.wait = if self.lease.slots == 0 { (self.wait * 2).min(WAITING) } else { SOON };
+        self.after = Timestamp(now.0 + least + ((most - least) as f64 * chance) as i64);
     }
 }
