@@ -1,7 +1,6 @@
 //! How long a small upload waits behind a huge one: the messages that fanfold sends, in a model of a queue that is fair
 //! as AWS documents it, with workers in virtual time. No emulator has such a queue.
 
-#[path = "fair/queue.rs"]
 mod queue;
 
 use std::cmp::Reverse;

@@ -15,7 +15,7 @@ use fanfold::store::blob::Blob;
 use fanfold::store::channel::{Channel, Outgoing};
 use serde_json::{Value, json};
 
-const ORDERS: &str = include_str!("../examples/orders.schema.json");
+const ORDERS: &str = include_str!("../../examples/orders.schema.json");
 
 fn settings(variant: Variant) -> Settings {
     let (schema, key_field) = (ORDERS.to_owned(), "itemNo".to_owned());

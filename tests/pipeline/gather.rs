@@ -16,7 +16,7 @@ use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
 use futures::FutureExt;
 
-const ORDERS: &str = include_str!("../examples/orders.schema.json");
+const ORDERS: &str = include_str!("../../examples/orders.schema.json");
 
 fn pipeline(variant: Variant, results: Results) -> LocalPipeline {
     let (schema, key_field) = (ORDERS.to_owned(), "itemNo".to_owned());

@@ -121,7 +121,7 @@ async fn repeats(
     summary: &Summary,
 ) {
     let (layout, (again, head)) =
-        (format.layout, crate::spans(&InputFormat { records_path: Vec::new(), ..format.clone() }, failed));
+        (format.layout, self::spans(&InputFormat { records_path: Vec::new(), ..format.clone() }, failed));
     assert_eq!(again.len() as u64, summary.records.failed);
     assert!(layout != Layout::Csv || failed[..head].starts_with(bytes[..header].trim_ascii_end()));
     let mut all = spans.iter().map(|span| span.trim_ascii());

@@ -32,7 +32,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::future::try_join3;
 
-const ORDERS: &str = include_str!("../examples/orders.schema.json");
+const ORDERS: &str = include_str!("../../examples/orders.schema.json");
 
 fn settings(variant: &str, chunk_size: usize) -> Settings {
     let variant = Some(Variant::named(variant).unwrap());
