@@ -27,6 +27,19 @@ pub enum Answer {
     Failed(String),
 }
 
+/// What a reason begins with that a function gave.
+const QUOTED: &str = "the function answered: ";
+
+/// The reason of a failure, in the words of the function that said so.
+pub fn quote(words: &str) -> String {
+    format!("{QUOTED}{words}")
+}
+
+/// The function's words of such a reason; `None` if the reason is fanfold's own.
+pub fn quoted(reason: &str) -> Option<&str> {
+    reason.strip_prefix(QUOTED)
+}
+
 /// A line of what is known of a chunk: a final answer, or one more try that gave none.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -178,11 +178,15 @@ pub fn cut(mut message: String) -> String {
     message
 }
 
+/// Where a record is, before the reason why it failed.
+fn place(line: u64) -> String {
+    if line == 0 { String::new() } else { format!("line {line}: ") }
+}
+
 impl Outcome {
     /// The outcome of an entry; `failure` says why it did not succeed, to which the line is added if it is not told.
     pub fn of(entry: Entry, failure: Option<String>) -> Self {
-        let told = |failure: String| if entry.line == 0 { failure } else { format!("line {}: {failure}", entry.line) };
-        let failure = failure.map(|failure| cut(told(failure)));
+        let failure = failure.map(|failure| cut(place(entry.line) + &failure));
         Self {
             index: entry.index,
             request: entry.record,
@@ -202,6 +206,12 @@ impl Outcome {
             Answer::Done { result, .. } => Self { result, ..Self::of(entry, None) },
             Answer::Failed(reason) => Self::of(entry, Some(reason)),
         }
+    }
+
+    /// Why it failed, without the line that stands before the reason of a record.
+    pub fn reason(&self) -> &str {
+        let message = self.response.message.as_str();
+        message.strip_prefix(&place(self.line)).unwrap_or(message)
     }
 
     /// The record as it was before it was processed; one that could not be decoded keeps its reason.
@@ -225,6 +235,25 @@ mod tests {
             assert!(message.len() <= MAX_MESSAGE_BYTES && message.len() > MAX_MESSAGE_BYTES - 8, "{}", message.len());
             assert!(message.ends_with('…'));
         }
+    }
+
+    #[test]
+    fn the_reason_of_a_failure_is_told_with_its_line_and_without() {
+        let at = |line: u64, reason: &str| {
+            let entry = Entry { line, ..Entry::decoded(0, RawValue::NULL.to_owned()) };
+            Outcome::of(entry, Some(reason.to_owned()))
+        };
+        for (line, reason, message) in [
+            (3, "no such key", "line 3: no such key"),
+            (0, "no such key", "no such key"),
+            (3, "line 3: it says so itself", "line 3: line 3: it says so itself"),
+            (0, "line 4: 2 fields", "line 4: 2 fields"),
+        ] {
+            let outcome = at(line, reason);
+            assert_eq!((outcome.response.message.as_str(), outcome.reason()), (message, reason));
+        }
+        let long = at(7, &"x".repeat(5000));
+        assert!(long.reason().starts_with("xxx") && long.reason().ends_with('…'));
     }
 
     #[test]

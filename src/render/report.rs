@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::format::csv::encode;
+use crate::model::answer::quoted;
 use crate::model::error::Result;
 use crate::model::format::{Dialect, Layout};
 use crate::model::record::Outcome;
@@ -70,7 +71,9 @@ impl Render for Report {
         let error = if response.success { "" } else { "PermanentFailure" };
         let message = match &outcome.result {
             Some(result) if response.success => text(result),
-            _ => response.message.clone(),
+            // What a function said stands alone there, and the row names its object. fanfold's own words are those of the
+            // other outputs, with the line.
+            _ => quoted(outcome.reason()).unwrap_or(&response.message).to_owned(),
         };
         let (bucket, key, version) = (no_formula(bucket), no_formula(&url_encoded(&key)), no_formula(&version));
         let row = [&bucket, &key, &version, status, code, error, &no_formula(&message)];
@@ -90,6 +93,7 @@ fn text(result: &RawValue) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::answer::quote;
     use crate::model::format::InputFormat;
     use crate::model::record::Entry;
 
@@ -133,6 +137,22 @@ mod tests {
         let bare = r#"{"bucket":"arn:aws:s3:::photos","key":"a b,c","version":null,"more":1}"#;
         assert_eq!(of(bare, None, None), "photos,a%20b%2Cc,,succeeded,200,,\n");
         assert_eq!(of(record, Some("=1+1"), None), "photos,a%20b.jpg,v1,failed,200,PermanentFailure,'=1+1\n");
+    }
+
+    #[test]
+    fn a_function_speaks_for_itself() {
+        for (reason, message) in [
+            (quote("NoSuchKey: it is gone"), "NoSuchKey: it is gone"),
+            (quote("SlowDown") + " (tried 5 times)", "SlowDown (tried 5 times)"),
+            (quote("=1+1"), "'=1+1"),
+            (quote("line 3: it is torn"), "line 3: it is torn"),
+            ("the function failed: oops".to_owned(), "line 3: the function failed: oops"),
+            ("the record names no key".to_owned(), "line 3: the record names no key"),
+        ] {
+            let entry = Entry { line: 3, ..Entry::decoded(0, raw(r#"{"bucket":"photos","key":"a"}"#)) };
+            let told = row(&Outcome::of(entry, Some(reason)));
+            assert_eq!(told, format!("photos,a,,failed,200,PermanentFailure,{message}\n"));
+        }
     }
 
     #[test]

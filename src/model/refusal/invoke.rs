@@ -17,6 +17,12 @@ pub const INVOKED: &[Refusal] = &[
         "Look into the function's log; have it give a `message`, or a `resultString`.",
     ),
     refusal(
+        "FUNCTION_OMITTED_RECORD",
+        "the function answered nothing about this record",
+        "The function's answer has no result for the record's task.",
+        "Have it answer for each task. One of S3 Batch Operations can say in `treatMissingKeysAs` what it means to leave one out.",
+    ),
+    refusal(
         "FUNCTION_REJECTED",
         "rejected by processor: the function listed it in batchItemFailures",
         "The function named the record's message as failed at each try; the contract `sqs` has no words for a reason.",

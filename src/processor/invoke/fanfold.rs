@@ -104,5 +104,5 @@ pub(super) fn answers(payload: &[u8], tasks: &[Task]) -> Result<Vec<Reply>, Stri
             return Err(format!("it has two results for task {}", result.task_id));
         }
     }
-    Ok(replies.or(|| Reply::temporary(text::answered(Some("nothing about this task"), "temporary"))))
+    Ok(replies.or(|| Reply::temporary(text::omitted())))
 }

@@ -134,6 +134,7 @@ pub(super) fn answers(payload: &[u8], tasks: &[Task]) -> Result<Vec<Reply>, Stri
     let missing = answer.treat_missing_keys_as.unwrap_or(Code::PermanentFailure);
     Ok(replies.or(|| match missing {
         Code::Succeeded => Reply::Done(None),
-        code => code.reply(Some("nothing about this task")),
+        Code::TemporaryFailure => Reply::temporary(text::omitted()),
+        Code::PermanentFailure => Reply::Failed(text::omitted()),
     }))
 }

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::model::answer::quote;
+
 /// The most characters of somebody else's that a reason has.
 const MOST: usize = 400;
 
@@ -18,9 +20,14 @@ pub fn cut(words: &str) -> String {
 /// What the function answered of a record.
 pub fn answered(words: Option<&str>, status: &str) -> String {
     match words.map(cut).filter(|words| !words.is_empty()) {
-        Some(words) => format!("the function answered: {words}"),
+        Some(words) => quote(&words),
         None => format!("the function answered {status} without a reason"),
     }
+}
+
+/// That the function answered, and left a record out.
+pub fn omitted() -> String {
+    "the function answered nothing about this record".to_owned()
 }
 
 /// That an answer does not keep the contract.

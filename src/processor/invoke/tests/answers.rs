@@ -116,7 +116,7 @@ fn s3batch_a_task_without_a_result_is_treated_as_the_answer_says() {
         let answer = json!({"treatMissingKeysAs": code, "results": [{"taskId": "a", "resultCode": "Succeeded"}]});
         read("s3batch", &answer.to_string()).split_off(1)
     };
-    let nothing = "the function answered: nothing about this task";
+    let nothing = "the function answered nothing about this record";
     assert_eq!(treated(None), [format!("failed: {nothing}"), format!("failed: {nothing}")]);
     assert_eq!(treated(Some("PermanentFailure")), treated(None));
     assert_eq!(treated(Some("TemporaryFailure")), [format!("temporary: {nothing}"), format!("temporary: {nothing}")]);
@@ -168,7 +168,7 @@ fn fanfold_each_task_has_its_status() {
     let expected = [
         "temporary: the function answered: later",
         "temporary: the function answered temporary without a reason",
-        "temporary: the function answered: nothing about this task",
+        "temporary: the function answered nothing about this record",
     ];
     let answer =
         r#"{"results":[{"taskId":"a","status":"temporary","message":"later"},{"taskId":"b","status":"temporary"}]}"#;

@@ -41,6 +41,10 @@ async fn every_reason_is_listed() {
             reason("fanfold", chunk(1), |it| result(it, "permanent", Some("no; such: client"))).await,
         ),
         ("FUNCTION_GAVE_NO_REASON", reason("fanfold", chunk(1), |it| result(it, "temporary", None)).await),
+        (
+            "FUNCTION_OMITTED_RECORD",
+            reason("fanfold", chunk(1), |_| Ok(Returned::answer(json!({"results": []}).to_string()))).await,
+        ),
         ("FUNCTION_FAILED", reason("map", chunk(1), |_| failed("ValueError", "no; way")).await),
         ("FUNCTION_ANSWER_MALFORMED", reason("fanfold", chunk(1), |_| Ok(Returned::answer("null"))).await),
         ("FUNCTION_THROTTLED", reason("map", chunk(1), |_| Err(CallError::Throttled("Rate".into()))).await),
