@@ -1,5 +1,8 @@
 //! Every refusal in `docs/ERRORS.md`, by an example of it.
 
+#[path = "refusals/http.rs"]
+mod http;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -18,7 +21,9 @@ use fanfold::model::processing::Processing;
 use fanfold::model::processing::aggregate::AggregateSettings;
 use fanfold::model::progress::{BatchState, Stop, Tally};
 use fanfold::model::record::Outcome;
-use fanfold::model::refusal::{CALLS, FUNCTIONS, INVOKE_SETTINGS, INVOKED, RECORDS, ROWS, Refusal, SETTINGS, VALUES};
+use fanfold::model::refusal::{
+    CALLS, FUNCTIONS, HTTP_SETTINGS, INVOKE_SETTINGS, INVOKED, RECORDS, ROWS, Refusal, SETTINGS, VALUES,
+};
 use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Pipeline;
@@ -223,6 +228,18 @@ fn settings() -> Examples {
         (&["TEXT_OF_TWO_VALUES"], cells(r#"{"true_values":["x"],"false_values":["x"]}"#)),
         (&["EMPTY_TEXT_OF_BOOLEAN"], cells(r#"{"true_values":[" "]}"#)),
         (&["TEXT_OF_OPPOSITE"], cells(r#"{"false_values":["True"]}"#)),
+        (&["PROCESSORS_NOT_LIST"], processors("[]")),
+        (&["PROCESSORS_NOT_LIST"], processors(r#"{"items":null,"custom":null}"#)),
+        (&["PROCESSORS_NOT_JSON"], processors("items, custom")),
+        (&["UNKNOWN_PROCESSOR"], processors(r#"["items","sort; fold"]"#)),
+        (&["PROCESSOR_WITHOUT_SETTINGS"], processors(r#"[{"items":{"a":1}}]"#)),
+        (&["SEVERAL_PROCESSORS"], processors(r#"["custom","items","custom"]"#)),
+        (&["UNKNOWN_PROCESSOR", "AGGREGATE_NOT_OBJECT"], processors(r#"["sort","aggregate"]"#)),
+        (&["PROCESSOR_FIELD_NOT_IN_SCHEMA"], {
+            let counted = Processing::parse(r#"{"aggregate":{"group_by":["client","day"]}}"#).unwrap();
+            let schema = r#"{"properties":{"id":{}},"additionalProperties":false}"#;
+            counted.check(&RecordSchema::parse(schema, "id").unwrap(), None)
+        }),
         (&["AGGREGATE_NOT_OBJECT"], processors(r#"["aggregate"]"#)),
         (&["AGGREGATE_WITHOUT_GROUP"], processors(r#"{"aggregate":{"sum":["a"]}}"#)),
         (&["AGGREGATE_NOT_FIELDS"], processors(r#"{"aggregate":{"group_by":["a"],"sum":["b","b"]}}"#)),
@@ -390,6 +407,11 @@ fn every_refusal_of_a_setting_is_said_in_its_words() {
     check(&settings(), SETTINGS);
 }
 
+#[test]
+fn every_refusal_of_a_setting_of_http_is_said_in_its_words() {
+    check(&http::settings(), HTTP_SETTINGS);
+}
+
 /// The rows of the page's tables, by the heading above them.
 fn tables() -> String {
     let mut page = String::new();
@@ -407,6 +429,7 @@ fn tables() -> String {
         ("Values", VALUES.iter().map(row).collect()),
         ("Settings", SETTINGS.iter().map(row).collect()),
         ("Settings of invoke", INVOKE_SETTINGS.iter().map(row).collect()),
+        ("Settings of http", HTTP_SETTINGS.iter().map(row).collect()),
         ("Functions", FUNCTIONS.iter().map(row).collect()),
     ];
     for (heading, rows) in tables {

@@ -72,7 +72,7 @@ impl Processing {
         for Named { name, of } in entries(text)? {
             let plain = |problems: &mut Vec<String>| {
                 if !of.is_null() {
-                    problems.push(format!("{name} has no settings"));
+                    problems.push(format!("{name} has no settings; give its name alone"));
                 }
             };
             match name.as_str() {
@@ -177,7 +177,8 @@ impl Processing {
 
     fn call(&mut self, work: Work, problems: &mut Vec<String>) {
         if self.work != Work::Nothing {
-            problems.push("a record can be given to one processor only, besides those that store it".to_owned());
+            let told = "a record can be given to one processor only, besides those that store it; name one of custom, http and invoke";
+            problems.push(told.to_owned());
         }
         self.work = work;
     }

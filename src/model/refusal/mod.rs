@@ -4,12 +4,14 @@
 //! two together: every entry has an example, and no message that a test sees lacks an entry.
 
 mod calls;
+mod http;
 mod invoke;
 mod records;
 mod settings;
 mod values;
 
 pub use calls::CALLS;
+pub use http::HTTP_SETTINGS;
 pub use invoke::{INVOKE_SETTINGS, INVOKED};
 pub use records::{RECORDS, ROWS};
 pub use settings::{FUNCTIONS, SETTINGS};
@@ -36,7 +38,8 @@ const fn refusal(code: &'static str, words: &'static str, cause: &'static str, c
 impl Refusal {
     /// All of them.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        [RECORDS, CALLS, ROWS, INVOKED, VALUES, SETTINGS, INVOKE_SETTINGS, FUNCTIONS].into_iter().flatten()
+        let settings = [SETTINGS, INVOKE_SETTINGS, HTTP_SETTINGS, FUNCTIONS];
+        [RECORDS, CALLS, ROWS, INVOKED, VALUES].into_iter().chain(settings).flatten()
     }
 
     /// The refusals that a message consists of, in their order: one of a record may name several values. `None` if some

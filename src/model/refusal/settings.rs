@@ -187,6 +187,42 @@ pub const SETTINGS: &[Refusal] = &[
         "`aggregate` has a member that it does not know.",
         "Take it out. The count of records is always kept.",
     ),
+    refusal(
+        "PROCESSORS_NOT_LIST",
+        "PROCESSORS must be a JSON list of processors, each a name or an object, such as [\"items\"]",
+        "`PROCESSORS` is JSON, but names no processor: an empty list, or an entry of another form.",
+        "Write a list; an entry with settings is an object with the processor's name alone, as in `{\"http\":{…}}`.",
+    ),
+    refusal(
+        "PROCESSORS_NOT_JSON",
+        "PROCESSORS must be a JSON list of processors, each a name or an object, such as [\"items\"]: {reason}",
+        "`PROCESSORS` is not JSON, and not the name of a processor either.",
+        "Correct it where the message says, and put it in single quotes if a shell reads it.",
+    ),
+    refusal(
+        "UNKNOWN_PROCESSOR",
+        "{name} is no processor; there is {names}",
+        "No processor has this name.",
+        "Name one of those listed. A processor of your own is `custom`.",
+    ),
+    refusal(
+        "PROCESSOR_WITHOUT_SETTINGS",
+        "{name} has no settings; give its name alone",
+        "`items` or `custom` in `PROCESSORS` is an object that holds something.",
+        "Write the name in quotes.",
+    ),
+    refusal(
+        "SEVERAL_PROCESSORS",
+        "a record can be given to one processor only, besides those that store it; name one of custom, http and invoke",
+        "`PROCESSORS` names several that records would be given to.",
+        "Take all but one out. What several do with a record, a function of yours can do that calls them.",
+    ),
+    refusal(
+        "PROCESSOR_FIELD_NOT_IN_SCHEMA",
+        "PROCESSORS uses {fields}, and the record schema allows no such field; correct one of them",
+        "A processor needs a field that the schema forbids in every record, so that none could succeed.",
+        "Correct the field's name, or add it to the schema.",
+    ),
 ];
 
 /// What a function says of its settings when it starts, after `the function is misconfigured`. Terraform sets them.

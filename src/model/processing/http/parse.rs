@@ -62,7 +62,7 @@ impl<'a> Reader<'a> {
 
     pub fn settings(&mut self) -> Option<HttpSettings> {
         let of = self.of;
-        self.known("", of, &[CALL, SETTINGS].concat());
+        self.known("", "http", of, &[CALL, SETTINGS].concat());
         let insecure = self.truth("insecure");
         let call = self.call("", of, "POST", insecure);
         let rate = self.rate();
@@ -74,15 +74,15 @@ impl<'a> Reader<'a> {
         let settings = HttpSettings { call: call?, rate, concurrency, timeout, statuses, look_up, secrets };
         for template in settings.templates() {
             for name in template.secrets().filter(|name| !settings.secrets.contains_key(*name)) {
-                self.problems.push(format!("{{@secret.{name}}} is not among secrets"));
+                self.problems.push(format!("{{@secret.{name}}} is not among secrets; add it there"));
             }
         }
         Some(settings)
     }
 
-    fn known(&mut self, place: &str, of: &Map<String, Value>, known: &[&str]) {
+    fn known(&mut self, place: &str, whose: &str, of: &Map<String, Value>, known: &[&str]) {
         for name in of.keys().filter(|name| !known.contains(&name.as_str())) {
-            self.add(format!("{place}{name:?} is no setting; there is {}", known.join(", ")));
+            self.add(format!("{place}{name:?} is no setting of {whose}; there is {}", known.join(", ")));
         }
     }
 
@@ -136,11 +136,13 @@ impl<'a> Reader<'a> {
             let fine = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
             let lower = name.to_ascii_lowercase();
             if name.is_empty() || !name.bytes().all(fine) {
-                self.add(format!("{place}headers: {name:?} is no name of a header"));
+                self.add(format!("{place}headers: {name:?} is no name of a header; use letters, digits and hyphens"));
             } else if OWN_HEADERS.contains(&lower.as_str()) {
                 self.add(format!("{place}headers: {name} is set by fanfold; leave it out"));
             } else if headers.iter().any(|(other, _)| other.eq_ignore_ascii_case(name)) {
-                self.add(format!("{place}headers: {name} is given twice"));
+                self.add(format!(
+                    "{place}headers: {name} is given twice, since letter case makes no difference; leave one out"
+                ));
             }
             let Some(text) = value.as_str().filter(|text| !text.chars().any(|c| c.is_control() && c != '\t')) else {
                 self.add(format!("{place}headers: {name} must be a text without line ends"));
@@ -210,7 +212,7 @@ impl<'a> Reader<'a> {
             self.add("look_up must be an object such as {\"url\":\"https://api.example.com/orders/{id}\"}");
             return None;
         };
-        self.known("look_up: ", of, &[CALL, &["found", "absent"]].concat());
+        self.known("look_up: ", "look_up", of, &[CALL, &["found", "absent"]].concat());
         let call = self.call("look_up: ", of, "GET", insecure);
         let mut ranges = |name: &str, usual: u16| match member(of, name) {
             None => vec![usual..=usual],
@@ -218,7 +220,7 @@ impl<'a> Reader<'a> {
         };
         let (found, absent) = (ranges("found", 200), ranges("absent", 404));
         if found.iter().any(|one| absent.iter().any(|other| overlap(one, other))) {
-            self.add("look_up: found and absent overlap");
+            self.add("look_up: found and absent overlap; give each status to one of them");
         }
         Some(LookUp { call: call?, found, absent })
     }
@@ -228,7 +230,9 @@ impl<'a> Reader<'a> {
             return BTreeMap::new();
         };
         let Some(given) = given.as_object() else {
-            self.add("secrets must be an object such as {\"token\":\"arn:aws:ssm:…:parameter/token\"}");
+            self.add(
+                "secrets must be an object such as {\"token\":\"arn:aws:ssm:eu-west-1:123456789012:parameter/token\"}",
+            );
             return BTreeMap::new();
         };
         let mut secrets = BTreeMap::new();

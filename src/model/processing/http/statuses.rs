@@ -67,7 +67,7 @@ impl Statuses {
                 Some(range) => {
                     if let Some((other, _)) = classes.iter().find(|(other, _)| overlap(other, &range)) {
                         let (from, to) = (other.start(), other.end());
-                        problems.push(format!("statuses: {statuses} and {from}-{to} overlap"));
+                        problems.push(format!("statuses: {statuses} and {from}-{to} overlap; give each status once"));
                     }
                     classes.push((range, known.unwrap_or(Class::Permanent)));
                 }

@@ -73,9 +73,9 @@ fn all_problems_are_told_together() {
         "http: statuses: \"99\" is no status",
         "http: look_up: url: it must begin with https://",
         "http: look_up: found and absent overlap",
-        "http: look_up: \"body\" is no setting",
+        "http: look_up: \"body\" is no setting of look_up; there is url, method, headers, found, absent",
         "http: secrets: token: it must be the ARN of a parameter or a secret",
-        "http: \"retries\" is no setting",
+        "http: \"retries\" is no setting of http; there is url,",
     ] {
         assert!(told.contains(part), "{part}: {told}");
     }

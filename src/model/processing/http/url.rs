@@ -97,7 +97,7 @@ impl UrlTemplate {
             if text.contains('#') {
                 problems.push("a fragment (#) is not sent; leave it out".to_owned());
             } else if let Some(bad) = text.chars().find(|c| !c.is_ascii_graphic() || "\"<>\\^`{|}".contains(*c)) {
-                problems.push(format!("{bad:?} must be percent-encoded"));
+                problems.push(format!("{:?} must be percent-encoded", bad.to_string()));
             }
         }
         if problems.is_empty() { Ok(Self { origin, path, query }) } else { Err(problems) }
