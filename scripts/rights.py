@@ -12,6 +12,7 @@ import interrupts  # noqa: F401, I001: before all others
 
 import argparse
 import json
+import re
 import tempfile
 import urllib.error
 import urllib.parse
@@ -80,7 +81,9 @@ class Role:
         return dict(listed)
 
     def right(self, statement, action, resource):
-        return Right(self.function, self.place, statement, action, resource.replace(self.pipeline, "PIPELINE"))
+        # What all pipelines share lies under their names alone.
+        shared = re.sub("/processors/.+-[*]$", "/processors/PIPELINE-*", resource)
+        return Right(self.function, self.place, statement, action, shared.replace(self.pipeline, "PIPELINE"))
 
 
 def listed_of(value):

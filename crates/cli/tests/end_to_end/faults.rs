@@ -95,7 +95,7 @@ impl Scattered {
     }
 }
 
-/// The processes of functions whose names begin with the prefix.
+/// The processes of fanfold's functions whose names begin with the prefix.
 fn processes(functions: &str) -> Vec<String> {
     // The listing includes their environments, which hold the functions' names.
     let listed = Command::new("ps").args(["axeww", "-o", "pid=,command="]).output().unwrap();
@@ -103,6 +103,12 @@ fn processes(functions: &str) -> Vec<String> {
     let named = format!("AWS_LAMBDA_FUNCTION_NAME=test-{functions}");
     let lines = listed.lines().filter(|line| line.contains(&named) && line.contains("bootstrap"));
     lines.filter_map(|line| line.split_whitespace().next().map(str::to_owned)).collect()
+}
+
+/// Kills these processes, and returns how many it killed.
+pub fn kill_all(functions: &str) -> usize {
+    let kill = |process: &String| Command::new("kill").args(["-9", process]).status().unwrap().success();
+    processes(functions).iter().filter(|process| kill(process)).count()
 }
 
 #[tokio::test]
@@ -125,9 +131,7 @@ async fn kill(variant: &str, functions: &str) {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        for process in processes(functions) {
-            killed += usize::from(Command::new("kill").args(["-9", &process]).status().unwrap().success());
-        }
+        killed += kill_all(functions);
     }
     assert!(killed >= 3, "{killed} processes were killed");
     let summary = world.summary(&id).await;

@@ -1,10 +1,14 @@
 //! The deployed pipeline: real functions, queues, buckets and tables on a local AWS. `make test` starts one,
 //! deploys to it, and passes three variables that point here.
 
+mod counted;
 mod faults;
 mod interrupt;
+mod invoke;
 mod objects;
 mod reconcile;
+mod users;
+mod web;
 mod world;
 
 use fanfold::model::progress::BatchState;
@@ -337,7 +341,7 @@ async fn the_command_tells_how_far_a_batch_is() {
         (
             &["status", &id],
             1,
-            "name one with --pipeline; deployed are: async, chunked, dynamodb, notification, ranged, sync",
+            "name one with --pipeline; deployed are: async, chunked, consumer, dynamodb, mapped, notification, objects, own",
         ),
         (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: async, chunked"),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),

@@ -17,7 +17,7 @@ use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
-use fanfold_aws::clients::Clients;
+use fanfold_aws::clients::{Clients, LambdaClient, lambda_of_emulator};
 use fanfold_aws::counters::DynamoCounters;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::items::DynamoItems;
@@ -26,7 +26,7 @@ use fanfold_aws::meter::DynamoMeter;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How long a batch may take before its test fails.
 const PATIENCE: u32 = 420;
@@ -39,6 +39,7 @@ pub struct World {
     pub process: SqsChannel,
     pub parked: SqsChannel,
     pub items: DynamoItems,
+    pub counters: DynamoCounters,
     pub ledger: DynamoLedger,
     variant: String,
     clients: Clients,
@@ -65,7 +66,7 @@ impl Done {
     }
 }
 
-fn variable(name: &str) -> String {
+pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: these tests run as part of `make test`"))
 }
 
@@ -75,13 +76,15 @@ impl World {
         Self::of("chunked").await
     }
 
-    /// The pipeline of a variant.
+    /// A pipeline by its name; those of variants are named like them.
     pub async fn of(variant: &str) -> Self {
         let deployment = variable("FANFOLD_TEST_DEPLOYMENT");
         let clients = Clients::of_emulator(&variable("FANFOLD_TEST_ENDPOINT")).await;
         let resources = Deployment::read(deployment.as_ref()).unwrap().pipeline(Some(variant)).unwrap().clone();
         let bucket = |name: &str| S3Blob::new(clients.s3.clone(), name);
         let queue = |url: &String| SqsChannel::new(clients.sqs.clone(), url);
+        // A pipeline that keeps nothing there has no such table.
+        let table = |name: &Option<String>| name.clone().unwrap_or_else(|| "none".to_owned());
         Self {
             input: bucket(&resources.input_bucket),
             work: bucket(&resources.work_bucket),
@@ -89,11 +92,8 @@ impl World {
             scatter: queue(&resources.queues["scatter"]),
             process: queue(&resources.queues["process"]),
             parked: queue(resources.parked_queue.as_ref().expect("a deployment with a parked queue")),
-            items: DynamoItems::new(
-                clients.dynamodb.clone(),
-                resources.items_table.as_ref().expect("a table"),
-                "itemNo",
-            ),
+            items: DynamoItems::new(clients.dynamodb.clone(), table(&resources.items_table), "itemNo"),
+            counters: DynamoCounters::new(clients.dynamodb.clone(), table(&resources.counters_table)),
             ledger: DynamoLedger::new(clients.dynamodb.clone(), &resources.ledger_table),
             binary: variable("FANFOLD_TEST_BIN").into(),
             variant: variant.to_owned(),
@@ -145,8 +145,48 @@ impl World {
 
     /// Uploads an object without the command and waits for its summary.
     pub async fn upload(&self, key: &str, bytes: Vec<u8>) -> Summary {
+        self.summary(&self.put(key, bytes).await).await
+    }
+
+    /// Uploads an object, and returns the batch that it becomes.
+    pub async fn put(&self, key: &str, bytes: Vec<u8>) -> BatchId {
         let written = self.input.put(key, "text/csv", bytes.into()).await.unwrap();
-        self.summary(&self.batch(key, &written.version.unwrap())).await
+        self.batch(key, &written.version.unwrap())
+    }
+
+    /// A document among the outputs of a batch; empty if there is none.
+    pub async fn output(&self, batch: &BatchId, name: &str) -> String {
+        let bytes = read_all(&self.output, &batch.output_key(name)).await.unwrap().unwrap_or_default();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    }
+
+    /// Redrives a batch with the command and waits for its outputs.
+    pub fn redrive(&self, batch: &BatchId) -> Done {
+        self.command(&["redrive", batch.as_str(), "--json", "--output", "out", "--pipeline", &self.variant])
+    }
+
+    /// What is counted of a group, as the command tells it.
+    pub fn counted(&self, group: &str) -> Value {
+        let told = self.command(&["counters", group, "--json", "--pipeline", &self.variant]);
+        serde_json::from_str(&told.stdout).unwrap_or_else(|e| panic!("{e}: {} {}", told.stdout, told.stderr))
+    }
+
+    /// Waits until a stage has made more calls of an action than this, whatever became of them: the local AWS counts those that
+    /// it allows.
+    pub fn await_calls(&self, stage: &str, action: &str, many: u32) {
+        let asked = format!(
+            "{}/_calls?role=test-{}-{stage}&action={action}&resource=*&allowed=1&since={many}&seconds=120",
+            variable("FANFOLD_TEST_ENDPOINT"),
+            self.variant,
+        );
+        let told = Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", &asked]).output().unwrap();
+        let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+        assert_eq!(told, json!({"made": true}), "{asked}");
+    }
+
+    /// The client of functions.
+    pub async fn functions(&self) -> LambdaClient {
+        lambda_of_emulator(&variable("FANFOLD_TEST_ENDPOINT")).await
     }
 
     /// Uploads an object that cannot be read until it is restored, and returns its version.
