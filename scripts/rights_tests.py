@@ -73,6 +73,13 @@ class RightsTest(unittest.TestCase):
         two = [role(KEEP), role((*KEEP[:2], LEDGER.replace("chunked", "sync")), pipeline="test-sync")]
         self.assertEqual(self.faults(two, GET_ITEM), ([], 1, 0))
 
+    def test_what_is_shared_lies_under_a_pipelines_name_alone_and_is_one_right(self):
+        shared = "arn:aws:s3:::test-package/processors"
+        two = [role(("Read", "s3:GetObject", f"{shared}/{name}-*"), pipeline=f"test-{name}") for name in ("own", "web")]
+        used = call("s3:GetObject", f"{shared}/web-1.json", name="test-web-bury")
+        self.assertEqual(self.faults(two, used), ([], 1, 0))
+        self.assertIn("processors/PIPELINE-*", self.faults(two)[0][0])
+
     def test_a_call_that_was_allowed_by_no_right_stops_the_check(self):
         with self.assertRaisesRegex(Failure, "test-chunked-bury was allowed s3:PutObject on .* none of its rights grants"):
             self.faults([role(READ)], PUT_ONE)

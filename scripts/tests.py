@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import audit
 import emulator
+import functions
 import glibc
 import package
 from scratch import ROOT, Scratch
@@ -357,6 +358,29 @@ class MakefileTest(Scratch):
         caller = {"AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "mine", "AWS_ENDPOINT_URL": ""}
         self.assertEqual(self.make(*show, "ENV=aws", **caller).stdout.strip(), "[work] [mine] []")
         self.assertEqual(self.make(*show, "PORT=4600", **caller).stdout.strip(), "[] [test] [http://127.0.0.1:4600]")
+
+
+class FunctionsTest(Scratch):
+    def test_each_pipeline_calls_a_function_that_is_created_and_the_api_has_an_address(self):
+        pipelines = json.loads(functions.pipelines(functions.PIPELINES.read_text(), 20001))
+        called = [entry for pipeline in pipelines.values() for entry in pipeline.get("processors", []) if isinstance(entry, dict)]
+        names = {entry["invoke"]["function_arn"].split(":")[6] for entry in called if "invoke" in entry}
+        self.assertEqual(names, {f"user-{name}" for name in functions.ALLOWED})
+        self.assertEqual([entry["http"]["url"] for entry in called if "http" in entry], ["http://127.0.0.1:20001/orders/{itemNo}"])
+
+    def test_every_variant_is_deployed_as_a_pipeline_of_its_name(self):
+        pipelines = json.loads(functions.PIPELINES.read_text())
+        variants = json.loads((ROOT / "infra/variants.json").read_text())
+        self.assertEqual({name: pipelines.get(name) for name in variants}, {name: {"variant": name} for name in variants})
+
+    def test_a_package_has_what_its_function_needs_and_not_what_installed_it(self):
+        for file in ("pip/main.py", "aws_lambda_powertools/__init__.py", "aws_lambda_powertools/__pycache__/x.pyc", "jmespath/py.typed"):
+            self.file(file)
+        names = zipfile.ZipFile(io.BytesIO(functions.package("powertools", self.scratch))).namelist()
+        code = {file.name for file in functions.CODE.glob("*.py")}
+        self.assertEqual(set(names) - code, {"aws_lambda_powertools/__init__.py", "jmespath/py.typed"})
+        plain = zipfile.ZipFile(io.BytesIO(functions.package("consumer", self.scratch))).namelist()
+        self.assertEqual(set(plain), code)
 
 
 class ExampleTest(unittest.TestCase):
