@@ -338,7 +338,7 @@ async fn at_work() -> Examples {
         (&["CHUNK_WITHOUT_ANSWER"], buried(None).await),
         (&["OTHER_KEY_FIELD"], under_another_key().await),
         (&["BATCH_CANCELLED"], stopped(BatchState::Cancelled, Fault::cancelled()).await),
-        (&["BATCH_FAILS_TOO_OFTEN"], stopped(BatchState::Failed, Tolerance::Share(500).fault(FAILURES)).await),
+        (&["BATCH_FAILS_TOO_OFTEN"], stopped(BatchState::Failed, Tolerance::share(500).fault(FAILURES)).await),
         (&["BATCH_GIVEN_UP"], stopped(BatchState::Failed, Fault::gave_up(25)).await),
     ]
 }

@@ -23,8 +23,13 @@ pub enum Tolerance {
     All,
     /// This many.
     Records(u64),
-    /// This share of those processed so far, in hundredths of a per cent, as soon as those are [`MEANINGFUL`].
-    Share(u64),
+    /// A share of those processed so far.
+    Share {
+        /// The share, in hundredths of a per cent.
+        hundredths: u64,
+        /// How many have to be processed before it counts.
+        from: u64,
+    },
 }
 
 /// What the counters of one leaf say of a batch.
@@ -39,6 +44,11 @@ pub enum Verdict {
 }
 
 impl Tolerance {
+    /// A share in hundredths of a per cent, which counts as soon as [`MEANINGFUL`] records are processed.
+    pub fn share(hundredths: u64) -> Self {
+        Self::Share { hundredths, from: MEANINGFUL }
+    }
+
     /// Parses the setting `TOLERATE`: a number of records, such as `1000`, or a percentage of at most two decimal
     /// places, such as `5%` or `0.25%`.
     ///
@@ -47,7 +57,7 @@ impl Tolerance {
     pub fn parse(text: &str) -> Result<Self> {
         let text = text.trim();
         let read = match text.strip_suffix('%') {
-            Some(percent) => hundredths(percent.trim_end()).filter(|share| *share <= WHOLE).map(Self::Share),
+            Some(percent) => hundredths(percent.trim_end()).filter(|share| *share <= WHOLE).map(Self::share),
             None => digits(text).map(Self::Records),
         };
         let wanted = "a number of records, such as 1000, or a percentage of them up to 100%, such as 5% or 0.25%";
@@ -60,9 +70,9 @@ impl Tolerance {
         match self {
             Self::All => false,
             Self::Records(most) => failed > most,
-            Self::Share(share) => {
-                processed >= MEANINGFUL
-                    && u128::from(failed) * u128::from(WHOLE) > u128::from(processed) * u128::from(share)
+            Self::Share { hundredths, from } => {
+                processed >= from
+                    && u128::from(failed) * u128::from(WHOLE) > u128::from(processed) * u128::from(hundredths)
             }
         }
     }
@@ -72,8 +82,8 @@ impl Tolerance {
         match self {
             Self::All => u64::MAX,
             Self::Records(most) => most,
-            Self::Share(share) => {
-                let most = u128::from(processed.max(MEANINGFUL)) * u128::from(share) / u128::from(WHOLE);
+            Self::Share { hundredths, from } => {
+                let most = u128::from(processed.max(from)) * u128::from(hundredths) / u128::from(WHOLE);
                 u64::try_from(most).unwrap_or(u64::MAX)
             }
         }
@@ -114,8 +124,8 @@ impl fmt::Display for Tolerance {
         match self {
             Self::All => f.write_str("all"),
             Self::Records(most) => f.write_str(&grouped(*most)),
-            Self::Share(share) => {
-                let (whole, part) = (share / 100, share % 100);
+            Self::Share { hundredths, .. } => {
+                let (whole, part) = (hundredths / 100, hundredths % 100);
                 match (part, part % 10) {
                     (0, _) => write!(f, "{whole}%"),
                     (_, 0) => write!(f, "{whole}.{}%", part / 10),
@@ -180,13 +190,13 @@ mod tests {
         for (text, tolerance, told) in [
             ("0", Tolerance::Records(0), "0"),
             (" 1000 ", Tolerance::Records(1000), "1,000"),
-            ("5%", Tolerance::Share(500), "5%"),
-            ("5 %", Tolerance::Share(500), "5%"),
-            ("0%", Tolerance::Share(0), "0%"),
-            ("100%", Tolerance::Share(10_000), "100%"),
-            ("0.25%", Tolerance::Share(25), "0.25%"),
-            ("0.05%", Tolerance::Share(5), "0.05%"),
-            ("2.5%", Tolerance::Share(250), "2.5%"),
+            ("5%", Tolerance::share(500), "5%"),
+            ("5 %", Tolerance::share(500), "5%"),
+            ("0%", Tolerance::share(0), "0%"),
+            ("100%", Tolerance::share(10_000), "100%"),
+            ("0.25%", Tolerance::share(25), "0.25%"),
+            ("0.05%", Tolerance::share(5), "0.05%"),
+            ("2.5%", Tolerance::share(250), "2.5%"),
         ] {
             assert_eq!(Tolerance::parse(text).unwrap(), tolerance, "{text}");
             assert_eq!(tolerance.to_string(), told);
@@ -209,15 +219,15 @@ mod tests {
         assert!(!Tolerance::All.exceeded(0, u64::MAX));
         assert!(!Tolerance::Records(3).exceeded(0, 3) && Tolerance::Records(3).exceeded(1_000_000, 4));
         assert!(Tolerance::Records(0).exceeded(0, 1) && !Tolerance::Records(0).exceeded(9, 0));
-        let five = Tolerance::Share(500);
+        let five = Tolerance::share(500);
         assert!(!five.exceeded(0, 999) && five.exceeded(0, 1_000), "fewer than a thousand say nothing");
         assert!(!five.exceeded(950, 50) && five.exceeded(949, 51));
-        assert!(!Tolerance::Share(10_000).exceeded(0, u64::MAX) && Tolerance::Share(0).exceeded(u64::MAX - 1, 1));
+        assert!(!Tolerance::share(10_000).exceeded(0, u64::MAX) && Tolerance::share(0).exceeded(u64::MAX - 1, 1));
     }
 
     #[test]
     fn the_only_leaf_of_a_batch_decides() {
-        let five = Tolerance::Share(500);
+        let five = Tolerance::share(500);
         assert_eq!(five.judge(0, &leaf(4, 949, 51, Some(200)), 1), Verdict::Exceeded);
         assert_eq!(five.judge(0, &leaf(4, 950, 50, Some(200)), 50), Verdict::Tolerable);
         // A chunk without failures may be the one that completes the batch before its neighbour stops it.
@@ -233,7 +243,7 @@ mod tests {
     #[test]
     fn the_reason_has_both_counts() {
         let tally = Tally { succeeded: 8_796, failed: 1_204, failed_chunks: 2 };
-        let fault = Tolerance::Share(500).fault(tally);
+        let fault = Tolerance::share(500).fault(tally);
         assert_eq!(fault.message, "1,204 of 10,000 records failed, and TOLERATE allows 5%");
         assert_eq!(grouped(7) + &grouped(999) + &grouped(1_234_567), "79991,234,567");
     }

@@ -92,7 +92,13 @@ impl World {
     fn pipeline(&self, hand: &Hand) -> (Pipeline<Stocked>, Arc<Plan>) {
         let (data, plan) = hand.world(|state| (state.data.clone(), state.plan.clone()));
         let supply = Stocked { data, hand: hand.clone() };
-        let tolerance = if hand.has(Mutation::BudgetIsIgnored) { Tolerance::All } else { plan.tolerance };
+        let tolerance = match plan.tolerance {
+            _ if hand.has(Mutation::BudgetIsIgnored) => Tolerance::All,
+            Tolerance::Share { hundredths, .. } if hand.has(Mutation::FloorIsIgnored) => {
+                Tolerance::Share { hundredths, from: 0 }
+            }
+            tolerance => tolerance,
+        };
         let pipeline = Pipeline::new(supply, plan.variant, INPUT).with_processing(plan.processing());
         (pipeline.with_tolerance(tolerance), plan)
     }

@@ -74,8 +74,13 @@ impl Ledger for Watched<MemoryLedger> {
         let mark = if self.hand.has(Mutation::FailuresAreNotMarked) { all.into() } else { mark };
         let before = self.store.read_leaves(batch, chunk.leaf()..chunk.leaf() + 1).await?.remove(0);
         let mut leaf = self.store.mark_leaf(batch, chunk, mark, now).await?;
-        if self.hand.stage() == "process" && mark.tally.failed_chunks == 0 && !before.holds(chunk) {
-            self.hand.world(|state| budget::at_counting(state, batch, chunk.leaf(), &leaf));
+        let new = self.hand.stage() == "process" && mark.tally.failed_chunks == 0 && !before.holds(chunk);
+        let leaves = self.store.read_leaves(batch, 0..budget::LEAVES).await?;
+        self.hand.world(|state| budget::at_counting(state, batch, chunk.leaf(), &leaves, new));
+        if self.hand.has(Mutation::ShareOfAllRecords)
+            && let Some(all) = self.store.read(batch).await?.and_then(|batch| batch.sealing?.records)
+        {
+            leaf.tally.succeeded = all.saturating_sub(leaf.tally.failed);
         }
         self.hand.catch_up_after(&[Mutation::MarkBeforeTheItems]);
         if self.hand.has(Mutation::CounterWithoutItsCondition) {
@@ -168,7 +173,9 @@ impl Ledger for Watched<MemoryLedger> {
     }
 
     async fn stop(&self, batch: &BatchId, stop: &Stop) -> Result<Batch> {
-        self.store.stop(batch, stop).await
+        let stopped = self.store.stop(batch, stop).await?;
+        self.hand.world(|state| budget::at_stop(state, &stopped));
+        Ok(stopped)
     }
 
     async fn observe(&self, batch: &BatchId, seen: &Observation) -> Result<()> {

@@ -78,6 +78,10 @@ pub enum Mutation {
     LimitIsIgnored,
     /// Nobody looks at how many records of a batch failed.
     BudgetIsIgnored,
+    /// A share of failures counts from the first record on.
+    FloorIsIgnored,
+    /// A share of failures is of all records of a batch, not of those that were processed.
+    ShareOfAllRecords,
     /// The messages before a bookmark are sent after it was noted.
     BookmarkBeforeTheMessages,
     /// Scatter's bookmarks are not noted.
@@ -111,7 +115,7 @@ pub enum Mutation {
 }
 
 impl Mutation {
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 48] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -143,6 +147,8 @@ impl Mutation {
         Self::BusyCounts,
         Self::LimitIsIgnored,
         Self::BudgetIsIgnored,
+        Self::FloorIsIgnored,
+        Self::ShareOfAllRecords,
         Self::BookmarkBeforeTheMessages,
         Self::BookmarkIsLost,
         Self::MissingIsFinal,

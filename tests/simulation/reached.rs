@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use fanfold::model::condition::Condition;
 use fanfold::model::fault::FaultCode;
 use fanfold::model::manifest::is_manifest;
 use fanfold::model::progress::Batch;
+use fanfold::model::tolerance::Tolerance;
 use fanfold::store::blob::Blob;
 use fanfold::store::ledger::{CLAIMS, Claims};
 use futures::FutureExt;
@@ -14,7 +16,7 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 26] = [
+const RARE: [&str; 29] = [
     "scatter to be gone on with",
     "input missing for a while",
     "input refused for a while",
@@ -41,6 +43,9 @@ const RARE: [&str; 26] = [
     "too many failures",
     "too many failures before the end of scatter",
     "too many failures in a redrive",
+    "too large a share of failures",
+    "too large a share of failures, noticed by sweep alone",
+    "too large a share of too few records",
 ];
 
 /// A call made by a stage of a variant.
@@ -78,6 +83,10 @@ impl Reached {
             sealing.is_none_or(|sealing| batch.stop.as_ref().is_some_and(|stop| stop.at < sealing.scattered_at));
         self.add("too many failures", often.into());
         self.add("too many failures before the end of scatter", (often && early).into());
+        let share = often && matches!(state.plan.tolerance, Tolerance::Share { .. });
+        let listed = batch.opening.condition == Condition::Listing;
+        self.add("too large a share of failures", share.into());
+        self.add("too large a share of failures, noticed by sweep alone", (share && listed).into());
         self.add("too many failures in a redrive", (often && redriven).into());
         let several = sealing.is_some_and(|sealing| sealing.chunks > CLAIMS);
         self.add(batch.state.name(), 1);

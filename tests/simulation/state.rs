@@ -24,6 +24,7 @@ use fanfold::store::tasks::memory::MemoryTasks;
 use fastrand::Rng;
 use futures::FutureExt;
 
+use super::budget::Budgets;
 use super::capacity::Capacity;
 use super::clockwork::{BEGIN, Clockwork, Event};
 use super::invariant::{self, Broken};
@@ -102,8 +103,8 @@ pub struct State {
     pub put: BTreeMap<String, i64>,
     /// What each function sealed its batch with, whether or not that counted.
     pub seals: BTreeMap<u64, Sealing>,
-    /// Batches whose only leaf had more failures than tolerated, as a worker saw.
-    pub over: BTreeSet<BatchId>,
+    /// What was counted of batches of which not all may fail.
+    pub budgets: Budgets,
     /// Objects of the input bucket of which no version is left.
     pub shredded: BTreeSet<String>,
     /// Batches of which a part was buried, stopped or sealed by force.
@@ -163,7 +164,7 @@ impl State {
             done: BTreeMap::new(),
             put: BTreeMap::new(),
             seals: BTreeMap::new(),
-            over: BTreeSet::new(),
+            budgets: Budgets::default(),
             shredded: BTreeSet::new(),
             hurt: BTreeSet::new(),
             closed: BTreeMap::new(),
