@@ -1,6 +1,7 @@
 //! Functions of users that deployed pipelines call: every answer that a contract knows, functions that fail, and functions
 //! of fanfold that are killed while they wait for one.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fanfold::model::ids::BatchId;
@@ -297,7 +298,10 @@ async fn a_function_made_with_powertools_lists_what_raises() {
     let told = &summary.failures[0].message;
     assert!(told.starts_with(&format!("line 4: {reason}")) && told.ends_with("(tried 5 times)"), "{told}");
     for (n, case) in file.cases.iter().enumerate() {
-        assert_eq!(notes.calls(&batch, n).len() as u32, case.tries(), "{n}");
+        // The function may be asked again in the same try, since the other test of this pipeline kills who asked.
+        let tries: BTreeSet<u64> =
+            notes.calls(&batch, n).iter().map(|call| call["attempt"].as_u64().unwrap()).collect();
+        assert_eq!(tries, (1..=u64::from(case.tries())).collect(), "{n}");
     }
     assert_eq!((0..3).map(|n| notes.effects(&batch, n)).collect::<Vec<_>>(), [1, 1, 0]);
     check_counters(&world, &file.fold(|case| !case.fails()));

@@ -1,6 +1,8 @@
 //! The deployed pipeline: real functions, queues, buckets and tables on a local AWS. `make test` starts one,
 //! deploys to it, and passes three variables that point here.
 
+#![allow(clippy::disallowed_methods, reason = "a test awaits at once what it lists, which is a few")]
+
 mod counted;
 mod faults;
 mod interrupt;
