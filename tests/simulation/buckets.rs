@@ -47,9 +47,9 @@ fn body_of(bytes: impl Into<Bytes>) -> Body {
 
 impl Watched<MemoryBlob> {
     /// Notes that an upload is no longer there.
-    fn missed<T>(&self, result: &Result<T>) {
+    fn missed<T>(&self, key: &str, result: &Result<T>) {
         if result.as_ref().is_err_and(|error| error.kind == ErrorKind::Missing) {
-            self.hand.world(|state| state.reach("upload that is gone"));
+            self.hand.world(|state| state.at_missing(key));
         }
     }
 }
@@ -201,7 +201,7 @@ impl Blob for Watched<MemoryBlob> {
             return Ok(BlobPart { number, tag, checksum: None });
         }
         let part = self.store.put_part(key, upload, number, body).await;
-        self.missed(&part);
+        self.missed(key, &part);
         part
     }
 
@@ -210,10 +210,7 @@ impl Blob for Watched<MemoryBlob> {
             self.hand.world(|state| state.flush(self.hand.task));
         }
         let written = self.store.complete_upload(key, upload, parts).await;
-        self.missed(&written);
-        if written.is_ok() {
-            self.hand.world(|state| state.at_completing(key));
-        }
+        self.missed(key, &written);
         written
     }
 

@@ -95,18 +95,19 @@ impl State {
         let Some(batch) = batch_of(key) else { return };
         let now = distance(checkpoint);
         // Without the upload, or the input, there is nothing to go on with.
-        let anew = self.completed.remove(&batch.in_generation(0)) || !self.shredded.is_empty();
         let before = self.distances.insert(batch.clone(), now);
-        if before.is_some_and(|before| before >= now) && !anew {
+        let back = before.is_some_and(|before| before >= now);
+        if back && !self.gone.remove(&batch.in_generation(0)) && self.shredded.is_empty() {
             let why = format!("{key} of {batch} is at {now}, and there was one at {before:?}");
             self.breaks(Broken { invariant: GETS_ON, why });
         }
     }
 
-    /// Called when a document was assembled from its parts.
-    pub fn at_completing(&mut self, key: &str) {
+    /// Called when the upload of a document was not there, since another function had completed it.
+    pub fn at_missing(&mut self, key: &str) {
+        self.reach("upload that is gone");
         let batch = key.split_once('/').and_then(|(batch, _)| BatchId::parse(batch).ok());
-        self.completed.extend(batch);
+        self.gone.extend(batch);
     }
 
     /// Called when a checkpoint is read.

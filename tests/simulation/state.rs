@@ -130,11 +130,11 @@ pub struct State {
     pub rejected: BTreeSet<(usize, u64)>,
     /// When inputs were uploaded, by key and version.
     pub uploads: BTreeMap<(String, String), i64>,
-    /// How far the latest checkpoint of each batch is, and batches of which a document appeared since then.
     /// What is known of the work of a service.
     pub served: Served,
+    /// How far the latest checkpoint of each batch is, and batches that lack an upload to go on with.
     pub distances: BTreeMap<BatchId, u64>,
-    pub completed: BTreeSet<BatchId>,
+    pub gone: BTreeSet<BatchId>,
 }
 
 impl State {
@@ -182,7 +182,7 @@ impl State {
             uploads: BTreeMap::new(),
             served: Served::default(),
             distances: BTreeMap::new(),
-            completed: BTreeSet::new(),
+            gone: BTreeSet::new(),
         }
     }
 
