@@ -232,7 +232,10 @@ impl Invocation {
     /// From now on, what the function does for a message concerns this one.
     fn concerns(&self, delivery: &Delivery) {
         let message = self.id_of(delivery).map(|id| (self.queue, id));
-        self.hand.world(|state| state.concluding.extend(message.map(|message| (self.hand.task, message))));
+        self.hand.world(|state| {
+            state.concluding.extend(message.map(|message| (self.hand.task, message)));
+            state.served.at_beginning(self.hand.task, &delivery.body);
+        });
     }
 
     async fn conclude(

@@ -117,6 +117,8 @@ pub struct Served {
     tries: BTreeMap<Place, u32>,
     /// The function that waits for the service.
     asking: BTreeMap<Place, u64>,
+    /// The batch whose message a function works on: the message may be given up by another before it ends.
+    working: BTreeMap<u64, BatchId>,
     results: u64,
 }
 
@@ -124,6 +126,14 @@ impl Served {
     /// Called when a function has ended.
     pub fn at_ending(&mut self, task: u64) {
         self.asking.retain(|_, asking| *asking != task);
+        self.working.remove(&task);
+    }
+
+    /// Called when a function begins to work on a message.
+    pub fn at_beginning(&mut self, task: u64, body: &str) {
+        if let Ok(Some(check)) = claim_check::parse(body) {
+            self.working.insert(task, check.batch_id);
+        }
     }
 
     /// Called when answers were kept.
@@ -168,7 +178,7 @@ impl Reached {
     async fn ask(&self, chunk: &Chunk, record: &Record) -> Reply {
         let (task, index) = (self.hand.task, record.index);
         let place = self.hand.world(|state| {
-            let place = (generation_of(state, task).unwrap_or_else(|| chunk.batch.clone()), index);
+            let place = (state.served.working.get(&task).unwrap_or(&chunk.batch).clone(), index);
             let served = &mut state.served;
             let tries = served.tries.get(&place).copied().unwrap_or_default();
             let why = match served.asking.get(&place) {
@@ -210,13 +220,6 @@ impl Reached {
             Mood::After(_) => Reply::temporary("not yet"),
         })
     }
-}
-
-/// The batch whose message a function works on.
-fn generation_of(state: &State, task: u64) -> Option<BatchId> {
-    let (queue, id) = state.concluding.get(&task).copied()?;
-    let body = state.queues[queue].messages.iter().find(|message| message.id == id)?.body.clone();
-    Some(claim_check::parse(&body).ok()??.batch_id)
 }
 
 /// What a store does to an object of answers under a mutation.
