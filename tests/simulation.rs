@@ -42,6 +42,8 @@ mod plan;
 mod queue;
 #[path = "simulation/reached.rs"]
 mod reached;
+#[path = "simulation/reasons.rs"]
+mod reasons;
 #[path = "simulation/service.rs"]
 mod service;
 #[path = "simulation/state.rs"]

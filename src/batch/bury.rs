@@ -84,7 +84,7 @@ impl<S: Stores> Batches<S> {
         let decision = match self.answered(id, chunk, now).await? {
             Some(known) if !entries.is_empty() => {
                 // A worker may have decided them and got no further; rows that a verdict made final stay as they are.
-                if let Some(mark) = self.decided(id, chunk).await? {
+                if let Some(mark) = self.decided(id, chunk, now).await? {
                     return self.finish_buried(id, chunk, mark, claim.is_none(), now).await;
                 }
                 known.decide(entries, reason, claim.is_some())

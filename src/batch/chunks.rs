@@ -107,7 +107,7 @@ impl Decision {
     pub fn mark(&self) -> Mark {
         let tally = self.tally();
         let results = self.outcomes.iter().any(|outcome| outcome.result.is_some());
-        Mark { tally, excepted: results || !tally.is_clean() }
+        Mark { excepted: results || !tally.is_clean(), ..Mark::from(tally) }
     }
 
     /// Whether the chunk was ended without its records, which then have no outcomes.

@@ -61,8 +61,9 @@ impl<S: Stores> Batches<S> {
     async fn note(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Progress> {
         match self.condition {
             Condition::Tree => {
+                let failed = mark.tally.failed;
                 let leaf = self.ledger.mark_leaf(batch, chunk.in_tree()?, mark, now).await?;
-                self.heed(batch, chunk, &leaf, mark.tally.failed, now).await?;
+                self.heed(batch, chunk, &leaf, failed, now).await?;
                 tree::settle(&self.ledger, batch, chunk.leaf(), &leaf, now).await
             }
             Condition::Listing => Ok(Progress::Open),

@@ -19,7 +19,7 @@ use crate::store::counters::{Counters, MOST_ROWS};
 
 impl<S: Stores> Batches<S> {
     /// Decides the outcomes of a chunk, unless they are already decided; sets what the decision that counts adds to the
-    /// counters; and returns the mark for it. `reason` says why, if the chunk is buried.
+    /// counters; and returns the mark for it, with the reasons for which its records failed. `reason` says why, if the chunk is buried.
     ///
     /// # Errors
     /// Those of the stores; `Malformed` if the chunk's counters take more than its decision can keep.
@@ -32,7 +32,7 @@ impl<S: Stores> Batches<S> {
         now: Timestamp,
     ) -> Result<Mark> {
         let decision = self.chunks.decide(batch, chunk, decision, reason, now).await?;
-        let mark = decision.mark();
+        let mark = self.mark_of(batch, &decision, now).await?;
         self.count(batch, chunk, decision).await?;
         Ok(mark)
     }
@@ -42,11 +42,11 @@ impl<S: Stores> Batches<S> {
     ///
     /// # Errors
     /// Those of the stores.
-    pub async fn decided(&self, batch: &BatchId, chunk: ChunkIndex) -> Result<Option<Mark>> {
+    pub async fn decided(&self, batch: &BatchId, chunk: ChunkIndex, now: Timestamp) -> Result<Option<Mark>> {
         let Some(decision) = self.chunks.outcomes(batch, chunk).await? else {
             return Ok(None);
         };
-        let mark = decision.mark();
+        let mark = self.mark_of(batch, &decision, now).await?;
         self.count(batch, chunk, decision).await?;
         Ok(Some(mark))
     }

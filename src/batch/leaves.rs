@@ -52,18 +52,29 @@ impl Missing {
 /// # Errors
 /// Those of the ledger.
 pub async fn sum(ledger: &impl Ledger, batch: &Batch) -> Result<(u64, Tally)> {
-    let leaves = batch.sealing.as_ref().map_or(MAX_LEAVES, Sealing::leaves);
     let (mut done, mut tally) = (0, Tally::default());
-    for page in runs(0..leaves) {
-        let page = ledger.read_leaves(&batch.opening.id, page).await?;
-        let here: u64 = page.iter().map(|leaf| leaf.done.len() as u64).sum();
-        if here == 0 && batch.sealing.is_none() {
+    let add = |_, leaf: &Leaf| {
+        done += leaf.done.len() as u64;
+        tally = tally + leaf.tally;
+    };
+    each(ledger, batch, 0, add).await?;
+    Ok((done, tally))
+}
+
+/// Shows the leaves of a batch from one of them on, with their numbers, as far as [`sum`] counts them.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn each(ledger: &impl Ledger, batch: &Batch, from: u32, mut show: impl FnMut(u32, &Leaf)) -> Result<()> {
+    let leaves = batch.sealing.as_ref().map_or(MAX_LEAVES, Sealing::leaves);
+    for run in runs(from..leaves) {
+        let page = ledger.read_leaves(&batch.opening.id, run.clone()).await?;
+        if batch.sealing.is_none() && page.iter().all(|leaf| leaf.done.is_empty()) {
             break;
         }
-        done += here;
-        tally = page.iter().fold(tally, |sum, leaf| sum + leaf.tally);
+        run.zip(&page).for_each(|(number, leaf)| show(number, leaf));
     }
-    Ok((done, tally))
+    Ok(())
 }
 
 impl<S: Stores> Batches<S> {

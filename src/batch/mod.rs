@@ -17,12 +17,14 @@ pub mod leaves;
 pub mod objects;
 pub mod outcomes;
 pub mod ranges;
+pub mod reasons;
 pub mod rules;
 pub mod view;
 mod walk;
 
 use crate::batch::answers::Answers;
 use crate::batch::chunks::RecordStore;
+use crate::batch::reasons::Told;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::ids::BatchId;
@@ -48,6 +50,8 @@ pub struct Batches<S: Stores> {
     pub answers: Option<Answers<S::Blob>>,
     /// The counters of what succeeds, if they are kept.
     pub counters: Option<S::Counters>,
+    /// The reasons of failures that the ledger was told.
+    pub told: Told,
     /// How many records of a batch may fail, for the stages that process or look after it.
     pub tolerance: Tolerance,
 }

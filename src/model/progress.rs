@@ -1,6 +1,6 @@
 //! The progress of a batch: the leaves, nodes and root of its completion tree, and its state.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,7 @@ use crate::model::ids::{BatchId, ChunkIndex, LEAF_SIZE, NODE_SIZE};
 use crate::model::input::InputRef;
 use crate::model::price::Work;
 use crate::model::range::Place;
+use crate::model::reason::ReasonId;
 use crate::model::record::Raw;
 use crate::model::timestamp::Timestamp;
 
@@ -29,17 +30,20 @@ pub struct Tally {
 }
 
 /// What the ledger notes about a finished chunk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     /// The chunk's counts.
     pub tally: Tally,
     /// Whether it has outcomes that say more than its counts: failures, or records with a result.
     pub excepted: bool,
+    /// Why its records failed that did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<(ReasonId, u64)>,
 }
 
 impl From<Tally> for Mark {
     fn from(tally: Tally) -> Self {
-        Self { tally, excepted: !tally.is_clean() }
+        Self { tally, excepted: !tally.is_clean(), reasons: Vec::new() }
     }
 }
 
@@ -72,6 +76,10 @@ pub struct Leaf {
     pub size: Option<u32>,
     /// The sum over the finished chunks.
     pub tally: Tally,
+    /// How many of their records failed for which reason.
+    pub reasons: BTreeMap<ReasonId, u64>,
+    /// When the first and the last of them were marked.
+    pub marked: Option<(Timestamp, Timestamp)>,
 }
 
 impl Leaf {
@@ -285,6 +293,21 @@ pub struct Observation {
     pub next: Timestamp,
 }
 
+impl Observation {
+    /// The mark of a batch in a state: `count` chunks are missing, or are done as long as scatter runs.
+    pub fn mark_of(state: BatchState, count: usize, stopped: bool, gather_attempts: u32) -> String {
+        let stopped = if stopped { " stopped" } else { "" };
+        format!("{} {count}{stopped} {gather_attempts}", state.name())
+    }
+
+    /// How many chunks were missing when this was first seen, if the batch was being processed.
+    pub fn missing(&self) -> Option<u64> {
+        let mut words = self.mark.split(' ');
+        let processing = words.next()? == BatchState::Processing.name();
+        words.next()?.parse().ok().filter(|_| processing)
+    }
+}
+
 /// A batch as the ledger records it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -371,6 +394,15 @@ mod tests {
             assert_eq!(serde_json::to_string(&state).unwrap(), format!("\"{}\"", state.name()));
         }
         assert_eq!(BatchState::of_name("DONE"), None);
+    }
+
+    #[test]
+    fn a_mark_tells_how_many_chunks_were_missing() {
+        let seen = |state| {
+            let mark = Observation::mark_of(state, 17, true, 2);
+            Observation { mark, since: Timestamp(0), mended: 0, next: Timestamp(0) }.missing()
+        };
+        assert_eq!([BatchState::Processing, BatchState::Scattering].map(seen), [Some(17), None]);
     }
 
     #[test]

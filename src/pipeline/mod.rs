@@ -10,6 +10,7 @@ use crate::batch::answers::Answers;
 use crate::batch::chunks::RecordStore;
 use crate::batch::dispatch::Dispatch;
 use crate::batch::ranges::Ranges;
+use crate::batch::reasons::Told;
 use crate::batch::rules::{Deployed, Schemas};
 use crate::model::error::Result;
 use crate::model::fair::FairBy;
@@ -159,6 +160,7 @@ impl<P: Supply> Pipeline<P> {
             dead_letters: dead_letters.map(keep),
             ledger: self.ledger(),
             clock: self.supply.clock(),
+            noted: Mutex::default(),
         }
     }
 
@@ -188,7 +190,16 @@ impl<P: Supply> Pipeline<P> {
             Pending::Table => RecordStore::Rows(self.pace.keep(self.supply.tasks()?)),
         };
         let (ledger, gather, tolerance) = (self.ledger(), self.queue(Queue::Gather)?, self.tolerance);
-        Ok(Batches { chunks, ledger, gather, condition, answers: None, counters: None, tolerance })
+        Ok(Batches {
+            chunks,
+            ledger,
+            gather,
+            condition,
+            answers: None,
+            counters: None,
+            told: Told::default(),
+            tolerance,
+        })
     }
 
     fn workers(&self) -> Result<Dispatch<PacedChannel<P>>> {

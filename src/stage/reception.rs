@@ -3,14 +3,16 @@
 //! service was busy, or too early, is excused, and a delivery that never came to a function is no try, unless it is the
 //! first, of which nothing is noted.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::model::error::{Error, ErrorKind};
+use crate::model::ids::BatchId;
 use crate::model::record::cut;
 use crate::model::timestamp::Timestamp;
 use crate::stage::{Disposition, Subject};
 use crate::store::channel::{Channel, Delivery, Outgoing};
-use crate::store::ledger::{LastFailure, Notes, Part};
+use crate::store::ledger::{LastFailure, Notes, Part, Trouble};
 use crate::store::{Clock, Stores};
 
 /// How often a message is tried before it is given up. Tries that a busy service ended do not count, nor do those that
@@ -19,6 +21,9 @@ pub const MOST_TRIES: u32 = 5;
 /// The pause before a failed message is redelivered; it doubles from the first value to the second.
 const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// How often it is noted that a service is busy, in milliseconds.
+const NOTED_EVERY: i64 = 10_000;
 
 /// The time that an invocation keeps in reserve for its answer, or a tenth of what it has.
 const RESERVE: i64 = 3_000;
@@ -92,6 +97,8 @@ pub struct Reception<S: Stores> {
     pub ledger: S::Ledger,
     /// The time.
     pub clock: S::Clock,
+    /// Of which batch it was last noted that something is wrong, and when.
+    pub noted: Mutex<Option<(BatchId, Timestamp)>>,
 }
 
 /// A message that may be worked on.
@@ -163,6 +170,7 @@ impl<S: Stores> Reception<S> {
             Disposition::Retry(error) if error.kind == ErrorKind::Busy => {
                 tracing::info!(%error, "message will come again: a service is busy");
                 self.excuse(delivery).await;
+                self.note_trouble(subject, admitted, &error).await;
                 // Those that were refused together come back apart.
                 pause(delivery.attempt).mul_f64(self.clock.chance())
             }
@@ -233,6 +241,29 @@ impl<S: Stores> Reception<S> {
         let noted = self.ledger.note_failure(&subject.batch, subject.part, &failure, self.clock.now()).await;
         if let Err(error) = noted {
             tracing::warn!(%error, "failure not noted");
+        }
+        self.note_trouble(Some(subject), admitted, error).await;
+    }
+
+    /// Notes what keeps a batch from getting on, for those who look at it. What is the same for many messages is noted now
+    /// and then.
+    async fn note_trouble(&self, subject: Option<&Subject>, admitted: Admitted, error: &Error) {
+        let Some(Subject { batch, part }) = subject.filter(|_| self.dead_letters.is_some()) else {
+            return;
+        };
+        let (now, busy) = (self.clock.now(), error.kind == ErrorKind::Busy);
+        {
+            let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
+            let again = noted.as_ref().is_some_and(|(of, at)| of == batch && now.0 - at.0 < NOTED_EVERY);
+            if busy && again {
+                return;
+            }
+            *noted = Some((batch.clone(), now));
+        }
+        let (attempt, message) = (admitted.tries.unwrap_or(admitted.received), cut(error.to_string()));
+        let trouble = Trouble { part: *part, busy, attempt, message, at: now };
+        if let Err(error) = self.ledger.note_trouble(batch, &trouble).await {
+            tracing::warn!(%error, "trouble not noted");
         }
     }
 

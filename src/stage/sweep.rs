@@ -190,8 +190,7 @@ impl<S: Stores> Sweep<S> {
                 done + batch.bookmark.map_or(0, |bookmark| bookmark.chunk as usize)
             }
         };
-        let stopped = if batch.stop.is_some() { " stopped" } else { "" };
-        Ok(format!("{} {done}{stopped} {}", batch.state.name(), batch.gather_attempts))
+        Ok(Observation::mark_of(batch.state, done, batch.stop.is_some(), batch.gather_attempts))
     }
 
     /// Mends a batch whose chunks were not all sent yet.

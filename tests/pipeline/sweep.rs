@@ -5,6 +5,7 @@ use std::sync::Mutex;
 use fanfold::batch::Batches;
 use fanfold::batch::chunks::RecordStore;
 use fanfold::batch::dispatch::{Dispatch, FanOut};
+use fanfold::batch::reasons::Told;
 use fanfold::model::condition::Condition;
 use fanfold::model::fair::FairBy;
 use fanfold::model::fault::FaultCode;
@@ -84,6 +85,7 @@ impl Fixture {
                 condition,
                 answers: None,
                 counters: None,
+                told: Told::default(),
                 tolerance: Tolerance::All,
             },
             scatter: MemoryChannel::new(),

@@ -26,6 +26,7 @@ use super::late;
 use super::objects::{failed_found, objects_are_right, origins_are_right};
 use super::output::{Line, index_of, lines_of};
 use super::plan::{File, Record, Stored};
+use super::reasons::reasons_are_right;
 use super::service::answers_count;
 use super::state::{GIVE_UP_AFTER, PARKED, State};
 use fanfold::store::items::WriteMode;
@@ -200,7 +201,11 @@ pub fn at_the_end(state: &mut State) {
     }
     let checked = (0..state.batches.len()).try_for_each(|number| batch_ended(state, number));
     let items = checked.and_then(|()| items_are_right(state)).and_then(|()| answers_count(state));
-    if let Err(broken) = items.and_then(|()| counters_are_right(state)).and_then(|()| emptied(state)) {
+    if let Err(broken) = items
+        .and_then(|()| counters_are_right(state))
+        .and_then(|()| reasons_are_right(state))
+        .and_then(|()| emptied(state))
+    {
         state.breaks(broken);
     }
 }

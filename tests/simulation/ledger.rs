@@ -5,18 +5,20 @@ use std::ops::Range as Groups;
 
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::error::{ErrorKind, Result};
+use fanfold::model::failures::Example;
 use fanfold::model::ids::{BatchId, ChunkIndex, LEAF_SIZE};
 use fanfold::model::message::{GatherMessage, to_body};
 use fanfold::model::progress::{
     Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
 };
 use fanfold::model::range::{Claim, Range};
+use fanfold::model::reason::Reason;
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::Outgoing;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot, Trouble,
 };
 
 use super::budget;
@@ -72,9 +74,16 @@ impl Ledger for Watched<MemoryLedger> {
         }
         let all = Tally { succeeded: mark.tally.succeeded + mark.tally.failed, ..Tally::default() };
         let mark = if self.hand.has(Mutation::FailuresAreNotMarked) { all.into() } else { mark };
+        let tally = mark.tally;
         let before = self.store.read_leaves(batch, chunk.leaf()..chunk.leaf() + 1).await?.remove(0);
+        let again = Mark { reasons: mark.reasons.clone(), ..Tally::default().into() };
         let mut leaf = self.store.mark_leaf(batch, chunk, mark, now).await?;
-        let new = self.hand.stage() == "process" && mark.tally.failed_chunks == 0 && !before.holds(chunk);
+        if self.hand.has(Mutation::ReasonsCountAgain) && before.holds(chunk) {
+            // A chunk that no plan has takes what a plain counter would.
+            let last = ChunkIndex::new(chunk.leaf() * LEAF_SIZE + LEAF_SIZE - 1)?;
+            self.store.mark_leaf(batch, last, again, now).await?;
+        }
+        let new = self.hand.stage() == "process" && tally.failed_chunks == 0 && !before.holds(chunk);
         let leaves = self.store.read_leaves(batch, 0..budget::LEAVES).await?;
         self.hand.world(|state| budget::at_counting(state, batch, chunk.leaf(), &leaves, new));
         if self.hand.has(Mutation::ShareOfAllRecords)
@@ -85,7 +94,7 @@ impl Ledger for Watched<MemoryLedger> {
         self.hand.catch_up_after(&[Mutation::MarkBeforeTheItems]);
         if self.hand.has(Mutation::CounterWithoutItsCondition) {
             // The behaviour of a plain counter: every mark counts, even a repeated one.
-            let (count, sum) = self.hand.count(batch, chunk.leaf(), mark.tally);
+            let (count, sum) = self.hand.count(batch, chunk.leaf(), tally);
             let first = chunk.leaf() * LEAF_SIZE;
             (leaf.done, leaf.tally) = ((first..first + count).collect(), sum);
         }
@@ -242,6 +251,24 @@ impl Notes for Watched<MemoryLedger> {
 
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
         self.store.read_calls(batch).await
+    }
+
+    async fn note_reason(
+        &self,
+        batch: &BatchId,
+        reason: &Reason,
+        examples: &[Example],
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.store.note_reason(batch, reason, examples, now).await
+    }
+
+    async fn note_trouble(&self, batch: &BatchId, trouble: &Trouble) -> Result<()> {
+        self.store.note_trouble(batch, trouble).await
+    }
+
+    async fn overview(&self, batch: &BatchId) -> Result<Overview> {
+        self.store.overview(batch).await
     }
 
     async fn begin_try(&self, message: &str, now: Timestamp) -> Result<u32> {

@@ -112,10 +112,12 @@ pub enum Mutation {
     CountersAreAdded,
     /// A chunk is counted after it is marked.
     CountersAfterTheMark,
+    /// The reasons of a chunk count each time that it is marked.
+    ReasonsCountAgain,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 48] = [
+    pub const ALL: [Self; 49] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -164,6 +166,7 @@ impl Mutation {
         Self::CountersBeforeTheDecision,
         Self::CountersAreAdded,
         Self::CountersAfterTheMark,
+        Self::ReasonsCountAgain,
     ];
 }
 

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fanfold::model::calls::{Calls, StageCalls};
 use fanfold::model::condition::Condition;
 use fanfold::model::error::{Error, Result};
+use fanfold::model::failures::Example;
 use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
@@ -17,12 +18,13 @@ use fanfold::model::progress::{
     Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
 };
 use fanfold::model::range::Claim;
+use fanfold::model::reason::Reason;
 use fanfold::model::record::Raw;
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot, Trouble,
 };
 use serde::{Deserialize, Serialize};
 
@@ -150,7 +152,7 @@ impl Ledger for JournalLedger {
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
         pause().await;
-        self.note(&Entry::Mark(batch.clone(), chunk, mark))?;
+        self.note(&Entry::Mark(batch.clone(), chunk, mark.clone()))?;
         self.memory.mark_leaf(batch, chunk, mark, now).await
     }
 
@@ -273,6 +275,24 @@ impl Notes for JournalLedger {
 
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
         self.memory.read_calls(batch).await
+    }
+
+    async fn note_reason(
+        &self,
+        batch: &BatchId,
+        reason: &Reason,
+        examples: &[Example],
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.memory.note_reason(batch, reason, examples, now).await
+    }
+
+    async fn note_trouble(&self, batch: &BatchId, trouble: &Trouble) -> Result<()> {
+        self.memory.note_trouble(batch, trouble).await
+    }
+
+    async fn overview(&self, batch: &BatchId) -> Result<Overview> {
+        self.memory.overview(batch).await
     }
 
     async fn begin_try(&self, message: &str, now: Timestamp) -> Result<u32> {

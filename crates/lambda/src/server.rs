@@ -262,7 +262,8 @@ mod tests {
         async fn answer(&self, bodies: &[&str], attempt: u32, milliseconds: i64) -> Vec<String> {
             let (source, dead_letters) = (Some(MemoryChannel::new()), Some(self.dead_letters.clone()));
             let (ledger, clock) = (self.ledger.clone(), SystemClock);
-            let reception: Reception<MemoryStores> = Reception { source, dead_letters, ledger, clock };
+            let reception: Reception<MemoryStores> =
+                Reception { source, dead_letters, ledger, clock, noted: Default::default() };
             let server = Server { reception, pace: Pace::new(SystemClock) };
             let deadline = Timestamp(SystemClock.now().0 + milliseconds);
             let response = server.answer(&Obedient(server.pace.clone()), event(bodies, attempt), deadline).await;
@@ -376,7 +377,8 @@ mod tests {
         let pace = Pace::new(SystemClock);
         let (source, dead_letters) = (Some(MemoryChannel::new()), Some(MemoryChannel::new()));
         let ledger = pace.keep(Faulty::new(MemoryLedger::new(), Busy));
-        let reception: Reception<BusyStores> = Reception { source, dead_letters, ledger, clock: SystemClock };
+        let reception: Reception<BusyStores> =
+            Reception { source, dead_letters, ledger, clock: SystemClock, noted: Default::default() };
         let server = Server { reception, pace };
         for bodies in [["retry", "done"], ["busy", "reject"]] {
             let deadline = Timestamp(SystemClock.now().0 + 4_000);

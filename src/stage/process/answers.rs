@@ -274,7 +274,7 @@ impl<S: Stores, P: Processor> Process<S, P> {
         let (batch, owner) = (&asked.message.batch_id, &asked.delivery.receipt);
         match answers.acquire(batch, chunk.index, owner, self.clock.now(), until).await {
             Ok(Lease::Acquired(log)) if log.known.came_before() => {
-                match self.batches.decided(batch, chunk.index).await {
+                match self.batches.decided(batch, chunk.index, self.clock.now()).await {
                     Ok(Some(mark)) => Begun::Decided(mark),
                     Ok(None) => Begun::Effort(Box::new(Effort::new(chunk, log))),
                     Err(error) => Begun::Failed(error),

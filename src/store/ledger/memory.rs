@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::{Error, Result};
+use crate::model::failures::{Example, Explained, MOST_EXAMPLES};
 use crate::model::ids::{BatchId, ChunkIndex, NODE_SIZE};
 use crate::model::progress::{
     Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, SEAL_TOKEN, Sealing, Stop, Tally,
 };
 use crate::model::range::Claim;
+use crate::model::reason::{MOST_REASONS, Reason, ReasonId};
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+    Claims, FIRST_LEAVES, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot,
+    Trouble,
 };
 
 /// A ledger in memory; clones share their batches.
@@ -30,6 +33,8 @@ struct State {
     rules: BTreeMap<String, Rules>,
     calls: BTreeMap<BatchId, Calls>,
     failures: BTreeMap<(BatchId, Part), LastFailure>,
+    reasons: BTreeMap<BatchId, BTreeMap<ReasonId, Explained>>,
+    troubles: BTreeMap<BatchId, Trouble>,
     /// Tries begun and excused, by message.
     tries: BTreeMap<String, (u32, u32)>,
 }
@@ -86,7 +91,7 @@ impl Ledger for MemoryLedger {
         Ok(self.state(|state| leaves.map(|number| state.leaf(batch, number).clone()).collect()))
     }
 
-    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, _now: Timestamp) -> Result<Leaf> {
+    async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
         Ok(self.state(|state| {
             let leaf = state.leaf(batch, chunk.leaf());
             if leaf.done.insert(chunk.get()) {
@@ -94,6 +99,10 @@ impl Ledger for MemoryLedger {
                 if mark.excepted {
                     leaf.excepted.insert(chunk.get());
                 }
+                for (reason, count) in mark.reasons {
+                    *leaf.reasons.entry(reason).or_default() += count;
+                }
+                leaf.marked = Some((leaf.marked.map_or(now, |(first, _)| first), now));
             }
             leaf.clone()
         }))
@@ -290,6 +299,42 @@ impl Notes for MemoryLedger {
 
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
         Ok(self.state(|state| state.calls.get(batch).cloned().unwrap_or_default()))
+    }
+
+    async fn note_reason(
+        &self,
+        batch: &BatchId,
+        reason: &Reason,
+        examples: &[Example],
+        _now: Timestamp,
+    ) -> Result<bool> {
+        Ok(self.state(|state| {
+            let reasons = state.reasons.entry(batch.clone()).or_default();
+            if reasons.len() >= MOST_REASONS && !reasons.contains_key(&reason.id()) {
+                return false;
+            }
+            let new = || Explained { reason: reason.clone(), examples: Vec::new() };
+            let kept = &mut reasons.entry(reason.id()).or_insert_with(new).examples;
+            let left = MOST_EXAMPLES.saturating_sub(kept.len());
+            kept.extend(examples.iter().take(left).cloned());
+            true
+        }))
+    }
+
+    async fn note_trouble(&self, batch: &BatchId, trouble: &Trouble) -> Result<()> {
+        self.state(|state| state.troubles.insert(batch.clone(), trouble.clone()));
+        Ok(())
+    }
+
+    async fn overview(&self, batch: &BatchId) -> Result<Overview> {
+        Ok(self.state(|state| Overview {
+            leaves: (0..FIRST_LEAVES).map(|number| state.leaf(batch, number).clone()).collect(),
+            batch: state.batches.get(batch).map(|(batch, _)| batch.clone()),
+            redriven: state.batches.contains_key(&batch.in_generation(batch.generation() + 1)),
+            reasons: state.reasons.get(batch).cloned().unwrap_or_default(),
+            trouble: state.troubles.get(batch).cloned(),
+            calls: state.calls.get(batch).cloned().unwrap_or_default(),
+        }))
     }
 
     async fn begin_try(&self, message: &str, _now: Timestamp) -> Result<u32> {

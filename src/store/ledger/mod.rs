@@ -11,11 +11,13 @@ use std::ops::Range;
 
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
+use crate::model::failures::{Example, Explained};
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{
     Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
 };
 use crate::model::range::Claim;
+use crate::model::reason::{Reason, ReasonId};
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 
@@ -76,6 +78,41 @@ pub struct LastFailure {
     /// The error's message.
     pub message: String,
 }
+
+/// What kept a message of a batch from being worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// What the message was about.
+    pub part: Part,
+    /// Whether a service was busy, so that the try does not count.
+    pub busy: bool,
+    /// How often the message had been tried.
+    pub attempt: u32,
+    /// The error's message.
+    pub message: String,
+    /// When that was.
+    pub at: Timestamp,
+}
+
+/// What the ledger has of a batch besides most of its leaves.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overview {
+    /// The batch, if it is known.
+    pub batch: Option<Batch>,
+    /// Whether it has a later generation.
+    pub redriven: bool,
+    /// Its first [`FIRST_LEAVES`] leaves; one that was not written yet is empty.
+    pub leaves: Vec<Leaf>,
+    /// The reasons that its leaves count.
+    pub reasons: BTreeMap<ReasonId, Explained>,
+    /// What went wrong last.
+    pub trouble: Option<Trouble>,
+    /// Its calls, as far as they were added.
+    pub calls: Calls,
+}
+
+/// The leaves that are read with a batch.
+pub const FIRST_LEAVES: u32 = 50;
 
 /// The ledger: each method but `read_leaves`, `read_nodes` and `open_batches` is one request, and atomic. Reads see
 /// every write that came before them. A call that fails may have had its effect; every call may be repeated.
@@ -222,6 +259,22 @@ pub trait Notes: Send + Sync + 'static {
 
     /// Reads the calls of a batch by stage, as far as they were added.
     fn read_calls(&self, batch: &BatchId) -> impl Future<Output = Result<Calls>> + Send;
+
+    /// Keeps the words of a reason and examples of it, and returns whether it is told apart: a batch has at most
+    /// [`MOST_REASONS`](crate::model::reason::MOST_REASONS), and the examples that come first are kept. One or two requests.
+    fn note_reason(
+        &self,
+        batch: &BatchId,
+        reason: &Reason,
+        examples: &[Example],
+        now: Timestamp,
+    ) -> impl Future<Output = Result<bool>> + Send;
+
+    /// Notes what went wrong; only the last trouble of a batch is kept.
+    fn note_trouble(&self, batch: &BatchId, trouble: &Trouble) -> impl Future<Output = Result<()>> + Send;
+
+    /// Reads what is known of a batch, each part as it stands by itself.
+    fn overview(&self, batch: &BatchId) -> impl Future<Output = Result<Overview>> + Send;
 
     /// Notes that a message, by its id, is tried once more, after its first try, and returns how many tries count: the
     /// first one and those begun, without those excused. Counts one too many if it is repeated.

@@ -7,15 +7,17 @@ use futures::FutureExt;
 
 use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
+use crate::model::failures::Example;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::progress::{
     Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
 };
 use crate::model::range::Claim;
+use crate::model::reason::Reason;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Part, RuleBook, Snapshot,
+    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot, Trouble,
 };
 use crate::store::surround::{Surround, Surrounded};
 
@@ -37,7 +39,7 @@ impl<L: Ledger, A: Surround> Ledger for Surrounded<L, A> {
     }
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
-        self.around.call("ledger.mark_leaf", || self.store.mark_leaf(batch, chunk, mark, now).boxed()).await
+        self.around.call("ledger.mark_leaf", || self.store.mark_leaf(batch, chunk, mark.clone(), now).boxed()).await
     }
 
     async fn size_leaf(&self, batch: &BatchId, leaf: u32, size: u32, now: Timestamp) -> Result<Leaf> {
@@ -135,6 +137,24 @@ impl<L: Notes, A: Surround> Notes for Surrounded<L, A> {
 
     async fn read_calls(&self, batch: &BatchId) -> Result<Calls> {
         self.around.call("ledger.read_calls", || self.store.read_calls(batch).boxed()).await
+    }
+
+    async fn note_reason(
+        &self,
+        batch: &BatchId,
+        reason: &Reason,
+        examples: &[Example],
+        now: Timestamp,
+    ) -> Result<bool> {
+        self.around.call("ledger.note_reason", || self.store.note_reason(batch, reason, examples, now).boxed()).await
+    }
+
+    async fn note_trouble(&self, batch: &BatchId, trouble: &Trouble) -> Result<()> {
+        self.around.call("ledger.note_trouble", || self.store.note_trouble(batch, trouble).boxed()).await
+    }
+
+    async fn overview(&self, batch: &BatchId) -> Result<Overview> {
+        self.around.call("ledger.overview", || self.store.overview(batch).boxed()).await
     }
 
     async fn begin_try(&self, message: &str, now: Timestamp) -> Result<u32> {

@@ -15,6 +15,7 @@ use crate::store::ledger::tree::{self, Progress};
 use crate::store::ledger::{
     Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, PROCESSOR, Part, RuleBook,
 };
+use crate::store::testing::notes;
 use futures::stream::{self, StreamExt};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_123);
@@ -47,6 +48,7 @@ pub async fn all(ledger: &(impl Ledger + Claims + Notes + RuleBook)) {
     open_batches_are_listed_until_they_are_closed(ledger).await;
     the_last_failure_of_a_part_is_kept(ledger).await;
     tries_count_unless_they_are_excused(ledger).await;
+    notes::all(ledger, &opening("overview")).await;
 }
 
 fn id(name: &str) -> BatchId {

@@ -8,4 +8,5 @@ pub mod function;
 pub mod items;
 pub mod ledger;
 pub mod meter;
+pub mod notes;
 pub mod tasks;

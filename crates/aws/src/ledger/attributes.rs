@@ -1,6 +1,6 @@
 //! The items of the ledger table, and their attributes.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::DeserializeOwned;
@@ -8,13 +8,15 @@ use serde::de::DeserializeOwned;
 use fanfold::model::calls::StageCalls;
 use fanfold::model::condition::Condition;
 use fanfold::model::error::{Error, Result};
-use fanfold::model::ids::BatchId;
+use fanfold::model::failures::Explained;
+use fanfold::model::ids::{BatchId, ChunkIndex};
 use fanfold::model::input::InputRef;
 use fanfold::model::progress::{Batch, BatchState, Leaf, Node, Observation, Opening, Sealing, Tally};
 use fanfold::model::range::Claim;
+use fanfold::model::reason::{Reason, ReasonId};
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::{LastFailure, OpenBatch, Part};
+use fanfold::store::ledger::{LastFailure, OpenBatch, Part, Trouble};
 
 /// The prefix of the key of a batch's item.
 const BATCH: &str = "BATCH#";
@@ -182,10 +184,79 @@ pub fn failure_of(item: &Attributes) -> LastFailure {
     }
 }
 
+/// What the names of attributes begin with that count reasons. Letters and digits only, so that they can stand in
+/// expressions.
+const WHY: &str = "why";
+
+/// The attribute of a leaf that counts the records that failed for a reason.
+pub fn reason_name(reason: &ReasonId) -> String {
+    format!("{WHY}{}", reason.as_str())
+}
+
 /// Reads a leaf's item.
 pub fn leaf_of(item: &Attributes) -> Leaf {
     let (done, excepted) = (set(item, "done"), set(item, "excepted"));
-    Leaf { done, excepted, size: number(item, "size"), tally: tally(item) }
+    let reason = |name: &String| Some((ReasonId::kept(name.strip_prefix(WHY)?), count(item, name)));
+    let reasons = item.keys().filter_map(reason).collect();
+    let marked = number(item, "firstAt").zip(number(item, "lastAt"));
+    let marked = marked.map(|(first, last)| (Timestamp(first), Timestamp(last)));
+    Leaf { done, excepted, size: number(item, "size"), tally: tally(item), reasons, marked }
+}
+
+/// The key of the item that has the words of a batch's reasons.
+pub fn reasons_key(batch: &BatchId) -> String {
+    format!("REASONS#{batch}")
+}
+
+/// Reads such an item: the reasons with their examples, by what counts them.
+pub fn reasons_of(item: &Attributes) -> Result<BTreeMap<ReasonId, Explained>> {
+    let mut reasons = BTreeMap::new();
+    for (name, value) in item {
+        let (Some(id), Ok(words)) = (name.strip_prefix(WHY), value.as_s()) else {
+            continue;
+        };
+        let kept = item.get(&examples_name(id)).and_then(|kept| kept.as_l().ok());
+        let kept = kept.into_iter().flatten().filter_map(|example| example.as_s().ok());
+        let examples = kept.map(|text| serde_json::from_str(text).map_err(|e| corrupt(name).because(e)));
+        let examples = examples.collect::<Result<_>>()?;
+        reasons.insert(ReasonId::kept(id), Explained { reason: Reason::kept(words), examples });
+    }
+    Ok(reasons)
+}
+
+/// The attribute of that item that has a reason's examples.
+pub fn examples_name(id: &str) -> String {
+    format!("of{id}")
+}
+
+/// The key of the item that says what went wrong last.
+pub fn trouble_key(batch: &BatchId) -> String {
+    format!("TROUBLE#{batch}")
+}
+
+/// The name of a part.
+pub fn part_name(part: Part) -> String {
+    match part {
+        Part::Scatter => "scatter".to_owned(),
+        Part::Chunk(chunk) => chunk.get().to_string(),
+        Part::Gather => "gather".to_owned(),
+    }
+}
+
+/// Reads such an item.
+pub fn trouble_of(item: &Attributes) -> Result<Trouble> {
+    let part = match text(item, "part").unwrap_or_default() {
+        "scatter" => Part::Scatter,
+        "gather" => Part::Gather,
+        chunk => Part::Chunk(ChunkIndex::new(chunk.parse().map_err(|e| corrupt("part").because(e))?)?),
+    };
+    Ok(Trouble {
+        part,
+        busy: item.get("busy").and_then(|busy| busy.as_bool().ok()).copied().unwrap_or_default(),
+        attempt: number(item, "attempt").unwrap_or_default(),
+        message: text(item, "message").unwrap_or_default().to_owned(),
+        at: Timestamp(number(item, "at").unwrap_or_default()),
+    })
 }
 
 /// Reads a node's item.

@@ -20,7 +20,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use self::attributes::{
     Attributes, OPEN, batch_item, batch_key, batch_of, claims_key, claims_of, leaf_key, leaf_of, node_key, node_of,
-    open_batch_of, rules_key, rules_of,
+    open_batch_of, reason_name, rules_key, rules_of,
 };
 use crate::error;
 use fanfold::model::error::{Error, Result};
@@ -218,9 +218,17 @@ impl Ledger for DynamoLedger {
             expression.push_str(", #excepted :chunks");
             names.push("excepted");
         }
-        expression.push_str(" SET #expiresAt = :x");
-        let update = self
+        let reasons: Vec<(String, u64)> =
+            mark.reasons.iter().map(|(reason, count)| (reason_name(reason), *count)).collect();
+        for (place, (name, _)) in reasons.iter().enumerate() {
+            expression.push_str(&format!(", #{name} :why{place}"));
+            names.push(name);
+        }
+        names.extend(["firstAt", "lastAt"]);
+        expression.push_str(" SET #expiresAt = :x, #firstAt = if_not_exists(#firstAt, :now), #lastAt = :now");
+        let mut update = self
             .update(leaf_key(batch, chunk.leaf()), &expression, "NOT contains(#done, :chunk)", &names)
+            .expression_attribute_values(":now", number(now.0))
             .expression_attribute_values(":chunks", set_of(chunk))
             .expression_attribute_values(":chunk", number(chunk))
             .expression_attribute_values(":one", number(1))
@@ -228,6 +236,9 @@ impl Ledger for DynamoLedger {
             .expression_attribute_values(":f", number(mark.tally.failed))
             .expression_attribute_values(":c", number(mark.tally.failed_chunks))
             .expression_attribute_values(":x", expiry(now));
+        for (place, (_, count)) in reasons.iter().enumerate() {
+            update = update.expression_attribute_values(format!(":why{place}"), number(count));
+        }
         let leaf = self.send(update).await?.either();
         Ok(leaf_of(&leaf.unwrap_or_default()))
     }
