@@ -10,7 +10,8 @@ mod plan;
 #[path = "nodes/world.rs"]
 mod world;
 
-use fanfold::batch::view::view_of;
+use fanfold::batch::leaves::sum;
+use fanfold::batch::view::{Around, view};
 use fanfold::model::progress::Batch;
 use fanfold::pipeline::local::{LocalPipeline, Settings};
 use fanfold::pipeline::variant::Variant;
@@ -94,6 +95,11 @@ async fn a_file_of_65_800_chunks_is_processed_to_its_end() {
     let closed = pipeline.stores.ledger.read(&batch).await.unwrap().unwrap();
     assert_eq!(closed.root, (-1..=256).collect());
     // The leaves say the same as long as a batch is not closed.
-    let view = view_of(&pipeline.stores.ledger, &Batch { tally: None, ..closed }).await.unwrap();
+    let (done, tally) = sum(&pipeline.stores.ledger, &Batch { tally: None, ..closed.clone() }).await.unwrap();
+    assert_eq!((done, tally.failed), (RECORDS, 65));
+    let view = view(&pipeline.stores.ledger, &batch, &Around::default(), closed.opening.started_at).await.unwrap();
+    let view = view.unwrap();
     assert_eq!((view.chunks.done, view.records.failed), (Some(RECORDS), 65));
+    let [group] = view.failures.as_slice() else { panic!("{:?}", view.failures) };
+    assert_eq!((group.reason.as_str(), group.count), ("price: the cell … is not a number", 65));
 }

@@ -1,35 +1,305 @@
-//! The progress of a batch.
+//! What a batch is doing, from what the ledger has of it. The reads do not grow with its records: a batch of 65,536 chunks
+//! takes four.
+
+use std::collections::BTreeMap;
 
 use crate::batch::leaves;
+use crate::model::calls::{Calls, StageCalls};
 use crate::model::error::Result;
-use crate::model::ids::BatchId;
-use crate::model::progress::{Batch, Tally};
-use crate::model::view::BatchView;
-use crate::store::ledger::Ledger;
+use crate::model::failures::Explained;
+use crate::model::forecast::{Course, Sample};
+use crate::model::ids::{BatchId, LEAF_SIZE, MAX_GENERATION};
+use crate::model::progress::{Batch, BatchState, Leaf, Sealing, Tally};
+use crate::model::reason::ReasonId;
+use crate::model::timestamp::Timestamp;
+use crate::model::view::{
+    BatchView, ChunkProgress, FailureGroup, MOST_NAMED, Mending, Pausing, RecordProgress, StageView, Standstill,
+    VERSION,
+};
+use crate::store::ledger::{FIRST_LEAVES, Ledger, Notes, Overview, PROCESSOR, Part, Trouble};
 
-/// Returns the progress of a batch; `None` until scatter has taken its event.
-///
-/// # Errors
-/// Those of the ledger.
-pub async fn view(ledger: &impl Ledger, id: &BatchId) -> Result<Option<BatchView>> {
-    match ledger.read(id).await? {
-        Some(batch) => Ok(Some(view_of(ledger, &batch).await?)),
-        None => Ok(None),
+/// How long a batch may go without a finished chunk before somebody has to be told why, in milliseconds.
+const QUIET: i64 = 30_000;
+/// How long something that went wrong counts as what holds a batch up.
+const RECENT_TROUBLE: i64 = 120_000;
+
+/// What the queue to the workers holds, where that is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Around {
+    /// Messages that wait for a worker, of all batches.
+    pub waiting: Option<u64>,
+    /// Messages that workers have.
+    pub running: Option<u64>,
+}
+
+/// What all leaves say together.
+#[derive(Debug, Default)]
+struct Sum {
+    done: u64,
+    tally: Tally,
+    reasons: BTreeMap<ReasonId, u64>,
+    marked: Option<(Timestamp, Timestamp)>,
+    missing: Vec<u32>,
+}
+
+impl Sum {
+    fn add(&mut self, number: u32, leaf: &Leaf, sealing: Option<&Sealing>) {
+        self.done += leaf.done.len() as u64;
+        self.tally = self.tally + leaf.tally;
+        for (reason, count) in &leaf.reasons {
+            *self.reasons.entry(reason.clone()).or_default() += count;
+        }
+        self.marked = match (self.marked, leaf.marked) {
+            (Some(one), Some(other)) => Some((one.0.min(other.0), one.1.max(other.1))),
+            (one, other) => one.or(other),
+        };
+        let first = number * LEAF_SIZE;
+        let end = sealing.map_or(first, |sealing| sealing.chunks.min(first + LEAF_SIZE));
+        let missing = (first..end).filter(|chunk| !leaf.done.contains(chunk));
+        // One more than are named tells that there are too many.
+        let left = (MOST_NAMED + 1).saturating_sub(self.missing.len());
+        self.missing.extend(missing.take(left));
     }
 }
 
-/// Returns the progress of a batch that was already read from the ledger.
+/// How far a batch is: what those look at again and again who wait for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// Where it stands.
+    pub state: BatchState,
+    /// Its chunks, once all are cut.
+    pub chunks: Option<u64>,
+    /// Those that are done, where that is counted.
+    pub done: Option<u64>,
+}
+
+/// Returns how far a batch is; `None` until scatter has taken its event.
 ///
 /// # Errors
 /// Those of the ledger.
-pub async fn view_of(ledger: &impl Ledger, batch: &Batch) -> Result<BatchView> {
-    let (chunks_done, tally) = match batch.tally {
-        Some(tally) => (batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks)), tally),
-        None if !batch.opening.condition.has_tree() => (None, Tally::default()),
-        None => {
-            let (done, tally) = leaves::sum(ledger, batch).await?;
-            (Some(done), tally)
+pub async fn glance(ledger: &impl Ledger, id: &BatchId) -> Result<Option<Glance>> {
+    let Some(batch) = ledger.read(id).await? else {
+        return Ok(None);
+    };
+    let chunks = batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks));
+    let done = match batch.tally {
+        Some(_) => chunks,
+        None if !batch.opening.condition.has_tree() => None,
+        None => Some(leaves::sum(ledger, &batch).await?.0),
+    };
+    Ok(Some(Glance { state: batch.state, chunks, done }))
+}
+
+/// Returns what the latest generation of a batch is doing; `None` until scatter has taken its event.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn view(
+    ledger: &(impl Ledger + Notes),
+    id: &BatchId,
+    around: &Around,
+    now: Timestamp,
+) -> Result<Option<BatchView>> {
+    let (mut seen, mut generation) = (ledger.overview(id).await?, id.generation());
+    while seen.redriven && generation < MAX_GENERATION {
+        generation += 1;
+        seen = ledger.overview(&id.in_generation(generation)).await?;
+    }
+    let Some(batch) = seen.batch.take() else {
+        return Ok(None);
+    };
+    let sum = sum(ledger, &batch, &seen.leaves).await?;
+    Ok(Some(Look { batch: &batch, sum, seen, around, now }.view()))
+}
+
+/// Adds up the leaves of a batch, of which the first were read already.
+async fn sum(ledger: &impl Ledger, batch: &Batch, first: &[Leaf]) -> Result<Sum> {
+    let (mut sum, sealing) = (Sum::default(), batch.sealing.as_ref());
+    if !batch.opening.condition.has_tree() {
+        return Ok(sum);
+    }
+    let sealed = sealing.map_or(FIRST_LEAVES, Sealing::leaves);
+    for (number, leaf) in (0..sealed).zip(first) {
+        sum.add(number, leaf, sealing);
+    }
+    // While scatter runs, the number of leaves is unknown: the first ones without marks are taken for the end.
+    let open_end = sealing.is_none() && first.last().is_some_and(|leaf| !leaf.done.is_empty());
+    if sealed > FIRST_LEAVES || open_end {
+        leaves::each(ledger, batch, FIRST_LEAVES, |number, leaf| sum.add(number, leaf, sealing)).await?;
+    }
+    Ok(sum)
+}
+
+struct Look<'a> {
+    batch: &'a Batch,
+    sum: Sum,
+    seen: Overview,
+    around: &'a Around,
+    now: Timestamp,
+}
+
+impl Look<'_> {
+    fn view(&self) -> BatchView {
+        let (batch, sealing) = (self.batch, self.batch.sealing.as_ref());
+        let has_tree = batch.opening.condition.has_tree();
+        let chunks = sealing.map(|sealing| u64::from(sealing.chunks));
+        let done = if batch.tally.is_some() { chunks } else { Some(self.sum.done).filter(|_| has_tree) };
+        let tally = batch.tally.unwrap_or(self.sum.tally);
+        let total = self.total();
+        let ended = tally.succeeded + tally.failed;
+        let cut = batch.bookmark.map_or(0, |bookmark| bookmark.record);
+        let course = self.course();
+        let per_chunk = if self.sum.done > 0 { ended as f64 / self.sum.done as f64 } else { 0.0 };
+        let running = batch.state == BatchState::Processing;
+        let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
+        // Sweep's next time matters only for a batch that it has mended.
+        let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
+        let missing =
+            if self.sum.missing.len() > MOST_NAMED || batch.state.is_final() { &[][..] } else { &self.sum.missing };
+        BatchView {
+            version: VERSION,
+            as_of: self.now,
+            batch_id: batch.opening.id.in_generation(0),
+            generation: batch.opening.id.generation(),
+            variant: batch.opening.variant.clone(),
+            state: batch.state,
+            input: batch.opening.input.clone(),
+            records: RecordProgress {
+                total,
+                at_least: total.unwrap_or(ended.max(cut)),
+                succeeded: tally.succeeded,
+                failed: tally.failed,
+            },
+            chunks: ChunkProgress { total: chunks, done, failed: tally.failed_chunks, missing: missing.to_vec() },
+            pace: course.and_then(|course| course.pace(per_chunk)),
+            time_left: course.filter(|_| running).and_then(|course| course.time_left(chunks?)),
+            standstill: self.standstill(),
+            failures: failures(&self.sum.reasons, &self.seen.reasons, self.sum.tally.failed),
+            stages: self.stages(),
+            started_at: batch.opening.started_at,
+            scattered_at: sealing.map(|sealing| sealing.scattered_at),
+            gather_started_at: batch.gather_started_at,
+            finished_at: batch.finished_at,
+            mended: mended.map(|seen| Mending { times: seen.mended, next_at: seen.next }),
+            error: stopped.or_else(|| sealing.and_then(|sealing| sealing.error.as_ref())).cloned(),
+        }
+    }
+
+    /// The records of all chunks. The counts of a closed redrive are those of the whole batch, whose records are more than
+    /// it processed.
+    fn total(&self) -> Option<u64> {
+        let whole = self.batch.tally.filter(|_| self.batch.opening.id.generation() > 0);
+        let whole = whole.map(|tally| tally.succeeded + tally.failed);
+        whole.or(self.batch.sealing.as_ref().and_then(|sealing| sealing.records))
+    }
+
+    fn course(&self) -> Option<Course> {
+        let (first, last) = self.sum.marked?;
+        // What is over is measured to its end.
+        let at =
+            if self.batch.state == BatchState::Processing || self.batch.sealing.is_none() { self.now } else { last };
+        let chunks = self.batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks));
+        let before = self
+            .batch
+            .seen
+            .as_ref()
+            .and_then(|seen| Some(Sample { at: seen.since, chunks: chunks?.checked_sub(seen.missing()?)? }));
+        Some(Course { first, before, now: Sample { at, chunks: self.sum.done } })
+    }
+
+    /// When the batch last advanced, as far as the ledger shows.
+    fn advanced_at(&self) -> Timestamp {
+        let batch = self.batch;
+        let scattered = batch.sealing.as_ref().map_or(batch.opening.started_at, |sealing| sealing.scattered_at);
+        let marked = self.sum.marked.map_or(scattered, |(_, last)| last);
+        marked.max(scattered).max(batch.gather_started_at.unwrap_or(scattered))
+    }
+
+    fn standstill(&self) -> Option<Standstill> {
+        let (batch, since, now) = (self.batch, self.advanced_at(), self.now);
+        if batch.state.is_final() || !batch.opening.condition.has_tree() {
+            return None;
+        }
+        let trouble = self.seen.trouble.as_ref().filter(|trouble| now.0 - trouble.at.0 < RECENT_TROUBLE);
+        let quiet = now.0 - since.0 >= QUIET;
+        if !quiet && !trouble.is_some_and(|trouble| trouble.busy) {
+            return None;
+        }
+        let mut reasons: Vec<String> = trouble.map(told).into_iter().collect();
+        let missing =
+            self.batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks).saturating_sub(self.sum.done));
+        let (waiting, running) = (self.around.waiting, self.around.running);
+        let nothing = waiting == Some(0) && running == Some(0);
+        match (batch.state, missing) {
+            (BatchState::Scattering, _) => reasons.push("scatter is cutting the input".to_owned()),
+            (BatchState::Processing, Some(missing)) if nothing && missing > 0 => {
+                let next = batch.seen.as_ref().map(|seen| (seen.next.0 - now.0).max(0) / 1000);
+                let next = next.map_or_else(String::new, |next| format!(" in {next} s"));
+                reasons.push(format!("{missing} chunks have no message any more; sweep sends them again{next}"));
+            }
+            (BatchState::Processing, Some(0)) => reasons.push("gather has not begun".to_owned()),
+            (BatchState::Processing, Some(missing)) if reasons.is_empty() => reasons.push(match running {
+                Some(running) if running > 0 => format!("{running} messages are being worked on, for {missing} chunks"),
+                _ => format!("{missing} chunks wait for a worker"),
+            }),
+            (BatchState::Gathering, _) => reasons.push("gather is writing the outputs".to_owned()),
+            _ => {}
+        }
+        let works = trouble.is_some_and(|trouble| trouble.busy) || running.is_some_and(|running| running > 0);
+        let gathers = matches!(batch.state, BatchState::Gathering | BatchState::Scattering);
+        let kind = if quiet && !works && !gathers { Pausing::Stalled } else { Pausing::Slow };
+        Some(Standstill { kind, since, reasons })
+    }
+
+    fn stages(&self) -> Vec<StageView> {
+        let (batch, Calls(calls)) = (self.batch, &self.seen.calls);
+        let sealed = batch.sealing.as_ref().map(|sealing| sealing.scattered_at);
+        let (first, last) = self.sum.marked.unzip();
+        let last = last.filter(|_| batch.gather_started_at.is_some() || batch.state.is_final());
+        let times = [
+            ("scatter", Some(batch.opening.started_at), sealed),
+            ("process", first, last),
+            ("gather", batch.gather_started_at, batch.finished_at),
+            ("bury", None, None),
+            (PROCESSOR, None, None),
+        ];
+        let stage = |(name, started_at, ended_at): (&str, _, _)| {
+            let StageCalls { messages, requests } = calls.get(name).cloned().unwrap_or_default();
+            StageView { name: name.to_owned(), started_at, ended_at, messages, requests }
+        };
+        let stages = times.map(stage).into_iter();
+        stages.filter(|stage| stage.started_at.is_some() || stage.messages > 0 || !stage.requests.is_empty()).collect()
+    }
+}
+
+/// What went wrong, in words.
+fn told(trouble: &Trouble) -> String {
+    let Trouble { part, attempt, message, busy, .. } = trouble;
+    let what = match part {
+        Part::Scatter => "scatter".to_owned(),
+        Part::Gather => "gather".to_owned(),
+        Part::Chunk(chunk) => format!("chunk {chunk}"),
+    };
+    if *busy { format!("{what} waits: {message}") } else { format!("{what} failed at attempt {attempt}: {message}") }
+}
+
+/// The reasons that leaves count, with their words.
+fn failures(
+    counts: &BTreeMap<ReasonId, u64>,
+    explained: &BTreeMap<ReasonId, Explained>,
+    failed: u64,
+) -> Vec<FailureGroup> {
+    let group = |(id, count): (&ReasonId, &u64)| {
+        let known = explained.get(id);
+        FailureGroup {
+            id: id.clone(),
+            reason: known.map_or_else(|| "other reasons".to_owned(), |known| known.reason.to_string()),
+            count: *count,
+            share: *count as f64 / failed.max(1) as f64,
+            examples: known.map(|known| known.examples.clone()).unwrap_or_default(),
         }
     };
-    Ok(BatchView::new(batch, chunks_done, tally))
+    let mut groups: Vec<FailureGroup> = counts.iter().map(group).collect();
+    groups.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.id.cmp(&other.id)));
+    groups
 }

@@ -1,17 +1,30 @@
-//! The progress of a batch in one document: `fanfold status --json`.
+//! What a batch is doing, in one document: `fanfold status --json`.
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::calls::Requests;
+use crate::model::failures::Example;
 use crate::model::fault::Fault;
+use crate::model::forecast::{Pace, TimeLeft};
 use crate::model::ids::BatchId;
 use crate::model::input::InputRef;
-use crate::model::progress::{Batch, BatchState, Tally};
+use crate::model::progress::BatchState;
+use crate::model::reason::ReasonId;
 use crate::model::timestamp::Timestamp;
 
-/// The progress of a batch. What is not known yet, or not counted under the batch's condition, is `null`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The version of the document. It grows if something is left out or means something else; what is added changes nothing.
+pub const VERSION: u32 = 1;
+/// The most chunks that are named which are missing.
+pub const MOST_NAMED: usize = 9;
+
+/// What a batch is doing. What is not known yet, or not counted under the batch's condition, is `null`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchView {
+    /// [`VERSION`].
+    pub version: u32,
+    /// When this was so.
+    pub as_of: Timestamp,
     /// The batch.
     pub batch_id: BatchId,
     /// How often it was redriven; everything below is about the latest generation.
@@ -26,6 +39,16 @@ pub struct BatchView {
     pub records: RecordProgress,
     /// Counts of chunks.
     pub chunks: ChunkProgress,
+    /// How fast its records are ended.
+    pub pace: Option<Pace>,
+    /// How long it takes until its last chunk is done.
+    pub time_left: Option<TimeLeft>,
+    /// Why it gets on slowly or not at all, if so.
+    pub standstill: Option<Standstill>,
+    /// Why records failed, the most frequent reason first.
+    pub failures: Vec<FailureGroup>,
+    /// What its stages did.
+    pub stages: Vec<StageView>,
     /// When scatter began.
     pub started_at: Timestamp,
     /// When scatter ended.
@@ -42,9 +65,12 @@ pub struct BatchView {
 
 /// Counts of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct RecordProgress {
-    /// Records in all chunks.
+    /// Records in all chunks, once all are cut.
     pub total: Option<u64>,
+    /// Records that are known of until then.
+    pub at_least: u64,
     /// Records that succeeded so far.
     pub succeeded: u64,
     /// Records that failed so far.
@@ -52,7 +78,7 @@ pub struct RecordProgress {
 }
 
 /// Counts of chunks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChunkProgress {
     /// Chunks in all.
     pub total: Option<u64>,
@@ -60,6 +86,62 @@ pub struct ChunkProgress {
     pub done: Option<u64>,
     /// Chunks that could not be processed at all.
     pub failed: u64,
+    /// Those that are not done, if they are fewer than ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<u32>,
+}
+
+/// How a batch that does not get on as it should is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Pausing {
+    /// It is worked on, and something holds it up.
+    Slow,
+    /// Nothing works on it.
+    Stalled,
+}
+
+/// Why a batch does not get on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standstill {
+    /// How bad it is.
+    pub kind: Pausing,
+    /// When it last advanced.
+    pub since: Timestamp,
+    /// What it waits for, in words.
+    pub reasons: Vec<String>,
+}
+
+/// Records that failed alike.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FailureGroup {
+    /// A name of the reason, for commands.
+    pub id: ReasonId,
+    /// What their messages have in common.
+    pub reason: String,
+    /// How many there are.
+    pub count: u64,
+    /// Their share of the records that failed.
+    pub share: f64,
+    /// Some of them.
+    pub examples: Vec<Example>,
+}
+
+/// What a stage did.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageView {
+    /// Its name.
+    pub name: String,
+    /// When it began, as far as that is known.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Messages that its functions worked on, repeated deliveries included.
+    pub messages: u64,
+    /// Requests that they made, by service and operation.
+    pub requests: Requests,
 }
 
 /// How sweep mends a batch.
@@ -70,40 +152,4 @@ pub struct Mending {
     pub times: u32,
     /// When sweep will mend it next, if it does not advance.
     pub next_at: Timestamp,
-}
-
-impl BatchView {
-    /// A view of a batch; `chunks_done` is absent where that is not known.
-    pub fn new(batch: &Batch, chunks_done: Option<u64>, tally: Tally) -> Self {
-        let sealing = batch.sealing.as_ref();
-        let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
-        // Sweep's next time matters only for a batch that it has mended.
-        let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
-        // The counts of a closed redrive are those of the whole batch, whose records are more than it processed.
-        let whole = batch.tally.filter(|_| batch.opening.id.generation() > 0);
-        let whole = whole.map(|tally| tally.succeeded + tally.failed);
-        Self {
-            batch_id: batch.opening.id.in_generation(0),
-            generation: batch.opening.id.generation(),
-            variant: batch.opening.variant.clone(),
-            state: batch.state,
-            input: batch.opening.input.clone(),
-            records: RecordProgress {
-                total: whole.or(sealing.and_then(|sealing| sealing.records)),
-                succeeded: tally.succeeded,
-                failed: tally.failed,
-            },
-            chunks: ChunkProgress {
-                total: sealing.map(|sealing| u64::from(sealing.chunks)),
-                done: chunks_done,
-                failed: tally.failed_chunks,
-            },
-            started_at: batch.opening.started_at,
-            scattered_at: sealing.map(|sealing| sealing.scattered_at),
-            gather_started_at: batch.gather_started_at,
-            finished_at: batch.finished_at,
-            mended: mended.map(|seen| Mending { times: seen.mended, next_at: seen.next }),
-            error: stopped.or_else(|| sealing.and_then(|sealing| sealing.error.as_ref())).cloned(),
-        }
-    }
 }

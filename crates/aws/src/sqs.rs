@@ -5,7 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::types::{MessageSystemAttributeName, SendMessageBatchRequestEntry};
+use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 
 use crate::error;
 use fanfold::model::error::{Error, Result};
@@ -30,6 +30,26 @@ impl SqsChannel {
     /// A queue by its URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into() }
+    }
+
+    /// How many messages wait, and how many are being worked on; both are approximate
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html>).
+    ///
+    /// # Errors
+    /// Those of the request.
+    pub async fn depth(&self) -> Result<(u64, u64)> {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesDelayed,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let request = self.client.get_queue_attributes().queue_url(&self.url);
+        let request = request.set_attribute_names(Some(names.to_vec()));
+        let found = request.send().await.map_err(|e| error::of_call("look at", &self.url, e))?;
+        let found = found.attributes.unwrap_or_default();
+        let [visible, delayed, held] =
+            names.map(|name| found.get(&name).and_then(|count| count.parse::<u64>().ok()).unwrap_or_default());
+        Ok((visible + delayed, held))
     }
 
     /// Sends one batch and returns the messages that were not accepted: a batch call that succeeds may still

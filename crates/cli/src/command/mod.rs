@@ -129,13 +129,14 @@ impl Batch {
         let Some(id) = self.id(context).await? else {
             return Ok(Err(ExitCode::from(2)));
         };
-        latest(context, &id).await?.map(Ok).ok_or_else(|| {
-            Error::malformed(format!(
-                "the ledger does not know batch {id}: it was not scattered yet, ended over 30 days ago, \
-                 or belongs to another pipeline"
-            ))
-        })
+        latest(context, &id).await?.map(Ok).ok_or_else(|| unknown(&id))
     }
+}
+
+fn unknown(id: &BatchId) -> Error {
+    Error::malformed(format!(
+        "the ledger does not know batch {id}: it was not scattered yet, ended over 30 days ago, or belongs to another pipeline"
+    ))
 }
 
 /// The batch of the newest upload under a key; which one that is, is said.

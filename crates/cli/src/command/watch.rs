@@ -7,23 +7,41 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::command::Context;
 use crate::output::note;
-use fanfold::batch::view::view;
+use fanfold::batch::view::{Around, Glance, glance, view};
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::model::view::BatchView;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
+use fanfold_aws::sqs::SqsChannel;
 
 /// The ledger has no events that a client could await, so it is polled: often at first, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
 /// The progress of a batch, in a few words.
-fn line(view: Option<&BatchView>) -> String {
-    let chunks = view.map(|view| view.chunks);
-    let (done, total) = (chunks.and_then(|chunks| chunks.done), chunks.and_then(|chunks| chunks.total));
-    format!("{} {}/{} chunks", state(view), known(done), known(total))
+fn line(seen: Option<&Glance>) -> String {
+    let (done, total) = (seen.and_then(|seen| seen.done), seen.and_then(|seen| seen.chunks));
+    format!("{} {}/{} chunks", state(seen), known(done), known(total))
 }
 
-fn state(view: Option<&BatchView>) -> String {
-    view.map_or("WAITING", |view| view.state.name()).to_lowercase()
+fn state(seen: Option<&Glance>) -> String {
+    seen.map_or("WAITING", |seen| seen.state.name()).to_lowercase()
+}
+
+/// What a batch is doing, and its pipeline's queue with it.
+///
+/// # Errors
+/// Those of the ledger; a queue that may not be looked at tells nothing.
+pub async fn seen(context: &Context, id: &BatchId) -> Result<Option<BatchView>> {
+    let queue = context.resources.queues.get("process");
+    let queue = queue.map(|url| SqsChannel::new(context.clients.sqs.clone(), url));
+    let depth = match &queue {
+        Some(queue) => queue.depth().await.ok(),
+        None => None,
+    };
+    let (waiting, running) = depth.unzip();
+    view(&context.ledger(), id, &Around { waiting, running }, SystemClock.now()).await
 }
 
 /// A count, or `?` if it is not known.
@@ -38,22 +56,21 @@ pub fn known(count: Option<u64>) -> String {
 pub async fn until_closed(context: &Context, id: &BatchId) -> Result<()> {
     let ledger = context.ledger();
     let terminal = std::io::stderr().is_terminal();
-    let style = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len} chunks {elapsed}");
+    let style = ProgressStyle::with_template("{msg:10} {bar:40} {pos}/{len} chunks {elapsed}, {eta} left");
     let bar = ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
     let (mut shown, mut pause) = (String::new(), FIRST_PAUSE);
     loop {
-        let view = view(&ledger, id).await?;
-        let line = line(view.as_ref());
+        let seen = glance(&ledger, id).await?;
+        let line = line(seen.as_ref());
         if terminal {
-            let chunks = view.as_ref().map(|view| view.chunks);
-            let done = chunks.and_then(|chunks| chunks.done).unwrap_or_default();
-            bar.set_length(chunks.and_then(|chunks| chunks.total).unwrap_or(done));
+            let done = seen.and_then(|seen| seen.done).unwrap_or_default();
+            bar.set_length(seen.and_then(|seen| seen.chunks).unwrap_or(done));
             bar.set_position(done);
-            bar.set_message(state(view.as_ref()));
+            bar.set_message(state(seen.as_ref()));
         } else if line != shown {
             note(&line);
         }
-        if view.is_some_and(|view| view.state.is_final()) {
+        if seen.is_some_and(|seen| seen.state.is_final()) {
             bar.finish_and_clear();
             return Ok(());
         }
