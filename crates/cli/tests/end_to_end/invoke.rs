@@ -106,7 +106,7 @@ async fn a_consumer_of_sqs_is_asked_again_about_what_it_lists_and_about_calls_th
 #[tokio::test]
 async fn a_function_of_fanfolds_own_contract_makes_the_items_that_are_stored() {
     let (world, notes) = (World::of("own").await, Notes::open());
-    let silent = "the function answered: nothing about this task";
+    let silent = "the function answered nothing about this record";
     let cases = [
         (Case("good", 0), ""),
         (Case("temporary", 1), ""),
@@ -227,7 +227,7 @@ async fn a_function_of_s3_batch_operations_works_through_a_manifest_and_a_thrott
     let rows = [
         format!("_photos/a%20b.jpg,{first},succeeded,200,,\"_photos/a b.jpg, 3 bytes\""),
         "_photos/%C3%BC%2C1.jpg,,succeeded,200,,\"_photos/ü,1.jpg, 6 bytes\"".to_owned(),
-        "_photos/gone.jpg,,failed,200,PermanentFailure,line 3: the function answered: 404: Not Found".to_owned(),
+        "_photos/gone.jpg,,failed,200,PermanentFailure,404: Not Found".to_owned(),
         format!("{soon},,succeeded,200,,\"{soon}, 4 bytes\""),
     ];
     let report = world.output(&batch, "report.csv").await;
