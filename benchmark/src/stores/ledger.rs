@@ -42,7 +42,7 @@ pub struct JournalLedger {
 #[derive(Serialize, Deserialize)]
 enum Entry {
     Open(#[serde(with = "OpeningForm")] Opening),
-    Mark(BatchId, ChunkIndex, Mark),
+    Mark(BatchId, ChunkIndex, Mark, Timestamp),
     Claims(BatchId, u32, Vec<Claim>),
     Rules(Rules),
     Size(BatchId, u32, u32),
@@ -111,7 +111,7 @@ async fn replay(memory: &MemoryLedger, entry: Entry) -> Result<()> {
     let now = Timestamp(0);
     match entry {
         Entry::Open(opening) => memory.open(&opening).await.map(|_| ()),
-        Entry::Mark(batch, chunk, mark) => memory.mark_leaf(&batch, chunk, mark, now).await.map(|_| ()),
+        Entry::Mark(batch, chunk, mark, at) => memory.mark_leaf(&batch, chunk, mark, at).await.map(|_| ()),
         Entry::Rules(rules) => memory.put_rules(&rules).await,
         Entry::Claims(batch, group, claims) => memory.put_claims(&batch, group, &claims, now).await,
         Entry::Size(batch, leaf, size) => memory.size_leaf(&batch, leaf, size, now).await.map(|_| ()),
@@ -152,7 +152,7 @@ impl Ledger for JournalLedger {
 
     async fn mark_leaf(&self, batch: &BatchId, chunk: ChunkIndex, mark: Mark, now: Timestamp) -> Result<Leaf> {
         pause().await;
-        self.note(&Entry::Mark(batch.clone(), chunk, mark.clone()))?;
+        self.note(&Entry::Mark(batch.clone(), chunk, mark.clone(), now))?;
         self.memory.mark_leaf(batch, chunk, mark, now).await
     }
 
