@@ -235,12 +235,17 @@ impl Look<'_> {
             (BatchState::Processing, Some(missing)) if nothing && missing > 0 => {
                 let next = batch.seen.as_ref().map(|seen| (seen.next.0 - now.0).max(0) / 1000);
                 let next = next.map_or_else(String::new, |next| format!(" in {next} s"));
-                reasons.push(format!("{missing} chunks have no message any more; sweep sends them again{next}"));
+                let lost = counted(missing, "chunk has", "chunks have");
+                reasons.push(format!("{lost} no message any more; sweep sends again what is missing{next}"));
             }
             (BatchState::Processing, Some(0)) => reasons.push("gather has not begun".to_owned()),
             (BatchState::Processing, Some(missing)) if reasons.is_empty() => reasons.push(match running {
-                Some(running) if running > 0 => format!("{running} messages are being worked on, for {missing} chunks"),
-                _ => format!("{missing} chunks wait for a worker"),
+                Some(running) if running > 0 => {
+                    let (held, wanted) =
+                        (counted(running, "message is", "messages are"), counted(missing, "chunk is", "chunks are"));
+                    format!("{held} being worked on, and {wanted} not done")
+                }
+                _ => format!("{} for a worker", counted(missing, "chunk waits", "chunks wait")),
             }),
             (BatchState::Gathering, _) => reasons.push("gather is writing the outputs".to_owned()),
             _ => {}
@@ -270,6 +275,11 @@ impl Look<'_> {
         let stages = times.map(stage).into_iter();
         stages.filter(|stage| stage.started_at.is_some() || stage.messages > 0 || !stage.requests.is_empty()).collect()
     }
+}
+
+/// A count with its words.
+fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
 }
 
 /// What went wrong, in words.

@@ -16,3 +16,4 @@ mod ranged;
 mod rules;
 mod sweep;
 mod tolerance;
+mod view;

@@ -1,0 +1,227 @@
+//! What a batch is doing: the document that people look at.
+
+use std::sync::{Arc, Mutex};
+
+use fanfold::batch::view::{Around, view};
+use fanfold::model::condition::Condition;
+use fanfold::model::error::Result;
+use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
+use fanfold::model::input::InputRef;
+use fanfold::model::progress::{BatchState, Observation, Opening, Sealing, Tally};
+use fanfold::model::timestamp::Timestamp;
+use fanfold::model::view::{BatchView, Pausing, VERSION};
+use fanfold::pipeline::local::{LocalPipeline, Settings};
+use fanfold::store::Clock;
+use fanfold::store::channel::{Channel, Outgoing};
+use fanfold::store::clock::SystemClock;
+use fanfold::store::faults::{Faults, Faulty};
+use fanfold::store::ledger::memory::MemoryLedger;
+use fanfold::store::ledger::{Ledger, Notes, Part, Trouble, tree};
+
+const BEGAN: i64 = 1_800_000_000_000;
+
+/// A moment so many seconds after the batch began.
+fn after(seconds: f64) -> Timestamp {
+    Timestamp(BEGAN + (seconds * 1000.0) as i64)
+}
+
+/// A sealed batch of chunks of ten records, of which nothing is done.
+async fn begun(ledger: &MemoryLedger, chunks: u32) -> BatchId {
+    let id = BatchId::of("input", "a.csv", &Revision::Version("1".to_owned()));
+    let input = InputRef {
+        bucket: "input".to_owned(),
+        key: "a.csv".to_owned(),
+        version_id: None,
+        e_tag: None,
+        bytes: 1,
+        format: None,
+        read_as: None,
+    };
+    let opening = Opening {
+        id: id.clone(),
+        variant: "chunked".to_owned(),
+        input,
+        condition: Condition::Tree,
+        ranged: false,
+        rules: None,
+        chunk_size: 10,
+        started_at: after(0.0),
+        sequence: after(0.0),
+    };
+    ledger.open(&opening).await.unwrap();
+    let records = Some(u64::from(chunks) * 10);
+    let sealing = Sealing { records, chunks, columns: None, head: None, error: None, scattered_at: after(1.0) };
+    tree::seal(ledger, &id, &sealing).await.map(|_| ()).unwrap();
+    id
+}
+
+async fn mark(ledger: &MemoryLedger, id: &BatchId, chunk: u32, at: Timestamp) {
+    let tally = Tally { succeeded: 10, failed: 0, failed_chunks: 0 };
+    tree::mark(ledger, id, ChunkIndex::new(chunk).unwrap(), tally, at).await.map(|_| ()).unwrap();
+}
+
+async fn look(ledger: &(impl Ledger + Notes), id: &BatchId, queue: Option<(u64, u64)>, now: Timestamp) -> BatchView {
+    let (waiting, running) = queue.unzip();
+    view(ledger, id, &Around { waiting, running }, now).await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn failures_are_grouped_by_what_their_messages_have_in_common() {
+    let schema = r#"{"properties":{"price":{"type":"number"}},"required":["price"]}"#.to_owned();
+    let pipeline = LocalPipeline::of_items(&Settings { schema, chunk_size: 4, ..Settings::default() }).unwrap();
+    let rows: Vec<String> = (0..20)
+        .map(|n| match n % 5 {
+            0 => format!(r#"{{"id":{n}}}"#),
+            1 | 2 => format!(r#"{{"id":{n},"price":"cheap {n}"}}"#),
+            _ => format!(r#"{{"id":{n},"price":{n}}}"#),
+        })
+        .collect();
+    let (batch, event) = pipeline.upload("f.jsonl", rows.join("\n"));
+    pipeline.run_batch(&batch, event, || {}).await.unwrap();
+    let view = look(&pipeline.stores.ledger, &batch, None, SystemClock.now()).await;
+    assert_eq!((view.version, view.state), (VERSION, BatchState::PartiallyFailed));
+    let groups: Vec<(u64, f64, usize)> =
+        view.failures.iter().map(|group| (group.count, group.share, group.examples.len())).collect();
+    assert_eq!(groups, [(8, 8.0 / 12.0, 3), (4, 4.0 / 12.0, 3)]);
+    for (group, first) in view.failures.iter().zip([1, 0]) {
+        assert!(!group.reason.contains("cheap") && group.examples.iter().any(|example| example.index == first));
+    }
+    assert_eq!((view.standstill, view.time_left), (None, None));
+    assert!(view.chunks.missing.is_empty());
+    let stages: Vec<&str> = view.stages.iter().map(|stage| stage.name.as_str()).collect();
+    assert_eq!(stages, ["scatter", "process", "gather"]);
+}
+
+#[tokio::test]
+async fn what_is_not_known_to_the_ledger_has_no_view() {
+    let id = BatchId::of("input", "a.csv", &Revision::Version("1".to_owned()));
+    assert_eq!(view(&MemoryLedger::new(), &id, &Around::default(), after(0.0)).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn the_time_left_is_right_from_half_way_on() {
+    let (ledger, chunks) = (MemoryLedger::new(), 400);
+    let id = begun(&ledger, chunks).await;
+    // Functions start cold, eight chunks end at about the same time, and it takes 82 seconds in all.
+    let at = |chunk: u32| after(2.0 + f64::from(chunk / 8) * 1.6 + f64::from(chunk * 7 % 8) * 0.1);
+    let end = at(chunks - 1);
+    for chunk in 0..chunks {
+        mark(&ledger, &id, chunk, at(chunk)).await;
+        let view = look(&ledger, &id, None, at(chunk)).await;
+        let left = (end.0 - at(chunk).0) as f64 / 1000.0;
+        if chunk < 2 {
+            assert_eq!(view.time_left, None);
+        } else if chunk >= chunks / 2 {
+            let told = view.time_left.unwrap();
+            assert!((told.seconds - left).abs() <= left * 0.2 + 2.0, "{told:?} at {chunk}, and it was {left}");
+            assert!(told.least <= told.seconds && told.seconds <= told.most);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_got_slower_is_foreseen_by_its_pace_of_late() {
+    let ledger = MemoryLedger::new();
+    let id = begun(&ledger, 1_000).await;
+    for chunk in 0..400 {
+        mark(&ledger, &id, chunk, after(10.0 + f64::from(chunk) / 10.0)).await;
+    }
+    let mark_then = Observation::mark_of(BatchState::Processing, 600, false, 0);
+    ledger
+        .observe(&id, &Observation { mark: mark_then, since: after(50.0), mended: 0, next: after(900.0) })
+        .await
+        .unwrap();
+    for chunk in 400..500 {
+        mark(&ledger, &id, chunk, after(50.0 + f64::from(chunk - 400))).await;
+    }
+    let view = look(&ledger, &id, None, after(150.0)).await;
+    let (pace, left) = (view.pace.unwrap(), view.time_left.unwrap());
+    assert_eq!((pace.mean.round(), pace.recent), (36.0, Some(10.0)));
+    assert_eq!(left.seconds, 500.0);
+    assert!(left.least < 130.0 && left.most > 550.0, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_batch_that_waits_says_for_what() {
+    let ledger = MemoryLedger::new();
+    let id = begun(&ledger, 12).await;
+    for chunk in 0..9 {
+        mark(&ledger, &id, chunk, after(5.0)).await;
+    }
+    let busy = |busy, attempt| Trouble {
+        part: Part::Chunk(ChunkIndex::new(9).unwrap()),
+        busy,
+        attempt,
+        message: "the table is too busy".to_owned(),
+        at: after(30.0),
+    };
+    // As long as chunks get done, nobody has to be told anything.
+    assert_eq!(look(&ledger, &id, Some((0, 3)), after(20.0)).await.standstill, None);
+    let told = async |queue, now: f64| {
+        let standstill = look(&ledger, &id, queue, after(now)).await.standstill.unwrap();
+        assert_eq!(standstill.since, after(5.0));
+        (standstill.kind, standstill.reasons.join("; "))
+    };
+    let (kind, reasons) = told(Some((3, 0)), 40.0).await;
+    assert_eq!((kind, reasons.as_str()), (Pausing::Stalled, "3 chunks wait for a worker"));
+    let (kind, reasons) = told(Some((0, 3)), 40.0).await;
+    assert_eq!((kind, reasons.as_str()), (Pausing::Slow, "3 messages are being worked on, and 3 chunks are not done"));
+    let (kind, reasons) = told(Some((0, 0)), 40.0).await;
+    assert_eq!(kind, Pausing::Stalled);
+    assert_eq!(reasons, "3 chunks have no message any more; sweep sends again what is missing");
+    ledger.note_trouble(&id, &busy(true, 1)).await.unwrap();
+    let (kind, reasons) = told(Some((3, 0)), 31.0).await;
+    assert_eq!((kind, reasons.as_str()), (Pausing::Slow, "chunk 9 waits: the table is too busy"));
+    ledger.note_trouble(&id, &busy(false, 4)).await.unwrap();
+    let (kind, reasons) = told(Some((3, 0)), 40.0).await;
+    assert_eq!((kind, reasons.as_str()), (Pausing::Stalled, "chunk 9 failed at attempt 4: the table is too busy"));
+    assert_eq!(look(&ledger, &id, None, after(40.0)).await.chunks.missing, [9, 10, 11]);
+}
+
+#[tokio::test]
+async fn a_lost_message_is_told_by_the_real_stages() {
+    let pipeline = LocalPipeline::of_items(&Settings::default()).unwrap();
+    let (batch, event) = pipeline.upload("f.jsonl", "{\"id\":1}\n");
+    pipeline.stores.queues[0].send(vec![Outgoing::new(event)]).await.unwrap();
+    let delivery = pipeline.stores.queues[0].receive(1).await.unwrap().remove(0);
+    pipeline.handle(0, &delivery).await;
+    let now = SystemClock.now().plus_seconds(60);
+    let view = look(&pipeline.stores.ledger, &batch, Some((0, 0)), now).await;
+    assert_eq!((view.state, view.chunks.missing.as_slice()), (BatchState::Processing, &[0][..]));
+    let standstill = view.standstill.unwrap();
+    assert_eq!(standstill.kind, Pausing::Stalled);
+    assert!(standstill.reasons[0].starts_with("1 chunk has no message any more"), "{:?}", standstill.reasons);
+}
+
+#[derive(Clone, Default)]
+struct Count(Arc<Mutex<Vec<&'static str>>>);
+
+impl Faults for Count {
+    async fn before(&self, call: &'static str) -> Result<()> {
+        self.0.lock().unwrap().push(call);
+        Ok(())
+    }
+
+    async fn after(&self, _call: &'static str) -> Result<()> {
+        Ok(())
+    }
+
+    fn midway(&self, _call: &'static str, _many: usize) -> Option<usize> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_batch_of_65536_chunks_takes_four_reads() {
+    let (ledger, count) = (MemoryLedger::new(), Count::default());
+    let id = begun(&ledger, 65_536).await;
+    for chunk in 0..65_500 {
+        mark(&ledger, &id, chunk, after(5.0 + f64::from(chunk) / 100.0)).await;
+    }
+    let counted = Faulty::new(ledger, count.clone());
+    let view = look(&counted, &id, None, after(700.0)).await;
+    assert_eq!((view.chunks.done, view.records.succeeded), (Some(65_500), 655_000));
+    // Each reads at most a hundred items, as many as one request does.
+    let calls = count.0.lock().unwrap().clone();
+    assert_eq!(calls, ["ledger.overview", "ledger.read_leaves", "ledger.read_leaves", "ledger.read_leaves"]);
+}
