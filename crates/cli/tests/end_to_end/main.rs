@@ -332,7 +332,8 @@ async fn the_command_tells_how_far_a_batch_is() {
     assert_eq!(told.code, 0, "{}", told.stderr);
     let status: Value = serde_json::from_str(&told.stdout).unwrap();
     assert_eq!(status["state"], "SUCCEEDED");
-    assert_eq!(status["records"], json!({"total": 60, "succeeded": 60, "failed": 0}));
+    assert_eq!(status["version"], 1);
+    assert_eq!(status["records"], json!({"total": 60, "atLeast": 60, "succeeded": 60, "failed": 0}));
     assert_eq!(status["chunks"], json!({"total": 2, "done": 2, "failed": 0}));
     assert!(world.command(&["status", &id, "--variant", "chunked"]).stdout.contains("state    SUCCEEDED"));
     for (arguments, code, words) in [
