@@ -3,17 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use fanfold::batch::view::{Around, view};
 use fanfold::intake::s3_event::event_of;
 use fanfold::model::error::Result;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::item::Item;
 use fanfold::model::processing::aggregate::AggregateSettings;
+use fanfold::model::reason::MOST_REASONS;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, Memory, Settings};
 use fanfold::pipeline::variant::{BUILT_IN, Unit, Variant};
 use fanfold::pipeline::{Bucket, Queue, Supply};
 use fanfold::processor::items::WriteItems;
-use fanfold::store::Stores;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::clock::SystemClock;
@@ -23,6 +24,7 @@ use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, WriteReport};
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::tasks::memory::MemoryTasks;
+use fanfold::store::{Clock, Stores};
 use serde_json::json;
 
 /// Records of a file, sorted by group; a tenth of the million for which the ratio was measured first. `FANFOLD_RECORDS`
@@ -153,4 +155,30 @@ async fn counters_cost_few_requests_if_a_file_is_sorted_by_group() {
         );
         assert!(ratio <= 1.1, "{}: {alone:?}, and with counters {both:?}", variant.name);
     }
+}
+
+#[tokio::test]
+async fn records_that_fail_for_many_reasons_cost_few_requests() {
+    // Each record has a field of its own that is wrong; its name has no digits, which a reason leaves out.
+    let word =
+        |n: usize| -> String { format!("{n:03}").bytes().map(|digit| char::from(digit - b'0' + b'a')).collect() };
+    let schema = r#"{"patternProperties":{"^x":{"type":"number"}}}"#.to_owned();
+    let counting = Counting::default();
+    let settings = Settings { schema, chunk_size: 100, ..Settings::default() };
+    let items = counting.counted(InBatches(MemoryItems::new()));
+    let pipeline = LocalPipeline::with_stores(&settings, counting.clone(), WriteItems::new(items)).unwrap();
+    let rows: String = (0..500).map(|n| format!("{{\"id\":{n},\"x{}\":true}}\n", word(n))).collect();
+    let bytes = rows.len() as u64;
+    let version = counting.stores.input.upload("a.jsonl", rows);
+    let (bucket, key, version_id) = (INPUT.to_owned(), "a.jsonl".to_owned(), Some(version.clone()));
+    let input = InputRef { bucket, key, version_id, e_tag: None, bytes, format: None, read_as: None };
+    let batch = BatchId::of(INPUT, "a.jsonl", &Revision::Version(version));
+    pipeline.run_batch(&batch, event_of(&input).unwrap(), || {}).await.unwrap();
+    let count = counting.count.0.lock().unwrap().clone();
+    let seen = view(&counting.stores.ledger, &batch, &Around::default(), SystemClock.now()).await.unwrap().unwrap();
+    assert_eq!(seen.failures.iter().map(|group| group.count).sum::<u64>(), 500);
+    assert_eq!((seen.failures.len(), seen.failures[0].reason.as_str()), (MOST_REASONS + 1, "other reasons"));
+    // Sixteen of each chunk until there is no place for more, which each of the five chunks may have to be told.
+    assert!((1..=5).contains(&count["ledger.overview"]), "{count:?}");
+    assert_eq!(count["ledger.note_reason"], MOST_REASONS as u64 + count["ledger.overview"]);
 }
