@@ -129,7 +129,7 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report check test test-processors soak coverage aws-check fuzz fmt lint audit lock logs clean
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report check test soak coverage aws-check fuzz fmt lint audit lock logs clean
 .PHONY: input deployed
 
 help: ## this list
@@ -300,9 +300,6 @@ check: ## check a change of the engine before its commit: format, clippy, its te
 test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python
 	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' scripts/without_credentials scripts/test
-
-test-processors: ## the same, and pipelines that call functions and an API, on the same local AWS
-	@$(MAKE) --no-print-directory test WITH_PROCESSORS=yes
 
 fuzz: ## try the decoders on generated files, for SECONDS (60) for each of TARGETS
 	@$(need) cargo

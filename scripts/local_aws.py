@@ -1,4 +1,4 @@
-"""Runs MiniStack with two fixes.
+"""Runs MiniStack with fixes.
 
 MiniStack sends a whole version of an object, where S3 honours the Range header:
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 And it closes a connection that has been idle for 75 seconds, where the SDK of Terraform's provider keeps one for 90
 (https://pkg.go.dev/github.com/aws/aws-sdk-go-v2/aws/transport/http, DefaultHTTPTransportIdleConnTimeout). A request sent at
 that moment may be carried out without an answer; the SDK sends it again, and a create then finds that the resource already
-exists. So it is always the client that closes a connection.
+exists. So it is always the client that closes a connection. What Terraform's provider asks twice all the same, answered.py answers.
 
 With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them; with AUTH=true, it
 authorises as authorised.py says.
@@ -17,6 +17,7 @@ import hypercorn.asyncio
 from ministack.app import main
 from ministack.services import s3
 
+import answered
 import authorised
 import throttle
 
@@ -51,7 +52,7 @@ def patient(app, config, **settings):
         app = authorised.before(app)
     if os.environ.get("FANFOLD_THROTTLE"):
         app = throttle.before(app, config)
-    return serve(app, config, **settings)
+    return serve(answered.Kept(app), config, **settings)
 
 
 s3._get_object = ranged

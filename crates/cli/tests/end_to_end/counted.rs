@@ -24,10 +24,10 @@ fn facts(n: usize, groups: usize) -> (usize, u64) {
     ((n * 7919) % groups, (n % 1000) as u64 * 100 + 25)
 }
 
-/// With more records, under the deployment of `make test-processors`:
+/// With more records:
 ///
 /// ```sh
-/// FANFOLD_TEST_AGGREGATE=1000000 make test-processors
+/// FANFOLD_TEST_AGGREGATE=1000000 FANFOLD_TEST_PATIENCE=3600 make test
 /// ```
 #[tokio::test]
 async fn counters_of_many_groups_equal_a_plain_fold_under_kills_and_after_a_redrive() {

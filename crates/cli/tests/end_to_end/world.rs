@@ -28,8 +28,10 @@ use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
 use serde_json::{Value, json};
 
-/// How long a batch may take before its test fails.
-const PATIENCE: u32 = 420;
+/// How long a batch may take before its test fails, in seconds.
+fn patience() -> u32 {
+    std::env::var("FANFOLD_TEST_PATIENCE").map_or(420, |told| told.parse().unwrap())
+}
 
 pub struct World {
     pub input: S3Blob,
@@ -203,25 +205,25 @@ impl World {
 
     /// Waits for the summary of a batch.
     pub async fn summary(&self, batch: &BatchId) -> Summary {
-        for _ in 0..PATIENCE * 4 {
+        for _ in 0..patience() * 4 {
             if let Some(text) = read_all(&self.output, &batch.output_key("summary.json")).await.unwrap() {
                 return serde_json::from_slice(&text).unwrap();
             }
             // S3 offers nothing with which a client could await an object.
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        panic!("no summary of {batch} within {PATIENCE} s")
+        panic!("no summary of {batch} within {} s", patience())
     }
 
     /// Waits until all chunks of a batch are done.
     pub async fn processed(&self, batch: &BatchId) -> Batch {
-        for _ in 0..PATIENCE * 4 {
+        for _ in 0..patience() * 4 {
             if let Some(done) = self.ledger.read(batch).await.unwrap().filter(Batch::is_complete) {
                 return done;
             }
             tokio::time::sleep(Duration::from_millis(250)).await;
         }
-        panic!("{batch} is not complete within {PATIENCE} s")
+        panic!("{batch} is not complete within {} s", patience())
     }
 
     /// Deletes what the ledger and the output bucket have of a batch of one leaf.
