@@ -414,3 +414,17 @@ run "rejects_tolerate_that_is_no_number" {
 
   expect_failures = [var.tolerate]
 }
+
+run "rejects_tolerate_of_three_decimal_places" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    tolerate = "0.123%"
+  }
+
+  expect_failures = [var.tolerate]
+}

@@ -276,8 +276,8 @@ variable "tolerate" {
   default     = null
 
   validation {
-    condition     = var.tolerate == null ? true : can(regex("^([0-9]+|[0-9]{1,2}([.][0-9]+)?%|100%)$", var.tolerate))
-    error_message = "${var.name}: tolerate is \"${coalesce(var.tolerate, "(empty)")}\": give a whole number of records, as in 1000, or a share of up to 100%, as in 5%."
+    condition     = var.tolerate == null ? true : can(regex("^([0-9]{1,18}|([0-9]{1,2}([.][0-9]{1,2})?|100)%)$", var.tolerate))
+    error_message = "${var.name}: tolerate is \"${coalesce(var.tolerate, "(empty)")}\": give a whole number of records, as in 1000, or a share of up to 100%, as in 5% or 0.25%."
   }
 }
 
