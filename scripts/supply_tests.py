@@ -211,6 +211,22 @@ class CargoTest(unittest.TestCase):
         self.assertIn("\ncargo      := scripts/without_credentials cargo\n", (ROOT / "Makefile").read_text())
 
 
+    def features(self, root, *options):
+        """The features of all crates that are built for `root`, its own and those of the workspace aside."""
+        command = ["cargo", "tree", "--locked", "--prefix", "none", "--no-dedupe", "--format", "{p}|{f}", *options]
+        printed = subprocess.check_output(command, cwd=root, text=True, stderr=subprocess.DEVNULL)
+        return {line for line in printed.splitlines() if "|" in line and "(/" not in line}
+
+    def test_the_sdk_is_compiled_once_for_functions_and_tests(self):
+        crates = {line.split("|")[0] for line in self.features(ROOT, "-p", "fanfold-aws", "-e", "normal,build")}
+        functions, tests = (
+            {line for line in self.features(ROOT, "--workspace", "-e", edges) if line.split("|")[0] in crates}
+            for edges in ("normal,build", "normal,build,dev")
+        )
+        self.assertTrue(any(crate.startswith("aws-sdk-s3 ") for crate in crates))
+        self.assertEqual(functions - tests, set(), "a feature that only tests turn on")
+
+
 class ExampleTest(unittest.TestCase):
     """Tests of the package of functions around a processor, which has a lock file of its own."""
 
