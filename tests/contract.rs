@@ -47,6 +47,7 @@ async fn memory_items_keep_the_contract() {
 #[tokio::test]
 async fn memory_ledger_keeps_the_contract() {
     suites::ledger::all(&MemoryLedger::new()).await;
+    suites::listing::all(&MemoryLedger::new(), &suites::ledger::opening("listed")).await;
 }
 
 #[tokio::test]

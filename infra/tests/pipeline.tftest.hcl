@@ -269,16 +269,16 @@ run "tables" {
 
   assert {
     condition = aws_dynamodb_table.ledger.hash_key == "pk" && aws_dynamodb_table.ledger.range_key == null && aws_dynamodb_table.ledger.attribute == toset([
-      { name = "pk", type = "S" }, { name = "open", type = "S" }, { name = "startedAt", type = "N" },
+      { name = "pk", type = "S" }, { name = "open", type = "S" }, { name = "listed", type = "S" }, { name = "startedAt", type = "N" },
     ])
-    error_message = "the ledger's key is pk, and its index's keys are open and startedAt"
+    error_message = "the ledger's key is pk, and its indexes' keys are open or listed, and startedAt"
   }
 
   assert {
-    condition = [for index in aws_dynamodb_table.ledger.global_secondary_index :
+    condition = toset([for index in aws_dynamodb_table.ledger.global_secondary_index :
       "${index.name} ${index.hash_key} ${index.range_key} ${index.projection_type}"
-    ] == ["open-batches open startedAt KEYS_ONLY"]
-    error_message = "open batches are found through an index, by the time they started"
+    ]) == toset(["all-batches listed startedAt KEYS_ONLY", "open-batches open startedAt KEYS_ONLY"])
+    error_message = "batches are found through indexes, by the time they started"
   }
 
   assert {

@@ -112,6 +112,11 @@ pub async fn view(
     Ok(Some(Look { batch: &batch, sum, seen, around, now }.view()))
 }
 
+/// What a batch did that is closed, from its own item alone.
+pub fn settled(batch: &Batch, now: Timestamp) -> BatchView {
+    Look { batch, sum: Sum::default(), seen: Overview::default(), around: &Around::default(), now }.view()
+}
+
 /// Adds up the leaves of a batch, of which the first were read already.
 async fn sum(ledger: &impl Ledger, batch: &Batch, first: &[Leaf]) -> Result<Sum> {
     let (mut sum, sealing) = (Sum::default(), batch.sealing.as_ref());

@@ -152,6 +152,17 @@ pub enum BatchState {
 }
 
 impl BatchState {
+    /// All states.
+    pub const ALL: [Self; 7] = [
+        Self::Scattering,
+        Self::Processing,
+        Self::Gathering,
+        Self::Succeeded,
+        Self::PartiallyFailed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
     /// Whether the batch has ended.
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Scattering | Self::Processing | Self::Gathering)
@@ -172,17 +183,7 @@ impl BatchState {
 
     /// The state with that name.
     pub fn of_name(name: &str) -> Option<Self> {
-        [
-            Self::Scattering,
-            Self::Processing,
-            Self::Gathering,
-            Self::Succeeded,
-            Self::PartiallyFailed,
-            Self::Failed,
-            Self::Cancelled,
-        ]
-        .into_iter()
-        .find(|state| state.name() == name)
+        Self::ALL.into_iter().find(|state| state.name() == name)
     }
 }
 

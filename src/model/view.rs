@@ -63,6 +63,43 @@ pub struct BatchView {
     pub error: Option<Fault>,
 }
 
+/// A batch in a list of batches.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BatchLine {
+    /// The batch.
+    pub batch_id: BatchId,
+    /// Which of its generations this is; a redrive has a line of its own.
+    pub generation: u32,
+    /// The key of its input.
+    pub key: String,
+    /// Where it stands.
+    pub state: BatchState,
+    /// Counts of records.
+    pub records: RecordProgress,
+    /// How it gets on, if not as it should.
+    pub standstill: Option<Pausing>,
+    /// When scatter began.
+    pub started_at: Timestamp,
+    /// When it was closed.
+    pub finished_at: Option<Timestamp>,
+}
+
+impl From<&BatchView> for BatchLine {
+    fn from(view: &BatchView) -> Self {
+        Self {
+            batch_id: view.batch_id.clone(),
+            generation: view.generation,
+            key: view.input.key.clone(),
+            state: view.state,
+            records: view.records,
+            standstill: view.standstill.as_ref().map(|standstill| standstill.kind),
+            started_at: view.started_at,
+            finished_at: view.finished_at,
+        }
+    }
+}
+
 /// Counts of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

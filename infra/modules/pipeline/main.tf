@@ -333,6 +333,11 @@ resource "aws_dynamodb_table" "ledger" {
   }
 
   attribute {
+    name = "listed"
+    type = "S"
+  }
+
+  attribute {
     name = "startedAt"
     type = "N"
   }
@@ -344,6 +349,14 @@ resource "aws_dynamodb_table" "ledger" {
     range_key = "startedAt"
     # Sweep reads the batch itself. With any more attributes projected, each mark of a chunk would write them twice:
     # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html#GSI.Projections
+    projection_type = "KEYS_ONLY"
+  }
+
+  # Every batch, for `fanfold list`; written once for each.
+  global_secondary_index {
+    name            = "all-batches"
+    hash_key        = "listed"
+    range_key       = "startedAt"
     projection_type = "KEYS_ONLY"
   }
 

@@ -16,9 +16,12 @@ use crate::model::reason::{MOST_REASONS, Reason, ReasonId};
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::{
-    Claims, FIRST_LEAVES, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot,
-    Trouble,
+    Claims, FIRST_LEAVES, LastFailure, Lease, Ledger, Listed, Listing, Notes, OpenBatch, OpenResult, Overview, Part,
+    RuleBook, Snapshot, Trouble,
 };
+
+/// Batches on a page of the list.
+const PAGE: usize = 100;
 
 /// A ledger in memory; clones share their batches.
 #[derive(Debug, Clone, Default)]
@@ -251,6 +254,19 @@ impl Ledger for MemoryLedger {
             open.sort_by(|a, b| (a.started_at, &a.id).cmp(&(b.started_at, &b.id)));
             open.retain(|batch| after.is_none_or(|a| (batch.started_at, &batch.id) > (a.started_at, &a.id)));
             open
+        }))
+    }
+}
+
+impl Listing for MemoryLedger {
+    async fn recent(&self, after: Option<&Listed>) -> Result<Vec<Batch>> {
+        let place = |batch: &Batch| (batch.opening.started_at, batch.opening.id.clone());
+        Ok(self.state(|state| {
+            let mut batches: Vec<Batch> = state.batches.values().map(|(batch, _)| batch.clone()).collect();
+            batches.retain(|batch| after.is_none_or(|after| place(batch) < (after.started_at, after.id.clone())));
+            batches.sort_by_key(|batch| std::cmp::Reverse(place(batch)));
+            batches.truncate(PAGE);
+            batches
         }))
     }
 }

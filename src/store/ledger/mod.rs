@@ -59,6 +59,22 @@ pub struct OpenBatch {
     pub started_at: Timestamp,
 }
 
+/// A batch in the list of all batches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The batch; each of its generations is listed by itself.
+    pub id: BatchId,
+    /// When its scatter began.
+    pub started_at: Timestamp,
+}
+
+impl Listed {
+    /// The place of a batch in the list.
+    pub fn of(batch: &Batch) -> Self {
+        Self { id: batch.opening.id.clone(), started_at: batch.opening.started_at }
+    }
+}
+
 /// What a failure was about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {
@@ -231,6 +247,13 @@ pub trait RuleBook: Send + Sync + 'static {
 
     /// Returns the rules with this digest, if they were kept.
     fn read_rules(&self, digest: &str) -> impl Future<Output = Result<Option<Rules>>> + Send;
+}
+
+/// The batches that the ledger keeps, for people to look through.
+pub trait Listing: Send + Sync + 'static {
+    /// Returns a page of all batches, the latest first, starting after `after`; empty at the end. It may lag behind: a
+    /// batch that began a moment ago may be missing, and is on a later first page.
+    fn recent(&self, after: Option<&Listed>) -> impl Future<Output = Result<Vec<Batch>>> + Send;
 }
 
 /// Notes about a batch, for bury to report and for people to read. Each method but `read_calls` is one request.

@@ -17,7 +17,8 @@ use crate::model::reason::Reason;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot, Trouble,
+    Claims, LastFailure, Lease, Ledger, Listed, Listing, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook,
+    Snapshot, Trouble,
 };
 use crate::store::surround::{Surround, Surrounded};
 
@@ -99,6 +100,12 @@ impl<L: Ledger, A: Surround> Ledger for Surrounded<L, A> {
 
     async fn open_batches(&self, after: Option<&OpenBatch>) -> Result<Vec<OpenBatch>> {
         self.around.call("ledger.open_batches", || self.store.open_batches(after).boxed()).await
+    }
+}
+
+impl<L: Listing, A: Surround> Listing for Surrounded<L, A> {
+    async fn recent(&self, after: Option<&Listed>) -> Result<Vec<Batch>> {
+        self.around.call("ledger.recent", || self.store.recent(after).boxed()).await
     }
 }
 

@@ -74,7 +74,8 @@ fn sealing(chunks: u32) -> Sealing {
     }
 }
 
-fn opening(name: &str) -> Opening {
+/// What a batch with that name is opened with.
+pub fn opening(name: &str) -> Opening {
     Opening {
         id: id(name),
         variant: "chunked".into(),

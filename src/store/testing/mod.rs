@@ -7,6 +7,7 @@ pub mod counters;
 pub mod function;
 pub mod items;
 pub mod ledger;
+pub mod listing;
 pub mod meter;
 pub mod notes;
 pub mod tasks;

@@ -16,7 +16,7 @@ use fanfold::model::range::Claim;
 use fanfold::model::reason::{Reason, ReasonId};
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::{LastFailure, OpenBatch, Part, Trouble};
+use fanfold::store::ledger::{LastFailure, Listed, OpenBatch, Part, Trouble};
 
 /// The prefix of the key of a batch's item.
 const BATCH: &str = "BATCH#";
@@ -80,7 +80,11 @@ pub fn calls_key(batch: &BatchId, stage: &str, shard: u32) -> String {
     format!("CALLS#{batch}#{stage}#{shard}")
 }
 
-/// The item of a batch just opened. Its attribute `open` puts it into the sparse index of open batches.
+/// The value of `listed` in every batch.
+pub const LISTED: &str = "1";
+
+/// The item of a batch just opened. Its attribute `open` puts it into the sparse index of open batches, and `listed` into
+/// that of all.
 pub fn batch_item(opening: &Opening) -> Attributes {
     let input = serde_json::to_string(&opening.input).unwrap_or_default();
     [
@@ -95,6 +99,7 @@ pub fn batch_item(opening: &Opening) -> Attributes {
         ("startedAt", AttributeValue::N(opening.started_at.0.to_string())),
         ("sequence", AttributeValue::N(opening.sequence.0.to_string())),
         ("open", AttributeValue::S(OPEN.to_owned())),
+        ("listed", AttributeValue::S(LISTED.to_owned())),
     ]
     .into_iter()
     .chain(opening.rules.iter().map(|digest| ("rules", AttributeValue::S(digest.clone()))))
@@ -168,9 +173,15 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
 
 /// Reads an item from the index of open batches.
 pub fn open_batch_of(item: &Attributes) -> Result<OpenBatch> {
+    let Listed { id, started_at } = listed_of(item)?;
+    Ok(OpenBatch { id, started_at })
+}
+
+/// Reads an item from the index of all batches.
+pub fn listed_of(item: &Attributes) -> Result<Listed> {
     // The index holds only keys.
     let id = text(item, "pk").and_then(|key| key.strip_prefix(BATCH));
-    Ok(OpenBatch {
+    Ok(Listed {
         id: BatchId::parse(id.ok_or_else(|| corrupt("pk"))?)?,
         started_at: Timestamp(number(item, "startedAt").ok_or_else(|| corrupt("startedAt"))?),
     })

@@ -8,6 +8,7 @@
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html>).
 
 mod attributes;
+mod listing;
 mod notes;
 
 use std::collections::{BTreeSet, HashMap};

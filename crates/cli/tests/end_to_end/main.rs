@@ -57,6 +57,8 @@ async fn dynamodb_items_keep_the_contract() {
 #[tokio::test]
 async fn dynamodb_ledger_keeps_the_contract() {
     suites::ledger::all(&World::open().await.new_ledger("contract-ledger").await).await;
+    let empty = World::open().await.new_ledger("contract-listing").await;
+    suites::listing::all(&empty, &suites::ledger::opening("listed")).await;
 }
 
 #[tokio::test]

@@ -278,17 +278,24 @@ impl World {
     }
 
     pub async fn new_ledger(&self, name: &str) -> DynamoLedger {
-        let open = GlobalSecondaryIndex::builder()
-            .index_name("open-batches")
-            .key_schema(key("open", KeyType::Hash))
-            .key_schema(key("startedAt", KeyType::Range))
-            .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build());
+        let index = |name: &str, hash: &str| {
+            let index = GlobalSecondaryIndex::builder().index_name(name).key_schema(key(hash, KeyType::Hash));
+            let index = index.key_schema(key("startedAt", KeyType::Range));
+            let keys = Projection::builder().projection_type(ProjectionType::KeysOnly).build();
+            index.projection(keys).build().unwrap()
+        };
         let create = self.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
-        let create = create.key_schema(key("pk", KeyType::Hash)).global_secondary_indexes(open.build().unwrap());
-        let create =
-            [("pk", ScalarAttributeType::S), ("open", ScalarAttributeType::S), ("startedAt", ScalarAttributeType::N)]
-                .into_iter()
-                .fold(create, |create, (name, kind)| create.attribute_definitions(attribute(name, kind)));
+        let create = create.key_schema(key("pk", KeyType::Hash));
+        let create = create.global_secondary_indexes(index("open-batches", "open"));
+        let create = create.global_secondary_indexes(index("all-batches", "listed"));
+        let create = [
+            ("pk", ScalarAttributeType::S),
+            ("open", ScalarAttributeType::S),
+            ("listed", ScalarAttributeType::S),
+            ("startedAt", ScalarAttributeType::N),
+        ]
+        .into_iter()
+        .fold(create, |create, (name, kind)| create.attribute_definitions(attribute(name, kind)));
         create.send().await.unwrap();
         DynamoLedger::new(self.clients.dynamodb.clone(), name)
     }
