@@ -1,0 +1,249 @@
+// The page of a batch.
+
+import { action, problemBox } from "./ask.js";
+import { bar, legend, parts } from "./bar.js";
+import { charts } from "./chart.js";
+import { announce, h, setAttribute, setText, show } from "./dom.js";
+import { failures } from "./failures.js";
+import { address, follow, get, poll, post } from "./net.js";
+import { costs, events, outputs, raw, stages, waits } from "./parts.js";
+import { bytes, costOf, count, counted, isFinal, percent, rate, ServerClock, span, stateOf, time } from "./text.js";
+
+const isCancelling = (view) => !isFinal(view.state) && view.error?.code === "CANCELLED";
+
+function head(pipeline, redrive, cancel) {
+  const name = h("h1", { tabindex: "-1" });
+  const [word, generation] = [h("span", { class: "state" }), h("span", { class: "quiet" })];
+  const again = action({
+    tone: "plain",
+    confirm: "Confirm: redrive",
+    busy: "Redriving…",
+    done: "The redrive has been asked for.",
+    run: (key) => redrive(key, {}),
+  });
+  const stop = action({
+    tone: "danger",
+    confirm: "Confirm: cancel the batch",
+    busy: "Cancelling…",
+    done: "The batch is being cancelled.",
+    run: cancel,
+  });
+  const title = h("div", { class: "title" }, name, h("p", { class: "row" }, word, generation));
+  const actions = h("div", { class: "actions" }, again.element, stop.element);
+  return {
+    element: h("div", { class: "head" }, title, actions),
+    update(view, part) {
+      const state = stateOf(view.state, view.standstill?.kind, isCancelling(view));
+      setText(name, view.input.key.split("/").at(-1) || view.batchId);
+      setText(word, state.word);
+      setAttribute(word, "class", `state ${state.tone}`);
+      const times = view.generation === 1 ? "Redriven once" : `Redriven ${count(view.generation)} times`;
+      setText(generation, view.generation ? `${times}; the numbers are those of the latest redrive` : "");
+      const { failed } = view.records;
+      again.update({
+        shown: isFinal(view.state) && failed > 0,
+        label: `Redrive ${counted(failed, "failed record")}`,
+        text: `This processes ${counted(failed, "record")} again. It costs ${costOf(failed, view.costs)}.`,
+      });
+      const left = part.running + part.waiting;
+      const saves = typeof view.costs?.perMillion === "number" ? `That saves ${costOf(left, view.costs)}` : "What that saves is not known";
+      stop.update({
+        shown: !isFinal(view.state) && !isCancelling(view),
+        label: "Cancel",
+        text: `This skips ${part.open ? "at least " : ""}${counted(left, "record")} not done yet; what is done is kept. ${saves}.`,
+      });
+      return state.word;
+    },
+  };
+}
+
+function figure(title) {
+  const [main, small, label] = [h("dd", { class: "main" }), h("dd", { class: "small" }), h("dt", null, title)];
+  const element = h("div", { class: "figure" }, label, main, small);
+  return {
+    element,
+    set(text, more = "", name = title) {
+      setText(label, name);
+      setText(main, text);
+      setText(small, more);
+    },
+  };
+}
+
+function progress() {
+  const [line, words] = [bar(), legend()];
+  const [done, elapsed, left, pace] = ["Done", "Elapsed", "Time left", "Records a second"].map(figure);
+  const figures = h("dl", { class: "figures" }, ...[done, elapsed, left, pace].map((one) => one.element));
+  const heading = h("h2", { id: "h-progress", class: "unseen" }, "Progress");
+  const element = h("section", { "aria-labelledby": "h-progress" }, heading, line.element, words.element, figures);
+  let last = null;
+  function tick(now) {
+    if (!last || now === null) return;
+    const { view } = last;
+    const end = view.finishedAt ? Date.parse(view.finishedAt) : now;
+    elapsed.set(span(end - Date.parse(view.startedAt)), "", view.finishedAt ? "Took" : "Elapsed");
+    if (!view.timeLeft) return left.set("not known yet");
+    const since = now - Date.parse(view.asOf);
+    const [most, least, likely] = ["most", "least", "seconds"].map((name) => span(view.timeLeft[name] * 1000 - since));
+    left.set(likely, least === most ? "" : `${least} to ${most}`);
+  }
+  return {
+    element,
+    tick,
+    update(view, part, now) {
+      last = { view };
+      line.update(part);
+      words.update(part, view);
+      const ended = part.succeeded + part.failed;
+      const chunks = typeof view.chunks.done === "number" && view.chunks.total
+        ? `${count(view.chunks.done)} of ${counted(view.chunks.total, "chunk")}`
+        : "";
+      if (part.open) done.set(count(ended), `of at least ${count(part.whole)} records`);
+      else done.set(percent(ended, part.whole), [`${count(ended)} of ${count(part.whole)}`, chunks].filter(Boolean).join(", "));
+      show(left.element, !isFinal(view.state));
+      const known = view.pace;
+      if (!known) pace.set(isFinal(view.state) ? "not measured" : "not known yet");
+      else if (isFinal(view.state) || known.recent === null) pace.set(rate(known.mean), "mean");
+      else pace.set(rate(known.recent), `now; ${rate(known.mean)} in the mean`);
+      tick(now);
+    },
+  };
+}
+
+function facts(pipeline) {
+  const [started, finished] = [time(), time()];
+  const rows = {};
+  const list = h("dl", { class: "facts" });
+  for (const name of ["Batch", "Pipeline", "Variant", "Processors", "Input", "Started", "Finished"]) {
+    const value = h("dd");
+    const element = h("div", null, h("dt", null, name), value);
+    rows[name] = { element, value };
+    list.append(element);
+  }
+  rows.Started.value.append(started.element);
+  rows.Finished.value.append(finished.element);
+  const element = h("section", { "aria-labelledby": "h-facts" }, h("h2", { id: "h-facts" }, "About"), list);
+  return {
+    element,
+    update(view) {
+      setText(rows.Batch.value, view.batchId);
+      setText(rows.Pipeline.value, view.pipeline ?? pipeline);
+      setText(rows.Variant.value, view.variant);
+      show(rows.Processors.element, Boolean(view.processors?.length));
+      setText(rows.Processors.value, (view.processors ?? []).join(", "));
+      const { bucket, key, bytes: size, format } = view.input;
+      setText(rows.Input.value, `s3://${bucket}/${key} (${[format, bytes(size)].filter(Boolean).join(", ")})`);
+      started.update(view.startedAt);
+      show(rows.Finished.element, Boolean(view.finishedAt));
+      finished.update(view.finishedAt);
+    },
+  };
+}
+
+function fault() {
+  const [code, message] = [h("code"), h("p")];
+  const element = h("section", { class: "notice", "aria-labelledby": "h-fault" });
+  element.append(h("h2", { id: "h-fault" }, "Error ", code), message);
+  return {
+    element,
+    update({ error, state }) {
+      show(element, Boolean(error));
+      element.classList.toggle("bad", state === "FAILED");
+      setText(code, error?.code ?? "");
+      setText(message, error?.message ?? "");
+    },
+  };
+}
+
+/** Whether the batch's pipeline is paused, which the batch itself does not know. */
+function paused(pipeline) {
+  const element = h("p", { class: "notice warn", hidden: true });
+  setText(element, `The pipeline ${pipeline} is paused. Its batches go on once it is resumed.`);
+  const stop = poll(async () => {
+    try {
+      const { pipelines } = await get("pipelines");
+      element.dataset.paused = pipelines.some(({ name, paused: is }) => name === pipeline && is === true);
+    } catch {
+      // The document says what is wrong, where something is.
+    }
+    return false;
+  }, 10_000);
+  return { element, stop, update: (view) => show(element, !isFinal(view.state) && element.dataset.paused === "true") };
+}
+
+export function batchPage(main, { pipeline, id }) {
+  const time = new ServerClock();
+  const missing = problemBox();
+  const downloads = problemBox();
+  const hint = h("p", { class: "quiet" }, "The page asks for the batch…");
+  let [last, word, stopped] = [null, null, false];
+
+  async function redrive(key, body) {
+    const { batchId } = await post(address.action(pipeline, id, "redrive"), body, key);
+    const to = `#/batches/${encodeURIComponent(pipeline)}/${encodeURIComponent(batchId)}`;
+    if (location.hash === to) restart();
+    else location.hash = to;
+  }
+  async function cancel(key) {
+    await post(address.action(pipeline, id, "cancel"), {}, key);
+  }
+
+  const [title, line, wait, wrong] = [head(pipeline, redrive, cancel), progress(), waits(), fault()];
+  const [course, strip] = [charts(), stages()];
+  const reasons = failures(pipeline, id, redrive, downloads.update);
+  const [about, money, log, files, json] = [facts(pipeline), costs(), events(), outputs(pipeline, id, downloads.update), raw()];
+  const held = paused(pipeline);
+  const wide = h("div", { class: "wide" }, line.element, course.element, strip.element, reasons.element);
+  const side = h("div", { class: "side" }, files.element, downloads.element, money.element, log.element, about.element);
+  const content = h("div", { class: "batch", hidden: true });
+  const columns = h("div", { class: "columns" }, wide, side);
+  content.append(title.element, held.element, wait.element, wrong.element, columns, json.element);
+  main.replaceChildren(h("p", { class: "back" }, h("a", { href: "#/" }, "All batches")), missing.element, hint, content);
+
+  function onView(view) {
+    const before = performance.now();
+    time.set(view.asOf);
+    const [part, now, first] = [parts(view), time.now(), last === null];
+    last = view;
+    show(hint, false);
+    show(content, true);
+    const said = title.update(view, part);
+    wait.update(view, now);
+    for (const one of [wrong, reasons, about, money, log, files, json, strip, held]) one.update(view);
+    line.update(view, part, now);
+    course.update(view, isFinal(view.state));
+    const name = view.input.key.split("/").at(-1);
+    const share = isFinal(view.state) || part.open ? said : percent(part.succeeded + part.failed, part.whole);
+    document.title = `${share} · ${name} · fanfold`;
+    if (said !== word) announce(`${name}: ${said}`);
+    word = said;
+    if (first) main.dispatchEvent(new CustomEvent("ready"));
+    // Tools and tests that observe measures see what an update takes.
+    performance.measure("fanfold-update", { start: before });
+    performance.clearMeasures("fanfold-update");
+    return isFinal(view.state);
+  }
+  function onProblem(problem) {
+    missing.update(problem);
+    if (problem?.status !== 404) return show(hint, last === null && !problem);
+    setText(hint, "The page looks for the batch again every few seconds: a batch that was just asked for begins shortly.");
+    return show(hint, true);
+  }
+  let leave = follow(pipeline, id, onView, onProblem);
+  function restart() {
+    leave();
+    leave = follow(pipeline, id, onView, onProblem);
+  }
+  const ticking = setInterval(() => {
+    if (document.hidden || !last || isFinal(last.state) || stopped) return;
+    line.tick(time.now());
+    wait.tick(time.now());
+    held.update(last);
+  }, 1000);
+  return () => {
+    stopped = true;
+    leave();
+    held.stop();
+    clearInterval(ticking);
+  };
+}

@@ -1,0 +1,103 @@
+// Failures by reason, with examples and a button that redrives those of one reason.
+
+import { action } from "./ask.js";
+import { h, keyed, setAttribute, setText, show } from "./dom.js";
+import { address, hasToken, download } from "./net.js";
+import { bytes, costOf, count, counted, isFinal, percent } from "./text.js";
+
+/** A link to an output. A token cannot go with a link, so that the page asks for the signed address itself. */
+export function outputLink(onProblem) {
+  const link = h("a", { download: "" });
+  link.addEventListener("click", async (event) => {
+    if (!hasToken()) return;
+    event.preventDefault();
+    try {
+      await download(link.href);
+      onProblem(null);
+    } catch (error) {
+      onProblem(error);
+    }
+  });
+  return {
+    element: link,
+    update(pipeline, id, output, text) {
+      setAttribute(link, "href", address.output(pipeline, id, output.name));
+      setText(link, text ?? output.name);
+    },
+  };
+}
+
+/** The place, the field and the words of an example: "line 3: price: the cell is empty". */
+export function dissect(message) {
+  const [, place, rest] = /^(?:((?:line|row) \d+(?:, column \d+)?): )?(.*)$/s.exec(message);
+  const [, field, words] = /^(?:([^\s:"]{1,60}): )?(.*)$/s.exec(rest);
+  return { place: place ?? "", field: field ?? "", words };
+}
+
+function example({ index, object, message }) {
+  const { place, field, words } = dissect(message);
+  const of = typeof object === "number" ? ` of object ${count(object)}` : "";
+  const where = [`Record ${count(index)}${of}`, place].filter(Boolean).join(", ");
+  const name = field ? h("code", null, field) : null;
+  return h("li", null, h("span", { class: "where" }, where), h("span", null, name, name ? ": " : null, words));
+}
+
+function group(first, redrive) {
+  const [number, share] = [h("span", { class: "number" }), h("span", { class: "share" })];
+  const fill = h("span", { class: "piece failed" });
+  const reason = h("h3");
+  const examples = h("ul", { class: "examples" });
+  let shownExamples = "";
+  const again = action({
+    tone: "plain",
+    confirm: "Confirm: redrive these",
+    busy: "Redriving…",
+    done: "The redrive has been asked for.",
+    run: (key) => redrive(key, { reason: first.id }),
+  });
+  const measure = h("div", { class: "bar small", "aria-hidden": "true" }, fill);
+  const words = h("div", { class: "reason" }, reason, examples, again.element);
+  const element = h("li", { class: "group" }, h("div", { class: "share-of" }, number, share, measure), words);
+  return {
+    element,
+    update({ reason: text, count: many, share: part, examples: some, view }) {
+      setText(reason, text);
+      setText(number, count(many));
+      setText(share, `${percent(part, 1)} of failures`);
+      const width = `${(100 * part).toFixed(2)}%`;
+      if (fill.style.width !== width) fill.style.width = width;
+      const told = JSON.stringify(some);
+      if (told !== shownExamples) {
+        shownExamples = told;
+        examples.replaceChildren(...some.slice(0, 3).map(example));
+      }
+      again.update({
+        shown: isFinal(view.state),
+        label: "Redrive these",
+        text: `This processes ${counted(many, "record")} again that failed for this reason. It costs ${costOf(many, view.costs)}.`,
+      });
+    },
+  };
+}
+
+/** `redrive(key, body)` asks for it. */
+export function failures(pipeline, id, redrive, onProblem) {
+  const list = h("ol", { class: "groups" });
+  const rows = keyed(list, (one) => one.id, (one) => group(one, redrive));
+  const later = h("p", { class: "quiet" }, "Failed records can be redriven once the batch has ended.");
+  const link = outputLink(onProblem);
+  const file = h("p", { class: "quiet" }, "All failed records: ", link.element);
+  const heading = h("h2", { id: "h-failures" }, "Failures by reason");
+  const element = h("section", { "aria-labelledby": "h-failures" }, heading, later, list, file);
+  return {
+    element,
+    update(view) {
+      show(element, view.failures.length > 0);
+      show(later, !isFinal(view.state));
+      rows(view.failures.map((one) => ({ ...one, view })));
+      const failed = view.outputs?.find(({ name }) => /^failed\./.test(name));
+      show(file, Boolean(failed));
+      if (failed) link.update(pipeline, id, failed, `${failed.name} (${bytes(failed.bytes)})`);
+    },
+  };
+}

@@ -1,0 +1,202 @@
+// What the page asks the server.
+
+const KEY = "fanfold-token";
+const FASTEST = 2_000;
+const SLOWEST = 10_000;
+
+let token = null;
+
+/** Takes a token out of the address, where it stands once, and keeps it for this tab. */
+export function takeToken() {
+  const found = /^#(?:.*&)?token=([^&]*)/.exec(location.hash);
+  if (found) {
+    sessionStorage.setItem(KEY, decodeURIComponent(found[1]));
+    history.replaceState(null, "", `${location.pathname}${location.search}#/`);
+  }
+  token = sessionStorage.getItem(KEY);
+}
+
+export const hasToken = () => token !== null;
+
+/** An answer that is no success, or none at all. */
+export class Problem extends Error {
+  constructor(status, title, detail) {
+    super(title);
+    Object.assign(this, { status, detail });
+  }
+
+  /** What the reader can do. */
+  get advice() {
+    const { status } = this;
+    if (status === 0) return "Check that the server runs and can be reached, then try again.";
+    if (status === 401 || status === 403) {
+      return "The credentials or the token do not allow it. Open the page with a link that holds a valid token, or ask for the right.";
+    }
+    if (status === 404) return "Check the name, or go back to the list of batches.";
+    if (status === 409) return "The batch has changed meanwhile. Look at its state, then decide again.";
+    if (status === 429 || status >= 500) return "Wait a moment, then try again.";
+    return "Correct what is said, then try again.";
+  }
+}
+
+/** Whether asking again would not help. */
+export const refused = (problem) => problem.status === 401 || problem.status === 403;
+
+const path = (...parts) => parts.map(encodeURIComponent).join("/");
+
+function query(values) {
+  const given = Object.entries(values).filter(([, value]) => value);
+  return given.length ? `?${new URLSearchParams(given)}` : "";
+}
+
+export const address = {
+  batches: (values = {}) => `batches${query(values)}`,
+  batch: (pipeline, id) => `${path("batches", id)}${query({ pipeline })}`,
+  events: (pipeline, id) => `${path("batches", id, "events")}${query({ pipeline })}`,
+  output: (pipeline, id, name) => `${path("batches", id, "outputs", name)}${query({ pipeline })}`,
+  action: (pipeline, id, verb) => `${path("batches", id, verb)}${query({ pipeline })}`,
+};
+
+async function problemOf(response) {
+  let body = null;
+  try {
+    body = await response.json();
+  } catch {
+    // A proxy in between may answer with a page of its own.
+  }
+  return new Problem(response.status, body?.title ?? `The server answered ${response.status}`, body?.detail ?? "");
+}
+
+async function send(url, { headers = {}, ...options } = {}) {
+  if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };
+  let response;
+  try {
+    response = await fetch(url, { cache: "no-store", ...options, headers });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, "The server did not answer", "");
+  }
+  if (response.ok || response.status === 304) return response;
+  throw await problemOf(response);
+}
+
+export const get = async (url, signal) => (await send(url, { signal })).json();
+
+export const post = async (url, body, key) => {
+  const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+  return (await send(url, { method: "POST", headers, body: JSON.stringify(body) })).json();
+};
+
+/** Opens an output in spite of a token, which a link cannot send: the server then tells the signed address. */
+export async function download(url) {
+  const response = await send(url, { headers: { Accept: "application/json" } });
+  location.assign((await response.json()).url);
+}
+
+/** A name for one action, by which the server knows it again when it is tried twice. */
+export function newKey() {
+  if (crypto.randomUUID) return crypto.randomUUID();
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-");
+}
+
+/**
+ * Asks again and again: every two seconds, up to every ten while nothing changes, and not while nobody looks.
+ * `ask` returns whether something changed, or "end". Returns a function that stops it.
+ */
+export function poll(ask, fastest = FASTEST) {
+  let [timer, pause, stopped, asking] = [null, fastest, false, false];
+  const next = async () => {
+    timer = null;
+    if (stopped || asking || document.hidden) return;
+    asking = true;
+    const changed = await ask();
+    asking = false;
+    if (stopped || changed === "end") return stop();
+    pause = changed ? fastest : Math.min(SLOWEST, pause * 1.5);
+    timer = setTimeout(next, pause);
+  };
+  const onSight = () => {
+    if (document.hidden || timer === null && asking) return;
+    clearTimeout(timer);
+    next();
+  };
+  const stop = () => {
+    stopped = true;
+    clearTimeout(timer);
+    document.removeEventListener("visibilitychange", onSight);
+  };
+  document.addEventListener("visibilitychange", onSight);
+  next();
+  return stop;
+}
+
+/**
+ * Follows a batch until it has ended. `onView` gets each document and returns whether it is the last one; `onProblem`
+ * gets what went wrong, or null once it goes on. Returns a function that stops it.
+ */
+export function follow(pipeline, id, onView, onProblem) {
+  let [stopped, source, stopPolling, etag, broken, retry] = [false, null, null, null, 0, null];
+  const leave = new AbortController();
+
+  const ask = async () => {
+    const headers = etag ? { "If-None-Match": etag } : {};
+    const response = await send(address.batch(pipeline, id), { headers, signal: leave.signal });
+    onProblem(null);
+    if (response.status === 304) return false;
+    etag = response.headers.get("ETag");
+    return onView(await response.json()) ? "end" : true;
+  };
+  const askSafely = async () => {
+    try {
+      return await ask();
+    } catch (error) {
+      if (error.name === "AbortError") return "end";
+      onProblem(error);
+      return refused(error) ? "end" : false;
+    }
+  };
+  const pollOn = () => {
+    source?.close();
+    source = null;
+    if (!stopped && !stopPolling) stopPolling = poll(askSafely);
+  };
+  const listen = () => {
+    if (stopped) return;
+    source = new EventSource(address.events(pipeline, id));
+    source.addEventListener("view", (event) => {
+      broken = 0;
+      onProblem(null);
+      if (onView(JSON.parse(event.data))) source.close();
+    });
+    source.addEventListener("error", () => {
+      broken += 1;
+      if (broken >= 2) return pollOn();
+      // The browser connects again by itself, but not after an answer that is an error.
+      if (source.readyState === EventSource.CLOSED) retry = setTimeout(listen, 500);
+    });
+  };
+  const begin = async () => {
+    try {
+      const changed = await ask();
+      if (changed === "end" || stopped) return;
+      if (hasToken() || !globalThis.EventSource) pollOn();
+      else listen();
+    } catch (error) {
+      if (error.name === "AbortError") return;
+      onProblem(error);
+      if (!refused(error)) pollOn();
+    }
+  };
+  begin();
+  return () => {
+    stopped = true;
+    leave.abort();
+    clearTimeout(retry);
+    source?.close();
+    stopPolling?.();
+  };
+}

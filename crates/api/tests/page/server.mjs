@@ -1,0 +1,205 @@
+// The API of the page over golden documents, and a bucket on another port that takes uploads.
+// `node server.mjs golden/stalled.json` serves one of them to look at.
+
+import { createHash } from "node:crypto";
+import { EventEmitter } from "node:events";
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const PAGE = new URL("../../page/", import.meta.url);
+const KINDS = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
+
+export const golden = async (name) => JSON.parse(await readFile(new URL(`golden/${name}.json`, import.meta.url), "utf8"));
+
+const tagOf = (text) => `"${createHash("sha256").update(text).digest("hex").slice(0, 16)}"`;
+
+async function bodyOf(request) {
+  const pieces = [];
+  for await (const piece of request) pieces.push(piece);
+  return Buffer.concat(pieces).toString("utf8");
+}
+
+const listen = (server) => new Promise((done) => {
+  server.listen(0, "127.0.0.1", () => done(`http://127.0.0.1:${server.address().port}`));
+});
+
+/** How a batch is listed. */
+export function rowOf(view) {
+  const { batchId, state, generation, startedAt, finishedAt, records, standstill } = view;
+  const row = { batchId, state, generation, startedAt, finishedAt, records };
+  return { pipeline: view.pipeline ?? "orders", key: view.input.key, ...row, standstill: standstill?.kind ?? null };
+}
+
+export class Mock extends EventEmitter {
+  pipelines = [{ name: "orders", variant: "chunked", paused: null }];
+  /** Rows of the list besides those of `views`. */
+  rows = [];
+  asOf = "2026-11-20T09:30:00.000Z";
+  /** Documents by the id of their batch. */
+  views = new Map();
+  /** What came: method, path, query, headers and body. */
+  requests = [];
+  uploads = [];
+  /** Answers instead of the usual ones, by method and path: `{status, title, detail}`. */
+  problems = new Map();
+  /** Whether events are sent. */
+  events = true;
+  /** The token without which nothing is answered. */
+  token = null;
+  /** What is waited for before an action is answered. */
+  gate = Promise.resolve();
+  /** How many batches a page of the list holds. */
+  most = 100;
+  /** What the bucket does with an upload. */
+  bucket = { status: 204, body: "" };
+  #streams = new Set();
+
+  async start() {
+    this.server = createServer((request, response) => this.#answer(request, response));
+    this.target = createServer((request, response) => this.#take(request, response));
+    [this.origin, this.upload] = [await listen(this.server), await listen(this.target)];
+    return this;
+  }
+
+  stop() {
+    for (const server of [this.server, this.target]) {
+      server.close();
+      server.closeAllConnections();
+    }
+  }
+
+  /** Puts a document in the place of the one before, and tells those who listen. */
+  put(view, id = view.batchId) {
+    this.views.set(id, view);
+    this.asOf = view.asOf;
+    for (const stream of this.#streams) if (stream.id === id) this.#tell(stream, view);
+    return this;
+  }
+
+  get streams() {
+    return this.#streams.size;
+  }
+
+  asked(method, path) {
+    return this.requests.filter((one) => one.method === method && one.path === path);
+  }
+
+  /** Resolves once something holds; it is tried after each request. */
+  async until(holds) {
+    while (!holds()) await new Promise((done) => this.once("request", done));
+  }
+
+  #tell(stream, view) {
+    stream.response.write(`event: view\ndata: ${JSON.stringify(view)}\n\n`);
+    if (view.finishedAt) stream.response.end();
+  }
+
+  #list(query) {
+    const all = [...Array.from(this.views.values(), rowOf), ...this.rows];
+    const matches = (row) => ["pipeline", "state", "key"].every((name) => !query.get(name) || row[name] === query.get(name));
+    const first = Number(query.get("next") ?? 0);
+    const found = all.filter(matches);
+    const next = found.length > first + this.most ? String(first + this.most) : null;
+    return { version: 1, asOf: this.asOf, batches: found.slice(first, first + this.most), next };
+  }
+
+  async #answer(request, response) {
+    const url = new URL(request.url, this.origin);
+    const path = decodeURIComponent(url.pathname);
+    const body = await bodyOf(request);
+    const { method, headers } = request;
+    this.requests.push({ method, path, query: url.searchParams, headers, body: body ? JSON.parse(body) : null });
+    response.on("close", () => this.emit("request"));
+    response.setHeader("Content-Security-Policy", `default-src 'self'; connect-src 'self' ${this.upload}`);
+    const json = (status, value, more = {}) => {
+      response.writeHead(status, { "Content-Type": "application/json", ...more }).end(JSON.stringify(value));
+    };
+    const problem = ({ status, title, detail }) => {
+      json(status, { type: "about:blank", title, status, detail }, { "Content-Type": "application/problem+json" });
+    };
+    const [, first, id, verb, name] = path.split("/");
+    if (first !== "batches" && first !== "pipelines") return this.#file(path, response);
+    if (this.token && headers.authorization !== `Bearer ${this.token}`) {
+      return problem({ status: 401, title: "Unauthorized", detail: "The request has no valid token." });
+    }
+    const wrong = this.problems.get(`${method} ${path}`);
+    if (wrong) return problem(wrong);
+    if (first === "pipelines") return json(200, { pipelines: this.pipelines });
+    if (method === "POST" && !id) return json(201, this.#invite(JSON.parse(body)));
+    if (!id) return json(200, this.#list(url.searchParams));
+    const view = this.views.get(id);
+    if (!view) return problem({ status: 404, title: "Not found", detail: `There is no batch ${id}.` });
+    if (verb === "events") return this.#stream(id, response);
+    if (verb === "outputs") return this.#output(name, headers, response, json);
+    if (method === "POST") {
+      await this.gate;
+      return json(202, { batchId: verb === "redrive" ? `${id}.r${view.generation + 1}` : id });
+    }
+    const text = JSON.stringify(view);
+    if (headers["if-none-match"] === tagOf(text)) return response.writeHead(304, { ETag: tagOf(text) }).end();
+    return json(200, view, { ETag: tagOf(text) });
+  }
+
+  async #file(path, response) {
+    const name = path === "/" ? "index.html" : path.slice(1);
+    try {
+      const content = await readFile(new URL(name, PAGE));
+      response.writeHead(200, { "Content-Type": KINDS[extname(name)] }).end(content);
+    } catch {
+      response.writeHead(404).end();
+    }
+  }
+
+  #stream(id, response) {
+    if (!this.events) return response.writeHead(503).end();
+    response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
+    response.flushHeaders();
+    const stream = { id, response };
+    this.#streams.add(stream);
+    response.on("close", () => this.#streams.delete(stream));
+    return this.emit("request");
+  }
+
+  #output(name, headers, response, json) {
+    const url = `${this.upload}/signed/${name}`;
+    if (headers.accept === "application/json") return json(200, { url });
+    return response.writeHead(302, { Location: url }).end();
+  }
+
+  #invite({ pipeline, key }) {
+    const fields = { key: `in/${key}`, policy: "eyJleHBpcmF0aW9uIjoi", "x-amz-signature": "0123abcd" };
+    const upload = { url: `${this.upload}/bucket`, fields };
+    return { pipeline, key: fields.key, upload, expiresAt: "2026-11-20T10:30:00.000Z" };
+  }
+
+  async #take(request, response) {
+    const body = await bodyOf(request);
+    response.setHeader("Access-Control-Allow-Origin", this.origin);
+    if (request.method === "POST") this.uploads.push({ path: request.url, body });
+    const { status, body: answer } = request.method === "POST" ? this.bucket : { status: 200, body: "content" };
+    if (request.method === "GET") response.setHeader("Content-Disposition", "attachment");
+    response.on("close", () => this.emit("request"));
+    response.writeHead(status).end(answer);
+    if (request.method === "POST" && status < 300) this.emit("upload");
+  }
+
+  /** Fills the API with a golden document: that of a batch, or a list. */
+  async show(name) {
+    const document = await golden(name);
+    if (document.batches) {
+      Object.assign(this, { pipelines: document.pipelines, rows: document.batches, asOf: document.asOf });
+      return document;
+    }
+    this.pipelines = [{ name: document.pipeline, variant: document.variant, paused: null }];
+    this.put(document);
+    return document;
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const mock = await new Mock().start();
+  await mock.show(process.argv[2].replace(/^.*\/|\.json$/g, ""));
+  console.log(mock.origin);
+}
