@@ -1,7 +1,7 @@
 // The bar of a batch: what has become of its records, and what will.
 
 import { h, setAttribute, setText, show } from "./dom.js";
-import { count, isFinal, percent } from "./text.js";
+import { count, counted, isFinal, percent } from "./text.js";
 
 const PARTS = [
   ["succeeded", "Succeeded"],
@@ -22,8 +22,8 @@ export function parts({ state, records, chunks }) {
 }
 
 export function inWords(part) {
-  const of = `${part.open ? "at least " : ""}${count(part.whole)}`;
-  return `${count(part.succeeded)} succeeded and ${count(part.failed)} failed of ${of} records`;
+  const of = `${part.open ? "at least " : ""}${counted(part.whole, "record")}`;
+  return `${count(part.succeeded)} succeeded and ${count(part.failed)} failed of ${of}`;
 }
 
 export function bar() {

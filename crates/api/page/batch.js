@@ -7,7 +7,8 @@ import { announce, h, setAttribute, setText, show } from "./dom.js";
 import { failures } from "./failures.js";
 import { address, follow, get, poll, post } from "./net.js";
 import { costs, events, outputs, raw, stages, waits } from "./parts.js";
-import { bytes, costOf, count, counted, isFinal, percent, rate, ServerClock, span, stateOf, time } from "./text.js";
+import { bytes, capital, costOf, count, counted, isFinal, percent, rate } from "./text.js";
+import { ServerClock, span, stateOf, time } from "./text.js";
 
 const isCancelling = (view) => !isFinal(view.state) && view.error?.code === "CANCELLED";
 
@@ -46,11 +47,12 @@ function head(pipeline, redrive, cancel) {
         text: `This processes ${counted(failed, "record")} again. It costs ${costOf(failed, view.costs)}.`,
       });
       const left = part.running + part.waiting;
-      const saves = typeof view.costs?.perMillion === "number" ? `That saves ${costOf(left, view.costs)}` : "What that saves is not known";
+      const known = typeof view.costs?.perMillion === "number";
+      const saves = known ? `That saves ${costOf(left, view.costs)}` : "What that saves is not known";
       stop.update({
         shown: !isFinal(view.state) && !isCancelling(view),
         label: "Cancel",
-        text: `This skips ${part.open ? "at least " : ""}${counted(left, "record")} not done yet; what is done is kept. ${saves}.`,
+        text: `This skips ${part.open ? "at least " : ""}${counted(left, "record")}; what is done is kept. ${saves}.`,
       });
       return state.word;
     },
@@ -79,10 +81,10 @@ function progress() {
   let last = null;
   function tick(now) {
     if (!last || now === null) return;
-    const { view } = last;
+    const view = last;
     const end = view.finishedAt ? Date.parse(view.finishedAt) : now;
     elapsed.set(span(end - Date.parse(view.startedAt)), "", view.finishedAt ? "Took" : "Elapsed");
-    if (!view.timeLeft) return left.set("not known yet");
+    if (!view.timeLeft) return left.set("–", "not known yet");
     const since = now - Date.parse(view.asOf);
     const [most, least, likely] = ["most", "least", "seconds"].map((name) => span(view.timeLeft[name] * 1000 - since));
     left.set(likely, least === most ? "" : `${least} to ${most}`);
@@ -91,18 +93,19 @@ function progress() {
     element,
     tick,
     update(view, part, now) {
-      last = { view };
+      last = view;
       line.update(part);
       words.update(part, view);
       const ended = part.succeeded + part.failed;
       const chunks = typeof view.chunks.done === "number" && view.chunks.total
         ? `${count(view.chunks.done)} of ${counted(view.chunks.total, "chunk")}`
         : "";
+      const told = [`${count(ended)} of ${count(part.whole)} records`, chunks].filter(Boolean).join(", ");
       if (part.open) done.set(count(ended), `of at least ${count(part.whole)} records`);
-      else done.set(percent(ended, part.whole), [`${count(ended)} of ${count(part.whole)}`, chunks].filter(Boolean).join(", "));
+      else done.set(percent(ended, part.whole), told);
       show(left.element, !isFinal(view.state));
       const known = view.pace;
-      if (!known) pace.set(isFinal(view.state) ? "not measured" : "not known yet");
+      if (!known) pace.set("–", isFinal(view.state) ? "not measured" : "not known yet");
       else if (isFinal(view.state) || known.recent === null) pace.set(rate(known.mean), "mean");
       else pace.set(rate(known.recent), `now; ${rate(known.mean)} in the mean`);
       tick(now);
@@ -150,7 +153,7 @@ function fault() {
       show(element, Boolean(error));
       element.classList.toggle("bad", state === "FAILED");
       setText(code, error?.code ?? "");
-      setText(message, error?.message ?? "");
+      setText(message, capital(error?.message ?? ""));
     },
   };
 }
@@ -168,11 +171,12 @@ function paused(pipeline) {
     }
     return false;
   }, 10_000);
-  return { element, stop, update: (view) => show(element, !isFinal(view.state) && element.dataset.paused === "true") };
+  const update = (view) => show(element, !isFinal(view.state) && element.dataset.paused === "true");
+  return { element, stop, update };
 }
 
 export function batchPage(main, { pipeline, id }) {
-  const time = new ServerClock();
+  const clock = new ServerClock();
   const missing = problemBox();
   const downloads = problemBox();
   const hint = h("p", { class: "quiet" }, "The page asks for the batch…");
@@ -191,19 +195,21 @@ export function batchPage(main, { pipeline, id }) {
   const [title, line, wait, wrong] = [head(pipeline, redrive, cancel), progress(), waits(), fault()];
   const [course, strip] = [charts(), stages()];
   const reasons = failures(pipeline, id, redrive, downloads.update);
-  const [about, money, log, files, json] = [facts(pipeline), costs(), events(), outputs(pipeline, id, downloads.update), raw()];
+  const files = outputs(pipeline, id, downloads.update);
+  const [about, money, log, json] = [facts(pipeline), costs(), events(), raw()];
   const held = paused(pipeline);
   const wide = h("div", { class: "wide" }, line.element, course.element, strip.element, reasons.element);
   const side = h("div", { class: "side" }, files.element, downloads.element, money.element, log.element, about.element);
   const content = h("div", { class: "batch", hidden: true });
   const columns = h("div", { class: "columns" }, wide, side);
   content.append(title.element, held.element, wait.element, wrong.element, columns, json.element);
-  main.replaceChildren(h("p", { class: "back" }, h("a", { href: "#/" }, "All batches")), missing.element, hint, content);
+  const back = h("p", { class: "back" }, h("a", { href: "#/" }, "All batches"));
+  main.replaceChildren(back, missing.element, hint, content);
 
   function onView(view) {
     const before = performance.now();
-    time.set(view.asOf);
-    const [part, now, first] = [parts(view), time.now(), last === null];
+    clock.set(view.asOf);
+    const [part, now, first] = [parts(view), clock.now(), last === null];
     last = view;
     show(hint, false);
     show(content, true);
@@ -226,7 +232,7 @@ export function batchPage(main, { pipeline, id }) {
   function onProblem(problem) {
     missing.update(problem);
     if (problem?.status !== 404) return show(hint, last === null && !problem);
-    setText(hint, "The page looks for the batch again every few seconds: a batch that was just asked for begins shortly.");
+    setText(hint, "A batch that was just asked for begins shortly: the page looks for it again every few seconds.");
     return show(hint, true);
   }
   let leave = follow(pipeline, id, onView, onProblem);
@@ -236,8 +242,8 @@ export function batchPage(main, { pipeline, id }) {
   }
   const ticking = setInterval(() => {
     if (document.hidden || !last || isFinal(last.state) || stopped) return;
-    line.tick(time.now());
-    wait.tick(time.now());
+    line.tick(clock.now());
+    wait.tick(clock.now());
     held.update(last);
   }, 1000);
   return () => {

@@ -21,7 +21,7 @@ function svg(tag, attributes) {
   return element;
 }
 
-/** The picture of a chart: lines in an SVG that is stretched to its place, with the numbers and times as text beside it. */
+/** The picture of a chart: lines in an SVG that is stretched to its place, with numbers and times as text beside it. */
 function plot(lines) {
   const [numbers, times] = [[2, 1, 0], [0, 1, 2]].map((places) => places.map(() => h("span")));
   const image = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none" });
@@ -33,7 +33,7 @@ function plot(lines) {
   return {
     element,
     update(all) {
-      const most = scaleFor(Math.max(...lines.map(([column]) => Math.max(...all.map((sample) => sample[column] ?? 0)))));
+      const most = scaleFor(Math.max(...lines.flatMap(([column]) => all.map((sample) => sample[column] ?? 0))));
       [most, most / 2, 0].forEach((number, place) => setText(numbers[place], compact(number)));
       const [first, last] = [all[0].at, all.at(-1).at];
       [first, (first + last) / 2, last].forEach((at, place) => setText(times[place], clock(at)));
@@ -109,8 +109,8 @@ export function chart(title, lines, format) {
       const [first, last] = [all[0], all.at(-1)];
       picture.update(all);
       lines.forEach(([column], place) => setText(keys[place].number, format(last[column])));
-      const course = ([column, name]) => `${name.toLowerCase()} from ${format(first[column])} to ${format(last[column])}`;
-      setAttribute(picture.element, "aria-label", `${title} since ${clock(first.at)}: ${lines.map(course).join(", ")}`);
+      const from = ([column, name]) => `${name.toLowerCase()} from ${format(first[column])} to ${format(last[column])}`;
+      setAttribute(picture.element, "aria-label", `${title} since ${clock(first.at)}: ${lines.map(from).join(", ")}`);
       if (details.open) rows(known.few());
     },
   };
@@ -119,12 +119,13 @@ export function chart(title, lines, format) {
 /** Records and pace over time, beside each other. */
 export function charts() {
   const samples = new Samples();
-  const records = chart("Records", [["done", "Done", "succeeded"], ["failed", "Failed", "failed"]], count);
+  const records = chart("Records", [["done", "Done", "done"], ["failed", "Failed", "failed"]], count);
   const known = (pace) => (pace === null ? "–" : rate(pace));
   const pace = chart("Pace", [["pace", "Records a second", "running"]], known);
   const early = h("p", { class: "quiet" }, "The chart begins with the next change.");
   const both = h("div", { class: "charts" }, records.element, pace.element);
-  const element = h("section", { "aria-labelledby": "h-course" }, h("h2", { id: "h-course" }, "Over time"), early, both);
+  const heading = h("h2", { id: "h-course" }, "Over time");
+  const element = h("section", { "aria-labelledby": "h-course" }, heading, early, both);
   return {
     element,
     update(view, final) {

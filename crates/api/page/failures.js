@@ -5,6 +5,9 @@ import { h, keyed, setAttribute, setText, show } from "./dom.js";
 import { address, hasToken, download } from "./net.js";
 import { bytes, costOf, count, counted, isFinal, percent } from "./text.js";
 
+/** The reasons that are shown at first. */
+const FIRST = 8;
+
 /** A link to an output. A token cannot go with a link, so that the page asks for the signed address itself. */
 export function outputLink(onProblem) {
   const link = h("a", { download: "" });
@@ -57,7 +60,8 @@ function group(first, redrive) {
   });
   const measure = h("div", { class: "bar small", "aria-hidden": "true" }, fill);
   const words = h("div", { class: "reason" }, reason, examples, again.element);
-  const element = h("li", { class: "group" }, h("div", { class: "share-of" }, number, share, measure), words);
+  const amount = h("div", { class: "share-of" }, number, share, measure);
+  const element = h("li", { class: "group", tabindex: "-1" }, amount, words);
   return {
     element,
     update({ reason: text, count: many, share: part, examples: some, view }) {
@@ -74,7 +78,7 @@ function group(first, redrive) {
       again.update({
         shown: isFinal(view.state),
         label: "Redrive these",
-        text: `This processes ${counted(many, "record")} again that failed for this reason. It costs ${costOf(many, view.costs)}.`,
+        text: `This processes ${counted(many, "record")} again. It costs ${costOf(many, view.costs)}.`,
       });
     },
   };
@@ -88,16 +92,24 @@ export function failures(pipeline, id, redrive, onProblem) {
   const link = outputLink(onProblem);
   const file = h("p", { class: "quiet" }, "All failed records: ", link.element);
   const heading = h("h2", { id: "h-failures" }, "Failures by reason");
-  const element = h("section", { "aria-labelledby": "h-failures" }, heading, later, list, file);
-  return {
-    element,
-    update(view) {
-      show(element, view.failures.length > 0);
-      show(later, !isFinal(view.state));
-      rows(view.failures.map((one) => ({ ...one, view })));
-      const failed = view.outputs?.find(({ name }) => /^failed\./.test(name));
-      show(file, Boolean(failed));
-      if (failed) link.update(pipeline, id, failed, `${failed.name} (${bytes(failed.bytes)})`);
-    },
-  };
+  const more = h("button", { type: "button", onclick: showAll });
+  const element = h("section", { "aria-labelledby": "h-failures" }, heading, later, list, more, file);
+  let [most, last] = [FIRST, null];
+  function showAll() {
+    most = Infinity;
+    update(last);
+    list.children[FIRST].focus();
+  }
+  function update(view) {
+    last = view;
+    show(element, view.failures.length > 0);
+    show(later, !isFinal(view.state));
+    rows(view.failures.slice(0, most).map((one) => ({ ...one, view })));
+    show(more, view.failures.length > most);
+    setText(more, `Show all ${count(view.failures.length)} reasons`);
+    const failed = view.outputs?.find(({ name }) => /^failed\./.test(name));
+    show(file, Boolean(failed));
+    if (failed) link.update(pipeline, id, failed, `${failed.name} (${bytes(failed.bytes)})`);
+  }
+  return { element, update };
 }

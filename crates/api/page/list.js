@@ -3,7 +3,7 @@
 import { problemBox } from "./ask.js";
 import { bar, inWords, parts } from "./bar.js";
 import { h, keyed, setAttribute, setText, show } from "./dom.js";
-import { address, get, poll, refused } from "./net.js";
+import { address, get, poll, query, refused } from "./net.js";
 import { count, isFinal, percent, ServerClock, span, stateOf, STATES, time } from "./text.js";
 import { uploader } from "./upload.js";
 
@@ -25,13 +25,13 @@ function row(clock) {
   const [started, age] = [time(), h("span", { class: "quiet" })];
   line.element.classList.add("small");
   const cells = [
-    h("td", { class: "what" }, link, pipeline),
-    h("td", null, word),
-    h("td", { class: "how" }, h("div", { class: "row" }, line.element, share), numbers),
-    h("td", { class: "when" }, started.element, age),
+    h("td", { role: "cell", class: "what" }, link, pipeline),
+    h("td", { role: "cell" }, word),
+    h("td", { role: "cell", class: "how" }, h("div", { class: "row" }, line.element, share), numbers),
+    h("td", { role: "cell", class: "when" }, started.element, age),
   ];
   return {
-    element: h("tr", null, ...cells),
+    element: h("tr", { role: "row" }, ...cells),
     update(batch) {
       const [part, state] = [parts(batch), stateOf(batch.state, batch.standstill)];
       setText(link, batch.key.split("/").at(-1) || batch.batchId);
@@ -66,23 +66,26 @@ function fill(input, options, chosen) {
 export function listPage(main, filter) {
   const clock = new ServerClock();
   const problem = problemBox();
-  const body = h("tbody");
+  // Where it is narrow, the table is laid out as a list; the roles say that it still is a table.
+  const body = h("tbody", { role: "rowgroup" });
   const rows = keyed(body, (one) => `${one.pipeline}/${one.batchId}`, () => row(clock));
-  const titles = ["Batch", "State", "Records", "Started"].map((title) => h("th", { scope: "col" }, title));
+  const names = ["Batch", "State", "Records", "Started"];
+  const titles = names.map((title) => h("th", { scope: "col", role: "columnheader" }, title));
   const caption = h("caption", { class: "unseen" }, "Batches, stalled ones first");
-  const batches = h("table", { class: "batches" }, caption, h("thead", null, h("tr", null, ...titles)), body);
+  const head = h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, ...titles));
+  const batches = h("table", { class: "batches", role: "table" }, caption, head, body);
   const go = () => {
-    const given = Object.entries({ pipeline: byPipeline.input.value, state: byState.input.value }).filter(([, value]) => value);
-    location.hash = `#/${given.length ? `?${new URLSearchParams(given)}` : ""}`;
+    const chosen = { pipeline: byPipeline.input.value, state: byState.input.value };
+    location.hash = `#/${query(chosen)}`;
   };
   const [byPipeline, byState] = [select("Pipeline", go), select("State", go)];
-  byState.input.append(h("option", { value: "" }, "All"), ...Object.entries(STATES).map(([value, word]) => h("option", { value }, word)));
-  byState.input.value = filter.state ?? "";
+  fill(byState.input, [["", "All"], ...Object.entries(STATES)], filter.state ?? "");
   const halted = h("p", { class: "notice warn", hidden: true });
   const more = h("button", { type: "button", hidden: true, onclick: () => longer() }, "Show more");
   const none = h("div", { class: "none", hidden: true });
   const nothing = h("div", { class: "none", hidden: true }, h("h2", null, "No batches yet"));
-  nothing.append(h("p", null, "Drop a file anywhere on this page, choose one above, or run ", h("code", null, "fanfold submit FILE"), "."));
+  const command = h("code", null, "fanfold submit FILE");
+  nothing.append(h("p", null, "Drop a file anywhere on this page, choose one above, or run ", command, "."));
   none.append(h("h2", null, "No batch matches"), h("p", null, h("a", { href: "#/" }, "Show all batches")));
   const filters = h("div", { class: "filters" }, byPipeline.element, byState.element);
   const upload = uploader();
@@ -90,18 +93,19 @@ export function listPage(main, filter) {
   main.replaceChildren(heading, upload.element, halted, problem.element, nothing, none, batches, more);
   document.title = "Batches · fanfold";
 
-  let [pages, shown, names, ready] = [1, "", "", false];
+  let [pages, shown, told, ready] = [1, "", "", false];
   function pipelines(known) {
-    const told = JSON.stringify(known);
-    if (told === names) return;
-    names = told;
+    const text = JSON.stringify(known);
+    if (text === told) return;
+    told = text;
     fill(byPipeline.input, [["", "All"], ...known.map(({ name }) => [name, name])], filter.pipeline ?? "");
     show(byPipeline.element, known.length > 1 || Boolean(filter.pipeline));
     upload.update(known, filter.pipeline);
     const stopped = known.filter(({ paused }) => paused === true).map(({ name }) => name);
     show(halted, stopped.length > 0);
-    const which = stopped.length === 1 ? `The pipeline ${stopped[0]} is` : `The pipelines ${stopped.join(", ")} are`;
-    setText(halted, `${which} paused. Batches go on once it is resumed.`.replace(/are paused\. (.*) it is/, "are paused. $1 they are"));
+    const one = `The pipeline ${stopped[0]} is paused. Its batches go on once it is resumed.`;
+    const several = `The pipelines ${stopped.join(", ")} are paused. Their batches go on once they are resumed.`;
+    setText(halted, stopped.length === 1 ? one : several);
   }
   async function read() {
     const [all, known] = [[], get("pipelines")];
@@ -122,9 +126,9 @@ export function listPage(main, filter) {
     show(more, Boolean(next));
     if (!ready) main.dispatchEvent(new CustomEvent("ready"));
     ready = true;
-    const told = JSON.stringify(all);
-    const changed = told !== shown;
-    shown = told;
+    const text = JSON.stringify(all);
+    const changed = text !== shown;
+    shown = text;
     return changed;
   }
   const stop = poll(async () => {

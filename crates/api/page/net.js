@@ -30,7 +30,7 @@ export class Problem extends Error {
     const { status } = this;
     if (status === 0) return "Check that the server runs and can be reached, then try again.";
     if (status === 401 || status === 403) {
-      return "The credentials or the token do not allow it. Open the page with a link that holds a valid token, or ask for the right.";
+      return "The credentials or the token do not allow it. Open the page with a link that holds a valid token.";
     }
     if (status === 404) return "Check the name, or go back to the list of batches.";
     if (status === 409) return "The batch has changed meanwhile. Look at its state, then decide again.";
@@ -44,7 +44,7 @@ export const refused = (problem) => problem.status === 401 || problem.status ===
 
 const path = (...parts) => parts.map(encodeURIComponent).join("/");
 
-function query(values) {
+export function query(values) {
   const given = Object.entries(values).filter(([, value]) => value);
   return given.length ? `?${new URLSearchParams(given)}` : "";
 }

@@ -2,8 +2,10 @@
 
 import { h, keyed, scrolls, setText, show, table } from "./dom.js";
 import { outputLink } from "./failures.js";
-import { bytes, clock, count, dollars, isFinal, span, time, took } from "./text.js";
+import { bytes, capital, clock, count, dollars, isFinal, span, time, took } from "./text.js";
 
+/** The most events that are shown, the latest ones. */
+const MOST = 50;
 const EVENTS = {
   OPENED: "Opened",
   SEALED: "Sealed",
@@ -30,8 +32,8 @@ function stage() {
     element: h("tr", null, name, strip, ...ends, length, messages, requests),
     update(one) {
       setText(name, one.name);
-      from.update(one.startedAt);
-      to.update(one.endedAt);
+      from.update(one.startedAt, one.day);
+      to.update(one.endedAt, one.day);
       const [begin, end] = [Date.parse(one.startedAt), Date.parse(one.endedAt ?? one.until)];
       const known = !Number.isNaN(begin) && one.whole > 0;
       show(fill, known);
@@ -52,8 +54,8 @@ function stage() {
 export function stages() {
   const body = h("tbody");
   const rows = keyed(body, (one) => one.name, stage);
-  const number = "number";
-  const columns = [["Stage"], ["When", "strip"], ["Start"], ["End"], ["Took", number], ["Messages", number], ["Requests", number]];
+  const columns = [["Stage"], ["When", "strip"], ["Start"], ["End"]];
+  columns.push(...["Took", "Messages", "Requests"].map((title) => [title, "number"]));
   const content = scrolls("Stages", table("What each stage did, and when", columns, body));
   const element = section("h-stages", "Stages", content);
   return {
@@ -62,7 +64,7 @@ export function stages() {
       show(element, view.stages.length > 0);
       const [first, until] = [Date.parse(view.startedAt), view.finishedAt ?? view.asOf];
       const whole = Math.max(1, Date.parse(until) - first);
-      rows(view.stages.map((one) => ({ ...one, first, whole, until })));
+      rows(view.stages.map((one) => ({ ...one, day: view.startedAt, first, whole, until })));
     },
   };
 }
@@ -71,7 +73,8 @@ export function costs() {
   const facts = h("dl", { class: "facts" });
   const rows = keyed(facts, ([name]) => name, ([name]) => {
     const number = h("dd", { class: "number" });
-    return { element: h("div", null, h("dt", null, name), number), update: ([, amount]) => setText(number, dollars(amount)) };
+    const update = ([, amount]) => setText(number, dollars(amount));
+    return { element: h("div", null, h("dt", null, name), number), update };
   });
   const element = section("h-costs", "Cost", facts, h("p", { class: "quiet" }, "List prices in US dollars"));
   return {
@@ -104,7 +107,7 @@ export function events() {
     element,
     update(view) {
       show(element, Boolean(view.events?.length));
-      rows(view.events ?? []);
+      rows((view.events ?? []).toReversed().slice(0, MOST));
     },
   };
 }
@@ -149,7 +152,7 @@ export function raw() {
 export function waits() {
   const title = h("h2", { id: "h-waits" });
   const list = h("ul");
-  const rows = keyed(list, (text) => text, (text) => ({ element: h("li", null, text) }));
+  const rows = keyed(list, (text) => text, (text) => ({ element: h("li", null, capital(text)) }));
   const [missing, mended] = [h("p"), h("p")];
   const element = h("section", { class: "notice", "aria-labelledby": "h-waits" }, title, list, missing, mended);
   let last = null;
@@ -158,7 +161,7 @@ export function waits() {
     if (!standstill || now === null) return;
     const stalled = standstill.kind === "STALLED";
     const since = span(now - Date.parse(standstill.since));
-    setText(title, stalled ? `Stalled: nothing was done in ${since}` : `Slow: the last chunk was done ${since} ago`);
+    setText(title, stalled ? `Stalled: nothing was done for ${since}` : `Slow: the last chunk was done ${since} ago`);
   }
   return {
     element,
@@ -175,11 +178,12 @@ export function waits() {
       show(list, Boolean(standstill?.reasons.length));
       const named = chunks.missing ?? [];
       show(missing, named.length > 0);
-      setText(missing, `${named.length === 1 ? "Chunk that is" : "Chunks that are"} not done: ${named.map(count).join(", ")}`);
+      const which = named.length === 1 ? "Chunk that is" : "Chunks that are";
+      setText(missing, `${which} not done: ${named.map(count).join(", ")}`);
       show(mended, Boolean(mending));
       if (mending) {
         const times = mending.times === 1 ? "once" : `${count(mending.times)} times`;
-        setText(mended, `Sweep has sent again ${times} what is missing; it does so next at ${clock(mending.nextAt)}.`);
+        setText(mended, `Sweep has sent the missing chunks again ${times}, and does so next at ${clock(mending.nextAt)}.`);
       }
       if (!standstill) setText(title, "The last chunks");
       tick(now);

@@ -60,7 +60,8 @@ export function bytes(size) {
 /** US dollars, with as many digits as say something. */
 export function dollars(amount) {
   if (amount >= 100) return `$${count(Math.round(amount))}`;
-  if (amount >= 0.01 || amount === 0) return `$${amount.toFixed(2)}`;
+  if (amount >= 1 || amount === 0) return `$${amount.toFixed(2)}`;
+  if (amount >= 0.01) return `$${amount.toFixed(3)}`;
   return amount < 0.000001 ? "< $0.000001" : `$${Number(amount.toPrecision(2)).toFixed(6).replace(/0+$/, "")}`;
 }
 
@@ -93,20 +94,28 @@ export const took = (from, to) => {
 
 export const clock = (moment) => CLOCK.format(new Date(moment));
 
-/** An element for a moment: in the reader's zone, and in UTC for whoever points at it. */
+/**
+ * An element for a moment: in the reader's zone, and in UTC for whoever points at it. `update(moment, day)` leaves out
+ * the date if it is that of `day`.
+ */
 export function time() {
   const element = h("time");
   return {
     element,
-    update(moment) {
+    update(moment, day) {
       if (!moment) return setText(element, "–");
       if (element.dateTime === moment) return undefined;
       setAttribute(element, "datetime", moment);
       setAttribute(element, "title", `${moment.slice(0, 19).replace("T", " ")} UTC`);
-      return setText(element, MOMENT.format(new Date(moment)));
+      const at = new Date(moment);
+      const short = day && new Date(day).toDateString() === at.toDateString();
+      return setText(element, (short ? CLOCK : MOMENT).format(at));
     },
   };
 }
+
+/** A phrase as the beginning of a sentence. */
+export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** The server's time, which goes on between its answers. The reader's clock may be wrong, so it is not asked. */
 export class ServerClock {

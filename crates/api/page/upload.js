@@ -36,7 +36,10 @@ function sendFile({ url, fields }, file, onProgress, onRequest) {
   });
 }
 
-const ids = async (pipeline, key) => (await get(address.batches({ pipeline, key }))).batches.map(({ batchId }) => batchId);
+async function ids(pipeline, key) {
+  const { batches } = await get(address.batches({ pipeline, key }));
+  return batches.map(({ batchId }) => batchId);
+}
 
 export function uploader() {
   let [known, request, closed, key, current] = [[], null, false, null, null];
@@ -60,7 +63,8 @@ export function uploader() {
   function onDrag(event) {
     if (!carries(event)) return;
     event.preventDefault();
-    document.body.classList.toggle("dropping", event.type !== "drop" && !(event.type === "dragleave" && !event.relatedTarget));
+    const left = event.type === "dragleave" && !event.relatedTarget;
+    document.body.classList.toggle("dropping", event.type !== "drop" && !left);
     if (event.type !== "drop") return;
     const { files } = event.dataTransfer;
     if (files.length === 1) start(files[0]);
@@ -99,7 +103,8 @@ export function uploader() {
       }, (sending) => (request = sending));
       [meter, stop].forEach((one) => show(one, false));
       const halted = known.some((one) => one.name === name && one.paused === true);
-      step(`${file.name} is uploaded. ${halted ? "The pipeline is paused; its batch begins once it is resumed." : "Its batch begins shortly."}`);
+      const when = halted ? "once the pipeline, which is paused, is resumed" : "shortly";
+      step(`${file.name} is uploaded. Its batch begins ${when}.`);
       const id = await begun(made, before);
       if (id && !closed) location.hash = `#/batches/${encodeURIComponent(made.pipeline)}/${encodeURIComponent(id)}`;
     } catch (error) {
@@ -120,7 +125,8 @@ export function uploader() {
       await new Promise((done) => setTimeout(done, LOOK_EVERY));
     }
     if (closed) return null;
-    throw new Problem(504, "No batch has begun in two minutes", "The file is uploaded, and its batch begins once the pipeline works.");
+    const detail = "The file is uploaded, and its batch begins once the pipeline works.";
+    throw new Problem(504, "No batch has begun in two minutes", detail);
   }
 
   return {

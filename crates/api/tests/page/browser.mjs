@@ -13,6 +13,7 @@ export const NARROW = { width: 360, height: 740 };
 
 const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
 let browser = null;
+const sessions = [];
 
 export async function launch() {
   browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
@@ -30,8 +31,9 @@ export class Session {
   static async open(prepare, { hash = "", clock = null, init = null, ...options } = {}) {
     const session = new Session();
     session.mock = await new Mock().start();
-    await prepare(session.mock);
     session.context = await browser.newContext({ viewport: WIDE, timezoneId: "Europe/Berlin", ...options });
+    sessions.push(session);
+    await prepare(session.mock);
     session.context.setDefaultTimeout(10_000);
     const page = (session.page = await session.context.newPage());
     const note = (text) => EXPECTED.test(text) || session.errors.push(text);
@@ -61,6 +63,11 @@ export class Session {
     return session;
   }
 
+  /** Has the page ask at once, as it does when it comes into sight. */
+  look() {
+    return this.page.evaluate(() => document.dispatchEvent(new Event("visibilitychange")));
+  }
+
   text(selector = "main") {
     return this.page.locator(selector).innerText();
   }
@@ -72,9 +79,13 @@ export class Session {
     return found.violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
   }
 
-  async end() {
-    await this.context.close();
-    this.mock.stop();
+}
+
+/** Ends all sessions, also those of a test that failed. */
+export async function endAll() {
+  for (const { context, mock } of sessions.splice(0)) {
+    await context.close();
+    mock.stop();
   }
 }
 

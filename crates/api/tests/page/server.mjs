@@ -82,6 +82,11 @@ export class Mock extends EventEmitter {
     return this.#streams.size;
   }
 
+  /** Breaks all connections over which events are sent. */
+  drop() {
+    for (const { response } of this.#streams) response.destroy();
+  }
+
   asked(method, path) {
     return this.requests.filter((one) => one.method === method && one.path === path);
   }
@@ -155,7 +160,7 @@ export class Mock extends EventEmitter {
   #stream(id, response) {
     if (!this.events) return response.writeHead(503).end();
     response.writeHead(200, { "Content-Type": "text/event-stream", "Cache-Control": "no-store" });
-    response.flushHeaders();
+    response.write("retry: 200\n\n");
     const stream = { id, response };
     this.#streams.add(stream);
     response.on("close", () => this.#streams.delete(stream));
