@@ -72,7 +72,9 @@ export function action({ tone, confirm, busy, done, run }) {
   return {
     element,
     update({ shown, label, text }) {
-      if (!finished.hidden && !shown) show(finished, false);
+      // What the focus was on goes away; the title of the page does not.
+      if (!shown && element.contains(document.activeElement)) document.querySelector("h1").focus();
+      if (!shown) show(finished, false);
       if (!asked.hidden && !shown && !running) toggle(false);
       show(element, shown);
       setText(open, label);

@@ -5,15 +5,18 @@ import { bar, legend, parts } from "./bar.js";
 import { charts } from "./chart.js";
 import { announce, h, setAttribute, setText, show } from "./dom.js";
 import { failures } from "./failures.js";
-import { address, follow, get, poll, post } from "./net.js";
+import { address, follow, get, poll, post, Problem } from "./net.js";
 import { costs, events, outputs, raw, stages, waits } from "./parts.js";
 import { bytes, capital, costOf, count, counted, isFinal, percent, rate } from "./text.js";
 import { ServerClock, span, stateOf, time } from "./text.js";
 
+/** The version of the document that this page reads. */
+const VERSION = 1;
+
 const isCancelling = (view) => !isFinal(view.state) && view.error?.code === "CANCELLED";
 
-function head(pipeline, redrive, cancel) {
-  const name = h("h1", { tabindex: "-1" });
+function head(id, redrive, cancel) {
+  const name = h("h1", { tabindex: "-1" }, id);
   const [word, generation] = [h("span", { class: "state" }), h("span", { class: "quiet" })];
   const again = action({
     tone: "plain",
@@ -31,6 +34,7 @@ function head(pipeline, redrive, cancel) {
   });
   const title = h("div", { class: "title" }, name, h("p", { class: "row" }, word, generation));
   const actions = h("div", { class: "actions" }, again.element, stop.element);
+  [again, stop].forEach((one) => one.update({ shown: false, label: "", text: "" }));
   return {
     element: h("div", { class: "head" }, title, actions),
     update(view, part) {
@@ -180,19 +184,19 @@ export function batchPage(main, { pipeline, id }) {
   const missing = problemBox();
   const downloads = problemBox();
   const hint = h("p", { class: "quiet" }, "The page asks for the batch…");
-  let [last, word, stopped] = [null, null, false];
+  // A redrive may keep the batch's name: then the end of an earlier generation is not yet the end.
+  let [last, word, generation] = [null, null, 0];
 
   async function redrive(key, body) {
     const { batchId } = await post(address.action(pipeline, id, "redrive"), body, key);
-    const to = `#/batches/${encodeURIComponent(pipeline)}/${encodeURIComponent(batchId)}`;
-    if (location.hash === to) restart();
-    else location.hash = to;
+    if (batchId !== id) location.hash = `#/batches/${encodeURIComponent(pipeline)}/${encodeURIComponent(batchId)}`;
+    else restart();
   }
   async function cancel(key) {
     await post(address.action(pipeline, id, "cancel"), {}, key);
   }
 
-  const [title, line, wait, wrong] = [head(pipeline, redrive, cancel), progress(), waits(), fault()];
+  const [title, line, wait, wrong] = [head(id, redrive, cancel), progress(), waits(), fault()];
   const [course, strip] = [charts(), stages()];
   const reasons = failures(pipeline, id, redrive, downloads.update);
   const files = outputs(pipeline, id, downloads.update);
@@ -202,12 +206,16 @@ export function batchPage(main, { pipeline, id }) {
   const side = h("div", { class: "side" }, files.element, downloads.element, money.element, log.element, about.element);
   const content = h("div", { class: "batch", hidden: true });
   const columns = h("div", { class: "columns" }, wide, side);
-  content.append(title.element, held.element, wait.element, wrong.element, columns, json.element);
+  content.append(held.element, wait.element, wrong.element, columns, json.element);
   const back = h("p", { class: "back" }, h("a", { href: "#/" }, "All batches"));
-  main.replaceChildren(back, missing.element, hint, content);
+  main.replaceChildren(back, title.element, missing.element, hint, content);
 
   function onView(view) {
     const before = performance.now();
+    if (view.version !== VERSION) {
+      onProblem(new Problem(-1, "The server is newer than this page", "Load the page again."));
+      return true;
+    }
     clock.set(view.asOf);
     const [part, now, first] = [parts(view), clock.now(), last === null];
     last = view;
@@ -227,7 +235,9 @@ export function batchPage(main, { pipeline, id }) {
     // Tools and tests that observe measures see what an update takes.
     performance.measure("fanfold-update", { start: before });
     performance.clearMeasures("fanfold-update");
-    return isFinal(view.state);
+    const ended = isFinal(view.state) && view.generation >= generation;
+    if (ended) held.stop();
+    return ended;
   }
   function onProblem(problem) {
     missing.update(problem);
@@ -237,19 +247,21 @@ export function batchPage(main, { pipeline, id }) {
   }
   let leave = follow(pipeline, id, onView, onProblem);
   function restart() {
+    generation = last.generation + 1;
     leave();
     leave = follow(pipeline, id, onView, onProblem);
   }
   const ticking = setInterval(() => {
-    if (document.hidden || !last || isFinal(last.state) || stopped) return;
+    if (document.hidden || !last || isFinal(last.state)) return;
     line.tick(clock.now());
     wait.tick(clock.now());
     held.update(last);
   }, 1000);
-  return () => {
-    stopped = true;
-    leave();
-    held.stop();
-    clearInterval(ticking);
+  return {
+    leave() {
+      leave();
+      held.stop();
+      clearInterval(ticking);
+    },
   };
 }

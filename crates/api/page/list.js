@@ -2,9 +2,9 @@
 
 import { problemBox } from "./ask.js";
 import { bar, inWords, parts } from "./bar.js";
-import { h, keyed, setAttribute, setText, show } from "./dom.js";
+import { announce, h, keyed, setAttribute, setText, show } from "./dom.js";
 import { address, get, poll, query, refused } from "./net.js";
-import { count, isFinal, percent, ServerClock, span, stateOf, STATES, time } from "./text.js";
+import { count, counted, isFinal, percent, ServerClock, span, stateOf, STATES, time } from "./text.js";
 import { uploader } from "./upload.js";
 
 const EVERY = 3_000;
@@ -93,7 +93,8 @@ export function listPage(main, filter) {
   main.replaceChildren(heading, upload.element, halted, problem.element, nothing, none, batches, more);
   document.title = "Batches · fanfold";
 
-  let [pages, shown, told, ready] = [1, "", "", false];
+  // `asked` numbers the questions: what is answered after a later one was asked is not shown.
+  let [pages, shown, told, ready, asked, changes] = [1, "", "", false, 0, 0];
   function pipelines(known) {
     const text = JSON.stringify(known);
     if (text === told) return;
@@ -108,16 +109,21 @@ export function listPage(main, filter) {
     setText(halted, stopped.length === 1 ? one : several);
   }
   async function read() {
+    const mine = (asked += 1);
     const [all, known] = [[], get("pipelines")];
+    known.catch(() => {});
     let next = null;
     for (let page = 0; page < pages; page += 1) {
       const answer = await get(address.batches({ ...filter, next }));
+      if (mine !== asked) return false;
       clock.set(answer.asOf);
       all.push(...answer.batches);
       next = answer.next;
       if (!next) break;
     }
-    pipelines((await known).pipelines);
+    const { pipelines: those } = await known;
+    if (mine !== asked) return false;
+    pipelines(those);
     problem.update(null);
     rows(all.sort(order));
     show(batches, all.length > 0);
@@ -131,20 +137,38 @@ export function listPage(main, filter) {
     shown = text;
     return changed;
   }
-  const stop = poll(async () => {
+  async function ask() {
     try {
       return await read();
     } catch (error) {
       problem.update(error);
       return refused(error) ? "end" : false;
     }
-  }, EVERY);
+  }
+  let stop = poll(ask, EVERY);
   async function longer() {
     pages += 1;
     await read().catch(problem.update);
   }
-  return () => {
-    stop();
-    upload.close();
+  return {
+    /** Another filter was chosen, here or by going back. */
+    async change(chosen) {
+      const mine = (changes += 1);
+      if (none.contains(document.activeElement)) main.querySelector("h1").focus();
+      [filter, pages, told] = [chosen, 1, ""];
+      byState.input.value = filter.state ?? "";
+      stop();
+      await ask();
+      if (mine !== changes) return;
+      byPipeline.input.value = filter.pipeline ?? "";
+      announce(counted(body.children.length, "batch", "batches"));
+      stop = poll(ask, EVERY);
+    },
+    leave() {
+      asked += 1;
+      changes += 1;
+      stop();
+      upload.close();
+    },
   };
 }

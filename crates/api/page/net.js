@@ -3,6 +3,8 @@
 const KEY = "fanfold-token";
 const FASTEST = 2_000;
 const SLOWEST = 10_000;
+/** How long an answer is waited for. */
+const LONGEST = 30_000;
 
 let token = null;
 
@@ -18,7 +20,7 @@ export function takeToken() {
 
 export const hasToken = () => token !== null;
 
-/** An answer that is no success, or none at all. */
+/** An answer that is no success, or none at all (0), or what the page itself finds wrong (below 0). */
 export class Problem extends Error {
   constructor(status, title, detail) {
     super(title);
@@ -28,12 +30,13 @@ export class Problem extends Error {
   /** What the reader can do. */
   get advice() {
     const { status } = this;
+    if (status < 0) return "";
     if (status === 0) return "Check that the server runs and can be reached, then try again.";
     if (status === 401 || status === 403) {
       return "The credentials or the token do not allow it. Open the page with a link that holds a valid token.";
     }
     if (status === 404) return "Check the name, or go back to the list of batches.";
-    if (status === 409) return "The batch has changed meanwhile. Look at its state, then decide again.";
+    if (status === 409) return "The batch does not allow it in its present state.";
     if (status === 429 || status >= 500) return "Wait a moment, then try again.";
     return "Correct what is said, then try again.";
   }
@@ -67,7 +70,9 @@ async function problemOf(response) {
   return new Problem(response.status, body?.title ?? `The server answered ${response.status}`, body?.detail ?? "");
 }
 
-async function send(url, { headers = {}, ...options } = {}) {
+async function send(url, { headers = {}, signal, ...options } = {}) {
+  const limit = AbortSignal.timeout(LONGEST);
+  options.signal = signal ? AbortSignal.any([signal, limit]) : limit;
   if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };
   let response;
   try {
@@ -167,8 +172,12 @@ export function follow(pipeline, id, onView, onProblem) {
   const listen = () => {
     if (stopped) return;
     source = new EventSource(address.events(pipeline, id));
-    source.addEventListener("view", (event) => {
+    // What changed before the connection, or while there was none, is in no event.
+    source.addEventListener("open", async () => {
       broken = 0;
+      if ((await askSafely()) === "end") source?.close();
+    });
+    source.addEventListener("view", (event) => {
       onProblem(null);
       if (onView(JSON.parse(event.data))) source.close();
     });

@@ -161,7 +161,7 @@ export function waits() {
     if (!standstill || now === null) return;
     const stalled = standstill.kind === "STALLED";
     const since = span(now - Date.parse(standstill.since));
-    setText(title, stalled ? `Stalled: nothing was done for ${since}` : `Slow: the last chunk was done ${since} ago`);
+    setText(title, stalled ? `Stalled: nothing was done for ${since}` : `Slow: it last advanced ${since} ago`);
   }
   return {
     element,
@@ -183,7 +183,7 @@ export function waits() {
       show(mended, Boolean(mending));
       if (mending) {
         const times = mending.times === 1 ? "once" : `${count(mending.times)} times`;
-        setText(mended, `Sweep has sent the missing chunks again ${times}, and does so next at ${clock(mending.nextAt)}.`);
+        setText(mended, `Sweep has sent them again ${times}, and does so next at ${clock(mending.nextAt)}.`);
       }
       if (!standstill) setText(title, "The last chunks");
       tick(now);

@@ -42,7 +42,7 @@ async function ids(pipeline, key) {
 }
 
 export function uploader() {
-  let [known, request, closed, key, current] = [[], null, false, null, null];
+  let [known, request, closed, current] = [[], null, false, null];
   const problem = problemBox();
   const input = h("input", { type: "file", id: "file", class: "unseen" });
   const choose = h("label", { for: "file", class: "button" }, "Choose a file");
@@ -75,34 +75,40 @@ export function uploader() {
 
   function start(file) {
     if (!busy.hidden) return;
-    key = newKey();
-    current = file;
-    send(file);
+    current = { file, key: newKey(), made: null, before: null, sent: false };
+    send(current);
   }
+
+  const onProgress = (file) => (sent, whole) => {
+    meter.value = whole ? sent / whole : 0;
+    setText(told, `Uploading ${file.name}: ${bytes(sent)} of ${bytes(whole)}, ${percent(sent, whole)}`);
+  };
 
   function step(text) {
     setText(told, text);
     announce(text);
   }
 
-  async function send(file) {
+  /** Does what is left to be done of an upload: a second try sends nothing that has arrived. */
+  async function send(upload) {
+    const { file, key } = upload;
     problem.update(null);
     [busy, again].forEach((one) => show(one, one === busy));
     [meter, stop].forEach((one) => show(one, true));
     meter.value = 0;
-    input.disabled = true;
     try {
       const name = pipeline.value || known[0]?.name;
       if (!name) throw new Problem(404, "There is no pipeline to upload to", "Deploy one, then load this page again.");
-      step(`Uploading ${file.name}`);
-      const made = await post("batches", { pipeline: name, key: file.name, bytes: file.size }, key);
-      const before = new Set(await ids(made.pipeline, made.key));
-      await sendFile(made.upload, file, (sent, whole) => {
-        meter.value = whole ? sent / whole : 0;
-        setText(told, `Uploading ${file.name}: ${bytes(sent)} of ${bytes(whole)}, ${percent(sent, whole)}`);
-      }, (sending) => (request = sending));
+      if (!upload.sent) {
+        step(`Uploading ${file.name}`);
+        upload.made = await post("batches", { pipeline: name, key: file.name, bytes: file.size }, key);
+        upload.before = new Set(await ids(upload.made.pipeline, upload.made.key));
+        await sendFile(upload.made.upload, file, onProgress(file), (sending) => (request = sending));
+        upload.sent = true;
+      }
+      const { made, before } = upload;
       [meter, stop].forEach((one) => show(one, false));
-      const halted = known.some((one) => one.name === name && one.paused === true);
+      const halted = known.some((one) => one.name === made.pipeline && one.paused === true);
       const when = halted ? "once the pipeline, which is paused, is resumed" : "shortly";
       step(`${file.name} is uploaded. Its batch begins ${when}.`);
       const id = await begun(made, before);
@@ -111,7 +117,6 @@ export function uploader() {
       problem.update(error);
       show(again, true);
     }
-    input.disabled = false;
     input.value = "";
     show(busy, false);
   }

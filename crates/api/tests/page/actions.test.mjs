@@ -60,6 +60,18 @@ test("the next generation is waited for", async () => {
   assert.equal(await session.page.getByRole("alert").count(), 0);
 });
 
+test("a redrive under the same name goes on from the end of the generation before", async () => {
+  const session = await Session.batch("all-failed", { prepare: (mock) => (mock.redriven = ({ batchId }) => batchId) });
+  const { page, mock, document } = session;
+  await button(session, "Redrive 8,000 failed records").click();
+  await button(session, "Confirm: redrive").click();
+  // The server ends the stream, since the batch has ended; the page asks again.
+  await mock.until(() => mock.asked("GET", `/batches/${document.batchId}/events`).length >= 1);
+  mock.put({ ...document, generation: 1, state: "PROCESSING", finishedAt: null });
+  await page.getByText("Redriven once; the numbers").waitFor();
+  await page.locator(".state", { hasText: "Processing" }).waitFor();
+});
+
 test("a second try is the same action, and a new question is another one", async () => {
   const session = await Session.batch("cancelled");
   const { mock, page, document } = session;
@@ -77,7 +89,7 @@ test("a second try is the same action, and a new question is another one", async
   await button(session, "Redrive 78,500 failed records").click();
   assert.equal(await page.getByRole("alert").count(), 0);
   await button(session, "Confirm: redrive").click();
-  await page.getByText("The batch has changed meanwhile.").waitFor();
+  await page.getByText("The batch does not allow it in its present state.").waitFor();
   const keys = redrives(session).map(({ headers }) => headers["idempotency-key"]);
   assert.equal(keys[0], keys[1]);
   assert.notEqual(keys[1], keys[2]);
@@ -112,6 +124,7 @@ test("cancel says what it skips, and the batch is cancelling until it has ended"
   mock.put({ ...document, asOf: "2026-11-20T09:43:37.000Z", error });
   await page.locator(".state", { hasText: "Cancelling" }).waitFor();
   assert.equal(await button(session, "Cancel").count(), 0);
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1");
   const finishedAt = "2026-11-20T09:43:40.000Z";
   mock.put({ ...document, asOf: finishedAt, finishedAt, error, state: "CANCELLED" });
   await page.locator(".state", { hasText: "Cancelled" }).waitFor();

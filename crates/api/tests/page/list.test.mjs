@@ -33,10 +33,13 @@ test("stalled batches come first, then slow ones, then those that run, then the 
 test("the list is filtered by state and pipeline, and the address says so", async () => {
   const session = await open("list-pipelines");
   const { page, mock } = session;
-  await page.getByRole("combobox", { name: "Pipeline" }).selectOption("mail");
+  await page.getByRole("combobox", { name: "Pipeline" }).focus();
+  await page.keyboard.type("mail");
   await page.waitForURL("**/#/?pipeline=mail");
-  await page.locator("main:not(.loading)").waitFor();
+  await page.getByRole("status").filter({ hasText: "1 batch" }).waitFor();
   assert.deepEqual(await column(session, "a"), ["newsletter.csv"]);
+  // Whoever chooses with the keyboard goes on choosing.
+  assert.equal(await page.evaluate(() => document.activeElement.value), "mail");
   await page.getByRole("combobox", { name: "State" }).selectOption("FAILED");
   await page.getByRole("heading", { name: "No batch matches" }).waitFor();
   const { query } = mock.asked("GET", "/batches").at(-1);
@@ -44,6 +47,10 @@ test("the list is filtered by state and pipeline, and the address says so", asyn
   await page.getByRole("link", { name: "Show all batches" }).click();
   await page.getByRole("link", { name: "invoices.csv" }).waitFor();
   assert.equal(await page.getByRole("combobox", { name: "State" }).inputValue(), "");
+  assert.equal(await page.getByRole("combobox", { name: "Pipeline" }).inputValue(), "");
+  await page.goBack();
+  await page.getByRole("heading", { name: "No batch matches" }).waitFor();
+  assert.equal(await page.getByRole("combobox", { name: "State" }).inputValue(), "FAILED");
 });
 
 test("more batches than a page holds are shown on demand", async () => {

@@ -50,6 +50,8 @@ export class Mock extends EventEmitter {
   token = null;
   /** What is waited for before an action is answered. */
   gate = Promise.resolve();
+  /** The batch that a redrive makes. */
+  redriven = ({ batchId, generation }) => `${batchId}.r${generation + 1}`;
   /** How many batches a page of the list holds. */
   most = 100;
   /** What the bucket does with an upload. */
@@ -140,9 +142,10 @@ export class Mock extends EventEmitter {
     if (verb === "outputs") return this.#output(name, headers, response, json);
     if (method === "POST") {
       await this.gate;
-      return json(202, { batchId: verb === "redrive" ? `${id}.r${view.generation + 1}` : id });
+      return json(202, { batchId: verb === "redrive" ? this.redriven(view) : id });
     }
     const text = JSON.stringify(view);
+    response.on("finish", () => this.emit("asked"));
     if (headers["if-none-match"] === tagOf(text)) return response.writeHead(304, { ETag: tagOf(text) }).end();
     return json(200, view, { ETag: tagOf(text) });
   }

@@ -12,13 +12,13 @@ after(close);
 const BATCHES = {
   "one-record": [/Succeeded/, /1 succeeded and 0 failed of 1 record$/m, /results\.json/],
   "sealed-late": [/Scattering/, /121,740\s+of at least 184,000 records/],
-  stalled: [/Stalled: nothing was done for 5 min 5\d s/, /Chunks that are not done: 3, 17, 204/, /chunks again 2 times/],
+  stalled: [/Stalled: nothing was done for 5 min 5\d s/, /Chunks that are not done: 3, 17, 204/, /Sweep has sent them again 2 times/],
   "all-failed": [/Partially failed/, /Failed\s*8,000\s*100 %/, /Record 0, line 2/, /Redrive 8,000 failed records/],
   cancelled: [/Cancelled/, /Error CANCELLED/, /78,500 were skipped/, /Redrive 78,500 failed records/],
   paused: [/The pipeline billing is paused/, /Stalled/],
   million: [/Processing/, /41,943 of 65,536 chunks/, /6 min 3\d s/, /5 min 3\d s to 8 min \d+ s|5 min 3\d s to 8 min/],
   redrive: [/Redriven once; the numbers are those of the latest redrive/, /1,216 of 1,988 records/],
-  clock: [/Slow: the last chunk was done [5-9] s ago/, /Chunk 21 waits: the table is too busy/],
+  clock: [/Slow: it last advanced [5-9] s ago/, /Chunk 21 waits: the table is too busy/],
 };
 const LISTS = {
   "list-empty": [/No batches yet/, /fanfold submit FILE/],

@@ -92,6 +92,18 @@ test("what the bucket says is shown, and a second try is the same upload", async
   assert.equal(keys[0], keys[1]);
 });
 
+test("a second try does not send what has arrived", async () => {
+  const gone = { status: 503, title: "Busy", detail: "The ledger did not answer." };
+  const session = await open("list-empty", (mock) => mock.on("upload", () => mock.problems.set("GET /batches", gone)));
+  const { mock, page } = session;
+  await drop(session, "orders.csv");
+  await page.locator(".upload").getByText("The ledger did not answer.").waitFor();
+  mock.problems.clear();
+  await page.getByRole("button", { name: "Try again" }).click();
+  await arrives(session);
+  assert.equal(mock.uploads.length, 1);
+});
+
 test("what the server says is shown where the upload is", async () => {
   const problem = { status: 403, title: "Forbidden", detail: "Uploads to orders are not allowed." };
   const session = await open("list-empty", (mock) => mock.problems.set("POST /batches", problem));
@@ -105,6 +117,16 @@ test("a paused pipeline is named while its batch is waited for", async () => {
   const session = await open("list-paused", (mock) => mock.removeAllListeners("upload"));
   await drop(session, "orders.csv");
   await session.page.getByText("Its batch begins once the pipeline, which is paused, is resumed.").first().waitFor();
+});
+
+test("a file that is dropped elsewhere does not replace the page", async () => {
+  const session = await Session.batch("cancelled");
+  const prevented = await session.page.evaluate(() => {
+    const dataTransfer = new DataTransfer();
+    dataTransfer.items.add(new File(["a"], "a.csv"));
+    return ["dragover", "drop"].map((name) => !dispatchEvent(new DragEvent(name, { dataTransfer, cancelable: true })));
+  });
+  assert.deepEqual(prevented, [true, true]);
 });
 
 test("two files at once are refused", async () => {
