@@ -43,7 +43,8 @@ test("a redrive says what it touches, and a double click is one request", async 
 test("the records of one reason are redriven, at a cost that is not known", async () => {
   const session = await Session.batch("all-failed");
   await button(session, "Redrive these").click();
-  await session.page.getByText("This processes 8,000 records again. It costs an amount that is not known.").last().waitFor();
+  const question = "This processes 8,000 records again. It costs an amount that is not known.";
+  await session.page.getByText(question).last().waitFor();
   await button(session, "Confirm: redrive these").click();
   await session.page.waitForURL(`**/${session.document.batchId}.r1`);
   assert.deepEqual(redrives(session)[0].body, { reason: session.document.failures[0].id });
@@ -143,7 +144,8 @@ test("outputs are links that download", async () => {
 
 test("outputs are downloaded in spite of a token", async () => {
   const prepare = (mock) => (mock.token = "secret");
-  const session = await Session.batch("cancelled", { prepare, init: () => sessionStorage.setItem("fanfold-token", "secret") });
+  const init = () => sessionStorage.setItem("fanfold-token", "secret");
+  const session = await Session.batch("cancelled", { prepare, init });
   const link = session.page.getByRole("link", { name: "results.jsonl", exact: true });
   const [download] = await Promise.all([session.page.waitForEvent("download"), link.click()]);
   assert.equal(download.url(), `${session.mock.upload}/signed/results.jsonl`);

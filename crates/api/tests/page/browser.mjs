@@ -40,7 +40,8 @@ export class Session {
     page.on("console", (message) => message.type() === "error" && note(message.text()));
     page.on("pageerror", (error) => note(String(error)));
     await page.addInitScript(() => {
-      addEventListener("securitypolicyviolation", (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+      const violated = ({ violatedDirective, blockedURI }) => console.error(`CSP: ${violatedDirective} ${blockedURI}`);
+      addEventListener("securitypolicyviolation", violated);
       globalThis.updates = [];
       new PerformanceObserver((list) => globalThis.updates.push(...list.getEntries().map(({ duration }) => duration)))
         .observe({ type: "measure" });
@@ -76,7 +77,8 @@ export class Session {
   async violations() {
     await this.page.evaluate(AXE);
     const found = await this.page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-    return found.violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`));
+    const inWords = (id) => ({ target, failureSummary }) => `${id}: ${target} ${failureSummary}`;
+    return found.violations.flatMap(({ id, nodes }) => nodes.map(inWords(id)));
   }
 
 }

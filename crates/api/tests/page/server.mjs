@@ -11,7 +11,9 @@ import { pathToFileURL } from "node:url";
 const PAGE = new URL("../../page/", import.meta.url);
 const KINDS = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 
-export const golden = async (name) => JSON.parse(await readFile(new URL(`golden/${name}.json`, import.meta.url), "utf8"));
+export async function golden(name) {
+  return JSON.parse(await readFile(new URL(`golden/${name}.json`, import.meta.url), "utf8"));
+}
 
 const tagOf = (text) => `"${createHash("sha256").update(text).digest("hex").slice(0, 16)}"`;
 
@@ -105,7 +107,8 @@ export class Mock extends EventEmitter {
 
   #list(query) {
     const all = [...Array.from(this.views.values(), rowOf), ...this.rows];
-    const matches = (row) => ["pipeline", "state", "key"].every((name) => !query.get(name) || row[name] === query.get(name));
+    const given = ["pipeline", "state", "key"].filter((name) => query.get(name));
+    const matches = (row) => given.every((name) => row[name] === query.get(name));
     const first = Number(query.get("next") ?? 0);
     const found = all.filter(matches);
     const next = found.length > first + this.most ? String(first + this.most) : null;

@@ -10,7 +10,8 @@ after(close);
 
 /** The document some seconds and records later. */
 function later(view, seconds, succeeded = 100, changes = {}) {
-  const next = { ...structuredClone(view), ...changes, asOf: new Date(Date.parse(view.asOf) + seconds * 1000).toISOString() };
+  const asOf = new Date(Date.parse(view.asOf) + seconds * 1000).toISOString();
+  const next = { ...structuredClone(view), ...changes, asOf };
   next.records.succeeded += succeeded;
   return next;
 }
@@ -30,7 +31,8 @@ test("events update the page", async () => {
   await put(session, later(session.document, 2, 1000), "10,000");
   await put(session, later(session.document, 4, 2000), "11,000");
   assert.ok(session.mock.asked("GET", path(session)).length <= 2, "the events have the document");
-  assert.equal(await session.page.locator(".plot path.line").first().getAttribute("d"), "M0.0 55.00L500.0 50.00L1000.0 45.00");
+  const line = session.page.locator(".plot path.line").first();
+  assert.equal(await line.getAttribute("d"), "M0.0 55.00L500.0 50.00L1000.0 45.00");
   await session.page.getByText("Records in numbers").click();
   const numbers = session.page.getByRole("group", { name: "Records, numbers" });
   assert.match(await numbers.innerText(), /10:31:34\s+11,000\s+0\s+10:31:32\s+10,000/);
@@ -78,7 +80,8 @@ test("only changes of the state are announced", async () => {
     globalThis.said = [];
     const box = document.getElementById("said");
     globalThis.said.push(box.textContent);
-    new MutationObserver(() => globalThis.said.push(box.textContent)).observe(box, { childList: true, characterData: true, subtree: true });
+    const observer = new MutationObserver(() => globalThis.said.push(box.textContent));
+    observer.observe(box, { childList: true, characterData: true, subtree: true });
   });
   const slow = { kind: "SLOW", since: session.document.asOf, reasons: ["chunk 3 waits: the table is too busy"] };
   await put(session, later(session.document, 2, 0), "Processing");
@@ -183,7 +186,8 @@ test("without the token the page says what to do, and stops asking", async () =>
   const session = await Session.open((mock) => (mock.token = "secret"));
   const problem = session.page.getByRole("alert");
   await problem.waitFor();
-  assert.match(await problem.innerText(), /Unauthorized\s+The request has no valid token\.\s+The credentials or the token do not allow it/);
+  const words = /Unauthorized\s+The request has no valid token\.\s+The credentials or the token do not allow it/;
+  assert.match(await problem.innerText(), words);
 });
 
 test("a batch that is not there yet appears", async () => {
@@ -219,5 +223,6 @@ test("an update takes less than 50 ms at 65,536 chunks", async () => {
   await page.waitForFunction(() => globalThis.updates.length >= 41);
   const took = await page.evaluate(() => globalThis.updates.slice(1));
   assert.ok(Math.max(...took) < 50, `updates took up to ${Math.max(...took)} ms`);
-  console.log(`an update took ${took.sort((a, b) => a - b)[20].toFixed(1)} ms in the median, ${took.at(-1).toFixed(1)} ms at most`);
+  const [median, most] = [took.sort((a, b) => a - b)[20], took.at(-1)].map((ms) => ms.toFixed(1));
+  console.log(`an update took ${median} ms in the median, ${most} ms at most`);
 });

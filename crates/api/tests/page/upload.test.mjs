@@ -26,12 +26,12 @@ async function open(list = "list-empty", prepare = () => {}) {
 }
 
 async function drop({ page }, ...names) {
-  const files = await page.evaluateHandle((all) => {
+  const dataTransfer = await page.evaluateHandle((all) => {
     const transfer = new DataTransfer();
     for (const name of all) transfer.items.add(new File(["itemNo,price\nA-1,2.50\n"], name, { type: "text/csv" }));
     return transfer;
   }, names);
-  for (const event of ["dragenter", "dragover", "drop"]) await page.dispatchEvent("body", event, { dataTransfer: files });
+  for (const event of ["dragenter", "dragover", "drop"]) await page.dispatchEvent("body", event, { dataTransfer });
 }
 
 const arrives = ({ page }) => page.getByRole("heading", { level: 1, name: "orders.csv" }).waitFor();
