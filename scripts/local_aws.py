@@ -11,9 +11,12 @@ exists. So it is always the client that closes a connection. What Terraform's pr
 With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them; with AUTH=true, it
 authorises as authorised.py says.
 """
+
+import asyncio
 import os
 
 import hypercorn.asyncio
+from hypercorn.asyncio.tcp_server import TCPServer
 from ministack.app import main
 from ministack.services import s3
 
@@ -23,6 +26,9 @@ import throttle
 
 # Far longer than any SDK keeps an idle connection.
 KEEP_ALIVE = 3600
+# How soon a connection is given up that its client has closed. hypercorn keeps it for as long as an idle one, so that a thousand
+# functions that came and went would leave no file to open.
+NOTICED = 5
 
 whole = s3._get_object
 serve = hypercorn.asyncio.serve
@@ -55,7 +61,20 @@ def patient(app, config, **settings):
     return serve(answered.Kept(app), config, **settings)
 
 
+async def until_gone(connection):
+    """Closes an idle connection when its client has."""
+    for _ in range(int(KEEP_ALIVE / NOTICED)):
+        try:
+            await asyncio.wait_for(connection.context.terminated.wait(), NOTICED)
+            break
+        except TimeoutError:
+            if connection.reader.at_eof():
+                break
+    await asyncio.shield(connection._initiate_server_close())
+
+
 s3._get_object = ranged
+TCPServer._idle_timeout = until_gone
 hypercorn.asyncio.serve = patient
 
 if __name__ == "__main__":
