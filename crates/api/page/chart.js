@@ -1,4 +1,5 @@
-// Charts of what this page saw of a batch, with a table behind each.
+// Charts of what this page saw of a batch, with a table behind each. They are drawn here: beside uPlot, which weighs
+// 53 KB, the page would stay below 100 KB only if it were minified.
 
 import { h, keyed, scrolls, setAttribute, setText, show, table } from "./dom.js";
 import { clock, compact, count, rate } from "./text.js";

@@ -96,9 +96,12 @@ test("a batch that has ended is never shown as running", async () => {
     await session.mock.until(() => session.mock.asked("GET", "/pipelines").length > 0);
     const running = /running|processing|waiting|not done|slow|stalled|time left|elapsed|is paused/i;
     assert.doesNotMatch(await session.text(), running, state);
+    const pieces = session.page.locator(".bar .running:visible, .bar .waiting:visible");
+    assert.equal(await pieces.count(), 0, "the bar has nothing that runs");
     assert.equal(await session.page.getByRole("button", { name: "Cancel" }).count(), 0);
     await session.page.goto(`${session.mock.origin}/#/`);
     await session.page.locator("table.batches .state").waitFor();
+    assert.equal(await pieces.count(), 0, "nor has the small one");
     assert.doesNotMatch(await session.text("table.batches tbody"), /running|processing|slow|stalled|\bfor \d/i, state);
     }
 });
