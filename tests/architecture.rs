@@ -176,8 +176,9 @@ fn circle(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BT
     }
 }
 
-const CRATES: [&str; 8] = [
+const CRATES: [&str; 9] = [
     "src",
+    "crates/api/src",
     "crates/aws/src",
     "crates/http/src",
     "crates/lambda/src",

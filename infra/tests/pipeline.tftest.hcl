@@ -65,6 +65,16 @@ run "buckets" {
   }
 
   assert {
+    condition = (
+      aws_s3_bucket_cors_configuration.input.bucket == aws_s3_bucket.this["input"].bucket
+      && one(aws_s3_bucket_cors_configuration.input.cors_rule).allowed_methods == toset(["POST"])
+      && alltrue([for origin in one(aws_s3_bucket_cors_configuration.input.cors_rule).allowed_origins :
+      can(regex("^http://(127[.]0[.]0[.]1|localhost|\\[::1\\]):[*]$", origin))])
+    )
+    error_message = "only pages of this machine may send forms, and nothing else, to the input bucket"
+  }
+
+  assert {
     condition = alltrue([for bucket in ["input", "output"] :
       aws_s3_bucket_versioning.this[bucket].bucket == aws_s3_bucket.this[bucket].bucket
       && aws_s3_bucket_versioning.this[bucket].versioning_configuration[0].status == "Enabled"

@@ -198,7 +198,7 @@ export function batchPage(main, { pipeline, id }) {
 
   const [title, line, wait, wrong] = [head(id, redrive, cancel), progress(), waits(), fault()];
   const [course, strip] = [charts(), stages()];
-  const reasons = failures(pipeline, id, redrive, downloads.update);
+  const reasons = failures(pipeline, id, downloads.update);
   const files = outputs(pipeline, id, downloads.update);
   const [about, money, log, json] = [facts(pipeline), costs(), events(), raw()];
   const held = paused(pipeline);

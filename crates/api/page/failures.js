@@ -1,9 +1,8 @@
-// Failures by reason, with examples and a button that redrives those of one reason.
+// Failures by reason, with examples.
 
-import { action } from "./ask.js";
 import { h, keyed, setAttribute, setText, show } from "./dom.js";
 import { address, hasToken, download } from "./net.js";
-import { bytes, costOf, count, counted, isFinal, percent } from "./text.js";
+import { bytes, count, isFinal, percent } from "./text.js";
 
 /** The reasons that are shown at first. */
 const FIRST = 8;
@@ -45,26 +44,19 @@ function example({ index, object, message }) {
   return h("li", null, h("span", { class: "where" }, where), h("span", null, name, name ? ": " : null, words));
 }
 
-function group(first, redrive) {
+function group() {
   const [number, share] = [h("span", { class: "number" }), h("span", { class: "share" })];
   const fill = h("span", { class: "piece failed" });
   const reason = h("h3");
   const examples = h("ul", { class: "examples" });
   let shownExamples = "";
-  const again = action({
-    tone: "plain",
-    confirm: "Confirm: redrive these",
-    busy: "Redriving…",
-    done: "The redrive has been asked for.",
-    run: (key) => redrive(key, { reason: first.id }),
-  });
   const measure = h("div", { class: "bar small", "aria-hidden": "true" }, fill);
-  const words = h("div", { class: "reason" }, reason, examples, again.element);
+  const words = h("div", { class: "reason" }, reason, examples);
   const amount = h("div", { class: "share-of" }, number, share, measure);
   const element = h("li", { class: "group", tabindex: "-1" }, amount, words);
   return {
     element,
-    update({ reason: text, count: many, share: part, examples: some, view }) {
+    update({ reason: text, count: many, share: part, examples: some }) {
       setText(reason, text);
       setText(number, count(many));
       setText(share, `${percent(part, 1)} of failures`);
@@ -75,19 +67,13 @@ function group(first, redrive) {
         shownExamples = told;
         examples.replaceChildren(...some.slice(0, 3).map(example));
       }
-      again.update({
-        shown: isFinal(view.state),
-        label: "Redrive these",
-        text: `This processes ${counted(many, "record")} again. It costs ${costOf(many, view.costs)}.`,
-      });
     },
   };
 }
 
-/** `redrive(key, body)` asks for it. */
-export function failures(pipeline, id, redrive, onProblem) {
+export function failures(pipeline, id, onProblem) {
   const list = h("ol", { class: "groups" });
-  const rows = keyed(list, (one) => one.id, (one) => group(one, redrive));
+  const rows = keyed(list, (one) => one.id, group);
   const later = h("p", { class: "quiet" }, "Failed records can be redriven once the batch has ended.");
   const link = outputLink(onProblem);
   const file = h("p", { class: "quiet" }, "All failed records: ", link.element);
@@ -104,7 +90,7 @@ export function failures(pipeline, id, redrive, onProblem) {
     last = view;
     show(element, view.failures.length > 0);
     show(later, !isFinal(view.state));
-    rows(view.failures.slice(0, most).map((one) => ({ ...one, view })));
+    rows(view.failures.slice(0, most));
     show(more, view.failures.length > most);
     setText(more, `Show all ${count(view.failures.length)} reasons`);
     const failed = view.outputs?.find(({ name }) => /^failed\./.test(name));

@@ -46,6 +46,8 @@ pub struct Clients {
     pub sqs: aws_sdk_sqs::Client,
     /// DynamoDB.
     pub dynamodb: aws_sdk_dynamodb::Client,
+    /// What they were made from.
+    pub(crate) config: SdkConfig,
 }
 
 impl Clients {
@@ -83,6 +85,7 @@ impl Clients {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             sqs: aws_sdk_sqs::Client::from_conf(sqs.build()),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb.build()),
+            config: config.clone(),
         }
     }
 }

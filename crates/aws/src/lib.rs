@@ -10,6 +10,7 @@ pub mod clients;
 pub mod counters;
 pub mod deployment;
 pub mod error;
+pub mod form;
 pub mod invoke;
 pub mod items;
 pub mod ledger;

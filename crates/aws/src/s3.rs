@@ -1,9 +1,11 @@
 //! A bucket in S3.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::ProvideErrorMetadata;
+use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
     ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType, ObjectVersion,
@@ -63,6 +65,21 @@ impl S3Blob {
         let bucket = bucket.into();
         let owner = owner_of(&bucket).map(str::to_owned);
         Self { client, bucket, owner }
+    }
+
+    /// A link by which whoever has it downloads an object for a while, under a name. The object need not be there.
+    ///
+    /// # Errors
+    /// `Config` if there are no credentials to sign with.
+    pub async fn link(&self, key: &str, name: &str, valid: Duration) -> Result<String> {
+        let lasting =
+            PresigningConfig::expires_in(valid).map_err(|e| Error::internal("a link without an end").because(e))?;
+        let attachment = format!("attachment; filename=\"{}\"", name.replace(['"', '\\', '\r', '\n'], "_"));
+        let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_disposition(attachment);
+        let signed = request.presigned(lasting).await;
+        let signed =
+            signed.map_err(|e| Error::config("a link cannot be signed; are there AWS credentials?").because(e))?;
+        Ok(signed.uri().to_owned())
     }
 
     /// The newest object under a key, as a client of the bucket sees it; `None` if there is none.

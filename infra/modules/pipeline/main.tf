@@ -138,6 +138,19 @@ resource "aws_s3_bucket_ownership_controls" "this" {
   }
 }
 
+# A page that this machine serves (`fanfold serve`) may send forms to the bucket; what a form uploads, its signed policy says.
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html
+resource "aws_s3_bucket_cors_configuration" "input" {
+  bucket = aws_s3_bucket.this["input"].bucket
+
+  cors_rule {
+    allowed_methods = ["POST"]
+    allowed_origins = ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"]
+    allowed_headers = ["*"]
+    max_age_seconds = 3600
+  }
+}
+
 resource "aws_s3_bucket_lifecycle_configuration" "this" {
   for_each = local.bucket_names
 

@@ -83,6 +83,19 @@ export class Session {
 
 }
 
+/** A page of a server that is no mock: with the console's errors, and what axe-core finds. */
+export async function visit(url) {
+  const session = new Session();
+  session.context = await browser.newContext({ viewport: WIDE, timezoneId: "Europe/Berlin" });
+  session.context.setDefaultTimeout(30_000);
+  const page = (session.page = await session.context.newPage());
+  const note = (text) => EXPECTED.test(text) || session.errors.push(text);
+  page.on("console", (message) => message.type() === "error" && note(message.text()));
+  page.on("pageerror", (error) => note(String(error)));
+  await page.goto(url);
+  return { page, errors: session.errors, violations: () => session.violations() };
+}
+
 /** Ends all sessions, also those of a test that failed. */
 export async function endAll() {
   for (const { context, mock } of sessions.splice(0)) {

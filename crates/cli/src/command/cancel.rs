@@ -6,12 +6,10 @@ use clap::Args;
 
 use crate::command::{Batch as BatchArgument, Context, check_output, ending};
 use crate::output::note;
-use fanfold::model::error::{Error, Result};
-use fanfold::model::fault::Fault;
-use fanfold::model::progress::{BatchState, Stop};
+use fanfold::batch::control;
+use fanfold::model::error::Result;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
-use fanfold::store::ledger::Ledger;
 
 /// End a batch early: waiting chunks are skipped, and finished work stays.
 #[derive(Debug, Args)]
@@ -27,18 +25,8 @@ impl Cancel {
             Err(code) => return Ok(code),
         };
         check_output(self.batch.output.as_deref())?;
-        let (id, ledger) = (&batch.opening.id, context.ledger());
-        let refuse = |state: BatchState| {
-            Err(Error::conflict(format!("batch {id} is {}: there is nothing left to cancel", state.name())))
-        };
-        if batch.state.is_final() {
-            return refuse(batch.state);
-        }
-        let stop = Stop { state: BatchState::Cancelled, fault: Fault::cancelled(), at: SystemClock.now() };
-        let after = ledger.stop(id, &stop).await?;
-        if after.stop.is_none() {
-            return refuse(after.state);
-        }
+        control::cancel(&context.ledger(), &batch, SystemClock.now()).await?;
+        let id = &batch.opening.id;
         context.watches(id, self.batch.output.as_deref());
         note(format_args!("batch {id} will end with what was done, within a minute or two"));
         if !self.batch.waits() {

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-use crate::command::{Common, Context, latest};
+use crate::command::{Common, Context};
 use crate::output::{line, note};
 use fanfold::batch::chunks::RecordStore;
+use fanfold::batch::control::latest;
 use fanfold::batch::counting::Counted;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::fold::{Group, MAX_GROUP_BYTES, Totals};
@@ -121,7 +122,7 @@ impl Forget {
                  or belongs to another pipeline"
             ))
         };
-        let last = latest(context, &id.in_generation(0)).await?.ok_or_else(unknown)?;
+        let last = latest(&context.ledger(), &id.in_generation(0)).await?.ok_or_else(unknown)?;
         if !last.state.is_final() {
             return Err(Error::conflict(format!(
                 "batch {} is {} and would count again; wait for it, or cancel it first",

@@ -5,11 +5,13 @@ mod check;
 mod counters;
 mod emulator;
 mod ending;
+mod list;
 mod prefix;
 mod reconcile;
 mod redrive;
 mod report;
 mod run;
+mod serve;
 mod settings;
 mod status;
 mod submit;
@@ -25,16 +27,17 @@ use clap::{Args, Parser, Subcommand};
 use crate::draft;
 use crate::interrupt::GoesOn;
 use crate::output::note;
+use fanfold::batch::control::latest;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::progress::{self, BatchState};
 use fanfold::store::clock::SystemClock;
-use fanfold::store::ledger::Ledger;
 use fanfold::store::pace::{Pace, Paced};
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::s3::S3Blob;
+use fanfold_aws::sqs::SqsChannel;
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]
@@ -66,6 +69,10 @@ enum Command {
     Check(check::Check),
     /// Upload a file of records as a new batch, or make one batch of many objects.
     Submit(submit::Submit),
+    /// List batches, the latest first.
+    List(list::List),
+    /// Show batches in a browser, and act on them there.
+    Serve(serve::Serve),
     /// Show the progress of a batch.
     Status(status::Status),
     /// Process the failed records of a closed batch again, and rewrite its outputs.
@@ -129,7 +136,7 @@ impl Batch {
         let Some(id) = self.id(context).await? else {
             return Ok(Err(ExitCode::from(2)));
         };
-        latest(context, &id).await?.map(Ok).ok_or_else(|| unknown(&id))
+        latest(&context.ledger(), &id).await?.map(Ok).ok_or_else(|| unknown(&id))
     }
 }
 
@@ -154,18 +161,6 @@ fn keeps_no_versions(bucket: &str) -> Error {
     Error::config(format!("the bucket {bucket} keeps no versions; deploy it again with `make deploy`"))
 }
 
-/// The latest generation of a batch; `None` if the ledger does not know it.
-async fn latest(context: &Context, id: &BatchId) -> Result<Option<progress::Batch>> {
-    let ledger = context.ledger();
-    let Some(mut batch) = ledger.read(id).await? else {
-        return Ok(None);
-    };
-    while let Some(later) = ledger.read(&id.in_generation(batch.opening.id.generation() + 1)).await? {
-        batch = later;
-    }
-    Ok(Some(batch))
-}
-
 /// What a command works with: clients and resources.
 struct Context {
     clients: Clients,
@@ -178,6 +173,14 @@ struct Context {
 impl Context {
     fn ledger(&self) -> Paced<DynamoLedger, SystemClock> {
         Pace::new(SystemClock).keep(DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table))
+    }
+
+    /// The queue to scatter.
+    fn scatter(&self) -> Result<SqsChannel> {
+        let queue = self.resources.queues.get("scatter");
+        let queue =
+            queue.ok_or_else(|| Error::config("the deployment names no scatter queue; run `make deploy` again"))?;
+        Ok(SqsChannel::new(self.clients.sqs.clone(), queue))
     }
 
     /// From now on, an interrupt says that this batch goes on, and how to come back to it.
@@ -241,6 +244,8 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
             let context = context(&deployment, submit.common.pipeline.as_deref(), goes_on).await?;
             submit.run(&context).await
         }
+        Command::List(list) => list.run(&deployment, goes_on).await,
+        Command::Serve(serve) => serve.run(&deployment, &goes_on).await,
         Command::Status(status) => {
             let context = context(&deployment, status.batch.common.pipeline.as_deref(), goes_on).await?;
             status.run(&context).await
@@ -266,14 +271,19 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
 
 async fn context(deployment: &Deployment, pipeline: Option<&str>, goes_on: GoesOn) -> Result<Context> {
     let resources = deployment.pipeline(pipeline)?.clone();
-    let clients = match &deployment.endpoint {
+    let clients = clients_of(deployment).await?;
+    Ok(Context { clients, resources, pipeline: pipeline.map(str::to_owned), goes_on })
+}
+
+/// Clients for a deployment, whose emulator has to answer.
+async fn clients_of(deployment: &Deployment) -> Result<Clients> {
+    match &deployment.endpoint {
         Some(endpoint) => {
             emulator::answers(endpoint).await?;
-            Clients::of_emulator(endpoint).await
+            Ok(Clients::of_emulator(endpoint).await)
         }
-        None => Clients::from_env().await,
-    };
-    Ok(Context { clients, resources, pipeline: pipeline.map(str::to_owned), goes_on })
+        None => Ok(Clients::from_env().await),
+    }
 }
 
 /// The exit status for the state in which a batch ended.

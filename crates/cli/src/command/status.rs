@@ -5,8 +5,9 @@ use std::process::ExitCode;
 use clap::Args;
 
 use crate::command::watch::{known, seen};
-use crate::command::{Batch as BatchArgument, Context, check_output, ending, latest, unknown};
+use crate::command::{Batch as BatchArgument, Context, check_output, ending, unknown};
 use crate::output::line;
+use fanfold::batch::control::latest;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::model::view::{BatchView, FailureGroup, Pausing};
@@ -45,7 +46,7 @@ impl Status {
             return Ok(ExitCode::from(2));
         };
         check_output(self.batch.output.as_deref())?;
-        let id = latest(context, &id).await?.map_or(id, |batch| batch.opening.id);
+        let id = latest(&context.ledger(), &id).await?.map_or(id, |batch| batch.opening.id);
         context.watches(&id, self.batch.output.as_deref());
         ending::show(context, &id, self.batch.common.json, self.batch.output.as_deref()).await
     }
@@ -103,7 +104,7 @@ fn seconds(from: Timestamp, to: Timestamp) -> f64 {
 }
 
 /// A time in the two units that say most of it.
-fn span(seconds: f64) -> String {
+pub(super) fn span(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
         0..=9 => format!("{seconds:.1} s"),

@@ -8,6 +8,7 @@ mod faults;
 mod interrupt;
 mod invoke;
 mod objects;
+mod page;
 mod reconcile;
 mod users;
 mod web;

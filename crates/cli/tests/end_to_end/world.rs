@@ -226,6 +226,11 @@ impl World {
         panic!("{batch} is not complete within {} s", patience())
     }
 
+    /// A batch, if the ledger knows it.
+    pub async fn ledger_of(&self, batch: &str) -> Option<Batch> {
+        self.ledger.read(&BatchId::parse(batch).unwrap()).await.unwrap()
+    }
+
     /// Deletes what the ledger and the output bucket have of a batch of one leaf.
     pub async fn forget(&self, batch: &BatchId) {
         for key in [format!("BATCH#{batch}"), format!("LEAF#{batch}#00000")] {

@@ -1,0 +1,53 @@
+//! The API and the page that show what the batches of a deployment do, and let people act on them.
+//!
+//! One router over the ledgers and the buckets. Whoever reaches it acts with the credentials that it was given, so it is served
+//! to this machine alone unless there is a token, and a page of another site can neither read from it nor change anything:
+//! its `Host` has to be known ([DNS rebinding](https://owasp.org/www-community/attacks/DNS_Rebinding)), and what changes
+//! something needs a header that no form can send.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![warn(missing_docs)]
+
+mod actions;
+mod batches;
+mod desk;
+mod door;
+mod events;
+mod files;
+mod once;
+mod pipelines;
+mod problem;
+mod upload;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+pub use door::Door;
+pub use pipelines::{Pipeline, Pipelines};
+
+use desk::Desk;
+use once::Once;
+
+/// All routes, for whoever the door lets in.
+pub fn router(pipelines: Pipelines, door: Door) -> Router {
+    let origins = pipelines.origins();
+    let desk = Arc::new(Desk { pipelines, once: Once::default() });
+    Router::new()
+        .route("/pipelines", get(batches::pipelines))
+        .route("/batches", get(batches::list).post(upload::begin))
+        .route("/batches/{id}", get(batches::one))
+        .route("/batches/{id}/events", get(events::of))
+        .route("/batches/{id}/outputs/{name}", get(batches::output))
+        .route("/batches/{id}/redrive", post(actions::redrive))
+        .route("/batches/{id}/cancel", post(actions::cancel))
+        .with_state(desk)
+        .layer(from_fn_with_state(Arc::new(door), door::authorised))
+        .merge(files::routes())
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+        .layer(from_fn_with_state(Arc::new(origins), files::guarded))
+}

@@ -1,0 +1,110 @@
+//! The pipelines of a deployment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures::stream::{FuturesUnordered, StreamExt};
+
+use crate::problem::{Problem, Result};
+use fanfold::batch::view::{Around, view};
+use fanfold::model::ids::BatchId;
+use fanfold::model::view::BatchView;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
+use fanfold::store::ledger::Ledger;
+use fanfold_aws::clients::Clients;
+use fanfold_aws::deployment::{Deployment, Resources};
+use fanfold_aws::form;
+use fanfold_aws::ledger::DynamoLedger;
+use fanfold_aws::s3::S3Blob;
+use fanfold_aws::sqs::SqsChannel;
+
+/// A pipeline, by its resources.
+#[derive(Debug, Clone)]
+pub struct Pipeline {
+    pub(crate) clients: Clients,
+    pub(crate) resources: Resources,
+}
+
+impl Pipeline {
+    pub(crate) fn ledger(&self) -> DynamoLedger {
+        DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table)
+    }
+
+    pub(crate) fn output(&self) -> S3Blob {
+        S3Blob::new(self.clients.s3.clone(), &self.resources.output_bucket)
+    }
+
+    pub(crate) fn queue(&self, stage: &str) -> Option<SqsChannel> {
+        let url = self.resources.queues.get(stage)?;
+        Some(SqsChannel::new(self.clients.sqs.clone(), url))
+    }
+
+    /// What the latest generation of a batch is doing.
+    pub(crate) async fn seen(&self, id: &BatchId) -> Result<Option<BatchView>> {
+        // A queue that may not be looked at tells nothing.
+        let depth = match self.queue("process") {
+            Some(queue) => queue.depth().await.ok(),
+            None => None,
+        };
+        let (waiting, running) = depth.unzip();
+        Ok(view(&self.ledger(), id, &Around { waiting, running }, SystemClock.now()).await?)
+    }
+}
+
+/// The pipelines of a deployment by their names.
+#[derive(Debug, Clone, Default)]
+pub struct Pipelines(BTreeMap<String, Pipeline>);
+
+impl Pipelines {
+    /// Those of a deployment, with these clients.
+    pub fn of(deployment: &Deployment, clients: &Clients) -> Self {
+        let pipeline = |resources: &Resources| Pipeline { clients: clients.clone(), resources: resources.clone() };
+        Self(deployment.pipelines.iter().map(|(name, resources)| (name.clone(), pipeline(resources))).collect())
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// The pipeline with that name.
+    pub(crate) fn named(&self, name: &str) -> Result<&Pipeline> {
+        self.0.get(name).ok_or_else(|| {
+            let names: Vec<&str> = self.names().collect();
+            Problem::missing(format!("pipeline {name:?} is not deployed; deployed are: {}", names.join(", ")))
+        })
+    }
+
+    /// The pipeline with that name, or else the one that knows the batch.
+    pub(crate) async fn with(&self, name: Option<&str>, id: &BatchId) -> Result<(&str, &Pipeline)> {
+        let mut reads = FuturesUnordered::new();
+        for (found, pipeline) in &self.0 {
+            if name.is_none_or(|name| name == found) {
+                reads.push(async move {
+                    let known = pipeline.ledger().read(id).await?.is_some();
+                    Ok::<_, Problem>(known.then_some((found.as_str(), pipeline)))
+                });
+            }
+        }
+        while let Some(read) = reads.next().await {
+            if let Some(known) = read? {
+                return Ok(known);
+            }
+        }
+        if let Some(name) = name {
+            self.named(name)?;
+        }
+        let why = "it was not scattered yet, or ended over 30 days ago";
+        Err(Problem::missing(format!("the ledger does not know batch {id}: {why}")))
+    }
+
+    /// The origins that files are uploaded to.
+    pub(crate) fn origins(&self) -> BTreeSet<String> {
+        let origin = |pipeline: &Pipeline| form::origin(&pipeline.clients, &pipeline.resources.input_bucket).ok();
+        self.0.values().filter_map(origin).collect()
+    }
+}
+
+/// The id in a path.
+pub fn id_of(text: &str) -> Result<BatchId> {
+    BatchId::parse(text).map_err(Problem::from)
+}

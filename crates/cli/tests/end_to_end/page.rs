@@ -1,0 +1,238 @@
+//! The API behind the page, as `fanfold serve` offers it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::world::World;
+
+const TOKEN: &str = "0123456789abcdef";
+
+/// A running server, ended with the test.
+struct Server {
+    process: Child,
+    address: String,
+    token: bool,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What curl was told.
+struct Answer {
+    status: u16,
+    headers: String,
+    body: String,
+}
+
+impl Answer {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
+    }
+
+    /// The problem that an answer describes.
+    fn problem(&self) -> (u16, String) {
+        assert!(self.headers.contains("content-type: application/problem+json"), "{}", self.headers);
+        let told = self.json();
+        assert_eq!(told["status"], self.status, "{told}");
+        (self.status, told["detail"].as_str().unwrap().to_owned())
+    }
+}
+
+impl Server {
+    fn start(world: &World, token: bool) -> Self {
+        let mut command = world.process(&std::env::temp_dir(), &["serve", "--port", "0"]);
+        if token {
+            command.env("FANFOLD_TOKEN", TOKEN);
+        }
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let told = line.trim().to_owned();
+        let (address, fragment) = told.split_once('#').map_or((told.as_str(), None), |(a, f)| (a, Some(f)));
+        assert_eq!(fragment.is_some(), token, "{told}");
+        Self { process, address: address.trim_end_matches('/').to_owned(), token }
+    }
+
+    fn ask(&self, path: &str, options: &[&str]) -> Answer {
+        let authorised = format!("Authorization: Bearer {TOKEN}");
+        let mut all = if self.token { vec!["--header", &authorised] } else { Vec::new() };
+        all.extend(options);
+        curl(&format!("{}{path}", self.address), &all)
+    }
+
+    fn act(&self, path: &str, key: &str) -> Answer {
+        self.ask(path, &["--request", "POST", "--header", &format!("Idempotency-Key: {key}")])
+    }
+}
+
+fn curl(url: &str, options: &[&str]) -> Answer {
+    let mut command = Command::new("curl");
+    command.args(["--silent", "--show-error", "--noproxy", "*", "--include"]).args(options).arg(url);
+    let said = command.output().unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    let (headers, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{url}: {said}"));
+    let status = headers.split(' ').nth(1).unwrap().parse().unwrap();
+    Answer { status, headers: headers.to_lowercase(), body: body.to_owned() }
+}
+
+/// All that is asked of a batch, and what acts on it.
+fn routes(id: &str) -> Vec<(&'static str, String)> {
+    [
+        ("GET", "/pipelines".to_owned()),
+        ("GET", "/batches".to_owned()),
+        ("POST", "/batches".to_owned()),
+        ("GET", format!("/batches/{id}")),
+        ("GET", format!("/batches/{id}/events")),
+        ("GET", format!("/batches/{id}/outputs/summary.json")),
+        ("POST", format!("/batches/{id}/redrive")),
+        ("POST", format!("/batches/{id}/cancel")),
+    ]
+    .into()
+}
+
+#[tokio::test]
+async fn a_file_is_uploaded_followed_redriven_and_downloaded_through_the_page() {
+    let (world, key) = (World::open().await, format!("page-{}.csv", std::process::id()));
+    let server = Server::start(&world, false);
+    let page = server.ask("/", &[]);
+    assert!(page.status == 200 && page.headers.contains("default-src 'self'"), "{}", page.headers);
+
+    let content = "itemNo,price\npage-1,2\npage-2,two\n";
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), content).unwrap();
+    let announced = json!({"pipeline": "chunked", "key": key, "bytes": content.len()}).to_string();
+    let posted = ["--header", "Idempotency-Key: upload", "--json", &announced];
+    let form = server.ask("/batches", &posted);
+    assert_eq!(form.status, 201, "{}", form.body);
+    assert_eq!(server.ask("/batches", &posted).body, form.body, "the same form under the same key");
+    let upload = &form.json()["upload"];
+    let fields = upload["fields"].as_object().unwrap().iter();
+    let mut fields: Vec<String> = fields.map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
+    fields.push(format!("file=@{}", file.path().display()));
+    let url = upload["url"].as_str().unwrap();
+    let sent = |fields: &[String], more: &[&str]| {
+        let mut options: Vec<&str> = fields.iter().flat_map(|field| ["--form", field.as_str()]).collect();
+        options.extend(more);
+        curl(url, &options)
+    };
+    // The policy is of this key and this size.
+    let other: Vec<String> = fields.iter().map(|field| field.replace(&format!("key={key}"), "key=other.csv")).collect();
+    assert_eq!(sent(&other, &[]).status, 403);
+    std::fs::write(file.path(), format!("{content}page-3,3\n")).unwrap();
+    assert_eq!(sent(&fields, &[]).status, 400);
+    std::fs::write(file.path(), content).unwrap();
+    let accepted = sent(&fields, &["--header", &format!("Origin: {}", server.address)]);
+    assert_eq!(accepted.status, 201, "{}", accepted.body);
+    assert!(accepted.headers.contains("access-control-allow-origin"), "{}", accepted.headers);
+    assert!(
+        !sent(&fields, &["--header", "Origin: https://example.com"])
+            .headers
+            .contains("access-control-allow-origin: https")
+    );
+
+    let listed = || server.ask(&format!("/batches?pipeline=chunked&key={key}"), &[]).json()["batches"].clone();
+    let id = loop {
+        if let Some(id) = listed()[0]["batchId"].as_str() {
+            break id.to_owned();
+        }
+        // The index of batches lags, and tells nobody when it has caught up.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    // The stream ends when the batch is closed.
+    let events = server.ask(&format!("/batches/{id}/events?pipeline=chunked"), &[]);
+    let last = events.body.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+    let last: Value = serde_json::from_str(&last["data: ".len()..]).unwrap();
+    assert_eq!((&last["state"], &last["records"]["failed"]), (&json!("PARTIALLY_FAILED"), &json!(1)));
+    assert_eq!(last["pipeline"], "chunked");
+
+    let document = server.ask(&format!("/batches/{id}"), &[]);
+    assert_eq!(document.json()["failures"][0]["count"], 1);
+    let tag = document.headers.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+    let known = format!("If-None-Match: {tag}");
+    assert_eq!(server.ask(&format!("/batches/{id}"), &["--header", &known]).status, 304);
+
+    let failed = server.ask(&format!("/batches/{id}/outputs/failed.csv"), &[]);
+    let link = failed.headers.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
+    assert_eq!(failed.status, 302);
+    assert!(link.contains("x-amz-expires=300"), "{link}");
+    let asked = server.ask(&format!("/batches/{id}/outputs/failed.csv"), &["--header", "Accept: application/json"]);
+    let told = asked.json()["url"].as_str().unwrap().to_owned();
+    assert_eq!(curl(&told, &[]).body, "itemNo,price\npage-2,two\n");
+    let part = server
+        .ask(&format!("/batches/{id}/redrive"), &["--header", "Idempotency-Key: part", "--json", r#"{"reason":"x"}"#]);
+    assert!(part.problem().1.contains("takes all failed records"));
+    let outside = server.ask(&format!("/batches/{id}/outputs/..%2Fother"), &[]).problem();
+    assert!(outside.1.contains("no output"), "{outside:?}");
+
+    let (one, two) = (format!("/batches/{id}/redrive"), format!("/batches/{id}/cancel"));
+    let redriven = server.act(&one, "again");
+    assert_eq!((redriven.status, redriven.json()), (202, json!({"batchId": format!("{id}.r1")})));
+    let closed = |line: &Value| line["generation"] == 1 && !line["finishedAt"].is_null();
+    while !closed(&listed()[0]) {
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    assert_eq!(server.act(&one, "again").json(), redriven.json(), "a double click is one action");
+    assert!(world.ledger_of(&format!("{id}.r2")).await.is_none());
+    assert_eq!(server.act(&two, "again").problem().0, 422);
+    let refused = server.act(&two, "stop").problem();
+    assert!(refused.0 == 409 && refused.1.contains("nothing left to cancel"), "{refused:?}");
+    let lines = listed();
+    assert_eq!((&lines[0]["generation"], &lines[1]["generation"]), (&json!(1), &json!(0)));
+}
+
+#[tokio::test]
+async fn a_request_that_cannot_be_carried_out_is_told_why() {
+    let world = World::open().await;
+    let server = Server::start(&world, false);
+    for (path, status, told) in [
+        ("/batches/nobody-0123456789ab", 404, "does not know batch nobody-0123456789ab"),
+        ("/batches/nobody-0123456789ab/events", 404, "does not know batch"),
+        ("/batches/%00", 400, "batch"),
+        ("/batches?pipeline=nobody", 404, "deployed are: async, chunked"),
+        ("/batches?state=DONE", 400, "states are: SCATTERING"),
+        ("/batches?next=x", 400, "an earlier answer"),
+        ("/nowhere", 404, "nothing at this path"),
+    ] {
+        let (answered, detail) = server.ask(path, &[]).problem();
+        assert!(answered == status && detail.contains(told), "{path}: {answered} {detail}");
+    }
+    let post = |body: &str| server.ask("/batches", &["--header", "Idempotency-Key: bad", "--json", body]).problem();
+    assert_eq!(post("{}").0, 422);
+    assert_eq!(post("{").0, 400);
+    let large = r#"{"pipeline":"chunked","key":"x.csv","bytes":6000000000}"#;
+    assert!(post(large).1.contains("fanfold submit"));
+    assert!(post(r#"{"pipeline":"chunked","key":"","bytes":1}"#).1.contains("1,024"));
+    assert_eq!(server.ask("/batches", &["--request", "DELETE", "--header", "Idempotency-Key: d"]).problem().0, 405);
+}
+
+#[tokio::test]
+async fn nobody_else_sees_or_does_anything() {
+    let world = World::open().await;
+    let (local, guarded) = (Server::start(&world, false), Server::start(&world, true));
+    for (method, path) in routes("nobody-0123456789ab") {
+        let asked = ["--request", method, "--header", "Idempotency-Key: k", "--max-time", "10"];
+        let with = |header| [&asked[..], &["--header", header]].concat();
+        // A page of another site, whose name leads here.
+        let (status, told) = local.ask(&path, &with("Host: example.com")).problem();
+        assert!(status == 403 && told.contains("localhost"), "{method} {path}: {status} {told}");
+        for header in ["Host: localhost", "Authorization: Bearer 0123456789abcdee", "Authorization: Basic eDp5"] {
+            let url = format!("{}{path}", guarded.address);
+            let (status, told) = curl(&url, &with(header)).problem();
+            assert!(status == 401 && told.contains("token"), "{method} {path}: {status} {told}");
+        }
+        if method == "POST" {
+            // What a form of another site can send.
+            let simple = ["--request", "POST", "--header", "Content-Type: text/plain", "--data", "{}"];
+            let (status, told) = local.ask(&path, &simple).problem();
+            assert!(status == 400 && told.contains("Idempotency-Key"), "{path}: {status} {told}");
+        }
+    }
+    assert_eq!(guarded.ask("/pipelines", &[]).status, 200);
+    assert_eq!(curl(&format!("{}/", guarded.address), &[]).status, 200, "the page itself has no secrets");
+}
