@@ -8,7 +8,7 @@ import { failures } from "./failures.js";
 import { address, follow, get, poll, post, Problem } from "./net.js";
 import { costs, events, outputs, raw, stages, waits } from "./parts.js";
 import { bytes, capital, costOf, count, counted, isFinal, percent, rate } from "./text.js";
-import { ServerClock, span, stateOf, time } from "./text.js";
+import { ServerClock, span, stateOf, time, took } from "./text.js";
 
 /** The version of the document that this page reads. */
 const VERSION = 1;
@@ -86,8 +86,8 @@ function progress() {
   function tick(now) {
     if (!last || now === null) return;
     const view = last;
-    const end = view.finishedAt ? Date.parse(view.finishedAt) : now;
-    elapsed.set(span(end - Date.parse(view.startedAt)), "", view.finishedAt ? "Took" : "Elapsed");
+    if (view.finishedAt) elapsed.set(took(view.startedAt, view.finishedAt), "", "Took");
+    else elapsed.set(span(now - Date.parse(view.startedAt)), "", "Elapsed");
     if (!view.timeLeft) return left.set("–", "not known yet");
     const since = now - Date.parse(view.asOf);
     const [most, least, likely] = ["most", "least", "seconds"].map((name) => span(view.timeLeft[name] * 1000 - since));

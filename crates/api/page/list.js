@@ -4,7 +4,7 @@ import { problemBox } from "./ask.js";
 import { bar, inWords, parts } from "./bar.js";
 import { announce, h, keyed, setAttribute, setText, show } from "./dom.js";
 import { address, get, poll, query, refused } from "./net.js";
-import { count, counted, isFinal, percent, ServerClock, span, stateOf, STATES, time } from "./text.js";
+import { count, counted, isFinal, percent, ServerClock, span, stateOf, STATES, time, took } from "./text.js";
 import { uploader } from "./upload.js";
 
 const EVERY = 3_000;
@@ -45,7 +45,7 @@ function row(clock) {
       setText(numbers, inWords(part));
       started.update(batch.startedAt);
       const [from, now] = [Date.parse(batch.startedAt), clock.now()];
-      setText(age, batch.finishedAt ? `took ${span(Date.parse(batch.finishedAt) - from)}` : `for ${span(now - from)}`);
+      setText(age, batch.finishedAt ? `took ${took(batch.startedAt, batch.finishedAt)}` : `for ${span(now - from)}`);
     },
   };
 }
@@ -68,7 +68,7 @@ export function listPage(main, filter) {
   const problem = problemBox();
   // Where it is narrow, the table is laid out as a list; the roles say that it still is a table.
   const body = h("tbody", { role: "rowgroup" });
-  const rows = keyed(body, (one) => `${one.pipeline}/${one.batchId}`, () => row(clock));
+  const rows = keyed(body, (one) => `${one.pipeline}/${one.batchId}/${one.generation}`, () => row(clock));
   const names = ["Batch", "State", "Records", "Started"];
   const titles = names.map((title) => h("th", { scope: "col", role: "columnheader" }, title));
   const caption = h("caption", { class: "unseen" }, "Batches, stalled ones first");

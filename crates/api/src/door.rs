@@ -62,7 +62,8 @@ fn is_loopback(host: &str) -> bool {
 pub async fn authorised(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
     let admitted = door.admits(request.headers()).and_then(|()| {
         let reads = matches!(*request.method(), Method::GET | Method::HEAD);
-        if reads || request.headers().contains_key(KEY) {
+        let key = request.headers().get(KEY).and_then(|key| key.to_str().ok());
+        if reads || key.is_some_and(|key| !key.trim().is_empty()) {
             return Ok(());
         }
         Err(Problem::bad("give the action a key, as `Idempotency-Key: any text that no other action has`"))

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, test } from "node:test";
 import { close, endAll, launch, Session } from "./browser.mjs";
+import { golden } from "./server.mjs";
 
 before(launch);
 afterEach(endAll);
@@ -29,6 +30,13 @@ test("stalled batches come first, then slow ones, then those that run, then the 
   const rest = names.slice(5);
   assert.deepEqual(rest, rest.toSorted().reverse());
   assert.deepEqual(session.errors, []);
+});
+
+test("a redrive has a line of its own", async () => {
+  const line = { ...(await golden("list-forty")).batches[2], finishedAt: "2026-11-20T15:40:00.250Z" };
+  const session = await open("list-empty", (mock) => (mock.rows = [{ ...line, generation: 1 }, line]));
+  assert.deepEqual(await column(session, ".what .quiet"), ["orders, redrive 1", "orders"]);
+  assert.match((await column(session, ".when"))[0], /took 250 ms/);
 });
 
 test("the list is filtered by state and pipeline, and the address says so", async () => {

@@ -231,6 +231,8 @@ async fn nobody_else_sees_or_does_anything() {
             let simple = ["--request", "POST", "--header", "Content-Type: text/plain", "--data", "{}"];
             let (status, told) = local.ask(&path, &simple).problem();
             assert!(status == 400 && told.contains("Idempotency-Key"), "{path}: {status} {told}");
+            let empty = local.ask(&path, &[&simple[..], &["--header", "Idempotency-Key;"]].concat()).problem();
+            assert_eq!(empty.0, 400, "{path}: {}", empty.1);
         }
     }
     assert_eq!(guarded.ask("/pipelines", &[]).status, 200);
