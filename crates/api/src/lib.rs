@@ -32,7 +32,7 @@ pub use pipelines::{Pipeline, Pipelines};
 use desk::Desk;
 use once::Once;
 
-/// All routes, for whoever the door lets in.
+/// All routes. Those of the API are behind the door; the page itself holds nothing to hide.
 pub fn router(pipelines: Pipelines, door: Door) -> Router {
     let origins = pipelines.origins();
     let desk = Arc::new(Desk { pipelines, once: Once::default() });

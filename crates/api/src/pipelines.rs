@@ -41,13 +41,11 @@ impl Pipeline {
 
     /// What the latest generation of a batch is doing.
     pub(crate) async fn seen(&self, id: &BatchId) -> Result<Option<BatchView>> {
-        // A queue that may not be looked at tells nothing.
-        let depth = match self.queue("process") {
-            Some(queue) => queue.depth().await.ok(),
-            None => None,
+        let around = match self.queue("process") {
+            Some(queue) => queue.around().await,
+            None => Around::default(),
         };
-        let (waiting, running) = depth.unzip();
-        Ok(view(&self.ledger(), id, &Around { waiting, running }, SystemClock.now()).await?)
+        Ok(view(&self.ledger(), id, &around, SystemClock.now()).await?)
     }
 }
 

@@ -8,6 +8,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 
 use crate::error;
+use fanfold::batch::view::Around;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::{Channel, Delivery, MOST_SENT, Outgoing};
@@ -30,6 +31,12 @@ impl SqsChannel {
     /// A queue by its URL.
     pub fn new(client: Client, url: impl Into<String>) -> Self {
         Self { client, url: url.into() }
+    }
+
+    /// What the queue holds, for whoever asks what a batch is doing: nothing is known of one that may not be looked at.
+    pub async fn around(&self) -> Around {
+        let (waiting, running) = self.depth().await.ok().unzip();
+        Around { waiting, running }
     }
 
     /// How many messages wait, and how many are being worked on; both are approximate

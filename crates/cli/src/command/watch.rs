@@ -36,12 +36,11 @@ fn state(seen: Option<&Glance>) -> String {
 pub async fn seen(context: &Context, id: &BatchId) -> Result<Option<BatchView>> {
     let queue = context.resources.queues.get("process");
     let queue = queue.map(|url| SqsChannel::new(context.clients.sqs.clone(), url));
-    let depth = match &queue {
-        Some(queue) => queue.depth().await.ok(),
-        None => None,
+    let around = match &queue {
+        Some(queue) => queue.around().await,
+        None => Around::default(),
     };
-    let (waiting, running) = depth.unzip();
-    view(&context.ledger(), id, &Around { waiting, running }, SystemClock.now()).await
+    view(&context.ledger(), id, &around, SystemClock.now()).await
 }
 
 /// A count, or `?` if it is not known.
