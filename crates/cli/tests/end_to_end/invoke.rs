@@ -13,7 +13,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::counts;
-use crate::users::{ALWAYS, Case, File, HEADER, Notes, check_counters, distinct};
+use crate::users::{ALWAYS, Case, File, HEADER, KILLS_OF_OWN, Notes, check_counters, distinct};
 use crate::world::World;
 
 const LISTED: &str = "rejected by processor: the function listed it in batchItemFailures";
@@ -105,6 +105,7 @@ async fn a_consumer_of_sqs_is_asked_again_about_what_it_lists_and_about_calls_th
 
 #[tokio::test]
 async fn a_function_of_fanfolds_own_contract_makes_the_items_that_are_stored() {
+    let _in_peace = KILLS_OF_OWN.read().await;
     let (world, notes) = (World::of("own").await, Notes::open());
     let silent = "the function answered nothing about this record";
     let cases = [
@@ -164,6 +165,7 @@ fn lines(text: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn records_that_failed_are_redriven_once_the_function_takes_them_and_are_counted_once() {
+    let _in_peace = KILLS_OF_OWN.read().await;
     let (world, notes) = (World::of("own").await, Notes::open());
     notes.turn("closed-redriven", false);
     let cases = ["good", "closed-redriven", "good", "permanent", "closed-redriven"];

@@ -6,8 +6,13 @@ use std::path::PathBuf;
 
 use fanfold::model::ids::{BatchId, TaskId};
 use serde_json::{Value, json};
+use tokio::sync::RwLock;
 
 use crate::world::{World, variable};
+
+/// Who kills the functions of the pipeline `own` holds this alone: who counts its calls to the last one would find a call
+/// repeated whose answer was lost with the function that waited for it.
+pub static KILLS_OF_OWN: RwLock<()> = RwLock::const_new(());
 
 /// How often a record is tried that fails for the time being.
 const MOST_TRIES: u32 = 5;
