@@ -28,7 +28,7 @@ use super::output::{Line, index_of, lines_of};
 use super::plan::{File, Record, Stored};
 use super::reasons::reasons_are_right;
 use super::service::answers_count;
-use super::state::{GIVE_UP_AFTER, PARKED, State};
+use super::state::{GATHER, GIVE_UP_AFTER, HIDDEN, PARKED, State, TIMEOUTS};
 use fanfold::store::items::WriteMode;
 
 pub const ENDS: &str = "I1 every batch reaches a final state";
@@ -296,7 +296,8 @@ fn modelled(state: &State, file: &File, latest: &Batch) -> Vec<Option<Stored>> {
     file.stored(chunk_size, latest.opening.id.generation())
 }
 
-/// A batch is given up only in an outage that lasts longer than `GIVE_UP_AFTER`.
+/// A batch is given up only in an outage that lasts longer than `GIVE_UP_AFTER`, or if functions died until their messages
+/// had been hidden for most of that time.
 fn gave_up_for_a_reason(state: &State, id: &BatchId) -> Result<(), Broken> {
     let summary = state.data.output.read(&id.output_key("summary.json"));
     let summary: Option<Summary> = summary.and_then(|bytes| serde_json::from_slice(&bytes).ok());
@@ -308,9 +309,11 @@ fn gave_up_for_a_reason(state: &State, id: &BatchId) -> Result<(), Broken> {
     Ok(())
 }
 
-/// Whether the plan has an outage that lasts longer than `GIVE_UP_AFTER`.
+/// Whether the plan has an outage that lasts longer than `GIVE_UP_AFTER`, or the deaths of functions took three quarters of it.
 fn outlasted(state: &State) -> bool {
-    state.plan.outage.is_some_and(|(_, until)| until > GIVE_UP_AFTER * 1000)
+    let deaths = state.reached.get(HIDDEN).copied().unwrap_or_default() as i64;
+    let hidden = deaths * 6 * TIMEOUTS[GATHER];
+    hidden * 4 > GIVE_UP_AFTER * 3 || state.plan.outage.is_some_and(|(_, until)| until > GIVE_UP_AFTER * 1000)
 }
 
 /// A redrive has exactly the records that had failed.

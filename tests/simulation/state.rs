@@ -49,6 +49,8 @@ pub const SWEEP_TIMEOUT: i64 = 300;
 pub const OTHER_SCHEMA: &str = r#"{"type":"object","required":["neverThere"]}"#;
 pub const STALL_AFTER: i64 = 900;
 pub const GIVE_UP_AFTER: i64 = 24 * 3600;
+/// That a message is hidden for 90 minutes, since its function died.
+pub const HIDDEN: &str = "scatter or gather that died";
 /// As the queues have it: a last resort, since functions give messages up themselves.
 const RECEIVES: u32 = 1_000;
 
@@ -279,6 +281,7 @@ impl State {
     /// Loses some messages of a function that died, if the plan has losses. A message without a batch is always
     /// redelivered, since nothing would miss it.
     pub fn lose(&mut self, queue: usize, messages: &[u64]) {
+        self.reach(if [SCATTER, GATHER].contains(&queue) { HIDDEN } else { "function that died" });
         for id in messages {
             let body = self.queues[queue].get(*id).map(|message| message.body.clone());
             let batch = body.and_then(|body| subject_of(queue, &body)).map(|(batch, _)| batch);
