@@ -14,6 +14,7 @@ const EXAMPLE_BYTES: usize = 400;
 
 /// A record that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Example {
     /// The record's place in the input, from 0.
     pub index: u64,

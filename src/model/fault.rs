@@ -6,6 +6,7 @@ use crate::model::record::cut;
 
 /// What is wrong, for programs. `docs/ERRORS.md` lists what each code means and what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum FaultCode {
     /// The name of the file has no extension that fanfold knows.
@@ -254,6 +255,7 @@ impl std::fmt::Display for FaultCode {
 
 /// Why a batch failed, or is to end early.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Fault {
     /// What is wrong, for programs.
     pub code: FaultCode,

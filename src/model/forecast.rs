@@ -22,6 +22,7 @@ pub struct Sample {
 
 /// How fast records are ended, in records a second.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pace {
     /// Since the first chunk was done.
     pub mean: f64,
@@ -31,6 +32,7 @@ pub struct Pace {
 
 /// How long a batch needs until its last chunk is done, in seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TimeLeft {
     /// As far as can be foreseen.
     pub seconds: f64,

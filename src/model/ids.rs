@@ -33,6 +33,7 @@ const GENERATION: &str = ".r";
 /// The name of a batch: `{stem}-{12 hex digits}`, the same for every delivery of the same event. A redriven
 /// batch is worked on under that name followed by `.r` and the generation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(try_from = "String", into = "String")]
 pub struct BatchId(String);
 

@@ -7,6 +7,7 @@ use crate::model::format::InputFormat;
 
 /// The file that a batch was made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct InputRef {
     /// The bucket.

@@ -133,6 +133,7 @@ fn holds_all(set: &BTreeSet<u32>, first: u32, size: u32) -> bool {
 
 /// Where a batch stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum BatchState {
     /// Scatter is cutting the input.

@@ -17,6 +17,7 @@ const CODE_DIGITS: usize = 5;
 pub const MOST_REASONS: usize = 48;
 /// A short name of a reason.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct ReasonId(String);
 

@@ -19,9 +19,10 @@ pub const MOST_NAMED: usize = 9;
 
 /// What a batch is doing. What is not known yet, or not counted under the batch's condition, is `null`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct BatchView {
-    /// [`VERSION`].
+    /// The version of this document; what is added to the document does not change it.
     pub version: u32,
     /// When this was so.
     pub as_of: Timestamp,
@@ -102,6 +103,7 @@ impl From<&BatchView> for BatchLine {
 
 /// Counts of records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct RecordProgress {
     /// Records in all chunks, once all are cut.
@@ -116,6 +118,7 @@ pub struct RecordProgress {
 
 /// Counts of chunks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ChunkProgress {
     /// Chunks in all.
     pub total: Option<u64>,
@@ -130,6 +133,7 @@ pub struct ChunkProgress {
 
 /// How a batch that does not get on as it should is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Pausing {
     /// It is worked on, and something holds it up.
@@ -140,6 +144,7 @@ pub enum Pausing {
 
 /// Why a batch does not get on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Standstill {
     /// How bad it is.
@@ -152,6 +157,7 @@ pub struct Standstill {
 
 /// Records that failed alike.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FailureGroup {
     /// A name of the reason, for commands.
     pub id: ReasonId,
@@ -167,6 +173,7 @@ pub struct FailureGroup {
 
 /// What a stage did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StageView {
     /// Its name.
@@ -183,6 +190,7 @@ pub struct StageView {
 
 /// How sweep mends a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Mending {
     /// How often sweep has mended it since it last advanced.
@@ -190,3 +198,6 @@ pub struct Mending {
     /// When sweep will mend it next, if it does not advance.
     pub next_at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests;

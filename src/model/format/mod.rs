@@ -16,6 +16,7 @@ const USUAL_HEADER_BYTES: u32 = 4 * 1024;
 
 /// How records are laid out in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Layout {
     /// RFC 4180 with a header row, or without one if the pipeline is told the columns.
@@ -64,15 +65,19 @@ impl Layout {
 
 /// How a CSV file is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Dialect {
     /// What stands between two fields of a row.
     #[serde(with = "sign")]
+    #[cfg_attr(test, schemars(with = "char"))]
     pub delimiter: u8,
     /// What stands around a field that holds a delimiter or a line end; two of them inside are one.
     #[serde(with = "sign")]
+    #[cfg_attr(test, schemars(with = "char"))]
     pub quote: u8,
     /// What a line begins with that is not a row.
     #[serde(with = "optional_sign", default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(test, schemars(with = "Option<char>"))]
     pub comment: Option<u8>,
 }
 
@@ -127,6 +132,7 @@ mod optional_sign {
 
 /// What a file has to be unpacked from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
     /// Gzip, of one member or several.
@@ -167,6 +173,7 @@ impl Compression {
 
 /// UTF-16, which begins with a byte order mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub enum Utf16 {
     /// The low byte of a unit comes first.
     #[serde(rename = "utf-16le")]
@@ -178,6 +185,7 @@ pub enum Utf16 {
 
 /// How a file is read: its layout, and all that its name does not tell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct InputFormat {
     /// How the records are laid out in the file.
     pub layout: Layout,
@@ -189,6 +197,7 @@ pub struct InputFormat {
     pub utf16: Option<Utf16>,
     /// What the bytes of its text mean.
     #[serde(default, skip_serializing_if = "Charset::is_utf8")]
+    #[cfg_attr(test, schemars(with = "String"))]
     pub encoding: Charset,
     /// How a CSV file is written.
     #[serde(default, skip_serializing_if = "Dialect::is_standard")]

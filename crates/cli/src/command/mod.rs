@@ -13,6 +13,7 @@ mod report;
 mod run;
 mod serve;
 mod settings;
+mod shell;
 mod status;
 mod submit;
 pub mod telemetry;
@@ -41,7 +42,7 @@ use fanfold_aws::sqs::SqsChannel;
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(name = "fanfold", version)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -83,6 +84,10 @@ enum Command {
     Reconcile(reconcile::Reconcile),
     /// Show the counters of a group of records, or take away what a batch added to them.
     Counters(counters::CountersCommand),
+    /// Print what a shell needs to complete the command's words.
+    Completions(shell::Completions),
+    /// Print the manual page of the command, or of one of its commands.
+    Man(shell::Manual),
 }
 
 /// Options that commands share.
@@ -234,12 +239,16 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
         // These need no deployment.
         Command::Run(run) => return run.run().await,
         Command::Check(check) => return check.run().await,
+        Command::Completions(completions) => return completions.run(),
+        Command::Man(manual) => return manual.run(),
         command => command,
     };
     let deployment = Deployment::read(&cli.deployment)?;
     match command {
         Command::Run(run) => run.run().await,
         Command::Check(check) => check.run().await,
+        Command::Completions(completions) => completions.run(),
+        Command::Man(manual) => manual.run(),
         Command::Submit(submit) => {
             let context = context(&deployment, submit.common.pipeline.as_deref(), goes_on).await?;
             submit.run(&context).await
