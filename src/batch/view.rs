@@ -209,7 +209,10 @@ impl Look<'_> {
             .seen
             .as_ref()
             .and_then(|seen| Some(Sample { at: seen.since, chunks: chunks?.checked_sub(seen.missing()?)? }));
-        Some(Course { first, before, now: Sample { at, chunks: self.sum.done } })
+        let (begun, left) = (self.batch.opening.started_at, chunks.map(|chunks| chunks.saturating_sub(self.sum.done)));
+        let running = if left == Some(0) { left } else { self.around.running };
+        let running = running.map(|running| running.min(left.unwrap_or(running)));
+        Some(Course { begun, first, before, now: Sample { at, chunks: self.sum.done }, running })
     }
 
     /// When the batch last advanced, as far as the ledger shows.

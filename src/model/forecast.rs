@@ -10,6 +10,9 @@ const FEWEST: u64 = 3;
 const RECENT: i64 = 5_000;
 /// How much shorter and longer than foreseen the rest may take besides what the paces say: a share of it.
 const SPREAD: f64 = 0.15;
+/// How much of what is worked on may be done.
+const LEAST_DONE: f64 = 0.25;
+const MOST_DONE: f64 = 0.75;
 
 /// How far a batch had come at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +27,7 @@ pub struct Sample {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Pace {
-    /// Since the first chunk was done.
+    /// On the whole, with half of what is worked on; since the first chunk was done, if nobody knows how much that is.
     pub mean: f64,
     /// Of late, if that is known.
     pub recent: Option<f64>,
@@ -45,25 +48,35 @@ pub struct TimeLeft {
 /// How a batch gets on.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Course {
+    /// When it began.
+    pub begun: Timestamp,
     /// When its first chunk was done.
     pub first: Timestamp,
     /// How far it was at a time in between, if that is known.
     pub before: Option<Sample>,
     /// How far it is.
     pub now: Sample,
+    /// How many of its chunks are worked on, if that is known. Of many workers, each may have been at its chunk for long.
+    pub running: Option<u64>,
 }
 
 impl Course {
-    /// Chunks a second since the first one was done; `None` if there are too few to tell.
+    /// Chunks a second on the whole; `None` if too few are done to tell.
     fn mean(&self) -> Option<f64> {
-        // The first chunks were begun before the time that counts.
-        rate(self.now.chunks.checked_sub(1)?, self.now.at.0 - self.first.0).filter(|_| self.now.chunks >= FEWEST)
+        let done = self.now.chunks as f64;
+        let (count, since) = match self.running {
+            // Those that are worked on are half done, by and large.
+            Some(running) => (done + running as f64 / 2.0, self.begun),
+            // The first chunks were begun before the time that counts.
+            None => (done - 1.0, self.first),
+        };
+        rate(count, self.now.at.0 - since.0).filter(|_| self.now.chunks >= FEWEST)
     }
 
     /// Chunks a second since the sample before.
     fn recent(&self) -> Option<f64> {
         let before = self.before.filter(|before| self.now.at.0 - before.at.0 >= RECENT && before.at > self.first)?;
-        rate(self.now.chunks.checked_sub(before.chunks)?, self.now.at.0 - before.at.0)
+        rate(self.now.chunks.checked_sub(before.chunks)? as f64, self.now.at.0 - before.at.0)
     }
 
     /// The pace in records, of which so many are in a chunk.
@@ -75,6 +88,7 @@ impl Course {
     /// The time that the rest of so many chunks takes.
     pub fn time_left(&self, chunks: u64) -> Option<TimeLeft> {
         let left = chunks.saturating_sub(self.now.chunks) as f64;
+        let running = left.min(self.running.unwrap_or_default() as f64);
         let (mean, recent) = (self.mean()?, self.recent());
         let paces: Vec<f64> = [Some(mean), recent].into_iter().flatten().filter(|pace| *pace > 0.0).collect();
         let (fast, slow) = (paces.iter().copied().fold(0.0, f64::max), paces.iter().copied().fold(f64::MAX, f64::min));
@@ -82,17 +96,16 @@ impl Course {
         if likely <= 0.0 {
             return None;
         }
-        let seconds = |pace: f64| left / pace;
         Some(TimeLeft {
-            seconds: seconds(likely),
-            least: seconds(fast) * (1.0 - SPREAD),
-            most: seconds(slow) * (1.0 + SPREAD),
+            seconds: (left - running / 2.0) / likely,
+            least: (left - running * MOST_DONE) / fast * (1.0 - SPREAD),
+            most: (left - running * LEAST_DONE) / slow * (1.0 + SPREAD),
         })
     }
 }
 
-fn rate(count: u64, milliseconds: i64) -> Option<f64> {
-    (milliseconds > 0).then(|| count as f64 * 1000.0 / milliseconds as f64)
+fn rate(count: f64, milliseconds: i64) -> Option<f64> {
+    (milliseconds > 0).then(|| count * 1000.0 / milliseconds as f64)
 }
 
 #[cfg(test)]
@@ -101,7 +114,8 @@ mod tests {
 
     fn course(before: Option<(i64, u64)>, now: (i64, u64)) -> Course {
         let sample = |(seconds, chunks)| Sample { at: Timestamp(seconds * 1000), chunks };
-        Course { first: Timestamp(100_000), before: before.map(sample), now: sample(now) }
+        let (begun, first) = (Timestamp(90_000), Timestamp(100_000));
+        Course { begun, first, before: before.map(sample), now: sample(now), running: None }
     }
 
     #[test]
@@ -116,6 +130,22 @@ mod tests {
         let left = faster.time_left(301).unwrap();
         assert_eq!((left.seconds, left.least, left.most.round()), (15.0, 12.75, 23.0));
         assert_eq!(even.time_left(51).unwrap().seconds, 0.0);
+    }
+
+    #[test]
+    fn what_is_worked_on_is_half_done() {
+        // 200 workers at a chunk each, of which one takes 20 s, and 10 are done each second: from 110 s on.
+        let busy = |done: u32, running| {
+            let now = (100 + i64::from(done) / 10, u64::from(done));
+            Course { running: Some(running), ..course(None, now) }
+        };
+        assert_eq!(busy(100, 200).pace(1.0), Some(Pace { mean: 10.0, recent: None }));
+        let left = busy(100, 200).time_left(500).unwrap();
+        assert_eq!((left.seconds, left.least.round(), left.most.round()), (30.0, 21.0, 40.0));
+        // The last ones.
+        let left = busy(400, 200).time_left(500).unwrap();
+        assert_eq!(left.seconds.round(), 5.0);
+        assert_eq!(busy(400, 0).time_left(400).unwrap(), TimeLeft { seconds: 0.0, least: 0.0, most: 0.0 });
     }
 
     #[test]

@@ -94,9 +94,14 @@ pub struct World {
 impl World {
     /// Runs a plan to its end, and returns the final state.
     pub fn run(plan: &Plan, schema: &RecordSchema, options: Options) -> State {
+        Self::watched(plan, schema, options, |_| {})
+    }
+
+    /// The same with somebody who looks at the state after every event.
+    pub fn watched(plan: &Plan, schema: &RecordSchema, options: Options, look: impl FnMut(&State)) -> State {
         let mut world = Self::new(Arc::new(plan.clone()), schema.clone(), options);
         world.prepare();
-        world.go();
+        world.go(look);
         world.tasks.clear();
         let state = world.state;
         let mut state = match Arc::try_unwrap(state) {
@@ -132,7 +137,7 @@ impl World {
         }
     }
 
-    fn go(&mut self) {
+    fn go(&mut self, mut look: impl FnMut(&State)) {
         let outage = self.state.lock().unwrap().plan.outage.map_or(0, |(_, until)| until);
         let records: usize = self.state.lock().unwrap().plan.files.iter().map(|file| file.records.len()).sum();
         let most = MOST_EVENTS * (1 + usize::try_from(outage).unwrap() / (4 * 3_600_000)) + 100 * records;
@@ -154,6 +159,7 @@ impl World {
                 Some(Event::Act(number)) => self.act(number),
             }
             self.work();
+            look(&self.state.lock().unwrap());
         }
         let why = format!("no end in sight after {most} events");
         self.state.lock().unwrap().breaks(Broken { invariant: invariant::ENDS, why });
