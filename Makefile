@@ -119,7 +119,7 @@ emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
 export $(settings)
-export BOOTSTRAP CONFIRM FILE OUTPUT PIPELINE PIPELINES PORT PYTHON SCOPE STATE_BUCKET STATE_REGION TERRAFORM TF_MIRROR VARIANTS
+export BOOTSTRAP CONFIRM FILE OUTPUT PAGE PIPELINE PIPELINES PORT PYTHON SCOPE STATE_BUCKET STATE_REGION TERRAFORM TF_MIRROR VARIANTS
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -129,8 +129,8 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report check test soak coverage aws-check fuzz fmt lint audit lock logs clean
-.PHONY: input deployed
+.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
+.PHONY: browser input deployed
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -140,6 +140,7 @@ help: ## this list
 	  '  ENV         local: MiniStack on this machine; localstack: LocalStack in Docker; aws: your account' \
 	  '  FILE        what to submit ($(FILE))' \
 	  '  OUTPUT      directory to download the outputs to' \
+	  '  PAGE        yes: demo ends by serving the page of its batch at port 8700, until Ctrl-C; a number: at that port' \
 	  '  KEY_FIELD   field that is the key of a record' \
 	  '  SCHEMA      JSON Schema of a record, a file' \
 	  '  CHUNK_SIZE  most records in a chunk' \
@@ -228,7 +229,7 @@ upload: input deployed build ## submit FILE and return at once
 	@$(BIN)/fanfold submit "$$FILE" $(pipeline)
 
 demo: input build start deploy ## everything: build, start, deploy, submit FILE, print the summary
-	@$(BIN)/fanfold submit "$$FILE" $(pipeline) --wait $(if $(OUTPUT),--output "$$OUTPUT")
+	@$(if $(PAGE),scripts/demo $(BIN)/fanfold $(pipeline),$(BIN)/fanfold submit "$$FILE" $(pipeline) --wait $(if $(OUTPUT),--output "$$OUTPUT"))
 
 # Other deployed pipelines stay.
 benchmark: export KEEP_VARIANTS := yes
@@ -284,6 +285,14 @@ report: ## draw docs/report.svg and .png and write docs/report.md from measureme
 	@$(need) cargo
 	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
 	@$(BIN)/benchmark report
+
+screenshots: export COMMAND := $(BIN)/fanfold
+screenshots: export PACKAGE := $(PACKAGE)
+screenshots: export RECORDS := $(or $(RECORDS),300000)
+screenshots: browser package build ## draw docs/page-*.png and docs/status.svg from a batch of RECORDS (300000) on a local AWS of its own
+	@if [ '$(ENV)' != local ]; then echo 'fanfold: only ENV=local can be drawn' >&2; exit 1; fi
+	@$(need) terraform python
+	@scripts/without_credentials scripts/screenshots
 
 logs: deployed ## print what the functions logged in the last MINUTES (60)
 	@"$$($(emulator) python)" scripts/logs.py $(WORK)/deployment.json --minutes '$(MINUTES)'
@@ -359,7 +368,11 @@ no_file = echo "fanfold: $(1)=$$$(1) names no file$(if $(filter /%,$(firstword $
 input:
 	@$(need) cargo terraform python
 	@if [ ! -f "$$FILE" ]; then $(call no_file,FILE); fi
+	@case "$${PAGE-}" in yes) ;; *[!0-9]*) echo "fanfold: PAGE=$$PAGE is neither yes nor a port" >&2; exit 1 ;; esac
 	@if [ -n "$${SCHEMA-}" ] && [ ! -f "$$SCHEMA" ]; then $(call no_file,SCHEMA); fi
+
+browser:
+	@$(need) browser
 
 deployed:
 	@$(need) python

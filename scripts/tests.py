@@ -19,6 +19,7 @@ import unittest
 import zipfile
 from pathlib import Path
 from unittest import mock
+from xml.etree import ElementTree
 
 import yaml
 
@@ -29,6 +30,7 @@ import emulator
 import functions
 import glibc
 import package
+import terminal
 from scratch import ROOT, Scratch
 from toolbox import Failure
 
@@ -280,7 +282,7 @@ class ComposeTest(unittest.TestCase):
 class MakefileTest(Scratch):
     def make(self, *arguments, folder=("-C", ROOT), **environment):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
-        for name in ("ARCH", "ENDPOINT", "FILE", "PIPELINE", "PIPELINES", "PORT", "SCHEMA", "SCOPE", "VARIANT"):
+        for name in ("ARCH", "ENDPOINT", "FILE", "PAGE", "PIPELINE", "PIPELINES", "PORT", "SCHEMA", "SCOPE", "VARIANT"):
             kept.pop(name, None)
         return subprocess.run(
             ["make", *map(str, folder), *arguments], env={**kept, **environment}, cwd=self.scratch, capture_output=True, text=True
@@ -320,7 +322,7 @@ class MakefileTest(Scratch):
 
     def test_prints_its_goals(self):
         printed = self.make().stdout
-        for goal in "build package start stop deploy destroy upload demo test fmt lint audit lock logs clean".split():
+        for goal in "build package start stop deploy destroy upload demo screenshots test fmt lint audit lock logs clean".split():
             self.assertRegex(printed, rf"make {goal} +\w")
 
     def test_an_unknown_environment_is_refused(self):
@@ -334,17 +336,27 @@ class MakefileTest(Scratch):
         self.assertIn("FILE=none.csv names no file", done.stderr)
         self.assertNotIn("cargo build", done.stdout)
 
+    def test_the_page_is_served_only_if_it_is_asked_for(self):
+        ends = {given: self.make("--no-print-directory", "-n", "demo", *given.split()).stdout.splitlines()[-1] for given in ("", "PAGE=yes", "PAGE=8701")}
+        self.assertRegex(ends.pop(""), r'^\S+/fanfold submit "\$FILE" --pipeline \'chunked\' --wait $')
+        for given, end in ends.items():
+            self.assertRegex(end, r"^scripts/demo \S+/fanfold --pipeline 'chunked'$", given)
+        for given, refused in [("yes", False), ("8701", False), ("", False), ("no", True), ("870l", True)]:
+            done = self.make("input", f"PAGE={given}")
+            self.assertEqual((done.returncode != 0, f"PAGE={given} is neither yes nor a port" in done.stderr), (refused, refused), given)
+
     def test_each_missing_tool_is_named_with_how_to_get_it(self):
         tools = self.scratch / "bin"
         tools.mkdir()
         for tool in ("bash", "env", "id", "tr", "sed", "cut"):
             tools.joinpath(tool).symlink_to(subprocess.check_output(["which", tool], text=True).strip())
         done = subprocess.run(
-            [ROOT / "scripts/need", "cargo", "terraform", "python"],
-            env={"PATH": str(tools)}, capture_output=True, text=True,
+            [ROOT / "scripts/need", "cargo", "terraform", "python", "browser"],
+            env={"PATH": str(tools), "CHROMIUM": str(tools / "chromium")}, capture_output=True, text=True,
         )
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, "cargo is missing: install Rust(.|\n)*terraform is missing(.|\n)*python3 is missing")
+        self.assertRegex(done.stderr, "node or npm is missing: install Node(.|\n)*chromium is missing")
 
     def test_aws_state_is_kept_outside_of_what_clean_removes(self):
         state = re.compile(r"--state '([^']*)'")
@@ -358,6 +370,64 @@ class MakefileTest(Scratch):
         caller = {"AWS_PROFILE": "work", "AWS_ACCESS_KEY_ID": "mine", "AWS_ENDPOINT_URL": ""}
         self.assertEqual(self.make(*show, "ENV=aws", **caller).stdout.strip(), "[work] [mine] []")
         self.assertEqual(self.make(*show, "PORT=4600", **caller).stdout.strip(), "[] [test] [http://127.0.0.1:4600]")
+
+
+class DemoTest(Scratch):
+    """Tests how `make demo PAGE=yes` ends, with a command that does nothing."""
+
+    def command(self, status, address="http://127.0.0.1:$3/"):
+        command = self.file("fanfold", "#!/bin/bash\ncase $1 in\n"
+                            "submit) echo orders-0123456789ab ;;\n"
+                            f"status) echo summary of $2; exit {status} ;;\n"
+                            f"serve) trap 'echo stopped >&2; exit 130' INT; echo {address}; sleep 60 & wait ;;\nesac\n")
+        command.chmod(0o755)
+        deployment = self.file("deployment.json", '{"pipelines": {"chunked": {}}}')
+        # A group of its own, as a terminal has it.
+        return subprocess.Popen(
+            [ROOT / "scripts/demo", command], cwd=self.scratch, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env={"PATH": os.environ["PATH"], "PAGE": "yes", "FILE": "orders.csv", "FANFOLD_DEPLOYMENT": str(deployment)},
+            start_new_session=True,
+        )
+
+    def test_the_page_of_the_batch_is_served_until_an_interrupt_and_the_batch_decides_the_status(self):
+        for status in (0, 3, 4):
+            demo = self.command(status)
+            self.assertEqual(demo.stdout.readline(), "summary of orders-0123456789ab\n")
+            self.assertEqual(demo.stdout.readline(), "http://127.0.0.1:8700/#/batches/chunked/orders-0123456789ab\n")
+            os.killpg(demo.pid, signal.SIGINT)
+            self.assertEqual((*demo.communicate(), demo.returncode), ("", "batch orders-0123456789ab\nstopped\n", status))
+
+    def test_an_address_with_a_token_stays_and_a_batch_that_is_not_there_has_no_page(self):
+        demo = self.command(0, "http://127.0.0.1:8700/#token=secret")
+        self.assertEqual([demo.stdout.readline() for _ in range(2)][1], "http://127.0.0.1:8700/#token=secret\n")
+        os.killpg(demo.pid, signal.SIGINT)
+        demo.communicate()
+        demo = self.command(1)
+        self.assertEqual((demo.communicate()[0], demo.returncode), ("summary of orders-0123456789ab\n", 1))
+
+
+class TerminalTest(Scratch):
+    def test_a_picture_has_every_line_as_it_was_printed(self):
+        printed = 'state    <DONE> & "over"\n\n  päce  …\n'
+        image = ElementTree.fromstring(terminal.drawn([("fanfold status a", printed), ("fanfold list", "")]))
+        texts = image.findall("{*}text")
+        self.assertEqual([text.text for text in texts], ["$ fanfold status a", 'state    <DONE> & "over"', "  päce  …", "$ fanfold list"])
+        self.assertEqual([text.get("class") for text in texts], ["command", None, None, "command"])
+        lengths = [float(text.get("textLength")) for text in texts]
+        self.assertEqual([round(length / terminal.CHARACTER) for length in lengths], [len(text.text) for text in texts])
+        self.assertGreaterEqual(float(image.get("width")), max(lengths) + 2 * terminal.EDGE - 1)
+        self.assertGreater(float(image.get("height")), float(texts[-1].get("y")))
+
+    def test_a_batch_that_is_over_or_a_command_that_fails_is_no_picture(self):
+        command = self.file("fanfold", "#!/bin/sh\necho '{\"finishedAt\": \"now\"}'\necho why >&2\nexit $1\n")
+        command.chmod(0o755)
+        shell = terminal.Shell(command, self.scratch)
+        with self.assertRaisesRegex(Failure, "give it more RECORDS"):
+            shell.wait_for_some("0")
+        with self.assertRaisesRegex(Failure, "fanfold 4 ended with status 4:\nwhy"):
+            shell.run("4")
+        shell.run("3")
+        self.assertEqual(shell.session, [("fanfold 3", '{"finishedAt": "now"}\n')])
 
 
 class FunctionsTest(Scratch):

@@ -84,9 +84,9 @@ export class Session {
 }
 
 /** A page of a server that is no mock: with the console's errors, and what axe-core finds. */
-export async function visit(url) {
+export async function visit(url, options = {}) {
   const session = new Session();
-  session.context = await browser.newContext({ viewport: WIDE, timezoneId: "Europe/Berlin" });
+  session.context = await browser.newContext({ viewport: WIDE, timezoneId: "Europe/Berlin", ...options });
   session.context.setDefaultTimeout(30_000);
   const page = (session.page = await session.context.newPage());
   const note = (text) => EXPECTED.test(text) || session.errors.push(text);

@@ -6,8 +6,11 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { close, launch, visit } from "./browser.mjs";
 
-const { FANFOLD_TEST_BIN: binary, FANFOLD_TEST_DEPLOYMENT: deployment, PAGE_SHOTS: shots } = process.env;
+const { FANFOLD_TEST_BIN: binary, FANFOLD_TEST_DEPLOYMENT: deployment } = process.env;
+// A folder for pictures, and the pipeline and id of the batch that they show, which still runs: `make screenshots` gives both.
+const { PAGE_SHOTS: shots, PAGE_BATCH: large } = process.env;
 const skip = binary && deployment ? false : "there is no deployment";
+const unseen = skip || (shots && large ? false : "no pictures are asked for");
 const ROWS = "itemNo,price\npage-a,1\npage-b,none\npage-c,3\n";
 
 let server = null;
@@ -43,7 +46,6 @@ test("a file is dropped, processed, looked at, redriven and downloaded", { skip,
   await main.getByText("PARTIALLY FAILED", { exact: false }).first().waitFor();
   assert.match(await main.innerText(), /page-b|none/);
   assert.deepEqual(await violations(), []);
-  if (shots) await page.screenshot({ path: `${shots}/batch.png`, fullPage: true });
 
   await page.getByRole("button", { name: "Redrive 1 failed record", exact: false }).first().click();
   await page.getByRole("button", { name: "Confirm: redrive", exact: true }).dblclick();
@@ -54,6 +56,31 @@ test("a file is dropped, processed, looked at, redriven and downloaded", { skip,
   await page.goto(`${origin}/#/`);
   await main.getByText(name).first().waitFor();
   assert.deepEqual(await violations(), []);
-  if (shots) await page.screenshot({ path: `${shots}/batches.png`, fullPage: true });
+  assert.deepEqual(errors, []);
+});
+
+const ASKED = "pictures: a batch that runs, the list, and the batch in the dark once it is closed";
+test(ASKED, { skip: unseen, timeout: 600_000 }, async () => {
+  const address = `${origin}/#/batches/${large}`;
+  const { page: batch, errors } = await visit(address, { viewport: { width: 1200, height: 600 } });
+  // Down to the end of an element: a whole page would be too long beside text.
+  const picture = async (page, name, last) => {
+    const { y, height } = await page.locator(last).first().boundingBox();
+    const clip = { x: 0, y: 0, width: 1200, height: Math.ceil(y + height) + 24 };
+    await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true, clip, animations: "disabled" });
+  };
+  // Far enough that there is something to see, and not so far that the list would show the batch closed.
+  await batch.locator(".figure .main", { hasText: /^[6-7]\d %$/ }).waitFor({ timeout: 120_000 });
+  await picture(batch, "page-batch", "section[aria-labelledby=h-stages]");
+
+  // Beside the batch, whose charts begin when its page is opened.
+  const list = await batch.context().newPage();
+  await list.goto(`${origin}/#/`);
+  await list.getByRole("row").filter({ hasText: "Processing" }).waitFor();
+  await picture(list, "page-batches", "table.batches");
+
+  await batch.locator(".state", { hasText: "Partially failed" }).waitFor({ timeout: 400_000 });
+  await batch.emulateMedia({ colorScheme: "dark" });
+  await picture(batch, "page-batch-dark", ".group");
   assert.deepEqual(errors, []);
 });
