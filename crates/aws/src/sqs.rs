@@ -33,7 +33,7 @@ impl SqsChannel {
         Self { client, url: url.into() }
     }
 
-    /// What the queue holds, for whoever asks what a batch is doing: nothing is known of one that may not be looked at.
+    /// What the queue holds: part of what a batch is doing. Nothing is known of a queue that may not be looked at.
     pub async fn around(&self) -> Around {
         let (waiting, running) = self.depth().await.ok().unzip();
         Around { waiting, running }
