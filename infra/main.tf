@@ -29,11 +29,28 @@ locals {
     for setting, path in own : setting => file(path) if setting == "record_schema"
   }) }
 
+  # Each pipeline as clients and the API need it.
+  described = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
+    variant = local.pipelines[name].variant
+    parameters = {
+      key_field    = local.pipelines[name].key_field
+      chunk_size   = local.pipelines[name].chunk_size
+      format       = local.pipelines[name].format
+      input_prefix = local.pipelines[name].input_prefix
+      input_suffix = local.pipelines[name].input_suffix
+      processors   = local.pipelines[name].processors
+      concurrency  = var.concurrency
+      memory_mb    = var.memory.process
+    }
+  }) }
+
   # All that a deployment keeps, besides its pipelines.
   settings = {
     alarm_age           = var.alarm_age
     alarm_email         = var.alarm_email
     alarms              = var.alarms
+    api                 = var.api
+    api_jwt             = var.api_jwt
     architecture        = var.architecture
     batch_size          = var.batch_size
     chunk_size          = var.chunk_size
@@ -173,9 +190,30 @@ module "pipeline" {
   kms_key_arn = var.kms_key_arn
 
   uploader_arns = var.uploader_arns
+  page_origins  = var.api ? module.api[0].page_origins : []
 
   log_level          = var.log_level
   log_retention_days = var.log_retention_days
   protect_data       = var.protect_data
   output_expiry_days = var.output_expiry_days
+}
+
+module "api" {
+  source = "./modules/api"
+  count  = var.api ? 1 : 0
+
+  name    = "${var.scope}api"
+  account = local.account
+  jwt     = var.api_jwt
+
+  package      = module.package.package
+  architecture = var.architecture
+  # Not the definitions, of which schemas would make each start slower.
+  deployment  = { region = local.account.region, pipelines = local.described }
+  permissions = { for name, pipeline in module.pipeline : name => pipeline.api_permissions }
+
+  emulator_endpoint  = var.emulator_endpoint
+  kms_key_arn        = var.kms_key_arn
+  log_level          = var.log_level
+  log_retention_days = var.log_retention_days
 }

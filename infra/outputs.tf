@@ -1,22 +1,12 @@
 output "deployment" {
-  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, alarm topic, and a policy for those who upload files."
+  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, alarm topic, mapping, and a policy for those who upload files; and where the API is, or null."
   value = {
     region = local.account.region
-    pipelines = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
-      variant = local.pipelines[name].variant
-      parameters = {
-        key_field    = local.pipelines[name].key_field
-        chunk_size   = local.pipelines[name].chunk_size
-        format       = local.pipelines[name].format
-        input_prefix = local.pipelines[name].input_prefix
-        input_suffix = local.pipelines[name].input_suffix
-        processors   = local.pipelines[name].processors
-        concurrency  = var.concurrency
-        memory_mb    = var.memory.process
-      }
+    pipelines = { for name, pipeline in local.described : name => merge(pipeline, {
       definition      = local.definitions[name]
-      uploader_policy = pipeline.uploader_policy
+      uploader_policy = module.pipeline[name].uploader_policy
     }) }
+    api = one(module.api[*].api)
   }
 }
 

@@ -381,6 +381,35 @@ variable "alarm_email" {
   }
 }
 
+variable "api" {
+  description = "Whether there is an HTTP API for all pipelines: what batches do, uploads, redrives and the like, and the page. Who may invoke it may do all of that."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
+variable "api_jwt" {
+  description = <<-EOT
+    Whose tokens the API lets in, as in {"issuer": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEf123",
+    "audience": ["1234abcd"]}. Everybody with such a token may do all that the API does. Null for requests that are signed by who has
+    execute-api:Invoke.
+  EOT
+  type        = object({ issuer = string, audience = list(string) })
+  default     = null
+
+  # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
+  validation {
+    condition     = var.api_jwt == null ? true : can(regex("^(https://|http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?(/|$))[^?#]*$", var.api_jwt.issuer))
+    error_message = "api_jwt has the issuer \"${try(var.api_jwt.issuer, "")}\": give an address that begins with https://, exactly as tokens have it in iss."
+  }
+
+  # Without an audience, a token that the issuer made for any other application would be let in.
+  validation {
+    condition     = var.api_jwt == null ? true : length(var.api_jwt.audience) > 0 && alltrue([for audience in var.api_jwt.audience : trimspace(audience) != ""])
+    error_message = "api_jwt has no audience: give what tokens have in aud, or in client_id, as in [\"1234abcd\"]."
+  }
+}
+
 variable "uploader_arns" {
   description = "ARNs of the roles and users that alone may upload files, beside the account's root; * stands for any characters. Empty for everybody whom the account's own policies allow it."
   type        = list(string)
@@ -458,6 +487,12 @@ variable "check_quotas" {
   type        = bool
   default     = true
   nullable    = false
+}
+
+variable "emulator_endpoint" {
+  description = "Address of the emulator that is deployed to, at which the API has a path instead of a host name; null for AWS."
+  type        = string
+  default     = null
 }
 
 variable "s3_path_style" {

@@ -17,6 +17,8 @@ INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if 
 # The variables that a deployment keeps, by the name under which they are given.
 SETTINGS = {
     "ALARM_EMAIL": "alarm_email",
+    "API": "api",
+    "API_JWT": "api_jwt",
     "ARCH": "architecture",
     "CHUNK_SIZE": "chunk_size",
     "FAIR_BY": "fair_by",
@@ -261,7 +263,8 @@ def records_of_pipelines(given):
 def basic_variables(options):
     """What Terraform needs to know even to remove everything."""
     package = {"package": str(Path(options.package).resolve())} if options.package else {}
-    return {"scope": setting("SCOPE"), **package, **(FOR_EMULATOR if options.emulator else {})}
+    emulator = {**FOR_EMULATOR, "emulator_endpoint": setting("AWS_ENDPOINT_URL")} if options.emulator else {}
+    return {"scope": setting("SCOPE"), **package, **emulator}
 
 
 def as_environment(values):

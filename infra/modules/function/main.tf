@@ -79,8 +79,8 @@ resource "aws_cloudwatch_log_group" "this" {
 
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_50:the actions of X-Ray cannot be limited to resources, which every right of these roles is; logs and the count of requests in the ledger tell what a function did
-  #checkov:skip=CKV_AWS_115:maximum_concurrency of the event source mappings is the limit; a reserved concurrency would take as much from the account's other functions
-  #checkov:skip=CKV_AWS_116:a message that fails goes to its queue's own dead-letter queue, and a sweep that fails is made good by the next
+  #checkov:skip=CKV_AWS_115:maximum_concurrency of the event source mappings is the limit, or the throttle of the API; a reserved concurrency would take as much from the account's other functions
+  #checkov:skip=CKV_AWS_116:a message that fails goes to its queue's own dead-letter queue, a sweep that fails is made good by the next, and who asks the API is told
   #checkov:skip=CKV_AWS_117:a function listens to nothing and calls AWS alone; a network of one's own would add endpoints to pay for and no boundary
   #checkov:skip=CKV_AWS_272:who deploys builds the zip, and there is no second party whose signature Lambda could ask for
 
@@ -128,6 +128,11 @@ resource "aws_lambda_event_source_mapping" "this" {
     content {
       maximum_concurrency = scaling_config.value
     }
+  }
+
+  # Whoever paused a pipeline disabled its mapping, and a deployment must not resume it.
+  lifecycle {
+    ignore_changes = [enabled]
   }
 
   # Lambda checks that the role may receive messages when the mapping is created.

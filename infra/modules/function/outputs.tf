@@ -9,6 +9,16 @@ output "arn" {
   depends_on  = [aws_iam_role_policy.this]
 }
 
+output "role" {
+  description = "Name of the function's role."
+  value       = aws_iam_role.this.name
+}
+
+output "mappings" {
+  description = "UUIDs of the mappings that feed the function, by the names of its triggers."
+  value       = { for name, trigger in aws_lambda_event_source_mapping.this : name => trigger.uuid }
+}
+
 output "policy" {
   description = "Inline policy of the function's role, as JSON."
   value       = aws_iam_role_policy.this.policy

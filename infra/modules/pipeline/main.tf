@@ -16,7 +16,7 @@ locals {
   buckets = { for bucket, name in local.bucket_names : bucket => "arn:${var.account.partition}:s3:::${name}" }
 
   # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html#condition-keys-principalarn
-  # No function writes to the input bucket. The account's root can always be let in by whoever administers it.
+  # No stage writes to the input bucket, and what a form of the API uploads, its function does. The account's root can always be let in by whoever administers it.
   uploaders_only = [for arns in [var.uploader_arns] : {
     Sid       = "UploadersOnly"
     Effect    = "Deny"
@@ -138,14 +138,14 @@ resource "aws_s3_bucket_ownership_controls" "this" {
   }
 }
 
-# A page that this machine serves (`fanfold serve`) may send forms to the bucket; what a form uploads, its signed policy says.
+# A page that this machine serves (`fanfold serve`), or the API, may send forms to the bucket; what a form uploads, its signed policy says.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html
 resource "aws_s3_bucket_cors_configuration" "input" {
   bucket = aws_s3_bucket.this["input"].bucket
 
   cors_rule {
     allowed_methods = ["POST"]
-    allowed_origins = ["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"]
+    allowed_origins = concat(["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"], var.page_origins)
     allowed_headers = ["*"]
     max_age_seconds = 3600
   }

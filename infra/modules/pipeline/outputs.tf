@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, and the topic of its alarms."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, and the UUID of the mapping by which it can be paused."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -13,6 +13,7 @@ output "deployment" {
     parked_queue       = aws_sqs_queue.parked.url
     alarm_topic        = module.alarms.topic_arn
     functions          = { for stage, function in module.function : stage => function.name }
+    mappings           = { process = module.function["process"].mappings["queue"] }
   }
 }
 
@@ -32,6 +33,31 @@ output "uploader_policy" {
         Condition = { StringEquals = { "kms:ViaService" = ["s3.${var.account.region}.${local.dns_suffix}"] } }
     }])
   }
+}
+
+# An object that is missing is told from one that may not be read by the right to list its bucket:
+# https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+output "api_permissions" {
+  description = "What the API's function may do with the pipeline: by statement id, actions on resources."
+  value = { for sid, permission in {
+    ReadObjects = { actions = ["s3:GetObject"], resources = [for bucket in ["input", "work", "output"] : "${local.buckets[bucket]}/*"] }
+    ReadInput   = { actions = ["s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
+    ListBuckets = { actions = ["s3:ListBucket"], resources = [for bucket in ["input", "work", "output"] : local.buckets[bucket]] }
+    ListInput   = { actions = ["s3:ListBucketVersions"], resources = [local.buckets["input"]] }
+    # A form that a browser sends to the bucket is signed with the function's credentials, and may do what they may:
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
+    Upload      = { actions = ["s3:PutObject"], resources = ["${local.buckets["input"]}/${var.input_prefix}*"] }
+    KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+    ListBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/all-batches"] }
+    ReadTasks   = { actions = ["dynamodb:Query"], resources = local.in_tasks_table ? [local.tables["tasks"]] : [] }
+    Watch       = { actions = ["sqs:GetQueueAttributes"], resources = [module.queue["process"].arn] }
+    Redrive     = { actions = ["sqs:SendMessage"], resources = [module.queue["scatter"].arn] }
+    # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
+    Pause = {
+      actions   = ["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]
+      resources = ["arn:${var.account.partition}:lambda:${var.account.region}:${var.account.id}:event-source-mapping:${module.function["process"].mappings["queue"]}"]
+    }
+  } : sid => permission if length(permission.resources) > 0 }
 }
 
 output "settings" {

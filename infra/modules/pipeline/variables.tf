@@ -197,6 +197,13 @@ variable "uploader_arns" {
   nullable    = false
 }
 
+variable "page_origins" {
+  description = "Origins of pages that may send forms to the input bucket, beyond those of this machine."
+  type        = list(string)
+  default     = []
+  nullable    = false
+}
+
 variable "kms_key_arn" {
   description = "ARN of the key that encrypts all that the pipeline stores; null for AWS's own keys."
   type        = string

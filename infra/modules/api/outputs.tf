@@ -1,0 +1,35 @@
+output "api" {
+  description = "Where the API is reached, and how callers show who they are: IAM or JWT."
+  value = {
+    url = (
+      var.emulator_endpoint == null
+      ? aws_apigatewayv2_api.this.api_endpoint
+      : "${trimsuffix(coalesce(var.emulator_endpoint, "none"), "/")}/_aws/execute-api/${aws_apigatewayv2_api.this.id}"
+    )
+    authorisation = local.authorisation
+  }
+}
+
+# Only of the API itself, so that buckets can allow the page without a circle.
+output "page_origins" {
+  description = "Origins of the page, if a browser can load it: none with IAM, which a browser does not sign for."
+  value       = var.jwt == null ? [] : [aws_apigatewayv2_api.this.api_endpoint]
+}
+
+output "settings" {
+  description = "What the function runs with."
+  value       = module.function.settings
+}
+
+output "policies" {
+  description = "Policies of the function's role, as JSON: its own, and those for the pipelines."
+  value       = concat([module.function.policy], aws_iam_policy.pipelines[*].policy)
+}
+
+output "routes" {
+  description = "Routes with how they are authorised: AWS_IAM, JWT or NONE."
+  value = merge(
+    { for key, route in aws_apigatewayv2_route.page : key => route.authorization_type },
+    { (aws_apigatewayv2_route.default.route_key) = aws_apigatewayv2_route.default.authorization_type },
+  )
+}
