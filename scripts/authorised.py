@@ -6,6 +6,8 @@ Lambda does: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution
 - All requests count as sent over TLS, which MiniStack is not spoken to: they do not leave this machine.
 - The batch actions of SQS are authorised as the single ones:
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+- A mapping of a queue to a function is read, changed and deleted by a right to exactly that mapping:
+  https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 - Who may not list a bucket is not told that an object is missing, but that access is denied:
   https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html. AWS does not say which right to list it asks for if a version
   is named; here both are.
@@ -32,6 +34,7 @@ PATH = "/_calls"
 TO_CONSUME = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 TO_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 SINGLE = {f"sqs:{action}Batch": f"sqs:{action}" for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
+ON_MAPPING = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping", "DELETE": "DeleteEventSourceMapping"}
 # A role's session: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
 SESSION = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/")
 
@@ -148,6 +151,13 @@ class Authority:
                 kept.set(dataclasses.replace(request, headers={**request.headers, "content-length": str(len(signed))}))
         return pin_as_signed
 
+    def on_mapping(self, named):
+        """The action of a request to Lambda, also of one about a single mapping."""
+        def named_also_there(method, path):
+            of_one = re.fullmatch(r"/[^/]+/event-source-mappings/[^/]+/?", path)
+            return ON_MAPPING.get(method) if of_one else named(method, path)
+        return named_also_there
+
     def found(self, read):
         """GetObject or HeadObject, for which an object is missing only for who may list its bucket."""
         def read_or_refused(bucket, key, headers=None, query=None):
@@ -206,6 +216,7 @@ class Authority:
         of.iam_evaluator.enforce = self.enforce
         of.app.pin_request_origin = self.secure(of.app.pin_request_origin)
         of.app.pin_signed_body = self.signed(of.app.pin_signed_body)
+        of.iam_actions._lambda_action = self.on_mapping(of.iam_actions._lambda_action)
         of.s3._get_object, of.s3._head_object = self.found(of.s3._get_object), self.found(of.s3._head_object)
         of.lambda_svc._iter_all_esms = self.mappings(of.lambda_svc._iter_all_esms)
         of.sqs._receive_messages_for_esm = self.received(of.sqs._receive_messages_for_esm)
@@ -218,11 +229,11 @@ def before(app):
     from types import SimpleNamespace
 
     from ministack import app as of_app
-    from ministack.core import iam_evaluator, lambda_runtime, responses, router
+    from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
     from ministack.services import eventbridge, lambda_svc, s3, sqs, sts
 
     authority = Authority(SimpleNamespace(
-        app=of_app, iam_evaluator=iam_evaluator, lambda_runtime=lambda_runtime, responses=responses, router=router,
+        app=of_app, iam_actions=iam_actions, iam_evaluator=iam_evaluator, lambda_runtime=lambda_runtime, responses=responses, router=router,
         eventbridge=eventbridge, lambda_svc=lambda_svc, s3=s3, sqs=sqs, sts=sts,
     ))
     authority.install()

@@ -75,6 +75,14 @@ class AuthorityTest(unittest.TestCase):
         counted = [[ROLE, "sqs:DeleteMessage", QUEUE, False, 1], [ROLE, "sqs:SendMessage", QUEUE, True, 2]]
         self.assertEqual(self.counted(), counted)
 
+    def test_a_mapping_is_read_changed_and_deleted_by_rights_of_their_own(self):
+        named = self.authority.on_mapping(lambda method, path: f"{method} {path}")
+        one = "/2015-03-31/event-source-mappings/01234567-89ab"
+        for method, action in [("GET", "GetEventSourceMapping"), ("PUT", "UpdateEventSourceMapping"), ("DELETE", "DeleteEventSourceMapping")]:
+            self.assertEqual(named(method, one), action)
+        for other in ("/2015-03-31/event-source-mappings/", "/2015-03-31/event-source-mappings", "/2015-03-31/functions/event-source-mappings/a"):
+            self.assertEqual(named("GET", other), f"GET {other}")
+
     def test_only_calls_of_roles_are_counted(self):
         self.assertIsNone(self.authority.enforce("test", "s3:PutObject", "s3", "us-east-1", f"{BUCKET}/a"))
         self.assertEqual(self.counted(), [])

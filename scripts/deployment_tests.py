@@ -196,7 +196,7 @@ class KeptTest(SettingsCase):
     def setUp(self):
         super().setUp()
         self.values = {
-            "ALARM_EMAIL": "a@example.com", "ARCH": "arm64", "CHUNK_SIZE": "7", "FAIR_BY": "prefix", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "INPUT_PREFIX": "incoming/",
+            "ALARM_EMAIL": "a@example.com", "API": "true", "API_JWT": '{"audience": ["fanfold"], "issuer": "https://issuer.example.com"}', "ARCH": "arm64", "CHUNK_SIZE": "7", "FAIR_BY": "prefix", "FORMAT": '{"delimiter": ";"}', "GIVE_UP_AFTER": "3600", "INPUT_PREFIX": "incoming/",
             "INPUT_SUFFIX": ".csv", "ITEM_ATTRIBUTES": "bare", "KEY_FIELD": "id",
             "KMS_KEY_ARN": "arn:aws:kms:…", "LIMITS": '{"dollars": 5}', "PROCESSORS": '["custom"]', "PROTECT_DATA": "false", "RESULTS": "failed", "TOLERATE": "5%",
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
@@ -285,7 +285,7 @@ class KeptTest(SettingsCase):
     def test_every_variable_is_kept_or_has_a_reason_not_to_be(self):
         declared = re.findall(r'^variable "(\w+)"', (ROOT / "infra/variables.tf").read_text(), re.M)
         # The place, what is deployed there, and what the state says in another way.
-        others = {"check_quotas", "given", "package", "pipelines", "region", "s3_path_style", "scope", "variants"}
+        others = {"check_quotas", "emulator_endpoint", "given", "package", "pipelines", "region", "s3_path_style", "scope", "variants"}
         self.assertEqual(set(settings.SETTINGS.values()), set(declared) - others)
         block = re.search(r"^  settings = {\n(.*?)^  }", (ROOT / "infra/main.tf").read_text(), re.M | re.S).group(1)
         self.assertEqual(set(re.findall(r"^    (\w+) +=", block, re.M)), set(settings.SETTINGS.values()))
@@ -339,6 +339,10 @@ class SettingsTest(SettingsCase):
         keys = re.findall(r'format!\("\{\}/(\w+)/[{"]', (ROOT / "src/model/ids.rs").read_text())
         kinds = re.search(r"work_objects = { for kind in (\[.*?\])", (ROOT / "infra/modules/pipeline/functions.tf").read_text()).group(1)
         self.assertEqual(sorted(set(keys)), sorted(json.loads(kinds)))
+
+    def test_what_is_open_are_the_pages_files(self):
+        served = {path.name for path in (ROOT / "crates/api/page").iterdir()} - {"index.html"}  # which is /
+        self.assertEqual(sorted(served), json.loads((ROOT / "infra/page.json").read_text()))
 
     def test_processors_are_json_or_a_file_of_it_whose_text_is_kept(self):
         text = '["items", {"aggregate": {"group_by": ["client"]}}]'
@@ -444,6 +448,11 @@ class SettingsTest(SettingsCase):
         for variable in ("TF_VAR_alarms", "TF_VAR_check_quotas"):
             self.assertEqual(self.variables(emulator=True)[variable], "false")
             self.assertNotIn(variable, self.variables())
+
+    def test_only_on_an_emulator_has_the_api_a_path(self):
+        here = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}
+        self.assertEqual(self.variables(emulator=True, **here)["TF_VAR_emulator_endpoint"], "http://127.0.0.1:4566")
+        self.assertNotIn("TF_VAR_emulator_endpoint", self.variables(**here))
 
     def test_another_region_is_refused(self):
         with mock.patch.dict(os.environ, {"AWS_REGION": "eu-west-1", "SCOPE": "a-"}):

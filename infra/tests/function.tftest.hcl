@@ -80,6 +80,29 @@ run "trigger" {
   }
 }
 
+run "mappings" {
+  command = apply
+
+  module {
+    source = "./modules/function"
+  }
+
+  override_resource {
+    target = aws_iam_role.this
+    values = { arn = "arn:aws:iam::123456789012:role/mock" }
+  }
+
+  override_resource {
+    target = aws_lambda_function.this
+    values = { arn = "arn:aws:lambda:eu-central-1:123456789012:function:mock" }
+  }
+
+  assert {
+    condition     = output.mappings == { queue = aws_lambda_event_source_mapping.this["queue"].uuid } && output.role == aws_iam_role.this.name
+    error_message = "who pauses the function learns which mapping to disable"
+  }
+}
+
 run "log" {
   command = plan
 

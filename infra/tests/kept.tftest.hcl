@@ -54,7 +54,7 @@ run "everything_given" {
 
   variables {
     given = [
-      "alarm_age", "alarm_email", "alarms", "architecture", "batch_size", "chunk_size", "concurrency", "fair_by", "format",
+      "alarm_age", "alarm_email", "alarms", "api", "api_jwt", "architecture", "batch_size", "chunk_size", "concurrency", "fair_by", "format",
       "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "limits", "log_level",
       "log_retention_days", "memory", "output_expiry_days", "processors", "protect_data", "record_schema", "results",
       "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "tolerate", "uploader_arns", "write_mode",
@@ -62,6 +62,8 @@ run "everything_given" {
     alarm_age           = 1800
     alarm_email         = "oncall@example.com"
     alarms              = false
+    api                 = true
+    api_jwt             = { issuer = "https://issuer.example.com", audience = ["fanfold"] }
     architecture        = "arm64"
     batch_size          = 3
     chunk_size          = 250
@@ -97,6 +99,8 @@ run "everything_given" {
       alarm_age           = 1800
       alarm_email         = "oncall@example.com"
       alarms              = false
+      api                 = true
+      api_jwt             = { issuer = "https://issuer.example.com", audience = tolist(["fanfold"]) }
       architecture        = "arm64"
       batch_size          = 3
       chunk_size          = 250

@@ -290,6 +290,11 @@ run "deployment" {
   command = apply
 
   override_resource {
+    target = module.pipeline["chunked"].module.function["process"].aws_lambda_event_source_mapping.this
+    values = { uuid = "01234567-89ab-cdef-0123-456789abcdef" }
+  }
+
+  override_resource {
     target = module.pipeline["chunked"].aws_sqs_queue.parked
     values = { url = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-parked" }
   }
@@ -364,8 +369,10 @@ run "deployment" {
             bury    = "anna-chunked-bury"
             sweep   = "anna-chunked-sweep"
           }
+          mappings = { process = "01234567-89ab-cdef-0123-456789abcdef" }
         }
       }
+      api = null
     }
     error_message = "the deployment output is all that a client needs to know"
   }

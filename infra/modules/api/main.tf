@@ -109,6 +109,11 @@ resource "aws_apigatewayv2_authorizer" "jwt" {
     issuer   = var.jwt.issuer
     audience = var.jwt.audience
   }
+
+  # A route leaves it before it goes.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_apigatewayv2_integration" "function" {

@@ -21,6 +21,11 @@ output "settings" {
   value       = module.function.settings
 }
 
+output "description" {
+  description = "What the function reads about the deployment, as JSON."
+  value       = aws_s3_object.deployment.content
+}
+
 output "policies" {
   description = "Policies of the function's role, as JSON: its own, and those for the pipelines."
   value       = concat([module.function.policy], aws_iam_policy.pipelines[*].policy)

@@ -94,3 +94,8 @@ output "record_schema" {
   description = "The schema that the functions read, its text."
   value       = aws_s3_object.schema.content
 }
+
+output "page_origins" {
+  description = "Origins of the pages that may send forms to the input bucket."
+  value       = one(aws_s3_bucket_cors_configuration.input.cors_rule).allowed_origins
+}
