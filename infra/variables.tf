@@ -389,11 +389,7 @@ variable "api" {
 }
 
 variable "api_jwt" {
-  description = <<-EOT
-    Whose tokens the API lets in, as in {"issuer": "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbCdEf123",
-    "audience": ["1234abcd"]}. Everybody with such a token may do all that the API does. Null for requests that are signed by who has
-    execute-api:Invoke.
-  EOT
+  description = "Whose tokens the API lets in, as in {\"issuer\": \"https://issuer.example.com\", \"audience\": [\"1234abcd\"]}. Null for requests that are signed, by whom IAM allows execute-api:Invoke."
   type        = object({ issuer = string, audience = list(string) })
   default     = null
 

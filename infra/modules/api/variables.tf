@@ -47,14 +47,14 @@ variable "emulator_endpoint" {
 }
 
 variable "rate" {
-  description = "Requests a second that are let in for long; the page asks once a second for the batch that it shows."
+  description = "Requests a second that are let in, of all callers together."
   type        = number
   default     = 50
   nullable    = false
 }
 
 variable "burst" {
-  description = "Requests that are let in at once."
+  description = "Requests that are let in beyond that after a pause."
   type        = number
   default     = 100
   nullable    = false
