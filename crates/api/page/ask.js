@@ -22,9 +22,10 @@ export function problemBox() {
  * A button that opens a question with Confirm and Back. `run(key)` does it; the key is the same until the question is
  * closed, so that a second try is no second action.
  */
-export function action({ tone, confirm, busy, done, run }) {
+export function action({ tone, confirm, busy, done, run, about = null }) {
   let [key, running] = [null, false];
-  const open = h("button", { type: "button", class: tone, "aria-expanded": "false", onclick: () => toggle(true) });
+  const named = { type: "button", class: tone, "aria-expanded": "false", "aria-describedby": about };
+  const open = h("button", { ...named, onclick: () => toggle(true) });
   const question = h("p", { tabindex: "-1" });
   const yes = h("button", { type: "button", class: `${tone} sure`, onclick: () => go() }, confirm);
   const back = h("button", { type: "button", onclick: () => toggle(false) }, "Back");
@@ -35,18 +36,22 @@ export function action({ tone, confirm, busy, done, run }) {
   const finished = h("p", { class: "note", tabindex: "-1", hidden: true }, done);
   const element = h("div", { class: "action" }, open, asked, finished);
 
-  function toggle(asks) {
-    if (running) return;
+  function set(asks) {
     key = asks ? newKey() : null;
     problem.update(null);
     show(asked, asks);
     show(open, !asks);
-    setAttribute(open, "aria-expanded", asks);
+    setAttribute(open, "aria-expanded", String(asks));
+  }
+
+  function toggle(asks) {
+    if (running) return;
+    set(asks);
     // The question gets the focus, not Confirm: a key that is held down must not answer it.
     (asks ? question : open).focus();
   }
 
-  function set(now) {
+  function wait(now) {
     running = now;
     setAttribute(yes, "aria-disabled", now);
     setAttribute(back, "aria-disabled", now);
@@ -56,26 +61,27 @@ export function action({ tone, confirm, busy, done, run }) {
   async function go() {
     if (running) return;
     problem.update(null);
-    set(true);
+    wait(true);
     try {
       await run(key);
-      show(asked, false);
+      set(false);
+      show(open, false);
       show(finished, true);
       finished.focus();
-      key = null;
     } catch (error) {
       problem.update(error);
     }
-    set(false);
+    wait(false);
   }
 
   return {
     element,
-    update({ shown, label, text }) {
-      // What the focus was on goes away; the title of the page does not.
-      if (!shown && element.contains(document.activeElement)) document.querySelector("h1").focus();
+    button: open,
+    /** `next` gets the focus if this goes away with it; otherwise the title of the page does. */
+    update({ shown, label, text, next }) {
+      if (!shown && element.contains(document.activeElement)) (next ?? document.querySelector("h1")).focus();
       if (!shown) show(finished, false);
-      if (!asked.hidden && !shown && !running) toggle(false);
+      if (!asked.hidden && !shown && !running) set(false);
       show(element, shown);
       setText(open, label);
       setText(question, text);

@@ -10,15 +10,24 @@ const PARTS = [
   ["waiting", "Waiting"],
 ];
 
-/** Records by what they do. Chunks tell which of them run; where those are not counted, what is left waits. */
+const isDivided = (counts) => typeof counts?.running === "number" && typeof counts.waiting === "number";
+
+/**
+ * Records by what they do. If the records that run are not counted (`exact`), the chunks tell about how many do; where
+ * those are not counted either, what is left waits.
+ */
 export function parts({ state, records, chunks }) {
-  const { succeeded, failed } = records;
-  const whole = Math.max(records.total ?? records.atLeast, succeeded + failed);
-  const left = isFinal(state) ? 0 : whole - succeeded - failed;
-  const [runs, waits] = [chunks?.running, chunks?.waiting];
-  const divided = typeof runs === "number" && typeof waits === "number" && runs + waits > 0;
-  const running = divided ? Math.round((left * runs) / (runs + waits)) : 0;
-  return { whole, open: records.total === null, divided, succeeded, failed, running, waiting: left - running };
+  const { total, succeeded, failed } = records;
+  const [ended, exact] = [succeeded + failed, isDivided(records)];
+  const known = total ?? Math.max(records.atLeast, exact ? ended + records.running + records.waiting : 0);
+  const whole = Math.max(known, ended);
+  const left = isFinal(state) ? 0 : whole - ended;
+  const divided = exact || (isDivided(chunks) && chunks.running + chunks.waiting > 0);
+  // Counts are not all of the same moment, but a record has one place in the bar.
+  let running = 0;
+  if (exact) running = Math.min(left, records.running);
+  else if (divided) running = Math.round((left * chunks.running) / (chunks.running + chunks.waiting));
+  return { whole, open: total === null, divided, exact, succeeded, failed, running, waiting: left - running };
 }
 
 export function inWords(part) {
@@ -47,20 +56,25 @@ export function bar() {
 export function legend() {
   const rows = PARTS.map(([name, word]) => {
     const [title, number, share] = [h("dt", null), h("dd", { class: "number" }), h("dd", { class: "share" })];
+    const chunks = h("dd", { class: "share chunks" });
     title.append(h("span", { class: `swatch ${name}`, "aria-hidden": "true" }), h("span", null, word));
-    return { name, word: title.lastChild, number, share, element: h("div", null, title, number, share) };
+    const element = h("div", null, title, number, share, chunks);
+    return { name, word: title.lastChild, number, share, chunks, element };
   });
   const element = h("dl", { class: "legend" }, ...rows.map((row) => row.element));
   return {
     element,
     update(part, { state, chunks }) {
-      for (const { name, word, number, share, element: row } of rows) {
+      for (const { name, word, number, share, chunks: among, element: row } of rows) {
         const rest = name === "running" || name === "waiting";
         show(row, !rest || (!isFinal(state) && (part.divided || name === "waiting")));
         if (name === "waiting") setText(word, part.divided ? "Waiting" : "Not done");
-        setText(number, `${rest && part.divided && part[name] > 0 ? "about " : ""}${count(part[name])}`);
-        const of = percent(part[name], part.whole);
-        setText(share, rest && part.divided ? `${of}, ${count(chunks[name])} chunks` : of);
+        const about = rest && part.divided && !part.exact && part[name] > 0;
+        setText(number, `${about ? "about " : ""}${count(part[name])}`);
+        setText(share, percent(part[name], part.whole));
+        const told = rest && part.divided && typeof chunks[name] === "number";
+        show(among, told);
+        if (told) setText(among, counted(chunks[name], "chunk"));
       }
     },
   };

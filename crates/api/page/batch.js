@@ -4,9 +4,10 @@ import { action, problemBox } from "./ask.js";
 import { bar, legend, parts } from "./bar.js";
 import { charts } from "./chart.js";
 import { announce, h, setAttribute, setText, show } from "./dom.js";
-import { failures } from "./failures.js";
-import { address, follow, get, poll, post, Problem } from "./net.js";
+import { canRedrive, failures, isDenied } from "./failures.js";
+import { address, follow, post, Problem } from "./net.js";
 import { costs, events, outputs, raw, stages, waits } from "./parts.js";
+import { held } from "./pause.js";
 import { bytes, capital, costOf, count, counted, isFinal, percent, rate } from "./text.js";
 import { ServerClock, span, stateOf, time, took } from "./text.js";
 
@@ -15,7 +16,7 @@ const VERSION = 1;
 
 const isCancelling = (view) => !isFinal(view.state) && view.error?.code === "CANCELLED";
 
-function head(id, redrive, cancel) {
+function head(id, redrive, cancel, pause) {
   const name = h("h1", { tabindex: "-1" }, id);
   const [word, generation] = [h("span", { class: "state" }), h("span", { class: "quiet" })];
   const again = action({
@@ -32,8 +33,9 @@ function head(id, redrive, cancel) {
     done: "The batch is being cancelled.",
     run: cancel,
   });
-  const title = h("div", { class: "title" }, name, h("p", { class: "row" }, word, generation));
-  const actions = h("div", { class: "actions" }, again.element, stop.element);
+  const denied = h("p", { class: "quiet", hidden: true }, "The failed records cannot be redriven.");
+  const title = h("div", { class: "title" }, name, h("p", { class: "row" }, word, generation), denied);
+  const actions = h("div", { class: "actions" }, again.element, pause, stop.element);
   [again, stop].forEach((one) => one.update({ shown: false, label: "", text: "" }));
   return {
     element: h("div", { class: "head" }, title, actions),
@@ -46,10 +48,12 @@ function head(id, redrive, cancel) {
       setText(generation, view.generation ? `${times}; the numbers are those of the latest redrive` : "");
       const { failed } = view.records;
       again.update({
-        shown: isFinal(view.state) && failed > 0,
+        shown: canRedrive(view),
         label: `Redrive ${counted(failed, "failed record")}`,
         text: `This processes ${counted(failed, "record")} again. It costs ${costOf(failed, view.costs)}.`,
       });
+      // Where there is an error, it is beside that.
+      show(denied, isDenied(view) && !view.error);
       const left = part.running + part.waiting;
       const known = typeof view.costs?.perMillion === "number";
       const saves = known ? `That saves ${costOf(left, view.costs)}` : "What that saves is not known";
@@ -148,35 +152,23 @@ function facts(pipeline) {
 }
 
 function fault() {
-  const [code, message] = [h("code"), h("p")];
+  const [code, message, cure] = [h("code"), h("p"), h("p")];
+  const denied = h("p", null, "For this reason, the failed records cannot be redriven.");
   const element = h("section", { class: "notice", "aria-labelledby": "h-fault" });
-  element.append(h("h2", { id: "h-fault" }, "Error ", code), message);
+  element.append(h("h2", { id: "h-fault" }, "Error ", code), message, denied, cure);
   return {
     element,
-    update({ error, state }) {
+    update(view) {
+      const { error, state } = view;
       show(element, Boolean(error));
+      show(denied, isDenied(view));
       element.classList.toggle("bad", state === "FAILED");
       setText(code, error?.code ?? "");
       setText(message, capital(error?.message ?? ""));
+      show(cure, Boolean(error?.cure));
+      setText(cure, capital(error?.cure ?? ""));
     },
   };
-}
-
-/** Whether the batch's pipeline is paused, which the batch itself does not know. */
-function paused(pipeline) {
-  const element = h("p", { class: "notice warn", hidden: true });
-  setText(element, `The pipeline ${pipeline} is paused. Its batches go on once it is resumed.`);
-  const stop = poll(async () => {
-    try {
-      const { pipelines } = await get("pipelines");
-      element.dataset.paused = pipelines.some(({ name, paused: is }) => name === pipeline && is === true);
-    } catch {
-      // The document says what is wrong, where something is.
-    }
-    return false;
-  }, 10_000);
-  const update = (view) => show(element, !isFinal(view.state) && element.dataset.paused === "true");
-  return { element, stop, update };
 }
 
 export function batchPage(main, { pipeline, id }) {
@@ -196,17 +188,17 @@ export function batchPage(main, { pipeline, id }) {
     await post(address.action(pipeline, id, "cancel"), {}, key);
   }
 
-  const [title, line, wait, wrong] = [head(id, redrive, cancel), progress(), waits(), fault()];
+  const hold = held(pipeline);
+  const [title, line, wait, wrong] = [head(id, redrive, cancel, hold.pause), progress(), waits(), fault()];
   const [course, strip] = [charts(), stages()];
-  const reasons = failures(pipeline, id, downloads.update);
+  const reasons = failures(pipeline, id, redrive, downloads.update);
   const files = outputs(pipeline, id, downloads.update);
   const [about, money, log, json] = [facts(pipeline), costs(), events(), raw()];
-  const held = paused(pipeline);
   const wide = h("div", { class: "wide" }, line.element, course.element, strip.element, reasons.element);
   const side = h("div", { class: "side" }, files.element, downloads.element, money.element, log.element, about.element);
   const content = h("div", { class: "batch", hidden: true });
   const columns = h("div", { class: "columns" }, wide, side);
-  content.append(held.element, wait.element, wrong.element, columns, json.element);
+  content.append(hold.element, wait.element, wrong.element, columns, json.element);
   const back = h("p", { class: "back" }, h("a", { href: "#/" }, "All batches"));
   main.replaceChildren(back, title.element, missing.element, hint, content);
 
@@ -223,7 +215,7 @@ export function batchPage(main, { pipeline, id }) {
     show(content, true);
     const said = title.update(view, part);
     wait.update(view, now);
-    for (const one of [wrong, reasons, about, money, log, files, json, strip, held]) one.update(view);
+    for (const one of [wrong, reasons, about, money, log, files, json, strip, hold]) one.update(view);
     line.update(view, part, now);
     course.update(view, isFinal(view.state));
     const name = view.input.key.split("/").at(-1);
@@ -236,7 +228,7 @@ export function batchPage(main, { pipeline, id }) {
     performance.measure("fanfold-update", { start: before });
     performance.clearMeasures("fanfold-update");
     const ended = isFinal(view.state) && view.generation >= generation;
-    if (ended) held.stop();
+    if (ended) hold.stop();
     return ended;
   }
   function onProblem(problem) {
@@ -250,17 +242,17 @@ export function batchPage(main, { pipeline, id }) {
     generation = last.generation + 1;
     leave();
     leave = follow(pipeline, id, onView, onProblem);
+    hold.start();
   }
   const ticking = setInterval(() => {
     if (document.hidden || !last || isFinal(last.state)) return;
     line.tick(clock.now());
     wait.tick(clock.now());
-    held.update(last);
   }, 1000);
   return {
     leave() {
       leave();
-      held.stop();
+      hold.stop();
       clearInterval(ticking);
     },
   };

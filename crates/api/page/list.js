@@ -3,7 +3,8 @@
 import { problemBox } from "./ask.js";
 import { bar, inWords, parts } from "./bar.js";
 import { announce, h, keyed, setAttribute, setText, show } from "./dom.js";
-import { address, get, poll, query, refused } from "./net.js";
+import { address, get, pipelinesOf, poll, query, refused } from "./net.js";
+import { pausedOnes } from "./pause.js";
 import { count, counted, isFinal, percent, ServerClock, span, stateOf, STATES, time, took } from "./text.js";
 import { uploader } from "./upload.js";
 
@@ -80,7 +81,7 @@ export function listPage(main, filter) {
   };
   const [byPipeline, byState] = [select("Pipeline", go), select("State", go)];
   fill(byState.input, [["", "All"], ...Object.entries(STATES)], filter.state ?? "");
-  const halted = h("p", { class: "notice warn", hidden: true });
+  const halted = pausedOnes(() => ask());
   const more = h("button", { type: "button", hidden: true, onclick: () => longer() }, "Show more");
   const none = h("div", { class: "none", hidden: true });
   const nothing = h("div", { class: "none", hidden: true }, h("h2", null, "No batches yet"));
@@ -90,10 +91,11 @@ export function listPage(main, filter) {
   const filters = h("div", { class: "filters" }, byPipeline.element, byState.element);
   const upload = uploader();
   const heading = h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Batches"), filters);
-  main.replaceChildren(heading, upload.element, halted, problem.element, nothing, none, batches, more);
+  main.replaceChildren(heading, upload.element, halted.element, problem.element, nothing, none, batches, more);
   document.title = "Batches · fanfold";
 
   // `asked` numbers the questions: what is answered after a later one was asked is not shown.
+  const beyond = new Map();
   let [pages, shown, told, ready, asked, changes] = [1, "", "", false, 0, 0];
   function pipelines(known) {
     const text = JSON.stringify(known);
@@ -102,15 +104,11 @@ export function listPage(main, filter) {
     fill(byPipeline.input, [["", "All"], ...known.map(({ name }) => [name, name])], filter.pipeline ?? "");
     show(byPipeline.element, known.length > 1 || Boolean(filter.pipeline));
     upload.update(known, filter.pipeline);
-    const stopped = known.filter(({ paused }) => paused === true).map(({ name }) => name);
-    show(halted, stopped.length > 0);
-    const one = `The pipeline ${stopped[0]} is paused. Its batches go on once it is resumed.`;
-    const several = `The pipelines ${stopped.join(", ")} are paused. Their batches go on once they are resumed.`;
-    setText(halted, stopped.length === 1 ? one : several);
+    halted.update(known);
   }
   async function read() {
     const mine = (asked += 1);
-    const [all, known] = [[], get("pipelines")];
+    const [all, known] = [[], pipelinesOf()];
     known.catch(() => {});
     let next = null;
     for (let page = 0; page < pages; page += 1) {
@@ -121,7 +119,7 @@ export function listPage(main, filter) {
       next = answer.next;
       if (!next) break;
     }
-    const { pipelines: those } = await known;
+    const those = await known;
     if (mine !== asked) return false;
     pipelines(those);
     problem.update(null);
@@ -129,13 +127,34 @@ export function listPage(main, filter) {
     show(batches, all.length > 0);
     show(nothing, all.length === 0 && !filter.pipeline && !filter.state);
     show(none, all.length === 0 && nothing.hidden);
-    show(more, Boolean(next));
+    if (!next) show(more, false);
     if (!ready) main.dispatchEvent(new CustomEvent("ready"));
     ready = true;
     const text = JSON.stringify(all);
     const changed = text !== shown;
     shown = text;
+    if (next) {
+      const some = await follows(next);
+      if (mine === asked) show(more, some);
+    }
     return changed;
+  }
+  /**
+   * Whether anything is listed after a place. A server may name a place at which there is nothing; that is so for good,
+   * since later batches come first.
+   */
+  async function follows(next) {
+    const place = address.batches({ ...filter, next });
+    if (!beyond.has(place)) {
+      try {
+        const answer = await get(place);
+        beyond.set(place, answer.batches.length > 0 || Boolean(answer.next));
+      } catch {
+        // Whoever asks for more is told what is wrong.
+        return true;
+      }
+    }
+    return beyond.get(place);
   }
   async function ask() {
     try {

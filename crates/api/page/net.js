@@ -5,6 +5,8 @@ const FASTEST = 2_000;
 const SLOWEST = 10_000;
 /** How long an answer is waited for. */
 const LONGEST = 30_000;
+/** How long a file may take that the page fetches itself. */
+const FILE = 600_000;
 
 let token = null;
 
@@ -36,7 +38,7 @@ export class Problem extends Error {
       return "The credentials or the token do not allow it. Open the page with a link that holds a valid token.";
     }
     if (status === 404) return "Check the name, or go back to the list of batches.";
-    if (status === 409) return "The batch does not allow it in its present state.";
+    if (status === 409) return "The present state does not allow it.";
     if (status === 429 || status >= 500) return "Wait a moment, then try again.";
     return "Correct what is said, then try again.";
   }
@@ -57,7 +59,9 @@ export const address = {
   batch: (pipeline, id) => `${path("batches", id)}${query({ pipeline })}`,
   events: (pipeline, id) => `${path("batches", id, "events")}${query({ pipeline })}`,
   output: (pipeline, id, name) => `${path("batches", id, "outputs", name)}${query({ pipeline })}`,
+  failures: (pipeline, id, reason) => `${path("batches", id, "failures")}${query({ pipeline, reason })}`,
   action: (pipeline, id, verb) => `${path("batches", id, verb)}${query({ pipeline })}`,
+  pipeline: (name, verb) => path("pipelines", name, verb),
 };
 
 async function problemOf(response) {
@@ -70,8 +74,8 @@ async function problemOf(response) {
   return new Problem(response.status, body?.title ?? `The server answered ${response.status}`, body?.detail ?? "");
 }
 
-async function send(url, { headers = {}, signal, ...options } = {}) {
-  const limit = AbortSignal.timeout(LONGEST);
+async function send(url, { headers = {}, signal, longest = LONGEST, ...options } = {}) {
+  const limit = AbortSignal.timeout(longest);
   options.signal = signal ? AbortSignal.any([signal, limit]) : limit;
   if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };
   let response;
@@ -96,6 +100,38 @@ export const post = async (url, body, key) => {
 export async function download(url) {
   const response = await send(url, { headers: { Accept: "application/json" } });
   location.assign((await response.json()).url);
+}
+
+/** The name of a file that a `Content-Disposition` tells. */
+export function fileName(disposition) {
+  const [, coded] = /filename\*=UTF-8''([^;\s]+)/i.exec(disposition ?? "") ?? [];
+  const [, quoted, plain] = /filename=(?:"([^"]*)"|([^;\s]+))/i.exec(disposition ?? "") ?? [];
+  try {
+    return (coded && decodeURIComponent(coded)) || quoted || plain || "failed";
+  } catch {
+    return quoted || plain || "failed";
+  }
+}
+
+/** Saves a file of the server in spite of a token: the page fetches it, under the name that the server tells. */
+export async function save(url) {
+  const response = await send(url, { longest: FILE });
+  const link = document.createElement("a");
+  link.download = fileName(response.headers.get("Content-Disposition"));
+  try {
+    link.href = URL.createObjectURL(await response.blob());
+  } catch {
+    throw new Problem(0, "The file did not arrive to its end", "");
+  }
+  link.click();
+  // Some browsers read it only after the click.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** The pipelines, which an earlier server puts into an object. */
+export async function pipelinesOf() {
+  const answer = await get("pipelines");
+  return answer.pipelines ?? answer;
 }
 
 /** A name for one action, by which the server knows it again when it is tried twice. */

@@ -2,7 +2,7 @@
 
 import { h, keyed, scrolls, setText, show, table } from "./dom.js";
 import { outputLink } from "./failures.js";
-import { bytes, capital, clock, count, dollars, isFinal, span, time, took } from "./text.js";
+import { bytes, capital, clock, count, counted, dollars, isFinal, span, time, took } from "./text.js";
 
 /** The most events that are shown, the latest ones. */
 const MOST = 50;
@@ -69,6 +69,19 @@ export function stages() {
   };
 }
 
+function service() {
+  const [requests, amount] = [h("td", { class: "number" }), h("td", { class: "number" })];
+  const name = h("th", { scope: "row" });
+  return {
+    element: h("tr", null, name, requests, amount),
+    update(one) {
+      setText(name, one.name);
+      setText(requests, typeof one.requests === "number" ? count(one.requests) : "–");
+      setText(amount, typeof one.dollars === "number" ? dollars(one.dollars) : "–");
+    },
+  };
+}
+
 export function costs() {
   const facts = h("dl", { class: "facts" });
   const rows = keyed(facts, ([name]) => name, ([name]) => {
@@ -76,19 +89,28 @@ export function costs() {
     const update = ([, amount]) => setText(number, dollars(amount));
     return { element: h("div", null, h("dt", null, name), number), update };
   });
-  const element = section("h-costs", "Cost", facts, h("p", { class: "quiet" }, "List prices in US dollars"));
+  const body = h("tbody");
+  const services = keyed(body, (one) => one.name, service);
+  const columns = [["Service"], ["Requests", "number"], ["Cost", "number"]];
+  const each = table("Requests and their cost by service", columns, body);
+  const note = h("p", { class: "quiet" }, "List prices in US dollars, without Lambda");
+  const element = section("h-costs", "Cost", facts, each, note);
   return {
     element,
     update({ costs: known, state }) {
       show(element, Boolean(known));
       if (!known) return;
-      const services = (known.services ?? []).map(({ name, dollars: amount }) => [name, amount]);
       const sums = [
         [isFinal(state) ? "In all" : "So far", known.soFar],
         ["Estimated before", known.estimated],
         ["For a million records", known.perMillion],
       ];
-      rows([...sums, ...services].filter(([, amount]) => typeof amount === "number"));
+      const told = sums.filter(([, amount]) => typeof amount === "number");
+      rows(told);
+      services(known.services ?? []);
+      show(facts, told.length > 0);
+      show(each, Boolean(known.services?.length));
+      show(element, !(facts.hidden && each.hidden));
     },
   };
 }
@@ -102,12 +124,17 @@ export function events() {
     const kind = h("strong", null, EVENTS[one.kind] ?? one.kind);
     return { element: h("li", null, at.element, h("span", null, kind, one.text ? ` ${one.text}` : "")) };
   });
-  const element = section("h-events", "Events", list);
+  const more = h("p", { class: "quiet" });
+  const element = section("h-events", "Events", list, more);
   return {
     element,
     update(view) {
-      show(element, Boolean(view.events?.length));
-      rows((view.events ?? []).toReversed().slice(0, MOST));
+      const all = view.events ?? [];
+      show(element, all.length > 0);
+      rows(all.toReversed().slice(0, MOST));
+      const left = all.length - MOST;
+      show(more, left > 0);
+      setText(more, `${counted(left, "earlier event is", "earlier events are")} in the status document below.`);
     },
   };
 }

@@ -68,7 +68,8 @@ export function dollars(amount) {
 /** What some records cost, in words. */
 export function costOf(records, costs) {
   const known = typeof costs?.perMillion === "number";
-  return known ? `about ${dollars((records * costs.perMillion) / 1e6)}` : "an amount that is not known";
+  if (!known) return "an amount that is not known";
+  return `about ${dollars((records * costs.perMillion) / 1e6)} without Lambda`;
 }
 
 /** A length of time in its two largest units. */

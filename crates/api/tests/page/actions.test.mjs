@@ -18,7 +18,7 @@ test("a redrive says what it touches, and a double click is one request", async 
   let answer = null;
   mock.gate = new Promise((done) => (answer = done));
   await button(session, "Redrive 78,500 failed records").click();
-  const question = page.getByText("This processes 78,500 records again. It costs about $0.103.");
+  const question = page.getByText("This processes 78,500 records again. It costs about $0.103 without Lambda.");
   await question.first().waitFor();
   assert.equal(await session.violations().then((found) => found.length), 0);
   const confirm = button(session, "Confirm: redrive");
@@ -86,7 +86,7 @@ test("a second try is the same action, and a new question is another one", async
   await button(session, "Redrive 78,500 failed records").click();
   assert.equal(await page.getByRole("alert").count(), 0);
   await button(session, "Confirm: redrive").click();
-  await page.getByText("The batch does not allow it in its present state.").waitFor();
+  await page.getByText("The present state does not allow it.").waitFor();
   const keys = redrives(session).map(({ headers }) => headers["idempotency-key"]);
   assert.equal(keys[0], keys[1]);
   assert.notEqual(keys[1], keys[2]);
@@ -111,7 +111,7 @@ test("cancel says what it skips, and the batch is cancelling until it has ended"
   const { page, mock, document } = session;
   await mock.until(() => mock.streams > 0);
   await button(session, "Cancel").click();
-  await page.getByText("This skips 360,000 records; what is done is kept. That saves about $0.698.").waitFor();
+  await page.getByText("This skips 360,000 records; what is done is kept. That saves about $0.698 without Lambda.").waitFor();
   await button(session, "Confirm: cancel the batch").dblclick();
   await page.getByText("The batch is being cancelled.").waitFor();
   const sent = mock.asked("POST", `/batches/${document.batchId}/cancel`);

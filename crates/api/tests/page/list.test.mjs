@@ -67,7 +67,35 @@ test("more batches than a page holds are shown on demand", async () => {
   assert.equal((await column(session, "a")).length, 25);
   await session.page.getByRole("button", { name: "Show more" }).click();
   await session.page.locator("table.batches tbody tr").nth(39).waitFor();
-  assert.equal(await session.page.getByRole("button", { name: "Show more" }).count(), 0);
+  await session.page.getByRole("button", { name: "Show more" }).waitFor({ state: "hidden" });
+});
+
+test("nothing more is offered where the list of a pipeline ends, whatever the server names as next", async () => {
+  const session = await open("list-forty", (mock) => (mock.most = 20));
+  const { page, mock } = session;
+  const more = page.getByRole("button", { name: "Show more" });
+  await more.click();
+  await page.locator("table.batches tbody tr").nth(39).waitFor();
+  await more.waitFor({ state: "hidden" });
+  const ends = () => mock.asked("GET", "/batches").filter(({ query }) => query.get("next") === "40").length;
+  await mock.until(() => ends() === 1);
+  const before = mock.requests.length;
+  await session.look();
+  await mock.until(() => mock.requests.length >= before + 3);
+  assert.equal(await more.count(), 0);
+  assert.equal(ends(), 1, "what is known is not asked again");
+});
+
+test("a page on which no batch matches is not the last one", async () => {
+  const prepare = (mock) => {
+    mock.most = 20;
+    mock.rows.slice(20, 39).forEach((row) => (row.state = "SUCCEEDED"));
+    mock.rows[39].state = "CANCELLED";
+    mock.rows.slice(0, 20).forEach((row) => (row.state = "SUCCEEDED"));
+  };
+  const session = await open("list-forty", prepare, { hash: "#/?state=CANCELLED" });
+  await session.page.getByRole("button", { name: "Show more" }).click();
+  await session.page.getByRole("link", { name: "orders-00.csv" }).waitFor();
 });
 
 test("the focus stays on a batch whose place changes", async () => {

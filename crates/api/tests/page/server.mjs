@@ -35,7 +35,7 @@ export function rowOf(view) {
 }
 
 export class Mock extends EventEmitter {
-  pipelines = [{ name: "orders", variant: "chunked", paused: null }];
+  pipelines = [{ name: "orders", variant: "chunked", paused: null, concurrency: null }];
   /** Rows of the list besides those of `views`. */
   rows = [];
   asOf = "2026-11-20T09:30:00.000Z";
@@ -56,6 +56,10 @@ export class Mock extends EventEmitter {
   redriven = ({ batchId, generation }) => `${batchId}.r${generation + 1}`;
   /** How many batches a page of the list holds. */
   most = 100;
+  /** Whether the pipelines are put into an object, as earlier servers do. */
+  wrapped = false;
+  /** What becomes of a pipeline that is paused or resumed; it may take a while. */
+  turn = (pipeline, paused) => (pipeline.paused = paused);
   /** What the bucket does with an upload. */
   bucket = { status: 204, body: "" };
   #streams = new Set();
@@ -107,12 +111,13 @@ export class Mock extends EventEmitter {
 
   #list(query) {
     const all = [...Array.from(this.views.values(), rowOf), ...this.rows];
-    const given = ["pipeline", "state", "key"].filter((name) => query.get(name));
-    const matches = (row) => given.every((name) => row[name] === query.get(name));
+    const matches = (names) => (row) => names.every((name) => !query.get(name) || row[name] === query.get(name));
     const first = Number(query.get("next") ?? 0);
-    const found = all.filter(matches);
-    const next = found.length > first + this.most ? String(first + this.most) : null;
-    return { version: 1, asOf: this.asOf, batches: found.slice(first, first + this.most), next };
+    const page = all.filter(matches(["pipeline"])).slice(first, first + this.most);
+    // The list of one pipeline goes on after its last batch, where there is nothing more.
+    const alone = query.get("pipeline") || this.pipelines.length === 1;
+    const next = alone && page.length ? String(first + page.length) : null;
+    return { version: 1, asOf: this.asOf, batches: page.filter(matches(["state", "key"])), next };
   }
 
   async #answer(request, response) {
@@ -136,13 +141,20 @@ export class Mock extends EventEmitter {
     }
     const wrong = this.problems.get(`${method} ${path}`);
     if (wrong) return problem(wrong);
-    if (first === "pipelines") return json(200, { pipelines: this.pipelines });
+    if (first === "pipelines" && method === "POST") {
+      await this.gate;
+      const [pipeline, paused] = [this.pipelines.find((one) => one.name === id), verb === "pause"];
+      this.turn(pipeline, paused);
+      return json(202, { name: id, paused });
+    }
+    if (first === "pipelines") return json(200, this.wrapped ? { pipelines: this.pipelines } : this.pipelines);
     if (method === "POST" && !id) return json(201, this.#invite(JSON.parse(body)));
     if (!id) return json(200, this.#list(url.searchParams));
     const view = this.views.get(id);
     if (!view) return problem({ status: 404, title: "Not found", detail: `There is no batch ${id}.` });
     if (verb === "events") return this.#stream(id, response);
     if (verb === "outputs") return this.#output(name, headers, response, json);
+    if (verb === "failures") return this.#failed(view, url.searchParams.get("reason"), response);
     if (method === "POST") {
       await this.gate;
       return json(202, { batchId: verb === "redrive" ? this.redriven(view) : id });
@@ -179,6 +191,12 @@ export class Mock extends EventEmitter {
     return response.writeHead(302, { Location: url }).end();
   }
 
+  #failed({ failures }, reason, response) {
+    const { examples } = failures.find(({ id }) => id === reason);
+    const headers = { "Content-Type": "text/csv", "Content-Disposition": `attachment; filename="failed-${reason}.csv"` };
+    response.writeHead(200, headers).end(examples.map(({ message }) => `${message}\n`).join(""));
+  }
+
   #invite({ pipeline, key }) {
     const fields = { key: `in/${key}`, policy: "eyJleHBpcmF0aW9uIjoi", "x-amz-signature": "0123abcd" };
     const upload = { url: `${this.upload}/bucket`, fields };
@@ -203,7 +221,7 @@ export class Mock extends EventEmitter {
       Object.assign(this, { pipelines: document.pipelines, rows: document.batches, asOf: document.asOf });
       return document;
     }
-    this.pipelines = [{ name: document.pipeline, variant: document.variant, paused: null }];
+    this.pipelines = [{ name: document.pipeline, variant: document.variant, paused: null, concurrency: null }];
     this.put(document);
     return document;
   }

@@ -18,7 +18,14 @@ const BATCHES = {
     /Sweep has sent them again 2 times/,
   ],
   "all-failed": [/Partially failed/, /Failed\s*8,000\s*100 %/, /Record 0, line 2/, /Redrive 8,000 failed records/],
-  cancelled: [/Cancelled/, /Error CANCELLED/, /78,500 were skipped/, /Redrive 78,500 failed records/],
+  broken: [/Error BROKEN_GZIP/, /cannot be redriven/, /Upload the whole file again/, /Download these 379/],
+  cancelled: [
+    /Error CANCELLED/,
+    /Redrive these 78,500/,
+    /without Lambda/,
+    /78,500 were skipped/,
+    /Redrive 78,500 failed records/,
+  ],
   paused: [/The pipeline billing is paused/, /Stalled/],
   million: [/Processing/, /41,943 of 65,536 chunks/, /6 min 3\d s/, /5 min 3\d s to 8 min \d+ s|5 min 3\d s to 8 min/],
   redrive: [/Redriven once; the numbers are those of the latest redrive/, /1,216 of 1,988 records/],
@@ -26,7 +33,7 @@ const BATCHES = {
 };
 const LISTS = {
   "list-empty": [/No batches yet/, /fanfold submit FILE/],
-  "list-paused": [/The pipeline billing is paused/, /invoices\.csv/],
+  "list-paused": [/The pipeline billing is paused/, /Resume pipeline billing/, /invoices\.csv/],
   "list-pipelines": [/Upload to/, /4,000 succeeded and 0 failed of at least 9,000 records/],
   "list-forty": [/orders-00\.csv/, /orders-39\.csv/],
 };
@@ -89,7 +96,7 @@ test("a batch that has ended is never shown as running", async () => {
       Object.assign(view.chunks, { running: 3, waiting: 4, missing: [1] });
       view.standstill = { kind: "STALLED", since: view.startedAt, reasons: ["3 chunks wait for a worker"] };
       Object.assign(view, { timeLeft: { seconds: 9, least: 8, most: 10 }, mended: { times: 1, nextAt: view.asOf } });
-      Object.assign(view.records, { total: 130_000, atLeast: 130_000 });
+      Object.assign(view.records, { total: 130_000, atLeast: 130_000, running: 4000, waiting: 6000 });
       mock.pipelines[0].paused = true;
     };
     const session = await Session.batch("cancelled", { prepare: left });
