@@ -12,7 +12,7 @@ const KEPT = "Queued messages are kept for 14 days at most; sweep sends them aga
 function valve(name, of, refresh) {
   const make = (verb, busy, done) => action({
     tone: "plain",
-    confirm: `Confirm: ${verb} the pipeline`,
+    confirm: `Confirm: ${verb}`,
     busy,
     done,
     async run(key) {
@@ -24,7 +24,7 @@ function valve(name, of, refresh) {
   const pause = make("pause", "Pausing…", "The pipeline is being paused.");
   const resume = make("resume", "Resuming…", "The pipeline is being resumed.");
   const words = h("p", null, `The pipeline ${name} is paused. Its batches go on once it is resumed.`);
-  const element = h("div", { class: "notice warn hold" }, words, resume.element);
+  const element = h("div", { class: "notice warn" }, words, resume.element);
   const whole = `all batches of the pipeline ${name}`;
   const pausing = {
     label: `Pause pipeline${of}`,
@@ -82,7 +82,7 @@ export function held(pipeline) {
 
 /** The pipelines that are paused, each with a button that resumes it. */
 export function pausedOnes(refresh) {
-  const element = h("div", { class: "halted", hidden: true });
+  const element = h("div", { hidden: true });
   const rows = keyed(element, ({ name }) => name, ({ name }) => {
     const one = valve(name, ` ${name}`, refresh);
     return { element: one.element, update: ({ paused }) => one.update(paused) };

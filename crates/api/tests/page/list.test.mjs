@@ -88,14 +88,16 @@ test("nothing more is offered where the list of a pipeline ends, whatever the se
 
 test("a page on which no batch matches is not the last one", async () => {
   const prepare = (mock) => {
-    mock.most = 20;
-    mock.rows.slice(20, 39).forEach((row) => (row.state = "SUCCEEDED"));
-    mock.rows[39].state = "CANCELLED";
-    mock.rows.slice(0, 20).forEach((row) => (row.state = "SUCCEEDED"));
+    mock.most = 15;
+    mock.rows.forEach((row, place) => (row.state = place === 39 ? "CANCELLED" : "SUCCEEDED"));
   };
   const session = await open("list-forty", prepare, { hash: "#/?state=CANCELLED" });
-  await session.page.getByRole("button", { name: "Show more" }).click();
-  await session.page.getByRole("link", { name: "orders-00.csv" }).waitFor();
+  const { page, mock } = session;
+  const asked = (next) => mock.asked("GET", "/batches").some(({ query }) => query.get("next") === next);
+  await page.getByRole("button", { name: "Show more" }).click();
+  await mock.until(() => asked("30"));
+  await page.getByRole("button", { name: "Show more" }).click();
+  await page.getByRole("link", { name: "orders-00.csv" }).waitFor();
 });
 
 test("the focus stays on a batch whose place changes", async () => {

@@ -25,7 +25,7 @@ test("a pipeline is paused and resumed from the page of its batch", async () => 
   await page.getByText(touched).waitFor();
   await page.getByText("Queued messages are kept for 14 days at most; sweep sends them again after that.").waitFor();
   assert.deepEqual(await session.violations(), []);
-  const confirm = await button(session, "Confirm: pause the pipeline").elementHandle();
+  const confirm = await button(session, "Confirm: pause").elementHandle();
   await confirm.dblclick();
   await button(session, "Pausing…").waitFor();
   await confirm.click();
@@ -43,7 +43,7 @@ test("a pipeline is paused and resumed from the page of its batch", async () => 
   await button(session, "Resume pipeline").click();
   await page.getByText("This resumes all batches of the pipeline orders").waitFor();
   assert.deepEqual(await session.violations(), []);
-  await button(session, "Confirm: resume the pipeline").click();
+  await button(session, "Confirm: resume").click();
   await button(session, "Pause pipeline").waitFor();
   assert.equal(await focused(session), "Pause pipeline");
   assert.equal(await button(session, "Pause pipeline").getAttribute("aria-expanded"), "false");
@@ -55,6 +55,20 @@ test("a pipeline is paused and resumed from the page of its batch", async () => 
   keys.forEach((key) => assert.match(key, UUID));
   assert.notEqual(keys[0], keys[1]);
   assert.deepEqual(session.errors, []);
+});
+
+test("what a pipeline does is asked as soon as that is changed", async () => {
+  const init = () => {
+    globalThis.away = false;
+    Object.defineProperty(document, "hidden", { get: () => globalThis.away });
+  };
+  const session = await Session.batch("clock", { prepare: runs, init });
+  await button(session, "Pause pipeline").click();
+  // It is not polled meanwhile.
+  await session.page.evaluate(() => (globalThis.away = true));
+  await session.look();
+  await button(session, "Confirm: pause").click();
+  await button(session, "Resume pipeline").waitFor();
 });
 
 test("a pipeline of which nobody knows whether it is paused can neither be paused nor resumed", async () => {
@@ -98,7 +112,7 @@ test("what the server says is shown where it was asked", async () => {
   const path = "POST /pipelines/orders/pause";
   session.mock.problems.set(path, { status: 403, title: "Forbidden", detail: "The role may not do that." });
   await button(session, "Pause pipeline").click();
-  await button(session, "Confirm: pause the pipeline").click();
+  await button(session, "Confirm: pause").click();
   await session.page.locator(".ask").getByRole("alert").filter({ hasText: "The role may not do that." }).waitFor();
   await button(session, "Back").click();
   assert.equal(await focused(session), "Pause pipeline");
@@ -114,7 +128,7 @@ test("the list resumes each pipeline that is paused", async () => {
   await button(session, "Resume pipeline billing").click();
   await page.getByText("This resumes all batches of the pipeline billing").waitFor();
   assert.deepEqual(await session.violations(), []);
-  await button(session, "Confirm: resume the pipeline").dblclick();
+  await button(session, "Confirm: resume").dblclick();
   await page.getByText("The pipeline billing is paused").waitFor({ state: "hidden" });
   assert.equal(await page.evaluate(() => document.activeElement.tagName), "H1");
   assert.equal(mock.asked("POST", "/pipelines/billing/resume").length, 1);
