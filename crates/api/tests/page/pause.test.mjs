@@ -98,9 +98,10 @@ test("a redrive under the same name can be paused again", async () => {
   };
   const session = await Session.batch("all-failed", { prepare });
   const { page, mock, document } = session;
+  await mock.until(() => mock.asked("GET", "/pipelines").length === 1);
+  mock.pipelines[0].paused = true;
   await button(session, "Redrive 8,000 failed records").click();
   await button(session, "Confirm: redrive").click();
-  mock.pipelines[0].paused = true;
   await mock.until(() => mock.asked("POST", `/batches/${document.batchId}/redrive`).length === 1);
   mock.put({ ...document, generation: 1, state: "PROCESSING", finishedAt: null });
   await page.getByText("The pipeline orders is paused. Its batches").waitFor();
