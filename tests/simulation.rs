@@ -36,6 +36,8 @@ mod mutation;
 mod objects;
 #[path = "simulation/output.rs"]
 mod output;
+#[path = "simulation/paused.rs"]
+mod paused;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/queue.rs"]

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 
 use crate::calls::Requests;
-use fanfold::model::price;
 pub use fanfold::model::price::{AS_OF, REGION};
+use fanfold::model::{cost, price};
 
 /// Dollars per million requests or units.
 const S3_WRITE: f64 = price::S3_WRITE.per_million();
@@ -13,12 +13,6 @@ const S3_READ: f64 = price::S3_READ.per_million();
 const SQS: f64 = price::SQS.per_million();
 const DYNAMODB_WRITE_UNIT: f64 = price::WRITE_UNIT.per_million();
 const DYNAMODB_READ_UNIT: f64 = price::READ_UNIT.per_million();
-
-/// Maximum number of items per `BatchWriteItem`.
-const BATCH_ITEMS: u64 = 25;
-/// Maximum number of rows per `TransactWriteItems`; each row costs two units.
-const TRANSACTION_ROWS: u64 = 100;
-const TRANSACTION: &str = "dynamodb.TransactWriteItems";
 
 /// The table as the report shows it: names, and dollars per million.
 pub const TABLE: [(&str, f64); 6] = [
@@ -41,44 +35,15 @@ pub struct Cost {
 
 /// The cost of the requests of a batch of `count` records.
 pub fn cost(requests: &Requests, count: u64) -> Cost {
-    let mut cost = Cost::default();
-    // A variant that keeps its records in a table also writes each outcome there, besides the item.
-    let in_table = requests.values().any(|stage| stage.contains_key(TRANSACTION));
-    let writes = if in_table { 2 * count } else { count };
+    let mut sum = Cost::default();
+    let writes = cost::writes(requests.values(), count);
     for (operation, number) in requests.values().flatten() {
-        match price(operation, *number, count, writes) {
-            Some(millionths) => cost.dollars += millionths / 1e6,
-            None => drop(cost.unpriced.insert(operation.clone())),
+        match cost::price(operation, *number, count, writes) {
+            Some(dollars) => sum.dollars += dollars,
+            None => drop(sum.unpriced.insert(operation.clone())),
         }
     }
-    cost
-}
-
-/// The cost of that many requests of one stage, in millionths of a dollar. Writing an item of up to 1 KB is one
-/// unit, or two in a transaction. Batches are assumed to be full, but no stage writes more than `writes` items,
-/// and no transactions more than a row for each of `count` records. A read of up to 4 KB is one unit: reads of
-/// many items are undercounted.
-fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f64> {
-    let (service, name) = operation.split_once('.')?;
-    let each = match (service, name) {
-        ("s3", "GetObject" | "HeadObject") => S3_READ,
-        ("s3", "DeleteObject" | "DeleteObjects" | "AbortMultipartUpload") => 0.0,
-        ("s3", "PutObject" | "CopyObject" | "ListObjects" | "ListObjectsV2") => S3_WRITE,
-        ("s3", "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => S3_WRITE,
-        ("sqs", _) => SQS,
-        ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem") => DYNAMODB_WRITE_UNIT,
-        ("dynamodb", "BatchWriteItem") => {
-            let items = (number * BATCH_ITEMS).min(writes.max(number));
-            return Some(items as f64 * DYNAMODB_WRITE_UNIT);
-        }
-        ("dynamodb", "TransactWriteItems") => {
-            let rows = (number * TRANSACTION_ROWS).min(count.max(number));
-            return Some(2.0 * rows as f64 * DYNAMODB_WRITE_UNIT);
-        }
-        ("dynamodb", "GetItem" | "BatchGetItem" | "Query" | "Scan") => DYNAMODB_READ_UNIT,
-        _ => return None,
-    };
-    Some(number as f64 * each)
+    sum
 }
 
 #[cfg(test)]

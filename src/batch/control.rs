@@ -5,6 +5,7 @@ use crate::model::fault::Fault;
 use crate::model::ids::{BatchId, MAX_GENERATION};
 use crate::model::message::{RedriveMessage, to_body};
 use crate::model::progress::{Batch, BatchState, Stop};
+use crate::model::reason::ReasonId;
 use crate::model::timestamp::Timestamp;
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::Ledger;
@@ -23,12 +24,29 @@ pub async fn latest(ledger: &impl Ledger, id: &BatchId) -> Result<Option<Batch>>
     Ok(Some(batch))
 }
 
-/// Has the failed records of a closed batch processed again, and returns the generation in which they will be. Asking twice
-/// is the same as asking once: the generation has a name before it exists.
+/// Has the failed records of a closed batch processed again, or `only` those that failed for that reason, and returns the
+/// generation in which they will be. Asking twice is the same as asking once: the generation has a name before it exists, and
+/// the first reason that was asked for counts.
 ///
 /// # Errors
 /// `Conflict` if there is nothing to redrive, and those of the stores.
-pub async fn redrive(ledger: &impl Ledger, scatter: &impl Channel, batch: &Batch) -> Result<BatchId> {
+pub async fn redrive(
+    ledger: &impl Ledger,
+    scatter: &impl Channel,
+    batch: &Batch,
+    only: Option<ReasonId>,
+) -> Result<BatchId> {
+    redrivable(ledger, batch).await?;
+    let next = batch.opening.id.in_generation(batch.opening.id.generation() + 1);
+    scatter.send(vec![Outgoing::new(to_body(&RedriveMessage::new(next.clone()).only(only)))]).await?;
+    Ok(next)
+}
+
+/// Checks that the failed records of a batch can be processed again.
+///
+/// # Errors
+/// `Conflict` if not, with the reason, and those of the ledger.
+pub async fn redrivable(ledger: &impl Ledger, batch: &Batch) -> Result<()> {
     let id = &batch.opening.id;
     let refuse = |reason: &str| Err(Error::conflict(format!("batch {id} cannot be redriven: {reason}")));
     if !batch.state.is_final() {
@@ -44,9 +62,7 @@ pub async fn redrive(ledger: &impl Ledger, scatter: &impl Channel, batch: &Batch
     if id.generation() == MAX_GENERATION {
         return refuse("it was redriven as often as is possible; submit its failed records as a new file");
     }
-    let next = id.in_generation(id.generation() + 1);
-    scatter.send(vec![Outgoing::new(to_body(&RedriveMessage::new(next.clone())))]).await?;
-    Ok(next)
+    Ok(())
 }
 
 /// Ends a batch early: waiting chunks are skipped, and finished work stays.

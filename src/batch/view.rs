@@ -1,10 +1,11 @@
 //! What a batch is doing, from what the ledger has of it. The reads do not grow with its records: a batch of 65,536 chunks
 //! takes four.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::batch::leaves;
 use crate::model::calls::{Calls, StageCalls};
+use crate::model::cost::Costs;
 use crate::model::error::Result;
 use crate::model::failures::Explained;
 use crate::model::forecast::{Course, Sample};
@@ -13,8 +14,8 @@ use crate::model::progress::{Batch, BatchState, Leaf, Sealing, Tally};
 use crate::model::reason::ReasonId;
 use crate::model::timestamp::Timestamp;
 use crate::model::view::{
-    BatchView, ChunkProgress, FailureGroup, MOST_NAMED, Mending, Pausing, RecordProgress, StageView, Standstill,
-    VERSION,
+    BatchView, ChunkProgress, EventKind, FailureGroup, Happened, MOST_NAMED, Mending, Pausing, RecordProgress,
+    StageView, Standstill, VERSION,
 };
 use crate::store::ledger::{FIRST_LEAVES, Ledger, Notes, Overview, PROCESSOR, Part, Trouble};
 
@@ -100,21 +101,59 @@ pub async fn view(
     around: &Around,
     now: Timestamp,
 ) -> Result<Option<BatchView>> {
-    let (mut seen, mut generation) = (ledger.overview(id).await?, id.generation());
-    while seen.redriven && generation < MAX_GENERATION {
-        generation += 1;
-        seen = ledger.overview(&id.in_generation(generation)).await?;
+    let mut generations = vec![ledger.overview(&id.in_generation(0)).await?];
+    while let Some(last) =
+        generations.last().filter(|last| last.redriven && generations.len() <= MAX_GENERATION as usize)
+    {
+        debug_assert!(last.batch.is_some(), "what was redriven is known");
+        let next = id.in_generation(generations.len() as u32);
+        generations.push(ledger.overview(&next).await?);
     }
+    let whole = generations[0].batch.as_ref().is_some_and(Batch::is_redrivable);
+    let Some(mut seen) = generations.pop() else {
+        return Ok(None);
+    };
     let Some(batch) = seen.batch.take() else {
         return Ok(None);
     };
-    let sum = sum(ledger, &batch, &seen.leaves).await?;
-    Ok(Some(Look { batch: &batch, sum, seen, around, now }.view()))
+    let mut sum = sum(ledger, &batch, &seen.leaves).await?;
+    let left = if batch.opening.only.is_some() && batch.tally.is_some() { generations } else { Vec::new() };
+    add_left(ledger, left, &batch, &mut sum, &mut seen).await?;
+    Ok(Some(Look { batch: &batch, sum, seen, around, now, whole }.view()))
+}
+
+/// Adds the failures that redrives of one reason each left as they were, from the last generation before back to the last one
+/// that was about all failures.
+async fn add_left(
+    ledger: &impl Ledger,
+    mut before: Vec<Overview>,
+    batch: &Batch,
+    sum: &mut Sum,
+    seen: &mut Overview,
+) -> Result<()> {
+    let mut taken: BTreeSet<ReasonId> = batch.opening.only.iter().cloned().collect();
+    while let Some(earlier) = before.pop() {
+        let Some(batch) = &earlier.batch else {
+            return Ok(());
+        };
+        let failed = self::sum(ledger, batch, &earlier.leaves).await?.reasons;
+        for (reason, count) in failed.into_iter().filter(|(reason, _)| !taken.contains(reason)) {
+            *sum.reasons.entry(reason).or_default() += count;
+        }
+        for (reason, words) in earlier.reasons {
+            seen.reasons.entry(reason).or_insert(words);
+        }
+        match &batch.opening.only {
+            Some(only) => _ = taken.insert(only.clone()),
+            None => return Ok(()),
+        }
+    }
+    Ok(())
 }
 
 /// What a batch did that is closed, from its own item alone.
 pub fn settled(batch: &Batch, now: Timestamp) -> BatchView {
-    Look { batch, sum: Sum::default(), seen: Overview::default(), around: &Around::default(), now }.view()
+    Look { batch, sum: Sum::default(), seen: Overview::default(), around: &Around::default(), now, whole: false }.view()
 }
 
 /// Adds up the leaves of a batch, of which the first were read already.
@@ -141,6 +180,8 @@ struct Look<'a> {
     seen: Overview,
     around: &'a Around,
     now: Timestamp,
+    /// Whether its first generation was read to its end.
+    whole: bool,
 }
 
 impl Look<'_> {
@@ -156,6 +197,8 @@ impl Look<'_> {
         let course = self.course();
         let per_chunk = if self.sum.done > 0 { ended as f64 / self.sum.done as f64 } else { 0.0 };
         let running = batch.state == BatchState::Processing;
+        let left = chunks.filter(|_| has_tree && running).map(|chunks| chunks.saturating_sub(self.sum.done));
+        let at_work = left.and_then(|left| self.around.running.map(|running| running.min(left)));
         let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
         // Sweep's next time matters only for a batch that it has mended.
         let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
@@ -175,11 +218,18 @@ impl Look<'_> {
                 succeeded: tally.succeeded,
                 failed: tally.failed,
             },
-            chunks: ChunkProgress { total: chunks, done, failed: tally.failed_chunks, missing: missing.to_vec() },
+            chunks: ChunkProgress {
+                total: chunks,
+                done,
+                failed: tally.failed_chunks,
+                running: at_work,
+                waiting: left.zip(at_work).map(|(left, at_work)| left - at_work),
+                missing: missing.to_vec(),
+            },
             pace: course.and_then(|course| course.pace(per_chunk)),
             time_left: course.filter(|_| running).and_then(|course| course.time_left(chunks?)),
             standstill: self.standstill(),
-            failures: failures(&self.sum.reasons, &self.seen.reasons, self.sum.tally.failed),
+            failures: failures(&self.sum.reasons, &self.seen.reasons),
             stages: self.stages(),
             started_at: batch.opening.started_at,
             scattered_at: sealing.map(|sealing| sealing.scattered_at),
@@ -187,6 +237,15 @@ impl Look<'_> {
             finished_at: batch.finished_at,
             mended: mended.map(|seen| Mending { times: seen.mended, next_at: seen.next }),
             error: stopped.or_else(|| sealing.and_then(|sealing| sealing.error.as_ref())).cloned(),
+            paused_at: self.seen.paused.filter(|_| !batch.state.is_final()),
+            redrivable: batch.state.is_final()
+                && self.whole
+                && tally.failed > 0
+                && batch.opening.id.generation() < MAX_GENERATION,
+            only: batch.opening.only.clone(),
+            costs: Costs::of(&self.seen.calls, self.sum.tally.succeeded + self.sum.tally.failed),
+            events: self.events(),
+            outputs: Vec::new(),
         }
     }
 
@@ -223,8 +282,63 @@ impl Look<'_> {
         marked.max(scattered).max(batch.gather_started_at.unwrap_or(scattered))
     }
 
+    /// What became of the batch, as far as the ledger has it.
+    fn events(&self) -> Vec<Happened> {
+        let (batch, opening) = (self.batch, &self.batch.opening);
+        let told = |at: Timestamp, kind: EventKind, text: String| Happened { at, kind, text };
+        let mut events = vec![match (opening.id.generation(), &opening.only) {
+            (0, _) => told(
+                opening.started_at,
+                EventKind::Opened,
+                format!("{}, {} bytes", opening.input.key, opening.input.bytes),
+            ),
+            (_, Some(only)) => {
+                told(opening.started_at, EventKind::Redriven, format!("the failures of reason {}", only.as_str()))
+            }
+            (..) => told(opening.started_at, EventKind::Redriven, "all failed records".to_owned()),
+        }];
+        if let Some(sealing) = &batch.sealing {
+            let chunks = counted(u64::from(sealing.chunks), "chunk", "chunks");
+            let text = sealing.records.map_or_else(
+                || format!("{chunks}, before its end"),
+                |records| format!("{} in {chunks}", counted(records, "record", "records")),
+            );
+            events.push(told(sealing.scattered_at, EventKind::Sealed, text));
+        }
+        if let Some((_, last)) = self.sum.marked.filter(|_| self.sum.tally.failed_chunks > 0) {
+            let buried = counted(self.sum.tally.failed_chunks, "chunk", "chunks");
+            events.push(told(last, EventKind::Buried, format!("{buried} until then")));
+        }
+        if let Some(seen) = batch.seen.as_ref().filter(|seen| seen.mended > 0) {
+            let times = counted(u64::from(seen.mended), "time", "times");
+            events.push(told(seen.since, EventKind::Swept, format!("{times} since then")));
+        }
+        if let Some(stop) = &batch.stop {
+            let kind = if stop.state == BatchState::Cancelled { EventKind::Cancelled } else { EventKind::Stopped };
+            events.push(told(stop.at, kind, stop.fault.message.clone()));
+        }
+        if let (Some(finished), Some(tally)) = (batch.finished_at, batch.tally) {
+            let text = format!("{} succeeded, {} failed", counted(tally.succeeded, "record", "records"), tally.failed);
+            events.push(told(finished, EventKind::Closed, text));
+        }
+        events.sort_by_key(|event| event.at);
+        events
+    }
+
+    /// Nothing is wrong with what people paused, but they may have forgotten it.
+    fn paused(&self, missing: Option<u64>) -> Option<Standstill> {
+        let waits = self.batch.state == BatchState::Processing && self.batch.stop.is_none() && missing != Some(0);
+        let since = self.seen.paused.filter(|_| waits)?;
+        let reason = "the pipeline's workers are paused; `fanfold resume` lets them go on".to_owned();
+        Some(Standstill { kind: Pausing::Stalled, since: since.max(self.advanced_at()), reasons: vec![reason] })
+    }
+
     fn standstill(&self) -> Option<Standstill> {
         let (batch, since, now) = (self.batch, self.advanced_at(), self.now);
+        let missing = batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks).saturating_sub(self.sum.done));
+        if let Some(paused) = self.paused(missing) {
+            return Some(paused);
+        }
         if batch.state.is_final() || !batch.opening.condition.has_tree() {
             return None;
         }
@@ -234,8 +348,6 @@ impl Look<'_> {
             return None;
         }
         let mut reasons: Vec<String> = trouble.map(told).into_iter().collect();
-        let missing =
-            self.batch.sealing.as_ref().map(|sealing| u64::from(sealing.chunks).saturating_sub(self.sum.done));
         let (waiting, running) = (self.around.waiting, self.around.running);
         let nothing = waiting == Some(0) && running == Some(0);
         match (batch.state, missing) {
@@ -302,11 +414,8 @@ fn told(trouble: &Trouble) -> String {
 }
 
 /// The reasons that leaves count, with their words.
-fn failures(
-    counts: &BTreeMap<ReasonId, u64>,
-    explained: &BTreeMap<ReasonId, Explained>,
-    failed: u64,
-) -> Vec<FailureGroup> {
+fn failures(counts: &BTreeMap<ReasonId, u64>, explained: &BTreeMap<ReasonId, Explained>) -> Vec<FailureGroup> {
+    let failed: u64 = counts.values().sum();
     let group = |(id, count): (&ReasonId, &u64)| {
         let known = explained.get(id);
         FailureGroup {

@@ -94,6 +94,7 @@ impl Created {
             condition,
             ranged: false,
             rules: None,
+            only: None,
             chunk_size: 0,
             started_at: now,
             sequence: now,

@@ -7,6 +7,7 @@ use crate::model::format::Layout;
 use crate::model::ids::{BatchId, ChunkIndex};
 use crate::model::input::Source;
 use crate::model::range::{Claim, Range};
+use crate::model::reason::ReasonId;
 use crate::model::timestamp::Timestamp;
 
 /// The version of every message that this build writes and reads.
@@ -48,6 +49,9 @@ pub struct RedriveMessage {
     v: u32,
     /// The name of the generation to create.
     pub redrive: BatchId,
+    /// The one reason whose failures it is about; without one, it is about all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<ReasonId>,
 }
 
 /// The announcement that every chunk of a batch is done.
@@ -125,7 +129,13 @@ impl GatherMessage {
 impl RedriveMessage {
     /// A message in the current version.
     pub fn new(redrive: BatchId) -> Self {
-        Self { v: VERSION, redrive }
+        Self { v: VERSION, redrive, reason: None }
+    }
+
+    /// The same for the records that failed for this reason, if there is one.
+    #[must_use]
+    pub fn only(self, reason: Option<ReasonId>) -> Self {
+        Self { reason, ..self }
     }
 
     /// Reads a message's body.
@@ -192,7 +202,11 @@ mod tests {
         assert_eq!(GatherMessage::parse(&body).unwrap().batch_id, id);
         let body = to_body(&RedriveMessage::new(id.in_generation(1)));
         assert_eq!(body, r#"{"v":1,"redrive":"orders-0123456789ab.r1"}"#);
-        assert_eq!(RedriveMessage::parse(&body).unwrap().redrive, id.in_generation(1));
+        assert_eq!(RedriveMessage::parse(&body).unwrap(), RedriveMessage::new(id.in_generation(1)));
+        let some = RedriveMessage::new(id.in_generation(1)).only(Some(ReasonId::kept("0123456789ab")));
+        let body = to_body(&some);
+        assert_eq!(body, r#"{"v":1,"redrive":"orders-0123456789ab.r1","reason":"0123456789ab"}"#);
+        assert_eq!(RedriveMessage::parse(&body).unwrap(), some);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod answer;
 pub mod calls;
 pub mod condition;
+pub mod cost;
 pub mod decimal;
 pub mod error;
 pub mod failures;

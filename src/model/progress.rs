@@ -204,6 +204,8 @@ pub struct Opening {
     /// The digest of the rules that its records have to keep, which the ledger knows; `None` for a batch of before they
     /// were kept.
     pub rules: Option<String>,
+    /// The one reason whose failures a redrive is about; `None` for all of them, and for an upload.
+    pub only: Option<ReasonId>,
     /// Records per chunk; 0 if that was not kept.
     pub chunk_size: u32,
     /// When scatter began.

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::calls::Requests;
+use crate::model::cost::Costs;
+use crate::model::error::{Error, Result};
 use crate::model::failures::Example;
 use crate::model::fault::Fault;
 use crate::model::forecast::{Pace, TimeLeft};
@@ -62,6 +64,95 @@ pub struct BatchView {
     pub mended: Option<Mending>,
     /// Why it ends early, or why its input could not be read to the end.
     pub error: Option<Fault>,
+    /// Since when its pipeline's workers are paused, if they are and the batch is open.
+    #[serde(default)]
+    pub paused_at: Option<Timestamp>,
+    /// Whether it is closed, and has failed records that can be processed again.
+    #[serde(default)]
+    pub redrivable: bool,
+    /// The one reason whose failures this generation processed again; `null` for all of them, and for an upload.
+    #[serde(default)]
+    pub only: Option<ReasonId>,
+    /// What its requests cost so far.
+    #[serde(default)]
+    pub costs: Option<Costs>,
+    /// What became of it, in order.
+    #[serde(default)]
+    pub events: Vec<Happened>,
+    /// What it wrote, once it is closed; empty if nobody looked.
+    #[serde(default)]
+    pub outputs: Vec<OutputFile>,
+}
+
+/// Something that became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct Happened {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub kind: EventKind,
+    /// More about it, in words.
+    pub text: String,
+}
+
+/// What may become of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum EventKind {
+    /// Scatter began.
+    Opened,
+    /// The same, for records that had failed.
+    Redriven,
+    /// All chunks were cut.
+    Sealed,
+    /// Chunks were ended that could not be processed.
+    Buried,
+    /// Sweep sent again what was missing.
+    Swept,
+    /// People ended it.
+    Cancelled,
+    /// It was ended for another reason.
+    Stopped,
+    /// Its outputs were written.
+    Closed,
+}
+
+/// An output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct OutputFile {
+    /// Its name under that of the batch.
+    pub name: String,
+    /// Its size.
+    pub bytes: u64,
+}
+
+impl BatchView {
+    /// The failures of one reason, by its id.
+    ///
+    /// # Errors
+    /// `Malformed` if none of its records failed for that reason, or if it is what several have in common that were not told
+    /// apart.
+    pub fn reason(&self, id: &str) -> Result<&FailureGroup> {
+        let found = self.failures.iter().find(|group| group.id.as_str() == id && group.id != ReasonId::other());
+        found.ok_or_else(|| {
+            let told = self.failures.iter().filter(|group| group.id != ReasonId::other());
+            let known: Vec<String> = told.map(|group| format!("{} ({})", group.id.as_str(), group.reason)).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            Error::malformed(format!(
+                "no record of batch {} failed for reason {id:?}; reasons are: {known}",
+                self.batch_id
+            ))
+        })
+    }
+
+    /// What it costs about to process so many of its records again, in dollars; `None` if that is not known.
+    pub fn cost_of(&self, records: u64) -> Option<f64> {
+        let per_million = self.costs.as_ref().and_then(|costs| costs.per_million)?;
+        Some(per_million * records as f64 / 1e6)
+    }
 }
 
 /// A batch in a list of batches.
@@ -126,6 +217,12 @@ pub struct ChunkProgress {
     pub done: Option<u64>,
     /// Chunks that could not be processed at all.
     pub failed: u64,
+    /// Chunks that workers have; at most, if the pipeline works on other batches beside this one.
+    #[serde(default)]
+    pub running: Option<u64>,
+    /// Chunks that are neither done nor with a worker.
+    #[serde(default)]
+    pub waiting: Option<u64>,
     /// Those that are not done, if they are fewer than ten.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<u32>,

@@ -22,7 +22,7 @@ use crate::model::tolerance::Tolerance;
 use crate::pipeline::variant::{Pending, Variant};
 use crate::processor::items::WriteItems;
 use crate::stage::bury::Bury;
-use crate::stage::gather::{CHECKPOINT_AFTER, Gather, Results};
+use crate::stage::gather::{CHECKPOINT_AFTER, Failures, Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::reception::Reception;
 use crate::stage::scatter::{BOOKMARK_AFTER, Scatter};
@@ -259,6 +259,14 @@ impl<P: Supply> Pipeline<P> {
         let checkpoint_after = CHECKPOINT_AFTER;
         let (processing, at_most, report) = (self.processing.clone(), None, self.processing.report());
         Ok(Gather { batches, work, output, clock, width, results, checkpoint_after, at_most, processing, report })
+    }
+
+    /// What reads failed records again, after a batch was closed.
+    ///
+    /// # Errors
+    /// `Config` if a store is not known.
+    pub fn failures(&self) -> Result<Failures<PacedOf<P>>> {
+        Ok(Failures { batches: self.batches_alone()?, work: self.bucket(Bucket::Work)?, width: self.variant.width })
     }
 
     /// Bury.

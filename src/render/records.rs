@@ -9,6 +9,12 @@ use crate::model::format::{Dialect, InputFormat, Layout};
 use crate::model::record::{Outcome, Raw};
 use crate::render::{Document, Filter, Render};
 
+/// The columns of a CSV file whose scatter died before it could record them, by one of its rows.
+pub fn columns_of(outcome: &Outcome) -> Vec<String> {
+    let row: Option<Map<String, Value>> = serde_json::from_str(outcome.request.get()).ok();
+    row.map(|row| row.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
+}
+
 /// Which of the two files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

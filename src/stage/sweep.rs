@@ -25,7 +25,7 @@ use crate::stage::late;
 use crate::stage::summary::{put_summary, written_before};
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Lease, Ledger, OpenBatch};
+use crate::store::ledger::{Control, Lease, Ledger, OpenBatch};
 use crate::store::pace::Pace;
 use crate::store::{Clock, Stores};
 
@@ -86,6 +86,7 @@ impl<S: Stores> Sweep<S> {
     pub async fn run(&self, deadline: Timestamp) -> Result<()> {
         let until = deadline.plus_seconds(-RESERVE_SECONDS);
         let (mut last, mut after, mut open) = (Ok(()), None, BTreeSet::new());
+        let paused = self.batches.ledger.paused().await?.is_some();
         loop {
             let page = self.batches.ledger.open_batches(after.as_ref()).await?;
             for OpenBatch { id, .. } in &page {
@@ -95,7 +96,7 @@ impl<S: Stores> Sweep<S> {
                 }
                 // A busy service must not keep sweep at one batch for all of its time.
                 self.pace.until(self.clock.now().plus_seconds(BUSY_SECONDS).min(until));
-                if let Err(error) = self.look_after(id, until).await {
+                if let Err(error) = self.look_after(id, paused, until).await {
                     tracing::error!(batch_id = %id, %error, "batch not looked after");
                     last = Err(error);
                 }
@@ -109,7 +110,7 @@ impl<S: Stores> Sweep<S> {
         }
     }
 
-    async fn look_after(&self, id: &BatchId, until: Timestamp) -> Result<()> {
+    async fn look_after(&self, id: &BatchId, paused: bool, until: Timestamp) -> Result<()> {
         let Some(mut batch) = self.batches.ledger.read(id).await? else {
             return Ok(());
         };
@@ -118,6 +119,9 @@ impl<S: Stores> Sweep<S> {
         }
         let now = self.clock.now();
         batch = self.enforce(batch, now, until).await;
+        if paused && self.holds(&batch, now).await? {
+            return Ok(());
+        }
         let since = got_on_at(&batch);
         if is_over(since, self.patience.give_up_after, now) && batch.stop.is_none() {
             let hours = (now.0 - since.0) / 3_600_000;
@@ -133,6 +137,21 @@ impl<S: Stores> Sweep<S> {
             _ if stands_still => self.mend_process(&batch, true, until).await,
             _ => Ok(()),
         }
+    }
+
+    /// Leaves alone a batch that waits for workers which people have paused, and returns whether it is one: that it stands
+    /// still is what they wanted, so that the time counts neither as a stall nor as time without progress.
+    async fn holds(&self, batch: &Batch, now: Timestamp) -> Result<bool> {
+        if batch.state != BatchState::Processing || batch.stop.is_some() {
+            return Ok(false);
+        }
+        let next = now.plus_seconds(self.patience.stall_after);
+        let seen = Observation { mark: self.mark(batch).await?, since: now, mended: 0, next };
+        if seen.missing() == Some(0) {
+            return Ok(false);
+        }
+        self.batches.ledger.observe(&batch.opening.id, &seen).await?;
+        Ok(true)
     }
 
     /// Stops a batch of which more records failed than are tolerated. If they cannot be counted, it is mended all the same.
@@ -206,7 +225,7 @@ impl<S: Stores> Sweep<S> {
         tracing::warn!(batch_id = %id, "scatter is asked again");
         let message = match id.generation() {
             0 => s3_event::event_of(&batch.opening.input),
-            _ => Some(to_body(&RedriveMessage::new(id.clone()))),
+            _ => Some(to_body(&RedriveMessage::new(id.clone()).only(batch.opening.only.clone()))),
         };
         match message {
             Some(message) => self.scatter.send(vec![Outgoing::new(message)]).await,

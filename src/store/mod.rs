@@ -19,7 +19,7 @@ pub mod web;
 use crate::store::blob::Blob;
 use crate::store::channel::Channel;
 use crate::store::counters::Counters;
-use crate::store::ledger::{Claims, Ledger, Notes, RuleBook};
+use crate::store::ledger::{Claims, Control, Ledger, Notes, RuleBook};
 use crate::store::tasks::Tasks;
 
 pub use clock::Clock;
@@ -35,7 +35,7 @@ pub trait Stores: Send + Sync + 'static {
     /// The counters table.
     type Counters: Counters;
     /// The ledger.
-    type Ledger: Ledger + Claims + Notes + RuleBook;
+    type Ledger: Ledger + Claims + Control + Notes + RuleBook;
     /// The clock.
     type Clock: Clock;
 }

@@ -295,6 +295,7 @@ fn opening(id: &BatchId) -> Opening {
         condition: Condition::Tree,
         ranged: false,
         rules: None,
+        only: None,
         chunk_size: 1,
         started_at: NOW,
         sequence: NOW,

@@ -72,6 +72,7 @@ fn groups(key: &str, chunks: u32, fair_by: FairBy) -> Vec<Option<String>> {
         condition: Condition::Tree,
         ranged: false,
         rules: None,
+        only: None,
         chunk_size: 1,
         started_at: Timestamp(0),
         sequence: Timestamp(0),

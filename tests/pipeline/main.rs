@@ -13,6 +13,7 @@ mod notification;
 mod objects;
 mod processor;
 mod ranged;
+mod reasons;
 mod rules;
 mod sweep;
 mod tolerance;

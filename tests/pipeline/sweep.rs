@@ -68,6 +68,7 @@ impl Fixture {
             condition,
             ranged: false,
             rules: None,
+            only: None,
             chunk_size: 1,
             started_at,
             sequence: started_at,

@@ -5,18 +5,19 @@ use std::sync::{Arc, Mutex};
 use fanfold::batch::view::{Around, view};
 use fanfold::model::condition::Condition;
 use fanfold::model::error::Result;
+use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{BatchState, Observation, Opening, Sealing, Tally};
+use fanfold::model::progress::{BatchState, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::model::view::{BatchView, Pausing, VERSION};
+use fanfold::model::view::{BatchView, EventKind, Pausing, VERSION};
 use fanfold::pipeline::local::{LocalPipeline, Settings};
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::faults::{Faults, Faulty};
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{Ledger, Notes, Part, Trouble, tree};
+use fanfold::store::ledger::{Control, Ledger, Notes, Part, Trouble, tree};
 
 const BEGAN: i64 = 1_800_000_000_000;
 
@@ -44,6 +45,7 @@ async fn begun(ledger: &MemoryLedger, chunks: u32) -> BatchId {
         condition: Condition::Tree,
         ranged: false,
         rules: None,
+        only: None,
         chunk_size: 10,
         started_at: after(0.0),
         sequence: after(0.0),
@@ -224,4 +226,32 @@ async fn a_batch_of_65536_chunks_takes_four_reads() {
     // Each reads at most a hundred items, as many as one request does.
     let calls = count.0.lock().unwrap().clone();
     assert_eq!(calls, ["ledger.overview", "ledger.read_leaves", "ledger.read_leaves", "ledger.read_leaves"]);
+}
+
+#[tokio::test]
+async fn a_paused_pipeline_is_told_at_once_and_until_it_goes_on() {
+    let ledger = MemoryLedger::new();
+    let id = begun(&ledger, 5).await;
+    ledger.note_pause(Some(after(2.0))).await.unwrap();
+    let paused = look(&ledger, &id, Some((5, 0)), after(3.0)).await;
+    let standstill = paused.standstill.unwrap();
+    assert_eq!((standstill.kind, standstill.since, paused.paused_at), (Pausing::Stalled, after(2.0), Some(after(2.0))));
+    assert!(standstill.reasons[0].contains("paused") && standstill.reasons.len() == 1, "{:?}", standstill.reasons);
+    ledger.note_pause(None).await.unwrap();
+    let goes_on = look(&ledger, &id, Some((5, 0)), after(4.0)).await;
+    assert_eq!((goes_on.standstill, goes_on.paused_at), (None, None));
+}
+
+#[tokio::test]
+async fn what_became_of_a_batch_is_told_in_order() {
+    let ledger = MemoryLedger::new();
+    let id = begun(&ledger, 2).await;
+    let stop = Stop { state: BatchState::Cancelled, fault: Fault::cancelled(), at: after(5.0) };
+    ledger.stop(&id, &stop).await.unwrap();
+    let view = look(&ledger, &id, Some((1, 1)), after(6.0)).await;
+    let told: Vec<(Timestamp, EventKind)> = view.events.iter().map(|event| (event.at, event.kind)).collect();
+    let wanted = [(after(0.0), EventKind::Opened), (after(1.0), EventKind::Sealed), (after(5.0), EventKind::Cancelled)];
+    assert_eq!(told, wanted);
+    assert_eq!(view.events[1].text, "20 records in 2 chunks");
+    assert_eq!((view.chunks.running, view.chunks.waiting, view.redrivable), (Some(1), Some(1), false));
 }

@@ -22,6 +22,8 @@ pub enum Event {
     Sweep,
     /// The nth act of the scenario.
     Act(usize),
+    /// People pause the workers, or let them go on.
+    Pause(bool),
 }
 
 /// Wakes a future that waits.

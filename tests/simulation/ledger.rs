@@ -18,7 +18,8 @@ use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::Outgoing;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot, Trouble,
+    Claims, Control, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot,
+    Trouble,
 };
 
 use super::budget;
@@ -233,6 +234,17 @@ impl RuleBook for Watched<MemoryLedger> {
         let rules = self.store.read_rules(digest).await?;
         let forgets = self.hand.has(Mutation::RulesAreForgotten);
         Ok(rules.map(|rules| if forgets { Rules { schema: OTHER_SCHEMA.to_owned(), ..rules } } else { rules }))
+    }
+}
+
+impl Control for Watched<MemoryLedger> {
+    async fn note_pause(&self, since: Option<Timestamp>) -> Result<()> {
+        self.store.note_pause(since).await
+    }
+
+    async fn paused(&self) -> Result<Option<Timestamp>> {
+        let paused = self.store.paused().await?;
+        Ok(paused.filter(|_| !self.hand.has(Mutation::PauseIsIgnored)))
     }
 }
 

@@ -25,6 +25,8 @@ pub enum Mutation {
 
     /// Of two decisions about a chunk, the last one counts.
     LastToDecideWins,
+    /// Sweep does not know that the workers are paused.
+    PauseIsIgnored,
     /// The lease of a gather that dies never ends.
     LeaseNeverEnds,
     /// The summary is written before the outputs that it names.

@@ -222,6 +222,8 @@ pub struct Plan {
     pub strangers: bool,
     /// A call that fails for every function, and for how many milliseconds.
     pub outage: Option<(&'static str, i64)>,
+    /// From when until when people pause the workers, in milliseconds.
+    pub paused: Option<(i64, i64)>,
     /// A call that fails, before or after its effect.
     pub flaky: Option<Often>,
     /// A call that is slow.
@@ -407,6 +409,7 @@ impl Plan {
             sweep: storm,
             redrives: if storm { rng.u32(..3) } else { 0 },
             strangers: storm && rng.u32(..10) == 0,
+            paused: None,
             outage: (storm && rng.u32(..20) == 0).then(|| {
                 let hours = [1, 3, 30][rng.usize(..3)];
                 (CALLS[rng.usize(..CALLS.len())], hours * 3_600_000)

@@ -65,7 +65,6 @@ pub struct Options {
     pub traced: bool,
 }
 
-/// The data of a deployment.
 #[derive(Clone, Default)]
 pub struct Data {
     pub input: MemoryBlob,
@@ -116,6 +115,7 @@ pub struct State {
     pub broken: Option<Broken>,
     pub trace: Vec<String>,
     pub dying: BTreeSet<u64>,
+    pub paused: bool,
     pub late: BTreeMap<u64, (Vec<Late>, bool)>,
     pub counts: BTreeMap<(BatchId, u32), (u32, Tally)>,
     /// What the tables and the work bucket take, if that is limited.
@@ -172,6 +172,7 @@ impl State {
             closed: BTreeMap::new(),
             broken: None,
             trace: Vec::new(),
+            paused: false,
             dying: BTreeSet::new(),
             late: BTreeMap::new(),
             counts: BTreeMap::new(),

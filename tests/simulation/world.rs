@@ -126,6 +126,10 @@ impl World {
         for (number, file) in plan.files.iter().enumerate() {
             state.after(file.at, Event::Act(number));
         }
+        if let Some((from, until)) = plan.paused {
+            state.after(from, Event::Pause(true));
+            state.after(until, Event::Pause(false));
+        }
         if state.plan.sweep {
             state.after(SWEEP_SECONDS * 1000, Event::Sweep);
         }
@@ -157,6 +161,7 @@ impl World {
                 Some(Event::Poll(queue)) => self.deliver(queue),
                 Some(Event::Sweep) => self.sweep(),
                 Some(Event::Act(number)) => self.act(number),
+                Some(Event::Pause(pauses)) => self.state.lock().unwrap().pause(pauses),
             }
             self.work();
             look(&self.state.lock().unwrap());
@@ -244,7 +249,8 @@ impl World {
     fn deliver(&mut self, queue: usize) {
         let at_work = || self.tasks.values().filter(|task| task.queue == Some(queue)).count();
         let most = self.state.lock().unwrap().plan.workers;
-        if queue == PROCESS && most.is_some_and(|most| at_work() >= most) {
+        let paused = self.state.lock().unwrap().paused;
+        if queue == PROCESS && (paused || most.is_some_and(|most| at_work() >= most)) {
             return;
         }
         let deliveries: Vec<(u64, Delivery)> = {

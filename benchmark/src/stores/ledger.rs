@@ -18,13 +18,14 @@ use fanfold::model::progress::{
     Batch, BatchState, Bookmark, Leaf, Mark, Node, Observation, Opening, Sealing, Stop, Tally,
 };
 use fanfold::model::range::Claim;
-use fanfold::model::reason::Reason;
+use fanfold::model::reason::{Reason, ReasonId};
 use fanfold::model::record::Raw;
 use fanfold::model::schema::Rules;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot, Trouble,
+    Claims, Control, LastFailure, Lease, Ledger, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook, Snapshot,
+    Trouble,
 };
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +65,7 @@ struct OpeningForm {
     condition: Condition,
     ranged: bool,
     rules: Option<String>,
+    only: Option<ReasonId>,
     chunk_size: u32,
     started_at: Timestamp,
     sequence: Timestamp,
@@ -260,6 +262,16 @@ impl RuleBook for JournalLedger {
     }
 }
 
+impl Control for JournalLedger {
+    async fn note_pause(&self, since: Option<Timestamp>) -> Result<()> {
+        self.memory.note_pause(since).await
+    }
+
+    async fn paused(&self) -> Result<Option<Timestamp>> {
+        self.memory.paused().await
+    }
+}
+
 impl Notes for JournalLedger {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, now: Timestamp) -> Result<()> {
         self.memory.note_failure(batch, part, failure, now).await
@@ -330,6 +342,7 @@ mod tests {
             condition: Condition::Tree,
             ranged: true,
             rules: Some("0123456789abcdef".into()),
+            only: None,
             chunk_size: 500,
             started_at: NOW,
             sequence: NOW,

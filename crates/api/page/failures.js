@@ -94,7 +94,8 @@ function group(pipeline, id, redrive, reasonId) {
         label: `Redrive ${these(many)}`,
         text: `This processes ${records} again, of this reason alone. It costs ${costOf(many, view.costs)}.`,
       });
-      show(link, Boolean(reasonId));
+      // The records are there once the batch is closed, and reasons that were not told apart have none of their own.
+      show(link, isFinal(view.state) && Boolean(reasonId) && reasonId !== OTHER);
       setText(link, `Download ${these(many)}`);
       setText(number, count(many));
       setText(share, `${percent(part, 1)} of failures`);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::batches::Of;
@@ -26,19 +27,69 @@ pub async fn redrive(
     body: String,
 ) -> Result<Response> {
     let id = id_of(&id)?;
-    // Rather than redrive more than was meant.
-    if !matches!(body.trim(), "" | "{}") {
-        return Err(Problem::bad("a redrive takes all failed records, and nothing in its body"));
-    }
+    let Wanted { reason } = wanted(&body)?;
     let (_, pipeline) = desk.pipelines.with(of.pipeline.as_deref(), &id).await?;
+    let asked = format!("redrive {id} {}", reason.as_deref().unwrap_or_default());
     let action = async {
         let scatter = pipeline.queue("scatter");
         let scatter = scatter.ok_or_else(|| Error::config("the deployment names no scatter queue"))?;
         let batch = latest(pipeline, &id).await?;
-        let next = control::redrive(&pipeline.ledger(), &scatter, &batch).await?;
+        let only = match &reason {
+            Some(reason) => {
+                let view = pipeline.seen(&id).await?;
+                let view = view.ok_or_else(|| Problem::missing(format!("the ledger does not know batch {id}")))?;
+                Some(view.reason(reason)?.id.clone())
+            }
+            None => None,
+        };
+        let next = control::redrive(&pipeline.ledger(), &scatter, &batch, only).await?;
         Ok((StatusCode::ACCEPTED, json!({ "batchId": next })))
     };
-    desk.once.run(&headers, format!("redrive {id}"), action).await
+    desk.once.run(&headers, asked, Some(&pipeline.ledger()), action).await
+}
+
+/// What a redrive is about.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    reason: Option<String>,
+}
+
+/// Reads the body of a redrive. One that is not understood must not be taken for all failed records.
+fn wanted(body: &str) -> Result<Wanted> {
+    if body.trim().is_empty() {
+        return Ok(Wanted::default());
+    }
+    let refused = |e| Problem::bad(format!("a redrive takes {{}} for all failed records, or {{\"reason\": ID}}: {e}"));
+    serde_json::from_str(body).map_err(refused)
+}
+
+pub async fn pause(state: State<Arc<Desk>>, name: Path<String>, headers: HeaderMap) -> Result<Response> {
+    set_paused(state, name, headers, true).await
+}
+
+pub async fn resume(state: State<Arc<Desk>>, name: Path<String>, headers: HeaderMap) -> Result<Response> {
+    set_paused(state, name, headers, false).await
+}
+
+async fn set_paused(
+    State(desk): State<Arc<Desk>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    paused: bool,
+) -> Result<Response> {
+    let pipeline = desk.pipelines.named(&name)?;
+    let workers = pipeline.workers()?;
+    let asked = format!("{} {name}", if paused { "pause" } else { "resume" });
+    let action = async {
+        if paused {
+            workers.pause(SystemClock.now()).await?;
+        } else {
+            workers.resume().await?;
+        }
+        Ok((StatusCode::ACCEPTED, json!({ "name": name, "paused": paused })))
+    };
+    desk.once.run(&headers, asked, Some(&pipeline.ledger()), action).await
 }
 
 pub async fn cancel(
@@ -54,7 +105,7 @@ pub async fn cancel(
         control::cancel(&pipeline.ledger(), &batch, SystemClock.now()).await?;
         Ok((StatusCode::ACCEPTED, json!({ "batchId": batch.opening.id })))
     };
-    desk.once.run(&headers, format!("cancel {id}"), action).await
+    desk.once.run(&headers, format!("cancel {id}"), Some(&pipeline.ledger()), action).await
 }
 
 async fn latest(pipeline: &Pipeline, id: &BatchId) -> Result<Batch> {

@@ -46,10 +46,17 @@ pub struct Of {
     pub pipeline: Option<String>,
 }
 
-pub async fn pipelines(State(desk): State<Arc<Desk>>) -> Json<Value> {
-    let pipelines: Vec<Value> =
-        desk.pipelines.names().map(|name| json!({ "name": name, "variant": null, "paused": null })).collect();
-    Json(json!({ "pipelines": pipelines }))
+pub async fn pipelines(State(desk): State<Arc<Desk>>) -> Result<Json<Value>> {
+    let mut reads = FuturesOrdered::new();
+    for name in desk.pipelines.names() {
+        let pipeline = desk.pipelines.named(name)?;
+        reads.push_back(async move {
+            let variant = &pipeline.resources.variant;
+            Ok::<_, Problem>(json!({ "name": name, "variant": variant, "paused": pipeline.paused().await? }))
+        });
+    }
+    let pipelines: Vec<Value> = reads.try_collect().await?;
+    Ok(Json(json!({ "pipelines": pipelines })))
 }
 
 /// A batch, and where it runs.

@@ -8,4 +8,6 @@ use crate::pipelines::Pipelines;
 pub struct Desk {
     pub pipelines: Pipelines,
     pub once: Once,
+    /// Whether answers reach those who asked while they are being written.
+    pub streams: bool,
 }

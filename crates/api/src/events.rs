@@ -12,7 +12,7 @@ use futures::stream::{self, Stream};
 use crate::batches::{Document, Of, document};
 use crate::desk::Desk;
 use crate::pipelines::id_of;
-use crate::problem::Result;
+use crate::problem::{Problem, Result};
 
 /// The ledger has no events that a client could await, so it is looked at: often while something changes, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -30,6 +30,9 @@ pub async fn of(
     Path(id): Path<String>,
     Query(of): Query<Of>,
 ) -> Result<Sse<impl Stream<Item = std::result::Result<Event, Infallible>>>> {
+    if !desk.streams {
+        return Err(Problem::missing("there are no events here; ask for the batch again, with its ETag"));
+    }
     let id = id_of(&id)?;
     let name = desk.pipelines.with(of.pipeline.as_deref(), &id).await?.0.to_owned();
     let begin = Follow { last: None, pause: FIRST_PAUSE, ended: false };

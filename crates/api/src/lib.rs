@@ -14,6 +14,7 @@ mod batches;
 mod desk;
 mod door;
 mod events;
+mod failures;
 mod files;
 mod once;
 mod pipelines;
@@ -26,7 +27,7 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
-pub use door::Door;
+pub use door::{Door, Vouched};
 pub use pipelines::{Pipeline, Pipelines};
 
 use desk::Desk;
@@ -35,13 +36,17 @@ use once::Once;
 /// All routes. Those of the API are behind the door; the page itself holds nothing to hide.
 pub fn router(pipelines: Pipelines, door: Door) -> Router {
     let origins = pipelines.origins();
-    let desk = Arc::new(Desk { pipelines, once: Once::default() });
+    // A gateway waits for whole answers.
+    let desk = Arc::new(Desk { pipelines, once: Once::default(), streams: door != Door::Gateway });
     Router::new()
         .route("/pipelines", get(batches::pipelines))
         .route("/batches", get(batches::list).post(upload::begin))
         .route("/batches/{id}", get(batches::one))
         .route("/batches/{id}/events", get(events::of))
         .route("/batches/{id}/outputs/{name}", get(batches::output))
+        .route("/batches/{id}/failures", get(failures::of))
+        .route("/pipelines/{name}/pause", post(actions::pause))
+        .route("/pipelines/{name}/resume", post(actions::resume))
         .route("/batches/{id}/redrive", post(actions::redrive))
         .route("/batches/{id}/cancel", post(actions::cancel))
         .with_state(desk)

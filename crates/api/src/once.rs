@@ -5,11 +5,16 @@ use std::collections::VecDeque;
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::door::KEY;
 use crate::problem::{Problem, Result};
+use fanfold::model::error::Error;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
+use fanfold_aws::ledger::DynamoLedger;
 
 /// Answers that are remembered.
 const MOST: usize = 1_000;
@@ -17,7 +22,16 @@ const MOST: usize = 1_000;
 /// What an action came to.
 pub type Done = (StatusCode, Value);
 
-/// The answers to actions, by what was asked for. One action at a time: a repeated one waits, and is answered alike.
+/// What was done under a key, as the ledger keeps it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    asked: String,
+    status: u16,
+    body: Value,
+}
+
+/// The answers to actions, by what was asked for. They are kept in the ledger, too, for a day: another process, or the next
+/// one, answers alike. One action at a time: a repeated one waits, and is answered alike.
 #[derive(Debug, Default)]
 pub struct Once(Mutex<VecDeque<(String, String, Done)>>);
 
@@ -27,24 +41,48 @@ impl Once {
         &self,
         headers: &HeaderMap,
         asked: String,
+        ledger: Option<&DynamoLedger>,
         action: impl Future<Output = Result<Done>>,
     ) -> Result<Response> {
         let key = headers.get(KEY).and_then(|key| key.to_str().ok()).unwrap_or_default().to_owned();
         let mut answers = self.0.lock().await;
         if let Some((_, earlier, done)) = answers.iter().find(|(known, ..)| *known == key) {
             if *earlier != asked {
-                let detail = "this Idempotency-Key was used for another action; give each action its own";
-                return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+                return Err(other());
             }
             return Ok(answer(done.clone()));
         }
+        if let Some(ledger) = ledger
+            && let Some(kept) = ledger.answered(&key).await?
+        {
+            let unread = |e| Problem::from(Error::internal("the ledger keeps an answer that is none").because(e));
+            let kept: Kept = serde_json::from_str(&kept).map_err(unread)?;
+            if kept.asked != asked {
+                return Err(other());
+            }
+            let status = StatusCode::from_u16(kept.status).unwrap_or(StatusCode::OK);
+            return Ok(answer((status, kept.body)));
+        }
         let done = action.await?;
+        if let Some(ledger) = ledger {
+            let kept = Kept { asked: asked.clone(), status: done.0.as_u16(), body: done.1.clone() };
+            let text = serde_json::to_string(&kept).unwrap_or_default();
+            // What was done is done. If it cannot be kept, only another process would do it again.
+            if let Err(error) = ledger.keep_answer(&key, &text, SystemClock.now()).await {
+                tracing::warn!(%error, "answer not kept");
+            }
+        }
         answers.push_back((key, asked, done.clone()));
         if answers.len() > MOST {
             answers.pop_front();
         }
         Ok(answer(done))
     }
+}
+
+fn other() -> Problem {
+    let detail = "this Idempotency-Key was used for another action; give each action its own";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 fn answer((status, body): Done) -> Response {
@@ -72,15 +110,18 @@ mod tests {
                 if fails { Err(Problem::bad("no")) } else { Ok((StatusCode::ACCEPTED, json!(time))) }
             }
         };
-        assert!(once.run(&keyed("a"), "redrive x".into(), act(true)).await.is_err(), "what failed is tried again");
+        assert!(
+            once.run(&keyed("a"), "redrive x".into(), None, act(true)).await.is_err(),
+            "what failed is tried again"
+        );
         for _ in 0..2 {
-            let answer = once.run(&keyed("a"), "redrive x".into(), act(false)).await.unwrap();
+            let answer = once.run(&keyed("a"), "redrive x".into(), None, act(false)).await.unwrap();
             assert_eq!(answer.status(), StatusCode::ACCEPTED);
         }
         assert_eq!(times.load(Ordering::Relaxed), 2);
-        let refused = once.run(&keyed("a"), "cancel x".into(), act(false)).await.unwrap_err();
+        let refused = once.run(&keyed("a"), "cancel x".into(), None, act(false)).await.unwrap_err();
         assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY);
-        once.run(&keyed("b"), "redrive x".into(), act(false)).await.unwrap();
+        once.run(&keyed("b"), "redrive x".into(), None, act(false)).await.unwrap();
         assert_eq!(times.load(Ordering::Relaxed), 3);
     }
 }

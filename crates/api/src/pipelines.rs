@@ -10,13 +10,15 @@ use fanfold::model::ids::BatchId;
 use fanfold::model::view::BatchView;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
-use fanfold::store::ledger::Ledger;
+use fanfold::store::ledger::{Control, Ledger};
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::form;
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
+use fanfold_aws::supply::Deployed;
+use fanfold_aws::workers::Workers;
 
 /// A pipeline, by its resources.
 #[derive(Debug, Clone)]
@@ -39,13 +41,33 @@ impl Pipeline {
         Some(SqsChannel::new(self.clients.sqs.clone(), url))
     }
 
+    pub(crate) fn workers(&self) -> Result<Workers> {
+        Ok(Workers::of(&self.clients, &self.resources)?)
+    }
+
+    pub(crate) fn deployed(&self) -> Deployed {
+        Deployed { clients: self.clients.clone(), resources: self.resources.clone() }
+    }
+
+    /// Whether its workers are paused; `None` if that cannot be changed.
+    pub(crate) async fn paused(&self) -> Result<Option<bool>> {
+        if !self.resources.mappings.contains_key("process") {
+            return Ok(None);
+        }
+        Ok(Some(self.ledger().paused().await?.is_some()))
+    }
+
     /// What the latest generation of a batch is doing.
     pub(crate) async fn seen(&self, id: &BatchId) -> Result<Option<BatchView>> {
         let around = match self.queue("process") {
             Some(queue) => queue.around().await,
             None => Around::default(),
         };
-        Ok(view(&self.ledger(), id, &around, SystemClock.now()).await?)
+        let mut seen = view(&self.ledger(), id, &around, SystemClock.now()).await?;
+        if let Some(closed) = seen.as_mut().filter(|seen| seen.state.is_final()) {
+            closed.outputs = self.output().sizes(&closed.batch_id.output_key("")).await?;
+        }
+        Ok(seen)
     }
 }
 

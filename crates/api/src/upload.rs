@@ -56,5 +56,5 @@ pub async fn begin(
         let body = json!({ "pipeline": name, "key": key, "upload": upload, "expiresAt": form.expires_at });
         Ok((StatusCode::CREATED, body))
     };
-    desk.once.run(&headers, asked, action).await
+    desk.once.run(&headers, asked, Some(&pipeline.ledger()), action).await
 }

@@ -66,6 +66,11 @@ impl Clients {
         Self::new(&of_emulator(endpoint).load().await)
     }
 
+    /// A client of functions, configured as the others are.
+    pub fn lambda(&self) -> LambdaClient {
+        lambda(&self.config)
+    }
+
     fn new(config: &SdkConfig) -> Self {
         Self::of(config, false)
     }

@@ -22,6 +22,9 @@ pub struct Deployment {
 /// The resources of one pipeline.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Resources {
+    /// The variant; a deployment of an earlier version does not say.
+    #[serde(default)]
+    pub variant: Option<String>,
     /// The bucket of uploads.
     pub input_bucket: String,
     /// The bucket of pending chunks and their results.
@@ -46,6 +49,9 @@ pub struct Resources {
     /// The URL of the queue for messages that no stage can handle.
     #[serde(default)]
     pub parked_queue: Option<String>,
+    /// The ids of the event source mappings by stage; a deployment of an earlier version does not name them.
+    #[serde(default)]
+    pub mappings: BTreeMap<String, String>,
     /// What the pipeline was deployed with; a deployment of an earlier version does not say.
     #[serde(default)]
     pub parameters: Parameters,

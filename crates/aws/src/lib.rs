@@ -18,4 +18,6 @@ pub mod meter;
 pub mod s3;
 pub mod secrets;
 pub mod sqs;
+pub mod supply;
 pub mod tasks;
+pub mod workers;

@@ -8,7 +8,7 @@ use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{
-    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType, ObjectVersion,
+    ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart, EncodingType, Object, ObjectVersion,
 };
 use bytes::Bytes;
 use futures::{StreamExt, stream};
@@ -17,6 +17,7 @@ use crate::error;
 use fanfold::intake::s3_event::decode_key;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::timestamp::Timestamp;
+use fanfold::model::view::OutputFile;
 use fanfold::store::blob::{Blob, Body, Part, Pin, Section, UploadId, Written};
 
 /// A bucket in S3.
@@ -58,6 +59,21 @@ pub struct Marker {
 }
 
 impl S3Blob {
+    /// The objects of a folder with their sizes, by their names in it; of more than a thousand, the first thousand.
+    ///
+    /// # Errors
+    /// As those of a listing.
+    pub async fn sizes(&self, folder: &str) -> Result<Vec<OutputFile>> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket);
+        let request = request.set_expected_bucket_owner(self.owner.clone()).prefix(folder);
+        let page = request.send().await.map_err(|e| error::of_call("list", &self.place(folder), e))?;
+        let named = |object: Object| {
+            let name = object.key?.strip_prefix(folder)?.to_owned();
+            Some(OutputFile { name, bytes: u64::try_from(object.size?).ok()? })
+        };
+        Ok(page.contents.unwrap_or_default().into_iter().filter_map(named).collect())
+    }
+
     /// A bucket by its name. The buckets of a deployment are named after its account; nobody else's is used in their
     /// stead, should the deployment be gone and its names be taken
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-owner-condition.html>).

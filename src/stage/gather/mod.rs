@@ -2,10 +2,12 @@
 //! closes the batch.
 
 mod checkpoint;
+mod failures;
 mod outputs;
 mod results;
 mod write;
 
+pub use failures::{FailedFile, Failures};
 pub use results::Results;
 
 use std::time::Duration;

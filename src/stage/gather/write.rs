@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::batch::objects::Objects;
 use crate::format::csv;
@@ -14,7 +13,7 @@ use crate::model::record::Outcome;
 use crate::model::report::ReportColumns;
 use crate::model::summary::Output;
 use crate::render::objects::results;
-use crate::render::records::{Source, documents, failed};
+use crate::render::records::{Source, columns_of, documents, failed};
 use crate::render::report::report;
 use crate::render::{Document, Filter};
 use crate::store::blob::upload::{Begun, Upload};
@@ -354,10 +353,4 @@ fn begin<'a, B: Blob>(blob: &'a B, key: &str, document: &mut Document) -> Upload
     let mut upload = Upload::new(blob, key.to_owned(), document.content_type);
     document.render.begin(upload.buffer());
     upload
-}
-
-/// The columns of a CSV file whose scatter died before it could record them.
-pub(super) fn columns_of(outcome: &Outcome) -> Vec<String> {
-    let row: Option<Map<String, Value>> = serde_json::from_str(outcome.request.get()).ok();
-    row.map(|row| row.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
 }

@@ -94,7 +94,7 @@ pub enum Order {
     /// To cut uploads into chunks.
     Scatter(Vec<Notice>),
     /// To cut the records that failed into chunks again, as this generation.
-    Redrive(BatchId),
+    Redrive(RedriveMessage),
 }
 
 impl<S: Stores> Stage for Scatter<S> {
@@ -104,14 +104,14 @@ impl<S: Stores> Stage for Scatter<S> {
 
     fn parse(&self, body: &str) -> Result<Option<Order>> {
         match RedriveMessage::parse(body) {
-            Ok(message) => Ok(Some(Order::Redrive(message.redrive))),
+            Ok(message) => Ok(Some(Order::Redrive(message))),
             Err(_) => s3_event::parse(body).map(|notices| Some(Order::Scatter(notices))),
         }
     }
 
     fn subject(order: &Order) -> Option<Subject> {
         let batch = match order {
-            Order::Redrive(batch) => Some(batch.clone()),
+            Order::Redrive(message) => Some(message.redrive.clone()),
             Order::Scatter(notices) => notices.iter().find_map(|notice| match notice {
                 Notice::Created(created) => Some(created.batch()),
                 Notice::Nothing(_) => None,
@@ -169,7 +169,7 @@ impl<S: Stores> Scatter<S> {
     /// batch.
     async fn take(&self, order: &Order, delivery: &Delivery, early: bool, until: Timestamp) -> Result<Disposition> {
         let notices = match order {
-            Order::Redrive(batch) => return self.redrive(batch, until).await,
+            Order::Redrive(message) => return self.redrive(message, until).await,
             Order::Scatter(notices) => notices,
         };
         let mut last = Disposition::Done;
@@ -345,7 +345,8 @@ impl<S: Stores> Scatter<S> {
 
     /// Scatters the records that failed in the generations before this one, as far as there is time until `until`, or says
     /// why there is nothing to do.
-    async fn redrive(&self, id: &BatchId, until: Timestamp) -> Result<Disposition> {
+    async fn redrive(&self, order: &RedriveMessage, until: Timestamp) -> Result<Disposition> {
+        let id = &order.redrive;
         let Some(before) = id.generation().checked_sub(1) else {
             return Err(Error::malformed(format!("{id} names no generation that a redrive could make")));
         };
@@ -359,6 +360,7 @@ impl<S: Stores> Scatter<S> {
             started_at: self.clock.now(),
             // The failed records lie scattered over the input, so they are copied.
             ranged: false,
+            only: order.reason.clone(),
             chunk_size: u32::try_from(self.chunk_size).unwrap_or(u32::MAX),
             rules: Some(self.rules.keep(&self.batches).await?),
             ..first.opening
@@ -375,7 +377,7 @@ impl<S: Stores> Scatter<S> {
         let columns = first.sealing.and_then(|sealing| sealing.columns);
         let chunk_size = batch.opening.chunk_size as usize;
         let budget = self.budget(&batch.opening);
-        let cuts = EntryCutter::new(redrive::failed(outcomes), chunk_size, budget, columns);
+        let cuts = EntryCutter::new(redrive::failed(outcomes, batch.opening.only.clone()), chunk_size, budget, columns);
         self.run(&batch, cuts.from(batch.bookmark.as_ref()).stream(), Listed::default(), until).await
     }
 

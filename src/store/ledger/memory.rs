@@ -16,8 +16,8 @@ use crate::model::reason::{MOST_REASONS, Reason, ReasonId};
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::{
-    Claims, FIRST_LEAVES, LastFailure, Lease, Ledger, Listed, Listing, Notes, OpenBatch, OpenResult, Overview, Part,
-    RuleBook, Snapshot, Trouble,
+    Claims, Control, FIRST_LEAVES, LastFailure, Lease, Ledger, Listed, Listing, Notes, OpenBatch, OpenResult, Overview,
+    Part, RuleBook, Snapshot, Trouble,
 };
 
 /// Batches on a page of the list.
@@ -40,6 +40,7 @@ struct State {
     troubles: BTreeMap<BatchId, Trouble>,
     /// Tries begun and excused, by message.
     tries: BTreeMap<String, (u32, u32)>,
+    paused: Option<Timestamp>,
 }
 
 impl State {
@@ -295,6 +296,17 @@ impl RuleBook for MemoryLedger {
     }
 }
 
+impl Control for MemoryLedger {
+    async fn note_pause(&self, since: Option<Timestamp>) -> Result<()> {
+        self.state(|state| state.paused = since);
+        Ok(())
+    }
+
+    async fn paused(&self) -> Result<Option<Timestamp>> {
+        Ok(self.state(|state| state.paused))
+    }
+}
+
 impl Notes for MemoryLedger {
     async fn note_failure(&self, batch: &BatchId, part: Part, failure: &LastFailure, _now: Timestamp) -> Result<()> {
         self.state(|state| state.failures.insert((batch.clone(), part), failure.clone()));
@@ -350,6 +362,7 @@ impl Notes for MemoryLedger {
             reasons: state.reasons.get(batch).cloned().unwrap_or_default(),
             trouble: state.troubles.get(batch).cloned(),
             calls: state.calls.get(batch).cloned().unwrap_or_default(),
+            paused: state.paused,
         }))
     }
 

@@ -125,6 +125,8 @@ pub struct Overview {
     pub trouble: Option<Trouble>,
     /// Its calls, as far as they were added.
     pub calls: Calls,
+    /// Since when the workers of its pipeline are paused.
+    pub paused: Option<Timestamp>,
 }
 
 /// The leaves that are read with a batch.
@@ -254,6 +256,15 @@ pub trait Listing: Send + Sync + 'static {
     /// Returns a page of all batches, the latest first, starting after `after`; empty at the end. It may lag behind: a
     /// batch that began a moment ago may be missing, and is on a later first page.
     fn recent(&self, after: Option<&Listed>) -> impl Future<Output = Result<Vec<Batch>>> + Send;
+}
+
+/// What people decided about a pipeline. Each method is one request.
+pub trait Control: Send + Sync + 'static {
+    /// Notes since when its workers are paused; `None` once they are not.
+    fn note_pause(&self, since: Option<Timestamp>) -> impl Future<Output = Result<()>> + Send;
+
+    /// Reads since when they are paused.
+    fn paused(&self) -> impl Future<Output = Result<Option<Timestamp>>> + Send;
 }
 
 /// Notes about a batch, for bury to report and for people to read. Each method but `read_calls` is one request.

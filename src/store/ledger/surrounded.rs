@@ -17,8 +17,8 @@ use crate::model::reason::Reason;
 use crate::model::schema::Rules;
 use crate::model::timestamp::Timestamp;
 use crate::store::ledger::{
-    Claims, LastFailure, Lease, Ledger, Listed, Listing, Notes, OpenBatch, OpenResult, Overview, Part, RuleBook,
-    Snapshot, Trouble,
+    Claims, Control, LastFailure, Lease, Ledger, Listed, Listing, Notes, OpenBatch, OpenResult, Overview, Part,
+    RuleBook, Snapshot, Trouble,
 };
 use crate::store::surround::{Surround, Surrounded};
 
@@ -126,6 +126,16 @@ impl<L: RuleBook, A: Surround> RuleBook for Surrounded<L, A> {
 
     async fn read_rules(&self, digest: &str) -> Result<Option<Rules>> {
         self.around.call("ledger.read_rules", || self.store.read_rules(digest).boxed()).await
+    }
+}
+
+impl<L: Control, A: Surround> Control for Surrounded<L, A> {
+    async fn note_pause(&self, since: Option<Timestamp>) -> Result<()> {
+        self.around.call("ledger.note_pause", || self.store.note_pause(since).boxed()).await
+    }
+
+    async fn paused(&self) -> Result<Option<Timestamp>> {
+        self.around.call("ledger.paused", || self.store.paused().boxed()).await
     }
 }
 

@@ -91,6 +91,7 @@ pub fn opening(name: &str) -> Opening {
         condition: Condition::Listing,
         ranged: true,
         rules: Some("0123456789abcdef".into()),
+        only: Some(crate::model::reason::ReasonId::kept("0123456789ab")),
         chunk_size: 500,
         started_at: NOW,
         sequence: Timestamp(NOW.0 - 1),

@@ -18,7 +18,7 @@ const PRICE = "price: the cell … is not a number";
 /** The batch that stalled, once it has ended with two reasons; `more` changes it further. */
 function ended(more = () => {}) {
   return (mock, view) => {
-    Object.assign(view, { state: "PARTIALLY_FAILED", standstill: null, mended: null, finishedAt: view.asOf });
+    Object.assign(view, { state: "PARTIALLY_FAILED", standstill: null, mended: null, finishedAt: view.asOf, redrivable: true });
     Object.assign(view.records, { succeeded: 248_012, running: 0, waiting: 0 });
     more(view, mock);
   };

@@ -80,6 +80,14 @@ pub fn calls_key(batch: &BatchId, stage: &str, shard: u32) -> String {
     format!("CALLS#{batch}#{stage}#{shard}")
 }
 
+/// The key of the item that says what people decided about the pipeline; it does not expire.
+pub const PIPELINE_KEY: &str = "PIPELINE";
+
+/// Since when the workers are paused, in that item.
+pub fn paused_of(item: &Attributes) -> Option<Timestamp> {
+    number(item, "pausedAt").map(Timestamp)
+}
+
 /// The value of `listed` in every batch.
 pub const LISTED: &str = "1";
 
@@ -103,6 +111,7 @@ pub fn batch_item(opening: &Opening) -> Attributes {
     ]
     .into_iter()
     .chain(opening.rules.iter().map(|digest| ("rules", AttributeValue::S(digest.clone()))))
+    .chain(opening.only.iter().map(|reason| ("only", AttributeValue::S(reason.as_str().to_owned()))))
     .map(|(name, value)| (name.to_owned(), value))
     .collect()
 }
@@ -134,6 +143,7 @@ pub fn batch_of(item: &Attributes) -> Result<Batch> {
         condition: condition_of(text(item, "condition"), needed("variant")?),
         ranged: item.get("ranged").and_then(|ranged| ranged.as_bool().ok()).copied().unwrap_or_default(),
         rules: text(item, "rules").map(str::to_owned),
+        only: text(item, "only").map(ReasonId::kept),
         chunk_size: number(item, "chunkSize").unwrap_or_default(),
         started_at,
         sequence: number(item, "sequence").map_or(started_at, Timestamp),

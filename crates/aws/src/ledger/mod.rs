@@ -7,6 +7,7 @@
 //! its condition, and asks for the item as it was then
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_UpdateItem.html>).
 
+mod answers;
 mod attributes;
 mod listing;
 mod notes;

@@ -10,11 +10,12 @@ use fanfold::model::failures::{Example, MOST_EXAMPLES};
 use fanfold::model::ids::BatchId;
 use fanfold::model::reason::{MOST_REASONS, Reason};
 use fanfold::model::timestamp::Timestamp;
-use fanfold::store::ledger::{FIRST_LEAVES, LastFailure, Notes, Overview, Part, STAGES, Trouble};
+use fanfold::store::ledger::{Control, FIRST_LEAVES, LastFailure, Notes, Overview, Part, STAGES, Trouble};
 
 use super::attributes::{
-    Attributes, CALL_SHARDS, batch_key, batch_of, calls_key, calls_of, examples_name, failure_key, failure_of,
-    leaf_key, leaf_of, part_name, reason_name, reasons_key, reasons_of, tries, tries_key, trouble_key, trouble_of,
+    Attributes, CALL_SHARDS, PIPELINE_KEY, batch_key, batch_of, calls_key, calls_of, examples_name, failure_key,
+    failure_of, leaf_key, leaf_of, part_name, paused_of, reason_name, reasons_key, reasons_of, tries, tries_key,
+    trouble_key, trouble_of,
 };
 use super::{DynamoLedger, Updated, expiry, number, text};
 use crate::error;
@@ -49,6 +50,28 @@ fn calls_in(batch: &BatchId, found: &HashMap<String, Attributes>) -> Calls {
         }
     }
     calls
+}
+
+impl Control for DynamoLedger {
+    async fn note_pause(&self, since: Option<Timestamp>) -> Result<()> {
+        let request = self.client.update_item().table_name(&self.table).key("pk", text(PIPELINE_KEY));
+        let request = match since {
+            Some(since) => request
+                .update_expression("SET #pausedAt = :since")
+                .expression_attribute_values(":since", number(since.0)),
+            None => request.update_expression("REMOVE #pausedAt"),
+        };
+        let request = request.expression_attribute_names("#pausedAt", "pausedAt");
+        request.send().await.map_err(|e| error::of_call("update the table", &self.table, e))?;
+        Ok(())
+    }
+
+    async fn paused(&self) -> Result<Option<Timestamp>> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let found = request.key("pk", text(PIPELINE_KEY)).send().await;
+        let found = found.map_err(|e| error::of_call("read the table", &self.table, e))?;
+        Ok(found.item.as_ref().and_then(paused_of))
+    }
 }
 
 impl Notes for DynamoLedger {
@@ -174,7 +197,8 @@ impl Notes for DynamoLedger {
     async fn overview(&self, batch: &BatchId) -> Result<Overview> {
         let leaves: Vec<String> = (0..FIRST_LEAVES).map(|leaf| leaf_key(batch, leaf)).collect();
         let next = batch.in_generation(batch.generation() + 1);
-        let others = [batch_key(batch), reasons_key(batch), trouble_key(batch), batch_key(&next)];
+        let others =
+            [batch_key(batch), reasons_key(batch), trouble_key(batch), batch_key(&next), PIPELINE_KEY.to_owned()];
         let keys = others.iter().cloned().chain(leaves.iter().cloned()).chain(all_calls(batch));
         let found = self.read_items(keys.collect()).await?;
         Ok(Overview {
@@ -184,6 +208,7 @@ impl Notes for DynamoLedger {
             reasons: found.get(&others[1]).map(reasons_of).transpose()?.unwrap_or_default(),
             trouble: found.get(&others[2]).map(trouble_of).transpose()?,
             calls: calls_in(batch, &found),
+            paused: found.get(&others[4]).and_then(paused_of),
         })
     }
 

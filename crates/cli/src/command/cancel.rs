@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::command::{Batch as BatchArgument, Context, check_output, ending};
+use crate::command::watch::seen;
+use crate::command::{Batch as BatchArgument, Context, check_output, ending, told, unknown};
 use crate::output::note;
 use fanfold::batch::control;
 use fanfold::model::error::Result;
@@ -14,6 +15,9 @@ use fanfold::store::clock::SystemClock;
 /// End a batch early: waiting chunks are skipped, and finished work stays.
 #[derive(Debug, Args)]
 pub struct Cancel {
+    /// Only say what would be touched.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     pub(super) batch: BatchArgument,
 }
@@ -25,8 +29,17 @@ impl Cancel {
             Err(code) => return Ok(code),
         };
         check_output(self.batch.output.as_deref())?;
-        control::cancel(&context.ledger(), &batch, SystemClock.now()).await?;
         let id = &batch.opening.id;
+        let view = seen(context, id).await?.ok_or_else(|| unknown(id))?;
+        if !view.state.is_final() {
+            let records = view.records;
+            let left = records.total.unwrap_or(records.at_least).saturating_sub(records.succeeded + records.failed);
+            note(told("skipped", left, view.cost_of(left)));
+        }
+        if self.dry_run {
+            return Ok(ExitCode::SUCCESS);
+        }
+        control::cancel(&context.ledger(), &batch, SystemClock.now()).await?;
         context.watches(id, self.batch.output.as_deref());
         note(format_args!("batch {id} will end with what was done, within a minute or two"));
         if !self.batch.waits() {

@@ -5,6 +5,7 @@ mod check;
 mod counters;
 mod emulator;
 mod ending;
+mod failures;
 mod list;
 mod prefix;
 mod reconcile;
@@ -18,6 +19,7 @@ mod status;
 mod submit;
 pub mod telemetry;
 mod watch;
+mod workers;
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -31,6 +33,7 @@ use crate::output::note;
 use fanfold::batch::control::latest;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::price::Dollars;
 use fanfold::model::progress::{self, BatchState};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::pace::{Pace, Paced};
@@ -84,6 +87,10 @@ enum Command {
     Reconcile(reconcile::Reconcile),
     /// Show the counters of a group of records, or take away what a batch added to them.
     Counters(counters::CountersCommand),
+    Failures(failures::Failures),
+    Pause(workers::Pause),
+    Resume(workers::Resume),
+    Scale(workers::Scale),
     /// Print what a shell needs to complete the command's words.
     Completions(shell::Completions),
     /// Print the manual page of the command, or of one of its commands.
@@ -267,6 +274,22 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
             let context = context(&deployment, cancel.batch.common.pipeline.as_deref(), goes_on).await?;
             cancel.run(&context).await
         }
+        Command::Failures(failures) => {
+            let context = context(&deployment, failures.batch.common.pipeline.as_deref(), goes_on).await?;
+            failures.run(&context).await
+        }
+        Command::Pause(pause) => {
+            let context = context(&deployment, Some(&pause.which.pipeline), goes_on).await?;
+            pause.run(&context).await
+        }
+        Command::Resume(resume) => {
+            let context = context(&deployment, Some(&resume.which.pipeline), goes_on).await?;
+            resume.run(&context).await
+        }
+        Command::Scale(scale) => {
+            let context = context(&deployment, Some(&scale.which.pipeline), goes_on).await?;
+            scale.run(&context).await
+        }
         Command::Reconcile(reconcile) => {
             let context = context(&deployment, reconcile.common.pipeline.as_deref(), goes_on).await?;
             reconcile.run(&context).await
@@ -293,6 +316,12 @@ async fn clients_of(deployment: &Deployment) -> Result<Clients> {
         }
         None => Ok(Clients::from_env().await),
     }
+}
+
+/// What an action will touch, in words.
+fn told(what: &str, records: u64, dollars: Option<f64>) -> String {
+    let cost = dollars.and_then(Dollars::of).map(|dollars| format!(", about {dollars}")).unwrap_or_default();
+    format!("{records} record{} will be {what}{cost}", if records == 1 { "" } else { "s" })
 }
 
 /// The exit status for the state in which a batch ended.

@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::Args;
 
-use crate::command::{Batch as BatchArgument, Context, check_output, ending};
+use crate::command::watch::seen;
+use crate::command::{Batch as BatchArgument, Context, check_output, ending, told, unknown};
 use crate::output::{line, note};
 use fanfold::batch::control;
 use fanfold::model::error::Result;
@@ -12,6 +13,12 @@ use fanfold::model::error::Result;
 /// Process the failed records of a closed batch again, and rewrite its outputs.
 #[derive(Debug, Args)]
 pub struct Redrive {
+    /// Only those that failed for this reason, by its id in `fanfold status --json`.
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    /// Only say what would be touched.
+    #[arg(long)]
+    dry_run: bool,
     #[command(flatten)]
     pub(super) batch: BatchArgument,
 }
@@ -23,7 +30,18 @@ impl Redrive {
             Err(code) => return Ok(code),
         };
         check_output(self.batch.output.as_deref())?;
-        let next = control::redrive(&context.ledger(), &context.scatter()?, &batch).await?;
+        let (ledger, id) = (context.ledger(), &batch.opening.id);
+        control::redrivable(&ledger, &batch).await?;
+        let view = seen(context, id).await?.ok_or_else(|| unknown(id))?;
+        let (only, records) = match &self.reason {
+            Some(reason) => view.reason(reason).map(|group| (Some(group.id.clone()), group.count))?,
+            None => (None, view.records.failed),
+        };
+        note(told("processed again", records, view.cost_of(records)));
+        if self.dry_run {
+            return Ok(ExitCode::SUCCESS);
+        }
+        let next = control::redrive(&ledger, &context.scatter()?, &batch, only).await?;
         context.watches(&next, self.batch.output.as_deref());
         if !self.batch.waits() {
             line(&next)?;

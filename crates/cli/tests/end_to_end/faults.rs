@@ -55,6 +55,7 @@ impl Scattered {
             condition: Condition::Tree,
             ranged: false,
             rules: None,
+            only: None,
             chunk_size: 0,
             started_at: now,
             sequence: now,

@@ -1,0 +1,75 @@
+//! The stores of a deployed pipeline, for those who look at it from outside.
+
+use crate::clients::{AwsStores, Clients};
+use crate::counters::DynamoCounters;
+use crate::deployment::Resources;
+use crate::ledger::DynamoLedger;
+use crate::s3::S3Blob;
+use crate::sqs::SqsChannel;
+use crate::tasks::DynamoTasks;
+use fanfold::model::error::{Error, Result};
+use fanfold::pipeline::variant::Variant;
+use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
+use fanfold::store::clock::SystemClock;
+
+/// A deployed pipeline.
+#[derive(Debug, Clone)]
+pub struct Deployed {
+    /// The clients, with the rights of whoever looks.
+    pub clients: Clients,
+    /// Where it lies.
+    pub resources: Resources,
+}
+
+impl Deployed {
+    /// The pipeline as this variant works on it.
+    pub fn pipeline(&self, variant: Variant) -> Pipeline<Self> {
+        Pipeline::new(self.clone(), variant, &self.resources.input_bucket)
+    }
+}
+
+fn unnamed(what: &str) -> Error {
+    Error::config(format!("the deployment names no {what}; run `make deploy` again"))
+}
+
+impl Supply for Deployed {
+    type Stores = AwsStores;
+
+    fn bucket(&self, bucket: Bucket) -> Result<S3Blob> {
+        let name = match bucket {
+            Bucket::Input => &self.resources.input_bucket,
+            Bucket::Work => &self.resources.work_bucket,
+            Bucket::Output => &self.resources.output_bucket,
+        };
+        Ok(S3Blob::new(self.clients.s3.clone(), name))
+    }
+
+    fn queue(&self, queue: Queue) -> Result<SqsChannel> {
+        let queues = &self.resources.queues;
+        let url = match queue {
+            Queue::Scatter => queues.get("scatter"),
+            Queue::Process => queues.get("process"),
+            Queue::Gather => queues.get("gather"),
+            Queue::Parked => self.resources.parked_queue.as_ref(),
+        };
+        Ok(SqsChannel::new(self.clients.sqs.clone(), url.ok_or_else(|| unnamed("queue of that stage"))?))
+    }
+
+    fn tasks(&self) -> Result<DynamoTasks> {
+        let table = self.resources.tasks_table.as_ref().ok_or_else(|| unnamed("tasks table"))?;
+        Ok(DynamoTasks::new(self.clients.dynamodb.clone(), table))
+    }
+
+    fn counters(&self) -> Result<DynamoCounters> {
+        let table = self.resources.counters_table.as_ref().ok_or_else(|| unnamed("counters table"))?;
+        Ok(DynamoCounters::new(self.clients.dynamodb.clone(), table))
+    }
+
+    fn ledger(&self) -> DynamoLedger {
+        DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table)
+    }
+
+    fn clock(&self) -> SystemClock {
+        SystemClock
+    }
+}

@@ -1,0 +1,105 @@
+//! `fanfold failures`: the failed records of a batch, or those that failed for one reason.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Args;
+use futures::TryStreamExt;
+use serde_json::json;
+
+use crate::command::watch::seen;
+use crate::command::{Batch as BatchArgument, Context, check_output, unknown};
+use crate::draft::Draft;
+use crate::output::{line, note};
+use fanfold::model::error::{Error, Result};
+use fanfold::model::ids::BatchId;
+use fanfold::model::reason::ReasonId;
+use fanfold::pipeline::variant::Variant;
+use fanfold_aws::supply::Deployed;
+
+/// Print or save the failed records of a closed batch, as they were uploaded, so that they can be corrected and submitted.
+#[derive(Debug, Args)]
+pub struct Failures {
+    /// Only those that failed for this reason, by its id in `fanfold status --json`.
+    #[arg(long, value_name = "REASON")]
+    reason: Option<String>,
+    #[command(flatten)]
+    pub(super) batch: BatchArgument,
+}
+
+impl Failures {
+    pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
+        if self.batch.wait {
+            note("error: --wait has nothing to wait for here: a batch has its failed records once it is closed");
+            return Ok(ExitCode::from(2));
+        }
+        let batch = match self.batch.latest(context).await? {
+            Ok(batch) => batch,
+            Err(code) => return Ok(code),
+        };
+        check_output(self.batch.output.as_deref())?;
+        let only = match &self.reason {
+            Some(reason) => Some(context.reason(&batch.opening.id, reason).await?.0),
+            None => None,
+        };
+        let variant = Variant::named(&batch.opening.variant)?;
+        let deployed = Deployed { clients: context.clients.clone(), resources: context.resources.clone() };
+        let failures = deployed.pipeline(variant).failures()?;
+        let mut file = failures.of(&batch, only.clone()).await?;
+        let name = match &only {
+            Some(only) => file.name.replacen('.', &format!("-{}.", only.as_str()), 1),
+            None => file.name.clone(),
+        };
+        let Some(folder) = &self.batch.output else {
+            let mut out = std::io::stdout();
+            while let Some(piece) = file.pieces.try_next().await? {
+                out.write_all(&piece).map_err(|e| Error::config("could not write to standard output").because(e))?;
+            }
+            return Ok(ExitCode::SUCCESS);
+        };
+        let path = folder.join(name);
+        let cannot = |e: std::io::Error| Error::config(format!("could not write {}", path.display())).because(e);
+        let (mut draft, mut bytes) = (Draft::begin(&path).map_err(cannot)?, 0);
+        while let Some(piece) = file.pieces.try_next().await? {
+            draft.file().write_all(&piece).map_err(cannot)?;
+            bytes += piece.len() as u64;
+        }
+        draft.keep().map_err(cannot)?;
+        if self.batch.common.json {
+            line(json!({ "file": path, "bytes": bytes }))?;
+        } else {
+            line(path.display())?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+impl Context {
+    /// A reason for which records of a batch failed, and how many.
+    pub(super) async fn reason(&self, id: &BatchId, reason: &str) -> Result<(ReasonId, u64)> {
+        let view = seen(self, id).await?;
+        let view = view.ok_or_else(|| unknown(id))?;
+        view.reason(reason).map(|group| (group.id.clone(), group.count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+    use std::path::PathBuf;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        failures: Failures,
+    }
+
+    #[test]
+    fn a_reason_is_optional() {
+        let parsed = |words: &[&str]| Line::try_parse_from([&["failures"], words].concat()).unwrap().failures;
+        assert_eq!(parsed(&["a-0123456789ab"]).reason, None);
+        let with = parsed(&["a-0123456789ab", "--reason", "0123", "--output", "out"]);
+        assert_eq!((with.reason.as_deref(), with.batch.output), (Some("0123"), Some(PathBuf::from("out"))));
+    }
+}

@@ -1,0 +1,127 @@
+//! What the requests of a batch cost by list prices, from their counts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::calls::{Calls, Requests};
+use crate::model::price::{Dollars, READ_UNIT, S3_READ, S3_WRITE, SQS, WRITE_UNIT};
+
+/// The most items of a `BatchWriteItem`
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
+const BATCH_ITEMS: u64 = 25;
+/// The most rows of a `TransactWriteItems`, each of which costs two units
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
+const TRANSACTION_ROWS: u64 = 100;
+const TRANSACTION: &str = "dynamodb.TransactWriteItems";
+const MILLION: f64 = 1e6;
+
+/// What a batch's requests to S3, SQS and DynamoDB cost, in dollars. Lambda is left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Costs {
+    /// What was counted until now.
+    pub so_far: f64,
+    /// What a million of such records cost, by those that ended.
+    pub per_million: Option<f64>,
+    /// The same by service.
+    pub services: Vec<ServiceCost>,
+}
+
+/// What the requests to a service cost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ServiceCost {
+    /// The service.
+    pub name: String,
+    /// How many requests there were; a golden document of before has none.
+    #[serde(default)]
+    pub requests: u64,
+    /// What they cost.
+    pub dollars: f64,
+}
+
+impl Costs {
+    /// The cost of what the stages of a batch requested, of which `ended` records ended; `None` if nothing was counted.
+    pub fn of(calls: &Calls, ended: u64) -> Option<Self> {
+        let (mut by_service, writes) =
+            (BTreeMap::<&str, (u64, f64)>::new(), writes(calls.0.values().map(|stage| &stage.requests), ended));
+        for (operation, number) in calls.0.values().flat_map(|stage| &stage.requests) {
+            let (Some((service, _)), Some(dollars)) =
+                (operation.split_once('.'), price(operation, *number, ended, writes))
+            else {
+                continue;
+            };
+            let sum = by_service.entry(service).or_default();
+            *sum = (sum.0 + number, sum.1 + dollars);
+        }
+        if by_service.is_empty() {
+            return None;
+        }
+        let named = |(service, (requests, dollars)): (&str, (u64, f64))| {
+            let name = match service {
+                "dynamodb" => "DynamoDB".to_owned(),
+                other => other.to_uppercase(),
+            };
+            ServiceCost { name, requests, dollars }
+        };
+        let services: Vec<ServiceCost> = by_service.into_iter().map(named).collect();
+        let so_far = services.iter().map(|service| service.dollars).sum();
+        Some(Self { so_far, per_million: (ended > 0).then(|| so_far / ended as f64 * MILLION), services })
+    }
+}
+
+/// How many items the stages of a batch of `count` records write at most. A variant that keeps its records in a table also
+/// writes each outcome there, besides the item.
+pub fn writes<'a>(mut stages: impl Iterator<Item = &'a Requests>, count: u64) -> u64 {
+    if stages.any(|stage| stage.contains_key(TRANSACTION)) { 2 * count } else { count }
+}
+
+/// The cost of that many requests of one stage in dollars; `None` if they have no price here. Writing an item of up to 1 KB
+/// is one unit, or two in a transaction. Batches are assumed to be full, but no stage writes more than `writes` items, and no
+/// transactions more than a row for each of `count` records. A read of up to 4 KB is one unit: reads of many items are
+/// undercounted.
+pub fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f64> {
+    let (service, name) = operation.split_once('.')?;
+    let times = |many: u64, each: Dollars| many as f64 * each.value();
+    Some(match (service, name) {
+        ("s3", "GetObject" | "HeadObject") => times(number, S3_READ),
+        ("s3", "DeleteObject" | "DeleteObjects" | "AbortMultipartUpload") => 0.0,
+        ("s3", "PutObject" | "CopyObject" | "ListObjects" | "ListObjectsV2") => times(number, S3_WRITE),
+        ("s3", "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => times(number, S3_WRITE),
+        ("sqs", _) => times(number, SQS),
+        ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem") => times(number, WRITE_UNIT),
+        ("dynamodb", "BatchWriteItem") => times((number * BATCH_ITEMS).min(writes.max(number)), WRITE_UNIT),
+        ("dynamodb", "TransactWriteItems") => times(2 * (number * TRANSACTION_ROWS).min(count.max(number)), WRITE_UNIT),
+        ("dynamodb", "GetItem" | "BatchGetItem" | "Query" | "Scan") => times(number, READ_UNIT),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::calls::StageCalls;
+
+    #[test]
+    fn the_cost_of_a_batch_is_the_sum_over_its_services() {
+        let stage = |requests: &[(&str, u64)]| StageCalls {
+            messages: 1,
+            requests: requests.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
+        };
+        let stages = [
+            ("scatter", stage(&[("s3.GetObject", 10), ("sqs.SendMessageBatch", 2)])),
+            ("process", stage(&[("dynamodb.BatchWriteItem", 4), ("s3.PutObject", 3)])),
+            ("processor", stage(&[("calls", 9)])),
+        ];
+        let calls = Calls(stages.map(|(name, stage)| (name.to_owned(), stage)).into());
+        let costs = Costs::of(&calls, 100).unwrap();
+        let told: Vec<(&str, u64)> = costs.services.iter().map(|one| (one.name.as_str(), one.requests)).collect();
+        assert_eq!(told, [("DynamoDB", 4), ("S3", 13), ("SQS", 2)]);
+        let dollars = 100.0 * 0.625e-6 + 10.0 * 0.4e-6 + 3.0 * 5e-6 + 2.0 * 0.4e-6;
+        assert!((costs.so_far - dollars).abs() < 1e-12, "{costs:?}");
+        assert!((costs.per_million.unwrap() - dollars * 1e4).abs() < 1e-9);
+        assert_eq!((Costs::of(&Calls::default(), 100), Costs::of(&calls, 0).unwrap().per_million), (None, None));
+    }
+}
