@@ -7,6 +7,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(missing_docs)]
 
+mod api;
 pub mod config;
 pub mod functions;
 pub mod server;

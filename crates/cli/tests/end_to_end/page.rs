@@ -1,25 +1,31 @@
-//! The API behind the page, as `fanfold serve` offers it.
+//! The API behind the page, as `fanfold serve` offers it, and as a function behind an HTTP API.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::world::World;
+use crate::world::{World, variable};
 
 const TOKEN: &str = "0123456789abcdef";
 
-/// A running server, ended with the test.
+/// Signs a request to an HTTP API (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>).
+const SIGNED: [&str; 4] = ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", "test:test"];
+
+/// What offers the API, ended with the test if that is a server.
 struct Server {
-    process: Child,
+    process: Option<Child>,
     address: String,
-    token: bool,
+    /// What lets a request in.
+    credentials: Vec<String>,
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        if let Some(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
@@ -56,12 +62,26 @@ impl Server {
         let told = line.trim().to_owned();
         let (address, fragment) = told.split_once('#').map_or((told.as_str(), None), |(a, f)| (a, Some(f)));
         assert_eq!(fragment.is_some(), token, "{told}");
-        Self { process, address: address.trim_end_matches('/').to_owned(), token }
+        let authorised = ["--header".to_owned(), format!("Authorization: Bearer {TOKEN}")];
+        let credentials = if token { authorised.into() } else { Vec::new() };
+        Self { process: Some(process), address: address.trim_end_matches('/').to_owned(), credentials }
+    }
+
+    /// The function that is deployed beside the pipelines.
+    fn function() -> Self {
+        let deployment = std::fs::read_to_string(variable("FANFOLD_TEST_DEPLOYMENT")).unwrap();
+        let deployment: Value = serde_json::from_str(&deployment).unwrap();
+        assert_eq!(deployment["api"]["authorisation"], "IAM", "{}", deployment["api"]);
+        let address = deployment["api"]["url"].as_str().unwrap().trim_end_matches('/').to_owned();
+        Self { process: None, address, credentials: SIGNED.map(str::to_owned).into() }
+    }
+
+    fn is_function(&self) -> bool {
+        self.process.is_none()
     }
 
     fn ask(&self, path: &str, options: &[&str]) -> Answer {
-        let authorised = format!("Authorization: Bearer {TOKEN}");
-        let mut all = if self.token { vec!["--header", &authorised] } else { Vec::new() };
+        let mut all: Vec<&str> = self.credentials.iter().map(String::as_str).collect();
         all.extend(options);
         curl(&format!("{}{path}", self.address), &all)
     }
@@ -90,6 +110,9 @@ fn routes(id: &str) -> Vec<(&'static str, String)> {
         ("GET", format!("/batches/{id}")),
         ("GET", format!("/batches/{id}/events")),
         ("GET", format!("/batches/{id}/outputs/summary.json")),
+        ("GET", format!("/batches/{id}/failures")),
+        ("POST", "/pipelines/chunked/pause".to_owned()),
+        ("POST", "/pipelines/chunked/resume".to_owned()),
         ("POST", format!("/batches/{id}/redrive")),
         ("POST", format!("/batches/{id}/cancel")),
     ]
@@ -98,8 +121,18 @@ fn routes(id: &str) -> Vec<(&'static str, String)> {
 
 #[tokio::test]
 async fn a_file_is_uploaded_followed_redriven_and_downloaded_through_the_page() {
-    let (world, key) = (World::open().await, format!("page-{}.csv", std::process::id()));
-    let server = Server::start(&world, false);
+    let world = World::open().await;
+    follow(&world, Server::start(&world, false), "page").await;
+}
+
+#[tokio::test]
+async fn the_same_goes_through_the_function() {
+    let world = World::open().await;
+    follow(&world, Server::function(), "function").await;
+}
+
+async fn follow(world: &World, server: Server, name: &str) {
+    let key = format!("{name}-{}.csv", std::process::id());
     let page = server.ask("/", &[]);
     assert!(page.status == 200 && page.headers.contains("default-src 'self'"), "{}", page.headers);
 
@@ -107,7 +140,8 @@ async fn a_file_is_uploaded_followed_redriven_and_downloaded_through_the_page() 
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), content).unwrap();
     let announced = json!({"pipeline": "chunked", "key": key, "bytes": content.len()}).to_string();
-    let posted = ["--header", "Idempotency-Key: upload", "--json", &announced];
+    let named = format!("Idempotency-Key: upload {key}");
+    let posted = ["--header", named.as_str(), "--json", &announced];
     let form = server.ask("/batches", &posted);
     assert_eq!(form.status, 201, "{}", form.body);
     assert_eq!(server.ask("/batches", &posted).body, form.body, "the same form under the same key");
@@ -127,7 +161,13 @@ async fn a_file_is_uploaded_followed_redriven_and_downloaded_through_the_page() 
     std::fs::write(file.path(), format!("{content}page-3,3\n")).unwrap();
     assert_eq!(sent(&fields, &[]).status, 400);
     std::fs::write(file.path(), content).unwrap();
-    let accepted = sent(&fields, &["--header", &format!("Origin: {}", server.address)]);
+    let accepted = sent(
+        &fields,
+        &[
+            "--header",
+            &format!("Origin: {}", if server.is_function() { "http://localhost:8700" } else { &server.address }),
+        ],
+    );
     assert_eq!(accepted.status, 201, "{}", accepted.body);
     assert!(accepted.headers.contains("access-control-allow-origin"), "{}", accepted.headers);
     assert!(
@@ -144,10 +184,21 @@ async fn a_file_is_uploaded_followed_redriven_and_downloaded_through_the_page() 
         // The index of batches lags, and tells nobody when it has caught up.
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     };
-    // The stream ends when the batch is closed.
+    // The stream ends when the batch is closed. A gateway passes no stream on, so that the batch is asked for again.
     let events = server.ask(&format!("/batches/{id}/events?pipeline=chunked"), &[]);
-    let last = events.body.lines().rfind(|line| line.starts_with("data: ")).unwrap();
-    let last: Value = serde_json::from_str(&last["data: ".len()..]).unwrap();
+    let last: Value = if server.is_function() {
+        assert!(events.problem().1.contains("no events here"));
+        loop {
+            let seen = server.ask(&format!("/batches/{id}?pipeline=chunked"), &[]).json();
+            if !seen["finishedAt"].is_null() {
+                break seen;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        }
+    } else {
+        let last = events.body.lines().rfind(|line| line.starts_with("data: ")).unwrap();
+        serde_json::from_str(&last["data: ".len()..]).unwrap()
+    };
     assert_eq!((&last["state"], &last["records"]["failed"]), (&json!("PARTIALLY_FAILED"), &json!(1)));
     assert_eq!(last["pipeline"], "chunked");
 
@@ -164,23 +215,41 @@ async fn a_file_is_uploaded_followed_redriven_and_downloaded_through_the_page() 
     let asked = server.ask(&format!("/batches/{id}/outputs/failed.csv"), &["--header", "Accept: application/json"]);
     let told = asked.json()["url"].as_str().unwrap().to_owned();
     assert_eq!(curl(&told, &[]).body, "itemNo,price\npage-2,two\n");
-    let part = server
-        .ask(&format!("/batches/{id}/redrive"), &["--header", "Idempotency-Key: part", "--json", r#"{"reason":"x"}"#]);
-    assert!(part.problem().1.contains("takes all failed records"));
+    let reason = document.json()["failures"][0]["id"].as_str().unwrap().to_owned();
+    let some = server.ask(&format!("/batches/{id}/failures?reason={reason}"), &[]);
+    assert_eq!((some.status, some.body.as_str()), (200, "itemNo,price\npage-2,two\n"), "{}", some.headers);
+    assert!(some.headers.contains("attachment; filename=\"failed.csv\""), "{}", some.headers);
+    assert!(server.ask(&format!("/batches/{id}/failures?reason=x"), &[]).problem().1.contains(&reason));
+    let (path, wrong) = (format!("/batches/{id}/redrive"), format!("Idempotency-Key: wrong {key}"));
+    for (body, told) in
+        [(r#"{"reason":"x"}"#, reason.as_str()), (r#"{"reasons":[]}"#, "unknown field"), ("[", "reason")]
+    {
+        let refused = server.ask(&path, &["--header", &wrong, "--json", body]).problem();
+        assert!(refused.0 == 400 && refused.1.contains(told), "{body}: {refused:?}");
+    }
+    let outputs = document.json()["outputs"].clone();
+    let size =
+        outputs.as_array().unwrap().iter().find(|output| output["name"] == "failed.csv").unwrap()["bytes"].clone();
+    assert_eq!(size, "itemNo,price\npage-2,two\n".len(), "{outputs}");
     let outside = server.ask(&format!("/batches/{id}/outputs/..%2Fother"), &[]).problem();
-    assert!(outside.1.contains("no output"), "{outside:?}");
+    // A gateway may decode the path before it passes it on.
+    let none = if server.is_function() { "nothing at this path" } else { "no output" };
+    assert!(outside.0 == 404 && outside.1.contains(none), "{outside:?}");
 
     let (one, two) = (format!("/batches/{id}/redrive"), format!("/batches/{id}/cancel"));
-    let redriven = server.act(&one, "again");
+    let (again, stop) = (format!("again {key}"), format!("stop {key}"));
+    let redriven = server.act(&one, &again);
     assert_eq!((redriven.status, redriven.json()), (202, json!({"batchId": format!("{id}.r1")})));
     let closed = |line: &Value| line["generation"] == 1 && !line["finishedAt"].is_null();
     while !closed(&listed()[0]) {
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    assert_eq!(server.act(&one, "again").json(), redriven.json(), "a double click is one action");
+    assert_eq!(server.act(&one, &again).json(), redriven.json(), "a double click is one action");
+    let other = Server::start(world, false);
+    assert_eq!(other.act(&one, &again).json(), redriven.json(), "also for another process");
     assert!(world.ledger_of(&format!("{id}.r2")).await.is_none());
-    assert_eq!(server.act(&two, "again").problem().0, 422);
-    let refused = server.act(&two, "stop").problem();
+    assert_eq!(server.act(&two, &again).problem().0, 422);
+    let refused = server.act(&two, &stop).problem();
     assert!(refused.0 == 409 && refused.1.contains("nothing left to cancel"), "{refused:?}");
     let lines = listed();
     assert_eq!((&lines[0]["generation"], &lines[1]["generation"]), (&json!(1), &json!(0)));
@@ -237,4 +306,17 @@ async fn nobody_else_sees_or_does_anything() {
     }
     assert_eq!(guarded.ask("/pipelines", &[]).status, 200);
     assert_eq!(curl(&format!("{}/", guarded.address), &[]).status, 200, "the page itself has no secrets");
+}
+
+#[tokio::test]
+async fn the_function_lets_in_what_is_signed_alone() {
+    let function = Server::function();
+    for (method, path) in routes("nobody-0123456789ab") {
+        let asked = ["--request", method, "--header", "Idempotency-Key: k", "--max-time", "20"];
+        assert_eq!(curl(&format!("{}{path}", function.address), &asked).status, 403, "{method} {path}");
+    }
+    assert_eq!(curl(&format!("{}/", function.address), &[]).status, 403);
+    assert_eq!(function.ask("/pipelines", &[]).status, 200);
+    let refused = function.ask("/batches/nobody-0123456789ab", &[]).problem();
+    assert!(refused.0 == 404 && refused.1.contains("does not know"), "{refused:?}");
 }

@@ -1,0 +1,96 @@
+//! The API as a function behind an HTTP API, which lets nobody in whom IAM or a JWT does not vouch for.
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::middleware::map_request;
+use fanfold::model::error::{Error, Result};
+use fanfold_api::{Door, Pipelines, Vouched, router};
+use fanfold_aws::clients::Clients;
+use fanfold_aws::deployment::Deployment;
+use lambda_http::RequestExt;
+use lambda_http::request::RequestContext;
+
+use crate::setting;
+
+/// The name of its handler.
+pub const HANDLER: &str = "api";
+/// The variable that holds the deployment, or names the object that does.
+const DEPLOYMENT: &str = "DEPLOYMENT";
+
+/// Serves requests until Lambda ends the process.
+///
+/// # Errors
+/// `Config` if the deployment cannot be read; what the Lambda runtime cannot recover from.
+pub async fn run() -> std::result::Result<(), lambda_runtime::Error> {
+    let clients = Clients::from_env().await;
+    let deployment =
+        deployment(&clients).await.inspect_err(|error| tracing::error!(%error, "function cannot start"))?;
+    let routes = router(Pipelines::of(&deployment, &clients), Door::Gateway);
+    lambda_http::run(routes.layer(map_request(vouch))).await
+}
+
+async fn deployment(clients: &Clients) -> Result<Deployment> {
+    let value = std::env::var(DEPLOYMENT);
+    let value = value.map_err(|e| Error::config(format!("{DEPLOYMENT} is not set")).because(e))?;
+    let text = setting::read(DEPLOYMENT, &value, clients).await?;
+    serde_json::from_str(&text).map_err(|e| Error::config(format!("{DEPLOYMENT} is not a deployment")).because(e))
+}
+
+/// Marks a request that the gateway authorised. Who calls the function itself writes the event as he likes, and has the right
+/// to call it; a route that was left open by mistake has no authorizer in its events
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
+async fn vouch(mut request: Request<Body>) -> Request<Body> {
+    let authorised = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => {
+            context.authorizer.as_ref().is_some_and(|by| by.iam.is_some() || by.jwt.is_some())
+        }
+        _ => false,
+    };
+    if authorised {
+        request.extensions_mut().insert(Vouched);
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lambda_http::http::Extensions;
+    use serde_json::{Value, json};
+
+    /// The context of a request as the gateway tells it.
+    fn context(authorizer: Value) -> RequestContext {
+        let mut event = json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": "/batches", "rawQueryString": "", "headers": {},
+            "requestContext": {
+                "accountId": "1", "apiId": "a", "domainName": "d", "requestId": "r", "routeKey": "$default",
+                "stage": "$default", "time": "1", "timeEpoch": 1,
+                "http": { "method": "GET", "path": "/batches", "protocol": "HTTP/1.1", "sourceIp": "::1", "userAgent": "u" },
+            },
+            "isBase64Encoded": false,
+        });
+        if !authorizer.is_null() {
+            event["requestContext"]["authorizer"] = authorizer;
+        }
+        let request = lambda_http::request::from_str(&event.to_string()).unwrap();
+        request.request_context()
+    }
+
+    #[tokio::test]
+    async fn only_what_the_gateway_authorised_is_vouched_for() {
+        let iam = json!({ "iam": {
+            "accessKey": "k", "accountId": "1", "callerId": "c", "cognitoIdentity": null, "principalOrgId": null,
+            "userArn": "arn:aws:iam::1:user/anna", "userId": "u",
+        } });
+        let jwt = json!({ "jwt": { "claims": { "sub": "anna" }, "scopes": [] } });
+        for (authorizer, vouched) in [(Value::Null, false), (json!({}), false), (iam, true), (jwt, true)] {
+            let mut request = Request::new(Body::empty());
+            let mut extensions = Extensions::new();
+            extensions.insert(context(authorizer.clone()));
+            *request.extensions_mut() = extensions;
+            let seen = vouch(request).await;
+            assert_eq!(seen.extensions().get::<Vouched>().is_some(), vouched, "{authorizer}");
+        }
+        assert!(vouch(Request::new(Body::empty())).await.extensions().get::<Vouched>().is_none());
+    }
+}
