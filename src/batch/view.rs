@@ -342,7 +342,10 @@ impl Look<'_> {
         if batch.state.is_final() || !batch.opening.condition.has_tree() {
             return None;
         }
-        let trouble = self.seen.trouble.as_ref().filter(|trouble| now.0 - trouble.at.0 < RECENT_TROUBLE);
+        // What failed since the batch last advanced is what holds it up, however long ago it was tried.
+        let counts =
+            |trouble: &&Trouble| now.0 - trouble.at.0 < RECENT_TROUBLE || (!trouble.busy && trouble.at >= since);
+        let trouble = self.seen.trouble.as_ref().filter(counts);
         let quiet = now.0 - since.0 >= QUIET;
         if !quiet && !trouble.is_some_and(|trouble| trouble.busy) {
             return None;

@@ -185,6 +185,10 @@ impl<S: Stores> Reception<S> {
             Disposition::Later(at, error) => {
                 tracing::info!(%error, %at, "message will come again later");
                 self.excuse(delivery).await;
+                // Whoever looks must be told of a right or an object that is missing, although it may still come.
+                if error.may_pass() {
+                    self.note_trouble(subject, admitted, &error).await;
+                }
                 left_until(self.clock.now(), at)
             }
         };
@@ -252,10 +256,11 @@ impl<S: Stores> Reception<S> {
             return;
         };
         let (now, busy) = (self.clock.now(), error.kind == ErrorKind::Busy);
+        let often = busy || error.may_pass();
         {
             let mut noted = self.noted.lock().unwrap_or_else(PoisonError::into_inner);
             let again = noted.as_ref().is_some_and(|(of, at)| of == batch && now.0 - at.0 < NOTED_EVERY);
-            if busy && again {
+            if often && again {
                 return;
             }
             *noted = Some((batch.clone(), now));

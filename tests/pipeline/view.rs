@@ -4,14 +4,18 @@ use std::sync::{Arc, Mutex};
 
 use fanfold::batch::view::{Around, view};
 use fanfold::model::condition::Condition;
-use fanfold::model::error::Result;
+use fanfold::model::error::{Error, ErrorKind, Result};
 use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
 use fanfold::model::input::InputRef;
 use fanfold::model::progress::{BatchState, Observation, Opening, Sealing, Stop, Tally};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::model::view::{BatchView, EventKind, Pausing, VERSION};
+use fanfold::pipeline::Pipeline;
 use fanfold::pipeline::local::{LocalPipeline, Settings};
+use fanfold::pipeline::variant::Variant;
+use fanfold::processor::{Chunk, Processor, Reply};
+use fanfold::stage::Subject;
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
@@ -254,4 +258,48 @@ async fn what_became_of_a_batch_is_told_in_order() {
     assert_eq!(told, wanted);
     assert_eq!(view.events[1].text, "20 records in 2 chunks");
     assert_eq!((view.chunks.running, view.chunks.waiting, view.redrivable), (Some(1), Some(1), false));
+}
+
+/// What a table does that is throttled, or a function that may not write to it.
+struct Refusing(fn(&str) -> Error);
+
+impl Processor for Refusing {
+    async fn process(&self, chunks: Vec<Chunk>) -> Vec<Result<Vec<Reply>>> {
+        chunks.iter().map(|_| Err(self.0("the table items"))).collect()
+    }
+}
+
+#[tokio::test]
+async fn what_refuses_its_records_is_told_within_a_minute() {
+    let denied = |what: &str| Error::new(ErrorKind::Denied, format!("{what} may not be written"));
+    let busy = |what: &str| Error::busy(format!("{what} is throttled"));
+    for (refusal, kind, told) in [
+        (
+            denied as fn(&str) -> Error,
+            Pausing::Stalled,
+            "chunk 0 failed at attempt 1: the table items may not be written",
+        ),
+        (busy, Pausing::Slow, "chunk 0 waits: the table items is throttled"),
+    ] {
+        let pipeline = LocalPipeline::new(&Settings::default(), Refusing(refusal)).unwrap();
+        let (batch, event) = pipeline.upload("f.jsonl", "{\"id\":1}\n");
+        pipeline.stores.queues[0].send(vec![Outgoing::new(event)]).await.unwrap();
+        let take = async |queue: usize| pipeline.stores.queues[queue].receive(1).await.unwrap().remove(0);
+        pipeline.handle(0, &take(0).await).await;
+        let (delivery, variant) = (take(1).await, Variant::preferred().unwrap());
+        let reception = Pipeline::new(pipeline.stores.clone(), variant, "input");
+        let reception =
+            reception.reception(Some(pipeline.stores.queues[1].clone()), Some(pipeline.stores.queues[0].clone()));
+        let subject = Subject { batch: batch.clone(), part: Part::Chunk(ChunkIndex::new(0).unwrap()) };
+        let admitted = reception.admit(&delivery, Some(&subject)).await.unwrap();
+        let disposition = pipeline.handle(1, &delivery).await;
+        reception.conclude(&delivery, admitted, Some(&subject), disposition).await;
+        // The pauses between tries grow to five minutes, and what was denied is still what it waits for.
+        for seconds in if kind == Pausing::Stalled { [40, 290] } else { [40, 59] } {
+            let now = SystemClock.now().plus_seconds(seconds);
+            let view = look(&pipeline.stores.ledger, &batch, Some((1, 0)), now).await;
+            let standstill = view.standstill.unwrap();
+            assert_eq!((standstill.kind, standstill.reasons[0].as_str()), (kind, told), "{seconds}");
+        }
+    }
 }
