@@ -24,7 +24,7 @@ pub struct Cancel {
 
 impl Cancel {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
-        let batch = match self.batch.latest(context).await? {
+        let batch = match self.batch.named.latest(context).await? {
             Ok(batch) => batch,
             Err(code) => return Ok(code),
         };
@@ -45,6 +45,6 @@ impl Cancel {
         if !self.batch.waits() {
             return Ok(ExitCode::SUCCESS);
         }
-        ending::show(context, id, self.batch.common.json, self.batch.output.as_deref()).await
+        ending::show(context, id, self.batch.named.common.json, self.batch.output.as_deref()).await
     }
 }

@@ -1,6 +1,7 @@
 //! `fanfold failures`: the failed records of a batch, or those that failed for one reason.
 
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -8,9 +9,9 @@ use futures::TryStreamExt;
 use serde_json::json;
 
 use crate::command::watch::seen;
-use crate::command::{Batch as BatchArgument, Context, check_output, unknown};
+use crate::command::{Context, Named, check_output, unknown};
 use crate::draft::Draft;
-use crate::output::{line, note};
+use crate::output::line;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::reason::ReasonId;
@@ -23,21 +24,20 @@ pub struct Failures {
     /// Only those that failed for this reason, by its id in `fanfold status --json`.
     #[arg(long, value_name = "REASON")]
     reason: Option<String>,
+    /// Save them in this folder instead of printing them.
+    #[arg(long, value_name = "DIR")]
+    output: Option<PathBuf>,
     #[command(flatten)]
-    pub(super) batch: BatchArgument,
+    pub(super) named: Named,
 }
 
 impl Failures {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
-        if self.batch.wait {
-            note("error: --wait has nothing to wait for here: a batch has its failed records once it is closed");
-            return Ok(ExitCode::from(2));
-        }
-        let batch = match self.batch.latest(context).await? {
+        let batch = match self.named.latest(context).await? {
             Ok(batch) => batch,
             Err(code) => return Ok(code),
         };
-        check_output(self.batch.output.as_deref())?;
+        check_output(self.output.as_deref())?;
         let only = match &self.reason {
             Some(reason) => Some(context.reason(&batch.opening.id, reason).await?.0),
             None => None,
@@ -50,7 +50,7 @@ impl Failures {
             Some(only) => file.name.replacen('.', &format!("-{}.", only.as_str()), 1),
             None => file.name.clone(),
         };
-        let Some(folder) = &self.batch.output else {
+        let Some(folder) = &self.output else {
             let mut out = std::io::stdout();
             while let Some(piece) = file.pieces.try_next().await? {
                 out.write_all(&piece).map_err(|e| Error::config("could not write to standard output").because(e))?;
@@ -65,7 +65,7 @@ impl Failures {
             bytes += piece.len() as u64;
         }
         draft.keep().map_err(cannot)?;
-        if self.batch.common.json {
+        if self.named.common.json {
             line(json!({ "file": path, "bytes": bytes }))?;
         } else {
             line(path.display())?;
@@ -87,7 +87,6 @@ impl Context {
 mod tests {
     use super::*;
     use clap::Parser;
-    use std::path::PathBuf;
 
     #[derive(Debug, Parser)]
     struct Line {
@@ -100,6 +99,6 @@ mod tests {
         let parsed = |words: &[&str]| Line::try_parse_from([&["failures"], words].concat()).unwrap().failures;
         assert_eq!(parsed(&["a-0123456789ab"]).reason, None);
         let with = parsed(&["a-0123456789ab", "--reason", "0123", "--output", "out"]);
-        assert_eq!((with.reason.as_deref(), with.batch.output), (Some("0123"), Some(PathBuf::from("out"))));
+        assert_eq!((with.reason.as_deref(), with.output), (Some("0123"), Some(PathBuf::from("out"))));
     }
 }

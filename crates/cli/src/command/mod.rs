@@ -6,6 +6,7 @@ mod counters;
 mod emulator;
 mod ending;
 mod failures;
+mod follow;
 mod list;
 mod prefix;
 mod reconcile;
@@ -87,6 +88,7 @@ enum Command {
     Reconcile(reconcile::Reconcile),
     /// Show the counters of a group of records, or take away what a batch added to them.
     Counters(counters::CountersCommand),
+    Watch(follow::Watch),
     Failures(failures::Failures),
     Pause(workers::Pause),
     Resume(workers::Resume),
@@ -108,30 +110,39 @@ struct Common {
     json: bool,
 }
 
-/// The batch that a command is about, and what to show of its end.
+/// The batch that a command is about.
 #[derive(Debug, Args)]
-struct Batch {
+struct Named {
     /// The batch's id, as `fanfold submit` printed it.
     #[arg(required_unless_present = "key")]
     batch_id: Option<String>,
     /// Instead of an id: the batch of the newest upload under this key.
     #[arg(long, value_name = "KEY", conflicts_with = "batch_id")]
     key: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// The batch that a command is about, and what to show of its end.
+#[derive(Debug, Args)]
+struct Batch {
+    #[command(flatten)]
+    named: Named,
     /// Wait for the summary and print it.
     #[arg(long)]
     wait: bool,
     /// Wait, and download summary, results and failed records into this folder.
     #[arg(long, value_name = "DIR")]
     output: Option<PathBuf>,
-    #[command(flatten)]
-    common: Common,
 }
 
 impl Batch {
     fn waits(&self) -> bool {
         self.wait || self.output.is_some()
     }
+}
 
+impl Named {
     /// The batch that the user named; `None`, and an error for the user, if no batch can have that name.
     async fn id(&self, context: &Context) -> Result<Option<BatchId>> {
         match &self.key {
@@ -261,21 +272,22 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
             submit.run(&context).await
         }
         Command::List(list) => list.run(&deployment, goes_on).await,
+        Command::Watch(watch) => watch.run(&deployment, goes_on).await,
         Command::Serve(serve) => serve.run(&deployment, &goes_on).await,
         Command::Status(status) => {
-            let context = context(&deployment, status.batch.common.pipeline.as_deref(), goes_on).await?;
+            let context = context(&deployment, status.batch.named.common.pipeline.as_deref(), goes_on).await?;
             status.run(&context).await
         }
         Command::Redrive(redrive) => {
-            let context = context(&deployment, redrive.batch.common.pipeline.as_deref(), goes_on).await?;
+            let context = context(&deployment, redrive.batch.named.common.pipeline.as_deref(), goes_on).await?;
             redrive.run(&context).await
         }
         Command::Cancel(cancel) => {
-            let context = context(&deployment, cancel.batch.common.pipeline.as_deref(), goes_on).await?;
+            let context = context(&deployment, cancel.batch.named.common.pipeline.as_deref(), goes_on).await?;
             cancel.run(&context).await
         }
         Command::Failures(failures) => {
-            let context = context(&deployment, failures.batch.common.pipeline.as_deref(), goes_on).await?;
+            let context = context(&deployment, failures.named.common.pipeline.as_deref(), goes_on).await?;
             failures.run(&context).await
         }
         Command::Pause(pause) => {

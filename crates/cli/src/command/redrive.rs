@@ -25,7 +25,7 @@ pub struct Redrive {
 
 impl Redrive {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
-        let batch = match self.batch.latest(context).await? {
+        let batch = match self.batch.named.latest(context).await? {
             Ok(batch) => batch,
             Err(code) => return Ok(code),
         };
@@ -48,6 +48,6 @@ impl Redrive {
             return Ok(ExitCode::SUCCESS);
         }
         note(format_args!("batch {next}"));
-        ending::show(context, &next, self.batch.common.json, self.batch.output.as_deref()).await
+        ending::show(context, &next, self.batch.named.common.json, self.batch.output.as_deref()).await
     }
 }

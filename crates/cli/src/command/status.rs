@@ -27,11 +27,11 @@ impl Status {
         if self.batch.waits() {
             return self.wait(context).await;
         }
-        let Some(id) = self.batch.id(context).await? else {
+        let Some(id) = self.batch.named.id(context).await? else {
             return Ok(ExitCode::from(2));
         };
         let view = seen(context, &id).await?.ok_or_else(|| unknown(&id))?;
-        if self.batch.common.json {
+        if self.batch.named.common.json {
             let text = serde_json::to_string(&view);
             line(text.map_err(|e| Error::internal("the status cannot be shown").because(e))?)?;
         } else {
@@ -42,13 +42,13 @@ impl Status {
 
     /// Waits for a batch, which need not have been scattered yet.
     async fn wait(self, context: &Context) -> Result<ExitCode> {
-        let Some(id) = self.batch.id(context).await? else {
+        let Some(id) = self.batch.named.id(context).await? else {
             return Ok(ExitCode::from(2));
         };
         check_output(self.batch.output.as_deref())?;
         let id = latest(&context.ledger(), &id).await?.map_or(id, |batch| batch.opening.id);
         context.watches(&id, self.batch.output.as_deref());
-        ending::show(context, &id, self.batch.common.json, self.batch.output.as_deref()).await
+        ending::show(context, &id, self.batch.named.common.json, self.batch.output.as_deref()).await
     }
 }
 

@@ -1,5 +1,7 @@
 //! What people do to a pipeline and its batches by command: failed records by reason, pauses and scales.
 
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use crate::world::{Done, World};
@@ -76,7 +78,18 @@ async fn a_paused_pipeline_says_so_and_goes_on() {
     assert_eq!(told(&scaled)["concurrency"], 3);
     let wrong = world.command(&["scale", PIPELINE, "--concurrency", "1"]);
     assert!(wrong.code == 1 && wrong.stderr.contains("from 2 to 1000"), "{}", wrong.stderr);
+    let mut watching = world.process(&std::env::temp_dir(), &["watch", "--pipeline", PIPELINE, "--json"]);
+    let watching = watching.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     let resumed = told(&world.command(&["resume", PIPELINE, "--json"]));
     assert!(resumed["batches"].as_u64().unwrap() >= 1, "{resumed}");
     assert_eq!(world.summary(&batch).await.records.succeeded, 1);
+    // It ends by itself, once all that were open are closed.
+    let watched = watching.wait_with_output().unwrap();
+    let lines = String::from_utf8(watched.stdout).unwrap();
+    if let Some(last) = lines.lines().rfind(|line| line.contains(batch.as_str())) {
+        let last: Value = serde_json::from_str(last).unwrap();
+        assert_eq!((&last["pipeline"], &last["state"]), (&json!(PIPELINE), &json!("SUCCEEDED")));
+    }
+    let again = world.command(&["watch", batch.as_str(), "--pipeline", PIPELINE]);
+    assert!(again.code == 0 && again.stderr.contains("succeeded 1/1 records"), "{}", again.stderr);
 }
