@@ -1,7 +1,7 @@
 //! What a batch is doing, from what the ledger has of it. The reads do not grow with its records: a batch of 65,536 chunks
-//! takes four.
+//! takes four. Each redrive adds one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::batch::leaves;
 use crate::model::calls::{Calls, StageCalls};
@@ -44,6 +44,11 @@ struct Sum {
 }
 
 impl Sum {
+    /// Records that ended, whatever came of them.
+    fn ended(&self) -> u64 {
+        self.tally.succeeded + self.tally.failed
+    }
+
     fn add(&mut self, number: u32, leaf: &Leaf, sealing: Option<&Sealing>) {
         self.done += leaf.done.len() as u64;
         self.tally = self.tally + leaf.tally;
@@ -131,20 +136,28 @@ async fn add_left(
     sum: &mut Sum,
     seen: &mut Overview,
 ) -> Result<()> {
-    let mut taken: BTreeSet<ReasonId> = batch.opening.only.iter().cloned().collect();
+    // How many records of a reason later generations processed again, which is not all of them if one ended early.
+    let mut taken = BTreeMap::from_iter(batch.opening.only.clone().map(|only| (only, sum.ended())));
     while let Some(earlier) = before.pop() {
         let Some(batch) = &earlier.batch else {
             return Ok(());
         };
-        let failed = self::sum(ledger, batch, &earlier.leaves).await?.reasons;
-        for (reason, count) in failed.into_iter().filter(|(reason, _)| !taken.contains(reason)) {
-            *sum.reasons.entry(reason).or_default() += count;
+        let own = self::sum(ledger, batch, &earlier.leaves).await?;
+        for (reason, count) in &own.reasons {
+            let again = taken.get_mut(reason).map_or(0, |taken| {
+                let again = (*taken).min(*count);
+                *taken -= again;
+                again
+            });
+            if *count > again {
+                *sum.reasons.entry(reason.clone()).or_default() += count - again;
+            }
         }
         for (reason, words) in earlier.reasons {
             seen.reasons.entry(reason).or_insert(words);
         }
         match &batch.opening.only {
-            Some(only) => _ = taken.insert(only.clone()),
+            Some(only) => *taken.entry(only.clone()).or_default() += own.ended(),
             None => return Ok(()),
         }
     }
@@ -325,11 +338,11 @@ impl Look<'_> {
         events
     }
 
-    /// Nothing is wrong with what people paused, but they may have forgotten it.
+    /// A pause is what people wanted, but they may have forgotten it.
     fn paused(&self, missing: Option<u64>) -> Option<Standstill> {
         let waits = self.batch.state == BatchState::Processing && self.batch.stop.is_none() && missing != Some(0);
         let since = self.seen.paused.filter(|_| waits)?;
-        let reason = "the pipeline's workers are paused; `fanfold resume` lets them go on".to_owned();
+        let reason = "the pipeline's workers are paused; `fanfold resume PIPELINE` lets them go on".to_owned();
         Some(Standstill { kind: Pausing::Stalled, since: since.max(self.advanced_at()), reasons: vec![reason] })
     }
 

@@ -25,7 +25,7 @@ use crate::stage::late;
 use crate::stage::summary::{put_summary, written_before};
 use crate::store::channel::{Channel, Outgoing};
 use crate::store::ledger::tree::Progress;
-use crate::store::ledger::{Control, Lease, Ledger, OpenBatch};
+use crate::store::ledger::{Control, KEPT_SECONDS, Lease, Ledger, OpenBatch};
 use crate::store::pace::Pace;
 use crate::store::{Clock, Stores};
 
@@ -37,6 +37,8 @@ const RESERVE_SECONDS: i64 = 5;
 const BUSY_SECONDS: i64 = 10;
 /// How often the pause before a stalled batch is mended again is doubled: up to eight times as long.
 const MOST_DOUBLINGS: u32 = 3;
+/// How long before what is kept of a batch expires it is given up at the latest, whether or not its workers are paused.
+const IN_TIME_SECONDS: i64 = 3 * 24 * 3600;
 const OWNER: &str = "sweep";
 
 /// How long a batch may go without progress.
@@ -140,9 +142,12 @@ impl<S: Stores> Sweep<S> {
     }
 
     /// Leaves alone a batch that waits for workers which people have paused, and returns whether it is one: that it stands
-    /// still is what they wanted, so that the time counts neither as a stall nor as time without progress.
+    /// still is what they wanted, so that the time counts neither as a stall nor as time without progress. Before what is kept of
+    /// the batch expires, it is given up like any other, so that it ends.
     async fn holds(&self, batch: &Batch, now: Timestamp) -> Result<bool> {
-        if batch.state != BatchState::Processing || batch.stop.is_some() {
+        let kept_until =
+            batch.opening.started_at.plus_seconds(KEPT_SECONDS - self.patience.give_up_after - IN_TIME_SECONDS);
+        if batch.state != BatchState::Processing || batch.stop.is_some() || now >= kept_until {
             return Ok(false);
         }
         let next = now.plus_seconds(self.patience.stall_after);

@@ -25,7 +25,7 @@ use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::ledger::tree::{self, Progress};
-use fanfold::store::ledger::{Ledger, OpenResult};
+use fanfold::store::ledger::{Control, Ledger, OpenResult};
 use fanfold::store::pace::Pace;
 
 const HOUR: i64 = 3600;
@@ -241,4 +241,21 @@ async fn a_batch_whose_outputs_cannot_be_written_is_closed_with_a_summary_alone(
     assert_eq!((summary.records.succeeded, summary.results), (2, None));
     let batch = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap();
     assert_eq!(batch.state, BatchState::Failed);
+}
+
+#[tokio::test]
+async fn a_batch_whose_workers_are_paused_is_given_up_only_before_it_expires() {
+    for (days, given_up) in [(2, false), (25, false), (27, true)] {
+        let fixture = Fixture::begun(days * 24, Condition::Tree).await;
+        (0..2).for_each(|chunk| fixture.put(chunk));
+        fixture.ledger.note_pause(Some(SystemClock.now())).await.unwrap();
+        fixture.run().await;
+        let batch = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap();
+        assert_eq!(batch.stop.is_some(), given_up, "{days} days");
+        // The time of a pause is no time without progress.
+        fixture.ledger.note_pause(None).await.unwrap();
+        fixture.run().await;
+        let batch = fixture.ledger.read(&fixture.batch).await.unwrap().unwrap();
+        assert_eq!(batch.stop.is_some(), given_up, "{days} days, after the pause");
+    }
 }

@@ -8,7 +8,8 @@ use fanfold::model::error::{Error, ErrorKind, Result};
 use fanfold::model::fault::Fault;
 use fanfold::model::ids::{BatchId, ChunkIndex, Revision};
 use fanfold::model::input::InputRef;
-use fanfold::model::progress::{BatchState, Observation, Opening, Sealing, Stop, Tally};
+use fanfold::model::progress::{BatchState, Mark, Observation, Opening, Sealing, Stop, Tally};
+use fanfold::model::reason::ReasonId;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::model::view::{BatchView, EventKind, Pausing, VERSION};
 use fanfold::pipeline::Pipeline;
@@ -302,4 +303,33 @@ async fn what_refuses_its_records_is_told_within_a_minute() {
             assert_eq!((standstill.kind, standstill.reasons[0].as_str()), (kind, told), "{seconds}");
         }
     }
+}
+
+#[tokio::test]
+async fn failures_that_a_redrive_of_their_reason_did_not_reach_are_still_told() {
+    let ledger = MemoryLedger::new();
+    let id = begun(&ledger, 2).await;
+    let (often, seldom) = (ReasonId::kept("often"), ReasonId::kept("seldom"));
+    let mark = |succeeded, reasons: Vec<(ReasonId, u64)>| {
+        let failed = reasons.iter().map(|(_, count)| count).sum();
+        Mark { tally: Tally { succeeded, failed, failed_chunks: 0 }, excepted: true, reasons }
+    };
+    for chunk in [0, 1].map(|chunk| ChunkIndex::new(chunk).unwrap()) {
+        let both = mark(0, vec![(often.clone(), 8), (seldom.clone(), 2)]);
+        ledger.mark_leaf(&id, chunk, both, after(2.0)).await.unwrap();
+    }
+    // The redrive is cancelled after five of sixteen records, of which three succeed.
+    let (first, again) = (ledger.read(&id).await.unwrap().unwrap(), id.in_generation(1));
+    ledger.open(&Opening { id: again.clone(), only: Some(often.clone()), ..first.opening }).await.unwrap();
+    let sealing =
+        Sealing { records: None, chunks: 1, columns: None, head: None, error: None, scattered_at: after(9.0) };
+    tree::seal(&ledger, &again, &sealing).await.map(|_| ()).unwrap();
+    let some = mark(3, vec![(often.clone(), 2)]);
+    ledger.mark_leaf(&again, ChunkIndex::new(0).unwrap(), some, after(10.0)).await.unwrap();
+    ledger.take(&again, "gather", after(11.0), after(99.0)).await.map(|_| ()).unwrap();
+    let tally = Tally { succeeded: 3, failed: 17, failed_chunks: 0 };
+    ledger.close(&again, "gather", BatchState::Cancelled, tally, after(12.0)).await.unwrap();
+    let view = look(&ledger, &id, None, after(13.0)).await;
+    let told: Vec<(&ReasonId, u64)> = view.failures.iter().map(|group| (&group.id, group.count)).collect();
+    assert_eq!(told, [(&often, 13), (&seldom, 4)]);
 }

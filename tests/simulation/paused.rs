@@ -41,7 +41,7 @@ fn ends(plan: &Plan, mutation: Option<Mutation>) -> (State, Vec<BatchState>) {
 }
 
 #[test]
-fn a_pause_of_any_length_costs_no_batch() {
+fn a_pause_of_days_costs_no_batch() {
     for variant in BUILT_IN {
         for (from, hours) in [(0, 30), (1, 30), (2_000, 50), (5_000, 1)] {
             let (state, ends) = ends(&plan(*variant, from, hours), None);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -17,6 +18,9 @@ use fanfold::batch::control::latest;
 use fanfold::model::error::Error;
 use fanfold::pipeline::variant::Variant;
 
+/// The most bytes of an answer that is sent as a whole: Lambda takes 6 MB, in which bytes may be escaped
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+const MOST_AT_ONCE: usize = 4 << 20;
 /// Pieces that wait to be sent.
 const AHEAD: usize = 4;
 
@@ -27,7 +31,7 @@ pub struct Wanted {
     reason: Option<String>,
 }
 
-/// Sends them while they are read, so that their number does not matter. What cannot be read at the beginning is a problem;
+/// Sends them while they are read, so that their number does not matter, or as a whole where answers are not streamed. What cannot be read at the beginning is a problem;
 /// later on, the answer breaks off.
 pub async fn of(
     State(desk): State<Arc<Desk>>,
@@ -62,10 +66,23 @@ pub async fn of(
     });
     let ended = |_| Error::internal("the records could not be read");
     let (name, content_type) = begun.await.map_err(ended)??;
-    let first = sent.recv().await.transpose()?;
-    let rest = stream::unfold(sent, |mut sent| async move { sent.recv().await.map(|piece| (piece, sent)) });
-    let body = stream::iter(first.map(Ok)).chain(rest).map_err(std::io::Error::other);
     let disposition = format!("attachment; filename=\"{name}\"");
     let headers = [(CONTENT_TYPE, content_type.to_owned()), (CONTENT_DISPOSITION, disposition)];
+    let first = sent.recv().await.transpose()?;
+    if !desk.streams {
+        let mut whole = first.map(Vec::from).unwrap_or_default();
+        while let Some(piece) = sent.recv().await {
+            whole.extend_from_slice(&piece?);
+            if whole.len() > MOST_AT_ONCE {
+                let detail = format!(
+                    "these are more records than the gateway passes on: use `fanfold failures {id}`, or the output"
+                );
+                return Err(Problem::new(StatusCode::CONFLICT, detail));
+            }
+        }
+        return Ok((headers, whole).into_response());
+    }
+    let rest = stream::unfold(sent, |mut sent| async move { sent.recv().await.map(|piece| (piece, sent)) });
+    let body = stream::iter(first.map(Ok)).chain(rest).map_err(std::io::Error::other);
     Ok((headers, Body::from_stream(body)).into_response())
 }

@@ -53,9 +53,10 @@ impl Once {
             return Ok(answer(done.clone()));
         }
         if let Some(ledger) = ledger
-            && let Some(kept) = ledger.answered(&key).await?
+            && let Some(kept) = ledger.answered(&key, SystemClock.now()).await?
         {
-            let unread = |e| Problem::from(Error::internal("the ledger keeps an answer that is none").because(e));
+            let unread =
+                |e| Problem::from(Error::internal("the ledger holds an answer that cannot be read").because(e));
             let kept: Kept = serde_json::from_str(&kept).map_err(unread)?;
             if kept.asked != asked {
                 return Err(other());

@@ -36,19 +36,27 @@ impl Workers {
     }
 
     /// Keeps the workers from receiving messages from now on; those that they have are worked on to their end. Sweep is told
-    /// first: it must not take for a stall what is none.
+    /// first, so that it does not take the pause for a stall.
     ///
     /// # Errors
-    /// Those of the ledger and of Lambda. What was done then stays; pausing again does the rest.
+    /// Those of the ledger and of Lambda; if the workers could not be paused, they are not noted as paused.
     pub async fn pause(&self, now: Timestamp) -> Result<()> {
-        self.ledger.note_pause(Some(now)).await?;
-        self.enable(false).await
+        let noted = self.ledger.paused().await?.is_some();
+        if !noted {
+            self.ledger.note_pause(Some(now)).await?;
+        }
+        let paused = self.enable(false).await;
+        if paused.is_err() && !noted {
+            // The workers go on, and sweep with them.
+            self.ledger.note_pause(None).await?;
+        }
+        paused
     }
 
     /// Lets the workers receive messages again.
     ///
     /// # Errors
-    /// As [`pause`](Self::pause).
+    /// Those of the ledger and of Lambda. What was done then stays; resuming again does the rest.
     pub async fn resume(&self) -> Result<()> {
         self.enable(true).await?;
         self.ledger.note_pause(None).await

@@ -1,4 +1,4 @@
-//! The API as a function behind an HTTP API, which lets nobody in whom IAM or a JWT does not vouch for.
+//! The API as a function behind an HTTP API. It admits only requests that IAM or a JWT has authorised.
 
 use axum::body::Body;
 use axum::http::Request;
@@ -36,8 +36,8 @@ async fn deployment(clients: &Clients) -> Result<Deployment> {
     serde_json::from_str(&text).map_err(|e| Error::config(format!("{DEPLOYMENT} is not a deployment")).because(e))
 }
 
-/// Marks a request that the gateway authorised. Who calls the function itself writes the event as he likes, and has the right
-/// to call it; a route that was left open by mistake has no authorizer in its events
+/// Marks a request that the gateway authorised. A caller that invokes the function directly can write any event,
+/// but needs the right to invoke it. A route that was left open by mistake has no authorizer in its events
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
 async fn vouch(mut request: Request<Body>) -> Request<Body> {
     let authorised = match request.request_context_ref() {

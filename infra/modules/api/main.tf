@@ -3,8 +3,7 @@
 locals {
   authorisation = var.jwt == null ? "IAM" : "JWT"
 
-  # Who answers to nobody sees the page's files and no more: they hold nothing secret, and a browser has to load the page before it
-  # can show a token. Each is named, since a path with a variable would be open for whatever it matches. An HTTP API takes a
+  # The page's files alone are open: they hold nothing secret, and a browser has to load the page before it can show a token. Each is named, since a path with a variable would be open for whatever it matches. An HTTP API takes a
   # route that matches in full before $default:
   # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-routes.html#http-api-develop-routes.evaluation
   page_files = jsondecode(file("${path.module}/../../page.json"))

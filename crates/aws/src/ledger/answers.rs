@@ -3,6 +3,7 @@
 use aws_sdk_dynamodb::types::AttributeValue;
 use sha2::{Digest, Sha256};
 
+use super::attributes::{Attributes, number as item_number};
 use super::{DynamoLedger, number, text};
 use crate::error;
 use fanfold::model::error::Result;
@@ -18,15 +19,18 @@ fn answer_key(key: &str) -> String {
 }
 
 impl DynamoLedger {
-    /// Returns the answer that was kept under a key.
+    /// Returns the answer that was kept under a key, if its day is not over: DynamoDB may delete it days later
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/howitworks-ttl.html>).
     ///
     /// # Errors
     /// Those of DynamoDB.
-    pub async fn answered(&self, key: &str) -> Result<Option<String>> {
+    pub async fn answered(&self, key: &str, now: Timestamp) -> Result<Option<String>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let found = request.key("pk", text(&answer_key(key))).send().await;
         let found = found.map_err(|e| error::of_call("read the table", &self.table, e))?;
-        let answer = found.item.and_then(|mut item| item.remove("answer"));
+        let is_kept =
+            |item: &Attributes| item_number(item, "expiresAt").is_some_and(|until: i64| until > now.epoch_seconds());
+        let answer = found.item.filter(is_kept).and_then(|mut item| item.remove("answer"));
         Ok(answer.and_then(|answer| match answer {
             AttributeValue::S(answer) => Some(answer),
             _ => None,

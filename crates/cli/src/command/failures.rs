@@ -53,7 +53,11 @@ impl Failures {
         let Some(folder) = &self.output else {
             let mut out = std::io::stdout();
             while let Some(piece) = file.pieces.try_next().await? {
-                out.write_all(&piece).map_err(|e| Error::config("could not write to standard output").because(e))?;
+                match out.write_all(&piece).and_then(|()| out.flush()) {
+                    // Whoever read them has gone.
+                    Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => break,
+                    written => written.map_err(|e| Error::config("could not write to standard output").because(e))?,
+                }
             }
             return Ok(ExitCode::SUCCESS);
         };

@@ -16,6 +16,7 @@ use crate::interrupt::GoesOn;
 use crate::output::{line, note};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
+use fanfold::model::progress::BatchState;
 use fanfold::model::view::{BatchView, Pausing};
 use fanfold::store::ledger::Ledger;
 use fanfold_aws::deployment::Deployment;
@@ -74,9 +75,7 @@ impl Watch {
         }
         goes_on.set("stopped; batches go on".to_owned());
         let ends = self.follow(&names, &contexts, followed).await?;
-        // One that did not succeed decides; of several, the worst.
-        let worst = ends.into_iter().max_by_key(|view| (view.records.failed > 0, view.error.is_some()));
-        Ok(worst.map_or(ExitCode::SUCCESS, |view| exit_code(view.state)))
+        Ok(worst(ends.iter().map(|view| view.state)).map_or(ExitCode::SUCCESS, exit_code))
     }
 
     /// Shows what changes until all are closed, and returns how they ended.
@@ -118,6 +117,15 @@ impl Watch {
         }
         Ok(())
     }
+}
+
+/// The worst of several ends, which decides the exit status.
+fn worst(ends: impl Iterator<Item = BatchState>) -> Option<BatchState> {
+    ends.max_by_key(|state| match state {
+        BatchState::Succeeded => 0,
+        BatchState::PartiallyFailed => 1,
+        _ => 2,
+    })
 }
 
 /// The pipeline that knows a batch.
@@ -199,5 +207,23 @@ impl Bars {
             bar.abandon();
         }
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_end_decides() {
+        use BatchState::{Cancelled, Failed, PartiallyFailed, Succeeded};
+        for (ends, decides) in [
+            (vec![Succeeded, PartiallyFailed, Succeeded], PartiallyFailed),
+            (vec![Failed, PartiallyFailed], Failed),
+            (vec![Succeeded, Cancelled], Cancelled),
+        ] {
+            assert_eq!(worst(ends.into_iter()), Some(decides));
+        }
+        assert_eq!(worst(std::iter::empty()), None);
     }
 }
