@@ -94,8 +94,7 @@ function group(pipeline, id, redrive, reasonId) {
         label: `Redrive ${these(many)}`,
         text: `This processes ${records} again, of this reason alone. It costs ${costOf(many, view.costs)}.`,
       });
-      // The records are there once the batch is closed, and reasons that were not told apart have none of their own.
-      show(link, isFinal(view.state) && Boolean(reasonId) && reasonId !== OTHER);
+      show(link, Boolean(reasonId));
       setText(link, `Download ${these(many)}`);
       setText(number, count(many));
       setText(share, `${percent(part, 1)} of failures`);
@@ -136,7 +135,7 @@ export function failures(pipeline, id, redrive, onProblem) {
   function update(view) {
     last = view;
     show(element, view.failures.length > 0);
-    show(later, !isFinal(view.state) && view.redrivable !== false);
+    show(later, !isFinal(view.state));
     const focused = list.contains(document.activeElement);
     rows(view.failures.slice(0, most).map((one) => ({ ...one, view })));
     // A reason that the next generation does not have goes away with the focus.

@@ -35,6 +35,7 @@ test("events update the page", async () => {
   assert.equal(await line.getAttribute("d"), "M0.0 55.00L500.0 50.00L1000.0 45.00");
   await session.page.getByText("Records in numbers").click();
   const numbers = session.page.getByRole("group", { name: "Records, numbers" });
+  await numbers.getByText("11,000").waitFor();
   assert.match(await numbers.innerText(), /10:31:34\s+11,000\s+0\s+10:31:32\s+10,000/);
   assert.deepEqual(session.errors, []);
 });
