@@ -31,8 +31,8 @@ pub struct Wanted {
     reason: Option<String>,
 }
 
-/// Sends them while they are read, so that their number does not matter, or as a whole where answers are not streamed. What cannot be read at the beginning is a problem;
-/// later on, the answer breaks off.
+/// Sends them while they are read, so that their number does not matter, or as a whole where answers are not streamed. What
+/// cannot be read at the beginning is a problem; later on, the answer breaks off.
 pub async fn of(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
