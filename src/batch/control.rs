@@ -70,14 +70,21 @@ pub async fn redrivable(ledger: &impl Ledger, batch: &Batch) -> Result<()> {
 /// # Errors
 /// `Conflict` if there is nothing left to cancel, and those of the ledger.
 pub async fn cancel(ledger: &impl Ledger, batch: &Batch, now: Timestamp) -> Result<()> {
-    let id = &batch.opening.id;
-    let refuse = |state: BatchState| {
-        Err(Error::conflict(format!("batch {id} is {}: there is nothing left to cancel", state.name())))
-    };
-    if batch.state.is_final() {
-        return refuse(batch.state);
-    }
+    cancellable(batch)?;
     let stop = Stop { state: BatchState::Cancelled, fault: Fault::cancelled(), at: now };
-    let after = ledger.stop(id, &stop).await?;
-    if after.stop.is_none() { refuse(after.state) } else { Ok(()) }
+    let after = ledger.stop(&batch.opening.id, &stop).await?;
+    if after.stop.is_none() { Err(nothing_left(&after)) } else { Ok(()) }
+}
+
+/// Checks that a batch can be ended early.
+///
+/// # Errors
+/// `Conflict` if it has ended.
+pub fn cancellable(batch: &Batch) -> Result<()> {
+    if batch.state.is_final() { Err(nothing_left(batch)) } else { Ok(()) }
+}
+
+fn nothing_left(batch: &Batch) -> Error {
+    let (id, state) = (&batch.opening.id, batch.state.name());
+    Error::conflict(format!("batch {id} is {state}: there is nothing left to cancel"))
 }

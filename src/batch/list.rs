@@ -7,8 +7,8 @@ use crate::batch::view::{Around, settled, view};
 use crate::model::error::Result;
 use crate::model::progress::Batch;
 use crate::model::timestamp::Timestamp;
-use crate::model::view::{BatchLine, RecordProgress};
-use crate::store::ledger::{Ledger, Listed, Listing, Notes};
+use crate::model::view::BatchLine;
+use crate::store::ledger::{Ledger, Listed, Listing, Notes, OpenBatch};
 
 /// Open batches that are looked at together.
 const TOGETHER: usize = 4;
@@ -47,21 +47,28 @@ pub struct Touched {
 /// # Errors
 /// Those of the ledger.
 pub async fn touched(ledger: &(impl Ledger + Notes), now: Timestamp) -> Result<Touched> {
-    let (mut touched, mut after) = (Touched::default(), None);
-    loop {
-        let page = ledger.open_batches(after.as_ref()).await?;
-        for open in &page {
-            let Some(view) = view(ledger, &open.id, &Around::default(), now).await? else {
-                continue;
-            };
-            let RecordProgress { total, at_least, succeeded, failed } = view.records;
+    let mut touched = Touched::default();
+    for batch in open(ledger).await? {
+        if let Some(view) = view(ledger, &batch.id, &Around::default(), now).await? {
             touched.batches += 1;
-            touched.records += total.unwrap_or(at_least).saturating_sub(succeeded + failed);
+            touched.records += view.records.left();
         }
-        after = page.into_iter().last();
-        if after.is_none() {
-            return Ok(touched);
+    }
+    Ok(touched)
+}
+
+/// All batches of a pipeline that are not closed.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn open(ledger: &impl Ledger) -> Result<Vec<OpenBatch>> {
+    let mut found = Vec::new();
+    loop {
+        let page = ledger.open_batches(found.last()).await?;
+        if page.is_empty() {
+            return Ok(found);
         }
+        found.extend(page);
     }
 }
 

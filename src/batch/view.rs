@@ -106,6 +106,37 @@ pub async fn view(
     around: &Around,
     now: Timestamp,
 ) -> Result<Option<BatchView>> {
+    Ok(look(ledger, id).await?.map(|seen| seen.view(around, now)))
+}
+
+/// What the ledger has of the latest generation of a batch.
+#[derive(Debug)]
+pub struct Seen {
+    batch: Batch,
+    sum: Sum,
+    overview: Overview,
+    /// Whether its first generation was read to its end.
+    whole: bool,
+}
+
+impl Seen {
+    /// Whether it is closed, so that nothing around it matters.
+    pub fn is_final(&self) -> bool {
+        self.batch.state.is_final()
+    }
+
+    /// What it is doing.
+    pub fn view(&self, around: &Around, now: Timestamp) -> BatchView {
+        let Self { batch, sum, overview: seen, whole } = self;
+        Look { batch, sum, seen, around, now, whole: *whole }.view()
+    }
+}
+
+/// Reads what the ledger has of the latest generation of a batch; `None` until scatter has taken its event.
+///
+/// # Errors
+/// Those of the ledger.
+pub async fn look(ledger: &(impl Ledger + Notes), id: &BatchId) -> Result<Option<Seen>> {
     let mut generations = vec![ledger.overview(&id.in_generation(0)).await?];
     while let Some(last) =
         generations.last().filter(|last| last.redriven && generations.len() <= MAX_GENERATION as usize)
@@ -115,16 +146,16 @@ pub async fn view(
         generations.push(ledger.overview(&next).await?);
     }
     let whole = generations[0].batch.as_ref().is_some_and(Batch::is_redrivable);
-    let Some(mut seen) = generations.pop() else {
+    let Some(mut overview) = generations.pop() else {
         return Ok(None);
     };
-    let Some(batch) = seen.batch.take() else {
+    let Some(batch) = overview.batch.take() else {
         return Ok(None);
     };
-    let mut sum = sum(ledger, &batch, &seen.leaves).await?;
+    let mut sum = sum(ledger, &batch, &overview.leaves).await?;
     let left = if batch.opening.only.is_some() && batch.tally.is_some() { generations } else { Vec::new() };
-    add_left(ledger, left, &batch, &mut sum, &mut seen).await?;
-    Ok(Some(Look { batch: &batch, sum, seen, around, now, whole }.view()))
+    add_left(ledger, left, &batch, &mut sum, &mut overview).await?;
+    Ok(Some(Seen { batch, sum, overview, whole }))
 }
 
 /// Adds the failures that redrives of one reason each left as they were, from the last generation before back to the last one
@@ -166,7 +197,8 @@ async fn add_left(
 
 /// What a batch did that is closed, from its own item alone.
 pub fn settled(batch: &Batch, now: Timestamp) -> BatchView {
-    Look { batch, sum: Sum::default(), seen: Overview::default(), around: &Around::default(), now, whole: false }.view()
+    let (sum, seen, around) = (&Sum::default(), &Overview::default(), &Around::default());
+    Look { batch, sum, seen, around, now, whole: false }.view()
 }
 
 /// Adds up the leaves of a batch, of which the first were read already.
@@ -189,11 +221,10 @@ async fn sum(ledger: &impl Ledger, batch: &Batch, first: &[Leaf]) -> Result<Sum>
 
 struct Look<'a> {
     batch: &'a Batch,
-    sum: Sum,
-    seen: Overview,
+    sum: &'a Sum,
+    seen: &'a Overview,
     around: &'a Around,
     now: Timestamp,
-    /// Whether its first generation was read to its end.
     whole: bool,
 }
 
@@ -212,6 +243,11 @@ impl Look<'_> {
         let running = batch.state == BatchState::Processing;
         let left = chunks.filter(|_| has_tree && running).map(|chunks| chunks.saturating_sub(self.sum.done));
         let at_work = left.and_then(|left| self.around.running.map(|running| running.min(left)));
+        let to_go = total.map(|total| total.saturating_sub(ended));
+        // The records of a chunk are known once it is done.
+        let records_at_work = to_go
+            .zip(left.zip(at_work))
+            .map(|(to_go, (left, at_work))| (to_go as f64 * at_work as f64 / left.max(1) as f64).round() as u64);
         let stopped = batch.stop.as_ref().map(|stop| &stop.fault);
         // Sweep's next time matters only for a batch that it has mended.
         let mended = batch.seen.as_ref().filter(|seen| seen.mended > 0 && !batch.state.is_final());
@@ -230,6 +266,8 @@ impl Look<'_> {
                 at_least: total.unwrap_or(ended.max(cut)),
                 succeeded: tally.succeeded,
                 failed: tally.failed,
+                running: records_at_work,
+                waiting: to_go.zip(records_at_work).map(|(to_go, at_work)| to_go - at_work),
             },
             chunks: ChunkProgress {
                 total: chunks,
@@ -256,7 +294,7 @@ impl Look<'_> {
                 && tally.failed > 0
                 && batch.opening.id.generation() < MAX_GENERATION,
             only: batch.opening.only.clone(),
-            costs: Costs::of(&self.seen.calls, self.sum.tally.succeeded + self.sum.tally.failed),
+            costs: Costs::of(&self.seen.calls, self.sum.ended(), to_go.filter(|_| running)),
             events: self.events(),
             outputs: Vec::new(),
         }

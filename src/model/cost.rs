@@ -14,6 +14,8 @@ const BATCH_ITEMS: u64 = 25;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html>).
 const TRANSACTION_ROWS: u64 = 100;
 const TRANSACTION: &str = "dynamodb.TransactWriteItems";
+/// The stage whose requests grow with the records that ended.
+const PROCESS: &str = "process";
 const MILLION: f64 = 1e6;
 
 /// What a batch's requests to S3, SQS and DynamoDB cost, in dollars. Lambda is left out.
@@ -23,6 +25,9 @@ const MILLION: f64 = 1e6;
 pub struct Costs {
     /// What was counted until now.
     pub so_far: f64,
+    /// What they are expected to cost in all, before gather: while the batch is worked on and its records are known.
+    #[serde(default)]
+    pub estimated: Option<f64>,
     /// What a million of such records cost, by those that ended.
     pub per_million: Option<f64>,
     /// The same by service.
@@ -43,18 +48,23 @@ pub struct ServiceCost {
 }
 
 impl Costs {
-    /// The cost of what the stages of a batch requested, of which `ended` records ended; `None` if nothing was counted.
-    pub fn of(calls: &Calls, ended: u64) -> Option<Self> {
+    /// The cost of what the stages of a batch requested, of which `ended` records ended, and `left` will if that is known;
+    /// `None` if nothing was counted.
+    pub fn of(calls: &Calls, ended: u64, left: Option<u64>) -> Option<Self> {
         let (mut by_service, writes) =
             (BTreeMap::<&str, (u64, f64)>::new(), writes(calls.0.values().map(|stage| &stage.requests), ended));
-        for (operation, number) in calls.0.values().flat_map(|stage| &stage.requests) {
+        let mut grows = 0.0;
+        for (stage, operation, number) in requests(calls) {
             let (Some((service, _)), Some(dollars)) =
-                (operation.split_once('.'), price(operation, *number, ended, writes))
+                (operation.split_once('.'), price(operation, number, ended, writes))
             else {
                 continue;
             };
             let sum = by_service.entry(service).or_default();
             *sum = (sum.0 + number, sum.1 + dollars);
+            if stage == PROCESS {
+                grows += dollars;
+            }
         }
         if by_service.is_empty() {
             return None;
@@ -68,8 +78,17 @@ impl Costs {
         };
         let services: Vec<ServiceCost> = by_service.into_iter().map(named).collect();
         let so_far = services.iter().map(|service| service.dollars).sum();
-        Some(Self { so_far, per_million: (ended > 0).then(|| so_far / ended as f64 * MILLION), services })
+        let each = |dollars: f64| (ended > 0).then(|| dollars / ended as f64);
+        let estimated = left.and_then(|left| Some(so_far + each(grows)? * left as f64));
+        Some(Self { so_far, estimated, per_million: each(so_far).map(|each| each * MILLION), services })
     }
+}
+
+/// All requests by stage and operation.
+fn requests(calls: &Calls) -> impl Iterator<Item = (&str, &str, u64)> {
+    calls.0.iter().flat_map(|(name, stage)| {
+        stage.requests.iter().map(move |(operation, number)| (name.as_str(), operation.as_str(), *number))
+    })
 }
 
 /// How many items the stages of a batch of `count` records write at most. A variant that keeps its records in a table also
@@ -116,12 +135,18 @@ mod tests {
             ("processor", stage(&[("calls", 9)])),
         ];
         let calls = Calls(stages.map(|(name, stage)| (name.to_owned(), stage)).into());
-        let costs = Costs::of(&calls, 100).unwrap();
+        let costs = Costs::of(&calls, 100, None).unwrap();
         let told: Vec<(&str, u64)> = costs.services.iter().map(|one| (one.name.as_str(), one.requests)).collect();
         assert_eq!(told, [("DynamoDB", 4), ("S3", 13), ("SQS", 2)]);
         let dollars = 100.0 * 0.625e-6 + 10.0 * 0.4e-6 + 3.0 * 5e-6 + 2.0 * 0.4e-6;
         assert!((costs.so_far - dollars).abs() < 1e-12, "{costs:?}");
         assert!((costs.per_million.unwrap() - dollars * 1e4).abs() < 1e-9);
-        assert_eq!((Costs::of(&Calls::default(), 100), Costs::of(&calls, 0).unwrap().per_million), (None, None));
+        // What scatter requested does not come again for the other 300 records.
+        let estimated = Costs::of(&calls, 100, Some(300)).unwrap().estimated.unwrap();
+        let process = 100.0 * 0.625e-6 + 3.0 * 5e-6;
+        assert!((estimated - (dollars + 3.0 * process)).abs() < 1e-12, "{estimated}");
+        assert_eq!((costs.estimated, Costs::of(&Calls::default(), 100, Some(1))), (None, None));
+        let begun = Costs::of(&calls, 0, Some(300)).unwrap();
+        assert_eq!((begun.per_million, begun.estimated), (None, None));
     }
 }

@@ -155,6 +155,16 @@ impl BatchView {
     }
 }
 
+/// A batch, and the pipeline that works on it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Placed<T> {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The batch.
+    #[serde(flatten)]
+    pub batch: T,
+}
+
 /// A batch in a list of batches.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -205,6 +215,24 @@ pub struct RecordProgress {
     pub succeeded: u64,
     /// Records that failed so far.
     pub failed: u64,
+    /// About how many records are in the chunks that workers have.
+    #[serde(default)]
+    pub running: Option<u64>,
+    /// About how many wait.
+    #[serde(default)]
+    pub waiting: Option<u64>,
+}
+
+impl RecordProgress {
+    /// Records that ended, whatever came of them.
+    pub fn ended(&self) -> u64 {
+        self.succeeded + self.failed
+    }
+
+    /// Records that did not end yet, as far as they are known of.
+    pub fn left(&self) -> u64 {
+        self.total.unwrap_or(self.at_least).saturating_sub(self.ended())
+    }
 }
 
 /// Counts of chunks.

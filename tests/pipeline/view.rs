@@ -259,6 +259,21 @@ async fn what_became_of_a_batch_is_told_in_order() {
     assert_eq!(told, wanted);
     assert_eq!(view.events[1].text, "20 records in 2 chunks");
     assert_eq!((view.chunks.running, view.chunks.waiting, view.redrivable), (Some(1), Some(1), false));
+    mark(&ledger, &id, 0, after(7.0)).await;
+    let view = look(&ledger, &id, Some((0, 0)), after(8.0)).await;
+    assert_eq!((view.records.left(), view.records.running, view.records.waiting), (10, Some(0), Some(10)));
+}
+
+#[tokio::test]
+async fn records_that_run_follow_from_the_chunks_that_do() {
+    let ledger = MemoryLedger::new();
+    let id = begun(&ledger, 8).await;
+    mark(&ledger, &id, 3, after(7.0)).await;
+    let told = |view: &BatchView| (view.records.succeeded, view.records.running, view.records.waiting);
+    assert_eq!(told(&look(&ledger, &id, Some((4, 3)), after(8.0)).await), (10, Some(30), Some(40)));
+    // The queue holds messages of other batches, too.
+    assert_eq!(told(&look(&ledger, &id, Some((0, 20)), after(8.0)).await), (10, Some(70), Some(0)));
+    assert_eq!(told(&look(&ledger, &id, None, after(8.0)).await), (10, None, None));
 }
 
 /// What a table does that is throttled, or a function that may not write to it.

@@ -13,21 +13,21 @@ const PARTS = [
 const isDivided = (counts) => typeof counts?.running === "number" && typeof counts.waiting === "number";
 
 /**
- * Records by what they do. If the records that run are not counted (`exact`), the chunks tell about how many do; where
- * those are not counted either, what is left waits.
+ * Records by what they do. If the server does not say about how many run, the chunks tell; where those are not counted
+ * either, what is left waits.
  */
 export function parts({ state, records, chunks }) {
   const { total, succeeded, failed } = records;
-  const [ended, exact] = [succeeded + failed, isDivided(records)];
-  const known = total ?? Math.max(records.atLeast, exact ? ended + records.running + records.waiting : 0);
+  const [ended, told] = [succeeded + failed, isDivided(records)];
+  const known = total ?? Math.max(records.atLeast, told ? ended + records.running + records.waiting : 0);
   const whole = Math.max(known, ended);
   const left = isFinal(state) ? 0 : whole - ended;
-  const divided = exact || (isDivided(chunks) && chunks.running + chunks.waiting > 0);
+  const divided = told || (isDivided(chunks) && chunks.running + chunks.waiting > 0);
   // Counts are not all of the same moment, but a record has one place in the bar.
   let running = 0;
-  if (exact) running = Math.min(left, records.running);
+  if (told) running = Math.min(left, records.running);
   else if (divided) running = Math.round((left * chunks.running) / (chunks.running + chunks.waiting));
-  return { whole, open: total === null, divided, exact, succeeded, failed, running, waiting: left - running };
+  return { whole, open: total === null, divided, succeeded, failed, running, waiting: left - running };
 }
 
 export function inWords(part) {
@@ -69,7 +69,7 @@ export function legend() {
         const rest = name === "running" || name === "waiting";
         show(row, !rest || (!isFinal(state) && (part.divided || name === "waiting")));
         if (name === "waiting") setText(word, part.divided ? "Waiting" : "Not done");
-        const about = rest && part.divided && !part.exact && part[name] > 0;
+        const about = rest && part.divided && part[name] > 0;
         setText(number, `${about ? "about " : ""}${count(part[name])}`);
         setText(share, percent(part[name], part.whole));
         const told = rest && part.divided && typeof chunks[name] === "number";

@@ -94,7 +94,7 @@ function group(pipeline, id, redrive, reasonId) {
         label: `Redrive ${these(many)}`,
         text: `This processes ${records} again, of this reason alone. It costs ${costOf(many, view.costs)}.`,
       });
-      show(link, Boolean(reasonId));
+      show(link, Boolean(reasonId) && isFinal(view.state));
       setText(link, `Download ${these(many)}`);
       setText(number, count(many));
       setText(share, `${percent(part, 1)} of failures`);

@@ -102,7 +102,7 @@ export function costs() {
       if (!known) return;
       const sums = [
         [isFinal(state) ? "In all" : "So far", known.soFar],
-        ["Estimated before", known.estimated],
+        ["Expected in all", known.estimated],
         ["For a million records", known.perMillion],
       ];
       const told = sums.filter(([, amount]) => typeof amount === "number");

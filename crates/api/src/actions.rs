@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::batches::Of;
 use crate::desk::Desk;
-use crate::pipelines::{Pipeline, id_of};
+use crate::pipelines::{Pipeline, id_of, unknown};
 use crate::problem::{Problem, Result};
 use fanfold::batch::control;
 use fanfold::model::error::Error;
@@ -34,14 +34,7 @@ pub async fn redrive(
         let scatter = pipeline.queue("scatter");
         let scatter = scatter.ok_or_else(|| Error::config("the deployment names no scatter queue"))?;
         let batch = latest(pipeline, &id).await?;
-        let only = match &reason {
-            Some(reason) => {
-                let view = pipeline.seen(&id).await?;
-                let view = view.ok_or_else(|| Problem::missing(format!("the ledger does not know batch {id}")))?;
-                Some(view.reason(reason)?.id.clone())
-            }
-            None => None,
-        };
+        let only = pipeline.reason(&id, reason.as_deref()).await?;
         let next = control::redrive(&pipeline.ledger(), &scatter, &batch, only).await?;
         Ok((StatusCode::ACCEPTED, json!({ "batchId": next })))
     };
@@ -110,5 +103,5 @@ pub async fn cancel(
 
 async fn latest(pipeline: &Pipeline, id: &BatchId) -> Result<Batch> {
     let found = control::latest(&pipeline.ledger(), id).await?;
-    found.ok_or_else(|| Problem::missing(format!("the ledger does not know batch {id}")))
+    found.ok_or_else(|| unknown(id))
 }

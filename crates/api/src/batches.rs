@@ -9,19 +9,19 @@ use axum::http::header::{ACCEPT, ETAG, IF_NONE_MATCH, LOCATION};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{FuturesOrdered, TryStreamExt};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::desk::Desk;
-use crate::pipelines::{Pipelines, id_of};
+use crate::pipelines::{Pipelines, id_of, unknown};
 use crate::problem::{Problem, Result};
 use fanfold::batch::list::{Page, list as page_of};
 use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::model::view::{BatchLine, BatchView, VERSION};
+use fanfold::model::view::{BatchLine, BatchView, Placed, VERSION};
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Listed;
@@ -57,14 +57,6 @@ pub async fn pipelines(State(desk): State<Arc<Desk>>) -> Result<Json<Value>> {
     }
     let pipelines: Vec<Value> = reads.try_collect().await?;
     Ok(Json(json!({ "pipelines": pipelines })))
-}
-
-/// A batch, and where it runs.
-#[derive(Debug, Serialize)]
-struct Placed<T> {
-    pipeline: String,
-    #[serde(flatten)]
-    batch: T,
 }
 
 pub async fn list(State(desk): State<Arc<Desk>>, Query(wanted): Query<Wanted>) -> Result<Json<Value>> {
@@ -122,7 +114,7 @@ pub struct Document {
 /// Reads what a batch is doing.
 pub async fn document(pipelines: &Pipelines, pipeline: &str, id: &BatchId) -> Result<Document> {
     let seen = pipelines.named(pipeline)?.seen(id).await?;
-    let seen = seen.ok_or_else(|| Problem::missing(format!("the ledger does not know batch {id}")))?;
+    let seen = seen.ok_or_else(|| unknown(id))?;
     let is_final = seen.state.is_final();
     let written = |batch: BatchView| {
         let text = serde_json::to_string(&Placed { pipeline: pipeline.to_owned(), batch });

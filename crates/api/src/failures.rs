@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use crate::desk::Desk;
-use crate::pipelines::id_of;
+use crate::pipelines::{id_of, unknown};
 use crate::problem::{Problem, Result};
 use fanfold::batch::control::latest;
 use fanfold::model::error::Error;
@@ -40,12 +40,8 @@ pub async fn of(
 ) -> Result<Response> {
     let id = id_of(&id)?;
     let (_, pipeline) = desk.pipelines.with(wanted.pipeline.as_deref(), &id).await?;
-    let unknown = || Problem::missing(format!("the ledger does not know batch {id}"));
-    let batch = latest(&pipeline.ledger(), &id).await?.ok_or_else(unknown)?;
-    let only = match &wanted.reason {
-        Some(reason) => Some(pipeline.seen(&id).await?.ok_or_else(unknown)?.reason(reason)?.id.clone()),
-        None => None,
-    };
+    let batch = latest(&pipeline.ledger(), &id).await?.ok_or_else(|| unknown(&id))?;
+    let only = pipeline.reason(&id, wanted.reason.as_deref()).await?;
     let failures = pipeline.deployed().pipeline(Variant::named(&batch.opening.variant)?).failures()?;
     let (pieces, mut sent) = mpsc::channel::<std::result::Result<_, Error>>(AHEAD);
     let (told, begun) = tokio::sync::oneshot::channel();

@@ -5,11 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::stream::{FuturesUnordered, StreamExt};
 
 use crate::problem::{Problem, Result};
-use fanfold::batch::view::{Around, view};
 use fanfold::model::ids::BatchId;
+use fanfold::model::reason::ReasonId;
 use fanfold::model::view::BatchView;
-use fanfold::store::Clock;
-use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::{Control, Ledger};
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::{Deployment, Resources};
@@ -59,15 +57,16 @@ impl Pipeline {
 
     /// What the latest generation of a batch is doing.
     pub(crate) async fn seen(&self, id: &BatchId) -> Result<Option<BatchView>> {
-        let around = match self.queue("process") {
-            Some(queue) => queue.around().await,
-            None => Around::default(),
+        Ok(self.deployed().seen(&self.ledger(), id).await?)
+    }
+
+    /// The reason of failures that has this id, if one is asked for.
+    pub(crate) async fn reason(&self, id: &BatchId, reason: Option<&str>) -> Result<Option<ReasonId>> {
+        let Some(reason) = reason else {
+            return Ok(None);
         };
-        let mut seen = view(&self.ledger(), id, &around, SystemClock.now()).await?;
-        if let Some(closed) = seen.as_mut().filter(|seen| seen.state.is_final()) {
-            closed.outputs = self.output().sizes(&closed.batch_id.output_key("")).await?;
-        }
-        Ok(seen)
+        let view = self.seen(id).await?.ok_or_else(|| unknown(id))?;
+        Ok(Some(view.reason(reason)?.id.clone()))
     }
 }
 
@@ -113,8 +112,7 @@ impl Pipelines {
         if let Some(name) = name {
             self.named(name)?;
         }
-        let why = "it was not scattered yet, or ended over 30 days ago";
-        Err(Problem::missing(format!("the ledger does not know batch {id}: {why}")))
+        Err(unknown(id))
     }
 
     /// The origins that files are uploaded to.
@@ -122,6 +120,13 @@ impl Pipelines {
         let origin = |pipeline: &Pipeline| form::origin(&pipeline.clients, &pipeline.resources.input_bucket).ok();
         self.0.values().filter_map(origin).collect()
     }
+}
+
+/// A batch that there is not.
+pub fn unknown(id: &BatchId) -> Problem {
+    Problem::missing(format!(
+        "the ledger does not know batch {id}: it was not scattered yet, or ended over 30 days ago"
+    ))
 }
 
 /// The id in a path.

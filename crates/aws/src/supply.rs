@@ -7,10 +7,15 @@ use crate::ledger::DynamoLedger;
 use crate::s3::S3Blob;
 use crate::sqs::SqsChannel;
 use crate::tasks::DynamoTasks;
-use fanfold::model::error::{Error, Result};
+use fanfold::batch::view::{Around, look};
+use fanfold::model::error::{Error, ErrorKind, Result};
+use fanfold::model::ids::BatchId;
+use fanfold::model::view::BatchView;
 use fanfold::pipeline::variant::Variant;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
+use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
+use fanfold::store::ledger::{Ledger, Notes};
 
 /// A deployed pipeline.
 #[derive(Debug, Clone)]
@@ -22,6 +27,30 @@ pub struct Deployed {
 }
 
 impl Deployed {
+    /// What the latest generation of a batch is doing, with what its queue holds and what it wrote; `None` until scatter has
+    /// taken its event. `ledger` is its ledger, by whatever reads it.
+    ///
+    /// # Errors
+    /// Those of the ledger and of the output bucket; a queue or a bucket that may not be looked at tells nothing.
+    pub async fn seen(&self, ledger: &(impl Ledger + Notes), id: &BatchId) -> Result<Option<BatchView>> {
+        let Some(seen) = look(ledger, id).await? else {
+            return Ok(None);
+        };
+        if seen.is_final() {
+            let mut view = seen.view(&Around::default(), SystemClock.now());
+            view.outputs = match self.bucket(Bucket::Output)?.sizes(&view.batch_id.output_key("")).await {
+                Err(error) if error.kind == ErrorKind::Denied => Vec::new(),
+                listed => listed?,
+            };
+            return Ok(Some(view));
+        }
+        let around = match self.queue(Queue::Process) {
+            Ok(queue) => queue.around().await,
+            Err(_) => Around::default(),
+        };
+        Ok(Some(seen.view(&around, SystemClock.now())))
+    }
+
     /// The pipeline as this variant works on it.
     pub fn pipeline(&self, variant: Variant) -> Pipeline<Self> {
         Pipeline::new(self.clone(), variant, &self.resources.input_bucket)

@@ -30,12 +30,10 @@ impl Cancel {
         };
         check_output(self.batch.output.as_deref())?;
         let id = &batch.opening.id;
+        control::cancellable(&batch)?;
         let view = seen(context, id).await?.ok_or_else(|| unknown(id))?;
-        if !view.state.is_final() {
-            let records = view.records;
-            let left = records.total.unwrap_or(records.at_least).saturating_sub(records.succeeded + records.failed);
-            note(told("skipped", left, view.cost_of(left)));
-        }
+        let left = view.records.left();
+        note(told("skipped", left, view.cost_of(left)));
         if self.dry_run {
             return Ok(ExitCode::SUCCESS);
         }

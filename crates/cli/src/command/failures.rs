@@ -11,12 +11,11 @@ use serde_json::json;
 use crate::command::watch::seen;
 use crate::command::{Context, Named, check_output, unknown};
 use crate::draft::Draft;
-use crate::output::line;
+use crate::output::{line, note};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::reason::ReasonId;
 use fanfold::pipeline::variant::Variant;
-use fanfold_aws::supply::Deployed;
 
 /// Print or save the failed records of a closed batch, as they were uploaded, so that they can be corrected and submitted.
 #[derive(Debug, Args)]
@@ -33,6 +32,10 @@ pub struct Failures {
 
 impl Failures {
     pub(super) async fn run(self, context: &Context) -> Result<ExitCode> {
+        if self.named.common.json && self.output.is_none() {
+            note("error: --json tells where --output DIR saved the records; without it, they are printed as they are");
+            return Ok(ExitCode::from(2));
+        }
         let batch = match self.named.latest(context).await? {
             Ok(batch) => batch,
             Err(code) => return Ok(code),
@@ -43,8 +46,7 @@ impl Failures {
             None => None,
         };
         let variant = Variant::named(&batch.opening.variant)?;
-        let deployed = Deployed { clients: context.clients.clone(), resources: context.resources.clone() };
-        let failures = deployed.pipeline(variant).failures()?;
+        let failures = context.deployed().pipeline(variant).failures()?;
         let mut file = failures.of(&batch, only.clone()).await?;
         let name = match &only {
             Some(only) => file.name.replacen('.', &format!("-{}.", only.as_str()), 1),

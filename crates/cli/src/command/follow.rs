@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use clap::Args;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use serde::Serialize;
 
+use crate::command::list::placed;
 use crate::command::status::span;
 use crate::command::watch::seen;
 use crate::command::{Context, context, exit_code, unknown};
 use crate::interrupt::GoesOn;
 use crate::output::{line, note};
-use fanfold::model::error::{Error, Result};
+use fanfold::batch::list::open as open_of;
+use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::view::{BatchView, Pausing};
@@ -36,14 +37,6 @@ pub struct Watch {
     /// Print the status document whenever it changes, a line of JSON each.
     #[arg(long)]
     json: bool,
-}
-
-/// A line of JSON: a batch and where it runs.
-#[derive(Serialize)]
-struct Placed<'a> {
-    pipeline: &'a str,
-    #[serde(flatten)]
-    batch: &'a BatchView,
 }
 
 /// What is followed: a batch, by its pipeline's place among those that are looked at.
@@ -109,8 +102,7 @@ impl Watch {
 
     fn tell(&self, pipeline: &str, batch: &BatchView, told: &str, bars: &Bars) -> Result<()> {
         if self.json {
-            let text = serde_json::to_string(&Placed { pipeline, batch });
-            return line(text.map_err(|e| Error::internal("a batch cannot be shown").because(e))?);
+            return line(placed(pipeline, batch)?);
         }
         if !bars.show(batch, told) {
             note(format_args!("{}  {told}", batch.batch_id));
@@ -142,15 +134,8 @@ async fn find(contexts: &[Context], id: &BatchId) -> Result<Followed> {
 async fn open(contexts: &[Context]) -> Result<Vec<Followed>> {
     let mut found = Vec::new();
     for (place, context) in contexts.iter().enumerate() {
-        let (ledger, mut after) = (context.ledger(), None);
-        loop {
-            let page = ledger.open_batches(after.as_ref()).await?;
-            found.extend(page.iter().map(|open| (place, open.id.clone())));
-            after = page.into_iter().last();
-            if after.is_none() {
-                break;
-            }
-        }
+        let open = open_of(&context.ledger()).await?;
+        found.extend(open.into_iter().map(|open| (place, open.id)));
     }
     Ok(found)
 }
@@ -159,8 +144,7 @@ async fn open(contexts: &[Context]) -> Result<Vec<Followed>> {
 fn words(view: &BatchView) -> String {
     let records = view.records;
     let total = records.total.map_or_else(|| format!("{}+", records.at_least), |total| total.to_string());
-    let mut text =
-        format!("{} {}/{total} records", view.state.name().to_lowercase(), records.succeeded + records.failed);
+    let mut text = format!("{} {}/{total} records", view.state.name().to_lowercase(), records.ended());
     if records.failed > 0 {
         text += &format!(", {} failed", records.failed);
     }
@@ -201,7 +185,7 @@ impl Bars {
         });
         let records = view.records;
         bar.set_length(records.total.unwrap_or(records.at_least).max(1));
-        bar.set_position(records.succeeded + records.failed);
+        bar.set_position(records.ended());
         bar.set_message(told.to_owned());
         if view.state.is_final() {
             bar.abandon();

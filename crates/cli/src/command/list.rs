@@ -13,7 +13,7 @@ use fanfold::batch::list::list;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::progress::BatchState;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::model::view::{BatchLine, Pausing};
+use fanfold::model::view::{BatchLine, Pausing, Placed};
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 use fanfold_aws::deployment::Deployment;
@@ -74,14 +74,6 @@ fn milliseconds(text: &str) -> std::result::Result<i64, String> {
     parsed.ok_or_else(|| "a time is a whole number and a unit: 90s, 15m, 6h or 7d".to_owned())
 }
 
-/// A line of JSON: a batch and where it runs.
-#[derive(Serialize)]
-struct Placed<'a> {
-    pipeline: &'a str,
-    #[serde(flatten)]
-    batch: &'a BatchLine,
-}
-
 impl List {
     pub(super) async fn run(self, deployment: &Deployment, goes_on: GoesOn) -> Result<ExitCode> {
         let now = SystemClock.now();
@@ -97,8 +89,7 @@ impl List {
         found.sort_by_key(|(_, batch)| std::cmp::Reverse(batch.started_at));
         if self.json {
             for (pipeline, batch) in &found {
-                let text = serde_json::to_string(&Placed { pipeline, batch });
-                line(text.map_err(|e| Error::internal("a batch cannot be shown").because(e))?)?;
+                line(placed(pipeline, batch)?)?;
             }
         } else if found.is_empty() {
             note("no batches; `fanfold submit FILE` begins one");
@@ -131,7 +122,7 @@ const HEAD: [&str; 6] = ["BATCH", "PIPELINE", "STATE", "RECORDS", "FAILED", "STA
 
 fn row(pipeline: &str, batch: &BatchLine, now: Timestamp) -> [String; 6] {
     let records = batch.records;
-    let ended = records.succeeded + records.failed;
+    let ended = records.ended();
     let total = records.total.map_or_else(|| format!("{}+", records.at_least), |total| total.to_string());
     let state = match batch.standstill {
         Some(Pausing::Stalled) => format!("{}, stalled", batch.state.name()),
@@ -142,6 +133,12 @@ fn row(pipeline: &str, batch: &BatchLine, now: Timestamp) -> [String; 6] {
     let name = batch.batch_id.in_generation(batch.generation).to_string();
     let done = if batch.state.is_final() { total } else { format!("{ended}/{total}") };
     [name, pipeline.to_owned(), state, done, records.failed.to_string(), format!("{ago} ago")]
+}
+
+/// A line of JSON: a batch and where it runs.
+pub(super) fn placed(pipeline: &str, batch: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(&Placed { pipeline: pipeline.to_owned(), batch });
+    text.map_err(|e| Error::internal("a batch cannot be shown").because(e))
 }
 
 /// Columns as wide as what stands in them.

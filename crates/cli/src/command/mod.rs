@@ -43,6 +43,7 @@ use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
+use fanfold_aws::supply::Deployed;
 
 /// Scatter-gather batch processing on AWS.
 #[derive(Debug, Parser)]
@@ -60,7 +61,7 @@ impl Cli {
     #[must_use]
     pub fn goes_on(&self) -> GoesOn {
         GoesOn::saying(match self.command {
-            Command::Submit(_) => submit::BEFORE_UPLOAD,
+            Command::There(There::Submit(_)) => submit::BEFORE_UPLOAD,
             _ => "interrupted",
         })
     }
@@ -68,10 +69,30 @@ impl Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    Here(Here),
+    #[command(flatten)]
+    There(There),
+}
+
+/// What needs no deployment.
+#[derive(Debug, Subcommand)]
+enum Here {
     /// Process a file on this machine, as a deployment would: nothing is uploaded.
     Run(run::Run),
     /// Check settings before they are deployed, and a file's first records before it is uploaded.
     Check(check::Check),
+    /// Print what a shell needs to complete the command's words.
+    #[command(display_order = 100)]
+    Completions(shell::Completions),
+    /// Print the manual page of the command, or of one of its commands.
+    #[command(display_order = 100)]
+    Man(shell::Manual),
+}
+
+/// What is about a deployment.
+#[derive(Debug, Subcommand)]
+enum There {
     /// Upload a file of records as a new batch, or make one batch of many objects.
     Submit(submit::Submit),
     /// List batches, the latest first.
@@ -93,10 +114,6 @@ enum Command {
     Pause(workers::Pause),
     Resume(workers::Resume),
     Scale(workers::Scale),
-    /// Print what a shell needs to complete the command's words.
-    Completions(shell::Completions),
-    /// Print the manual page of the command, or of one of its commands.
-    Man(shell::Manual),
 }
 
 /// Options that commands share.
@@ -198,6 +215,10 @@ impl Context {
         Pace::new(SystemClock).keep(DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table))
     }
 
+    fn deployed(&self) -> Deployed {
+        Deployed { clients: self.clients.clone(), resources: self.resources.clone() }
+    }
+
     /// The queue to scatter.
     fn scatter(&self) -> Result<SqsChannel> {
         let queue = self.resources.queues.get("scatter");
@@ -254,59 +275,54 @@ fn check_output(folder: Option<&Path>) -> Result<()> {
 /// Anything else, for exit status 1.
 pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
     let command = match cli.command {
-        // These need no deployment.
-        Command::Run(run) => return run.run().await,
-        Command::Check(check) => return check.run().await,
-        Command::Completions(completions) => return completions.run(),
-        Command::Man(manual) => return manual.run(),
-        command => command,
+        Command::Here(Here::Run(run)) => return run.run().await,
+        Command::Here(Here::Check(check)) => return check.run().await,
+        Command::Here(Here::Completions(completions)) => return completions.run(),
+        Command::Here(Here::Man(manual)) => return manual.run(),
+        Command::There(command) => command,
     };
     let deployment = Deployment::read(&cli.deployment)?;
     match command {
-        Command::Run(run) => run.run().await,
-        Command::Check(check) => check.run().await,
-        Command::Completions(completions) => completions.run(),
-        Command::Man(manual) => manual.run(),
-        Command::Submit(submit) => {
+        There::Submit(submit) => {
             let context = context(&deployment, submit.common.pipeline.as_deref(), goes_on).await?;
             submit.run(&context).await
         }
-        Command::List(list) => list.run(&deployment, goes_on).await,
-        Command::Watch(watch) => watch.run(&deployment, goes_on).await,
-        Command::Serve(serve) => serve.run(&deployment, &goes_on).await,
-        Command::Status(status) => {
+        There::List(list) => list.run(&deployment, goes_on).await,
+        There::Watch(watch) => watch.run(&deployment, goes_on).await,
+        There::Serve(serve) => serve.run(&deployment, &goes_on).await,
+        There::Status(status) => {
             let context = context(&deployment, status.batch.named.common.pipeline.as_deref(), goes_on).await?;
             status.run(&context).await
         }
-        Command::Redrive(redrive) => {
+        There::Redrive(redrive) => {
             let context = context(&deployment, redrive.batch.named.common.pipeline.as_deref(), goes_on).await?;
             redrive.run(&context).await
         }
-        Command::Cancel(cancel) => {
+        There::Cancel(cancel) => {
             let context = context(&deployment, cancel.batch.named.common.pipeline.as_deref(), goes_on).await?;
             cancel.run(&context).await
         }
-        Command::Failures(failures) => {
+        There::Failures(failures) => {
             let context = context(&deployment, failures.named.common.pipeline.as_deref(), goes_on).await?;
             failures.run(&context).await
         }
-        Command::Pause(pause) => {
+        There::Pause(pause) => {
             let context = context(&deployment, Some(&pause.which.pipeline), goes_on).await?;
             pause.run(&context).await
         }
-        Command::Resume(resume) => {
+        There::Resume(resume) => {
             let context = context(&deployment, Some(&resume.which.pipeline), goes_on).await?;
             resume.run(&context).await
         }
-        Command::Scale(scale) => {
+        There::Scale(scale) => {
             let context = context(&deployment, Some(&scale.which.pipeline), goes_on).await?;
             scale.run(&context).await
         }
-        Command::Reconcile(reconcile) => {
+        There::Reconcile(reconcile) => {
             let context = context(&deployment, reconcile.common.pipeline.as_deref(), goes_on).await?;
             reconcile.run(&context).await
         }
-        Command::Counters(counters) => {
+        There::Counters(counters) => {
             let context = context(&deployment, counters.pipeline(), goes_on).await?;
             counters.run(&context).await
         }

@@ -8,7 +8,8 @@ use crate::command::watch::seen;
 use crate::command::{Batch as BatchArgument, Context, check_output, ending, told, unknown};
 use crate::output::{line, note};
 use fanfold::batch::control;
-use fanfold::model::error::Result;
+use fanfold::model::error::{Error, Result};
+use fanfold::store::ledger::Ledger;
 
 /// Process the failed records of a closed batch again, and rewrite its outputs.
 #[derive(Debug, Args)]
@@ -41,13 +42,21 @@ impl Redrive {
         if self.dry_run {
             return Ok(ExitCode::SUCCESS);
         }
-        let next = control::redrive(&ledger, &context.scatter()?, &batch, only).await?;
+        let next = control::redrive(&ledger, &context.scatter()?, &batch, only.clone()).await?;
         context.watches(&next, self.batch.output.as_deref());
         if !self.batch.waits() {
             line(&next)?;
             return Ok(ExitCode::SUCCESS);
         }
         note(format_args!("batch {next}"));
-        ending::show(context, &next, self.batch.named.common.json, self.batch.output.as_deref()).await
+        let code = ending::show(context, &next, self.batch.named.common.json, self.batch.output.as_deref()).await?;
+        let done = ledger.read(&next).await?.and_then(|batch| batch.opening.only);
+        if done != only {
+            return Err(Error::conflict(format!(
+                "somebody else had batch {next} redriven at the same time, for {}; redrive the rest again",
+                done.map_or_else(|| "all its failures".to_owned(), |reason| format!("reason {}", reason.as_str()))
+            )));
+        }
+        Ok(code)
     }
 }

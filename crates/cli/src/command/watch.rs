@@ -7,13 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::command::Context;
 use crate::output::note;
-use fanfold::batch::view::{Around, Glance, glance, view};
+use fanfold::batch::view::{Glance, glance};
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::model::view::BatchView;
-use fanfold::store::Clock;
-use fanfold::store::clock::SystemClock;
-use fanfold_aws::sqs::SqsChannel;
 
 /// The ledger has no events that a client could await, so it is polled: often at first, then less so.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -29,18 +26,12 @@ fn state(seen: Option<&Glance>) -> String {
     seen.map_or("WAITING", |seen| seen.state.name()).to_lowercase()
 }
 
-/// What a batch is doing, and its pipeline's queue with it.
+/// What a batch is doing.
 ///
 /// # Errors
-/// Those of the ledger; a queue that may not be looked at tells nothing.
+/// Those of the ledger and of the output bucket.
 pub async fn seen(context: &Context, id: &BatchId) -> Result<Option<BatchView>> {
-    let queue = context.resources.queues.get("process");
-    let queue = queue.map(|url| SqsChannel::new(context.clients.sqs.clone(), url));
-    let around = match &queue {
-        Some(queue) => queue.around().await,
-        None => Around::default(),
-    };
-    view(&context.ledger(), id, &around, SystemClock.now()).await
+    context.deployed().seen(&context.ledger(), id).await
 }
 
 /// A count, or `?` if it is not known.

@@ -231,6 +231,8 @@ async fn follow(world: &World, server: Server, name: &str) {
     let size =
         outputs.as_array().unwrap().iter().find(|output| output["name"] == "failed.csv").unwrap()["bytes"].clone();
     assert_eq!(size, "itemNo,price\npage-2,two\n".len(), "{outputs}");
+    let same = world.command(&["status", id.as_str(), "--json", "--pipeline", "chunked"]).stdout;
+    assert_eq!(serde_json::from_str::<Value>(&same).unwrap()["outputs"], outputs);
     let outside = server.ask(&format!("/batches/{id}/outputs/..%2Fother"), &[]).problem();
     // A gateway may decode the path before it passes it on.
     let none = if server.is_function() { "nothing at this path" } else { "no output" };
