@@ -120,7 +120,7 @@ export const isDenied = (view) => hasFailed(view) && view.redrivable === false;
 export function failures(pipeline, id, redrive, onProblem) {
   const list = h("ol", { class: "groups" });
   const rows = keyed(list, (one) => one.id, (one) => group(pipeline, id, redrive, one.id));
-  const later = h("p", { class: "quiet" }, "Failed records can be redriven once the batch has ended.");
+  const later = h("p", { class: "quiet" }, "Failed records can be redriven and downloaded once the batch has ended.");
   const link = outputLink(onProblem);
   const file = h("p", { class: "quiet" }, "All failed records: ", link.element);
   const heading = h("h2", { id: "h-failures" }, "Failures by reason");

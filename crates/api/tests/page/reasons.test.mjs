@@ -66,10 +66,11 @@ test("what the server says about a reason is shown beside it, and a second try h
   assert.deepEqual(other.body, { reason: "d40accc0" });
 });
 
-test("a reason is not redriven while the batch runs", async () => {
+test("a reason is neither redriven nor downloaded while the batch runs", async () => {
   const session = await Session.batch("stalled");
-  await group(session, PRICE).getByRole("link", { name: "Download these 1,702" }).waitFor();
-  await session.page.getByText("Failed records can be redriven once the batch has ended.").waitFor();
+  await group(session, PRICE).getByText("1,702", { exact: true }).waitFor();
+  assert.equal(await group(session, PRICE).getByRole("link").count(), 0);
+  await session.page.getByText("Failed records can be redriven and downloaded once the batch has ended.").waitFor();
   assert.equal(await session.page.getByRole("button", { name: /^Redrive/ }).count(), 0);
 });
 
@@ -104,7 +105,7 @@ test("a batch without failed records says nothing about a redrive", async () => 
 });
 
 test("the records of a reason are a link that downloads", async () => {
-  const session = await Session.batch("stalled");
+  const session = await Session.batch("stalled", { prepare: ended() });
   const { page, document } = session;
   const link = group(session, PRICE).getByRole("link", { name: "Download these 1,702" });
   assert.equal(await link.getAttribute("href"), `batches/${document.batchId}/failures?pipeline=orders&reason=e22afddb`);
@@ -114,7 +115,7 @@ test("the records of a reason are a link that downloads", async () => {
 });
 
 test("they are downloaded in spite of a token, and once however often that is clicked", async () => {
-  const prepare = (mock) => (mock.token = "secret");
+  const prepare = ended((view, mock) => (mock.token = "secret"));
   const init = () => sessionStorage.setItem("fanfold-token", "secret");
   const session = await Session.batch("stalled", { prepare, init });
   const { page, mock, document } = session;
