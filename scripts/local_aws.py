@@ -8,6 +8,8 @@ And it closes a connection that has been idle for 75 seconds, where the SDK of T
 that moment may be carried out without an answer; the SDK sends it again, and a create then finds that the resource already
 exists. So it is always the client that closes a connection. What Terraform's provider asks twice all the same, answered.py answers.
 
+Topics deliver as topics.py says.
+
 With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them; with AUTH=true, it
 authorises as authorised.py says.
 """
@@ -18,11 +20,12 @@ import os
 import hypercorn.asyncio
 from hypercorn.asyncio.tcp_server import TCPServer
 from ministack.app import main
-from ministack.services import s3
+from ministack.services import s3, sns, sqs
 
 import answered
 import authorised
 import throttle
+import topics
 
 # Far longer than any SDK keeps an idle connection.
 KEEP_ALIVE = 3600
@@ -74,6 +77,7 @@ async def until_gone(connection):
 
 
 s3._get_object = ranged
+topics.Topics(sns, sqs).install()
 TCPServer._idle_timeout = until_gone
 hypercorn.asyncio.serve = patient
 

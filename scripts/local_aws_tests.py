@@ -1,15 +1,19 @@
-"""Tests of how the local AWS keeps connections."""
+"""Tests of how the local AWS keeps connections, and of its topics."""
 
 import asyncio
+import json
+import logging
 import sys
 import unittest
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import hypercorn.asyncio
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
+from ministack.services import sns, sqs
 
 import local_aws
 
@@ -83,6 +87,82 @@ class ConnectionsTest(unittest.TestCase):
             idle.close()
 
         asyncio.run(self.serve(act))
+
+
+class TopicsTest(unittest.TestCase):
+    """Tests of topics.py, with the services as local_aws.py has them."""
+
+    TOPIC, QUEUE, OTHER = (f"arn:aws:{where}" for where in ("sns:us-east-1:000000000000:t", "sqs:us-east-1:000000000000:q", "sqs:us-east-1:000000000000:d"))
+
+    def setUp(self):
+        logging.disable()
+        self.addCleanup(logging.disable, logging.NOTSET)
+        for service in (sns, sqs):
+            service.reset()
+            self.addCleanup(service.reset)
+        self.refusing = set()
+        allows = lambda queue, service, topic, account: (service, topic) == ("sns.amazonaws.com", self.TOPIC) and queue not in self.refusing
+        self.enterContext(mock.patch.object(sqs, "queue_policy_allows", allows))
+        sns._create_topic({"Name": "t"})
+        self.queues = {}
+        for name in ("q", "d"):
+            sqs._act_create_queue({"QueueName": name}, "")
+            self.queues[name] = sqs._queue_by_arn(f"arn:aws:sqs:us-east-1:000000000000:{name}")
+
+    def subscribe(self, **attributes):
+        entries = {f"Attributes.entry.{n}.{what}": value for n, entry in enumerate(attributes.items(), 1)
+                   for what, value in zip(("key", "value"), entry)}
+        sns._subscribe({"TopicArn": self.TOPIC, "Protocol": "sqs", "Endpoint": self.QUEUE, **entries})
+
+    def publish(self, *messages, **of_each):
+        """Publishes these in one request, and returns its answer."""
+        named = {f"PublishBatchRequestEntries.member.{n}.{name}": value for n, message in enumerate(messages, 1)
+                 for name, value in {"Id": str(n), "Message": message, **of_each}.items()}
+        status, _, body = sns._publish_batch({"TopicArn": self.TOPIC, **named})
+        return status, body.decode()
+
+    def received(self, name):
+        return [(message["body"], message.get("group_id")) for message in self.queues[name]["messages"]]
+
+    def test_a_group_is_forwarded_from_a_batch(self):
+        self.subscribe(RawMessageDelivery="true")
+        self.publish("a", "b", MessageGroupId="acme")
+        self.publish("c")
+        self.assertEqual(self.received("q"), [("a", "acme"), ("b", "acme"), ("c", None)])
+
+    def test_all_messages_of_a_request_are_limited_together(self):
+        self.subscribe(RawMessageDelivery="true")
+        half = "x" * (256 * 1024 // 2)
+        status, said = self.publish(half, half + "x")
+        self.assertEqual(status, 400)
+        self.assertIn("<Code>BatchRequestTooLong</Code>", said)
+        self.assertEqual(self.received("q"), [])
+        self.assertEqual(self.publish(half, half)[0], 200)
+        self.assertEqual(len(self.received("q")), 2)
+
+    def test_what_a_queue_refuses_goes_where_its_subscription_says(self):
+        self.subscribe(RawMessageDelivery="true", RedrivePolicy=json.dumps({"deadLetterTargetArn": self.OTHER}))
+        self.publish("taken")
+        self.refusing = {self.QUEUE}
+        self.publish("refused", MessageGroupId="acme")
+        self.assertEqual((self.received("q"), self.received("d")), ([("taken", None)], [("refused", "acme")]))
+        self.refusing = {self.QUEUE, self.OTHER}
+        self.publish("lost")
+        self.assertEqual((len(self.received("q")), len(self.received("d"))), (1, 1))
+
+    def test_what_is_for_a_queue_that_is_gone_goes_there_too(self):
+        self.subscribe(RedrivePolicy=json.dumps({"deadLetterTargetArn": self.OTHER}))
+        sqs.reset()
+        sqs._act_create_queue({"QueueName": "d"}, "")
+        self.queues["d"] = sqs._queue_by_arn(self.OTHER)
+        self.publish("late")
+        self.assertEqual([json.loads(body)["Message"] for body, _ in self.received("d")], ["late"])
+
+    def test_without_a_redrive_policy_it_is_lost(self):
+        self.subscribe(RawMessageDelivery="true")
+        self.refusing = {self.QUEUE}
+        self.assertEqual(self.publish("lost")[0], 200)
+        self.assertEqual((self.received("q"), self.received("d")), ([], []))
 
 
 if __name__ == "__main__":
