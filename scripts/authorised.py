@@ -6,6 +6,7 @@ Lambda does: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution
 - All requests count as sent over TLS, which MiniStack is not spoken to: they do not leave this machine.
 - The batch actions of SQS are authorised as the single ones:
   https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+- So is that of SNS: https://docs.aws.amazon.com/sns/latest/dg/sns-access-policy-language-api-permissions-reference.html
 - A mapping of a queue to a function is read, changed and deleted by a right to exactly that mapping:
   https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
 - Who may not list a bucket is not told that an object is missing, but that access is denied:
@@ -34,6 +35,7 @@ PATH = "/_calls"
 TO_CONSUME = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
 TO_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 SINGLE = {f"sqs:{action}Batch": f"sqs:{action}" for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
+SINGLE["sns:PublishBatch"] = "sns:Publish"
 ON_MAPPING = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping", "DELETE": "DeleteEventSourceMapping"}
 # A role's session: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
 SESSION = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/")

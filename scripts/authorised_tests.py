@@ -19,6 +19,7 @@ ROLE = "test-chunked-process"
 ARN = f"arn:aws:sts::000000000000:assumed-role/{ROLE}/{ROLE}"
 BUCKET = "arn:aws:s3:::work"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:process"
+TOPIC = "arn:aws:sns:us-east-1:000000000000:chunks"
 CONFIG = {"FunctionName": ROLE}
 
 
@@ -74,6 +75,13 @@ class AuthorityTest(unittest.TestCase):
         self.assertEqual(self.authority.enforce("ASIA1", "sqs:DeleteMessageBatch", "sqs", "us-east-1", QUEUE), "refused")
         counted = [[ROLE, "sqs:DeleteMessage", QUEUE, False, 1], [ROLE, "sqs:SendMessage", QUEUE, True, 2]]
         self.assertEqual(self.counted(), counted)
+
+    def test_messages_are_published_together_by_the_right_to_publish_one(self):
+        self.allow(TOPIC, "sns:Publish")
+        for action in ("sns:Publish", "sns:PublishBatch"):
+            self.assertIsNone(self.authority.enforce("ASIA1", action, "sns", "us-east-1", TOPIC))
+            self.assertEqual(self.authority.enforce("ASIA1", action, "sns", "us-east-1", f"{TOPIC}-other"), "refused")
+        self.assertEqual(self.counted(), [[ROLE, "sns:Publish", TOPIC, True, 2], [ROLE, "sns:Publish", f"{TOPIC}-other", False, 2]])
 
     def test_a_mapping_is_read_changed_and_deleted_by_rights_of_their_own(self):
         named = self.authority.on_mapping(lambda method, path: f"{method} {path}")
