@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, alarm topic, mapping, and a policy for those who upload files; and where the API is, or null."
+  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, topics, mapping, and a policy for those who upload files; and where the API is, or null."
   value = {
     region = local.account.region
     pipelines = { for name, pipeline in local.described : name => merge(pipeline, {

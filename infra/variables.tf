@@ -423,7 +423,7 @@ variable "uploader_arns" {
 variable "kms_key_arn" {
   description = <<-EOT
     ARN of a symmetric KMS key of this region that encrypts buckets, queues, tables, logs, the functions' environments
-    and the alarms' topic. Null for keys that the services own, by which all of these but the topic are encrypted too, without charges.
+    and topics. Null for keys that the services own, by which all of these but the topics are encrypted too, without charges.
     An upload names this key by its ARN, or no encryption; the buckets refuse any other.
     Every function is allowed to use exactly this key. The key's policy must let the account's own policies allow that
     (as the default one does), and it must allow what AWS's services do in their own name:
@@ -431,6 +431,8 @@ variable "kms_key_arn" {
       (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html);
     - cloudwatch.amazonaws.com: kms:GenerateDataKey* and kms:Decrypt, or no alarm reaches the topic
       (https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html);
+    - sns.amazonaws.com, for a pipeline of the variant sns: kms:GenerateDataKey* and kms:Decrypt, or no chunk reaches the process queue
+      (https://docs.aws.amazon.com/sns/latest/dg/sns-enable-encryption-for-topic-sqs-queue-subscriptions.html);
     - logs.{region}.amazonaws.com: kms:Encrypt*, kms:Decrypt*, kms:ReEncrypt*, kms:GenerateDataKey* and kms:Describe*,
       or no log group is made (https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html).
     Who deploys needs kms:DescribeKey and kms:CreateGrant on it, for the tables and the functions, and like everybody who

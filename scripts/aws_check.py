@@ -196,7 +196,7 @@ def key_policy(partition, account, region):
     return {"Version": "2012-10-17", "Statement": [
         allow({"AWS": f"arn:{partition}:iam::{account}:root"}, "kms:*"),
         allow({"Service": "s3.amazonaws.com"}, "kms:GenerateDataKey", "kms:Decrypt"),
-        allow({"Service": "cloudwatch.amazonaws.com"}, "kms:GenerateDataKey*", "kms:Decrypt"),
+        allow({"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]}, "kms:GenerateDataKey*", "kms:Decrypt"),
         allow({"Service": f"logs.{region}.amazonaws.com"}, "kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*",
               "kms:GenerateDataKey*", "kms:Describe*"),
     ]}

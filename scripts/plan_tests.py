@@ -87,6 +87,10 @@ class PlanTest(Scratch):
             ("aws_s3_bucket_notification.input", "module.queue.aws_sqs_queue.this"),
             ("module.schedule.aws_cloudwatch_event_target.this", "module.function.aws_iam_role_policy.this"),
             ("module.function.aws_lambda_event_source_mapping.this", "module.function.aws_iam_role_policy.this"),
+            ("module.function.aws_lambda_event_source_mapping.this", "aws_sns_topic_subscription.process"),
+            ("aws_sns_topic_subscription.process", "aws_sns_topic.chunks"),
+            ("aws_sns_topic_subscription.process", "aws_sqs_queue.parked"),
+            ("aws_sns_topic_subscription.process", "module.queue.aws_sqs_queue.this"),
         ]:
             seen, ahead = set(), [f"module.pipeline.{later}"]
             while ahead:

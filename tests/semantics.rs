@@ -437,6 +437,7 @@ fn every_promise_names_a_test_that_exists() {
         "tests/pipeline/sweep.rs",
         "tests/nodes.rs",
         "tests/pipeline/notification.rs",
+        "tests/pipeline/topic.rs",
         "tests/simulation.rs",
         "tests/simulation/throttled.rs",
         "tests/simulation/paused.rs",

@@ -58,6 +58,8 @@ mod swarm;
 mod sweeping;
 #[path = "simulation/throttled.rs"]
 mod throttled;
+#[path = "simulation/topic.rs"]
+mod topic;
 #[path = "simulation/world.rs"]
 mod world;
 

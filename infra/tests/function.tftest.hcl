@@ -242,3 +242,23 @@ run "encrypted_with_a_key" {
     error_message = "the role may use the key only through the services that store what is encrypted with it"
   }
 }
+
+run "publishes_with_a_key" {
+  command = plan
+
+  module {
+    source = "./modules/function"
+  }
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234"
+    publishes   = true
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Condition.StringEquals["kms:ViaService"] if statement.Sid == "UseKey"] == [[
+      for service in ["dynamodb", "lambda", "s3", "sns", "sqs"] : "${service}.eu-central-1.amazonaws.com"
+    ]]
+    error_message = "a role that publishes may use the key through SNS, too"
+  }
+}

@@ -162,6 +162,35 @@ run "fed_by_a_bucket" {
   }
 }
 
+run "fed_by_a_topic" {
+  command = plan
+
+  module {
+    source = "./modules/queue"
+  }
+
+  variables {
+    sending_topic = "arn:aws:sns:eu-central-1:123456789012:anna-sns-chunks"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(aws_sqs_queue.this.policy).Statement : statement if statement.Sid != "TlsOnly"] == [{
+      Sid       = "TopicMessages"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = "arn:aws:sqs:eu-central-1:123456789012:anna-chunked-process"
+      Condition = { ArnEquals = { "aws:SourceArn" = "arn:aws:sns:eu-central-1:123456789012:anna-sns-chunks" } }
+    }]
+    error_message = "SNS may send, for that topic only"
+  }
+
+  assert {
+    condition     = length(jsondecode(aws_sqs_queue.this.policy).Statement) == 2 && length(jsondecode(aws_sqs_queue.dead_letter.policy).Statement) == 1
+    error_message = "a queue that a topic feeds still denies requests without TLS, and its dead-letter queue takes nothing from the topic"
+  }
+}
+
 run "encrypted_with_a_key" {
   command = plan
 

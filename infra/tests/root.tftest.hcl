@@ -96,17 +96,22 @@ run "every_variant" {
   command = plan
 
   variables {
-    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
   }
 
   assert {
-    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 4, dynamodb = 4, ranged = 4, notification = 4 }
+    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 4, dynamodb = 4, ranged = 4, notification = 4, sns = 4 }
     error_message = "an invocation takes ten messages where one is a record, and four where one is a chunk"
   }
 
   assert {
     condition     = { for variant, pipeline in module.pipeline : variant => pipeline.deployment.tasks_table if pipeline.deployment.tasks_table != null } == { dynamodb = "anna-dynamodb-tasks" }
     error_message = "only dynamodb keeps tasks in a table"
+  }
+
+  assert {
+    condition     = [for variant, pipeline in module.pipeline : variant if can(pipeline.resource_policies["chunks"])] == ["sns"]
+    error_message = "only sns has a topic that tells of chunks"
   }
 
   assert {
@@ -148,13 +153,13 @@ run "every_variant_with_a_batch_size" {
   command = plan
 
   variables {
-    variants   = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
+    variants   = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
     batch_size = 3
   }
 
   assert {
     condition = { for variant, pipeline in module.pipeline : variant => { for function, settings in pipeline.settings : function => [for trigger in settings.triggers : trigger.batch_size] } } == {
-      for variant in ["sync", "async", "chunked", "dynamodb", "ranged", "notification"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
+      for variant in ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
     }
     error_message = "a batch size that is given is that of process in every variant"
   }
@@ -362,6 +367,7 @@ run "deployment" {
           }
           parked_queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-parked"
           alarm_topic  = "arn:aws:sns:eu-central-1:123456789012:anna-chunked-alarms"
+          topic_arn    = null
           functions = {
             scatter = "anna-chunked-scatter"
             process = "anna-chunked-process"

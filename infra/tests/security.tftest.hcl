@@ -39,7 +39,7 @@ variables {
   scope   = "anna-"
   package = "./versions.tf" # any file: the provider is a mock
 
-  variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
+  variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
 }
 
 run "rights" {
@@ -67,6 +67,7 @@ run "rights" {
       [for pair in setproduct(statement.Action, statement.Resource) : startswith(pair[1], {
         s3       = endswith(pair[1], "/schemas/anna-${variant}-*") ? "arn:aws:s3:::anna-package-123456789012/" : "arn:aws:s3:::anna-${variant}-"
         sqs      = "arn:aws:sqs:eu-central-1:123456789012:anna-${variant}-"
+        sns      = "arn:aws:sns:eu-central-1:123456789012:anna-${variant}-chunks"
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "none"
@@ -90,9 +91,9 @@ run "rights" {
   }
 
   assert {
-    condition = alltrue([for pipeline in module.pipeline : keys(pipeline.resource_policies) == [
-      "alarms", "gather", "gather-dlq", "input", "output", "parked", "process", "process-dlq", "scatter", "scatter-dlq", "work",
-    ]])
+    condition = alltrue([for variant, pipeline in module.pipeline : keys(pipeline.resource_policies) == concat(["alarms"], variant == "sns" ? ["chunks"] : [], [
+      "gather", "gather-dlq", "input", "output", "parked", "process", "process-dlq", "scatter", "scatter-dlq", "work",
+    ])])
     error_message = "every bucket, queue and topic of every variant has a policy to look at"
   }
 
@@ -131,6 +132,7 @@ run "rights_with_a_key" {
       [for pair in setproduct(statement.Action, statement.Resource) : startswith(pair[1], {
         s3       = endswith(pair[1], "/schemas/anna-${variant}-*") ? "arn:aws:s3:::anna-package-123456789012/" : "arn:aws:s3:::anna-${variant}-"
         sqs      = "arn:aws:sqs:eu-central-1:123456789012:anna-${variant}-"
+        sns      = "arn:aws:sns:eu-central-1:123456789012:anna-${variant}-chunks"
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "arn:aws:kms:eu-central-1:123456789012:key/1234"

@@ -65,7 +65,7 @@ run "accepts_the_longest_scope_of_all_variants" {
 
   variables {
     scope    = "a23456789-123456789-123456789-1"
-    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification"]
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
   }
 
   assert {

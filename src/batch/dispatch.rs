@@ -13,6 +13,9 @@ use crate::store::channel::{Channel, Outgoing};
 pub enum FanOut {
     /// A claim check is sent for it.
     Messages,
+    /// A claim check is published to a topic, which delivers it to them and to whoever else subscribed: at least once, and later
+    /// if it cannot be delivered at first (<https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html>).
+    Topic,
     /// Its bucket notifies them of the object, at least once, like a message
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/EventNotifications.html>).
     Notifications,
@@ -20,7 +23,7 @@ pub enum FanOut {
 
 /// How the workers are reached.
 pub struct Dispatch<C> {
-    /// Their channel.
+    /// Their channel, or the topic in front of it.
     pub channel: C,
     /// How they learn of a chunk that was put.
     pub fan_out: FanOut,
@@ -35,7 +38,7 @@ impl<C: Channel> Dispatch<C> {
     /// Those of the channel.
     pub async fn fan_out(&self, opening: &Opening, checks: Vec<ProcessMessage>) -> Result<()> {
         match self.fan_out {
-            FanOut::Messages => self.send(opening, checks).await,
+            FanOut::Messages | FanOut::Topic => self.send(opening, checks).await,
             FanOut::Notifications => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::model::calls::{Calls, Requests};
-use crate::model::price::{Dollars, READ_UNIT, S3_READ, S3_WRITE, SQS, WRITE_UNIT};
+use crate::model::price::{Dollars, READ_UNIT, S3_READ, S3_WRITE, SNS, SQS, WRITE_UNIT};
 
 /// The most items of a `BatchWriteItem`
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
@@ -18,7 +18,7 @@ const TRANSACTION: &str = "dynamodb.TransactWriteItems";
 const PROCESS: &str = "process";
 const MILLION: f64 = 1e6;
 
-/// What a batch's requests to S3, SQS and DynamoDB cost, in dollars. Lambda is left out.
+/// What a batch's requests to S3, SQS, SNS and DynamoDB cost, in dollars. Lambda is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -110,6 +110,7 @@ pub fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f6
         ("s3", "PutObject" | "CopyObject" | "ListObjects" | "ListObjectsV2") => times(number, S3_WRITE),
         ("s3", "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => times(number, S3_WRITE),
         ("sqs", _) => times(number, SQS),
+        ("sns", _) => times(number, SNS),
         ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem") => times(number, WRITE_UNIT),
         ("dynamodb", "BatchWriteItem") => times((number * BATCH_ITEMS).min(writes.max(number)), WRITE_UNIT),
         ("dynamodb", "TransactWriteItems") => times(2 * (number * TRANSACTION_ROWS).min(count.max(number)), WRITE_UNIT),
@@ -130,15 +131,15 @@ mod tests {
             requests: requests.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect(),
         };
         let stages = [
-            ("scatter", stage(&[("s3.GetObject", 10), ("sqs.SendMessageBatch", 2)])),
+            ("scatter", stage(&[("s3.GetObject", 10), ("sqs.SendMessageBatch", 2), ("sns.PublishBatch", 3)])),
             ("process", stage(&[("dynamodb.BatchWriteItem", 4), ("s3.PutObject", 3)])),
             ("processor", stage(&[("calls", 9)])),
         ];
         let calls = Calls(stages.map(|(name, stage)| (name.to_owned(), stage)).into());
         let costs = Costs::of(&calls, 100, None).unwrap();
         let told: Vec<(&str, u64)> = costs.services.iter().map(|one| (one.name.as_str(), one.requests)).collect();
-        assert_eq!(told, [("DynamoDB", 4), ("S3", 13), ("SQS", 2)]);
-        let dollars = 100.0 * 0.625e-6 + 10.0 * 0.4e-6 + 3.0 * 5e-6 + 2.0 * 0.4e-6;
+        assert_eq!(told, [("DynamoDB", 4), ("S3", 13), ("SNS", 3), ("SQS", 2)]);
+        let dollars = 100.0 * 0.625e-6 + 10.0 * 0.4e-6 + 3.0 * 5e-6 + 2.0 * 0.4e-6 + 3.0 * 0.5e-6;
         assert!((costs.so_far - dollars).abs() < 1e-12, "{costs:?}");
         assert!((costs.per_million.unwrap() - dollars * 1e4).abs() < 1e-9);
         // What scatter requested does not come again for the other 300 records.

@@ -22,6 +22,8 @@ pub const S3_WRITE: Dollars = Dollars(5_000);
 pub const S3_READ: Dollars = Dollars(400);
 /// A request to SQS of up to 64 KiB.
 pub const SQS: Dollars = Dollars(400);
+/// A request that publishes up to 64 KiB to a topic; deliveries to queues cost nothing (<https://aws.amazon.com/sns/pricing/>).
+pub const SNS: Dollars = Dollars(500);
 /// Writing 1 KiB of an item on demand; twice that in a transaction.
 pub const WRITE_UNIT: Dollars = Dollars(625);
 /// Reading 4 KiB of items on demand.

@@ -122,6 +122,8 @@ impl<B: Blob + Clone> Supply for LocalStores<B> {
     }
 
     fn queue(&self, queue: Queue) -> Result<MemoryChannel> {
+        // The workers are all who subscribed to the topic.
+        let queue = if queue == Queue::Topic { Queue::Process } else { queue };
         Ok(self.queues[queue as usize].clone())
     }
 

@@ -53,6 +53,8 @@ pub enum Queue {
     Gather,
     /// For messages that no stage can work on.
     Parked,
+    /// To the workers and to whoever else subscribed, in a pipeline that has a topic.
+    Topic,
 }
 
 /// Where a pipeline's stores come from. Each is requested only when a stage that needs it is built, since a function
@@ -202,8 +204,9 @@ impl<P: Supply> Pipeline<P> {
         })
     }
 
-    fn workers(&self) -> Result<Dispatch<PacedChannel<P>>> {
-        let (channel, fan_out) = (self.queue(Queue::Process)?, self.variant.fan_out);
+    /// How the workers are reached, by way of this channel.
+    fn workers(&self, way: Queue) -> Result<Dispatch<PacedChannel<P>>> {
+        let (channel, fan_out) = (self.queue(way)?, self.variant.fan_out);
         Ok(Dispatch { channel, fan_out, fair_by: FairBy::default() })
     }
 
@@ -216,7 +219,7 @@ impl<P: Supply> Pipeline<P> {
             input: self.bucket(Bucket::Input)?,
             input_bucket: self.input_bucket.clone(),
             work: self.bucket(Bucket::Work)?,
-            workers: self.workers()?,
+            workers: self.workers(self.variant.way())?,
             batches: self.batches()?,
             clock: self.supply.clock(),
             variant: self.variant.name.to_owned(),
@@ -291,7 +294,8 @@ impl<P: Supply> Pipeline<P> {
         Ok(Sweep {
             batches: self.batches()?,
             scatter: self.queue(Queue::Scatter)?,
-            workers: self.workers()?,
+            // What was lost is sent again to the workers alone.
+            workers: self.workers(Queue::Process)?,
             output: self.bucket(Bucket::Output)?,
             clock: self.supply.clock(),
             patience,

@@ -6,6 +6,7 @@ use crate::batch::dispatch::FanOut;
 use crate::model::condition::Condition;
 use crate::model::error::{Error, Result};
 use crate::model::price::Waiting;
+use crate::pipeline::Queue;
 
 /// Calls under way at once where a variant works concurrently.
 pub const CONCURRENT: usize = MOST_AT_ONCE as usize;
@@ -105,6 +106,15 @@ pub const BUILT_IN: &[Variant] = &[
         fan_out: FanOut::Notifications,
         condition: Condition::Tree,
     },
+    #[cfg(feature = "sns")]
+    Variant {
+        name: "sns",
+        unit: Unit::Chunk,
+        pending: Pending::Bucket,
+        width: CONCURRENT,
+        fan_out: FanOut::Topic,
+        condition: Condition::Tree,
+    },
 ];
 
 impl Variant {
@@ -149,6 +159,14 @@ impl Variant {
         }
     }
 
+    /// The channel by which workers first hear of a chunk.
+    pub fn way(self) -> Queue {
+        match self.fan_out {
+            FanOut::Messages | FanOut::Notifications => Queue::Process,
+            FanOut::Topic => Queue::Topic,
+        }
+    }
+
     /// Whether chunks are ranges of the input, where it can be read in ranges.
     pub fn ranged(self) -> bool {
         self.pending == Pending::Input
@@ -184,6 +202,7 @@ mod tests {
             let fan_out = match variant.fan_out {
                 FanOut::Messages => "messages",
                 FanOut::Notifications => "notifications",
+                FanOut::Topic => "topic",
             };
             let condition = if variant.condition.has_tree() { "tree" } else { "listing" };
             let parts =

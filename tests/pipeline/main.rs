@@ -17,4 +17,5 @@ mod reasons;
 mod rules;
 mod sweep;
 mod tolerance;
+mod topic;
 mod view;

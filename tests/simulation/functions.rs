@@ -52,13 +52,14 @@ impl Supply for Stocked {
     }
 
     fn queue(&self, queue: Queue) -> Result<Faulty<SimChannel, Hand>> {
+        let topic = queue == Queue::Topic;
         let queue = match queue {
             Queue::Scatter => SCATTER,
-            Queue::Process => PROCESS,
+            Queue::Process | Queue::Topic => PROCESS,
             Queue::Gather => GATHER,
             Queue::Parked => PARKED,
         };
-        Ok(self.faulty(SimChannel { queue, hand: self.hand.clone() }))
+        Ok(self.faulty(SimChannel { queue, topic, hand: self.hand.clone() }))
     }
 
     fn tasks(&self) -> Result<Faulty<Watched<MemoryTasks>, Hand>> {
@@ -167,7 +168,7 @@ impl World {
 fn reception(pipeline: &Pipeline<Stocked>, queue: usize) -> Reception<PacedStores<SimStores>> {
     let channel = |queue| {
         let supply = &pipeline.supply;
-        Some(supply.faulty(SimChannel { queue, hand: supply.hand.clone() })).filter(|_| queue < PARKED)
+        Some(supply.faulty(SimChannel { queue, topic: false, hand: supply.hand.clone() })).filter(|_| queue < PARKED)
     };
     if queue >= DEAD {
         return pipeline.reception(None, None);

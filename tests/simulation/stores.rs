@@ -80,6 +80,8 @@ pub struct Watched<T> {
 #[derive(Clone)]
 pub struct SimChannel {
     pub queue: usize,
+    /// Whether messages get there by way of a topic, which may be late and deliver one twice.
+    pub topic: bool,
     pub hand: Hand,
 }
 
@@ -95,7 +97,11 @@ impl Channel for SimChannel {
         }
         for message in messages {
             self.hand.watch_giving_up(self.queue, &message);
-            self.hand.send(self.queue, message);
+            if self.topic {
+                self.hand.world(|state| state.publish(self.queue, message));
+            } else {
+                self.hand.send(self.queue, message);
+            }
         }
         Ok(())
     }

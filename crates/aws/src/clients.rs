@@ -12,10 +12,11 @@ use aws_smithy_types::retry::ErrorKind;
 use std::time::Duration;
 
 use crate::calls::CountCalls;
+use crate::channel::AwsChannel;
 use crate::counters::DynamoCounters;
 use crate::ledger::DynamoLedger;
 use crate::s3::S3Blob;
-use crate::sqs::SqsChannel;
+use crate::sns::SnsTopic;
 use crate::tasks::DynamoTasks;
 use fanfold::store::Stores;
 use fanfold::store::clock::SystemClock;
@@ -30,7 +31,7 @@ pub struct AwsStores;
 
 impl Stores for AwsStores {
     type Blob = S3Blob;
-    type Channel = SqsChannel;
+    type Channel = AwsChannel;
     type Tasks = DynamoTasks;
     type Counters = DynamoCounters;
     type Ledger = DynamoLedger;
@@ -69,6 +70,17 @@ impl Clients {
     /// A client of functions, configured as the others are.
     pub fn lambda(&self) -> LambdaClient {
         lambda(&self.config)
+    }
+
+    /// A client of topics, for stores that keep a pace; made only where there is one.
+    pub fn sns(&self) -> aws_sdk_sns::Client {
+        let config = aws_sdk_sns::config::Builder::from(&self.config).interceptor(CountCalls);
+        aws_sdk_sns::Client::from_conf(config.retry_classifier(LeaveBusy).build())
+    }
+
+    /// A topic by its ARN.
+    pub fn topic(&self, arn: &str) -> SnsTopic {
+        SnsTopic::new(self.sns(), arn)
     }
 
     fn new(config: &SdkConfig) -> Self {

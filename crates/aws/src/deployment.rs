@@ -49,6 +49,9 @@ pub struct Resources {
     /// The URL of the queue for messages that no stage can handle.
     #[serde(default)]
     pub parked_queue: Option<String>,
+    /// The ARN of the topic to which scatter publishes, if the variant has one.
+    #[serde(default)]
+    pub topic_arn: Option<String>,
     /// The ids of the event source mappings by stage; a deployment of an earlier version does not name them.
     #[serde(default)]
     pub mappings: BTreeMap<String, String>,

@@ -49,10 +49,11 @@ where
 /// - SQS: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/CommonErrors.html>, and its errors of the
 ///   key service: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 pub fn is_busy(code: &str) -> bool {
-    const CODES: [&str; 21] = [
+    const CODES: [&str; 23] = [
         "BandwidthLimitExceeded",
         "ConditionalRequestConflict",
         "KMS.ThrottlingException",
+        "KMSThrottling",
         "KmsThrottled",
         "LimitExceededException",
         "OverLimit",
@@ -64,6 +65,7 @@ pub fn is_busy(code: &str) -> bool {
         "RequestThrottledException",
         "ServiceUnavailable",
         "SlowDown",
+        "Throttled",
         "ThrottledException",
         "Throttling",
         "ThrottlingError",
@@ -81,7 +83,8 @@ fn kind_of(code: Option<&str>) -> ErrorKind {
         code if is_busy(code) => ErrorKind::Busy,
         // Also of an object that is missing, if the caller may not list the bucket:
         // https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
-        "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
+        // SNS has words of its own: https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html
+        "AccessDenied" | "AccessDeniedException" | "AuthorizationError" | "KMSAccessDenied" => ErrorKind::Denied,
         "InvalidAccessKeyId"
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch"
@@ -92,6 +95,10 @@ fn kind_of(code: Option<&str>) -> ErrorKind {
         | "KMS.DisabledException"
         | "KMS.InvalidStateException"
         | "KMS.NotFoundException"
+        | "KMSDisabled"
+        | "KMSInvalidState"
+        | "KMSNotFound"
+        | "KMSOptInRequired"
         | "PermanentRedirect"
         | "ResourceNotFoundException"
         | "QueueDoesNotExist"
@@ -117,7 +124,9 @@ mod tests {
         for code in [Some("InternalServerError"), Some("RequestTimeout"), None] {
             assert_eq!(kind_of(code), ErrorKind::Transient, "{code:?}");
         }
-        assert_eq!(kind_of(Some("AccessDenied")), ErrorKind::Denied);
+        for denied in ["AccessDenied", "AuthorizationError"] {
+            assert_eq!(kind_of(Some(denied)), ErrorKind::Denied);
+        }
         assert_eq!(kind_of(Some("NoSuchUpload")), ErrorKind::Missing);
     }
 }

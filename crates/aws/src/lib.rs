@@ -5,7 +5,9 @@
 #![warn(missing_docs)]
 
 pub mod batch_write;
+mod batched;
 pub mod calls;
+pub mod channel;
 pub mod clients;
 pub mod counters;
 pub mod deployment;
@@ -17,6 +19,7 @@ pub mod ledger;
 pub mod meter;
 pub mod s3;
 pub mod secrets;
+pub mod sns;
 pub mod sqs;
 pub mod supply;
 pub mod tasks;

@@ -1,23 +1,18 @@
 //! A channel in SQS.
 
-use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry};
 
+use crate::batched::{Batched, Left, send_all};
 use crate::error;
 use fanfold::batch::view::Around;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::store::channel::{Channel, Delivery, MOST_SENT, Outgoing};
 
-// https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-// (a batch may hold 1 MiB since 2025; 256 KiB is what every region and emulator takes).
-const BATCH_MESSAGES: usize = MOST_SENT;
-const BATCH_BYTES: usize = 256 * 1024;
-const RESENDS: usize = 3;
 const WAIT_SECONDS: i32 = 1;
 
 /// A queue in SQS.
@@ -58,9 +53,13 @@ impl SqsChannel {
             names.map(|name| found.get(&name).and_then(|count| count.parse::<u64>().ok()).unwrap_or_default());
         Ok((visible + delayed, held))
     }
+}
 
-    /// Sends one batch and returns the messages that were not accepted: a batch call that succeeds may still
-    /// report failed entries.
+impl Batched for SqsChannel {
+    fn place(&self) -> &str {
+        &self.url
+    }
+
     async fn send_batch(&self, batch: &[Outgoing]) -> Result<Left> {
         let mut request = self.client.send_message_batch().queue_url(&self.url);
         for (position, message) in batch.iter().enumerate() {
@@ -74,9 +73,7 @@ impl SqsChannel {
             request = request.entries(entry.map_err(|e| Error::internal("a message lacks a field").because(e))?);
         }
         let sent = request.send().await.map_err(|e| error::of_call("send to", &self.url, e))?;
-        let message = |id: &str| batch.get(id.parse::<usize>().ok()?).cloned();
-        let codes = sent.failed.iter().map(|entry| entry.code.clone()).collect();
-        Ok(Left { messages: sent.failed.iter().filter_map(|entry| message(&entry.id)).collect(), codes })
+        Ok(Left::of(batch, sent.failed.iter().map(|entry| (entry.id.as_str(), entry.code.as_str()))))
     }
 }
 
@@ -99,42 +96,16 @@ fn digest(body: &str) -> String {
     format!("{:016x}", hasher.finish())
 }
 
-/// Messages that the queue did not accept, and why.
-struct Left {
-    messages: Vec<Outgoing>,
-    codes: BTreeSet<String>,
-}
-
-impl Left {
-    fn is_busy(&self) -> bool {
-        self.codes.iter().any(|code| error::is_busy(code))
-    }
-}
-
 impl Channel for SqsChannel {
     async fn send(&self, messages: Vec<Outgoing>) -> Result<()> {
-        for batch in batches(&messages) {
-            let mut left = self.send_batch(batch).await?;
-            for _ in 0..RESENDS {
-                if left.messages.is_empty() {
-                    break;
-                }
-                left = self.send_batch(&left.messages).await?;
-            }
-            if !left.messages.is_empty() {
-                let (many, codes) = (left.messages.len(), Vec::from_iter(left.codes.iter().cloned()).join(", "));
-                let said = format!("{} refused {many} of {} messages: {codes}", self.url, batch.len());
-                return Err(if left.is_busy() { Error::busy(said) } else { Error::transient(said) });
-            }
-        }
-        Ok(())
+        send_all(self, &messages).await
     }
 
     /// The attributes: <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ReceiveMessage.html>
     async fn receive(&self, most: usize) -> Result<Vec<Delivery>> {
         let request = self.client.receive_message().queue_url(&self.url);
         let request = request
-            .max_number_of_messages(most.clamp(1, BATCH_MESSAGES) as i32)
+            .max_number_of_messages(most.clamp(1, MOST_SENT) as i32)
             .wait_time_seconds(WAIT_SECONDS)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateFirstReceiveTimestamp);
@@ -173,23 +144,6 @@ impl Channel for SqsChannel {
     }
 }
 
-/// Splits messages into batches that fit into one request.
-fn batches(messages: &[Outgoing]) -> Vec<&[Outgoing]> {
-    let mut batches = Vec::new();
-    let (mut from, mut bytes) = (0, 0);
-    for (at, message) in messages.iter().enumerate() {
-        if at - from == BATCH_MESSAGES || (at > from && bytes + message.body.len() > BATCH_BYTES) {
-            batches.push(&messages[from..at]);
-            (from, bytes) = (at, 0);
-        }
-        bytes += message.body.len();
-    }
-    if from < messages.len() {
-        batches.push(&messages[from..]);
-    }
-    batches
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -203,15 +157,5 @@ mod tests {
         assert_eq!(ids(fifo, &Outgoing::ordered("a".into(), "batch")), (own("batch"), own("batch")));
         let (group, once) = ids(fifo, &Outgoing::new("a".into()));
         assert!(group.is_some() && group == once && group != ids(fifo, &Outgoing::new("b".into())).0);
-    }
-
-    #[test]
-    fn batches_keep_both_limits() {
-        let message = |bytes: usize| Outgoing::new("x".repeat(bytes));
-        let sizes = |messages: &[Outgoing]| -> Vec<usize> { batches(messages).iter().map(|b| b.len()).collect() };
-        assert_eq!(sizes(&[]), Vec::<usize>::new());
-        assert_eq!(sizes(&vec![message(10); 23]), [10, 10, 3]);
-        assert_eq!(sizes(&vec![message(100 * 1024); 5]), [2, 2, 1]);
-        assert_eq!(sizes(&[message(300 * 1024), message(1)]), [1, 1]);
     }
 }

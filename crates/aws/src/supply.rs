@@ -1,5 +1,6 @@
 //! The stores of a deployed pipeline, for those who look at it from outside.
 
+use crate::channel::AwsChannel;
 use crate::clients::{AwsStores, Clients};
 use crate::counters::DynamoCounters;
 use crate::deployment::Resources;
@@ -44,9 +45,9 @@ impl Deployed {
             };
             return Ok(Some(view));
         }
-        let around = match self.queue(Queue::Process) {
-            Ok(queue) => queue.around().await,
-            Err(_) => Around::default(),
+        let around = match self.resources.queues.get("process") {
+            Some(url) => SqsChannel::new(self.clients.sqs.clone(), url).around().await,
+            None => Around::default(),
         };
         Ok(Some(seen.view(&around, SystemClock.now())))
     }
@@ -73,15 +74,17 @@ impl Supply for Deployed {
         Ok(S3Blob::new(self.clients.s3.clone(), name))
     }
 
-    fn queue(&self, queue: Queue) -> Result<SqsChannel> {
+    fn queue(&self, queue: Queue) -> Result<AwsChannel> {
         let queues = &self.resources.queues;
         let url = match queue {
             Queue::Scatter => queues.get("scatter"),
             Queue::Process => queues.get("process"),
             Queue::Gather => queues.get("gather"),
             Queue::Parked => self.resources.parked_queue.as_ref(),
+            // Nobody publishes from outside.
+            Queue::Topic => None,
         };
-        Ok(SqsChannel::new(self.clients.sqs.clone(), url.ok_or_else(|| unnamed("queue of that stage"))?))
+        Ok(SqsChannel::new(self.clients.sqs.clone(), url.ok_or_else(|| unnamed("queue of that stage"))?).into())
     }
 
     fn tasks(&self) -> Result<DynamoTasks> {

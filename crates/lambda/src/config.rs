@@ -44,7 +44,7 @@ pub struct Config {
     pub dead_letter_queue_url: Option<String>,
     /// The bucket of outputs, for a stage that writes them.
     pub output_bucket: Option<String>,
-    /// The URLs of the queues that this stage sends to.
+    /// The URLs of the queues that this stage sends to, and the ARN of the topic.
     pub queues: BTreeMap<Queue, String>,
     /// What only this stage needs.
     pub stage: StageConfig,
@@ -111,11 +111,13 @@ impl StageConfig {
     }
 }
 
-/// The queues that a stage sends to, and the variables that name them.
-fn queues_of(handler: &str) -> &'static [(Queue, &'static str)] {
+/// The channels that a stage sends to, and the variables that name them; `way` is the one by which workers first hear of a
+/// chunk.
+fn queues_of(handler: &str, way: Queue) -> &'static [(Queue, &'static str)] {
     const PROCESS: (Queue, &str) = (Queue::Process, "PROCESS_QUEUE_URL");
     const GATHER: (Queue, &str) = (Queue::Gather, "GATHER_QUEUE_URL");
     match handler {
+        "scatter" if way == Queue::Topic => &[(Queue::Topic, "PROCESS_TOPIC_ARN"), GATHER],
         "scatter" => &[PROCESS, GATHER],
         "process" => &[GATHER],
         // Gather sends to its own queue.
@@ -274,7 +276,8 @@ impl Config {
         let dead_letter_queue_url = (!several).then(|| reader.text("DEAD_LETTER_QUEUE_URL"));
         let writes = matches!(handler.as_str(), "gather" | "sweep");
         let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
-        let queues = queues_of(&handler).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();
+        let way = variant.map_or(Queue::Process, Variant::way);
+        let queues = queues_of(&handler, way).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();
         let stage = reader.stage(&handler, processing.as_ref());
         match (variant, stage, processing) {
             (Some(variant), Some(stage), Some(processing)) if reader.problems.is_empty() => Ok(Self {
@@ -299,6 +302,7 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fanfold::batch::dispatch::FanOut;
     use fanfold::model::processing::KNOWN;
     use fanfold::model::refusal::{FUNCTIONS, Refusal};
     use fanfold::pipeline::variant::BUILT_IN;
@@ -358,6 +362,18 @@ mod tests {
             }
         }
         assert!(!read(&[("_HANDLER", "process")]).unwrap_err().to_string().contains("COUNTERS_TABLE"));
+    }
+
+    #[test]
+    fn the_first_to_hear_of_chunks_is_a_topic_where_there_is_one() {
+        for variant in BUILT_IN {
+            let topic = variant.fan_out == FanOut::Topic;
+            for (handler, by_topic) in [("scatter", topic), ("sweep", false)] {
+                let told = read(&[("_HANDLER", handler), ("VARIANT", variant.name)]).unwrap_err().to_string();
+                assert_eq!(told.contains("PROCESS_TOPIC_ARN is not set"), by_topic, "{} {handler}", variant.name);
+                assert_eq!(told.contains("PROCESS_QUEUE_URL is not set"), !by_topic, "{} {handler}", variant.name);
+            }
+        }
     }
 
     #[test]

@@ -35,6 +35,7 @@ use fanfold_aws::meter::DynamoMeter;
 use fanfold_aws::secrets;
 use fanfold_http::HttpWeb;
 
+use fanfold_aws::channel::AwsChannel;
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::s3::S3Blob;
@@ -78,8 +79,8 @@ impl Configured<'_> {
         S3Blob::new(self.clients.s3.clone(), name)
     }
 
-    fn sqs(&self, url: &str) -> SqsChannel {
-        SqsChannel::new(self.clients.sqs.clone(), url)
+    fn sqs(&self, url: &str) -> AwsChannel {
+        SqsChannel::new(self.clients.sqs.clone(), url).into()
     }
 }
 
@@ -94,9 +95,9 @@ impl Supply for Configured<'_> {
         }))
     }
 
-    fn queue(&self, queue: Queue) -> Result<SqsChannel> {
-        let url = self.config.queues.get(&queue);
-        url.map(|url| self.sqs(url)).ok_or_else(|| unset("the URL of a queue that it sends to"))
+    fn queue(&self, queue: Queue) -> Result<AwsChannel> {
+        let name = self.config.queues.get(&queue).ok_or_else(|| unset("the name of a channel that it sends to"))?;
+        Ok(if queue == Queue::Topic { self.clients.topic(name).into() } else { self.sqs(name) })
     }
 
     fn tasks(&self) -> Result<DynamoTasks> {

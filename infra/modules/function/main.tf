@@ -15,12 +15,13 @@ locals {
     } if length(var.triggers) > 0 },
     # Data encrypted with a customer's key is read and written by those who may use the key themselves, though only through
     # the services that store it: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    # So does who publishes to a topic: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
     # Lambda decrypts the environment as the function's role:
     # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
     { for id in ["UseKey"] : id => {
       actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
       resources = [var.kms_key_arn]
-      condition = { StringEquals = { "kms:ViaService" = [for service in ["dynamodb", "lambda", "s3", "sqs"] : "${service}.${var.account.region}.${local.dns_suffix}"] } }
+      condition = { StringEquals = { "kms:ViaService" = [for service in concat(["dynamodb", "lambda", "s3"], var.publishes ? ["sns"] : [], ["sqs"]) : "${service}.${var.account.region}.${local.dns_suffix}"] } }
     } if var.kms_key_arn != null },
     # A secret under the service's own key (aws/ssm, aws/secretsmanager) needs no right to that:
     # https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html#security-encryption-authz

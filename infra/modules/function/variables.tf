@@ -65,6 +65,13 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "publishes" {
+  description = "Whether the function publishes to a topic that is encrypted with that key."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "decrypts_for" {
   description = "Services that decrypt with that key what the function reads from them, beyond those of every function: ssm, secretsmanager."
   type        = list(string)

@@ -94,6 +94,7 @@ locals {
     }
   }
 
+  topic_environment = { for topic in local.topic_arns : "PROCESS_TOPIC_ARN" => topic }
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
 
   # What is in the work bucket, of all batches: {batch}/pending/…, {batch}/done/…, {batch}/answers/…, {batch}/objects/… and
@@ -113,7 +114,7 @@ locals {
       RedriveWork = { actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
       ListWork    = { actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
       KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
-      Send        = { actions = ["sqs:SendMessage"], resources = [module.queue["process"].arn, module.queue["gather"].arn, module.queue["scatter"].dead_letter_arn] }
+      Send        = { actions = ["sqs:SendMessage"], resources = concat(local.sends ? [module.queue["process"].arn] : [], [module.queue["gather"].arn, module.queue["scatter"].dead_letter_arn]) }
     }
     process = {
       ReadSchema = local.read_schema
@@ -152,6 +153,10 @@ locals {
     ReadInput = { actions = ["s3:GetObject", "s3:GetObjectVersion"], resources = ["${local.buckets["input"]}/*"] }
     ListInput = { actions = ["s3:ListBucket", "s3:ListBucketVersions"], resources = [local.buckets["input"]] }
   }
+
+  # Also for several messages in a request: https://docs.aws.amazon.com/sns/latest/dg/sns-batch-api-actions.html
+  # The right waits for the subscription, and scatter's trigger for the right: what a topic without subscribers is told is lost.
+  publish = { for topic in aws_sns_topic_subscription.process[*].topic_arn : "Publish" => { actions = ["sns:Publish"], resources = [topic] } }
 
   read_work = { sid = "ReadWork", actions = ["s3:GetObject"], resources = ["${local.buckets["work"]}/*"] }
   list_work = { sid = "ListWork", actions = ["s3:ListBucket"], resources = [local.buckets["work"]] }
@@ -220,10 +225,11 @@ module "function" {
     local.permissions[each.key],
     local.processors_permissions[each.key],
     lookup(local.postpone, each.key, {}),
+    each.key == "scatter" ? local.publish : {},
     { for permission in local.chunk_permissions[each.key] : permission.sid => { actions = permission.actions, resources = permission.resources } },
   )
 
-  environment = merge(local.environments[each.key], local.processors_environment[each.key], local.tasks_environment, {
+  environment = merge(local.environments[each.key], local.processors_environment[each.key], local.tasks_environment, each.key == "scatter" ? local.topic_environment : {}, {
     VARIANT      = var.variant
     LEDGER_TABLE = aws_dynamodb_table.ledger.name
     INPUT_BUCKET = aws_s3_bucket.this["input"].bucket
@@ -232,6 +238,7 @@ module "function" {
   })
 
   kms_key_arn = var.kms_key_arn
+  publishes   = each.key == "scatter" && length(local.topic_arns) > 0
   decrypts_for = each.key != "process" ? [] : concat(
     [for arns in [local.processors.parameter_arns] : "ssm" if length(arns) > 0],
     [for arns in [local.processors.secret_arns] : "secretsmanager" if length(arns) > 0],

@@ -2,6 +2,7 @@ locals {
   in_tasks_table = var.parts.pending == "table"
   in_input       = var.parts.pending == "input"
   notifies       = var.parts.fanOut == "notifications"
+  sends          = var.parts.fanOut == "messages"
 
   # How long the ledger keeps a batch.
   ledger_days = 30
@@ -443,6 +444,7 @@ module "queue" {
   function_timeout             = var.timeout[each.key]
   dead_letter_function_timeout = var.timeout.bury
   sending_bucket               = each.key == "scatter" ? local.buckets["input"] : each.key == "process" && local.notifies ? local.buckets["work"] : null
+  sending_topic                = each.key == "process" ? one(local.topic_arns) : null
   kms_key_arn                  = var.kms_key_arn
 }
 
@@ -458,14 +460,21 @@ resource "aws_sqs_queue" "parked" {
   # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-security-best-practices.html
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
+    Statement = concat([{
       Sid       = "TlsOnly"
       Effect    = "Deny"
       Principal = "*"
       Action    = "sqs:*"
       Resource  = local.parked_arn
       Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+      }], [for topic in local.topic_arns : {
+      Sid       = "Undelivered"
+      Effect    = "Allow"
+      Principal = { Service = "sns.amazonaws.com" }
+      Action    = "sqs:SendMessage"
+      Resource  = local.parked_arn
+      Condition = { ArnEquals = { "aws:SourceArn" = topic } }
+    }])
   })
 }
 

@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, and the UUID of the mapping by which it can be paused."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), and the UUID of the mapping by which it can be paused."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -12,6 +12,7 @@ output "deployment" {
     dead_letter_queues = { for stage, queue in module.queue : stage => queue.dead_letter_url }
     parked_queue       = aws_sqs_queue.parked.url
     alarm_topic        = module.alarms.topic_arn
+    topic_arn          = one(aws_sns_topic.chunks[*].arn)
     functions          = { for stage, function in module.function : stage => function.name }
     mappings           = { process = module.function["process"].mappings["queue"] }
   }
@@ -76,12 +77,13 @@ output "policies" {
 }
 
 output "resource_policies" {
-  description = "Policy of each bucket, queue and dead-letter queue and of the alarms' topic, as JSON."
+  description = "Policy of each bucket, queue and dead-letter queue and of the topics, as JSON."
   value = merge(
     { for bucket, resource in aws_s3_bucket_policy.this : bucket => resource.policy },
     { for stage, queue in module.queue : stage => queue.policy },
     { for stage, queue in module.queue : "${stage}-dlq" => queue.dead_letter_policy },
     { parked = aws_sqs_queue.parked.policy, alarms = module.alarms.topic_policy },
+    { for topic in aws_sns_topic.chunks : "chunks" => topic.policy },
   )
 }
 

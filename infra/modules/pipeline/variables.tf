@@ -11,7 +11,7 @@ variable "variant" {
 }
 
 variable "parts" {
-  description = "What the variant is made of: what a message is about (record or chunk), where records wait (bucket, table or input), how workers learn of them (messages or notifications)."
+  description = "What the variant is made of: what a message is about (record or chunk), where records wait (bucket, table or input), how workers learn of them (messages, notifications or a topic)."
   type        = object({ unit = string, pending = string, fanOut = string, condition = string })
   nullable    = false
 }

@@ -36,6 +36,16 @@ locals {
       StringEquals = { "aws:SourceAccount" = var.account.id }
     }
   }]
+
+  # https://docs.aws.amazon.com/sns/latest/dg/subscribe-sqs-queue-to-sns-topic.html
+  topic_messages = [for topic in var.sending_topic[*] : {
+    Sid       = "TopicMessages"
+    Effect    = "Allow"
+    Principal = { Service = "sns.amazonaws.com" }
+    Action    = "sqs:SendMessage"
+    Resource  = local.arn
+    Condition = { ArnEquals = { "aws:SourceArn" = topic } }
+  }]
 }
 
 resource "aws_sqs_queue" "this" {
@@ -65,7 +75,7 @@ resource "aws_sqs_queue" "this" {
 
   policy = jsonencode({
     Version   = "2012-10-17"
-    Statement = concat([local.tls_only[local.arn]], local.bucket_events)
+    Statement = concat([local.tls_only[local.arn]], local.bucket_events, local.topic_messages)
   })
 
   # SQS rejects a redrive policy whose target does not exist yet.

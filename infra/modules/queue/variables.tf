@@ -40,3 +40,9 @@ variable "sending_bucket" {
   type        = string
   default     = null
 }
+
+variable "sending_topic" {
+  description = "ARN of a topic of this account whose messages the queue accepts; null for none."
+  type        = string
+  default     = null
+}

@@ -11,6 +11,7 @@ mod invoke;
 mod objects;
 mod page;
 mod reconcile;
+mod topic;
 mod users;
 mod web;
 mod world;

@@ -44,8 +44,8 @@ pub struct World {
     pub counters: DynamoCounters,
     pub ledger: DynamoLedger,
     variant: String,
-    clients: Clients,
-    resources: Resources,
+    pub clients: Clients,
+    pub resources: Resources,
     deployment: String,
     binary: PathBuf,
 }
