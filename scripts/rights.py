@@ -5,7 +5,7 @@ Runs with the emulator's Python, which has botocore, on a local AWS that was sta
 before counts as well. A right is a statement's action on one of its resources. It is needed if a call was made that no other right of
 its role allows, so that without it the call is refused. The rights of a plain upload are also taken away one by one, and no batch may
 end then. Pipelines whose records wait in the same kind of place have the same rights, and a
-call of one of them is enough.
+call of one of them is enough; but for the right to publish, which only scatter has, and only where workers learn of chunks by a topic.
 """
 
 import interrupts  # noqa: F401, I001: before all others
@@ -28,8 +28,8 @@ from settings import INFRA
 from throttled import Site
 from toolbox import Failure, run
 
-# A pipeline for each kind of place.
-REPRESENTATIVES = {"bucket": "chunked", "input": "ranged", "table": "dynamodb"}
+# A pipeline for each kind of place, and one for the topic.
+REPRESENTATIVES = {"bucket": "chunked", "input": "ranged", "table": "dynamodb", "topic": "sns"}
 # A pipeline that counts records; all that other processors do seldom is the same.
 COUNTED = "mapped"
 

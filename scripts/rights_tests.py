@@ -1,13 +1,17 @@
 """Tests which rights rights.py finds needed, with a role and calls made up."""
 
+import json
 import sys
 import unittest
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 import rights
+from rights_used import Line
+from settings import INFRA
 from toolbox import Failure
 
 WORK, LEDGER = "arn:aws:s3:::test-chunked-work", "arn:aws:dynamodb:us-east-1:000000000000:table/test-chunked-ledger"
@@ -72,6 +76,24 @@ class RightsTest(unittest.TestCase):
     def test_pipelines_of_one_kind_share_their_rights(self):
         two = [role(KEEP), role((*KEEP[:2], LEDGER.replace("chunked", "sync")), pipeline="test-sync")]
         self.assertEqual(self.faults(two, GET_ITEM), ([], 1, 0))
+
+    def test_each_kind_of_place_and_each_way_to_announce_chunks_has_a_representative(self):
+        variants = json.loads((INFRA / "variants.json").read_text())
+        chosen = [variants[name] for name in rights.REPRESENTATIVES.values()]
+        for part, without_right in (("pending", set()), ("fanOut", {"notifications"})):
+            self.assertEqual({parts[part] for parts in chosen}, {parts[part] for parts in variants.values()} - without_right)
+
+    def test_the_right_to_publish_is_one_of_the_pipeline_that_has_a_topic(self):
+        topic = "arn:aws:sns:us-east-1:000000000000:test-sns-chunks"
+        two = [role(KEEP), role(("Publish", ["sns:Publish"], [topic]), pipeline="test-sns")]
+        self.assertEqual(self.faults(two, GET_ITEM)[0], ["not needed: bury (bucket): Publish: sns:Publish on arn:aws:sns:us-east-1:000000000000:PIPELINE-chunks"])
+        self.assertEqual(self.faults(two, GET_ITEM, call("sns:Publish", topic, name="test-sns-bury")), ([], 2, 0))
+
+    def test_the_call_that_announces_chunks_is_the_one_that_scatter_makes(self):
+        for topic, announcement in ((None, ("sqs:SendMessage", "*:test-process")), ("arn:t", ("sns:Publish", "arn:t"))):
+            parts = {"topic_arn": topic, "definition": {"variant": "any"}, "functions": {"process": "test-process"}, "queues": {}, "dead_letter_queues": {}}
+            site = SimpleNamespace(deployment={"pipelines": {"one": parts}}, client=lambda service: None)
+            self.assertEqual(Line(site, "one").announcement(), announcement)
 
     def test_what_is_shared_lies_under_a_pipelines_name_alone_and_is_one_right(self):
         shared = "arn:aws:s3:::test-package/processors"

@@ -36,6 +36,11 @@ class Line:
     def role(self, stage):
         return self.parts["functions"][stage]
 
+    def announcement(self):
+        """The call by which scatter lets workers know of chunks, and on what."""
+        topic = self.parts["topic_arn"]
+        return ("sns:Publish", topic) if topic else ("sqs:SendMessage", f"*:{self.role('process')}")
+
     def upload(self, label, **how):
         """Uploads a file and returns its batch."""
         key = f"{label}-{uuid.uuid4().hex[:8]}.csv"
@@ -236,9 +241,9 @@ def give_up_file(line):
 def lose_messages(line, failed):
     """Messages are lost: sweep sends them again, or ends the batch if that does not help."""
     line.redrive(failed)
-    call = (line.role("scatter"), "sqs:SendMessage", f"*:{line.role('process')}")
+    call = (line.role("scatter"), *line.announcement())
     since = line.site.many(*call, allowed=False)
-    with line.without("scatter", "sqs:SendMessage", f"*:{line.role('process')}"):
+    with line.without("scatter", *call[1:]):
         # A batch that is begun and whose chunks are not announced.
         line.upload("unannounced")
         line.site.await_call(*call, since=since, allowed=False)
