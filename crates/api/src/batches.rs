@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{ACCEPT, ETAG, IF_NONE_MATCH, LOCATION};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{FuturesOrdered, TryStreamExt};
 use serde::Deserialize;
@@ -14,8 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::desk::Desk;
-use crate::pipelines::{Pipelines, id_of, unknown};
+use crate::pipelines::{Pipeline, id_of, unknown};
 use crate::problem::{Problem, Result};
+use crate::watching::{Document, until};
 use fanfold::batch::list::{Page, list as page_of};
 use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
@@ -28,6 +29,12 @@ use fanfold::store::ledger::Listed;
 
 /// Batches of each pipeline in an answer about several.
 const MOST: usize = 50;
+/// The longest that a client is kept waiting: an HTTP API gives a function up after 30 seconds
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
+const LONGEST_WAIT: Duration = Duration::from_secs(25);
+/// When a client that does not wait is told to ask again, in seconds, at least and at most.
+const SOON: u64 = 2;
+const LATE: u64 = 30;
 /// How long a link to an output can be followed.
 const LINK: Duration = Duration::from_secs(300);
 
@@ -44,6 +51,8 @@ pub struct Wanted {
 #[derive(Debug, Deserialize)]
 pub struct Of {
     pub pipeline: Option<String>,
+    /// For how many seconds the answer may wait for the batch.
+    pub wait: Option<String>,
 }
 
 pub async fn pipelines(State(desk): State<Arc<Desk>>) -> Result<Json<Value>> {
@@ -103,28 +112,43 @@ fn place_of(text: &str) -> Result<Listed> {
     parsed.ok_or_else(|| Problem::bad("`next` is what an earlier answer had as `next`"))
 }
 
-/// The document of a batch as text, and a tag that changes whenever the batch does.
-#[derive(Debug)]
-pub struct Document {
-    pub text: String,
-    pub tag: String,
-    pub is_final: bool,
-}
-
-/// Reads what a batch is doing.
-pub async fn document(pipelines: &Pipelines, pipeline: &str, id: &BatchId) -> Result<Document> {
-    let seen = pipelines.named(pipeline)?.seen(id).await?;
-    let seen = seen.ok_or_else(|| unknown(id))?;
+/// Reads what a batch is doing; `None` if the ledger does not know it.
+pub async fn document(pipeline: &Pipeline, name: &str, id: &BatchId) -> Result<Option<Document>> {
+    let Some(seen) = pipeline.seen(id).await? else {
+        return Ok(None);
+    };
     let is_final = seen.state.is_final();
+    let again_in = (!is_final).then(|| again_in(seen.time_left.map(|left| left.seconds)));
     let written = |batch: BatchView| {
-        let text = serde_json::to_string(&Placed { pipeline: pipeline.to_owned(), batch });
+        let text = serde_json::to_string(&Placed { pipeline: name.to_owned(), batch });
         text.map_err(|e| Problem::from(Error::internal("the status cannot be shown").because(e)))
     };
     // What only says when the batch was looked at is no change of it.
     let settled = written(BatchView { as_of: Timestamp(0), ..seen.clone() })?;
     let digest = Sha256::digest(settled);
     let tag = digest.iter().take(12).fold(String::new(), |tag, byte| tag + &format!("{byte:02x}"));
-    Ok(Document { text: written(seen)?, tag, is_final })
+    Ok(Some(Document { text: written(seen)?, tag, is_final, again_in }))
+}
+
+/// When to ask again, in seconds: a quarter of the time that is left, since that is foreseen within a fifth.
+fn again_in(left: Option<f64>) -> u64 {
+    left.map_or(SOON, |left| (left / 4.0).round() as u64).clamp(SOON, LATE)
+}
+
+/// How long whoever asks is kept waiting for the batch, and how that was asked for.
+fn wait_of(of: &Of, headers: &HeaderMap) -> Result<Option<(Duration, bool)>> {
+    if let Some(text) = &of.wait {
+        let seconds: u64 =
+            text.parse().map_err(|_| Problem::bad("`wait` is a whole number of seconds, as in wait=20"))?;
+        return Ok(Some((Duration::from_secs(seconds).min(LONGEST_WAIT), false)));
+    }
+    // https://www.rfc-editor.org/rfc/rfc7240#section-4.3
+    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let seconds = preferences.flat_map(|value| value.split(',')).find_map(|one| {
+        let (name, value) = one.split_once('=')?;
+        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
+    });
+    Ok(seconds.map(|seconds| (Duration::from_secs(seconds).min(LONGEST_WAIT), true)))
 }
 
 pub async fn one(
@@ -134,14 +158,39 @@ pub async fn one(
     headers: HeaderMap,
 ) -> Result<Response> {
     let id = id_of(&id)?;
-    let (name, _) = desk.pipelines.with(of.pipeline.as_deref(), &id).await?;
-    let Document { text, tag, .. } = document(&desk.pipelines, name, &id).await?;
-    let tag = format!("\"{tag}\"");
-    if headers.get(IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
-        return Ok((StatusCode::NOT_MODIFIED, [(ETAG, tag)]).into_response());
+    let (wait, known) = (wait_of(&of, &headers)?, headers.get(IF_NONE_MATCH).map(HeaderValue::as_bytes));
+    let quoted = |document: &Document| format!("\"{}\"", document.tag);
+    let name = match &of.pipeline {
+        Some(name) => name.as_str(),
+        None => desk.pipelines.with(None, &id).await?.0,
+    };
+    let found = match wait {
+        // Until it changes for who knows how it was, and until it is closed for others.
+        Some((wait, _)) => {
+            let wanted = |document: &Document| match known {
+                Some(known) => quoted(document).as_bytes() != known || document.is_final,
+                None => document.is_final,
+            };
+            until(desk.follow(name, &id)?, wait, wanted).await?
+        }
+        None => document(desk.pipelines.named(name)?, name, &id).await?.map(Arc::new),
+    };
+    let found = found.ok_or_else(|| unknown(&id))?;
+    let mut answer = if known == Some(quoted(&found).as_bytes()) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        ([(CONTENT_TYPE, "application/json")], found.text.clone()).into_response()
+    };
+    let mut said = vec![(ETAG, quoted(&found))];
+    said.extend(found.again_in.map(|seconds| (RETRY_AFTER, seconds.to_string())));
+    if let Some((wait, true)) = wait {
+        said.push((HeaderName::from_static("preference-applied"), format!("wait={}", wait.as_secs())));
     }
-    let json = ("content-type", "application/json");
-    Ok(([("etag", tag.as_str()), json], text).into_response())
+    for (name, value) in said {
+        let value = HeaderValue::from_str(&value);
+        answer.headers_mut().insert(name, value.map_err(|e| Error::internal("a header cannot be sent").because(e))?);
+    }
+    Ok(answer)
 }
 
 pub async fn output(

@@ -1,13 +1,33 @@
 //! What the handlers work with.
 
+use tokio::sync::watch::Receiver;
+
+use crate::batches::document;
 use crate::once::Once;
 use crate::pipelines::Pipelines;
+use crate::problem::Result;
+use crate::watching::{Look, Watching};
+use fanfold::model::ids::BatchId;
 
-/// The pipelines, and what was done.
+/// The pipelines, what was done, and who waits.
 #[derive(Debug)]
 pub struct Desk {
     pub pipelines: Pipelines,
     pub once: Once,
+    pub watching: Watching,
     /// Whether answers reach those who asked while they are being written.
     pub streams: bool,
+}
+
+impl Desk {
+    /// Follows a batch of a pipeline.
+    pub fn follow(&self, name: &str, id: &BatchId) -> Result<Receiver<Look>> {
+        let pipeline = self.pipelines.named(name)?.clone();
+        let (name, id) = (name.to_owned(), id.clone());
+        let watched = (name.clone(), id.clone());
+        Ok(self.watching.follow(watched, move || {
+            let (pipeline, name, id) = (pipeline.clone(), name.clone(), id.clone());
+            async move { document(&pipeline, &name, &id).await }
+        }))
+    }
 }

@@ -20,6 +20,7 @@ mod once;
 mod pipelines;
 mod problem;
 mod upload;
+mod watching;
 
 use std::sync::Arc;
 
@@ -32,12 +33,18 @@ pub use pipelines::{Pipeline, Pipelines};
 
 use desk::Desk;
 use once::Once;
+use watching::Watching;
 
 /// All routes. Those of the API are behind the door; the page itself holds nothing to hide.
 pub fn router(pipelines: Pipelines, door: Door) -> Router {
     let origins = pipelines.origins();
     // A gateway waits for whole answers.
-    let desk = Arc::new(Desk { pipelines, once: Once::default(), streams: door != Door::Gateway });
+    let desk = Arc::new(Desk {
+        pipelines,
+        once: Once::default(),
+        watching: Watching::default(),
+        streams: door != Door::Gateway,
+    });
     Router::new()
         .route("/pipelines", get(batches::pipelines))
         .route("/batches", get(batches::list).post(upload::begin))

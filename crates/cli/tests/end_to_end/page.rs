@@ -186,16 +186,19 @@ async fn follow(world: &World, server: Server, name: &str) {
     };
     // The stream ends when the batch is closed. A gateway passes no stream on, so that the batch is asked for again.
     let events = server.ask(&format!("/batches/{id}/events?pipeline=chunked"), &[]);
+    let path = format!("/batches/{id}?pipeline=chunked");
+    let waited = server.ask(&path, &["--header", "Prefer: respond-async, wait=20"]);
+    assert!(waited.headers.contains("preference-applied: wait=20"), "{}", waited.headers);
+    assert!(!waited.json()["finishedAt"].is_null() && !waited.headers.contains("retry-after"), "{}", waited.body);
+    assert!(server.ask(&format!("{path}&wait=soon"), &[]).problem().1.contains("wait=20"));
     let last: Value = if server.is_function() {
         assert!(events.problem().1.contains("no events here"));
-        loop {
-            let seen = server.ask(&format!("/batches/{id}?pipeline=chunked"), &[]).json();
-            if !seen["finishedAt"].is_null() {
-                break seen;
-            }
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        }
+        waited.json()
     } else {
+        // Whoever has the end is told not to come back.
+        let tag =
+            events.body.lines().rfind(|line| line.starts_with("id: ")).unwrap().replace("id: ", "Last-Event-ID: ");
+        assert_eq!(server.ask(&format!("/batches/{id}/events?pipeline=chunked"), &["--header", &tag]).status, 204);
         let last = events.body.lines().rfind(|line| line.starts_with("data: ")).unwrap();
         serde_json::from_str(&last["data: ".len()..]).unwrap()
     };
@@ -206,7 +209,9 @@ async fn follow(world: &World, server: Server, name: &str) {
     assert_eq!(document.json()["failures"][0]["count"], 1);
     let tag = document.headers.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
     let known = format!("If-None-Match: {tag}");
-    assert_eq!(server.ask(&format!("/batches/{id}"), &["--header", &known]).status, 304);
+    for path in [format!("/batches/{id}"), format!("/batches/{id}?wait=20")] {
+        assert_eq!(server.ask(&path, &["--header", &known]).status, 304);
+    }
 
     let failed = server.ask(&format!("/batches/{id}/outputs/failed.csv"), &[]);
     let link = failed.headers.lines().find_map(|line| line.strip_prefix("location: ")).unwrap();
