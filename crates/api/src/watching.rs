@@ -60,7 +60,8 @@ impl Watching {
         F: Future<Output = Result<Option<Document>>> + Send + 'static,
     {
         let mut senders = locked(&self.senders);
-        if let Some(sender) = senders.get(&watched) {
+        // What nobody follows was not looked at since: a function may have stood still for hours.
+        if let Some(sender) = senders.get(&watched).filter(|sender| !sender.is_closed()) {
             return sender.subscribe();
         }
         let (sender, receiver) = tokio::sync::watch::channel(None);
@@ -101,7 +102,9 @@ async fn keep_looking<F>(
         {
             let mut senders = locked(&senders);
             if over || sender.is_closed() {
-                senders.remove(&watched);
+                if senders.get(&watched).is_some_and(|known| Arc::ptr_eq(known, &sender)) {
+                    senders.remove(&watched);
+                }
                 return;
             }
         }
@@ -195,6 +198,18 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert_eq!((sender.receiver_count(), Arc::strong_count(&sender)), (0, 1));
+    }
+
+    #[tokio::test]
+    async fn nobody_is_told_what_was_seen_before_all_had_left() {
+        let (watching, looks) = (watching(), Arc::new(AtomicU32::new(0)));
+        let follow = || watching.follow(watched("a"), ends_after(u32::MAX, &looks));
+        let mut before = follow();
+        before.wait_for(Option::is_some).await.unwrap();
+        drop(before);
+        let again = follow();
+        assert!(again.borrow().is_none(), "what is known is old");
+        assert!(until(again, LONG, |_| true).await.unwrap().is_some());
     }
 
     #[tokio::test]
