@@ -268,8 +268,16 @@ class Foreach(airspeed.ForeachDirective):
             self.block.evaluate(stream, local, loader)
 
 
+class Hash(airspeed.FallthroughHashText):
+    def parse(self):
+        if re.match(r"#\{?(if|foreach|set)\b", self.next_text()):
+            raise self.syntax_error("a whole directive")
+        super().parse()
+
+
 airspeed.NameOrCall, airspeed.FormalReference, airspeed.StringLiteral, airspeed.InterpolatedStringLiteral = Name, Reference, Literal, Interpolated
 airspeed.Condition, airspeed.SetDirective, airspeed.ForeachDirective = Condition, Set, Foreach
+airspeed.FallthroughHashText = Hash
 airspeed.BinaryOperator.OPERATORS = {**OPERATORS, **{word: OPERATORS[sign] for word, sign in WORDS.items()}}
 airspeed.BinaryOperator.PRECEDENCE = {**airspeed.BinaryOperator.PRECEDENCE, "!=": 8, "ne": 8}
 airspeed.UnaryOperatorValue.OPERATORS = {sign: lambda value: not true(value) for sign in ("!", "not")}
