@@ -163,8 +163,7 @@ class RestApis:
     # --- requests
 
     async def handled(self, api, stage, method, path, headers, body, query, account, region):
-        facts = {"api_id": api, "stage_name": stage, "stage": None, "headers": headers or {}, "query_params": query or {},
-                 "path_params": {}, "resource_path": "", "request_id": self.gateway.new_uuid()}
+        facts = self.facts(api, stage, headers, query)
         request = Request(facts, method, path, body or b"", account)
         request.context = self.context(request)
         current.set(request)
@@ -179,6 +178,24 @@ class RestApis:
             return self.refused(answer, facts)
         status, answered, payload = answer
         return status, {**answered, "x-amzn-requestid": facts["request_id"]}, payload
+
+    def facts(self, api, stage, headers, query):
+        return {"api_id": api, "stage_name": stage, "stage": None, "headers": headers or {}, "query_params": query or {},
+                "path_params": {}, "resource_path": "", "request_id": self.gateway.new_uuid()}
+
+    def permitted(self, enforce):
+        """Authorises a caller. Who may not ask gets the API's gateway response, not MiniStack's answer."""
+        def refusal(api, stage, method, path, headers, query, **how):
+            answer = enforce(api, stage, method, path, headers, query, **how)
+            scope, known = self.gateway.find_api_scope(api), self.gateway.stages_for_api(api).get(stage)
+            # A gateway response has the id already.
+            if not answer or not scope or not known or "x-amzn-requestid" in answer[1]:
+                return answer
+            said = json.loads(answer[2])
+            facts = {**self.facts(api, stage, headers, query), "stage": known}
+            with self.of.responses.request_scope(*scope):
+                return self.refused(self.error("ACCESS_DENIED", said.get("message") or said.get("Message")), facts)
+        return refusal
 
     def context(self, request):
         facts, headers = request.facts, request.header
@@ -289,8 +306,10 @@ class RestApis:
         """The gateway response to an error, of the deployment, in which variables are replaced and nothing is evaluated."""
         of, request = self.gateway, current.get(None)
         if request is None or request.facts is not facts:
+            # One that never came as far as the API: its signature is wrong.
             request = Request(facts, "", "", b"", "")
             request.context = self.context(request)
+            current.set(request)
         customized = of._deployed_gateway_responses.get(facts["api_id"], {}).get(facts["stage"].get("deploymentId"))
         customized = of._gateway_responses.get(facts["api_id"], {}) if customized is None else customized
         response = of._gateway_response_for_type(customized, error.response_type)
@@ -326,6 +345,7 @@ class RestApis:
 
         of._invoke_sqs_v1 = of._invoke_lambda_custom_v1 = behind
         of._invoke_mock_v1 = self.integrated
+        self.of.app._enforce_execute_api = self.permitted(self.of.app._enforce_execute_api)
 
 
 class Headers:

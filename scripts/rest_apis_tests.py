@@ -71,6 +71,9 @@ class Emulated(unittest.TestCase):
         rights = [{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{cls.name}"},
                   {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], "Resource": table},
                   {"Effect": "Allow", "Action": "dynamodb:Query", "Resource": f"{table}/index/*"}]
+        iam.create_user(UserName=cls.name)
+        key = iam.create_access_key(UserName=cls.name)["AccessKey"]
+        cls.caller = (key["AccessKeyId"], key["SecretAccessKey"])
         elsewhere = {**TRUST, "Principal": {"Service": "lambda.amazonaws.com"}}
         cls.document = {"region": REGION, "account": ACCOUNT, "queue": cls.name, "table": cls.name}
         for role, trust, statements in (("gateway", TRUST, rights), ("powerless", TRUST, []), ("distrustful", elsewhere, rights)):
@@ -97,11 +100,11 @@ class Emulated(unittest.TestCase):
         cls.api = json.loads(cls.terraform.said("output", "-json", cls.state))["api"]["value"]
 
     def ask(self, method, path, body=b"", headers=(), key=None):
-        """The status, headers and body of the answer, signed with this access key if there is one."""
+        """The status, headers and body of the answer to a request, signed with this access key and secret if there are any."""
         url = f"{self.endpoint}/_aws/execute-api/{self.api['id']}/{self.api['stage']}{path}"
         request = AWSRequest(method, url, dict(headers), body)
         if key:
-            SigV4Auth(Credentials(key, key), "execute-api", REGION).add_auth(request)
+            SigV4Auth(Credentials(*key), "execute-api", REGION).add_auth(request)
         answer = URLLib3Session().send(request.prepare())
         return answer.status_code, answer.headers, answer.text
 
@@ -206,11 +209,26 @@ class RestApiTest(Emulated):
 
     def test_who_does_not_sign_or_may_not_is_refused(self):
         self.problem(self.ask("GET", "/signed"), 403, title="Missing Authentication Token", code="MISSING_AUTHENTICATION_TOKEN")
-        self.assertEqual(self.ask("GET", "/signed", key="test")[::2], (200, '{"hello":"hello"}'))
+        self.problem(self.ask("GET", "/signed", headers={"authorization": "Bearer a"}), 403)
+        self.problem(self.ask("GET", "/signed", key=("AKIAUNKNOWN", "x")), 403, title="The security token included in the request is invalid.")
+        self.problem(self.ask("GET", "/signed", key=(self.caller[0], "x")), 403, code="INVALID_SIGNATURE")
+        self.problem(self.ask("GET", "/signed", key=self.caller), 403, code="ACCESS_DENIED")
+        arn = f"arn:aws:execute-api:{REGION}:{ACCOUNT}:{self.api['id']}/v1/GET/signed"
+        policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "execute-api:Invoke", "Resource": arn}]}
+        self.session.client("iam").put_user_policy(UserName=self.name, PolicyName="invoke", PolicyDocument=json.dumps(policy))
+        self.assertEqual(self.ask("GET", "/signed", key=self.caller)[::2], (200, '{"hello":"hello"}'))
 
     def test_a_role_without_the_right_is_refused_by_the_service(self):
         self.assertEqual(self.ask("POST", "/powerless", b"{}", JSON)[::2], (502, '{"title":"the queue cannot be reached"}'))
         self.assertEqual(self.ask("GET", "/powerless")[::2], (502, '{"title":"the table cannot be reached"}'))
+
+    def test_the_calls_of_the_roles_are_counted(self):
+        queue = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{self.name}"
+        for path, role, allowed in (("/jobs", "gateway", True), ("/powerless", "powerless", False)):
+            self.ask("POST", path, b'{"kind":"a"}', JSON)
+            calls = json.loads(URLLib3Session().send(AWSRequest("GET", f"{self.endpoint}/_calls").prepare()).text)["calls"]
+            self.assertIn([f"{self.name}-{role}", "sqs:SendMessage", queue, allowed], [call[:4] for call in calls])
+        self.queued()
 
     def test_a_role_that_cannot_be_assumed_and_a_template_that_fails_are_errors_of_the_api(self):
         for method, path in (("POST", "/distrustful"), ("GET", "/broken")):

@@ -2,8 +2,9 @@
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-import-api.html and, of what begins with x-amazon-apigateway,
 https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-swagger-extensions.html. What AWS does not support
-(https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html) is refused, and so is what AWS knows and this
-does not. AWS drops much of that without a word; here, nothing in a document is without effect.
+(https://docs.aws.amazon.com/apigateway/latest/developerguide/api-gateway-known-issues.html, as quoted in
+https://github.com/stoplightio/spectral/issues/475) is refused, and so is what AWS knows and this does not: nothing in a document is
+without effect, but for what describes it, `required` of a body, and lengths of arrays.
 """
 
 import json
@@ -115,7 +116,7 @@ class Reader:
         return models
 
     def schema(self, where, schema):
-        """The schema of a model: its references name models, and its arrays have any length, as AWS's page says."""
+        """The schema of a model: its references name models, and its arrays have any length, as that list says."""
         if isinstance(schema, bool):
             return schema
         schema = self.of(where, schema, " ".join(KEYWORDS))

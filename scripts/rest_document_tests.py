@@ -240,6 +240,20 @@ class RequestsTest(unittest.TestCase):
             got, _, said = self.ask("POST", "/jobs", b'{"kind":"a"}', answer)
             self.assertEqual((got, json.loads(said)["code"]), (status, kind))
 
+    def test_any_method_of_a_path_can_be_answered(self):
+        document = changed(("paths", "/any/{rest+}"), {"x-amazon-apigateway-any-method": example()["paths"]["/signed"]["get"] | {"security": []}})
+        self.serve(document)
+        for method in ("GET", "POST", "DELETE"):
+            self.assertEqual(self.ask(method, "/any/a/b", headers={"authorization": "Bearer x"})[::2], (200, '{"hello":""}'))
+
+    def test_a_status_and_headers_are_overridden(self):
+        """As in apigateway-override-request-response-parameters."""
+        self.serve(example())
+        status, headers, _ = self.ask("GET", "/jobs/a", answer=(200, {}, "{}"))
+        self.assertEqual((status, headers["content-type"]), (404, "application/problem+json"))
+        status, headers, _ = self.ask("GET", "/jobs/a", answer=(200, {}, '{"Item":{"pk":{"S":"a"},"version":{"N":"7"}}}'))
+        self.assertEqual((status, headers["content-type"], headers["etag"]), (200, "application/json", "7"))
+
     def test_the_role_of_an_integration_is_not_left_out(self):
         self.serve(example())
         resource = next(one for one in gateway._resources[self.api].values() if one["path"] == "/jobs")

@@ -55,7 +55,7 @@ class Input(Offered):
         self.body, self.parameters = body, params
 
     def member(self, name, arguments):
-        # An empty payload is an empty object.
+        # No page says so: an empty payload is an empty object, and what is not there is an empty string. LocalStack does the same.
         return self.body or "{}" if name == "body" and arguments is None else super().member(name, arguments)
 
     def path(self, path):

@@ -1,4 +1,4 @@
-"""What mapping templates see of JSON and of strings: as the libraries do it that API Gateway uses, which are Java's.
+"""What mapping templates see of JSON and of strings: as Java's libraries do it that API Gateway is believed to use.
 
 - JSONPath as in https://github.com/json-path/JsonPath, which mapping templates use:
   https://docs.aws.amazon.com/apigateway/latest/developerguide/models-mappings.html
