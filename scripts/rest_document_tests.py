@@ -240,6 +240,14 @@ class RequestsTest(unittest.TestCase):
             got, _, said = self.ask("POST", "/jobs", b'{"kind":"a"}', answer)
             self.assertEqual((got, json.loads(said)["code"]), (status, kind))
 
+    def test_the_context_is_that_of_the_request(self):
+        template = ("$context.httpMethod $context.resourcePath $context.path $context.stage $context.apiId $context.accountId "
+                    "$context.identity.userAgent $context.identity.apiKey $context.resourceId [$context.identity.caller]")
+        self.serve(changed((*LOOK, "requestTemplates", "application/json"), template))
+        self.ask("GET", "/jobs/a", headers={"user-agent": "test/1", "x-api-key": "k"})
+        resource = next(one["id"] for one in gateway._resources[self.api].values() if one["path"] == "/jobs/{id}")
+        self.assertEqual(self.asked[0][0], f"GET /jobs/{{id}} /v1/jobs/a v1 {self.api} 000000000000 test/1 k {resource} []")
+
     def test_any_method_of_a_path_can_be_answered(self):
         document = changed(("paths", "/any/{rest+}"), {"x-amazon-apigateway-any-method": example()["paths"]["/signed"]["get"] | {"security": []}})
         self.serve(document)

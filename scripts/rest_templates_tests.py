@@ -57,6 +57,7 @@ TABLE = [
     ("vtl", "#if($input.path('$.ok') == true && $input.path('$.lines').size() > 1)many#else few#end", "many"),
     ("vtl", "#if($input.path('$.missing'))there#elseif(1 >= 2)no#{else}gone#end", "gone"),
     ("vtl", "#if($input.params('other') == '')none#end#if($input.params('q') != \"\") some#end", "none some"),
+    ("vtl", "#if(1 != 1 == true)a#{else}b#end", "b"),
     ("vtl", "#set($n = 2)#set($n = $n * 3 + 1)$n", "7"),
     ("vtl", "#set($text = \"$context.stage-is\")#set($braced = \"${context.stage}-is\")$braced", "v1-is"),
     ("vtl", "a## comment\nb#* more *#c", "abc"),
