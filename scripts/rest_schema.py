@@ -1,7 +1,7 @@
 """Why a payload is refused by a model, in the words of json-schema-validator, which API Gateway is believed to use.
 
 $context.error.validationErrorString has them: https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html.
-The page does not list them. The validator: https://github.com/java-json-tools/json-schema-validator.
+The validator: https://github.com/java-json-tools/json-schema-validator.
 """
 
 import json

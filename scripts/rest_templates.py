@@ -10,8 +10,8 @@ where airspeed differs:
 - A value is printed as Java prints it, and what is not there as nothing.
 - The members of a value are those that Java has, not Python's.
 
-Whether "", 0 and an empty list are true differs between the versions of Velocity, and AWS does not say which one it runs. A
-template that asks is not evaluated.
+Whether "", 0 and an empty list are true differs between the versions of Velocity, and which one AWS runs is not certain. A template
+that asks is not evaluated.
 """
 
 import base64
@@ -55,7 +55,7 @@ class Input(Offered):
         self.body, self.parameters = body, params
 
     def member(self, name, arguments):
-        # No page says so: an empty payload is an empty object, and what is not there is an empty string. LocalStack does the same.
+        # As LocalStack does it: an empty payload is an empty object, and in json() what is not there is an empty string.
         return self.body or "{}" if name == "body" and arguments is None else super().member(name, arguments)
 
     def path(self, path):
