@@ -147,3 +147,22 @@ run "disabled" {
     error_message = "without alarms there is still the topic"
   }
 }
+
+run "topic" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    topic = "anna-sns-chunks"
+  }
+
+  assert {
+    condition = [for alarm in [aws_cloudwatch_metric_alarm.this["undelivered"]] :
+      "${alarm.statistic} ${alarm.namespace} ${alarm.metric_name} of ${join(" ", values(alarm.dimensions))} > ${alarm.threshold}"
+    ] == ["Sum AWS/SNS NumberOfNotificationsFailed of anna-sns-chunks > 0"]
+    error_message = "what a topic cannot deliver is an alarm"
+  }
+}

@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 use crate::desk::Desk;
 use crate::pipelines::{Pipeline, id_of, unknown};
 use crate::problem::{Problem, Result};
-use crate::watching::{Document, until};
+use crate::watching::Document;
 use fanfold::batch::list::{Page, list as page_of};
 use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
@@ -32,6 +32,9 @@ const MOST: usize = 50;
 /// The longest that a client is kept waiting: an HTTP API gives a function up after 30 seconds
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
 const LONGEST_WAIT: Duration = Duration::from_secs(25);
+/// The same where each request that waits holds a function of its own: the account's functions are shared by all pipelines
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html>).
+const LONGEST_WAIT_OF_A_FUNCTION: Duration = Duration::from_secs(2);
 /// When a client that does not wait is told to ask again, in seconds, at least and at most.
 const SOON: u64 = 2;
 const LATE: u64 = 30;
@@ -112,9 +115,10 @@ fn place_of(text: &str) -> Result<Listed> {
     parsed.ok_or_else(|| Problem::bad("`next` is what an earlier answer had as `next`"))
 }
 
-/// Reads what a batch is doing; `None` if the ledger does not know it.
+/// Reads what a batch is doing; `None` if the ledger does not know it, or not this generation of it.
 pub async fn document(pipeline: &Pipeline, name: &str, id: &BatchId) -> Result<Option<Document>> {
-    let Some(seen) = pipeline.seen(id).await? else {
+    let seen = pipeline.seen(id).await?.filter(|seen| seen.generation >= id.generation());
+    let Some(seen) = seen else {
         return Ok(None);
     };
     let is_final = seen.state.is_final();
@@ -123,11 +127,19 @@ pub async fn document(pipeline: &Pipeline, name: &str, id: &BatchId) -> Result<O
         let text = serde_json::to_string(&Placed { pipeline: name.to_owned(), batch });
         text.map_err(|e| Problem::from(Error::internal("the status cannot be shown").because(e)))
     };
-    // What only says when the batch was looked at is no change of it.
-    let settled = written(BatchView { as_of: Timestamp(0), ..seen.clone() })?;
-    let digest = Sha256::digest(settled);
-    let tag = digest.iter().take(12).fold(String::new(), |tag, byte| tag + &format!("{byte:02x}"));
-    Ok(Some(Document { text: written(seen)?, tag, is_final, again_in }))
+    // What only says when the batch was looked at is no change of it, and what follows from the time alone is none that is
+    // worth waiting for.
+    let shown = BatchView { as_of: Timestamp(0), ..seen.clone() };
+    let mut settled = BatchView { pace: None, time_left: None, ..shown.clone() };
+    if let Some(standstill) = &mut settled.standstill {
+        standstill.reasons.iter_mut().for_each(|reason| reason.retain(|c| !c.is_ascii_digit()));
+    }
+    let (tag, print) = (digest(&written(settled)?), digest(&written(shown)?));
+    Ok(Some(Document { text: written(seen)?, tag, print, is_final, again_in }))
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(12).fold(String::new(), |tag, byte| tag + &format!("{byte:02x}"))
 }
 
 /// When to ask again, in seconds: a quarter of the time that is left, since that is foreseen within a fifth.
@@ -135,20 +147,31 @@ fn again_in(left: Option<f64>) -> u64 {
     left.map_or(SOON, |left| (left / 4.0).round() as u64).clamp(SOON, LATE)
 }
 
-/// How long whoever asks is kept waiting for the batch, and how that was asked for.
-fn wait_of(of: &Of, headers: &HeaderMap) -> Result<Option<(Duration, bool)>> {
+/// How long whoever asks is kept waiting for the batch, at most for `longest`, and whether that was a preference.
+fn wait_of(of: &Of, headers: &HeaderMap, longest: Duration) -> Result<Option<(Duration, bool)>> {
+    let limited = |seconds| Duration::from_secs(seconds).min(longest);
     if let Some(text) = &of.wait {
         let seconds: u64 =
             text.parse().map_err(|_| Problem::bad("`wait` is a whole number of seconds, as in wait=20"))?;
-        return Ok(Some((Duration::from_secs(seconds).min(LONGEST_WAIT), false)));
+        return Ok(Some((limited(seconds), false)));
     }
-    // https://www.rfc-editor.org/rfc/rfc7240#section-4.3
+    // https://www.rfc-editor.org/rfc/rfc7240#section-2
     let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     let seconds = preferences.flat_map(|value| value.split(',')).find_map(|one| {
-        let (name, value) = one.split_once('=')?;
+        let (name, value) = one.split(';').next()?.split_once('=')?;
         name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
     });
-    Ok(seconds.map(|seconds| (Duration::from_secs(seconds).min(LONGEST_WAIT), true)))
+    Ok(seconds.map(|seconds| (limited(seconds), true)))
+}
+
+/// Whether a client that names these documents has this one
+/// (<https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match>).
+fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+    let named = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
+    named
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).trim_matches('"') == tag)
 }
 
 pub async fn one(
@@ -158,30 +181,28 @@ pub async fn one(
     headers: HeaderMap,
 ) -> Result<Response> {
     let id = id_of(&id)?;
-    let (wait, known) = (wait_of(&of, &headers)?, headers.get(IF_NONE_MATCH).map(HeaderValue::as_bytes));
-    let quoted = |document: &Document| format!("\"{}\"", document.tag);
+    let longest = if desk.streams { LONGEST_WAIT } else { LONGEST_WAIT_OF_A_FUNCTION };
+    let (wait, knows) = (wait_of(&of, &headers, longest)?, headers.contains_key(IF_NONE_MATCH));
     let name = match &of.pipeline {
         Some(name) => name.as_str(),
-        None => desk.pipelines.with(None, &id).await?.0,
+        None => desk.pipelines.with(None, &id.in_generation(0)).await?.0,
     };
     let found = match wait {
         // Until it changes for who knows how it was, and until it is closed for others.
         Some((wait, _)) => {
-            let wanted = |document: &Document| match known {
-                Some(known) => quoted(document).as_bytes() != known || document.is_final,
-                None => document.is_final,
-            };
-            until(desk.follow(name, &id)?, wait, wanted).await?
+            let wanted = |document: &Document| document.is_final || knows && !is_known(&headers, &document.tag);
+            desk.follow(name, &id)?.until(wait, LONGEST_WAIT, wanted).await?
         }
         None => document(desk.pipelines.named(name)?, name, &id).await?.map(Arc::new),
     };
     let found = found.ok_or_else(|| unknown(&id))?;
-    let mut answer = if known == Some(quoted(&found).as_bytes()) {
+    let mut answer = if is_known(&headers, &found.tag) {
         StatusCode::NOT_MODIFIED.into_response()
     } else {
         ([(CONTENT_TYPE, "application/json")], found.text.clone()).into_response()
     };
-    let mut said = vec![(ETAG, quoted(&found))];
+    // Weak, since texts of one tag may differ in when they were so.
+    let mut said = vec![(ETAG, format!("W/\"{}\"", found.tag))];
     said.extend(found.again_in.map(|seconds| (RETRY_AFTER, seconds.to_string())));
     if let Some((wait, true)) = wait {
         said.push((HeaderName::from_static("preference-applied"), format!("wait={}", wait.as_secs())));

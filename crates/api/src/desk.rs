@@ -1,12 +1,10 @@
 //! What the handlers work with.
 
-use tokio::sync::watch::Receiver;
-
 use crate::batches::document;
 use crate::once::Once;
 use crate::pipelines::Pipelines;
 use crate::problem::Result;
-use crate::watching::{Look, Watching};
+use crate::watching::{Following, Watching};
 use fanfold::model::ids::BatchId;
 
 /// The pipelines, what was done, and who waits.
@@ -21,7 +19,7 @@ pub struct Desk {
 
 impl Desk {
     /// Follows a batch of a pipeline.
-    pub fn follow(&self, name: &str, id: &BatchId) -> Result<Receiver<Look>> {
+    pub fn follow(&self, name: &str, id: &BatchId) -> Result<Following> {
         let pipeline = self.pipelines.named(name)?.clone();
         let (name, id) = (name.to_owned(), id.clone());
         let watched = (name.clone(), id.clone());

@@ -1,242 +1,244 @@
-//! Waiting for a batch: all who wait for it share one look at the ledger, so that a thousand clients cost no more than one.
+//! Waiting for a batch: all who wait for it in one process share the looks at the ledger, so that a thousand clients cost no more
+//! than one.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use axum::http::StatusCode;
+use tokio::sync::Notify;
 use tokio::sync::watch::{Receiver, Sender};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::problem::{Problem, Result};
 use fanfold::model::ids::BatchId;
 
-/// The ledger has no events that a client could await, so it is looked at: often while something changes, then less so.
+/// The ledger has no events that a client could await, so it is looked at: often while something changes, then less so, and for
+/// whoever comes at once, though no more often than `shortest`.
 #[derive(Debug, Clone, Copy)]
 struct Pauses {
+    shortest: Duration,
     first: Duration,
     longest: Duration,
 }
 
 impl Default for Pauses {
     fn default() -> Self {
-        Self { first: Duration::from_millis(500), longest: Duration::from_secs(5) }
+        Self {
+            shortest: Duration::from_millis(100),
+            first: Duration::from_millis(500),
+            longest: Duration::from_secs(5),
+        }
     }
 }
 
-/// The document of a batch as text, and a tag that changes whenever the batch does.
+/// Looks in a row that may fail before those who wait are told.
+const FAILURES: u32 = 3;
+
+/// The document of a batch as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Document {
     pub text: String,
+    /// Changes whenever the batch does: not with the time alone, of which pace and time left are made.
     pub tag: String,
+    /// Changes with each number that is shown.
+    pub print: String,
     pub is_final: bool,
     /// How long whoever asks again should wait at least, in seconds; `None` once it is closed.
     pub again_in: Option<u64>,
 }
 
-/// What a look came to; `None` before the first one, and within if the batch is not known.
-pub type Look = Option<Result<Option<Arc<Document>>>>;
+/// What a look came to; nothing within if the batch is not known.
+pub type Found = Result<Option<Arc<Document>>>;
+
+/// A look, by its number from 1.
+#[derive(Debug, Clone, Default)]
+struct Look {
+    number: u64,
+    found: Option<Found>,
+}
 
 /// A batch, by its pipeline and id.
 pub type Watched = (String, BatchId);
 
+/// A batch that somebody waits for.
+#[derive(Debug)]
+struct Entry {
+    looks: Sender<Look>,
+    /// How many looks were begun.
+    begun: AtomicU64,
+    /// Told when somebody comes, who is not to be told what was seen before.
+    hurry: Notify,
+}
+
+type Entries = HashMap<Watched, Arc<Entry>>;
+
 /// The batches that somebody waits for.
 #[derive(Debug, Default)]
 pub struct Watching {
-    senders: Arc<Mutex<Senders>>,
+    entries: Arc<Mutex<Entries>>,
     pauses: Pauses,
 }
 
-type Senders = HashMap<Watched, Arc<Sender<Look>>>;
+fn locked(entries: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
+    entries.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
-fn locked(senders: &Mutex<Senders>) -> MutexGuard<'_, Senders> {
-    senders.lock().unwrap_or_else(PoisonError::into_inner)
+/// Takes an entry out when its batch is not looked at any more, whatever the reason.
+struct Kept {
+    entries: Arc<Mutex<Entries>>,
+    watched: Watched,
+    entry: Arc<Entry>,
+}
+
+impl Kept {
+    /// Takes the entry out if nobody follows it, or if it is `over`, and returns whether it did.
+    fn leave(&self, over: bool) -> bool {
+        // Whoever comes meanwhile follows this entry or begins anew.
+        let mut entries = locked(&self.entries);
+        let leaves = over || self.entry.looks.is_closed();
+        if leaves && entries.get(&self.watched).is_some_and(|known| Arc::ptr_eq(known, &self.entry)) {
+            entries.remove(&self.watched);
+        }
+        leaves
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.leave(true);
+    }
+}
+
+/// What a client follows: looks that began after it came.
+#[derive(Debug)]
+pub struct Following {
+    looks: Receiver<Look>,
+    after: u64,
 }
 
 impl Watching {
     /// Follows a batch, at which `look` looks: from now on, unless others follow it already. It is looked at until it is
     /// closed, or nobody follows it any more.
-    pub fn follow<F>(&self, watched: Watched, look: impl Fn() -> F + Send + 'static) -> Receiver<Look>
+    pub fn follow<F>(&self, watched: Watched, look: impl Fn() -> F + Send + 'static) -> Following
     where
         F: Future<Output = Result<Option<Document>>> + Send + 'static,
     {
-        let mut senders = locked(&self.senders);
-        // What nobody follows was not looked at since: a function may have stood still for hours.
-        if let Some(sender) = senders.get(&watched).filter(|sender| !sender.is_closed()) {
-            return sender.subscribe();
+        let mut entries = locked(&self.entries);
+        // What nobody follows is not looked at any more: a function may have stood still for hours.
+        if let Some(entry) = entries.get(&watched).filter(|entry| !entry.looks.is_closed()) {
+            let looks = entry.looks.subscribe();
+            entry.hurry.notify_one();
+            return Following { looks, after: entry.begun.load(Ordering::SeqCst) };
         }
-        let (sender, receiver) = tokio::sync::watch::channel(None);
-        let sender = Arc::new(sender);
-        senders.insert(watched.clone(), sender.clone());
-        tokio::spawn(keep_looking(self.senders.clone(), self.pauses, watched, sender, look));
-        receiver
+        let (sender, looks) = tokio::sync::watch::channel(Look::default());
+        let entry = Arc::new(Entry { looks: sender, begun: AtomicU64::new(0), hurry: Notify::new() });
+        entries.insert(watched.clone(), entry.clone());
+        let kept = Kept { entries: self.entries.clone(), watched, entry };
+        tokio::spawn(keep_looking(kept, self.pauses, look));
+        Following { looks, after: 0 }
     }
 }
 
-async fn keep_looking<F>(
-    senders: Arc<Mutex<Senders>>,
-    pauses: Pauses,
-    watched: Watched,
-    sender: Arc<Sender<Look>>,
-    look: impl Fn() -> F,
-) where
+async fn keep_looking<F>(kept: Kept, pauses: Pauses, look: impl Fn() -> F)
+where
     F: Future<Output = Result<Option<Document>>>,
 {
-    let mut pause = pauses.first;
-    loop {
-        let seen = look().await.map(|found| found.map(Arc::new));
-        let over = match &seen {
-            Ok(found) => found.as_ref().is_some_and(|document| document.is_final),
-            Err(_) => true,
-        };
-        let changed = sender.send_if_modified(|last| {
-            let tag = |look: &Look| look.clone().and_then(Result::ok).map(|found| found.map(|found| found.tag.clone()));
-            let seen = Some(seen);
-            let changed = last.is_none() || over || tag(last) != tag(&seen);
-            if changed {
-                *last = seen;
-            }
-            changed
-        });
-        pause = if changed { pauses.first } else { (pause * 3 / 2).min(pauses.longest) };
-        // Whoever comes while the last one leaves finds it here or begins anew.
-        {
-            let mut senders = locked(&senders);
-            if over || sender.is_closed() {
-                if senders.get(&watched).is_some_and(|known| Arc::ptr_eq(known, &sender)) {
-                    senders.remove(&watched);
-                }
+    let (mut pause, mut failures, entry) = (pauses.first, 0, kept.entry.clone());
+    while !kept.leave(false) {
+        let (began, number) = (Instant::now(), entry.begun.fetch_add(1, Ordering::SeqCst) + 1);
+        let found = look().await.map(|found| found.map(Arc::new));
+        let passes = found.as_ref().is_err_and(|problem| problem.status == StatusCode::SERVICE_UNAVAILABLE);
+        failures = if passes { failures + 1 } else { 0 };
+        // A service that is busy for a moment is asked again, and not by all who wait at once.
+        if passes && failures < FAILURES && entry.looks.borrow().found.is_some() {
+            pause = pauses.first * failures;
+        } else {
+            let over = found.as_ref().map_or(true, |found| found.as_ref().is_some_and(|document| document.is_final));
+            let changed = print(entry.looks.borrow().found.as_ref()) != print(Some(&found));
+            entry.looks.send_replace(Look { number, found: Some(found) });
+            if over {
                 return;
             }
+            pause = if changed { pauses.first } else { (pause * 3 / 2).min(pauses.longest) };
         }
         tokio::select! {
-            () = sleep(pause) => {}
-            () = sender.closed() => {}
+            () = sleep_until(began + pause) => {}
+            () = entry.looks.closed() => {}
+            () = entry.hurry.notified() => sleep_until(began + pauses.shortest).await,
         }
     }
 }
 
-/// Waits until what is followed is as `wanted`, at most for `wait`, and returns what there is then.
-///
-/// # Errors
-/// Those of the look; 503 if the first one has not ended by then.
-pub async fn until(
-    mut looks: Receiver<Look>,
-    wait: Duration,
-    wanted: impl Fn(&Document) -> bool,
-) -> Result<Option<Arc<Document>>> {
-    let ends = |look: &Look| match look {
-        None => false,
-        Some(Ok(found)) => found.as_deref().is_some_and(&wanted),
-        Some(Err(_)) => true,
-    };
-    // What ended meanwhile is there to be read.
-    let _ = timeout(wait, looks.wait_for(ends)).await;
-    let last = looks.borrow().clone();
-    last.unwrap_or_else(|| {
-        Err(Problem::new(axum::http::StatusCode::SERVICE_UNAVAILABLE, "the ledger did not answer in time; ask again"))
-    })
+/// What tells a look from another.
+fn print(found: Option<&Found>) -> Option<&str> {
+    found?.as_ref().ok()?.as_ref().map(|document| document.print.as_str())
+}
+
+impl Following {
+    /// What a look came to that began after this client came.
+    fn fresh(&self, look: &Look) -> Option<Found> {
+        look.found.clone().filter(|_| look.number > self.after)
+    }
+
+    /// What there is; waits for the first look.
+    pub async fn now(&mut self) -> Found {
+        self.next_that(|_| true).await
+    }
+
+    /// What there is once a look is as wanted.
+    async fn next_that(&mut self, wanted: impl Fn(&Found) -> bool) -> Found {
+        loop {
+            let seen = self.looks.borrow_and_update().clone();
+            match self.fresh(&seen) {
+                Some(found) if wanted(&found) => return found,
+                _ if self.looks.changed().await.is_ok() => {}
+                // The last look was the end, whenever it began.
+                _ => return seen.found.unwrap_or_else(|| Err(silent())),
+            }
+        }
+    }
+
+    /// The next document that is shown otherwise than `last`; `None` after a failure.
+    pub async fn changed_from(&mut self, last: Option<&str>) -> Option<Arc<Document>> {
+        let other = |found: &Found| match found {
+            Ok(found) => found.as_ref().is_some_and(|document| last != Some(document.print.as_str())),
+            Err(_) => true,
+        };
+        self.next_that(other).await.ok().flatten().filter(|document| last != Some(document.print.as_str()))
+    }
+
+    /// Waits until the batch is as `wanted`, at most for `wait`, and returns what there is then. It takes at least until the
+    /// first look, whose end is `patience` away at most.
+    ///
+    /// # Errors
+    /// Those of the look; 503 if the first one has not ended by then.
+    pub async fn until(
+        &mut self,
+        wait: Duration,
+        patience: Duration,
+        wanted: impl Fn(&Document) -> bool,
+    ) -> Result<Option<Arc<Document>>> {
+        let begun = Instant::now();
+        let first = timeout(patience, self.now()).await.unwrap_or_else(|_| Err(silent()))?;
+        if first.as_deref().is_some_and(&wanted) {
+            return Ok(first);
+        }
+        let ends = |found: &Found| match found {
+            Ok(found) => found.as_deref().is_some_and(&wanted),
+            Err(_) => true,
+        };
+        match timeout(wait.saturating_sub(begun.elapsed()), self.next_that(ends)).await {
+            Ok(found) => found,
+            Err(_) => self.fresh(&self.looks.borrow()).unwrap_or(Ok(first)),
+        }
+    }
+}
+
+fn silent() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the ledger did not answer in time; ask again")
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    /// A batch that ends at its n-th look.
-    fn ends_after(
-        many: u32,
-        looks: &Arc<AtomicU32>,
-    ) -> impl Fn() -> std::future::Ready<Result<Option<Document>>> + use<> {
-        let looks = looks.clone();
-        move || {
-            let look = looks.fetch_add(1, Ordering::Relaxed) + 1;
-            let (is_final, tag) = (look >= many, format!("{}", look.min(many)));
-            std::future::ready(Ok(Some(Document { text: tag.clone(), tag, is_final, again_in: None })))
-        }
-    }
-
-    fn watched(name: &str) -> Watched {
-        ("orders".to_owned(), BatchId::parse(&format!("{name}-0123456789ab")).unwrap())
-    }
-
-    /// Looks so often that a test does not last.
-    fn watching() -> Watching {
-        let pauses = Pauses { first: Duration::from_millis(1), longest: Duration::from_millis(4) };
-        Watching { pauses, ..Watching::default() }
-    }
-
-    const LONG: Duration = Duration::from_secs(25);
-
-    #[tokio::test]
-    async fn five_hundred_who_wait_cost_one_look_each_time() {
-        let (watching, looks) = (watching(), Arc::new(AtomicU32::new(0)));
-        let followed: Vec<_> = (0..500).map(|_| watching.follow(watched("a"), ends_after(7, &looks))).collect();
-        // They follow it all at once; each is told the end, whenever it is asked.
-        for followed in followed {
-            assert_eq!(until(followed, LONG, |document| document.is_final).await.unwrap().unwrap().tag, "7");
-        }
-        assert_eq!(looks.load(Ordering::Relaxed), 7);
-        assert!(locked(&watching.senders).is_empty(), "nobody waits any more");
-    }
-
-    #[tokio::test]
-    async fn a_wait_ends_in_time_with_what_there_is() {
-        let (watching, looks) = (watching(), Arc::new(AtomicU32::new(0)));
-        let follow = || watching.follow(watched("a"), ends_after(u32::MAX, &looks));
-        // Another one follows it all the time.
-        let mut other = follow();
-        let found = until(follow(), Duration::from_millis(20), |document| document.is_final).await.unwrap().unwrap();
-        assert!(!found.is_final);
-        let known = found.tag.clone();
-        let next = until(follow(), LONG, |document| document.tag != known).await.unwrap().unwrap();
-        assert_ne!(next.tag, known);
-        // With nobody left, nobody looks.
-        other.changed().await.unwrap();
-        let sender = locked(&watching.senders).values().next().unwrap().clone();
-        drop(other);
-        while !locked(&watching.senders).is_empty() {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!((sender.receiver_count(), Arc::strong_count(&sender)), (0, 1));
-    }
-
-    #[tokio::test]
-    async fn nobody_is_told_what_was_seen_before_all_had_left() {
-        let (watching, looks) = (watching(), Arc::new(AtomicU32::new(0)));
-        let follow = || watching.follow(watched("a"), ends_after(u32::MAX, &looks));
-        let mut before = follow();
-        before.wait_for(Option::is_some).await.unwrap();
-        drop(before);
-        let again = follow();
-        assert!(again.borrow().is_none(), "what is known is old");
-        assert!(until(again, LONG, |_| true).await.unwrap().is_some());
-    }
-
-    #[tokio::test]
-    async fn what_cannot_be_looked_at_is_told_to_all_and_tried_anew() {
-        let watching = watching();
-        let refuse = || async { Err(Problem::bad("no")) };
-        let waits = || until(watching.follow(watched("a"), refuse), LONG, |_| true);
-        let (one, two) = tokio::join!(waits(), waits());
-        assert_eq!((one.unwrap_err().detail, two.unwrap_err().detail), ("no".to_owned(), "no".to_owned()));
-        let looks = Arc::new(AtomicU32::new(0));
-        let again = watching.follow(watched("a"), ends_after(1, &looks));
-        assert!(until(again, LONG, |document| document.is_final).await.unwrap().unwrap().is_final);
-    }
-
-    #[tokio::test]
-    async fn a_batch_that_is_not_there_yet_is_waited_for() {
-        let (watching, looks) = (watching(), AtomicU32::new(0));
-        let appears = move || {
-            let there = looks.fetch_add(1, Ordering::Relaxed) > 2;
-            let document = Document { text: String::new(), tag: "1".to_owned(), is_final: true, again_in: None };
-            std::future::ready(Ok(there.then_some(document)))
-        };
-        let found = until(watching.follow(watched("a"), appears), LONG, |_| true).await.unwrap();
-        assert!(found.is_some());
-        let slow = || std::future::pending::<Result<Option<Document>>>();
-        let brief = Duration::from_millis(5);
-        let refused = until(watching.follow(watched("b"), slow), brief, |_| true).await.unwrap_err();
-        assert_eq!(refused.status.as_u16(), 503);
-    }
-}
+mod tests;

@@ -38,7 +38,7 @@ impl Stores for AwsStores {
     type Clock = SystemClock;
 }
 
-/// Clients of the three services.
+/// Clients of S3, SQS and DynamoDB, from which those of other services are made.
 #[derive(Debug, Clone)]
 pub struct Clients {
     /// S3.

@@ -118,14 +118,17 @@ mod tests {
 
     #[test]
     fn what_a_busy_service_says_is_told_from_other_failures() {
-        for code in ["SlowDown", "ProvisionedThroughputExceededException", "AWS.SimpleQueueService.OverLimit"] {
+        for code in ["SlowDown", "Throttled", "KMSThrottling", "AWS.SimpleQueueService.OverLimit"] {
             assert_eq!(kind_of(Some(code)), ErrorKind::Busy, "{code}");
         }
         for code in [Some("InternalServerError"), Some("RequestTimeout"), None] {
             assert_eq!(kind_of(code), ErrorKind::Transient, "{code:?}");
         }
-        for denied in ["AccessDenied", "AuthorizationError"] {
+        for denied in ["AccessDenied", "AuthorizationError", "KMSAccessDenied"] {
             assert_eq!(kind_of(Some(denied)), ErrorKind::Denied);
+        }
+        for person in ["KMSDisabled", "KMSNotFound", "KMS.NotFoundException"] {
+            assert_eq!(kind_of(Some(person)), ErrorKind::Config, "{person}");
         }
         assert_eq!(kind_of(Some("NoSuchUpload")), ErrorKind::Missing);
     }

@@ -1,6 +1,8 @@
 //! A topic in SNS.
 
 use aws_sdk_sns::Client;
+use aws_sdk_sns::error::SdkError;
+use aws_sdk_sns::operation::publish_batch::PublishBatchError;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 
 use crate::batched::{Batched, Left, send_all};
@@ -55,7 +57,13 @@ impl Batched for SnsTopic {
             }
             request = request.publish_batch_request_entries(entry.build().map_err(incomplete)?);
         }
-        let sent = request.send().await.map_err(|e| error::of_call("publish to", &self.arn, e))?;
+        let refused = |e: SdkError<PublishBatchError>| {
+            // A code that other services have as well, where it means something else.
+            let gone = e.as_service_error().is_some_and(PublishBatchError::is_not_found_exception);
+            let error = error::of_call("publish to", &self.arn, e);
+            if gone { Error::config("the topic is gone; run `make deploy` again").because(error) } else { error }
+        };
+        let sent = request.send().await.map_err(refused)?;
         Ok(Left::of(batch, sent.failed().iter().map(|entry| (entry.id(), entry.code()))))
     }
 }

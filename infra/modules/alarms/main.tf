@@ -35,6 +35,13 @@ locals {
       metric      = "SQS ApproximateNumberOfMessagesVisible", dimension = { QueueName = queue }
       statistic   = "Maximum", above = 0, period = local.minute, of = 15, breaching = 15
     } },
+    # Also of what could not even be parked, as when SNS may not use the key of the queues:
+    # https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
+    { for topic in var.topic[*] : "undelivered" => {
+      description = "The topic ${topic} could not deliver messages to a queue, whose policy or key does not let it. Chunks wait until sweep sends them again."
+      metric      = "SNS NumberOfNotificationsFailed", dimension = { TopicName = topic }
+      statistic   = "Sum", above = 0, period = local.minute, of = 1, breaching = 1
+    } },
     { for stage, queue in var.queues : "${stage}-age" => {
       description = "A message has waited in ${queue} for more than ${var.age} s: its function is throttled, disabled or too slow."
       metric      = "SQS ApproximateAgeOfOldestMessage", dimension = { QueueName = queue }

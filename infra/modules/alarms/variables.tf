@@ -69,3 +69,9 @@ variable "age" {
   type        = number
   nullable    = false
 }
+
+variable "topic" {
+  description = "Name of the topic that delivers to the pipeline's queues; null for none."
+  type        = string
+  default     = null
+}

@@ -445,6 +445,7 @@ module "alarms" {
   queues             = { for stage, queue in module.queue : stage => queue.names.queue }
   dead_letter_queues = { for stage, queue in module.queue : stage => queue.names.dead_letter }
   parked_queue       = local.parked_name
+  topic              = length(local.topic_arns) > 0 ? local.topic_name : null
   bury_function      = local.function_names["bury"]
   sweep_function     = local.function_names["sweep"]
   sweep_period       = local.sweep_period

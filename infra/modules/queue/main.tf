@@ -67,7 +67,8 @@ resource "aws_sqs_queue" "this" {
   })
 
   # Including the 14 days of the dead-letter queue, less than the work bucket keeps the chunks that the messages
-  # refer to.
+  # refer to. What a topic delivers late, for up to 23 days, may be older: its batch was given up long before, and a batch
+  # that the ledger has forgotten has nothing to be done.
   message_retention_seconds = 4 * local.day
 
   sqs_managed_sse_enabled = local.own_encryption
