@@ -148,7 +148,7 @@ run "disabled" {
   }
 }
 
-run "topic" {
+run "undelivered" {
   command = plan
 
   module {

@@ -144,7 +144,10 @@ async fn follow(world: &World, server: Server, name: &str) {
     let posted = ["--header", named.as_str(), "--json", &announced];
     let form = server.ask("/batches", &posted);
     assert_eq!(form.status, 201, "{}", form.body);
-    assert_eq!(server.ask("/batches", &posted).body, form.body, "the same form under the same key");
+    // Another process does not know the form, which is a secret: of a function there may be several.
+    if !server.is_function() {
+        assert_eq!(server.ask("/batches", &posted).body, form.body, "the same form under the same key");
+    }
     let upload = &form.json()["upload"];
     let fields = upload["fields"].as_object().unwrap().iter();
     let mut fields: Vec<String> = fields.map(|(name, value)| format!("{name}={}", value.as_str().unwrap())).collect();
@@ -217,7 +220,8 @@ async fn follow(world: &World, server: Server, name: &str) {
     let document = server.ask(&format!("/batches/{id}"), &[]);
     assert_eq!(document.json()["failures"][0]["count"], 1);
     let tag = document.headers.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
-    let known = format!("If-None-Match: {tag}");
+    // Names and values of headers are in lower case here.
+    let known = format!("If-None-Match: {}", tag.replace("w/", "W/"));
     for path in [format!("/batches/{id}"), format!("/batches/{id}?wait=20")] {
         for known in [&known, "If-None-Match: \"other\", *", &known.replace("W/", "")] {
             assert_eq!(server.ask(&path, &["--header", known]).status, 304, "{known}");
