@@ -11,10 +11,10 @@ use axum::response::{IntoResponse, Response};
 use futures::stream::{FuturesOrdered, TryStreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::desk::Desk;
-use crate::pipelines::{Pipeline, id_of, unknown};
+use crate::document::document;
+use crate::pipelines::{id_of, unknown};
 use crate::problem::{Problem, Result};
 use crate::watching::Document;
 use fanfold::batch::list::{Page, list as page_of};
@@ -22,7 +22,7 @@ use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::model::view::{BatchLine, BatchView, Placed, VERSION};
+use fanfold::model::view::{BatchLine, Placed, VERSION};
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Listed;
@@ -35,9 +35,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(25);
 /// The same where each request that waits holds a function of its own: the account's functions are shared by all pipelines
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html>).
 const LONGEST_WAIT_OF_A_FUNCTION: Duration = Duration::from_secs(2);
-/// When a client that does not wait is told to ask again, in seconds, at least and at most.
-const SOON: u64 = 2;
-const LATE: u64 = 30;
 /// How long a link to an output can be followed.
 const LINK: Duration = Duration::from_secs(300);
 
@@ -113,38 +110,6 @@ fn place_of(text: &str) -> Result<Listed> {
         Some(Listed { id: BatchId::parse(id).ok()?, started_at: Timestamp(time.parse().ok()?) })
     });
     parsed.ok_or_else(|| Problem::bad("`next` is what an earlier answer had as `next`"))
-}
-
-/// Reads what a batch is doing; `None` if the ledger does not know it, or not this generation of it.
-pub async fn document(pipeline: &Pipeline, name: &str, id: &BatchId) -> Result<Option<Document>> {
-    let seen = pipeline.seen(id).await?.filter(|seen| seen.generation >= id.generation());
-    let Some(seen) = seen else {
-        return Ok(None);
-    };
-    let is_final = seen.state.is_final();
-    let again_in = (!is_final).then(|| again_in(seen.time_left.map(|left| left.seconds)));
-    let written = |batch: BatchView| {
-        let text = serde_json::to_string(&Placed { pipeline: name.to_owned(), batch });
-        text.map_err(|e| Problem::from(Error::internal("the status cannot be shown").because(e)))
-    };
-    // What only says when the batch was looked at is no change of it, and what follows from the time alone is none that is
-    // worth waiting for.
-    let shown = BatchView { as_of: Timestamp(0), ..seen.clone() };
-    let mut settled = BatchView { pace: None, time_left: None, ..shown.clone() };
-    if let Some(standstill) = &mut settled.standstill {
-        standstill.reasons.iter_mut().for_each(|reason| reason.retain(|c| !c.is_ascii_digit()));
-    }
-    let (tag, print) = (digest(&written(settled)?), digest(&written(shown)?));
-    Ok(Some(Document { text: written(seen)?, tag, print, is_final, again_in }))
-}
-
-fn digest(text: &str) -> String {
-    Sha256::digest(text).iter().take(12).fold(String::new(), |tag, byte| tag + &format!("{byte:02x}"))
-}
-
-/// When to ask again, in seconds: a quarter of the time that is left, since that is foreseen within a fifth.
-fn again_in(left: Option<f64>) -> u64 {
-    left.map_or(SOON, |left| (left / 4.0).round() as u64).clamp(SOON, LATE)
 }
 
 /// How long whoever asks is kept waiting for the batch, at most for `longest`, and whether that was a preference.

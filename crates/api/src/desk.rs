@@ -1,6 +1,6 @@
 //! What the handlers work with.
 
-use crate::batches::document;
+use crate::document::document;
 use crate::once::Once;
 use crate::pipelines::Pipelines;
 use crate::problem::Result;

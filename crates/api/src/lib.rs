@@ -12,6 +12,7 @@
 mod actions;
 mod batches;
 mod desk;
+mod document;
 mod door;
 mod events;
 mod failures;

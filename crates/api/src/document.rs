@@ -1,0 +1,47 @@
+//! The document of a batch, as it is sent.
+
+use sha2::{Digest, Sha256};
+
+use crate::pipelines::Pipeline;
+use crate::problem::{Problem, Result};
+use crate::watching::Document;
+use fanfold::model::error::Error;
+use fanfold::model::ids::BatchId;
+use fanfold::model::timestamp::Timestamp;
+use fanfold::model::view::{BatchView, Placed};
+
+/// When a client that does not wait is told to ask again, in seconds, at least and at most.
+const SOON: u64 = 2;
+const LATE: u64 = 30;
+
+/// Reads what a batch is doing; `None` if the ledger does not know it, or not this generation of it.
+pub async fn document(pipeline: &Pipeline, name: &str, id: &BatchId) -> Result<Option<Document>> {
+    let seen = pipeline.seen(id).await?.filter(|seen| seen.generation >= id.generation());
+    let Some(seen) = seen else {
+        return Ok(None);
+    };
+    let is_final = seen.state.is_final();
+    let again_in = (!is_final).then(|| again_in(seen.time_left.map(|left| left.seconds)));
+    let written = |batch: BatchView| {
+        let text = serde_json::to_string(&Placed { pipeline: name.to_owned(), batch });
+        text.map_err(|e| Problem::from(Error::internal("the status cannot be shown").because(e)))
+    };
+    // What only says when the batch was looked at is no change of it, and what follows from the time alone is none that is
+    // worth waiting for.
+    let shown = BatchView { as_of: Timestamp(0), ..seen.clone() };
+    let mut settled = BatchView { pace: None, time_left: None, ..shown.clone() };
+    if let Some(standstill) = &mut settled.standstill {
+        standstill.reasons.iter_mut().for_each(|reason| reason.retain(|c| !c.is_ascii_digit()));
+    }
+    let (tag, print) = (digest(&written(settled)?), digest(&written(shown)?));
+    Ok(Some(Document { text: written(seen)?, tag, print, is_final, again_in }))
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().take(12).fold(String::new(), |tag, byte| tag + &format!("{byte:02x}"))
+}
+
+/// When to ask again, in seconds: a quarter of the time that is left, since that is foreseen within a fifth.
+fn again_in(left: Option<f64>) -> u64 {
+    left.map_or(SOON, |left| (left / 4.0).round() as u64).clamp(SOON, LATE)
+}
