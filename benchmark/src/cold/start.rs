@@ -54,6 +54,7 @@ fn environment(handler: &str, variant: &str, address: SocketAddr) -> Vec<(&'stat
         ("CHUNK_SIZE", "500"),
         ("RECORD_SCHEMA", SCHEMA),
         ("PROCESSORS", "items"),
+        ("PROCESS_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:chunks"),
         ("STALL_AFTER", "900"),
         ("GIVE_UP_AFTER", "86400"),
     ];

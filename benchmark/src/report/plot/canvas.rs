@@ -40,6 +40,8 @@ pub enum Shape {
     /// A triangle pointing down.
     Kite,
     Diamond,
+    /// A triangle pointing to the right.
+    Flag,
     Plus,
     Cross,
 }
@@ -129,6 +131,9 @@ impl<DB: DrawingBackend> Canvas<DB> {
             Shape::Diamond => {
                 let r = r * 1.25;
                 self.fill(&[(x, y - r), (x + r, y), (x, y + r), (x - r, y)], color, alpha)
+            }
+            Shape::Flag => {
+                self.fill(&[(x + r * 1.2, y), (x - r * 0.8, y - r * 1.1), (x - r * 0.8, y + r * 1.1)], color, alpha)
             }
             Shape::Plus => {
                 let stroke = Stroke { color, alpha, width: (size / 3.0).max(1.6), dashes: &[] };

@@ -44,7 +44,7 @@ fn look(variant: &str) -> Look {
         "dynamodb" => (RGBColor(204, 121, 167), Shape::Diamond, &[12.0, 4.0, 3.0, 4.0], 2.2),
         "chunked" => (RGBColor(0, 143, 105), Shape::Circle, &[], 3.4),
         "ranged" => (RGBColor(213, 94, 0), Shape::Kite, &[6.0, 3.0], 3.4),
-        "sns" => (RGBColor(117, 112, 179), Shape::Triangle, &[2.0, 3.0], 2.2),
+        "sns" => (RGBColor(117, 112, 179), Shape::Flag, &[2.0, 3.0], 2.2),
         "floor" => (RGBColor(60, 60, 60), Shape::Cross, &[3.0, 4.0], 2.2),
         _ => (RGBColor(86, 180, 233), Shape::Plus, &[2.0, 3.0], 2.6),
     };
