@@ -42,7 +42,7 @@ impl Failures {
         };
         check_output(self.output.as_deref())?;
         let only = match &self.reason {
-            Some(reason) => Some(context.reason(&batch.opening.id, reason).await?.0),
+            Some(reason) => Some(context.reason(&batch.opening.id, reason).await?),
             None => None,
         };
         let variant = Variant::named(&batch.opening.variant)?;
@@ -81,11 +81,10 @@ impl Failures {
 }
 
 impl Context {
-    /// A reason for which records of a batch failed, and how many.
-    pub(super) async fn reason(&self, id: &BatchId, reason: &str) -> Result<(ReasonId, u64)> {
-        let view = seen(self, id).await?;
-        let view = view.ok_or_else(|| unknown(id))?;
-        view.reason(reason).map(|group| (group.id.clone(), group.count))
+    /// A reason for which records of a batch failed.
+    async fn reason(&self, id: &BatchId, reason: &str) -> Result<ReasonId> {
+        let view = seen(self, id).await?.ok_or_else(|| unknown(id))?;
+        view.reason(reason).map(|group| group.id.clone())
     }
 }
 
