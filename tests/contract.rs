@@ -2,6 +2,7 @@
 //! implementations in `crates/cli/tests/end_to_end`.
 
 use fanfold::model::error::Error;
+use fanfold::model::timestamp::Timestamp;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::counters::memory::MemoryCounters;
@@ -11,6 +12,7 @@ use fanfold::store::items::WriteMode;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::meter::memory::MemoryMeter;
+use fanfold::store::requests::memory::MemoryRequests;
 use fanfold::store::tasks::memory::MemoryTasks;
 use fanfold::store::testing as suites;
 
@@ -63,4 +65,9 @@ async fn memory_tasks_keep_the_contract() {
 #[tokio::test]
 async fn memory_meter_keeps_the_contract() {
     suites::meter::all(&MemoryMeter::new()).await;
+}
+
+#[tokio::test]
+async fn memory_requests_keep_the_contract() {
+    suites::requests::all(&MemoryRequests::new(), Timestamp(1_800_000_000_000)).await;
 }

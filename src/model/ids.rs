@@ -279,6 +279,9 @@ pub fn stem(key: &str) -> String {
 pub struct ChunkIndex(u32);
 
 impl ChunkIndex {
+    /// The first.
+    pub const FIRST: Self = Self(0);
+
     /// Checks the index against what a key can hold.
     ///
     /// # Errors

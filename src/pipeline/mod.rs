@@ -25,11 +25,13 @@ use crate::stage::bury::Bury;
 use crate::stage::gather::{CHECKPOINT_AFTER, Failures, Gather, Results};
 use crate::stage::process::Process;
 use crate::stage::reception::Reception;
+use crate::stage::records::Records;
 use crate::stage::scatter::{BOOKMARK_AFTER, Scatter};
 use crate::stage::sweep::{Patience, Sweep};
 use crate::store::Stores;
 use crate::store::items::Items;
 use crate::store::pace::{Pace, Paced, PacedStores};
+use crate::store::requests::{NoRequests, Requests};
 
 /// The buckets of a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -283,7 +285,19 @@ impl<P: Supply> Pipeline<P> {
             parked: self.queue(Queue::Parked)?,
             clock: self.supply.clock(),
             variant: self.variant.name.to_owned(),
+            requests: NoRequests,
         })
+    }
+
+    /// Records that are sent one at a time, with the schema that decides which are valid.
+    pub fn records<R: Requests, W>(
+        &self,
+        schema: RecordSchema,
+        processor: W,
+        requests: R,
+    ) -> Records<Paced<R, ClockOf<P>>, W, ClockOf<P>> {
+        let (requests, clock, width) = (self.pace.keep(requests), self.supply.clock(), self.variant.width);
+        Records { requests, processor, clock, schema, width }
     }
 
     /// Sweep.

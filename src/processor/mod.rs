@@ -17,6 +17,7 @@ use serde_json::{Map, Value};
 pub use crate::model::answer::Tried;
 use crate::model::error::{Error, Result};
 use crate::model::ids::{BatchId, ChunkIndex, TaskId};
+use crate::model::schema::RecordSchema;
 use crate::model::spent::Spent;
 use crate::model::timestamp::Timestamp;
 
@@ -31,6 +32,17 @@ pub struct Record {
     pub fields: Map<String, Value>,
     /// What is known of earlier tries.
     pub tried: Tried,
+}
+
+impl Record {
+    /// The record that is stored if this one was answered with an item, or why the item cannot be.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn replaced(self, item: Map<String, Value>, schema: &RecordSchema) -> std::result::Result<Self, String> {
+        let valid = schema.admit(item).map_err(|reason| format!("the item that it was answered with: {reason}"))?;
+        Ok(Self { key: valid.key, fields: valid.fields, ..self })
+    }
 }
 
 /// The valid records of a chunk, at least one.

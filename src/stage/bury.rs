@@ -13,16 +13,18 @@ use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::BatchId;
 use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
 use crate::model::progress::Batch;
+use crate::model::request::{RecordMessage, Request};
 use crate::model::timestamp::Timestamp;
-use crate::stage::reception::SILENCE;
+use crate::stage::reception::{MOST_TRIES, SILENCE};
 use crate::stage::{Disposition, Received, Stage, Subject, late};
 use crate::store::channel::{Channel, Delivery, Outgoing};
 use crate::store::ledger::tree::Progress;
 use crate::store::ledger::{Ledger, Notes, Part};
+use crate::store::requests::{NoRequests, Requests};
 use crate::store::{Clock, Stores};
 
 /// The bury stage.
-pub struct Bury<S: Stores> {
+pub struct Bury<S: Stores, R = NoRequests> {
     /// Where chunks wait and outcomes are kept, and batch state.
     pub batches: Batches<S>,
     /// The name of the bucket that inputs are uploaded to; events from any other are parked.
@@ -33,6 +35,16 @@ pub struct Bury<S: Stores> {
     pub clock: S::Clock,
     /// The variant's name.
     pub variant: String,
+    /// What became of records that were sent one at a time.
+    pub requests: R,
+}
+
+impl<S: Stores> Bury<S> {
+    /// The same for a pipeline that takes records one at a time.
+    pub fn with_requests<R: Requests>(self, requests: R) -> Bury<S, R> {
+        let Self { batches, input_bucket, parked, clock, variant, .. } = self;
+        Bury { batches, input_bucket, parked, clock, variant, requests }
+    }
 }
 
 /// What a dead letter asked for.
@@ -46,6 +58,8 @@ pub enum Letter {
     Redrive(BatchId),
     /// To gather a batch.
     Gather(BatchId),
+    /// To store a record that was sent by itself.
+    Record(Box<RecordMessage>),
     /// Nothing that fanfold asks for.
     Unknown,
 }
@@ -60,12 +74,31 @@ impl Letter {
         None.or_else(|| claim_check::parse(body).ok().flatten().map(|check| Self::Chunk(Box::new(check))))
             .or_else(|| GatherMessage::parse(body).ok().map(|message| Self::Gather(message.batch_id)))
             .or_else(|| RedriveMessage::parse(body).ok().map(|message| Self::Redrive(message.redrive)))
+            .or_else(|| RecordMessage::parse(body).ok().map(|message| Self::Record(Box::new(message))))
             .or_else(|| scatter().map(|notices| Self::Scatter(notices.into_iter().filter_map(created).collect())))
             .unwrap_or(Self::Unknown)
     }
 }
 
-impl<S: Stores> Stage for Bury<S> {
+/// Ends a request whose record could not be stored, unless it has ended: then its end was only not told. If its id belongs to
+/// another record, that is told.
+///
+/// # Errors
+/// Those of the table.
+pub async fn give_up<R: Requests>(requests: &R, message: &RecordMessage, now: Timestamp) -> Result<()> {
+    let request = Request::accepted(message);
+    let noted = requests.read(&message.id, now).await?;
+    if noted.as_ref().is_some_and(|noted| noted.digest != request.digest) {
+        return requests.note_conflict(&message.id, Timestamp(message.at)).await;
+    }
+    let reason = noted.and_then(|noted| noted.reason).unwrap_or_else(|| SILENCE.to_owned());
+    match requests.write(&request.failed(format!("{reason} (tried {MOST_TRIES} times)"))).await? {
+        true => Ok(()),
+        false => requests.note_conflict(&message.id, Timestamp(message.at)).await,
+    }
+}
+
+impl<S: Stores, R: Requests> Stage for Bury<S, R> {
     const NAME: &'static str = "bury";
 
     type Message = Letter;
@@ -80,7 +113,7 @@ impl<S: Stores> Stage for Bury<S> {
             Letter::Gather(batch) => (batch.clone(), Part::Gather),
             Letter::Redrive(batch) => (batch.clone(), Part::Scatter),
             Letter::Scatter(created) => (created.first()?.batch(), Part::Scatter),
-            Letter::Unknown => return None,
+            Letter::Record(_) | Letter::Unknown => return None,
         };
         Some(Subject { batch, part })
     }
@@ -93,6 +126,9 @@ impl<S: Stores> Stage for Bury<S> {
             Letter::Scatter(uploads) => self.bury_scatter(uploads, *attempt).await,
             Letter::Redrive(batch) => self.bury_redrive(batch, *attempt).await,
             Letter::Gather(batch) => self.bury_gather(batch).await,
+            Letter::Record(message) => {
+                give_up(&self.requests, message, self.clock.now()).await.map(|()| Disposition::Done)
+            }
             Letter::Unknown => Err(Error::malformed("the message has no form that fanfold knows")),
         };
         match done {
@@ -103,7 +139,7 @@ impl<S: Stores> Stage for Bury<S> {
     }
 }
 
-impl<S: Stores> Bury<S> {
+impl<S: Stores, R: Requests> Bury<S, R> {
     /// Ends a chunk. Records that are missing or may not be read are an error as long as it is `early`: a policy that
     /// takes a while to spread must cost no record.
     async fn bury_chunk(&self, message: &ProcessMessage, attempt: u32, early: bool) -> Result<Disposition> {

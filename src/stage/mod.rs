@@ -6,6 +6,7 @@ pub mod gather;
 pub mod late;
 pub mod process;
 pub mod reception;
+pub mod records;
 pub mod scatter;
 pub mod summary;
 pub mod sweep;

@@ -100,8 +100,7 @@ fn to_store(
     let (Some(item), Some(schema)) = (item.take(), schema) else {
         return Ok(Some(record));
     };
-    let valid = schema.admit(item).map_err(|reason| format!("the item that it was answered with: {reason}"))?;
-    Ok(Some(Record { key: valid.key, fields: valid.fields, ..record }))
+    record.replaced(item, schema).map(Some)
 }
 
 /// Turns the answers for records that could not be stored into failures.

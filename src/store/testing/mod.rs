@@ -10,4 +10,5 @@ pub mod ledger;
 pub mod listing;
 pub mod meter;
 pub mod notes;
+pub mod requests;
 pub mod tasks;
