@@ -20,6 +20,7 @@ mod files;
 mod once;
 mod pipelines;
 mod problem;
+mod records;
 mod upload;
 mod watching;
 
@@ -31,6 +32,7 @@ use axum::routing::{get, post};
 
 pub use door::{Door, Vouched};
 pub use pipelines::{Pipeline, Pipelines};
+pub use records::{Caller, Intake, Shown, records};
 
 use desk::Desk;
 use once::Once;

@@ -7,7 +7,9 @@ use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
-use serde_json::{Map, Number, Value};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Number, Value, json};
 
 use crate::batch_write::{BATCH_ITEMS, Written, batch_write};
 use crate::error;
@@ -158,6 +160,39 @@ impl Items for DynamoItems {
         let request = request.key(&self.key_field, AttributeValue::S(key.to_owned()));
         let found = request.send().await.map_err(|e| error::of_call("read from the table", &self.table, e))?;
         found.item.map(|attributes| self.item(key, attributes)).transpose()
+    }
+}
+
+impl DynamoItems {
+    /// Reads the item under a key with all of its attributes, in DynamoDB's own JSON, in which a value stands beside its type.
+    ///
+    /// # Errors
+    /// Those of the table.
+    pub async fn read_typed(&self, key: &str) -> Result<Option<Value>> {
+        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
+        let request = request.key(&self.key_field, AttributeValue::S(key.to_owned()));
+        let found = request.send().await.map_err(|e| error::of_call("read from the table", &self.table, e))?;
+        Ok(found.item.map(|item| typed_members(&item)))
+    }
+}
+
+fn typed_members(members: &HashMap<String, AttributeValue>) -> Value {
+    Value::Object(members.iter().map(|(name, value)| (name.clone(), typed(value))).collect())
+}
+
+/// A value in DynamoDB's own JSON: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValue.html>
+fn typed(value: &AttributeValue) -> Value {
+    match value {
+        AttributeValue::B(bytes) => json!({ "B": STANDARD.encode(bytes) }),
+        AttributeValue::Bs(all) => json!({ "BS": all.iter().map(|bytes| STANDARD.encode(bytes)).collect::<Vec<_>>() }),
+        AttributeValue::Bool(value) => json!({ "BOOL": value }),
+        AttributeValue::L(values) => json!({ "L": values.iter().map(typed).collect::<Vec<_>>() }),
+        AttributeValue::M(members) => json!({ "M": typed_members(members) }),
+        AttributeValue::N(digits) => json!({ "N": digits }),
+        AttributeValue::Ns(all) => json!({ "NS": all }),
+        AttributeValue::S(text) => json!({ "S": text }),
+        AttributeValue::Ss(all) => json!({ "SS": all }),
+        _ => json!({ "NULL": true }),
     }
 }
 

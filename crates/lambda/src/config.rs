@@ -82,6 +82,8 @@ pub enum StageConfig {
         own: OwnAttributes,
         /// How many records of a batch may fail.
         tolerance: Tolerance,
+        /// The requests table, for records that are sent one at a time instead of chunks.
+        requests_table: Option<String>,
     },
     /// For gather.
     Gather {
@@ -89,7 +91,10 @@ pub enum StageConfig {
         results: Results,
     },
     /// For bury.
-    Bury,
+    Bury {
+        /// The requests table, if the pipeline takes records one at a time.
+        requests_table: Option<String>,
+    },
     /// For sweep.
     Sweep {
         /// How long a batch may make no progress.
@@ -106,7 +111,7 @@ impl StageConfig {
     pub fn tolerance(&self) -> Tolerance {
         match self {
             Self::Process { tolerance, .. } | Self::Sweep { tolerance, .. } => *tolerance,
-            Self::Scatter { .. } | Self::Gather { .. } | Self::Bury => Tolerance::All,
+            Self::Scatter { .. } | Self::Gather { .. } | Self::Bury { .. } => Tolerance::All,
         }
     }
 }
@@ -206,12 +211,27 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let (rules, format, limits, fair_by) = (rules?, Box::new(format?), limits?, fair_by?);
                 Some(StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by })
             }
-            "process" => self.process(processing),
+            "process" => self.process(processing, None),
+            "records" => {
+                let requests_table = Some(self.text("REQUESTS_TABLE"));
+                if processing.is_some_and(|processing| !processing.items) {
+                    let problem = "PROCESSORS: records that are sent one at a time become items: name items";
+                    self.problems.push(problem.to_owned());
+                }
+                if processing.is_some_and(|processing| processing.aggregate.is_some()) {
+                    let problem = "PROCESSORS: aggregate counts the records of batches, and not those that are sent one at a time";
+                    self.problems.push(problem.to_owned());
+                }
+                self.process(processing, requests_table)
+            }
             "gather" => {
                 let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));
                 Some(StageConfig::Gather { results: self.note(results)? })
             }
-            "bury" => Some(StageConfig::Bury),
+            "bury" => {
+                let requests_table = (self.lookup)("REQUESTS_TABLE").filter(|table| !table.trim().is_empty());
+                Some(StageConfig::Bury { requests_table })
+            }
             "sweep" => {
                 let (stall_after, give_up_after) = (self.seconds("STALL_AFTER"), self.seconds("GIVE_UP_AFTER"));
                 let patience = Patience { stall_after, give_up_after };
@@ -219,34 +239,44 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 Some(StageConfig::Sweep { patience, fair_by: fair_by?, tolerance: tolerance? })
             }
             other => {
-                let stages = "scatter, process, gather, bury, sweep";
+                let stages = "scatter, process, gather, bury, sweep, records";
                 self.problems.push(format!("the handler {other:?} is not a stage; it must be one of: {stages}"));
                 None
             }
         }
     }
 
-    fn process(&mut self, processing: Option<&Processing>) -> Option<StageConfig> {
+    /// The key field, what a valid record is, and the attributes that are fanfold's own.
+    fn checked(&mut self) -> Option<(String, RecordSchema, OwnAttributes)> {
         let format = self.format();
         let rules = self.rules(format.as_ref());
         let own = (self.lookup)("ITEM_ATTRIBUTES");
         let own = self.note(own.map_or_else(|| Ok(OwnAttributes::default()), |name| OwnAttributes::named(&name)))?;
         let rules = rules?;
-        let schema = RecordSchema::of(&rules, own);
-        let key_field = rules.key_field;
+        let schema = self.note(RecordSchema::of(&rules, own));
+        Some((rules.key_field, schema?, own))
+    }
+
+    fn refused(&self) -> Error {
+        Error::config(format!("the function is misconfigured: {}", self.problems.join("; ")))
+    }
+
+    fn process(&mut self, processing: Option<&Processing>, requests_table: Option<String>) -> Option<StageConfig> {
+        let checked = self.checked();
         // A pipeline has a table only for what it stores.
         let stores_items = processing.is_some_and(|processing| processing.items);
         let items_table = stores_items.then(|| self.text("ITEMS_TABLE"));
         let mode = (self.lookup)("WRITE_MODE");
         let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
-        let (schema, write_mode) = (self.note(schema), self.note(write_mode));
+        let write_mode = self.note(write_mode);
         let tolerance = self.tolerance();
-        if let (Some(processing), Some(schema)) = (processing, &schema) {
+        if let (Some(processing), Some((_, schema, _))) = (processing, &checked) {
             let region = (self.lookup)("AWS_REGION");
             self.note(processing.check(schema, region.as_deref()));
         }
-        let (schema, write_mode, tolerance) = (Box::new(schema?), write_mode?, tolerance?);
-        Some(StageConfig::Process { items_table, key_field, schema, write_mode, own, tolerance })
+        let ((key_field, schema, own), write_mode, tolerance) = (checked?, write_mode?, tolerance?);
+        let schema = Box::new(schema);
+        Some(StageConfig::Process { items_table, key_field, schema, write_mode, own, tolerance, requests_table })
     }
 }
 
@@ -294,158 +324,44 @@ impl Config {
                 queues,
                 stage,
             }),
-            _ => Err(Error::config(format!("the function is misconfigured: {}", reader.problems.join("; ")))),
+            _ => Err(reader.refused()),
+        }
+    }
+}
+
+/// What the function works with that takes records one at a time.
+#[derive(Debug)]
+pub struct SubmitConfig {
+    /// The queue of such records.
+    pub queue_url: String,
+    /// The table of what became of them.
+    pub requests_table: String,
+    /// The items table.
+    pub items_table: String,
+    /// The field that is a record's key.
+    pub key_field: String,
+    /// What a valid record is.
+    pub schema: RecordSchema,
+}
+
+impl SubmitConfig {
+    /// Reads its configuration.
+    ///
+    /// # Errors
+    /// `Config` with every problem, not just the first.
+    pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
+        let mut reader = Reader { lookup, problems: Vec::new() };
+        let queue_url = reader.text("RECORDS_QUEUE_URL");
+        let (requests_table, items_table) = (reader.text("REQUESTS_TABLE"), reader.text("ITEMS_TABLE"));
+        let checked = reader.checked();
+        match checked {
+            Some((key_field, schema, _)) if reader.problems.is_empty() => {
+                Ok(Self { queue_url, requests_table, items_table, key_field, schema })
+            }
+            _ => Err(reader.refused()),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use fanfold::batch::dispatch::FanOut;
-    use fanfold::model::processing::KNOWN;
-    use fanfold::model::refusal::{FUNCTIONS, Refusal};
-    use fanfold::pipeline::variant::BUILT_IN;
-    use serde_json::Value;
-
-    fn read(pairs: &[(&str, &str)]) -> Result<Config> {
-        Config::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
-    }
-
-    /// What process of a pipeline that stores items is told, but for the table.
-    const PROCESS: [(&str, &str); 10] = [
-        ("_HANDLER", "process"),
-        ("VARIANT", BUILT_IN[0].name),
-        ("LEDGER_TABLE", "ledger"),
-        ("INPUT_BUCKET", "input"),
-        ("WORK_BUCKET", "work"),
-        ("SOURCE_QUEUE_URL", "http://q"),
-        ("DEAD_LETTER_QUEUE_URL", "http://d"),
-        ("KEY_FIELD", "id"),
-        ("RECORD_SCHEMA", r#"{"type":"object"}"#),
-        ("GATHER_QUEUE_URL", "http://g"),
-    ];
-
-    #[test]
-    fn a_complete_environment_is_read() {
-        let config =
-            read(&[&PROCESS[..], &[("ITEMS_TABLE", "items"), ("TASKS_TABLE", "tasks"), ("TOLERATE", "5%")]].concat())
-                .unwrap();
-        assert_eq!(config.stage.tolerance(), Tolerance::parse("5%").unwrap());
-        let StageConfig::Process { key_field, items_table, .. } = config.stage else { panic!() };
-        assert_eq!((key_field.as_str(), items_table.as_deref()), ("id", Some("items")));
-        assert_eq!(config.processing, Processing::default());
-    }
-
-    #[test]
-    fn only_a_pipeline_that_stores_items_needs_their_table() {
-        let with = |processors| read(&[&PROCESS[..], &[("TASKS_TABLE", "t"), ("PROCESSORS", processors)]].concat());
-        let StageConfig::Process { items_table, .. } = with(r#"["custom"]"#).unwrap().stage else { panic!() };
-        assert_eq!(items_table, None);
-        for storing in ["", "items", r#"["custom","items"]"#] {
-            let told = with(storing).unwrap_err().to_string();
-            assert!(told.ends_with("misconfigured: ITEMS_TABLE is not set"), "{storing}: {told}");
-        }
-    }
-
-    #[test]
-    fn a_stage_that_ends_chunks_needs_the_counters_table() {
-        let told = |variant: &str, handler: &str| {
-            let aggregate = r#"["items",{"aggregate":{"group_by":["client"]}}]"#;
-            read(&[("_HANDLER", handler), ("VARIANT", variant), ("PROCESSORS", aggregate)]).unwrap_err().to_string()
-        };
-        for variant in BUILT_IN {
-            for handler in ["scatter", "process", "gather", "bury", "sweep"] {
-                let needed = handler != "gather" || !variant.condition.has_tree();
-                let told = told(variant.name, handler);
-                assert_eq!(told.contains("COUNTERS_TABLE is not set"), needed, "{} {handler}: {told}", variant.name);
-            }
-        }
-        assert!(!read(&[("_HANDLER", "process")]).unwrap_err().to_string().contains("COUNTERS_TABLE"));
-    }
-
-    #[test]
-    fn the_first_to_hear_of_chunks_is_a_topic_where_there_is_one() {
-        for variant in BUILT_IN {
-            let topic = variant.fan_out == FanOut::Topic;
-            for (handler, by_topic) in [("scatter", topic), ("sweep", false)] {
-                let told = read(&[("_HANDLER", handler), ("VARIANT", variant.name)]).unwrap_err().to_string();
-                assert_eq!(told.contains("PROCESS_TOPIC_ARN is not set"), by_topic, "{} {handler}", variant.name);
-                assert_eq!(told.contains("PROCESS_QUEUE_URL is not set"), !by_topic, "{} {handler}", variant.name);
-            }
-        }
-    }
-
-    #[test]
-    fn terraform_knows_every_processor() {
-        let known: Value = serde_json::from_str(include_str!("../../../infra/processors.json")).unwrap();
-        let known: Vec<&str> = known["processors"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert!(KNOWN.iter().all(|name| known.contains(name)), "{KNOWN:?} and {known:?}");
-    }
-
-    #[test]
-    fn every_stage_that_decides_outcomes_refuses_processors_that_it_does_not_know() {
-        for handler in ["scatter", "process", "gather", "bury", "sweep"] {
-            let told = read(&[("_HANDLER", handler), ("PROCESSORS", r#"["sort"]"#)]).unwrap_err().to_string();
-            assert!(told.contains("PROCESSORS: \"sort\" is no processor"), "{handler}: {told}");
-        }
-    }
-
-    #[test]
-    fn all_problems_are_told_together() {
-        let told = read(&[
-            ("_HANDLER", "scatter"),
-            ("VARIANT", "serial"),
-            ("CHUNK_SIZE", "many"),
-            ("WORK_BUCKET", " "),
-            ("FORMAT", r#"{"delimiter":"ab"}"#),
-            ("LIMITS", r#"{"dollars":0}"#),
-            ("FAIR_BY", "tenant"),
-        ])
-        .unwrap_err()
-        .to_string();
-        for part in [
-            "FORMAT must be a JSON object such as",
-            "LIMITS: dollars is 0; it must be above 0",
-            "FAIR_BY is \"tenant\"; it can be batch or prefix",
-            "\"serial\" is not built in",
-            "CHUNK_SIZE must be a whole number above 0, and is \"many\"",
-            "WORK_BUCKET is not set",
-            "LEDGER_TABLE is not set",
-            "KEY_FIELD is not set",
-        ] {
-            assert!(told.contains(part), "{told}");
-        }
-        let told = read(&[("_HANDLER", "sweep"), ("TOLERATE", "half"), ("FAIR_BY", "turns")]).unwrap_err().to_string();
-        assert!(told.contains("FAIR_BY is \"turns\"") && told.contains("TOLERATE is \"half\"; it must be"), "{told}");
-        let told = read(&[("_HANDLER", "shuffle")]).unwrap_err().to_string();
-        assert!(told.contains("must be one of: scatter, process, gather, bury, sweep"), "{told}");
-    }
-
-    #[test]
-    fn every_refusal_of_a_variable_is_said_in_its_words() {
-        let mut said = Vec::new();
-        let wrong = [("_HANDLER", "process"), ("CHUNK_SIZE", "many"), ("RECORD_SCHEMA", "{}")];
-        for (given, handler) in [(&wrong[..], "process"), (&wrong[1..], "scatter"), (&[], "shuffle")] {
-            let given = [&[("_HANDLER", handler), ("VARIANT", BUILT_IN[0].name)], given].concat();
-            let told = read(&given).unwrap_err().to_string();
-            let found = Refusal::of(&told).unwrap_or_else(|| panic!("docs/ERRORS.md does not list {told:?}"));
-            said.extend(found.iter().map(|refusal| refusal.code));
-        }
-        let told = "RECORD_SCHEMA names s3://package/schemas/a.json, which cannot be read: there is no such object";
-        said.extend(Refusal::of(told).unwrap().iter().map(|refusal| refusal.code));
-        // functions.rs has examples of those that its stage finds.
-        said.extend(["NO_CUSTOM_PROCESSOR", "UNUSED_CUSTOM_PROCESSOR"]);
-        for Refusal { code, .. } in FUNCTIONS {
-            assert!(said.contains(code), "{code} has no example: {said:?}");
-        }
-    }
-
-    #[test]
-    fn a_schema_that_is_none_is_a_problem() {
-        for wrong in ["[]", "e30=", "{\"type\":\"thing\"}"] {
-            let given = [("_HANDLER", "process"), ("KEY_FIELD", "id"), ("RECORD_SCHEMA", wrong)];
-            assert!(read(&given).unwrap_err().to_string().contains("schema"), "{wrong}");
-        }
-    }
-}
+mod tests;

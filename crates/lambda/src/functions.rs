@@ -38,6 +38,7 @@ use fanfold_http::HttpWeb;
 use fanfold_aws::channel::AwsChannel;
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
+use fanfold_aws::requests::DynamoRequests;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
@@ -140,11 +141,18 @@ struct Workers<'a> {
     pipeline: &'a Pipeline<Configured<'a>>,
     server: &'a Server<PacedStores<AwsStores>>,
     schema: RecordSchema,
+    /// Where the ends of records are written that are sent one at a time, if those are what this works on.
+    requests: Option<DynamoRequests>,
 }
 
 impl Workers<'_> {
     async fn serve(self, processor: impl Processor) -> std::result::Result<(), lambda_runtime::Error> {
-        self.server.serve(&self.pipeline.process(self.schema, processor)?).await
+        match self.requests {
+            Some(requests) => {
+                self.server.serve_with_outbox(&self.pipeline.records(self.schema, processor, requests)).await
+            }
+            None => self.server.serve(&self.pipeline.process(self.schema, processor)?).await,
+        }
     }
 
     /// Serves with what is called for each record, and what stores those that succeed, if anything does.
@@ -183,20 +191,24 @@ pub async fn run<C: Processor>(
             let scatter = scatter.with_rows(rows(*memory)).with_limits(*limits).with_fair_by(*fair_by);
             server.serve(&scatter).await
         }
-        StageConfig::Process { items_table, key_field, schema, write_mode, own, .. } => {
+        StageConfig::Process { items_table, key_field, schema, write_mode, own, requests_table, .. } => {
             refuse_mismatch(&config.processing.work, custom.is_some())?;
             let read_first = match config.variant.pending {
                 Pending::Bucket => Some(Bucket::Work),
                 Pending::Input => Some(Bucket::Input),
                 Pending::Table => None,
             };
+            // Records that are sent one at a time are in no bucket.
+            let read_first = read_first.filter(|_| requests_table.is_none());
             let bucket = read_first.map(|bucket| pipeline.supply.bucket(bucket)).transpose()?;
             warm_up(&pipeline.supply.ledger(), bucket).await;
             let store = items_table.as_ref().map(|table| {
                 let items = DynamoItems::new(clients.dynamodb.clone(), table, key_field);
                 pipeline.write_items(items.in_mode(*write_mode).with_own(*own))
             });
-            let workers = Workers { pipeline: &pipeline, server: &server, schema: schema.as_ref().clone() };
+            let requests = requests_table.as_ref().map(|table| requests(&clients, table));
+            let schema = schema.as_ref().clone();
+            let workers = Workers { pipeline: &pipeline, server: &server, schema, requests };
             match (&config.processing.work, custom) {
                 (Work::Nothing, _) => match store {
                     Some(store) => workers.serve(store).await,
@@ -218,7 +230,11 @@ pub async fn run<C: Processor>(
             }
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
-        StageConfig::Bury => server.serve(&pipeline.bury()?).await,
+        StageConfig::Bury { requests_table: Some(table) } => {
+            let requests = pipeline.pace.keep(requests(&clients, table));
+            server.serve(&pipeline.bury()?.with_requests(requests)).await
+        }
+        StageConfig::Bury { requests_table: None } => server.serve(&pipeline.bury()?).await,
         StageConfig::Sweep { patience, fair_by, .. } => {
             let sweep = pipeline.sweep(*patience)?.with_fair_by(*fair_by);
             // The event of a schedule says nothing that matters, and failures are left to an alarm.
@@ -230,6 +246,10 @@ pub async fn run<C: Processor>(
             .await
         }
     }
+}
+
+fn requests(clients: &Clients, table: &str) -> DynamoRequests {
+    DynamoRequests::new(clients.dynamodb.clone(), table)
 }
 
 /// Refuses a `PROCESSORS` that does not fit what the functions are built around. Process alone refuses: the other stages

@@ -10,9 +10,11 @@
 mod api;
 pub mod config;
 pub mod functions;
+mod outbox;
 pub mod server;
 pub mod setting;
 mod start;
+mod submit;
 pub mod telemetry;
 
 pub use lambda_runtime::Error;

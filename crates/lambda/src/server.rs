@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use futures::FutureExt;
 use lambda_runtime::{LambdaEvent, service_fn};
+use serde_json::Value;
 use tracing::Instrument;
 
 use fanfold::model::calls::StageCalls;
@@ -19,6 +20,8 @@ use fanfold::store::ledger::Notes;
 use fanfold::store::pace::Pace;
 use fanfold::store::{Clock, Stores};
 use fanfold_aws::calls;
+
+use crate::outbox::send_on;
 
 /// What every stage's invocations need.
 pub struct Server<S: Stores> {
@@ -38,6 +41,30 @@ impl<S: Stores> Server<S> {
             // Boxed for the compiler's sake.
             let answer = Box::pin(self.answer(stage, event.payload, deadline(&event.context)));
             Ok::<_, lambda_runtime::Error>(answer.await)
+        }))
+        .await
+    }
+
+    /// The same for a stage whose messages may also arrive as rows of a table, by its stream. They are sent on to the source.
+    ///
+    /// # Errors
+    /// Those from which the Lambda runtime cannot recover.
+    pub async fn serve_with_outbox<T: Stage>(&self, stage: &T) -> Result<(), lambda_runtime::Error> {
+        lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+            let deadline = deadline(&event.context);
+            if event.payload["Records"][0]["eventSource"] != "aws:dynamodb" {
+                let event: SqsEvent = serde_json::from_value(event.payload)?;
+                return Ok::<_, lambda_runtime::Error>(Box::pin(self.answer(stage, event, deadline)).await);
+            }
+            let event = serde_json::from_value(event.payload)?;
+            self.pace.until(Timetable::new(self.now(), deadline).work());
+            let source = self.reception.source.as_ref();
+            let queue = source.ok_or_else(|| Error::config("a stream needs a queue to send its rows on to"))?;
+            let mut response = SqsBatchResponse::default();
+            if let Some(first) = send_on(event, queue, self.reception.dead_letters.as_ref()).await {
+                response.add_failure(first);
+            }
+            Ok(response)
         }))
         .await
     }

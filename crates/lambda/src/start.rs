@@ -6,7 +6,7 @@ use fanfold_aws::clients::Clients;
 use futures::future::try_join;
 
 use crate::config::{Config, PROCESSORS, RECORD_SCHEMA};
-use crate::{api, functions, setting, telemetry};
+use crate::{api, functions, setting, submit, telemetry};
 
 /// Runs the functions around a processor: the `main` of a bootstrap of your own. The handler's name selects the stage.
 /// `PROCESSORS` must name `custom`, which is this processor; with `items` beside it, what succeeds is stored.
@@ -36,8 +36,10 @@ impl Processor for Absent {
 
 async fn start<P: Processor>(custom: Option<P>) -> std::result::Result<(), lambda_runtime::Error> {
     telemetry::init();
-    if std::env::var("_HANDLER").is_ok_and(|handler| handler == api::HANDLER) {
-        return api::run().await;
+    match std::env::var("_HANDLER").as_deref() {
+        Ok(api::HANDLER) => return api::run().await,
+        Ok(submit::HANDLER) => return submit::run().await,
+        _ => {}
     }
     let clients = Clients::paced_from_env().await;
     let config = configured(&clients).await.inspect_err(|error| tracing::error!(%error, "function cannot start"))?;

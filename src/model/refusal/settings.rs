@@ -265,4 +265,16 @@ pub const FUNCTIONS: &[Refusal] = &[
         "The functions are built around a processor in Rust that the pipeline would not use.",
         "Add `custom` to `PROCESSORS`, or deploy without `BOOTSTRAP`.",
     ),
+    refusal(
+        "RECORDS_NOT_STORED",
+        "PROCESSORS: records that are sent one at a time become items: name items",
+        "The function that stores such records has no items table.",
+        "Add `items` to `PROCESSORS`, or deploy without `RECORDS_API`.",
+    ),
+    refusal(
+        "RECORDS_NOT_COUNTED",
+        "PROCESSORS: aggregate counts the records of batches, and not those that are sent one at a time",
+        "Counters are sums over chunks, and a record that is sent by itself is in none.",
+        "Give such records a pipeline without `aggregate`.",
+    ),
 ];

@@ -23,6 +23,7 @@ use fanfold_aws::deployment::{Deployment, Resources};
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::meter::DynamoMeter;
+use fanfold_aws::requests::DynamoRequests;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
@@ -313,6 +314,11 @@ impl World {
     pub async fn new_tasks(&self, name: &str) -> DynamoTasks {
         self.new_table(name, &[("pk", ScalarAttributeType::S), ("record", ScalarAttributeType::N)]).await;
         DynamoTasks::new(self.clients.dynamodb.clone(), name)
+    }
+
+    pub async fn new_requests(&self, name: &str) -> DynamoRequests {
+        self.new_table(name, &[("id", ScalarAttributeType::S)]).await;
+        DynamoRequests::new(self.clients.dynamodb.clone(), name)
     }
 
     pub async fn new_meter(&self, name: &str) -> DynamoMeter {

@@ -1,0 +1,166 @@
+use super::*;
+use fanfold::batch::dispatch::FanOut;
+use fanfold::model::processing::KNOWN;
+use fanfold::model::refusal::{FUNCTIONS, Refusal};
+use fanfold::pipeline::variant::BUILT_IN;
+use serde_json::Value;
+
+fn read(pairs: &[(&str, &str)]) -> Result<Config> {
+    Config::read(|name| pairs.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
+}
+
+/// What process of a pipeline that stores items is told, but for the table.
+const PROCESS: [(&str, &str); 10] = [
+    ("_HANDLER", "process"),
+    ("VARIANT", BUILT_IN[0].name),
+    ("LEDGER_TABLE", "ledger"),
+    ("INPUT_BUCKET", "input"),
+    ("WORK_BUCKET", "work"),
+    ("SOURCE_QUEUE_URL", "http://q"),
+    ("DEAD_LETTER_QUEUE_URL", "http://d"),
+    ("KEY_FIELD", "id"),
+    ("RECORD_SCHEMA", r#"{"type":"object"}"#),
+    ("GATHER_QUEUE_URL", "http://g"),
+];
+
+#[test]
+fn a_complete_environment_is_read() {
+    let config =
+        read(&[&PROCESS[..], &[("ITEMS_TABLE", "items"), ("TASKS_TABLE", "tasks"), ("TOLERATE", "5%")]].concat())
+            .unwrap();
+    assert_eq!(config.stage.tolerance(), Tolerance::parse("5%").unwrap());
+    let StageConfig::Process { key_field, items_table, .. } = config.stage else { panic!() };
+    assert_eq!((key_field.as_str(), items_table.as_deref()), ("id", Some("items")));
+    assert_eq!(config.processing, Processing::default());
+}
+
+#[test]
+fn only_a_pipeline_that_stores_items_needs_their_table() {
+    let with = |processors| read(&[&PROCESS[..], &[("TASKS_TABLE", "t"), ("PROCESSORS", processors)]].concat());
+    let StageConfig::Process { items_table, .. } = with(r#"["custom"]"#).unwrap().stage else { panic!() };
+    assert_eq!(items_table, None);
+    for storing in ["", "items", r#"["custom","items"]"#] {
+        let told = with(storing).unwrap_err().to_string();
+        assert!(told.ends_with("misconfigured: ITEMS_TABLE is not set"), "{storing}: {told}");
+    }
+}
+
+#[test]
+fn a_stage_that_ends_chunks_needs_the_counters_table() {
+    let told = |variant: &str, handler: &str| {
+        let aggregate = r#"["items",{"aggregate":{"group_by":["client"]}}]"#;
+        read(&[("_HANDLER", handler), ("VARIANT", variant), ("PROCESSORS", aggregate)]).unwrap_err().to_string()
+    };
+    for variant in BUILT_IN {
+        for handler in ["scatter", "process", "gather", "bury", "sweep"] {
+            let needed = handler != "gather" || !variant.condition.has_tree();
+            let told = told(variant.name, handler);
+            assert_eq!(told.contains("COUNTERS_TABLE is not set"), needed, "{} {handler}: {told}", variant.name);
+        }
+    }
+    assert!(!read(&[("_HANDLER", "process")]).unwrap_err().to_string().contains("COUNTERS_TABLE"));
+}
+
+#[test]
+fn the_first_to_hear_of_chunks_is_a_topic_where_there_is_one() {
+    for variant in BUILT_IN {
+        let topic = variant.fan_out == FanOut::Topic;
+        for (handler, by_topic) in [("scatter", topic), ("sweep", false)] {
+            let told = read(&[("_HANDLER", handler), ("VARIANT", variant.name)]).unwrap_err().to_string();
+            assert_eq!(told.contains("PROCESS_TOPIC_ARN is not set"), by_topic, "{} {handler}", variant.name);
+            assert_eq!(told.contains("PROCESS_QUEUE_URL is not set"), !by_topic, "{} {handler}", variant.name);
+        }
+    }
+}
+
+#[test]
+fn terraform_knows_every_processor() {
+    let known: Value = serde_json::from_str(include_str!("../../../../infra/processors.json")).unwrap();
+    let known: Vec<&str> = known["processors"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert!(KNOWN.iter().all(|name| known.contains(name)), "{KNOWN:?} and {known:?}");
+}
+
+#[test]
+fn every_stage_that_decides_outcomes_refuses_processors_that_it_does_not_know() {
+    for handler in ["scatter", "process", "gather", "bury", "sweep"] {
+        let told = read(&[("_HANDLER", handler), ("PROCESSORS", r#"["sort"]"#)]).unwrap_err().to_string();
+        assert!(told.contains("PROCESSORS: \"sort\" is no processor"), "{handler}: {told}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_together() {
+    let told = read(&[
+        ("_HANDLER", "scatter"),
+        ("VARIANT", "serial"),
+        ("CHUNK_SIZE", "many"),
+        ("WORK_BUCKET", " "),
+        ("FORMAT", r#"{"delimiter":"ab"}"#),
+        ("LIMITS", r#"{"dollars":0}"#),
+        ("FAIR_BY", "tenant"),
+    ])
+    .unwrap_err()
+    .to_string();
+    for part in [
+        "FORMAT must be a JSON object such as",
+        "LIMITS: dollars is 0; it must be above 0",
+        "FAIR_BY is \"tenant\"; it can be batch or prefix",
+        "\"serial\" is not built in",
+        "CHUNK_SIZE must be a whole number above 0, and is \"many\"",
+        "WORK_BUCKET is not set",
+        "LEDGER_TABLE is not set",
+        "KEY_FIELD is not set",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+    let told = read(&[("_HANDLER", "sweep"), ("TOLERATE", "half"), ("FAIR_BY", "turns")]).unwrap_err().to_string();
+    assert!(told.contains("FAIR_BY is \"turns\"") && told.contains("TOLERATE is \"half\"; it must be"), "{told}");
+    let told = read(&[("_HANDLER", "shuffle")]).unwrap_err().to_string();
+    assert!(told.contains("must be one of: scatter, process, gather, bury, sweep"), "{told}");
+}
+
+#[test]
+fn every_refusal_of_a_variable_is_said_in_its_words() {
+    let mut said = Vec::new();
+    let wrong = [("_HANDLER", "process"), ("CHUNK_SIZE", "many"), ("RECORD_SCHEMA", "{}")];
+    let custom = [("PROCESSORS", r#"["custom"]"#)];
+    let counting = [("PROCESSORS", r#"["items",{"aggregate":{"group_by":["client"]}}]"#)];
+    for (given, handler) in [
+        (&wrong[..], "process"),
+        (&wrong[1..], "scatter"),
+        (&[], "shuffle"),
+        (&custom, "records"),
+        (&counting, "records"),
+    ] {
+        let given = [&[("_HANDLER", handler), ("VARIANT", BUILT_IN[0].name)], given].concat();
+        let told = read(&given).unwrap_err().to_string();
+        let found = Refusal::of(&told).unwrap_or_else(|| panic!("docs/ERRORS.md does not list {told:?}"));
+        said.extend(found.iter().map(|refusal| refusal.code));
+    }
+    let told = "RECORD_SCHEMA names s3://package/schemas/a.json, which cannot be read: there is no such object";
+    said.extend(Refusal::of(told).unwrap().iter().map(|refusal| refusal.code));
+    // functions.rs has examples of those that its stage finds.
+    said.extend(["NO_CUSTOM_PROCESSOR", "UNUSED_CUSTOM_PROCESSOR"]);
+    for Refusal { code, .. } in FUNCTIONS {
+        assert!(said.contains(code), "{code} has no example: {said:?}");
+    }
+}
+
+#[test]
+fn what_takes_records_one_at_a_time_tells_all_of_its_problems() {
+    let told = SubmitConfig::read(|name| (name == "RECORD_SCHEMA").then(|| "[]".to_owned())).unwrap_err().to_string();
+    for part in ["RECORDS_QUEUE_URL is not set", "REQUESTS_TABLE is not set", "ITEMS_TABLE is not set", "schema"] {
+        assert!(told.contains(part), "{told}");
+    }
+    let given = |name: &str| Some(if name == "RECORD_SCHEMA" { "{}" } else { "given" }.to_owned());
+    let config = SubmitConfig::read(|name| given(name).filter(|_| !matches!(name, "FORMAT" | "ITEM_ATTRIBUTES")));
+    assert_eq!(config.unwrap().key_field, "given");
+}
+
+#[test]
+fn a_schema_that_is_none_is_a_problem() {
+    for wrong in ["[]", "e30=", "{\"type\":\"thing\"}"] {
+        let given = [("_HANDLER", "process"), ("KEY_FIELD", "id"), ("RECORD_SCHEMA", wrong)];
+        assert!(read(&given).unwrap_err().to_string().contains("schema"), "{wrong}");
+    }
+}
