@@ -14,6 +14,8 @@ Lambda does: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution
   is named; here both are.
 - An event source mapping receives messages if the function's role may receive and delete them and read the queue's attributes:
   https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions
+- A mapping of a table's stream reads it if the role may do what Lambda's own role for that may:
+  https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-eventsourcemapping.html
 - What a function prints is logged if its role may log it: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 - A rule invokes a function if the function's policy lets it:
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-lambda-permissions
@@ -33,6 +35,7 @@ from throttle import SIGNED, Answer, answer
 
 PATH = "/_calls"
 TO_CONSUME = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+TO_READ = ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams")
 TO_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 SINGLE = {f"sqs:{action}Batch": f"sqs:{action}" for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
 SINGLE["sns:PublishBatch"] = "sns:Publish"
@@ -190,6 +193,9 @@ class Authority:
             return receive(url, many) if self.may(config, TO_CONSUME, mapping["EventSourceArn"]) else []
         return receive_if_allowed
 
+    def reads(self, config, stream):
+        return self.may(config, TO_READ, stream)
+
     def logged(self, emit):
         def emit_if_allowed(function, *printed, **how):
             config = function.get("config") or function
@@ -222,6 +228,7 @@ class Authority:
         of.s3._get_object, of.s3._head_object = self.found(of.s3._get_object), self.found(of.s3._head_object)
         of.lambda_svc._iter_all_esms = self.mappings(of.lambda_svc._iter_all_esms)
         of.sqs._receive_messages_for_esm = self.received(of.sqs._receive_messages_for_esm)
+        of.streams.may_read = self.reads
         of.lambda_svc._emit_lambda_logs = self.logged(of.lambda_svc._emit_lambda_logs)
         of.eventbridge._dispatch_to_lambda = self.invoked(of.eventbridge._dispatch_to_lambda)
 
@@ -230,13 +237,14 @@ def before(app):
     """Makes this process's MiniStack authorise as AWS does."""
     from types import SimpleNamespace
 
+    import streams
     from ministack import app as of_app
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
     from ministack.services import eventbridge, lambda_svc, s3, sqs, sts
 
     authority = Authority(SimpleNamespace(
         app=of_app, iam_actions=iam_actions, iam_evaluator=iam_evaluator, lambda_runtime=lambda_runtime, responses=responses, router=router,
-        eventbridge=eventbridge, lambda_svc=lambda_svc, s3=s3, sqs=sqs, sts=sts,
+        eventbridge=eventbridge, lambda_svc=lambda_svc, s3=s3, sqs=sqs, streams=streams, sts=sts,
     ))
     authority.install()
     return Counted(app, authority.calls)

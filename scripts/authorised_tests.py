@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from authorised import PATH, TO_CONSUME, TO_LOG, Authority, Calls, Counted, matches
+from authorised import PATH, TO_CONSUME, TO_LOG, TO_READ, Authority, Calls, Counted, matches
 from throttle import SIGNED
 
 ROLE = "test-chunked-process"
@@ -123,6 +123,14 @@ class AuthorityTest(unittest.TestCase):
         self.authority.of.sqs._queues["url"]["messages"] = []
         self.assertEqual(self.authority.received(lambda *_: ["never"])("url", 2), [])
         self.assertEqual(self.counted(), [])
+
+    def test_a_mapping_reads_a_stream_only_for_a_role_that_may(self):
+        stream = "arn:aws:dynamodb:us-east-1:000000000000:table/requests/stream/2026-01-01T00:00:00.000"
+        for missing in TO_READ:
+            self.allowed = {(action, stream) for action in TO_READ if action != missing}
+            self.assertFalse(self.authority.reads(CONFIG, stream), missing)
+        self.allow(stream, *TO_READ)
+        self.assertTrue(self.authority.reads(CONFIG, stream))
 
     def test_what_a_function_prints_is_logged_only_if_its_role_may(self):
         logged = []

@@ -8,7 +8,8 @@ And it closes a connection that has been idle for 75 seconds, where the SDK of T
 that moment may be carried out without an answer; the SDK sends it again, and a create then finds that the resource already
 exists. So it is always the client that closes a connection. What Terraform's provider asks twice all the same, answered.py answers.
 
-Topics deliver as topics.py says, and REST APIs are defined and answer as rest_apis.py says.
+Topics deliver as topics.py says and streams of tables as streams.py says, REST APIs are defined and answer as rest_apis.py says, and
+HTTP APIs tell functions paths as http_apis.py says.
 
 With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them; with AUTH=true, it
 authorises as authorised.py says.
@@ -24,7 +25,9 @@ from ministack.services import s3, sns, sqs
 
 import answered
 import authorised
+import http_apis
 import rest_apis
+import streams
 import throttle
 import topics
 
@@ -80,6 +83,8 @@ async def until_gone(connection):
 s3._get_object = ranged
 topics.Topics(sns, sqs).install()
 rest_apis.install()
+http_apis.install()
+streams.install()
 TCPServer._idle_timeout = until_gone
 hypercorn.asyncio.serve = patient
 

@@ -40,6 +40,11 @@ def media_type(header):
     return header.split(",")[0].split(";")[0].strip().lower() or JSON
 
 
+def no_json(constant):
+    """Refuses what Python reads beyond JSON: NaN and infinities."""
+    raise ValueError(constant)
+
+
 @dataclass
 class Request:
     """A request to an API, as templates and mappings see it."""
@@ -110,6 +115,10 @@ class RestApis:
 
     async def controlled(self, method, path, headers, body, query):
         parts = path.strip("/").split("/")
+        if (method, parts) == ("POST", ["apikeys"]):
+            return await self.control(method, path, headers, self.with_value(body), query)
+        if parts[0] == "usageplans":
+            return self.without_quota(await self.control(method, path, headers, body, query))
         mode = query.get("mode", "merge" if method == "PUT" else "")
         mode = mode[0] if isinstance(mode, list) else mode
         if parts[0] != "restapis" or (method, len(parts)) not in (("PUT", 2), ("POST", 1)) or method == "POST" and not mode:
@@ -124,6 +133,20 @@ class RestApis:
         except (rest_document.Refused, UnicodeDecodeError) as refused:
             return self.gateway._v1_error("BadRequestException", f"Invalid OpenAPI input: {refused}", 400)
         return self.gateway._get_rest_api(parts[1])
+
+    def with_value(self, body):
+        """The body of CreateApiKey. API Gateway makes the value of a key that is given an empty one, as Terraform does."""
+        key = json.loads(body or b"{}")
+        return json.dumps({name: value for name, value in key.items() if name != "value" or value}).encode()
+
+    def without_quota(self, answer):
+        """A usage plan that was given no quota has none, not an empty one, which Terraform would remove again and again."""
+        status, headers, body = answer
+        plan = json.loads(body or b"{}")
+        if plan.get("quota") == {}:
+            del plan["quota"]
+            return status, headers, json.dumps(plan).encode()
+        return answer
 
     def overwrite(self, api, definition, text):
         of = self.gateway
@@ -202,7 +225,9 @@ class RestApis:
         now = time.time()
         caller = self.gateway._iam_caller_identity(facts["headers"], facts["query_params"]) if headers("authorization") else None
         host = headers("host").split(":")[0]
-        identity = {"sourceIp": "127.0.0.1", "userAgent": headers("user-agent") or None, "apiKey": headers("x-api-key") or None, **(caller or {})}
+        key = self.gateway._resolve_api_key(headers("x-api-key")) or {}
+        identity = {"sourceIp": "127.0.0.1", "userAgent": headers("user-agent") or None, "apiKey": headers("x-api-key") or None,
+                    "apiKeyId": key.get("id"), **(caller or {})}
         return {
             "accountId": request.account, "apiId": facts["api_id"], "domainName": host, "domainPrefix": host.split(".")[0],
             "extendedRequestId": facts["request_id"], "httpMethod": request.method, "identity": identity,
@@ -224,7 +249,7 @@ class RestApis:
             return None
         schema = self.gateway._model_schema(api, model)
         try:
-            document = json.loads(body)
+            document = json.loads(body, parse_constant=no_json)
             valid = self.gateway._json_depth(document) <= self.gateway._MAX_BODY_DEPTH and self.gateway._json_schema_valid(schema, document, schema)
         except (ValueError, RecursionError):
             return self.error("BAD_REQUEST_BODY")

@@ -35,6 +35,8 @@ JSON = {"content-type": "application/json"}
 class Emulated(unittest.TestCase):
     """An emulator, what stands behind the API, and the API."""
 
+    fixture, modules = ROOT / "scripts" / "rest_api", []
+
     @classmethod
     def setUpClass(cls):
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
@@ -87,11 +89,13 @@ class Emulated(unittest.TestCase):
     def applied(cls):
         scratch = Path(cls.enterClassContext(tempfile.TemporaryDirectory())).resolve()
         infra = scratch / "infra"
-        shutil.copytree(ROOT / "scripts" / "rest_api", infra)
+        shutil.copytree(cls.fixture, infra)
+        for module in cls.modules:
+            shutil.copytree(ROOT / "infra" / "modules" / module, infra / "modules" / module)
         shutil.copy(ROOT / "infra" / "versions.tf", infra)
         for patch in (mock.patch.object(terraform, "INFRA", infra), mock.patch.object(terraform, "LOCK_FILE", infra / ".terraform.lock.hcl")):
             cls.enterClassContext(patch)
-        os.environ.update(TF_VAR_document=json.dumps(cls.document), TF_VAR_key=cls.key)
+        os.environ.update(cls.variables())
         # Not in the scratch folder, so that a provider that is downloaded stays.
         cls.terraform = terraform.Terraform(WORK / "terraform")
         cls.terraform.init()
@@ -99,9 +103,13 @@ class Emulated(unittest.TestCase):
         cls.terraform.said("apply", "-auto-approve", "-input=false", "-no-color", cls.state)
         cls.api = json.loads(cls.terraform.said("output", "-json", cls.state))["api"]["value"]
 
-    def ask(self, method, path, body=b"", headers=(), key=None):
+    @classmethod
+    def variables(cls):
+        return {"TF_VAR_document": json.dumps(cls.document), "TF_VAR_key": cls.key}
+
+    def ask(self, method, path, body=b"", headers=(), key=None, at=None):
         """The status, headers and body of the answer to a request, signed with this access key and secret if there are any."""
-        url = f"{self.endpoint}/_aws/execute-api/{self.api['id']}/{self.api['stage']}{path}"
+        url = (at or f"{self.endpoint}/_aws/execute-api/{self.api['id']}/{self.api['stage']}") + path
         request = AWSRequest(method, url, dict(headers), body)
         if key:
             SigV4Auth(Credentials(*key), "execute-api", REGION).add_auth(request)
