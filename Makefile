@@ -114,7 +114,7 @@ deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STA
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
 
 # A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
-settings := ALARM_EMAIL API API_JWT ARCH CHUNK_SIZE FAIR_BY FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROCESSORS PROTECT_DATA RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER TOLERATE UPLOADER_ARNS WRITE_MODE
+settings := ALARM_EMAIL API API_JWT ARCH CHUNK_SIZE FAIR_BY FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROCESSORS PROTECT_DATA RECORDS_API RECORDS_BY RECORDS_CONCURRENCY RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER TOLERATE UPLOADER_ARNS WRITE_MODE
 emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
@@ -159,6 +159,9 @@ help: ## this list
 	  '  ALARM_EMAIL address that is told of alarms; KMS_KEY_ARN: a key of yours encrypts all that is stored' \
 	  '  UPLOADER_ARNS   roles and users that alone may upload, with commas between them; by default whoever IAM lets' \
 	  '  API         true: an HTTP API with the page for all pipelines, for callers whom IAM lets in' \
+	  '  RECORDS_API IAM or KEY: an API of each pipeline for records one at a time, for callers that sign or have an API key' \
+	  '  RECORDS_BY  what takes such records: queue, table (their status is there at once) or function (checks them whole)' \
+	  '  RECORDS_CONCURRENCY   most functions at the same time that store such records' \
 	  '  API_JWT     or for those with a token, as in {"issuer":"https://…","audience":["…"]}' \
 	  '  CONFIRM     yes: deploy and destroy also delete tables and buckets that hold anything' \
 	  '  ADVISORIES  yes: audit fails if the known vulnerabilities of dependencies cannot be fetched' \

@@ -19,6 +19,8 @@ locals {
     limits        = var.limits
     processors    = var.processors
     record_schema = var.record_schema
+    records_api   = var.records_api
+    records_by    = var.records_by
     results       = var.results
     tolerate      = var.tolerate
     write_mode    = var.write_mode
@@ -71,6 +73,10 @@ locals {
     processors          = var.processors
     protect_data        = var.protect_data
     record_schema       = var.record_schema == null ? null : file(var.record_schema)
+    records_api         = var.records_api
+    records_by          = var.records_by
+    records_concurrency = var.records_concurrency
+    records_rate        = var.records_rate
     results             = var.results
     scatter_concurrency = var.scatter_concurrency
     stall_after         = var.stall_after
@@ -163,7 +169,7 @@ module "pipeline" {
   architecture = var.architecture
   memory       = var.memory
   timeout      = var.timeout
-  concurrency  = { scatter = var.scatter_concurrency, process = var.concurrency }
+  concurrency  = { scatter = var.scatter_concurrency, process = var.concurrency, records = var.records_concurrency }
   batch_size   = coalesce(var.batch_size, local.batch_sizes[local.variants[each.value.variant].unit])
 
   write_mode      = each.value.write_mode
@@ -179,6 +185,9 @@ module "pipeline" {
   fair_by         = each.value.fair_by
   tolerate        = each.value.tolerate
   record_schema   = local.record_schemas[each.key]
+  records_api     = each.value.records_api
+  records_by      = each.value.records_by
+  records_rate    = var.records_rate
 
   stall_after   = var.stall_after
   give_up_after = var.give_up_after
@@ -189,8 +198,9 @@ module "pipeline" {
   alarm_email = var.alarm_email
   kms_key_arn = var.kms_key_arn
 
-  uploader_arns = var.uploader_arns
-  page_origins  = var.api ? module.api[0].page_origins : []
+  uploader_arns     = var.uploader_arns
+  page_origins      = var.api ? module.api[0].page_origins : []
+  emulator_endpoint = var.emulator_endpoint
 
   log_level          = var.log_level
   log_retention_days = var.log_retention_days

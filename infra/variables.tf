@@ -47,6 +47,8 @@ variable "pipelines" {
     limits        = optional(string)
     processors    = optional(string)
     record_schema = optional(string)
+    records_api   = optional(string)
+    records_by    = optional(string)
     results       = optional(string)
     tolerate      = optional(string)
     write_mode    = optional(string)
@@ -143,7 +145,7 @@ variable "architecture" {
 }
 
 variable "memory" {
-  description = "Memory of each function in MB. Lambda gives CPU in proportion, a whole one at 1769, which scatter and gather use up: they cost the same as with less, and are faster. In process's, up to batch_size chunks lie at once, each cut at 1 MiB of text."
+  description = "Memory of each function in MB; what stores records one at a time has process's. Lambda gives CPU in proportion, a whole one at 1769, which scatter and gather use up: they cost the same as with less, and are faster. In process's, up to batch_size chunks lie at once, each cut at 1 MiB of text."
   type = object({
     scatter = optional(number, 1769)
     process = optional(number, 512)
@@ -162,7 +164,7 @@ variable "memory" {
 }
 
 variable "timeout" {
-  description = "Timeout of each function in seconds. A message whose function died comes back after six times this."
+  description = "Timeout of each function in seconds; what stores records one at a time has process's. A message whose function died comes back after six times this."
   type = object({
     scatter = optional(number, 900)
     process = optional(number, 120)
@@ -381,31 +383,6 @@ variable "alarm_email" {
   }
 }
 
-variable "api" {
-  description = "Whether there is an HTTP API for all pipelines: what batches do, uploads, redrives and the like, and the page. Who may invoke it may do all of that."
-  type        = bool
-  default     = false
-  nullable    = false
-}
-
-variable "api_jwt" {
-  description = "Whose tokens the API lets in, as in {\"issuer\": \"https://issuer.example.com\", \"audience\": [\"1234abcd\"]}. Null for requests that are signed, by whom IAM allows execute-api:Invoke."
-  type        = object({ issuer = string, audience = list(string) })
-  default     = null
-
-  # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-jwt-authorizer.html
-  validation {
-    condition     = var.api_jwt == null ? true : can(regex("^(https://|http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?(/|$))[^?#]*$", var.api_jwt.issuer))
-    error_message = "api_jwt has the issuer \"${try(var.api_jwt.issuer, "")}\": give an address that begins with https://, exactly as tokens have it in iss."
-  }
-
-  # Without an audience, a token that the issuer made for any other application would be let in.
-  validation {
-    condition     = var.api_jwt == null ? true : length(var.api_jwt.audience) > 0 && alltrue([for audience in var.api_jwt.audience : trimspace(audience) != ""])
-    error_message = "api_jwt has no audience: give what tokens have in aud, or in client_id, as in [\"1234abcd\"]."
-  }
-}
-
 variable "uploader_arns" {
   description = "ARNs of the roles and users that alone may upload files, beside the account's root; * stands for any characters. Empty for everybody whom the account's own policies allow it."
   type        = list(string)
@@ -425,7 +402,7 @@ variable "kms_key_arn" {
     ARN of a symmetric KMS key of this region that encrypts buckets, queues, tables, logs, the functions' environments
     and topics. Null for keys that the services own, by which all of these but the topics are encrypted too, without charges.
     An upload names this key by its ARN, or no encryption; the buckets refuse any other.
-    Every function is allowed to use exactly this key. The key's policy must let the account's own policies allow that
+    Every function, and the gateway of records_api, is allowed to use exactly this key. The key's policy must let the account's own policies allow that
     (as the default one does), and it must allow what AWS's services do in their own name:
     - s3.amazonaws.com: kms:GenerateDataKey and kms:Decrypt, or no upload reaches the scatter queue
       (https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html);

@@ -3,8 +3,8 @@
 
 Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
 KEY_FIELD, SCHEMA, CHUNK_SIZE, FORMAT, LIMITS, INPUT_PREFIX, INPUT_SUFFIX, WRITE_MODE, RESULTS, PROCESSORS, BOOTSTRAP, FAIR_BY,
-TOLERATE, OUTPUT_EXPIRY_DAYS, SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, API, API_JWT, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR;
-STATE_BUCKET and STATE_REGION for a state in a bucket. Any other variable of infra/variables.tf can be set as TF_VAR_name. One
+TOLERATE, OUTPUT_EXPIRY_DAYS, RECORDS_API, RECORDS_BY, RECORDS_CONCURRENCY, SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, API, API_JWT, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR;
+STATE_BUCKET and STATE_REGION for a state in a bucket. Any other variable of infra/variables*.tf can be set as TF_VAR_name. One
 that is unset or empty stays as it was in the last deployment; in the first one, and if RESET names it, it has the default of
 infra/variables.tf.
 """

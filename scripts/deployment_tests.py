@@ -201,8 +201,8 @@ class KeptTest(SettingsCase):
             "KMS_KEY_ARN": "arn:aws:kms:…", "LIMITS": '{"dollars": 5}', "PROCESSORS": '["custom"]', "PROTECT_DATA": "false", "RESULTS": "failed", "TOLERATE": "5%",
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
-            "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_sweep_rate": "rate(2 minutes)",
-            "OUTPUT_EXPIRY_DAYS": "90", "SCATTER_CONCURRENCY": "3", "UPLOADER_ARNS": '["arn:aws:iam::123456789012:role/uploads"]', "TF_VAR_timeout": '{"bury": 60}',
+            "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_records_rate": "7", "TF_VAR_sweep_rate": "rate(2 minutes)",
+            "OUTPUT_EXPIRY_DAYS": "90", "RECORDS_API": "IAM", "RECORDS_BY": "table", "RECORDS_CONCURRENCY": "5", "SCATTER_CONCURRENCY": "3", "UPLOADER_ARNS": '["arn:aws:iam::123456789012:role/uploads"]', "TF_VAR_timeout": '{"bury": 60}',
         }
 
     def seen(self, variables, name):
@@ -230,7 +230,7 @@ class KeptTest(SettingsCase):
 
     def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
         own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
-               "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "results": "none", "write_mode": "ordered",
+               "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "records_api": "KEY", "records_by": "table", "results": "none", "write_mode": "ordered",
                "fair_by": "prefix", "processors": ["items", {"aggregate": {"group_by": ["client"]}}], "tolerate": 1000}
         self.assertEqual(set(own), set(settings.PIPELINE_SETTINGS))
         file = self.file("pipelines.json", json.dumps({"readings": own}))
@@ -283,7 +283,8 @@ class KeptTest(SettingsCase):
         self.assertEqual(json.loads(given["TF_VAR_given"]), ["results"])
 
     def test_every_variable_is_kept_or_has_a_reason_not_to_be(self):
-        declared = re.findall(r'^variable "(\w+)"', (ROOT / "infra/variables.tf").read_text(), re.M)
+        text = "".join(file.read_text() for file in (ROOT / "infra").glob("variables*.tf"))
+        declared = re.findall(r'^variable "(\w+)"', text, re.M)
         # The place, what is deployed there, and what the state says in another way.
         others = {"check_quotas", "emulator_endpoint", "given", "package", "pipelines", "region", "s3_path_style", "scope", "variants"}
         self.assertEqual(set(settings.SETTINGS.values()), set(declared) - others)

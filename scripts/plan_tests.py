@@ -18,6 +18,8 @@ import settings
 import terraform
 from scratch import ROOT, Scratch
 
+UNUSED = "removed, because its pipeline has no use for it any more"
+
 # Nothing is asked of AWS, so that a plan needs no credentials.
 OFFLINE = """
 provider "aws" {
@@ -38,13 +40,13 @@ locals {
 """
 
 
-def table(pipeline, key):
-    """The items table of a pipeline, as a state has it."""
-    attributes = {"id": f"a-{pipeline}-items", "name": f"a-{pipeline}-items", "hash_key": key, "billing_mode": "PAY_PER_REQUEST",
+def table(pipeline, key, name="items", **instance):
+    """A table of a pipeline, as a state has it: by default that of its items."""
+    attributes = {"id": f"a-{pipeline}-{name}", "name": f"a-{pipeline}-{name}", "hash_key": key, "billing_mode": "PAY_PER_REQUEST",
                   "attribute": [{"name": key, "type": "S"}], "deletion_protection_enabled": False}
-    return {"module": f'module.pipeline["{pipeline}"]', "mode": "managed", "type": "aws_dynamodb_table", "name": "items",
+    return {"module": f'module.pipeline["{pipeline}"]', "mode": "managed", "type": "aws_dynamodb_table", "name": name,
             "provider": 'provider["registry.terraform.io/hashicorp/aws"]',
-            "instances": [{"schema_version": 1, "attributes": attributes}]}
+            "instances": [{**instance, "schema_version": 1, "attributes": attributes}]}
 
 
 class PlanTest(Scratch):
@@ -66,9 +68,11 @@ class PlanTest(Scratch):
         definitions = {"chunked": {"variant": "chunked"}, "orders": {"variant": "ranged", "key_field": "order"}}
         self.outputs = {"settings": {"value": {"key_field": "id"}}, "deployment": {"value": {
             "pipelines": {name: {"definition": definition} for name, definition in definitions.items()}}}}
-        self.state = self.file("terraform.tfstate", json.dumps({
-            "version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "test", "outputs": {},
-            "resources": [table("chunked", "id"), table("orders", "order")],
+        self.state = self.state_of(table("chunked", "id"), table("orders", "order"))
+
+    def state_of(self, *tables):
+        return self.file("terraform.tfstate", json.dumps({
+            "version": 4, "terraform_version": "1.9.0", "serial": 1, "lineage": "test", "outputs": {}, "resources": tables,
         }))
 
     def edges(self):
@@ -88,6 +92,11 @@ class PlanTest(Scratch):
             ("module.schedule.aws_cloudwatch_event_target.this", "module.function.aws_iam_role_policy.this"),
             ("module.function.aws_lambda_event_source_mapping.this", "module.function.aws_iam_role_policy.this"),
             ("module.function.aws_lambda_event_source_mapping.this", "aws_sns_topic_subscription.process"),
+            ("module.records.aws_api_gateway_rest_api.this", "module.records.aws_iam_role_policy.gateway"),
+            ("module.records.aws_api_gateway_stage.this", "module.queue.aws_sqs_queue.this"),
+            ("module.records.aws_api_gateway_rest_api.this", "aws_dynamodb_table.requests"),
+            ("module.function.aws_lambda_event_source_mapping.stream", "module.function.aws_iam_role_policy.this"),
+            ("module.submit.aws_apigatewayv2_route.this", "module.function.aws_iam_role_policy.this"),
             ("aws_sns_topic_subscription.process", "aws_sns_topic.chunks"),
             ("aws_sns_topic_subscription.process", "aws_sqs_queue.parked"),
             ("aws_sns_topic_subscription.process", "module.queue.aws_sqs_queue.this"),
@@ -122,9 +131,14 @@ class PlanTest(Scratch):
         })
 
     def test_a_pipeline_without_items_loses_their_table(self):
-        unused = "removed, because its pipeline has no use for it any more"
         self.assertEqual(self.lost(PROCESSORS='{"http": {"url": "https://api.example.com"}}'),
-                         {"a-chunked-items": unused, "a-orders-items": unused})
+                         {"a-chunked-items": UNUSED, "a-orders-items": UNUSED})
+
+    def test_a_pipeline_that_takes_no_records_any_more_loses_what_became_of_them(self):
+        self.state_of(table("chunked", "id"), table("orders", "order"), table("orders", "id", "requests", index_key=0))
+        for given in ({"RECORDS_API": "KEY", "RECORDS_CONCURRENCY": "5"}, {"RECORDS_API": "KEY", "RECORDS_BY": "table"}, {"RECORDS_API": "IAM", "RECORDS_BY": "function"}):
+            self.assertEqual(self.lost(**given), {})
+        self.assertEqual(self.lost(), {"a-orders-requests": UNUSED})
 
 
 if __name__ == "__main__":

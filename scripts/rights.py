@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks that every right of the functions' roles is needed, and that no call of theirs is refused.
+"""Checks that every right of the roles of functions and gateways is needed, and that no call of theirs is refused.
 
 Runs with the emulator's Python, which has botocore, on a local AWS that was started with --auth --throttle. What the end-to-end tests did
 before counts as well. A right is a statement's action on one of its resources. It is needed if a call was made that no other right of
@@ -32,6 +32,9 @@ from toolbox import Failure, run
 REPRESENTATIVES = {"bucket": "chunked", "input": "ranged", "table": "dynamodb", "topic": "sns"}
 # A pipeline that counts records; all that other processors do seldom is the same.
 COUNTED = "mapped"
+
+# What takes records that are sent one at a time, with a gateway that has a role.
+GATEWAYS = ("queue", "table")
 
 # Rights that nothing here needs, by function, kind of place ("" for all) and action, and what the resource ends with, with the reason.
 RACE = "deletes what a repeated scatter puts back of a chunk that is done meanwhile, which the simulation tries"
@@ -94,13 +97,14 @@ def listed_of(value):
 
 
 def roles(site):
-    """The roles of all functions of a deployment."""
+    """The roles of all functions of a deployment, and of the gateways of records that are sent one at a time."""
     places = {variant: parts["pending"] for variant, parts in json.loads((INFRA / "variants.json").read_text()).items()}
     iam = site.client("iam")
     for name, parts in sorted(site.deployment["pipelines"].items()):
-        for function, role in parts["functions"].items():
-            document = iam.get_role_policy(RoleName=role, PolicyName=function)["PolicyDocument"]
-            scoped = role.removesuffix(f"-{function}")
+        scoped = parts["functions"]["process"].removesuffix("-process")
+        gateways = [("records-gateway", f"{scoped}-records-gateway", "gateway")] if (parts.get("records_api") or {}).get("by") in GATEWAYS else []
+        for function, role, policy in [*((function, role, function) for function, role in parts["functions"].items()), *gateways]:
+            document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
             yield Role(role, function, places[parts["definition"]["variant"]], scoped, document)
 
 

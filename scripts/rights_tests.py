@@ -95,6 +95,15 @@ class RightsTest(unittest.TestCase):
             site = SimpleNamespace(deployment={"pipelines": {"one": parts}}, client=lambda service: None)
             self.assertEqual(Line(site, "one").announcement(), announcement)
 
+    def test_the_gateway_of_records_has_a_role_too(self):
+        pipelines = {name: {"definition": {"variant": "chunked"}, "functions": {"process": f"test-{name}-process"}, "records_api": api}
+                     for name, api in (("with", {"by": "table"}), ("without", None), ("submitted", {"by": "function"}))}
+        read = lambda RoleName, PolicyName: {"PolicyDocument": {"Statement": [], "of": (RoleName, PolicyName)}}
+        site = SimpleNamespace(deployment={"pipelines": pipelines}, client=lambda service: SimpleNamespace(get_role_policy=read))
+        self.assertEqual([(role.function, role.pipeline, *role.document["of"]) for role in rights.roles(site)], [
+            ("process", "test-submitted", "test-submitted-process", "process"), ("process", "test-with", "test-with-process", "process"), ("records-gateway", "test-with", "test-with-records-gateway", "gateway"),
+            ("process", "test-without", "test-without-process", "process")])
+
     def test_what_is_shared_lies_under_a_pipelines_name_alone_and_is_one_right(self):
         shared = "arn:aws:s3:::test-package/processors"
         two = [role(("Read", "s3:GetObject", f"{shared}/{name}-*"), pipeline=f"test-{name}") for name in ("own", "web")]

@@ -33,6 +33,9 @@ SETTINGS = {
     "OUTPUT_EXPIRY_DAYS": "output_expiry_days",
     "PROCESSORS": "processors",
     "PROTECT_DATA": "protect_data",
+    "RECORDS_API": "records_api",
+    "RECORDS_BY": "records_by",
+    "RECORDS_CONCURRENCY": "records_concurrency",
     "RESULTS": "results",
     "SCATTER_CONCURRENCY": "scatter_concurrency",
     "SCHEMA": "record_schema",
@@ -43,7 +46,7 @@ SETTINGS = {
 } | {
     f"TF_VAR_{variable}": variable
     for variable in ("alarm_age", "alarms", "batch_size", "concurrency", "log_level", "log_retention_days", "memory",
-                     "sweep_rate", "timeout")
+                     "records_rate", "sweep_rate", "timeout")
 }
 
 # Those that are lists, given as JSON or with commas or spaces between their elements.
@@ -57,7 +60,7 @@ FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "fal
 
 # What PIPELINES may set for a pipeline.
 PIPELINE_SETTINGS = ["variant", "chunk_size", "fair_by", "format", "input_prefix", "input_suffix", "key_field", "limits",
-                     "processors", "record_schema", "results", "tolerate", "write_mode"]
+                     "processors", "record_schema", "records_api", "records_by", "results", "tolerate", "write_mode"]
 
 
 def setting(name):

@@ -441,7 +441,9 @@ class FunctionsTest(Scratch):
     def test_every_variant_is_deployed_as_a_pipeline_of_its_name(self):
         pipelines = json.loads(functions.PIPELINES.read_text())
         variants = json.loads((ROOT / "infra/variants.json").read_text())
-        self.assertEqual({name: pipelines.get(name) for name in variants}, {name: {"variant": name} for name in variants})
+        # Whether it takes records one at a time, too, makes no difference to its batches.
+        plain = lambda own: {name: value for name, value in own.items() if not name.startswith("records_")}
+        self.assertEqual({name: plain(pipelines.get(name, {})) for name in variants}, {name: {"variant": name} for name in variants})
 
     def test_a_package_has_what_its_function_needs_and_not_what_installed_it(self):
         for file in ("pip/main.py", "aws_lambda_powertools/__init__.py", "aws_lambda_powertools/__pycache__/x.pyc", "jmespath/py.typed"):

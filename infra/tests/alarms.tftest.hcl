@@ -166,3 +166,41 @@ run "undelivered" {
     error_message = "what a topic cannot deliver is an alarm"
   }
 }
+
+run "streams" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    stream_functions = { records = "anna-chunked-records" }
+    age              = 100000
+  }
+
+  # In milliseconds, and long before the stream forgets.
+  assert {
+    condition = [for alarm in [aws_cloudwatch_metric_alarm.this["records-stream-age"]] :
+      "${alarm.statistic} ${alarm.namespace} ${alarm.metric_name} of ${join(" ", values(alarm.dimensions))} > ${alarm.threshold} in ${alarm.datapoints_to_alarm} of ${alarm.evaluation_periods} times ${alarm.period} s"
+    ] == ["Maximum AWS/Lambda IteratorAge of anna-chunked-records > 43200000 in 1 of 1 times 60 s"]
+    error_message = "a change that waits in a stream for half a day is an alarm, whatever may wait in queues"
+  }
+}
+
+run "streams_like_queues" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    stream_functions = { records = "anna-chunked-records" }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["records-stream-age"].threshold == 1800000
+    error_message = "a change may wait in a stream as long as a message in a queue"
+  }
+}

@@ -56,7 +56,7 @@ run "everything_given" {
     given = [
       "alarm_age", "alarm_email", "alarms", "api", "api_jwt", "architecture", "batch_size", "chunk_size", "concurrency", "fair_by", "format",
       "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "limits", "log_level",
-      "log_retention_days", "memory", "output_expiry_days", "processors", "protect_data", "record_schema", "results",
+      "log_retention_days", "memory", "output_expiry_days", "processors", "protect_data", "record_schema", "records_api", "records_by", "records_concurrency", "results",
       "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "tolerate", "uploader_arns", "write_mode",
     ]
     alarm_age           = 1800
@@ -84,6 +84,9 @@ run "everything_given" {
     processors          = "[\"custom\",\"items\"]"
     protect_data        = false
     record_schema       = "./tests/fixtures/fits.schema.json"
+    records_api         = "KEY"
+    records_by          = "table"
+    records_concurrency = 5
     results             = "failed"
     scatter_concurrency = 7
     stall_after         = 600
@@ -121,6 +124,9 @@ run "everything_given" {
       processors          = "[\"custom\",\"items\"]"
       protect_data        = false
       record_schema       = file("./tests/fixtures/fits.schema.json")
+      records_api         = "KEY"
+      records_by          = "table"
+      records_concurrency = 5
       results             = "failed"
       scatter_concurrency = 7
       stall_after         = 600

@@ -113,6 +113,26 @@ run "rejects_scatter_concurrency_over_1000" {
   expect_failures = [var.scatter_concurrency]
 }
 
+run "rejects_records_concurrency_of_one" {
+  command = plan
+
+  variables {
+    records_concurrency = 1
+  }
+
+  expect_failures = [var.records_concurrency]
+}
+
+run "rejects_records_concurrency_over_1000" {
+  command = plan
+
+  variables {
+    records_concurrency = 1001
+  }
+
+  expect_failures = [var.records_concurrency]
+}
+
 run "rejects_batch_of_no_messages" {
   command = plan
 

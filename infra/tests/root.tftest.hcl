@@ -77,8 +77,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.concurrency == 50 && var.scatter_concurrency == 10 && var.batch_size == null && module.pipeline["chunked"].settings["process"].triggers["queue"].batch_size == 4 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
-    error_message = "by default, 50 invocations of process at a time, of four chunks each, ten of scatter, two weeks of logs at info"
+    condition     = var.concurrency == 50 && var.scatter_concurrency == 10 && var.records_api == "" && var.records_by == "queue" && var.records_concurrency == 10 && var.batch_size == null && module.pipeline["chunked"].settings["process"].triggers["queue"].batch_size == 4 && var.log_retention_days == 14 && var.log_level == "info" && !var.s3_path_style
+    error_message = "by default, 50 invocations of process at a time, of four chunks each, ten of scatter, no records one at a time, two weeks of logs at info"
   }
 
   assert {
@@ -117,6 +117,31 @@ run "every_variant" {
   assert {
     condition     = alltrue([for pipeline in module.pipeline : alltrue(flatten([for settings in pipeline.settings : [for trigger in settings.triggers : trigger.batch_size == 1 || trigger.maximum_concurrency == 50]]))])
     error_message = "only process takes several messages"
+  }
+}
+
+run "records_one_at_a_time_of_one_pipeline" {
+  command = plan
+
+  variables {
+    pipelines           = { orders = { records_api = "KEY", records_by = "table" }, readings = { records_api = "", processors = "[{\"http\":{\"url\":\"https://api.example.com\"}}]" }, rest = {} }
+    records_api         = "IAM"
+    records_concurrency = 7
+  }
+
+  assert {
+    condition     = { for name, pipeline in module.pipeline : name => keys(pipeline.settings) if contains(keys(pipeline.settings), "records") } == { for name in ["orders", "rest"] : name => ["bury", "gather", "process", "records", "scatter", "sweep"] }
+    error_message = "a pipeline has such an API as it says itself, or else as the deployment does"
+  }
+
+  assert {
+    condition     = { for name in ["orders", "rest"] : name => module.pipeline[name].deployment.records_api.by } == { orders = "table", rest = "queue" }
+    error_message = "what takes records is what a pipeline says itself, or else what the deployment does"
+  }
+
+  assert {
+    condition     = module.pipeline["orders"].settings.records.triggers.queue.maximum_concurrency == 7
+    error_message = "so many invocations store such records at the same time"
   }
 }
 
@@ -347,6 +372,7 @@ run "deployment" {
           items_table    = "anna-chunked-items"
           counters_table = null
           ledger_table   = "anna-chunked-ledger"
+          requests_table = null
           tasks_table    = null
           queues = {
             scatter = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-scatter"
@@ -368,6 +394,7 @@ run "deployment" {
           parked_queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-parked"
           alarm_topic  = "arn:aws:sns:eu-central-1:123456789012:anna-chunked-alarms"
           topic_arn    = null
+          records_api  = null
           functions = {
             scatter = "anna-chunked-scatter"
             process = "anna-chunked-process"

@@ -1,6 +1,9 @@
 locals {
   minute = 60
 
+  # A stream of a table forgets what is older than a day: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.html
+  stream_age = min(var.age, 12 * 60 * 60)
+
   topic     = "${var.name}-alarms"
   topic_arn = "arn:${var.account.partition}:sns:${var.account.region}:${var.account.id}:${local.topic}"
 
@@ -46,6 +49,12 @@ locals {
       description = "A message has waited in ${queue} for more than ${var.age} s: its function is throttled, disabled or too slow."
       metric      = "SQS ApproximateAgeOfOldestMessage", dimension = { QueueName = queue }
       statistic   = "Maximum", above = var.age, period = local.minute, of = 1, breaching = 1
+    } },
+    # In milliseconds.
+    { for stage, function in var.stream_functions : "${stage}-stream-age" => {
+      description = "A change has waited in the stream of ${function} for more than ${local.stream_age} s: it is throttled or fails. After a day, the stream forgets it."
+      metric      = "Lambda IteratorAge", dimension = { FunctionName = function }
+      statistic   = "Maximum", above = local.stream_age * 1000, period = local.minute, of = 1, breaching = 1
     } },
   )
 }

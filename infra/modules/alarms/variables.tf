@@ -75,3 +75,10 @@ variable "topic" {
   type        = string
   default     = null
 }
+
+variable "stream_functions" {
+  description = "Names of the functions that are fed by a stream, by stage."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}

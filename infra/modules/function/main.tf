@@ -13,6 +13,13 @@ locals {
       resources = [for trigger in var.triggers : trigger.queue_arn]
       condition = null
     } if length(var.triggers) > 0 },
+    # https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-eventsourcemapping.html; the streams of a table are resources below it:
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Streams.Lambda.Tutorial.html
+    { for stream in var.stream[*] : "ReadStream" => {
+      actions   = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator", "dynamodb:ListStreams"]
+      resources = ["${stream.table_arn}/stream/*"]
+      condition = null
+    } },
     # Data encrypted with a customer's key is read and written by those who may use the key themselves, though only through
     # the services that store it: https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
     # So does who publishes to a topic: https://docs.aws.amazon.com/sns/latest/dg/sns-key-management.html
@@ -137,6 +144,41 @@ resource "aws_lambda_event_source_mapping" "this" {
   }
 
   # Lambda checks that the role may receive messages when the mapping is created.
+  depends_on = [aws_iam_role_policy.this]
+}
+
+# https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-params.html
+resource "aws_lambda_event_source_mapping" "stream" {
+  count = length(var.stream[*])
+
+  function_name    = aws_lambda_function.this.arn
+  event_source_arn = var.stream.arn
+
+  # From the oldest change on, or those would be lost that are made while the mapping is.
+  starting_position                  = "TRIM_HORIZON"
+  batch_size                         = var.stream.batch_size
+  maximum_batching_window_in_seconds = 0
+  parallelization_factor             = var.stream.parallelization
+
+  filter_criteria {
+    filter {
+      pattern = var.stream.pattern
+    }
+  }
+
+  # A change is tried until the stream forgets it, after a day, and those after it wait: the function sends on what it cannot work on.
+  # https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-batchfailurereporting.html
+  function_response_types        = ["ReportBatchItemFailures"]
+  maximum_retry_attempts         = -1
+  maximum_record_age_in_seconds  = -1
+  bisect_batch_on_function_error = false
+
+  # Whoever disabled it keeps it so.
+  lifecycle {
+    ignore_changes = [enabled]
+  }
+
+  # Lambda checks that the role may read the stream when the mapping is created.
   depends_on = [aws_iam_role_policy.this]
 }
 

@@ -25,7 +25,7 @@ output "policy" {
 }
 
 output "settings" {
-  description = "What the function runs with: handler, architecture, timeout, memory, environment, triggers and log retention."
+  description = "What the function runs with: handler, architecture, timeout, memory, environment, triggers, the stream that feeds it (null if none does) and log retention."
   value = {
     handler      = aws_lambda_function.this.handler
     architecture = one(aws_lambda_function.this.architectures)
@@ -37,6 +37,18 @@ output "settings" {
       batch_size          = trigger.batch_size
       maximum_concurrency = one(trigger.scaling_config[*].maximum_concurrency)
     } }
+    stream = one([for stream in aws_lambda_event_source_mapping.stream : {
+      arn               = stream.event_source_arn
+      batch_size        = stream.batch_size
+      parallelization   = stream.parallelization_factor
+      pattern           = one(one(stream.filter_criteria).filter).pattern
+      starting_position = stream.starting_position
+      attempts          = stream.maximum_retry_attempts
+      age               = stream.maximum_record_age_in_seconds
+      bisects           = stream.bisect_batch_on_function_error
+      window            = stream.maximum_batching_window_in_seconds
+      reports           = stream.function_response_types
+    }])
     log_retention_days = aws_cloudwatch_log_group.this.retention_in_days
   }
 }

@@ -59,6 +59,12 @@ variable "triggers" {
   nullable    = false
 }
 
+variable "stream" {
+  description = "Stream of a table that feeds the function, too: the ARN of the table, that of the stream, which changes with each that it had, the pattern of the changes that are delivered, as JSON, the most of them that an invocation receives, and the most invocations at the same time for each of its shards; null for none."
+  type        = object({ table_arn = string, arn = string, pattern = string, batch_size = number, parallelization = number })
+  default     = null
+}
+
 variable "kms_key_arn" {
   description = "ARN of the key that encrypts log and environment, and that the function may use; null for AWS's own."
   type        = string

@@ -26,16 +26,23 @@ locals {
   schema_object = "s3://${aws_s3_object.schema.bucket}/${aws_s3_object.schema.key}"
   read_schema   = { actions = ["s3:GetObject"], resources = ["arn:${var.account.partition}:s3:::${var.package.bucket}/schemas/${var.name}-*"] }
 
+  # Those that work on batches, and all.
   functions      = toset(["scatter", "process", "gather", "bury", "sweep"])
-  function_names = { for function in local.functions : function => "${var.name}-${function}" }
+  all_functions  = setunion(local.functions, local.records, local.submits)
+  function_names = { for function in local.all_functions : function => "${var.name}-${function}" }
+
+  # What stores records that are sent one at a time is as large as what stores those of files. For what queues them, an HTTP API waits
+  # 30 seconds: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+  memory  = merge(var.memory, { records = var.memory.process, submit = var.memory.process })
+  timeout = merge(var.timeout, { records = var.timeout.process, submit = 29 })
 
   # A stage has a message redelivered sooner that it cannot handle yet.
-  postpone = { for stage in ["scatter", "process", "gather"] : stage => {
+  postpone = { for stage in local.stages : stage => {
     Postpone = { actions = ["sqs:ChangeMessageVisibility"], resources = [module.queue[stage].arn] }
   } }
 
   # What triggers a function: its own queue for a stage, the dead-letter queues for bury, and a schedule for sweep.
-  triggers = {
+  triggers = merge({
     scatter = { queue = { queue_arn = module.queue["scatter"].arn, batch_size = 1, maximum_concurrency = var.concurrency.scatter } }
     process = { queue = { queue_arn = module.queue["process"].arn, batch_size = var.batch_size, maximum_concurrency = var.concurrency.process } }
     # Batches that finish at the same time; each is gathered by itself.
@@ -46,13 +53,13 @@ locals {
       queue_arn = module.queue[stage].dead_letter_arn, batch_size = 1, maximum_concurrency = null
     } }
     sweep = {}
-  }
+  }, local.records_triggers, { for stage in local.submits : stage => {} })
 
   # Environments need only the queues' URLs, while permissions and triggers wait for the queues. They are kept
   # apart, and module.queue is not indexed with each.key for the former, because a reference to a part waits for
   # the whole: this way, functions are created in the meantime.
 
-  environments = {
+  environments = merge({
     scatter = {
       SOURCE_QUEUE_URL      = module.queue["scatter"].url
       DEAD_LETTER_QUEUE_URL = module.queue["scatter"].dead_letter_url
@@ -92,7 +99,7 @@ locals {
       STALL_AFTER       = var.stall_after
       GIVE_UP_AFTER     = var.give_up_after
     }
-  }
+  }, local.records_environments)
 
   topic_environment = { for topic in local.topic_arns : "PROCESS_TOPIC_ARN" => topic }
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
@@ -107,7 +114,7 @@ locals {
   # missing object: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
   #
   # A stage sends what it gives up to its own dead-letter queue.
-  permissions = {
+  permissions = merge({
     scatter = {
       ReadSchema = local.read_schema
       # Failed records are read from the results and put back as pending.
@@ -140,9 +147,9 @@ locals {
       # It looks for a summary that gather, or an earlier sweep, may have left.
       WriteSummary = { actions = ["s3:GetObject", "s3:PutObject"], resources = ["${local.buckets["output"]}/*/summary.json"] }
       ListOutput   = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
-      Send         = { actions = ["sqs:SendMessage"], resources = [for stage in local.stages : module.queue[stage].arn] }
+      Send         = { actions = ["sqs:SendMessage"], resources = [for stage in local.batch_stages : module.queue[stage].arn] }
     }
-  }
+  }, local.records_permissions)
 
   # Scatter reads the input. Where chunks are ranges of it, every function that processes a chunk or reports its
   # records reads them there. A version that is gone has to be told from one that may not be read, as above: versions
@@ -208,17 +215,18 @@ locals {
 
 module "function" {
   source   = "../function"
-  for_each = local.functions
+  for_each = local.all_functions
 
   name         = local.function_names[each.key]
   account      = var.account
   stage        = each.key
   package      = var.package
   architecture = var.architecture
-  memory       = var.memory[each.key]
-  timeout      = var.timeout[each.key]
+  memory       = local.memory[each.key]
+  timeout      = local.timeout[each.key]
 
   triggers = local.triggers[each.key]
+  stream   = lookup(local.records_streams, each.key, null)
 
   permissions = merge(
     { for sid, permission in local.input_permissions : sid => permission if contains(local.input_readers, each.key) },
@@ -226,10 +234,11 @@ module "function" {
     local.processors_permissions[each.key],
     lookup(local.postpone, each.key, {}),
     each.key == "scatter" ? local.publish : {},
-    { for permission in local.chunk_permissions[each.key] : permission.sid => { actions = permission.actions, resources = permission.resources } },
+    each.key == "bury" ? local.bury_records_permissions : {},
+    { for permission in try(local.chunk_permissions[each.key], []) : permission.sid => { actions = permission.actions, resources = permission.resources } },
   )
 
-  environment = merge(local.environments[each.key], local.processors_environment[each.key], local.tasks_environment, each.key == "scatter" ? local.topic_environment : {}, {
+  environment = merge(local.environments[each.key], local.processors_environment[each.key], local.tasks_environment, each.key == "scatter" ? local.topic_environment : {}, contains(["bury", "records", "submit"], each.key) ? local.requests_environment : {}, {
     VARIANT      = var.variant
     LEDGER_TABLE = aws_dynamodb_table.ledger.name
     INPUT_BUCKET = aws_s3_bucket.this["input"].bucket
@@ -239,7 +248,7 @@ module "function" {
 
   kms_key_arn = var.kms_key_arn
   publishes   = each.key == "scatter" && length(local.topic_arns) > 0
-  decrypts_for = each.key != "process" ? [] : concat(
+  decrypts_for = !contains(local.workers, each.key) ? [] : concat(
     [for arns in [local.processors.parameter_arns] : "ssm" if length(arns) > 0],
     [for arns in [local.processors.secret_arns] : "secretsmanager" if length(arns) > 0],
   )

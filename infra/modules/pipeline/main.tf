@@ -8,7 +8,7 @@ locals {
   ledger_days = 30
 
   bucket_names = { for bucket in ["input", "work", "output"] : bucket => "${var.name}-${bucket}-${var.account.id}" }
-  table_names  = { for table in ["items", "counters", "ledger", "tasks"] : table => "${var.name}-${table}" }
+  table_names  = { for table in ["items", "counters", "ledger", "requests", "tasks"] : table => "${var.name}-${table}" }
 
   # https://docs.aws.amazon.com/general/latest/gr/rande.html
   dns_suffix = var.account.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
@@ -449,5 +449,6 @@ module "alarms" {
   bury_function      = local.function_names["bury"]
   sweep_function     = local.function_names["sweep"]
   sweep_period       = local.sweep_period
+  stream_functions   = { for stage in local.streamed : stage => local.function_names[stage] }
   age                = var.alarm_age
 }

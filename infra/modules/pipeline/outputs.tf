@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), and the UUID of the mapping by which it can be paused."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), and the UUID of the mapping by which it can be paused."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -7,6 +7,7 @@ output "deployment" {
     items_table        = one(aws_dynamodb_table.items[*].name)
     counters_table     = one(aws_dynamodb_table.counters[*].name)
     ledger_table       = aws_dynamodb_table.ledger.name
+    requests_table     = one(aws_dynamodb_table.requests[*].name)
     tasks_table        = one(aws_dynamodb_table.tasks[*].name)
     queues             = { for stage, queue in module.queue : stage => queue.url }
     dead_letter_queues = { for stage, queue in module.queue : stage => queue.dead_letter_url }
@@ -14,6 +15,7 @@ output "deployment" {
     alarm_topic        = module.alarms.topic_arn
     topic_arn          = one(aws_sns_topic.chunks[*].arn)
     functions          = { for stage, function in module.function : stage => function.name }
+    records_api        = one(concat(module.records[*].api, [for submit in module.submit : submit.api]))
     mappings           = { process = module.function["process"].mappings["queue"] }
   }
 }
@@ -67,8 +69,11 @@ output "settings" {
 }
 
 output "concurrency" {
-  description = "Most functions that run at the same time: as many as each trigger allows, and one sweep. Dead letters, which have no limit, are too rare to count."
-  value       = 1 + sum(flatten([for triggers in local.triggers : [for trigger in triggers : trigger.maximum_concurrency if trigger.maximum_concurrency != null]]))
+  description = "Most functions that run at the same time: as many as each trigger allows, one sweep, and as many as read a stream that has a single shard. Dead letters, which have no limit, are too rare to count, and how many requests an API answers at the same time is its callers' doing."
+  value = 1 + sum(concat(
+    flatten([for triggers in local.triggers : [for trigger in triggers : trigger.maximum_concurrency if trigger.maximum_concurrency != null]]),
+    [for stream in local.records_streams : stream.parallelization],
+  ))
 }
 
 output "policies" {
@@ -89,7 +94,7 @@ output "resource_policies" {
 
 output "protected" {
   description = "Whether the tables withstand a destroy."
-  value       = aws_dynamodb_table.ledger.deletion_protection_enabled && alltrue([for table in concat(aws_dynamodb_table.items, aws_dynamodb_table.counters, aws_dynamodb_table.tasks) : table.deletion_protection_enabled])
+  value       = aws_dynamodb_table.ledger.deletion_protection_enabled && alltrue([for table in concat(aws_dynamodb_table.items, aws_dynamodb_table.counters, aws_dynamodb_table.requests, aws_dynamodb_table.tasks) : table.deletion_protection_enabled])
 }
 
 output "record_schema" {

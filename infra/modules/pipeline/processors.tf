@@ -16,15 +16,21 @@ locals {
   processors_objects = [for object in aws_s3_object.processors : "s3://${object.bucket}/${object.key}"]
   read_processors    = { actions = ["s3:GetObject"], resources = ["arn:${var.account.partition}:s3:::${var.package.bucket}/processors/${var.name}-*"] }
 
+  # What works on records, of files and sent by themselves.
+  workers = setunion(["process"], local.records)
+
+  # Those that know the items table: also what shows an item.
+  knowing = setunion(local.workers, local.submits)
+
   # Process works on records; bury, sweep and a scatter that ends its batch early decide what process leaves undone; and
   # gather tells of all that. Without a tree, gather may find a chunk that was decided and not counted.
   deciders = toset(["scatter", "process", "bury", "sweep"])
   counters = var.parts.condition == "listing" ? local.functions : local.deciders
 
   # What the functions are told of it.
-  processors_environment = { for function in local.functions : function => merge(
-    { for object in local.processors_objects : "PROCESSORS" => object },
-    { for table in aws_dynamodb_table.items[*].name : "ITEMS_TABLE" => table if function == "process" },
+  processors_environment = { for function in local.all_functions : function => merge(
+    { for object in local.processors_objects : "PROCESSORS" => object if !contains(local.submits, function) },
+    { for table in aws_dynamodb_table.items[*].name : "ITEMS_TABLE" => table if contains(local.knowing, function) },
     { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table if contains(local.counters, function) },
     { for limit in var.tolerate[*] : "TOLERATE" => limit if contains(["process", "sweep"], function) },
     { for group in [var.fair_by] : "FAIR_BY" => group if contains(["scatter", "sweep"], function) },
@@ -45,14 +51,14 @@ locals {
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
   # The meter of calls is an item of the ledger, which process may read and update anyway.
-  processors_permissions = { for function in local.functions : function => { for sid, permission in {
-    ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : local.functions })
-    WriteItems     = { functions = ["process"], actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = local.processors.items ? [local.tables["items"]] : [] }
+  processors_permissions = { for function in local.all_functions : function => { for sid, permission in {
+    ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : setsubtract(local.all_functions, local.submits) })
+    WriteItems     = { functions = local.workers, actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = local.processors.items ? [local.tables["items"]] : [] }
     # A chunk's part of each group is set, never added.
     SetCounters    = { functions = local.counters, actions = ["dynamodb:BatchWriteItem"], resources = local.processors.aggregate ? [local.tables["counters"]] : [] }
-    InvokeFunction = { functions = ["process"], actions = ["lambda:InvokeFunction"], resources = local.processors.function_arns }
-    ReadParameters = { functions = ["process"], actions = ["ssm:GetParameter"], resources = local.processors.parameter_arns }
-    ReadSecrets    = { functions = ["process"], actions = ["secretsmanager:GetSecretValue"], resources = local.processors.secret_arns }
+    InvokeFunction = { functions = local.workers, actions = ["lambda:InvokeFunction"], resources = local.processors.function_arns }
+    ReadParameters = { functions = local.workers, actions = ["ssm:GetParameter"], resources = local.processors.parameter_arns }
+    ReadSecrets    = { functions = local.workers, actions = ["secretsmanager:GetSecretValue"], resources = local.processors.secret_arns }
     # What was answered for records whose chunk comes again.
     KeepAnswers = { functions = ["process"], actions = ["s3:PutObject"], resources = local.processors.keeps_answers ? [local.work_objects.answers] : [] }
     # Where chunks wait in the work bucket, these functions read all of it; scatter does in any case, for redrives.

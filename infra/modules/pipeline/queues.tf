@@ -1,5 +1,7 @@
 locals {
-  stages = toset(["scatter", "process", "gather"])
+  # Those that work on batches, and all that have a queue.
+  batch_stages = toset(["scatter", "process", "gather"])
+  stages       = setunion(local.batch_stages, local.records)
 
   parked_name = "${var.name}-parked"
   parked_arn  = "arn:${var.account.partition}:sqs:${var.account.region}:${var.account.id}:${local.parked_name}"
@@ -12,7 +14,7 @@ module "queue" {
   name                         = "${var.name}-${each.key}"
   account                      = var.account
   fifo                         = each.key == "gather" # completion may be announced more than once, and the queue drops duplicates
-  function_timeout             = var.timeout[each.key]
+  function_timeout             = local.timeout[each.key]
   dead_letter_function_timeout = var.timeout.bury
   sending_bucket               = each.key == "scatter" ? local.buckets["input"] : each.key == "process" && local.notifies ? local.buckets["work"] : null
   sending_topic                = each.key == "process" ? one(local.topic_arns) : null

@@ -47,8 +47,8 @@ variable "timeout" {
 }
 
 variable "concurrency" {
-  description = "Most invocations of scatter and of process at the same time."
-  type        = object({ scatter = number, process = number })
+  description = "Most invocations of scatter, of process and of records at the same time."
+  type        = object({ scatter = number, process = number, records = optional(number, 10) })
   nullable    = false
 }
 
@@ -263,6 +263,60 @@ variable "processors" {
   type        = string
   default     = "[\"items\"]"
   nullable    = false
+}
+
+variable "records_api" {
+  description = "Who may send records one at a time: IAM or KEY, as modules/records has it; empty for nobody."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = contains(["", "IAM", "KEY"], var.records_api)
+    error_message = "${var.name}: records_api is \"${var.records_api}\": say \"IAM\" for callers that sign their requests, \"KEY\" for those with an API key, or leave it empty for no such API."
+  }
+
+  validation {
+    condition     = var.records_api == "" || module.processors.processors.items
+    error_message = "${var.name}: records_api is \"${var.records_api}\", but processors has no items: a record that is sent by itself becomes an item, and is looked up as one. Add items to processors, or leave records_api empty."
+  }
+
+  # A counter is a sum over chunks, and such a record is in none.
+  validation {
+    condition     = var.records_api == "" || !module.processors.processors.aggregate
+    error_message = "${var.name}: records_api is \"${var.records_api}\" and processors has aggregate, but records that are sent by themselves are not counted: give them a pipeline without aggregate, or leave records_api empty."
+  }
+}
+
+variable "records_rate" {
+  description = "Requests a second to each path of that API that are let in; twice as many at once after a pause."
+  type        = number
+  default     = 100
+  nullable    = false
+}
+
+variable "records_by" {
+  description = "What takes such records: queue, table or function."
+  type        = string
+  default     = "queue"
+  nullable    = false
+
+  validation {
+    condition     = contains(["queue", "table", "function"], var.records_by)
+    error_message = "${var.name}: records_by is \"${var.records_by}\": say \"queue\" or \"table\" for a REST API without a function before one or the other, or \"function\" for an HTTP API with one."
+  }
+
+  # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-vs-rest.html
+  validation {
+    condition     = !(var.records_by == "function" && var.records_api == "KEY")
+    error_message = "${var.name}: records_api is \"KEY\" and records_by is \"function\", but the HTTP API before that function has no API keys: say records_api \"IAM\" for callers that sign their requests, or records_by \"queue\" or \"table\", whose REST API has keys."
+  }
+}
+
+variable "emulator_endpoint" {
+  description = "Address of an emulator, at which an API has a path instead of a host name; null for AWS."
+  type        = string
+  default     = null
 }
 
 variable "fair_by" {
