@@ -11,6 +11,7 @@ mod invoke;
 mod objects;
 mod page;
 mod reconcile;
+mod records;
 mod topic;
 mod users;
 mod web;
@@ -19,8 +20,10 @@ mod world;
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
 use fanfold::pipeline::variant::BUILT_IN;
+use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::channel::{Channel, Outgoing};
+use fanfold::store::clock::SystemClock;
 use fanfold::store::items::{Items, WriteMode};
 use fanfold::store::ledger::{Ledger, Notes};
 use fanfold::store::testing as suites;
@@ -67,6 +70,12 @@ async fn dynamodb_ledger_keeps_the_contract() {
 #[tokio::test]
 async fn dynamodb_counters_keep_the_contract() {
     suites::counters::all(&World::open().await.new_counters("contract-counters").await).await;
+}
+
+#[tokio::test]
+async fn dynamodb_requests_keep_the_contract() {
+    let requests = World::open().await.new_requests("contract-requests").await;
+    suites::requests::all(&requests, SystemClock.now()).await;
 }
 
 #[tokio::test]
@@ -348,8 +357,8 @@ async fn the_command_tells_how_far_a_batch_is() {
         (&["status", "no such id", "--variant", "chunked"], 2, "is not a batch id"),
         (&["submit", "no/such/file.csv", "--variant", "chunked"], 2, "is not a file"),
         (&["submit"], 2, "required"),
-        (&["status", &id], 1, "name one with --pipeline; deployed are: async, chunked, "),
-        (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: async, chunked"),
+        (&["status", &id], 1, "name one with --pipeline; deployed are: asked, async, chunked, "),
+        (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: asked, async, chunked"),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
         let told = world.command(arguments);

@@ -10,7 +10,7 @@ use crate::world::{World, variable};
 const TOKEN: &str = "0123456789abcdef";
 
 /// Signs a request to an HTTP API (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-access-control-iam.html>).
-const SIGNED: [&str; 4] = ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", "test:test"];
+pub const SIGNED: [&str; 4] = ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", "test:test"];
 
 /// What offers the API, ended with the test if that is a server.
 struct Server {
@@ -30,19 +30,19 @@ impl Drop for Server {
 }
 
 /// What curl was told.
-struct Answer {
-    status: u16,
-    headers: String,
-    body: String,
+pub struct Answer {
+    pub status: u16,
+    pub headers: String,
+    pub body: String,
 }
 
 impl Answer {
-    fn json(&self) -> Value {
+    pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
 
     /// The problem that an answer describes.
-    fn problem(&self) -> (u16, String) {
+    pub fn problem(&self) -> (u16, String) {
         assert!(self.headers.contains("content-type: application/problem+json"), "{}", self.headers);
         let told = self.json();
         assert_eq!(told["status"], self.status, "{told}");
@@ -91,7 +91,7 @@ impl Server {
     }
 }
 
-fn curl(url: &str, options: &[&str]) -> Answer {
+pub fn curl(url: &str, options: &[&str]) -> Answer {
     let mut command = Command::new("curl");
     command.args(["--silent", "--show-error", "--noproxy", "*", "--include"]).args(options).arg(url);
     let said = command.output().unwrap();
@@ -294,7 +294,7 @@ async fn a_request_that_cannot_be_carried_out_is_told_why() {
         ("/batches/nobody-0123456789ab", 404, "does not know batch nobody-0123456789ab"),
         ("/batches/nobody-0123456789ab/events", 404, "does not know batch"),
         ("/batches/%00", 400, "batch"),
-        ("/batches?pipeline=nobody", 404, "deployed are: async, chunked"),
+        ("/batches?pipeline=nobody", 404, "deployed are: asked, async, chunked"),
         ("/batches?state=DONE", 400, "states are: SCATTERING"),
         ("/batches?next=x", 400, "an earlier answer"),
         ("/nowhere", 404, "nothing at this path"),

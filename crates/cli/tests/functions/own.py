@@ -25,7 +25,7 @@ def result_of(task, mode, arguments):
         return {**said, "status": "temporary", "message": "come back later"}
     if mode == "permanent" or mode.startswith("closed") and not noted.is_open(mode):
         return {**said, "status": "permanent", "message": "no such client"}
-    if mode == "large":  # larger than the table takes
+    if mode == "large":  # larger than a table takes
         return {**said, "status": "succeeded", "item": {**task["record"], "note": "x" * 420_000}}
     item = {**task["record"], "note": f"{arguments['by']} in try {task['attempt']}"}
     return {**said, "status": "succeeded", "item": item, "result": {"seen": task["index"]}}
