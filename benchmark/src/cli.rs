@@ -8,7 +8,7 @@ use fanfold::pipeline::variant::BUILT_IN;
 
 use crate::options::Common;
 use crate::plan::FLOOR;
-use crate::{cold, drive, latency, memory, processors, report};
+use crate::{cold, drive, latency, load, memory, processors, report};
 
 /// Measures a deployment of fanfold and draws the report.
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Command {
     Cold(cold::Options),
     /// Measure what pipelines add to the calls of their processors, beside a loop that makes nothing but those.
     Processors(processors::Options),
+    /// Measure what takes records one at a time, while requests arrive at a rate.
+    Load(load::Options),
     /// The work of one process of `memory`.
     #[command(hide = true)]
     MemoryStage(memory::stage::Task),
@@ -90,6 +92,7 @@ impl Cli {
             Command::Latency(options) => latency::run(&options).await,
             Command::Cold(options) => cold::run(&options),
             Command::Processors(options) => processors::run(&options).await,
+            Command::Load(options) => load::run(&options).await,
             Command::MemoryStage(task) => memory::stage::run(&task).await,
             Command::Report(report) => report::make(&report),
         }

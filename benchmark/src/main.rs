@@ -13,6 +13,7 @@ mod drive;
 mod estimate;
 mod floor;
 mod latency;
+mod load;
 mod measurements;
 mod memory;
 mod options;
