@@ -156,10 +156,7 @@ impl Items for DynamoItems {
     }
 
     async fn read(&self, key: &str) -> Result<Option<Item>> {
-        let request = self.client.get_item().table_name(&self.table).consistent_read(true);
-        let request = request.key(&self.key_field, AttributeValue::S(key.to_owned()));
-        let found = request.send().await.map_err(|e| error::of_call("read from the table", &self.table, e))?;
-        found.item.map(|attributes| self.item(key, attributes)).transpose()
+        self.get(key).await?.map(|attributes| self.item(key, attributes)).transpose()
     }
 }
 
@@ -169,10 +166,14 @@ impl DynamoItems {
     /// # Errors
     /// Those of the table.
     pub async fn read_typed(&self, key: &str) -> Result<Option<Value>> {
+        Ok(self.get(key).await?.map(|item| typed_members(&item)))
+    }
+
+    async fn get(&self, key: &str) -> Result<Option<HashMap<String, AttributeValue>>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(&self.key_field, AttributeValue::S(key.to_owned()));
         let found = request.send().await.map_err(|e| error::of_call("read from the table", &self.table, e))?;
-        Ok(found.item.map(|item| typed_members(&item)))
+        Ok(found.item)
     }
 }
 

@@ -93,7 +93,7 @@ impl<S: Stores> Server<S> {
             let subject = pack.first().and_then(|first| T::subject(&first.message));
             let ((done, left), requests) = calls::counted(self.settle(stage, pack, &table, deadline)).await;
             left.iter().for_each(|id| response.add_failure(id));
-            // All messages of a pack belong to one batch.
+            // Those messages of a pack that are about a batch are about the same one.
             if let Some(subject) = subject {
                 let messages = (done + left.len()) as u64;
                 spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests });
