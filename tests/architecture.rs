@@ -176,7 +176,7 @@ fn circle(mut arrows: BTreeMap<String, BTreeSet<String>>) -> BTreeMap<String, BT
     }
 }
 
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "src",
     "crates/api/src",
     "crates/aws/src",
@@ -184,6 +184,7 @@ const CRATES: [&str; 9] = [
     "crates/lambda/src",
     "crates/cli/src",
     "crates/parquet/src",
+    "crates/report/src",
     "benchmark/src",
     "fuzz/src",
 ];

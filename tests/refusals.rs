@@ -2,6 +2,8 @@
 
 #[path = "refusals/http.rs"]
 mod http;
+#[path = "refusals/reports.rs"]
+mod reports;
 
 use std::fmt::Write;
 use std::path::Path;
@@ -22,7 +24,8 @@ use fanfold::model::processing::aggregate::AggregateSettings;
 use fanfold::model::progress::{BatchState, Stop, Tally};
 use fanfold::model::record::Outcome;
 use fanfold::model::refusal::{
-    CALLS, FUNCTIONS, HTTP_SETTINGS, INVOKE_SETTINGS, INVOKED, RECORDS, ROWS, Refusal, SETTINGS, VALUES,
+    CALLS, FUNCTIONS, HTTP_SETTINGS, INVOKE_SETTINGS, INVOKED, PARTS, RECORDS, ROWS, Refusal, SETTINGS, USAGE_SETTINGS,
+    VALUES,
 };
 use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::model::tolerance::Tolerance;
@@ -412,6 +415,12 @@ fn every_refusal_of_a_setting_of_http_is_said_in_its_words() {
     check(&http::settings(), HTTP_SETTINGS);
 }
 
+#[tokio::test]
+async fn every_refusal_of_reports_is_said_in_its_words() {
+    check(&reports::settings(), USAGE_SETTINGS);
+    check(&reports::parts().await, PARTS);
+}
+
 /// The rows of the page's tables, by the heading above them.
 fn tables() -> String {
     let mut page = String::new();
@@ -424,12 +433,14 @@ fn tables() -> String {
         ("Files and batches", files.to_vec()),
         ("Records", RECORDS.iter().map(row).collect()),
         ("Records that an API is called for", CALLS.iter().map(row).collect()),
+        ("Parts of reports", PARTS.iter().map(row).collect()),
         ("Rows of Parquet files", ROWS.iter().map(row).collect()),
         ("Records given to a function", INVOKED.iter().map(row).collect()),
         ("Values", VALUES.iter().map(row).collect()),
         ("Settings", SETTINGS.iter().map(row).collect()),
         ("Settings of invoke", INVOKE_SETTINGS.iter().map(row).collect()),
         ("Settings of http", HTTP_SETTINGS.iter().map(row).collect()),
+        ("Settings of usage", USAGE_SETTINGS.iter().map(row).collect()),
         ("Functions", FUNCTIONS.iter().map(row).collect()),
     ];
     for (heading, rows) in tables {

@@ -42,7 +42,15 @@ impl Exact {
         BigDecimal::from_str(&decimal.plain(MAX_SUM_BYTES)?).ok().map(Self)
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Reads a sum as it is written: any number in plain notation. `None` of any other text.
+    pub fn of_text(text: &str) -> Option<Self> {
+        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'.')
+            && text.bytes().any(|byte| byte.is_ascii_digit());
+        Some(text).filter(|_| is_plain).and_then(|text| Self::plain(&Decimal::parse(text)?))
+    }
+
+    /// Adds another number.
+    pub fn add(&mut self, other: &Self) {
         self.0 += &other.0;
     }
 }
@@ -66,10 +74,7 @@ impl Serialize for Exact {
 impl<'de> Deserialize<'de> for Exact {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let is_plain = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-' || byte == b'.')
-            && text.bytes().any(|byte| byte.is_ascii_digit());
-        let read = Some(&text).filter(|_| is_plain).and_then(|text| Self::plain(&Decimal::parse(text)?));
-        read.ok_or_else(|| D::Error::custom("a sum is not a plain number"))
+        Self::of_text(&text).ok_or_else(|| D::Error::custom("a sum is not a plain number"))
     }
 }
 

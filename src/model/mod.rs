@@ -27,6 +27,7 @@ pub mod reason;
 pub mod record;
 pub mod refusal;
 pub mod report;
+pub mod reporting;
 pub mod request;
 pub mod schema;
 pub mod spent;

@@ -8,6 +8,7 @@ pub mod invoke;
 pub mod items;
 pub mod nothing;
 pub mod tally;
+pub mod usage;
 
 use std::future::Future;
 

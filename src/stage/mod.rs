@@ -2,6 +2,7 @@
 //! through [`crate::model::message`].
 
 pub mod bury;
+pub mod consolidate;
 pub mod gather;
 pub mod late;
 pub mod process;

@@ -10,6 +10,7 @@ pub mod items;
 pub mod ledger;
 pub mod meter;
 pub mod pace;
+pub mod press;
 pub mod requests;
 pub mod surround;
 pub mod tasks;

@@ -111,6 +111,7 @@ impl Calls {
                 let requests = replay::requests(&settings, records, chunk_size).await?;
                 Self::Http(settings, requests)
             }
+            Work::Usage(_) => return Err(Error::config("parts of reports have no loop to be compared with")),
             Work::Custom => return Err(Error::config("a processor of your own has no loop to be compared with")),
         })
     }

@@ -27,18 +27,29 @@ pub async fn redrive(
     body: String,
 ) -> Result<Response> {
     let id = id_of(&id)?;
-    let Wanted { reason } = wanted(&body)?;
     let (_, pipeline) = desk.pipelines.with(of.pipeline.as_deref(), &id).await?;
+    redrive_of(&desk, pipeline, &id, &headers, &body).await
+}
+
+/// Redrives a batch of a pipeline.
+pub async fn redrive_of(
+    desk: &Desk,
+    pipeline: &Pipeline,
+    id: &BatchId,
+    headers: &HeaderMap,
+    body: &str,
+) -> Result<Response> {
+    let Wanted { reason } = wanted(body)?;
     let asked = format!("redrive {id} {}", reason.as_deref().unwrap_or_default());
     let action = async {
         let scatter = pipeline.queue("scatter");
         let scatter = scatter.ok_or_else(|| Error::config("the deployment names no scatter queue"))?;
-        let batch = latest(pipeline, &id).await?;
-        let only = pipeline.reason(&id, reason.as_deref()).await?;
+        let batch = latest(pipeline, id).await?;
+        let only = pipeline.reason(id, reason.as_deref()).await?;
         let next = control::redrive(&pipeline.ledger(), &scatter, &batch, only).await?;
         Ok((StatusCode::ACCEPTED, json!({ "batchId": next })))
     };
-    desk.once.run(&headers, asked, Some(&pipeline.ledger()), action).await
+    desk.once.run(headers, asked, Some(&pipeline.ledger()), action).await
 }
 
 /// What a redrive is about.
@@ -93,12 +104,17 @@ pub async fn cancel(
 ) -> Result<Response> {
     let id = id_of(&id)?;
     let (_, pipeline) = desk.pipelines.with(of.pipeline.as_deref(), &id).await?;
+    cancel_of(&desk, pipeline, &id, &headers).await
+}
+
+/// Cancels a batch of a pipeline.
+pub async fn cancel_of(desk: &Desk, pipeline: &Pipeline, id: &BatchId, headers: &HeaderMap) -> Result<Response> {
     let action = async {
-        let batch = latest(pipeline, &id).await?;
+        let batch = latest(pipeline, id).await?;
         control::cancel(&pipeline.ledger(), &batch, SystemClock.now()).await?;
         Ok((StatusCode::ACCEPTED, json!({ "batchId": batch.opening.id })))
     };
-    desk.once.run(&headers, format!("cancel {id}"), Some(&pipeline.ledger()), action).await
+    desk.once.run(headers, format!("cancel {id}"), Some(&pipeline.ledger()), action).await
 }
 
 async fn latest(pipeline: &Pipeline, id: &BatchId) -> Result<Batch> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
-use axum::http::header::{ACCEPT, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, RETRY_AFTER};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use axum::http::header::{ACCEPT, LOCATION};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{FuturesOrdered, TryStreamExt};
 use serde::Deserialize;
@@ -16,9 +16,8 @@ use crate::desk::Desk;
 use crate::document::document;
 use crate::pipelines::{id_of, unknown};
 use crate::problem::{Problem, Result};
-use crate::watching::Document;
+use crate::waiting::Asked;
 use fanfold::batch::list::{Page, list as page_of};
-use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
 use fanfold::model::progress::BatchState;
 use fanfold::model::timestamp::Timestamp;
@@ -29,12 +28,6 @@ use fanfold::store::ledger::Listed;
 
 /// Batches of each pipeline in an answer about several.
 const MOST: usize = 50;
-/// The longest that a client is kept waiting: an HTTP API gives a function up after 30 seconds
-/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
-const LONGEST_WAIT: Duration = Duration::from_secs(25);
-/// The same where each request that waits holds a function of its own: the account's functions are shared by all pipelines
-/// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html>).
-const LONGEST_WAIT_OF_A_FUNCTION: Duration = Duration::from_secs(2);
 /// How long a link to an output can be followed.
 const LINK: Duration = Duration::from_secs(300);
 
@@ -112,33 +105,6 @@ fn place_of(text: &str) -> Result<Listed> {
     parsed.ok_or_else(|| Problem::bad("`next` is what an earlier answer had as `next`"))
 }
 
-/// How long whoever asks is kept waiting for the batch, at most for `longest`, and whether that was a preference.
-fn wait_of(of: &Of, headers: &HeaderMap, longest: Duration) -> Result<Option<(Duration, bool)>> {
-    let limited = |seconds| Duration::from_secs(seconds).min(longest);
-    if let Some(text) = &of.wait {
-        let seconds: u64 =
-            text.parse().map_err(|_| Problem::bad("`wait` is a whole number of seconds, as in wait=20"))?;
-        return Ok(Some((limited(seconds), false)));
-    }
-    // https://www.rfc-editor.org/rfc/rfc7240#section-2
-    let preferences = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
-    let seconds = preferences.flat_map(|value| value.split(',')).find_map(|one| {
-        let (name, value) = one.split(';').next()?.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("wait").then(|| value.trim().trim_matches('"').parse::<u64>().ok())?
-    });
-    Ok(seconds.map(|seconds| (limited(seconds), true)))
-}
-
-/// Whether a client that names these documents has this one
-/// (<https://www.rfc-editor.org/rfc/rfc9110#name-if-none-match>).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
-    let named = headers.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    named
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).trim_matches('"') == tag)
-}
-
 pub async fn one(
     State(desk): State<Arc<Desk>>,
     Path(id): Path<String>,
@@ -146,37 +112,16 @@ pub async fn one(
     headers: HeaderMap,
 ) -> Result<Response> {
     let id = id_of(&id)?;
-    let longest = if desk.streams { LONGEST_WAIT } else { LONGEST_WAIT_OF_A_FUNCTION };
-    let (wait, knows) = (wait_of(&of, &headers, longest)?, headers.contains_key(IF_NONE_MATCH));
+    let asked = Asked::of(of.wait.as_deref(), &headers, desk.streams)?;
     let name = match &of.pipeline {
         Some(name) => name.as_str(),
         None => desk.pipelines.with(None, &id.in_generation(0)).await?.0,
     };
-    let found = match wait {
-        // Until it changes for who knows how it was, and until it is closed for others.
-        Some((wait, _)) => {
-            let wanted = |document: &Document| document.is_final || knows && !is_known(&headers, &document.tag);
-            desk.follow(name, &id)?.until(wait, LONGEST_WAIT, wanted).await?
-        }
-        None => document(desk.pipelines.named(name)?, name, &id).await?.map(Arc::new),
+    let found = match asked.waits() {
+        true => asked.until(desk.follow(name, &id)?).await?,
+        false => document(desk.pipelines.named(name)?, name, &id).await?.map(Arc::new),
     };
-    let found = found.ok_or_else(|| unknown(&id))?;
-    let mut answer = if is_known(&headers, &found.tag) {
-        StatusCode::NOT_MODIFIED.into_response()
-    } else {
-        ([(CONTENT_TYPE, "application/json")], found.text.clone()).into_response()
-    };
-    // Weak, since texts of one tag may differ in when they were so.
-    let mut said = vec![(ETAG, format!("W/\"{}\"", found.tag))];
-    said.extend(found.again_in.map(|seconds| (RETRY_AFTER, seconds.to_string())));
-    if let Some((wait, true)) = wait {
-        said.push((HeaderName::from_static("preference-applied"), format!("wait={}", wait.as_secs())));
-    }
-    for (name, value) in said {
-        let value = HeaderValue::from_str(&value);
-        answer.headers_mut().insert(name, value.map_err(|e| Error::internal("a header cannot be sent").because(e))?);
-    }
-    Ok(answer)
+    asked.answer(&*found.ok_or_else(|| unknown(&id))?)
 }
 
 pub async fn output(

@@ -26,22 +26,27 @@ pub async fn document(pipeline: &Pipeline, name: &str, id: &BatchId) -> Result<O
         let text = serde_json::to_string(&Placed { pipeline: name.to_owned(), batch });
         text.map_err(|e| Problem::from(Error::internal("the status cannot be shown").because(e)))
     };
-    // What only says when the batch was looked at is no change of it, and what follows from the time alone is none that is
-    // worth waiting for.
+    let (settled, shown) = unmoved(&seen);
+    let (tag, print) = (digest(&written(settled)?), digest(&written(shown)?));
+    Ok(Some(Document { text: written(seen)?, tag, print, is_final, again_in }))
+}
+
+/// The view without what changes with the time alone, and without only when it was looked at: what is worth waiting for, and
+/// what is shown.
+pub fn unmoved(seen: &BatchView) -> (BatchView, BatchView) {
     let shown = BatchView { as_of: Timestamp(0), ..seen.clone() };
     let mut settled = BatchView { pace: None, time_left: None, ..shown.clone() };
     if let Some(standstill) = &mut settled.standstill {
         standstill.reasons.iter_mut().for_each(|reason| reason.retain(|c| !c.is_ascii_digit()));
     }
-    let (tag, print) = (digest(&written(settled)?), digest(&written(shown)?));
-    Ok(Some(Document { text: written(seen)?, tag, print, is_final, again_in }))
+    (settled, shown)
 }
 
-fn digest(text: &str) -> String {
+pub fn digest(text: &str) -> String {
     Sha256::digest(text).iter().take(12).fold(String::new(), |tag, byte| tag + &format!("{byte:02x}"))
 }
 
 /// When to ask again, in seconds: a quarter of the time that is left, since that is foreseen within a fifth.
-fn again_in(left: Option<f64>) -> u64 {
+pub fn again_in(left: Option<f64>) -> u64 {
     left.map_or(SOON, |left| (left / 4.0).round() as u64).clamp(SOON, LATE)
 }

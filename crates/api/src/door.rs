@@ -25,9 +25,9 @@ pub enum Door {
     Gateway,
 }
 
-/// Marks a request, among its extensions, that a gateway has authorised.
-#[derive(Debug, Clone, Copy)]
-pub struct Vouched;
+/// Marks a request, among its extensions, that a gateway has authorised, and says whose it is.
+#[derive(Debug, Clone)]
+pub struct Vouched(pub Arc<str>);
 
 impl Door {
     fn admits(&self, headers: &HeaderMap, vouched: bool) -> Result<()> {

@@ -9,12 +9,12 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
-use futures::stream;
+use futures::stream::unfold;
 
 use crate::batches::Of;
 use crate::desk::Desk;
 use crate::pipelines::id_of;
-use crate::problem::{Problem, Result};
+use crate::problem::Result;
 use crate::watching::Following;
 
 /// When a client whose connection broke comes back.
@@ -34,13 +34,15 @@ pub async fn of(
     Query(of): Query<Of>,
     headers: HeaderMap,
 ) -> Result<Response> {
-    if !desk.streams {
-        return Err(Problem::missing("there are no events here; ask for the batch again, with its ETag"));
-    }
+    desk.streaming()?;
     let id = id_of(&id)?;
     let name = desk.pipelines.with(of.pipeline.as_deref(), &id.in_generation(0)).await?.0;
+    stream(desk.follow(name, &id)?, &headers).await
+}
+
+/// The events of what is followed, from what the client has on.
+pub async fn stream(mut following: Following, headers: &HeaderMap) -> Result<Response> {
     let last = headers.get("last-event-id").and_then(|last| last.to_str().ok()).map(str::to_owned);
-    let mut following = desk.follow(name, &id)?;
     if let Some(last) = &last {
         // A client that has the end is told not to come back, which is the only way to stop it.
         let found = following.now().await?;
@@ -49,7 +51,7 @@ pub async fn of(
         }
     }
     let follow = Follow { following, last, ended: false };
-    let events = stream::unfold(follow, |mut follow| async move {
+    let events = unfold(follow, |mut follow| async move {
         if follow.ended {
             return None;
         }

@@ -21,12 +21,15 @@ mod once;
 mod pipelines;
 mod problem;
 mod records;
+mod reports;
 mod upload;
+mod waiting;
 mod watching;
 
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
@@ -59,6 +62,12 @@ pub fn router(pipelines: Pipelines, door: Door) -> Router {
         .route("/pipelines/{name}/resume", post(actions::resume))
         .route("/batches/{id}/redrive", post(actions::redrive))
         .route("/batches/{id}/cancel", post(actions::cancel))
+        .route("/reports", post(reports::ask).layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
+        .route("/reports/{id}", get(reports::one))
+        .route("/reports/{id}/events", get(reports::events))
+        .route("/reports/{id}/result", get(reports::result))
+        .route("/reports/{id}/redrive", post(reports::redrive))
+        .route("/reports/{id}/cancel", post(reports::cancel))
         .with_state(desk)
         .layer(from_fn_with_state(Arc::new(door), door::authorised))
         .merge(files::routes())

@@ -30,6 +30,10 @@ impl Pipeline {
         DynamoLedger::new(self.clients.dynamodb.clone(), &self.resources.ledger_table)
     }
 
+    pub(crate) fn input(&self) -> S3Blob {
+        S3Blob::new(self.clients.s3.clone(), &self.resources.input_bucket)
+    }
+
     pub(crate) fn output(&self) -> S3Blob {
         S3Blob::new(self.clients.s3.clone(), &self.resources.output_bucket)
     }

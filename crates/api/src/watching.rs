@@ -12,7 +12,6 @@ use tokio::sync::watch::{Receiver, Sender};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::problem::{Problem, Result};
-use fanfold::model::ids::BatchId;
 
 /// The ledger has no events that a client could await, so it is looked at: often while something changes, then less so, and for
 /// whoever comes at once, though no more often than `shortest`.
@@ -59,8 +58,8 @@ struct Look {
     found: Option<Found>,
 }
 
-/// A batch, by its pipeline and id.
-pub type Watched = (String, BatchId);
+/// A batch or a report, by its pipeline and id.
+pub type Watched = (String, String);
 
 /// A batch that somebody waits for.
 #[derive(Debug)]

@@ -17,6 +17,7 @@ pub mod invoke;
 pub mod items;
 pub mod ledger;
 pub mod meter;
+pub mod press;
 pub mod requests;
 pub mod s3;
 pub mod secrets;

@@ -88,14 +88,20 @@ impl S3Blob {
     /// # Errors
     /// `Config` if there are no credentials to sign with.
     pub async fn link(&self, key: &str, name: &str, valid: Duration) -> Result<String> {
-        let lasting =
-            PresigningConfig::expires_in(valid).map_err(|e| Error::internal("a link without an end").because(e))?;
         let attachment = format!("attachment; filename=\"{}\"", name.replace(['"', '\\', '\r', '\n'], "_"));
         let request = self.client.get_object().bucket(&self.bucket).key(key).response_content_disposition(attachment);
-        let signed = request.presigned(lasting).await;
-        let signed =
-            signed.map_err(|e| Error::config("a link cannot be signed; are there AWS credentials?").because(e))?;
-        Ok(signed.uri().to_owned())
+        let signed = request.presigned(lasting(valid)?).await;
+        Ok(signed.map_err(unsigned)?.uri().to_owned())
+    }
+
+    /// A link by which whoever has it writes an object of this type for a while, replacing what is there.
+    ///
+    /// # Errors
+    /// As [`link`](Self::link).
+    pub async fn upload_link(&self, key: &str, content_type: &str, valid: Duration) -> Result<String> {
+        let request = self.client.put_object().bucket(&self.bucket).key(key).content_type(content_type);
+        let signed = request.presigned(lasting(valid)?).await;
+        Ok(signed.map_err(unsigned)?.uri().to_owned())
     }
 
     /// The newest object under a key, as a client of the bucket sees it; `None` if there is none.
@@ -182,6 +188,14 @@ impl S3Blob {
         });
         pieces.boxed()
     }
+}
+
+fn lasting(valid: Duration) -> Result<PresigningConfig> {
+    PresigningConfig::expires_in(valid).map_err(|e| Error::internal("a link without an end").because(e))
+}
+
+fn unsigned(error: impl std::error::Error + Send + Sync + 'static) -> Error {
+    Error::config("a link cannot be signed; are there AWS credentials?").because(error)
 }
 
 /// The account that the name of a deployment's bucket ends with.

@@ -1,5 +1,6 @@
 //! The API as a function behind an HTTP API. It admits only requests that IAM or a JWT has authorised.
 
+use aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
 use axum::body::Body;
 use axum::http::Request;
 use axum::middleware::map_request;
@@ -40,16 +41,25 @@ async fn deployment(clients: &Clients) -> Result<Deployment> {
 /// but needs the right to invoke it. A route that was left open by mistake has no authorizer in its events
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
 async fn vouch(mut request: Request<Body>) -> Request<Body> {
-    let authorised = match request.request_context_ref() {
-        Some(RequestContext::ApiGatewayV2(context)) => {
-            context.authorizer.as_ref().is_some_and(|by| by.iam.is_some() || by.jwt.is_some())
-        }
-        _ => false,
+    let caller = match request.request_context_ref() {
+        Some(RequestContext::ApiGatewayV2(context)) => context.authorizer.as_ref().and_then(caller),
+        _ => None,
     };
-    if authorised {
-        request.extensions_mut().insert(Vouched);
+    if let Some(caller) = caller {
+        request.extensions_mut().insert(Vouched(caller.into()));
     }
     request
+}
+
+/// Whose request it is: what IAM knows the caller by, or the issuer of its token.
+fn caller(by: &ApiGatewayRequestAuthorizer) -> Option<String> {
+    if let Some(iam) = &by.iam {
+        return iam.user_id.clone().map(|id| format!("iam:{id}"));
+    }
+    let claims = &by.jwt.as_ref()?.claims;
+    // A client that has a token of its own is no user (https://www.rfc-editor.org/rfc/rfc9068#section-2.2).
+    let name = ["sub", "client_id"].into_iter().find_map(|claim| claims.get(claim));
+    Some(format!("jwt:{}", name.map_or("", String::as_str)))
 }
 
 #[cfg(test)]
@@ -83,13 +93,15 @@ mod tests {
             "userArn": "arn:aws:iam::1:user/anna", "userId": "u",
         } });
         let jwt = json!({ "jwt": { "claims": { "sub": "anna" }, "scopes": [] } });
-        for (authorizer, vouched) in [(Value::Null, false), (json!({}), false), (iam, true), (jwt, true)] {
+        let cases = [(Value::Null, None), (json!({}), None), (iam, Some("iam:u")), (jwt, Some("jwt:anna"))];
+        for (authorizer, vouched) in cases {
             let mut request = Request::new(Body::empty());
             let mut extensions = Extensions::new();
             extensions.insert(context(authorizer.clone()));
             *request.extensions_mut() = extensions;
             let seen = vouch(request).await;
-            assert_eq!(seen.extensions().get::<Vouched>().is_some(), vouched, "{authorizer}");
+            let caller = seen.extensions().get::<Vouched>().map(|Vouched(caller)| caller.as_ref());
+            assert_eq!(caller, vouched, "{authorizer}");
         }
         assert!(vouch(Request::new(Body::empty())).await.extensions().get::<Vouched>().is_none());
     }

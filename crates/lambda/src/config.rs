@@ -7,7 +7,9 @@ use fanfold::model::fair::FairBy;
 use fanfold::model::format::settings::FormatSettings;
 use fanfold::model::limits::Limits;
 use fanfold::model::own::OwnAttributes;
-use fanfold::model::processing::Processing;
+use fanfold::model::processing::arn::FunctionArn;
+use fanfold::model::processing::{Processing, Work};
+use fanfold::model::reporting::part::{Column, Kind};
 use fanfold::model::schema::{Cells, RecordSchema, Rules};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Queue;
@@ -84,6 +86,17 @@ pub enum StageConfig {
         tolerance: Tolerance,
         /// The requests table, for records that are sent one at a time instead of chunks.
         requests_table: Option<String>,
+        /// The counters of another pipeline, if parts of reports are answered from them.
+        usage_table: Option<String>,
+    },
+    /// For consolidate.
+    Consolidate {
+        /// The table of the rows of parts.
+        rows_table: String,
+        /// The function that prints.
+        press: FunctionArn,
+        /// The columns of a report without parts.
+        columns: Vec<Column>,
     },
     /// For gather.
     Gather {
@@ -111,7 +124,7 @@ impl StageConfig {
     pub fn tolerance(&self) -> Tolerance {
         match self {
             Self::Process { tolerance, .. } | Self::Sweep { tolerance, .. } => *tolerance,
-            Self::Scatter { .. } | Self::Gather { .. } | Self::Bury { .. } => Tolerance::All,
+            Self::Scatter { .. } | Self::Gather { .. } | Self::Bury { .. } | Self::Consolidate { .. } => Tolerance::All,
         }
     }
 }
@@ -228,6 +241,19 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let results = (self.lookup)("RESULTS").map_or(Ok(Results::All), |name| Results::named(&name));
                 Some(StageConfig::Gather { results: self.note(results)? })
             }
+            "consolidate" => {
+                let (rows_table, press) = (self.text("ITEMS_TABLE"), self.text("PRESS_FUNCTION_ARN"));
+                let arn =
+                    FunctionArn::parse(&press).map_err(|what| Error::config(format!("PRESS_FUNCTION_ARN is {what}")));
+                // That it is missing is told already.
+                let press = if press.is_empty() { None } else { self.note(arn) }?;
+                let columns = match processing.map(|processing| &processing.work) {
+                    Some(Work::Usage(settings)) => settings.columns(),
+                    // Only its parts know what they are made of.
+                    _ => vec![Column::new("value", "Value", Kind::Text)],
+                };
+                Some(StageConfig::Consolidate { rows_table, press, columns })
+            }
             "bury" => {
                 let requests_table = (self.lookup)("REQUESTS_TABLE").filter(|table| !table.trim().is_empty());
                 Some(StageConfig::Bury { requests_table })
@@ -239,7 +265,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 Some(StageConfig::Sweep { patience, fair_by: fair_by?, tolerance: tolerance? })
             }
             other => {
-                let stages = "scatter, process, gather, bury, sweep, records";
+                let stages = "scatter, process, gather, bury, sweep, records, consolidate";
                 self.problems.push(format!("the handler {other:?} is not a stage; it must be one of: {stages}"));
                 None
             }
@@ -266,6 +292,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         // A pipeline has a table only for what it stores.
         let stores_items = processing.is_some_and(|processing| processing.items);
         let items_table = stores_items.then(|| self.text("ITEMS_TABLE"));
+        let is_usage = processing.is_some_and(|processing| matches!(processing.work, Work::Usage(_)));
+        let usage_table = is_usage.then(|| self.text("USAGE_TABLE"));
         let mode = (self.lookup)("WRITE_MODE");
         let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
         let write_mode = self.note(write_mode);
@@ -276,7 +304,16 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         }
         let ((key_field, schema, own), write_mode, tolerance) = (checked?, write_mode?, tolerance?);
         let schema = Box::new(schema);
-        Some(StageConfig::Process { items_table, key_field, schema, write_mode, own, tolerance, requests_table })
+        Some(StageConfig::Process {
+            items_table,
+            key_field,
+            schema,
+            write_mode,
+            own,
+            tolerance,
+            requests_table,
+            usage_table,
+        })
     }
 }
 
@@ -294,17 +331,19 @@ impl Config {
         let input_bucket = reader.text("INPUT_BUCKET");
         let work_bucket = reader.text("WORK_BUCKET");
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
-        let tasks_table = in_table.then(|| reader.text("TASKS_TABLE"));
+        // Consolidate ends no chunk, and looks at none.
+        let ends = handler != "consolidate";
+        let tasks_table = (in_table && ends).then(|| reader.text("TASKS_TABLE"));
         let processing = reader.processing();
         let counted = processing.as_ref().is_some_and(|processing| processing.aggregate.is_some());
         // Gather ends no chunk; without a tree, it may find one that was decided and not counted.
         let listed = variant.is_some_and(|variant| !variant.condition.has_tree());
-        let counts = listed || handler != "gather";
+        let counts = ends && (listed || handler != "gather");
         let counters_table = (counted && counts).then(|| reader.text("COUNTERS_TABLE"));
         let several = matches!(handler.as_str(), "bury" | "sweep");
         let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
         let dead_letter_queue_url = (!several).then(|| reader.text("DEAD_LETTER_QUEUE_URL"));
-        let writes = matches!(handler.as_str(), "gather" | "sweep");
+        let writes = matches!(handler.as_str(), "gather" | "sweep" | "consolidate");
         let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
         let way = variant.map_or(Queue::Process, Variant::way);
         let queues = queues_of(&handler, way).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();

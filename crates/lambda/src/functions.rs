@@ -15,6 +15,7 @@ use crate::server::{Server, deadline};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::processing::Work;
+use fanfold::model::reporting::part::KEY_FIELD;
 use fanfold::model::schema::RecordSchema;
 use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
@@ -23,6 +24,8 @@ use fanfold::processor::chain::Chain;
 use fanfold::processor::http::Http;
 use fanfold::processor::invoke::Invoke;
 use fanfold::processor::nothing::Nothing;
+use fanfold::processor::usage::Usage;
+use fanfold::stage::consolidate::Consolidate;
 use fanfold::stage::scatter::rows::RowReader;
 use fanfold::store::blob::Blob;
 use fanfold::store::clock::SystemClock;
@@ -38,6 +41,7 @@ use fanfold_http::HttpWeb;
 use fanfold_aws::channel::AwsChannel;
 use fanfold_aws::items::DynamoItems;
 use fanfold_aws::ledger::DynamoLedger;
+use fanfold_aws::press::LambdaPress;
 use fanfold_aws::requests::DynamoRequests;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
@@ -191,7 +195,9 @@ pub async fn run<C: Processor>(
             let scatter = scatter.with_rows(rows(*memory)).with_limits(*limits).with_fair_by(*fair_by);
             server.serve(&scatter).await
         }
-        StageConfig::Process { items_table, key_field, schema, write_mode, own, requests_table, .. } => {
+        StageConfig::Process {
+            items_table, key_field, schema, write_mode, own, requests_table, usage_table, ..
+        } => {
             refuse_mismatch(&config.processing.work, custom.is_some())?;
             let read_first = match config.variant.pending {
                 Pending::Bucket => Some(Bucket::Work),
@@ -225,11 +231,32 @@ pub async fn run<C: Processor>(
                     let http = Http::new(web, meter, clock, METER, settings.as_ref().clone(), secrets);
                     workers.serve_storing(http, store).await
                 }
+                (Work::Usage(settings), _) => {
+                    let table = usage_table.as_ref().ok_or_else(|| unset("USAGE_TABLE"))?;
+                    let counters = pipeline.pace.keep(DynamoCounters::new(clients.dynamodb.clone(), table));
+                    let usage = Usage { settings: settings.clone(), counters, clock: SystemClock };
+                    workers.serve_storing(usage, store).await
+                }
                 (Work::Custom, Some(custom)) => workers.serve_storing(custom, store).await,
                 (Work::Custom, None) => Err(without_custom().into()),
             }
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
+        StageConfig::Consolidate { rows_table, press, columns } => {
+            let output = pipeline.supply.bucket(Bucket::Output)?;
+            let rows = DynamoItems::new(clients.dynamodb.clone(), rows_table, KEY_FIELD);
+            let function = LambdaFunction::new(lambda_from_env().await, press);
+            let consolidate = Consolidate {
+                input: pipeline.pace.keep(pipeline.supply.bucket(Bucket::Input)?),
+                output: pipeline.pace.keep(output.clone()),
+                rows: pipeline.pace.keep(rows),
+                press: LambdaPress::new(output, function),
+                clock: SystemClock,
+                columns: columns.clone(),
+                width: config.variant.width,
+            };
+            server.serve(&consolidate).await
+        }
         StageConfig::Bury { requests_table: Some(table) } => {
             let requests = pipeline.pace.keep(requests(&clients, table));
             server.serve(&pipeline.bury()?.with_requests(requests)).await

@@ -4,6 +4,7 @@ pub mod aggregate;
 pub mod arn;
 pub mod http;
 pub mod invoke;
+pub mod usage;
 
 use serde_json::Value;
 
@@ -11,6 +12,7 @@ use crate::model::error::{Error, Result};
 use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::processing::http::HttpSettings;
 use crate::model::processing::invoke::{Contract, InvokeSettings, S3Batch};
+use crate::model::processing::usage::UsageSettings;
 use crate::model::report::ReportColumns;
 use crate::model::schema::RecordSchema;
 
@@ -36,6 +38,8 @@ pub enum Work {
     Invoke(Box<InvokeSettings>),
     /// Each is sent to an HTTP API.
     Http(Box<HttpSettings>),
+    /// Each is a part of a report, and is answered from the counters of another pipeline.
+    Usage(UsageSettings),
 }
 
 impl Default for Processing {
@@ -45,7 +49,7 @@ impl Default for Processing {
 }
 
 /// The names of processors.
-pub const KNOWN: &[&str] = &["aggregate", "custom", "http", "invoke", "items"];
+pub const KNOWN: &[&str] = &["aggregate", "custom", "http", "invoke", "items", "usage"];
 
 /// One entry of the setting: a name, or an object with a name and what belongs to it.
 struct Named {
@@ -96,6 +100,10 @@ impl Processing {
                     Ok(settings) => processing.call(Work::Http(Box::new(settings)), &mut problems),
                     Err(found) => problems.extend(found),
                 },
+                "usage" => match UsageSettings::parse(&of) {
+                    Ok(settings) => processing.call(Work::Usage(settings), &mut problems),
+                    Err(found) => problems.extend(found),
+                },
                 unknown => problems.push(format!("{unknown:?} is no processor; there is {}", KNOWN.join(", "))),
             }
         }
@@ -113,6 +121,7 @@ impl Processing {
             Work::Custom => Some("custom"),
             Work::Invoke(_) => Some("invoke"),
             Work::Http(_) => Some("http"),
+            Work::Usage(_) => Some("usage"),
         };
         let items = self.items.then_some("items");
         let aggregate = self.aggregate.as_ref().map(|_| "aggregate");
@@ -161,7 +170,7 @@ impl Processing {
                 Contract::S3Batch(S3Batch { bucket, key, .. }) => vec![bucket.as_str(), key.as_str()],
                 _ => Vec::new(),
             },
-            Work::Nothing | Work::Custom => Vec::new(),
+            Work::Nothing | Work::Custom | Work::Usage(_) => Vec::new(),
         };
         let counted = self.aggregate.iter().flat_map(|of| [&of.group_by, &of.sum, &of.min, &of.max]);
         fields.extend(counted.flatten().map(String::as_str));
@@ -177,7 +186,7 @@ impl Processing {
 
     fn call(&mut self, work: Work, problems: &mut Vec<String>) {
         if self.work != Work::Nothing {
-            let told = "a record can be given to one processor only, besides those that store it; name one of custom, http and invoke";
+            let told = "a record can be given to one processor only, besides those that store it; name one of custom, http, invoke and usage";
             problems.push(told.to_owned());
         }
         self.work = work;

@@ -7,6 +7,7 @@ mod calls;
 mod http;
 mod invoke;
 mod records;
+mod reports;
 mod settings;
 mod values;
 
@@ -14,6 +15,7 @@ pub use calls::CALLS;
 pub use http::HTTP_SETTINGS;
 pub use invoke::{INVOKE_SETTINGS, INVOKED};
 pub use records::{RECORDS, ROWS};
+pub use reports::{PARTS, USAGE_SETTINGS};
 pub use settings::{FUNCTIONS, SETTINGS};
 pub use values::VALUES;
 
@@ -38,8 +40,8 @@ const fn refusal(code: &'static str, words: &'static str, cause: &'static str, c
 impl Refusal {
     /// All of them.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        let settings = [SETTINGS, INVOKE_SETTINGS, HTTP_SETTINGS, FUNCTIONS];
-        [RECORDS, CALLS, ROWS, INVOKED, VALUES].into_iter().chain(settings).flatten()
+        let settings = [SETTINGS, INVOKE_SETTINGS, HTTP_SETTINGS, USAGE_SETTINGS, FUNCTIONS];
+        [RECORDS, CALLS, PARTS, ROWS, INVOKED, VALUES].into_iter().chain(settings).flatten()
     }
 
     /// The refusals that a message consists of, in their order: one of a record may name several values. `None` if some

@@ -213,7 +213,7 @@ pub const SETTINGS: &[Refusal] = &[
     ),
     refusal(
         "SEVERAL_PROCESSORS",
-        "a record can be given to one processor only, besides those that store it; name one of custom, http and invoke",
+        "a record can be given to one processor only, besides those that store it; name one of custom, http, invoke and usage",
         "`PROCESSORS` names several that records would be given to.",
         "Take all but one out. What several do with a record, a function of yours can do that calls them.",
     ),

@@ -108,6 +108,14 @@ impl<'a, B: Blob> Upload<'a, B> {
         }
     }
 
+    /// Gives the object up: it does not appear.
+    pub async fn abandon(mut self) {
+        drop(self.under_way.take());
+        if let Some(begun) = &self.begun {
+            abandon(self.blob, &self.key, &begun.id).await;
+        }
+    }
+
     async fn launch(&mut self, body: Bytes) -> Result<()> {
         let begun = match &mut self.begun {
             Some(begun) => begun,

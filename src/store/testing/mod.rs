@@ -10,5 +10,6 @@ pub mod ledger;
 pub mod listing;
 pub mod meter;
 pub mod notes;
+pub mod press;
 pub mod requests;
 pub mod tasks;

@@ -11,6 +11,7 @@ mod list;
 mod prefix;
 mod reconcile;
 mod redrive;
+mod render;
 mod report;
 mod run;
 mod serve;
@@ -82,6 +83,7 @@ enum Here {
     Run(run::Run),
     /// Check settings before they are deployed, and a file's first records before it is uploaded.
     Check(check::Check),
+    Report(render::Report),
     /// Print what a shell needs to complete the command's words.
     #[command(display_order = 100)]
     Completions(shell::Completions),
@@ -277,6 +279,7 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
     let command = match cli.command {
         Command::Here(Here::Run(run)) => return run.run().await,
         Command::Here(Here::Check(check)) => return check.run().await,
+        Command::Here(Here::Report(report)) => return report.run(),
         Command::Here(Here::Completions(completions)) => return completions.run(),
         Command::Here(Here::Man(manual)) => return manual.run(),
         Command::There(command) => command,

@@ -46,6 +46,42 @@ fn only_a_pipeline_that_stores_items_needs_their_table() {
 }
 
 #[test]
+fn parts_of_reports_are_answered_from_the_counters_of_another_pipeline() {
+    let usage = r#"[{"usage":{"counters_of":"metering","sum":["kwh"]}},"items"]"#;
+    let given = [&PROCESS[..], &[("TASKS_TABLE", "t"), ("ITEMS_TABLE", "rows"), ("PROCESSORS", usage)]].concat();
+    let told = read(&given).unwrap_err().to_string();
+    assert!(told.ends_with("misconfigured: USAGE_TABLE is not set"), "{told}");
+    let config = read(&[&given[..], &[("USAGE_TABLE", "counters")]].concat()).unwrap();
+    let StageConfig::Process { usage_table, .. } = config.stage else { panic!() };
+    assert_eq!(usage_table.as_deref(), Some("counters"));
+}
+
+#[test]
+fn what_makes_the_documents_of_reports_knows_their_rows_and_what_prints() {
+    let given = |processors, arn| {
+        let own = [("_HANDLER", "consolidate"), ("OUTPUT_BUCKET", "output"), ("ITEMS_TABLE", "rows")];
+        let more = [("PROCESSORS", processors), ("PRESS_FUNCTION_ARN", arn)];
+        read(&[&own[..], &more, &PROCESS[1..]].concat())
+    };
+    let arn = "arn:aws:lambda:us-east-1:123456789012:function:press";
+    for (processors, columns) in [
+        (r#"[{"usage":{"counters_of":"metering","sum":["kwh"]}},"items"]"#, &["day", "records", "kwh"][..]),
+        ("items", &["value"]),
+    ] {
+        let StageConfig::Consolidate { rows_table, press, columns: found, .. } = given(processors, arn).unwrap().stage
+        else {
+            panic!()
+        };
+        let names: Vec<&str> = found.iter().map(|column| column.name.as_str()).collect();
+        assert_eq!((rows_table.as_str(), press.as_str(), names.as_slice()), ("rows", arn, columns));
+    }
+    let told = given("items", "press").unwrap_err().to_string();
+    assert!(told.contains("PRESS_FUNCTION_ARN is "), "{told}");
+    let told = given("items", "").unwrap_err().to_string();
+    assert!(told.ends_with("misconfigured: PRESS_FUNCTION_ARN is not set"), "{told}");
+}
+
+#[test]
 fn a_stage_that_ends_chunks_needs_the_counters_table() {
     let told = |variant: &str, handler: &str| {
         let aggregate = r#"["items",{"aggregate":{"group_by":["client"]}}]"#;

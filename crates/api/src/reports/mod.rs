@@ -1,0 +1,208 @@
+//! Reports: asked for once, made by a pipeline, and fetched by a link that is signed at that moment.
+
+pub mod report;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::header::{ACCEPT, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::actions::{cancel_of, redrive_of};
+use crate::desk::Desk;
+use crate::door::{KEY, Vouched};
+use crate::pipelines::Pipeline;
+use crate::problem::{Problem, Result};
+use crate::reports::report::{Report, accept};
+use crate::waiting::Asked;
+use crate::{batches, events as stream};
+use fanfold::model::reporting::id::ReportId;
+use fanfold::model::reporting::order::{Assets, Order, Wrong};
+use fanfold::model::reporting::request::ReportRequest;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
+
+/// The longest request: what a function is given of one
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>).
+pub const MOST_BYTES: usize = 6 << 20;
+/// How long a link to a document can be followed. A function's credentials, which sign it, may end sooner than a longer one
+/// (<https://repost.aws/knowledge-center/presigned-url-s3-bucket-expiration>).
+const LINK: Duration = Duration::from_secs(900);
+/// Whose reports are those that are asked for without a gateway: whoever is let in has one and the same token.
+const HERE: &str = "here";
+/// The forms of a document.
+const FORMS: [(&str, &str); 3] = [("json", "application/json"), ("csv", "text/csv"), ("pdf", "application/pdf")];
+
+type Caller = Option<Extension<Vouched>>;
+
+fn owner(caller: Caller) -> Arc<str> {
+    caller.map_or_else(|| HERE.into(), |Extension(Vouched(owner))| owner)
+}
+
+/// What is wrong with an order, as a problem.
+fn refused(wrong: &Wrong) -> Problem {
+    let told: Vec<String> = wrong.iter().map(|(path, what)| format!("{path} {what}")).collect();
+    Problem::bad(told.join("; "))
+}
+
+/// The pipelines that make reports: the one that is named, or all.
+fn makers<'a>(desk: &'a Desk, name: Option<&'a str>) -> Result<Vec<(&'a str, &'a Pipeline)>> {
+    let named: Vec<&str> = match name {
+        Some(name) => vec![name],
+        None => desk.pipelines.names().collect(),
+    };
+    let mut makers = Vec::new();
+    for name in named {
+        let pipeline = desk.pipelines.named(name)?;
+        if pipeline.resources.reports.is_some() {
+            makers.push((name, pipeline));
+        }
+    }
+    if makers.is_empty() {
+        return Err(Problem::missing("no pipeline makes reports; deploy one with REPORTS=true"));
+    }
+    Ok(makers)
+}
+
+pub async fn ask(
+    State(desk): State<Arc<Desk>>,
+    Query(of): Query<batches::Of>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response> {
+    let given: Value = serde_json::from_slice(&body).map_err(|e| Problem::bad(format!("the body is not JSON: {e}")))?;
+    let order = Order::parse(&given).map_err(|wrong| refused(&wrong))?;
+    let makers = makers(&desk, of.pipeline.as_deref())?;
+    let makes = |pipeline: &Pipeline| match pipeline.resources.reports.as_deref() {
+        Some("any") => true,
+        kind => kind == Some(order.kind.as_str()),
+    };
+    let Some((name, pipeline)) = makers.into_iter().find(|(_, pipeline)| makes(pipeline)) else {
+        return Err(refused(&vec![("/type".to_owned(), format!("{:?} is made by no pipeline", order.kind))]));
+    };
+    let Assets::Named(assets) = &order.assets else {
+        return Err(refused(&vec![("/assets".to_owned(), "\"all\" is not known here; name the assets".to_owned())]));
+    };
+    let owner = owner(caller);
+    let key = headers.get(KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
+    let request = ReportRequest::new(ReportId::of_key(&owner, key), &*owner, SystemClock.now(), given);
+    let file = request.file(&order, assets)?;
+    let request = accept(pipeline, request, file).await?;
+    let id = request.id.clone();
+    let asked = Asked::of(of.wait.as_deref(), &headers, desk.streams)?;
+    if asked.waits() {
+        let report = Report::of(name, pipeline, request).await?;
+        if let Some(document) = asked.until(desk.follow_report(report)).await?.filter(|document| document.is_final) {
+            return asked.answer(&document);
+        }
+    }
+    let location = HeaderValue::try_from(format!("/reports/{id}")).map_err(|e| Problem::bad(e.to_string()))?;
+    let told = [(LOCATION, location), (RETRY_AFTER, HeaderValue::from_static("2"))];
+    Ok((StatusCode::ACCEPTED, told, Json(json!({ "id": id, "state": "ACCEPTED", "pipeline": name }))).into_response())
+}
+
+async fn find(desk: &Desk, id: &str, caller: Caller) -> Result<Report> {
+    // What can be no id is known of as little as any other.
+    let unknown = |_| Problem::missing("there is no report with this id, or it is not yours");
+    let id = ReportId::parse(id).map_err(unknown)?;
+    Report::find(&makers(desk, None)?, &id, &owner(caller)).await
+}
+
+pub async fn one(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    Query(of): Query<batches::Of>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let asked = Asked::of(of.wait.as_deref(), &headers, desk.streams)?;
+    let report = find(&desk, &id, caller).await?;
+    if !asked.waits() {
+        return asked.answer(&report.document().await?);
+    }
+    let found = asked.until(desk.follow_report(report)).await?;
+    asked.answer(&*found.ok_or_else(|| Problem::missing("the report is gone"))?)
+}
+
+pub async fn events(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response> {
+    desk.streaming()?;
+    let report = find(&desk, &id, caller).await?;
+    stream::stream(desk.follow_report(report), &headers).await
+}
+
+/// In which form a result is wanted.
+#[derive(Debug, Deserialize)]
+pub struct Wanted {
+    format: Option<String>,
+}
+
+/// The form that is wanted: by name, by what the client accepts, or as the report was asked for.
+fn form(wanted: Option<&str>, headers: &HeaderMap, report: &Report) -> Result<&'static str> {
+    let named = |name: &str| FORMS.iter().find(|(known, _)| *known == name).map(|(known, _)| *known);
+    if let Some(wanted) = wanted {
+        return named(wanted)
+            .ok_or_else(|| Problem::bad(format!("there is no format {wanted:?}; formats are json, csv, pdf")));
+    }
+    let accepted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let accepted = accepted.split(',').filter_map(|one| one.split(';').next()).map(str::trim);
+    let by_type = |kind: &str| FORMS.iter().find(|(_, known)| *known == kind).map(|(known, _)| *known);
+    let asked = report.request.order["format"].as_str().and_then(named).unwrap_or("json");
+    Ok(accepted.filter_map(by_type).next().unwrap_or(asked))
+}
+
+pub async fn result(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let report = find(&desk, &id, caller).await?;
+    let form = form(wanted.format.as_deref(), &headers, &report)?;
+    let end = report.ended().await?;
+    let Some(document) = end.outputs.iter().find(|output| output.name == form) else {
+        let why = end.error.map(|error| error.message).unwrap_or_default();
+        return Err(Problem::missing(format!("the report has no {form}: {why}")));
+    };
+    let output = report.pipeline.output();
+    if output.newest(&document.key).await?.is_none() {
+        let at = end.finished_at;
+        return Err(Problem::new(StatusCode::GONE, format!("the report of {at} was deleted; ask for it again")));
+    }
+    let link = output.link(&document.key, &format!("{}.{form}", report.request.id), LINK).await?;
+    // The link is another thing than what was asked for: https://www.rfc-editor.org/rfc/rfc9110#name-303-see-other
+    Ok((StatusCode::SEE_OTHER, [(LOCATION, link.clone())], Json(json!({ "url": link }))).into_response())
+}
+
+pub async fn cancel(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response> {
+    let report = find(&desk, &id, caller).await?;
+    cancel_of(&desk, &report.pipeline, &report.batch, &headers).await
+}
+
+pub async fn redrive(
+    State(desk): State<Arc<Desk>>,
+    Path(id): Path<String>,
+    caller: Caller,
+    headers: HeaderMap,
+    body: String,
+) -> Result<Response> {
+    let report = find(&desk, &id, caller).await?;
+    redrive_of(&desk, &report.pipeline, &report.batch, &headers, &body).await
+}

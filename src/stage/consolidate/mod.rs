@@ -1,0 +1,205 @@
+//! Makes the documents of a report whose batch has ended: all rows in the order of the request, and what is missing by its name.
+//!
+//! It follows the summary of each generation, and reads nothing that a repetition would find otherwise but the rows, which are
+//! written once. So it may run at any time and as often as it likes: it writes the same documents into the folder of its
+//! generation, and last what tells readers of them.
+
+mod documents;
+mod parts;
+
+use futures::TryStreamExt;
+
+use crate::intake::s3_event::{self, Notice};
+use crate::model::error::{Error, Result};
+use crate::model::ids::BatchId;
+use crate::model::progress::BatchState;
+use crate::model::reporting::end::{PartCounts, Reason, ReportEnd, ReportOutput, end_key, folder};
+use crate::model::reporting::id::ReportId;
+use crate::model::reporting::order::Order;
+use crate::model::reporting::part::Column;
+use crate::model::reporting::request::ReportRequest;
+use crate::model::summary::Summary;
+use crate::model::timestamp::Timestamp;
+use crate::stage::consolidate::documents::Documents;
+use crate::stage::consolidate::parts::{Found, parts};
+use crate::stage::reception::MOST_TRIES;
+use crate::stage::summary::SUMMARY;
+use crate::stage::{Disposition, Received, Stage, Subject};
+use crate::store::Clock;
+use crate::store::blob::{Blob, read_all};
+use crate::store::items::Items;
+use crate::store::press::{Press, Printed};
+
+/// The stage that makes the documents of reports.
+pub struct Consolidate<B, I, P, K> {
+    /// The bucket of requests.
+    pub input: B,
+    /// The bucket of summaries, results and documents.
+    pub output: B,
+    /// The rows of parts.
+    pub rows: I,
+    /// What prints.
+    pub press: P,
+    /// The time.
+    pub clock: K,
+    /// The columns of a report without parts.
+    pub columns: Vec<Column>,
+    /// Parts whose rows are read at the same time.
+    pub width: usize,
+}
+
+/// A message: an object that was made in the output bucket.
+#[derive(Debug)]
+pub struct Ended {
+    batch: BatchId,
+}
+
+impl<B: Blob, I: Items, P: Press, K: Clock> Stage for Consolidate<B, I, P, K> {
+    const NAME: &'static str = "consolidate";
+
+    type Message = Ended;
+
+    fn parse(&self, body: &str) -> Result<Option<Ended>> {
+        let summaries = s3_event::parse(body)?.into_iter().filter_map(|notice| match notice {
+            Notice::Created(created) => created.key.strip_suffix(SUMMARY)?.strip_suffix('/').map(str::to_owned),
+            Notice::Nothing(_) => None,
+        });
+        let mut summaries: Vec<String> = summaries.collect();
+        match (summaries.pop(), summaries.is_empty()) {
+            (None, _) => Ok(None),
+            // S3 writes one record: https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
+            (Some(batch), true) => Ok(Some(Ended { batch: BatchId::parse(&batch)? })),
+            (Some(_), false) => Err(Error::malformed("the S3 event names several objects")),
+        }
+    }
+
+    fn subject(_message: &Ended) -> Option<Subject> {
+        None
+    }
+
+    async fn handle(&self, received: &Received<'_, Ended>, _deadline: Timestamp) -> Disposition {
+        let is_last = received.delivery.attempt >= MOST_TRIES;
+        self.consolidate(&received.message.batch, is_last).await.into()
+    }
+}
+
+/// A report that is being made.
+struct Report {
+    request: ReportRequest,
+    order: Order,
+    summary: Summary,
+}
+
+impl Report {
+    /// The key of one of its documents.
+    fn key(&self, name: &str) -> String {
+        let folder = folder(&self.summary.batch_id, self.summary.generation);
+        format!("{folder}/{name}")
+    }
+
+    /// What is told of its end, without documents.
+    fn end(&self, state: BatchState, error: Option<Reason>) -> ReportEnd {
+        ReportEnd {
+            v: 1,
+            id: self.request.id.clone(),
+            generation: self.summary.generation,
+            state,
+            partial: state != BatchState::Succeeded,
+            parts: PartCounts::default(),
+            rows: 0,
+            as_of: None,
+            finished_at: self.summary.finished_at,
+            outputs: Vec::new(),
+            error,
+        }
+    }
+}
+
+fn reason(code: &str, message: impl Into<String>) -> Reason {
+    Reason { code: code.to_owned(), message: message.into() }
+}
+
+impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
+    async fn consolidate(&self, batch: &BatchId, is_last: bool) -> Result<Disposition> {
+        let Some(summary) = read_all(&self.output, &batch.output_key(SUMMARY)).await? else {
+            return Ok(Disposition::Discarded("the summary was deleted".to_owned()));
+        };
+        let summary: Summary =
+            serde_json::from_slice(&summary).map_err(|e| Error::internal("the summary is not readable").because(e))?;
+        let Some(id) = ReportId::of_file(&summary.input.key) else {
+            return Ok(Disposition::Discarded(format!("{} is the file of no report", summary.input.key)));
+        };
+        let Some(request) = read_all(&self.input, &id.request_key()).await? else {
+            return Ok(Disposition::Discarded(format!("report {id} has no request")));
+        };
+        let request = ReportRequest::read(&request)?;
+        // It was checked before it was written.
+        let order =
+            request.order().map_err(|wrong| Error::malformed(format!("the order of report {id}: {wrong:?}")))?;
+        let report = Report { request, order, summary };
+        let end = self.write(&report, is_last).await?;
+        tracing::info!(batch_id = %batch, report = %id, state = end.state.name(), rows = end.rows, "report consolidated");
+        let text = serde_json::to_vec(&end).map_err(|e| Error::internal("an end cannot be written").because(e))?;
+        let key = end_key(&report.summary.batch_id, report.summary.generation);
+        self.output.put(&key, "application/json", text.into()).await?;
+        Ok(Disposition::Done)
+    }
+
+    /// Writes the documents, and returns what is told of them. If this is the last try, a report does without the document that
+    /// cannot be printed, rather than never to end.
+    async fn write(&self, report: &Report, is_last: bool) -> Result<ReportEnd> {
+        let summary = &report.summary;
+        let fault = summary.error.as_ref().map(|fault| reason(fault.code.name(), &fault.message));
+        let mut documents = Documents::begin(&self.output, report, &self.columns);
+        let mut counts = PartCounts::default();
+        if let Some(results) = &summary.results {
+            let mut parts =
+                std::pin::pin!(parts(&self.output, &results.key, &self.rows, &self.clock, self.width).await?);
+            while let Some((asset, found)) = parts.try_next().await? {
+                counts.total += 1;
+                match found {
+                    Found::Rows(rows) => match documents.add(&asset, rows).await? {
+                        Ok(()) => counts.succeeded += 1,
+                        Err(why) => documents.miss(&asset, &why),
+                    },
+                    Found::Missing(why) => documents.miss(&asset, &why),
+                    Found::Expired => {
+                        documents.abandon().await;
+                        let told =
+                            format!("the rows of {asset:?} expired before the report was made; ask for it again");
+                        return Ok(report.end(BatchState::Failed, Some(reason("ROWS_EXPIRED", told))));
+                    }
+                }
+            }
+        }
+        counts.failed = counts.total - counts.succeeded;
+        let state = match summary.state {
+            // Its records succeeded, and their items are no rows.
+            BatchState::Succeeded if counts.failed > 0 => BatchState::PartiallyFailed,
+            state => state,
+        };
+        let mut end = ReportEnd { parts: counts, ..report.end(state, fault) };
+        let written = documents.end(end.partial).await?;
+        (end.rows, end.as_of, end.outputs) = (written.rows, written.as_of, written.outputs);
+        let key = report.key("report.pdf");
+        let printed = match self.press.print(&written.data, &key).await {
+            Err(error) if is_last => {
+                tracing::error!(%error, report = %report.request.id, "document not printed");
+                Printed::Refused(format!(
+                    "the document could not be printed in {MOST_TRIES} tries; the other forms are there"
+                ))
+            }
+            printed => printed?,
+        };
+        match printed {
+            Printed::Done { bytes, sha256 } => {
+                end.outputs.push(ReportOutput { name: "pdf".to_owned(), key, bytes, sha256 });
+            }
+            Printed::Refused(why) => {
+                end.state = BatchState::Failed;
+                end.error = Some(reason("NO_DOCUMENT", why));
+            }
+        }
+        Ok(end)
+    }
+}

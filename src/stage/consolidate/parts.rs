@@ -1,0 +1,93 @@
+//! The parts of a report in their order, each with its rows, by the results of its batch.
+
+use std::future::ready;
+
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
+
+use crate::model::error::{Error, Result};
+use crate::model::record::Outcome;
+use crate::model::reporting::part::{Part, Rows};
+use crate::store::Clock;
+use crate::store::blob::{Blob, Body};
+use crate::store::items::Items;
+
+/// What there is of a part.
+pub enum Found {
+    /// Its rows.
+    Rows(Rows),
+    /// Nothing, for this reason.
+    Missing(String),
+    /// It had rows.
+    Expired,
+}
+
+/// The parts that the results under a key tell of, with their assets.
+///
+/// # Errors
+/// Those of the stores; `Missing` if there are no results.
+pub async fn parts<'a, B: Blob, I: Items, K: Clock>(
+    output: &B,
+    results: &str,
+    rows: &'a I,
+    clock: &'a K,
+    width: usize,
+) -> Result<impl Stream<Item = Result<(String, Found)>> + 'a> {
+    let body = output.get(results, None).await?.ok_or_else(|| Error::missing(format!("{results} is not there")))?;
+    let found = lines(body).map(move |line| async move { part(&line?, rows, clock).await });
+    Ok(found.buffered(width.max(1)))
+}
+
+async fn part(line: &[u8], rows: &impl Items, clock: &impl Clock) -> Result<(String, Found)> {
+    let unreadable = |e| Error::internal("a result of a report is not readable").because(e);
+    let outcome: Outcome = serde_json::from_slice(line).map_err(unreadable)?;
+    let part: Part = match serde_json::from_str(outcome.request.get()) {
+        Ok(part) => part,
+        // Nobody but the API writes files of reports; whoever does is told by the batch what is wrong.
+        Err(_) => return Ok((format!("record {}", outcome.index), Found::Missing(outcome.response.message))),
+    };
+    if !outcome.response.success {
+        return Ok((part.asset, Found::Missing(without_line(&outcome.response.message).to_owned())));
+    }
+    let found = match rows.read(&part.part).await? {
+        None => Found::Expired,
+        Some(item) => match Rows::of_item(&item.fields) {
+            Ok(rows) if rows.is_expired(clock.now()) => Found::Expired,
+            Ok(rows) => Found::Rows(rows),
+            Err(why) => Found::Missing(why),
+        },
+    };
+    Ok((part.asset, found))
+}
+
+/// A reason without the line of a file that nobody wrote by hand.
+fn without_line(reason: &str) -> &str {
+    let line = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit());
+    let placed = reason.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).filter(|(number, _)| line(number));
+    placed.map_or(reason, |(_, rest)| rest)
+}
+
+/// The lines of a body, without their ends.
+fn lines(body: Body) -> impl Stream<Item = Result<Vec<u8>>> {
+    let pieces = body.map_ok(Some).chain(stream::once(ready(Ok(None))));
+    let split = pieces.scan(Vec::new(), |rest: &mut Vec<u8>, piece| {
+        let lines = match piece {
+            Ok(Some(piece)) => whole(rest, &piece).into_iter().map(Ok).collect(),
+            Ok(None) => vec![Ok(std::mem::take(rest))],
+            Err(error) => vec![Err(error)],
+        };
+        ready(Some(stream::iter(lines)))
+    });
+    split.flatten().try_filter(|line| ready(!line.is_empty()))
+}
+
+/// Appends a piece to what is left of the last, and takes the lines that are whole.
+fn whole(rest: &mut Vec<u8>, piece: &Bytes) -> Vec<Vec<u8>> {
+    rest.extend_from_slice(piece);
+    let Some(end) = rest.iter().rposition(|byte| *byte == b'\n') else {
+        return Vec::new();
+    };
+    let after = rest.split_off(end + 1);
+    let lines = std::mem::replace(rest, after);
+    lines.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect()
+}

@@ -1,0 +1,5 @@
+//! Reports from the request to the documents, on stores in memory.
+
+mod crashes;
+mod documents;
+mod world;
