@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 project := $(dir $(lastword $(MAKEFILE_LIST)))
 ifneq ($(project),./)
 absolute  = $(if $(filter /%,$(firstword $(1))),$(1),$(CURDIR)/$(1))
-paths    := $(foreach name,BOOTSTRAP FILE OUTPUT PIPELINES SCHEMA TF_MIRROR,$(if $($(name)),$(name))) $(if $(filter %.json,$(PROCESSORS)),PROCESSORS)
+paths    := $(foreach name,BOOTSTRAP FILE OUTPUT PIPELINES REPORT_TEMPLATE SCHEMA TF_MIRROR,$(if $($(name)),$(name))) $(if $(filter %.json,$(PROCESSORS)),PROCESSORS)
 $(foreach name,$(paths),$(eval override $(name) := $$(call absolute,$$($(name)))))
 export $(paths)
 .PHONY: elsewhere $(MAKECMDGOALS)
@@ -65,6 +65,7 @@ CARGO_FLAGS := --locked --release --target $(HOST) --target-dir target
 BIN         := target/$(HOST)/release
 WORK        := target/$(ENV)
 PACKAGE     := $(WORK)/bootstrap.zip
+PRESS       := $(WORK)/press.zip
 
 ifeq ($(ENV),aws)
 STATE := $(AWS_STATE)
@@ -111,15 +112,15 @@ cargo      := scripts/without_credentials cargo
 pipeline   := $(if $(PIPELINE),--pipeline '$(PIPELINE)')
 emulator    = $(PYTHON) scripts/emulator.py
 deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STATE)' \
-              --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE)
+              --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE) --press $(PRESS)
 
 # A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
-settings := ALARM_EMAIL API API_JWT ARCH CHUNK_SIZE FAIR_BY FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROCESSORS PROTECT_DATA RECORDS_API RECORDS_BY RECORDS_CONCURRENCY RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER TOLERATE UPLOADER_ARNS WRITE_MODE
+settings := ALARM_EMAIL API API_JWT ARCH CHUNK_SIZE FAIR_BY FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROCESSORS PROTECT_DATA RECORDS_API RECORDS_BY RECORDS_CONCURRENCY REPORTS RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER TOLERATE UPLOADER_ARNS WRITE_MODE
 emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
 export $(settings)
-export BOOTSTRAP CONFIRM FILE OUTPUT PAGE PIPELINE PIPELINES PORT PYTHON SCOPE STATE_BUCKET STATE_REGION TERRAFORM TF_MIRROR VARIANTS
+export BOOTSTRAP CONFIRM FILE OUTPUT PAGE PIPELINE PIPELINES PORT PYTHON REPORT_TEMPLATE SCOPE STATE_BUCKET STATE_REGION TERRAFORM TF_MIRROR VARIANTS
 export FANFOLD_DEPLOYMENT := $(CURDIR)/$(WORK)/deployment.json
 export PYTHONDONTWRITEBYTECODE := 1
 
@@ -130,7 +131,7 @@ INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
 .PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
-.PHONY: browser input deployed
+.PHONY: browser input deployed press
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -162,6 +163,7 @@ help: ## this list
 	  '  RECORDS_API IAM or KEY: an API of each pipeline for records one at a time, for callers that sign or have an API key' \
 	  '  RECORDS_BY  what takes such records: queue, table (their status is there at once) or function (checks them whole)' \
 	  '  RECORDS_CONCURRENCY   most functions at the same time that store such records' \
+	  '  REPORTS     true: the pipeline makes reports; REPORT_TEMPLATE: a file report.typ of your own that they are printed by' \
 	  '  API_JWT     or for those with a token, as in {"issuer":"https://…","audience":["…"]}' \
 	  '  CONFIRM     yes: deploy and destroy also delete tables and buckets that hold anything' \
 	  '  ADVISORIES  yes: audit fails if the known vulnerabilities of dependencies cannot be fetched' \
@@ -196,6 +198,21 @@ else
 	@$(need) cargo python
 	@$(PYTHON) scripts/package.py --zip $(PACKAGE) --arch $(ARCH) --host '$(HOST)'
 endif
+
+package: press
+
+# typst takes minutes to compile, so that what prints is built only if a pipeline makes reports: by what is given, or by what stays.
+press:
+	@$(need) python
+	@reports=$$(PIPELINE='$(added)' $(call deployment,reports)); \
+	if [ -n "$$reports" ]; then \
+	  $(need) cargo; \
+	  $(if $(filter local,$(ENV)),$(cargo) build $(CARGO_FLAGS) --manifest-path crates/report/Cargo.toml;) \
+	  $(PYTHON) scripts/package.py --press $(PRESS) $(if $(filter local,$(ENV)),--binary $(BIN)/fanfold-report,--arch $(ARCH) --host '$(HOST)') \
+	    $(if $(REPORT_TEMPLATE),--template "$$REPORT_TEMPLATE"); \
+	elif [ -n "$${REPORT_TEMPLATE-}" ]; then \
+	  echo "fanfold: REPORT_TEMPLATE=$$REPORT_TEMPLATE is given, and no pipeline makes reports: say REPORTS=true, or name one that does" >&2; exit 1; \
+	fi
 
 start: ## start the local AWS
 ifeq ($(ENV),aws)
@@ -346,13 +363,16 @@ coverage: ## measure which lines of the stages and the ledger's rules the simula
 fmt: ## format Rust and Terraform
 	@$(need) cargo fmt terraform
 	cargo fmt --all
+	cargo fmt --manifest-path crates/report/Cargo.toml
 	$(TERRAFORM) fmt -recursive infra
 
 lint: ## check the format, run clippy
 	@$(need) cargo fmt clippy terraform
 	cargo fmt --all --check
+	cargo fmt --manifest-path crates/report/Cargo.toml --check
 	$(TERRAFORM) fmt -check -recursive infra
 	$(cargo) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	$(cargo) clippy $(CARGO_FLAGS) --manifest-path crates/report/Cargo.toml --all-targets -- -D warnings
 
 audit: ## check the infrastructure with checkov, and the licences, sources and known vulnerabilities of dependencies with cargo-deny
 	@$(need) cargo python

@@ -21,6 +21,7 @@ locals {
     record_schema = var.record_schema
     records_api   = var.records_api
     records_by    = var.records_by
+    reports       = var.reports
     results       = var.results
     tolerate      = var.tolerate
     write_mode    = var.write_mode
@@ -30,6 +31,20 @@ locals {
   definitions = { for name, own in local.asked : name => merge(own, {
     for setting, path in own : setting => file(path) if setting == "record_schema"
   }) }
+
+  # Those that make reports.
+  reporting = [for name, pipeline in local.pipelines : name if pipeline.reports]
+
+  # What each pipeline counts, for those that make reports of it: the table, how many fields make a group, and of which the sum
+  # is kept. What processors are, modules/processors says; what is none of them counts nothing.
+  aggregates = { for name, pipeline in local.pipelines : name => [
+    for entry in flatten([try(jsondecode(pipeline.processors), [])]) : entry.aggregate if can(entry.aggregate.group_by)
+  ] }
+  counted = { for name, of in local.aggregates : name => {
+    table    = "${var.scope}${name}-counters"
+    group_by = try(length(of[0].group_by), 0)
+    sum      = try([for field in of[0].sum : tostring(field)], [])
+  } if length(of) > 0 }
 
   # Each pipeline as clients and the API need it.
   described = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
@@ -77,6 +92,7 @@ locals {
     records_by          = var.records_by
     records_concurrency = var.records_concurrency
     records_rate        = var.records_rate
+    reports             = var.reports
     results             = var.results
     scatter_concurrency = var.scatter_concurrency
     stall_after         = var.stall_after
@@ -156,6 +172,21 @@ module "quota" {
   concurrency = sum([for pipeline in module.pipeline : pipeline.concurrency])
 }
 
+module "press" {
+  source = "./modules/press"
+  count  = length(local.reporting) > 0 ? 1 : 0
+
+  name         = "${var.scope}press"
+  account      = local.account
+  bucket       = module.package.package.bucket
+  file         = var.press_package
+  architecture = var.architecture
+
+  kms_key_arn        = var.kms_key_arn
+  log_level          = var.log_level
+  log_retention_days = var.log_retention_days
+}
+
 module "pipeline" {
   source   = "./modules/pipeline"
   for_each = local.pipelines
@@ -188,6 +219,9 @@ module "pipeline" {
   records_api     = each.value.records_api
   records_by      = each.value.records_by
   records_rate    = var.records_rate
+  reports         = each.value.reports
+  press_arn       = one(module.press[*].arn)
+  counted         = { for name, of in local.counted : name => of if name != each.key }
 
   stall_after   = var.stall_after
   give_up_after = var.give_up_after

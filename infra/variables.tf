@@ -49,6 +49,7 @@ variable "pipelines" {
     record_schema = optional(string)
     records_api   = optional(string)
     records_by    = optional(string)
+    reports       = optional(bool)
     results       = optional(string)
     tolerate      = optional(string)
     write_mode    = optional(string)
@@ -147,11 +148,12 @@ variable "architecture" {
 variable "memory" {
   description = "Memory of each function in MB; what stores records one at a time has process's. Lambda gives CPU in proportion, a whole one at 1769, which scatter and gather use up: they cost the same as with less, and are faster. In process's, up to batch_size chunks lie at once, each cut at 1 MiB of text."
   type = object({
-    scatter = optional(number, 1769)
-    process = optional(number, 512)
-    gather  = optional(number, 1769)
-    bury    = optional(number, 512)
-    sweep   = optional(number, 512)
+    scatter     = optional(number, 1769)
+    process     = optional(number, 512)
+    gather      = optional(number, 1769)
+    bury        = optional(number, 512)
+    sweep       = optional(number, 512)
+    consolidate = optional(number, 512)
   })
   default  = {}
   nullable = false
@@ -166,11 +168,12 @@ variable "memory" {
 variable "timeout" {
   description = "Timeout of each function in seconds; what stores records one at a time has process's. A message whose function died comes back after six times this."
   type = object({
-    scatter = optional(number, 900)
-    process = optional(number, 120)
-    gather  = optional(number, 900)
-    bury    = optional(number, 120)
-    sweep   = optional(number, 300)
+    scatter     = optional(number, 900)
+    process     = optional(number, 120)
+    gather      = optional(number, 900)
+    bury        = optional(number, 120)
+    sweep       = optional(number, 300)
+    consolidate = optional(number, 180)
   })
   default  = {}
   nullable = false
@@ -266,7 +269,8 @@ variable "limits" {
 variable "processors" {
   description = <<-EOT
     What is done with records, as JSON: a list of processors, each a name or an object with one. At most one is called for
-    each record: invoke (a Lambda function), http (an API) or custom (the Rust processor that the package is built around).
+    each record: invoke (a Lambda function), http (an API), usage (what another pipeline counted, for a report) or custom (the
+    Rust processor that the package is built around).
     Records that succeed are stored by items, in the items table, and by aggregate, as counters. As in
     ["items", {"invoke": {"function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:check:live"}}].
     Without items there is no items table: taking it out deletes the table, as key_field says.

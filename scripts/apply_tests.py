@@ -106,7 +106,7 @@ class BackendTest(Scratch):
 
     def apply(self, command=deployment.apply, **given):
         options = argparse.Namespace(work=self.scratch / "work", state=self.state, output=self.scratch / "out.json",
-                                     package=None, emulator=False, fanfold=None)
+                                     package=None, press=None, emulator=False, fanfold=None)
         environment = {"PATH": os.environ["PATH"], "TERRAFORM": str(self.fake), "SCOPE": "a-", "CONFIRM": "yes", **given}
         with mock.patch.dict(os.environ, environment, clear=True), contextlib.redirect_stdout(io.StringIO()) as said:
             with mock.patch.object(terraform, "cli_config", return_value=""):

@@ -24,6 +24,8 @@ PATIENCE = 45
 
 INFRA = next(folder / "infra" for folder in Path(__file__).resolve().parents if (folder / "infra" / "main.tf").is_file())
 ROOT = INFRA.parent
+# The packages that binaries are made of; each workspace has what it allows in its own deny.toml.
+WORKSPACES = [".", "crates/report"]
 
 
 def check_infra(options):
@@ -49,22 +51,24 @@ def check_crates(options):
     if reason and options.advisories:
         raise Failure(f"cannot fetch the known vulnerabilities: {reason}")
     checks = ["licenses", "bans", "sources"] + ([] if reason else ["advisories"])
-    done = deny(tool, "check", "--hide-inclusion-graph", *checks)
-    if done.returncode != 0:
-        raise Failure(f"cargo-deny {CARGO_DENY} objects to the dependencies:\n{done.stdout.strip()}")
-    twice = re.findall(r"duplicate entries for crate '([^']+)'", done.stdout)
-    print(f"cargo-deny: {done.stdout.strip().splitlines()[-1]}" + (f"; in two versions: {', '.join(twice)}" if twice else ""))
-    if reason:
-        check_known_advisories(tool, reason)
+    for workspace in WORKSPACES:
+        done = deny(tool, "check", "--hide-inclusion-graph", *checks, workspace=workspace)
+        if done.returncode != 0:
+            raise Failure(f"cargo-deny {CARGO_DENY} objects to the dependencies of {workspace}:\n{done.stdout.strip()}")
+        twice = re.findall(r"duplicate entries for crate '([^']+)'", done.stdout)
+        told = f"cargo-deny: {workspace}: {done.stdout.strip().splitlines()[-1]}"
+        print(told + (f"; in two versions: {', '.join(twice)}" if twice else ""))
+        if reason:
+            check_known_advisories(tool, reason, workspace)
 
 
-def check_known_advisories(tool, reason):
+def check_known_advisories(tool, reason, workspace):
     """Checks those that were fetched before, or says that none were checked."""
-    done = deny(tool, "--offline", "check", "--hide-inclusion-graph", "advisories")
+    done = deny(tool, "--offline", "check", "--hide-inclusion-graph", "advisories", workspace=workspace)
     if "advisories FAILED" in done.stdout:
         raise Failure(f"cargo-deny {CARGO_DENY} objects to the dependencies:\n{done.stdout.strip()}")
     checked = "only those fetched before were checked" if "advisories ok" in done.stdout else "NONE WERE CHECKED"
-    print(f"cargo-deny: the known vulnerabilities cannot be fetched, {checked}: {reason}")
+    print(f"cargo-deny: {workspace}: the known vulnerabilities cannot be fetched, {checked}: {reason}")
 
 
 def unreachable(tool):
@@ -77,10 +81,10 @@ def unreachable(tool):
     return None if done.returncode == 0 else (said or ["it ended without a word"])[-1]
 
 
-def deny(tool, *arguments, timeout=None):
+def deny(tool, *arguments, workspace=".", timeout=None):
     # Git must not ask for a password where its way to GitHub is barred.
     environment = {**without_credentials(), "GIT_TERMINAL_PROMPT": "0"}
-    return subprocess.run([str(tool), "--locked", "--workspace", *arguments], cwd=ROOT, env=environment, timeout=timeout,
+    return subprocess.run([str(tool), "--locked", "--workspace", *arguments], cwd=ROOT / workspace, env=environment, timeout=timeout,
                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
 
 

@@ -3,7 +3,7 @@
 
 Settings come from the environment, as the Makefile exports them: SCOPE, PIPELINE, PIPELINES, VARIANTS,
 KEY_FIELD, SCHEMA, CHUNK_SIZE, FORMAT, LIMITS, INPUT_PREFIX, INPUT_SUFFIX, WRITE_MODE, RESULTS, PROCESSORS, BOOTSTRAP, FAIR_BY,
-TOLERATE, OUTPUT_EXPIRY_DAYS, RECORDS_API, RECORDS_BY, RECORDS_CONCURRENCY, SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, API, API_JWT, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR;
+TOLERATE, OUTPUT_EXPIRY_DAYS, RECORDS_API, RECORDS_BY, RECORDS_CONCURRENCY, REPORTS, SCATTER_CONCURRENCY, STALL_AFTER, GIVE_UP_AFTER, API, API_JWT, UPLOADER_ARNS, ALARM_EMAIL, KMS_KEY_ARN, ARCH, PROTECT_DATA, TF_MIRROR;
 STATE_BUCKET and STATE_REGION for a state in a bucket. Any other variable of infra/variables*.tf can be set as TF_VAR_name. One
 that is unset or empty stays as it was in the last deployment; in the first one, and if RESET names it, it has the default of
 infra/variables.tf.
@@ -26,8 +26,8 @@ from pathlib import Path
 
 import backend
 import guard
-from settings import (INFRA, SETTINGS, as_environment, basic_variables, check_bootstrap, given_settings, kept_settings,
-                      records_of_pipelines, setting, told, variables)
+from settings import (INFRA, SETTINGS, as_environment, basic_variables, check_bootstrap, check_press, given_settings, kept_settings,
+                      records_of_pipelines, reporting, setting, told, variables)
 from terraform import SLOW, Terraform, Unsettled
 from toolbox import Failure, run
 
@@ -242,6 +242,7 @@ def apply(options):
             print(kept, flush=True)
         given = variables(options, outputs, given)
         check_bootstrap(given)
+        check_press(given, options.press)
         check_settings(options.fanfold, given)
         if not terraform.remote:
             terraform.init()
@@ -284,6 +285,17 @@ def output(options):
     write_output(options, deployed)
 
 
+def reports(options):
+    """Prints the pipelines that make reports, of what would be deployed: for them, the function that prints is built."""
+    state = Path(options.state).resolve()
+    if backend.place(state) and not state.is_file():
+        # What is said meanwhile is no pipeline.
+        with alone(state), contextlib.redirect_stdout(sys.stderr):
+            opened(options, state)
+    for name in reporting(variables(options, outputs_in(state), given_settings())):
+        print(name)
+
+
 def check(options):
     """Checks what can be checked without a deployment."""
     terraform = Terraform(options.work)
@@ -300,15 +312,16 @@ def check(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("command", choices=["apply", "destroy", "output", "check"])
+    parser.add_argument("command", choices=["apply", "destroy", "output", "reports", "check"])
     parser.add_argument("--work", type=lambda work: Path(work).resolve(), required=True, help="directory for what Terraform writes")
     parser.add_argument("--state", help="state file")
     parser.add_argument("--output", help="file that describes the deployment")
     parser.add_argument("--package", help="zip of the functions")
+    parser.add_argument("--press", help="zip of the function that prints reports, if any pipeline makes some")
     parser.add_argument("--command", dest="fanfold", type=lambda path: Path(path).resolve(), help="the command, to check settings with before they are applied")
     parser.add_argument("--emulator", action="store_true", help="AWS_ENDPOINT_URL names an emulator")
     options = parser.parse_args()
-    return {"apply": apply, "destroy": destroy, "output": output, "check": check}[options.command](options)
+    return {"apply": apply, "destroy": destroy, "output": output, "reports": reports, "check": check}[options.command](options)
 
 
 if __name__ == "__main__":

@@ -181,7 +181,7 @@ def typed_as_terraform_does(text):
 
 class SettingsCase(Scratch):
     def variables(self, outputs=None, emulator=False, **given):
-        options = argparse.Namespace(package=None, emulator=emulator, work=self.scratch / "work")
+        options = argparse.Namespace(package=None, press=None, emulator=emulator, work=self.scratch / "work")
         with mock.patch.dict(os.environ, given, clear=True):
             return settings.variables(options, outputs or {}, settings.given_settings())
 
@@ -202,7 +202,7 @@ class KeptTest(SettingsCase):
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
             "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_records_rate": "7", "TF_VAR_sweep_rate": "rate(2 minutes)",
-            "OUTPUT_EXPIRY_DAYS": "90", "RECORDS_API": "IAM", "RECORDS_BY": "table", "RECORDS_CONCURRENCY": "5", "SCATTER_CONCURRENCY": "3", "UPLOADER_ARNS": '["arn:aws:iam::123456789012:role/uploads"]', "TF_VAR_timeout": '{"bury": 60}',
+            "OUTPUT_EXPIRY_DAYS": "90", "RECORDS_API": "IAM", "RECORDS_BY": "table", "RECORDS_CONCURRENCY": "5", "REPORTS": "true", "SCATTER_CONCURRENCY": "3", "UPLOADER_ARNS": '["arn:aws:iam::123456789012:role/uploads"]', "TF_VAR_timeout": '{"bury": 60}',
         }
 
     def seen(self, variables, name):
@@ -230,7 +230,7 @@ class KeptTest(SettingsCase):
 
     def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
         own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
-               "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "records_api": "KEY", "records_by": "table", "results": "none", "write_mode": "ordered",
+               "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "records_api": "KEY", "records_by": "table", "reports": True, "results": "none", "write_mode": "ordered",
                "fair_by": "prefix", "processors": ["items", {"aggregate": {"group_by": ["client"]}}], "tolerate": 1000}
         self.assertEqual(set(own), set(settings.PIPELINE_SETTINGS))
         file = self.file("pipelines.json", json.dumps({"readings": own}))
@@ -286,7 +286,7 @@ class KeptTest(SettingsCase):
         text = "".join(file.read_text() for file in (ROOT / "infra").glob("variables*.tf"))
         declared = re.findall(r'^variable "(\w+)"', text, re.M)
         # The place, what is deployed there, and what the state says in another way.
-        others = {"check_quotas", "emulator_endpoint", "given", "package", "pipelines", "region", "s3_path_style", "scope", "variants"}
+        others = {"check_quotas", "emulator_endpoint", "given", "package", "pipelines", "press_package", "region", "s3_path_style", "scope", "variants"}
         self.assertEqual(set(settings.SETTINGS.values()), set(declared) - others)
         block = re.search(r"^  settings = {\n(.*?)^  }", (ROOT / "infra/main.tf").read_text(), re.M | re.S).group(1)
         self.assertEqual(set(re.findall(r"^    (\w+) +=", block, re.M)), set(settings.SETTINGS.values()))
@@ -479,7 +479,7 @@ class CheckTest(Scratch):
     def apply(self, check, **given):
         command = self.program("fanfold", f'echo "fanfold $*" >>{self.calls}; {check}')
         options = argparse.Namespace(work=self.scratch / "work", state=self.state, output=self.scratch / "out.json",
-                                     package=None, emulator=False, fanfold=command)
+                                     package=None, press=None, emulator=False, fanfold=command)
         environment = {"PATH": os.environ["PATH"], "TERRAFORM": str(self.terraform), "SCOPE": "a-", **given}
         with mock.patch.dict(os.environ, environment, clear=True):
             with mock.patch.object(terraform, "cli_config", return_value=""):

@@ -22,6 +22,9 @@ def functions(deployment, pipeline):
     for name, parts in deployment["pipelines"].items():
         if pipeline in ("", name):
             yield from parts["functions"].values()
+    # It prints for all pipelines.
+    if deployment.get("press") and not pipeline:
+        yield deployment["press"]
 
 
 def events(client, function, since):

@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Builds the zip of the functions: the executable `bootstrap`, and nothing else; and beside it the list of what is linked.
 
+With --press, it is that of the function that prints reports: another executable, with a template of the user's beside it if one is given.
+
 For functions that run on this machine, the executable is the release build as it is. For Lambda's runtime provided.al2023,
 the same objects are linked by cargo-lambda, whose zig links against the glibc of that runtime instead of this machine's;
 for another architecture or on another system, cargo-lambda compiles everything.
@@ -26,12 +28,19 @@ from toolbox import Failure, python_with, run, without_credentials
 GLIBC = "2.34"
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 
+# Where the workspaces are, their packages and executables: that of the functions, and that of the one that prints reports.
+FUNCTIONS = (".", "fanfold-lambda", "bootstrap")
+PRESS = ("crates/report", "fanfold-report", "fanfold-report")
+
+# What a template is called beside the executable.
+TEMPLATE = "report.typ"
+
 # Zig's names of the targets.
 ZIG_TARGETS = {"x86_64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 
 
-def build_for_lambda(options):
-    """The executable for provided.al2023."""
+def build_for_lambda(options, workspace, crate, program):
+    """The executable of a package for provided.al2023."""
     python = python_with("cargo-lambda", options.venv)
     triple = TRIPLES[options.arch]
     target_dir = Path(options.target_dir).resolve()
@@ -41,21 +50,21 @@ def build_for_lambda(options):
         # cargo-lambda 1.9.2 fails if this is an argument.
         "CARGO_TARGET_DIR": str(target_dir),
     }
-    common = ["--locked", "--release", "--package", "fanfold-lambda", "--bin", "bootstrap"]
+    common = ["--locked", "--release", "--manifest-path", f"{workspace}/Cargo.toml", "--package", crate, "--bin", program]
     if options.host == triple:
         # Only the last step differs from an ordinary build, so only that is repeated. A linker in Cargo's
         # configuration would count as another configuration of every crate, and compile them all a second time.
         linker = write_linker(target_dir, python.parent, options.arch)
         command = ["cargo", "rustc", *common, "--target", triple, "--", "-C", f"linker={linker}"]
-        built = target_dir / triple / "release" / "bootstrap"
+        built = target_dir / triple / "release" / program
     else:
         # Its optimisations are panic=abort, with which one bad message would end the whole function, and link-time
         # optimisation, which takes minutes.
         command = [str(python.parent / "cargo-lambda"), "lambda", "build", *common, "--disable-optimizations",
                    "--target", f"{triple}.{GLIBC}", "--lambda-dir", str(target_dir / "lambda")]
-        built = target_dir / "lambda" / "bootstrap" / "bootstrap"
+        built = target_dir / "lambda" / program / "bootstrap"
     if subprocess.run(command, env=environment).returncode != 0:
-        raise Failure(f"cannot build the functions for {options.arch}")
+        raise Failure(f"cannot build {crate} for {options.arch}")
     return built
 
 
@@ -95,39 +104,49 @@ def check_own(executable, arch, for_lambda):
         )
 
 
-def zipped(executable):
-    """A zip whose bytes depend only on the executable, so that an unchanged one is not deployed again."""
-    entry = zipfile.ZipInfo("bootstrap", date_time=(1980, 1, 1, 0, 0, 0))
-    entry.create_system = 3  # Unix
-    entry.external_attr = 0o100755 << 16
-    entry.compress_type = zipfile.ZIP_DEFLATED
+def files(executable, template=None):
+    """What is in a package, by its name: the content and the mode."""
+    return {"bootstrap": (executable.read_bytes(), 0o755)} | ({TEMPLATE: (template.read_bytes(), 0o644)} if template else {})
+
+
+def zipped(executable, template=None):
+    """A zip whose bytes depend only on what is in it, so that an unchanged one is not deployed again."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr(entry, executable.read_bytes())
+        for name, (content, mode) in files(executable, template).items():
+            entry = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+            entry.create_system = 3  # Unix
+            entry.external_attr = (0o100000 | mode) << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
     return buffer.getvalue()
 
 
-def holds(archive, executable):
-    """Whether an archive already contains this executable."""
+def holds(archive, executable, template=None):
+    """Whether an archive already contains this executable and this template, and nothing else."""
     try:
         with zipfile.ZipFile(archive) as found:
-            return found.read("bootstrap") == executable.read_bytes()
-    except (OSError, KeyError, zipfile.BadZipFile):
+            return {name: found.read(name) for name in found.namelist()} == {
+                name: content for name, (content, _) in files(executable, template).items()}
+    except (OSError, zipfile.BadZipFile):
         return False
 
 
-def write(archive, executable):
-    """Writes the zip, unless it holds this executable already."""
-    if not holds(archive, executable):
+def write(archive, executable, template=None):
+    """Writes the zip, unless it holds this executable and this template already."""
+    if not holds(archive, executable, template):
         archive.parent.mkdir(parents=True, exist_ok=True)
         draft = archive.with_suffix(".new")
-        draft.write_bytes(zipped(executable))
+        draft.write_bytes(zipped(executable, template))
         draft.replace(archive)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--zip", type=Path, required=True)
+    target = parser.add_mutually_exclusive_group(required=True)
+    target.add_argument("--zip", type=Path, help="write the package of the functions")
+    target.add_argument("--press", type=Path, help="write the package of the function that prints reports")
+    parser.add_argument("--template", type=Path, help="what it prints by, instead of the template that is built in")
     parser.add_argument("--binary", type=Path, help="zip this executable as it is")
     parser.add_argument("--own", type=Path, help="check this executable, which is not built here, and zip it")
     parser.add_argument("--for-lambda", action="store_true", help="it has to run there, not on this machine")
@@ -136,19 +155,25 @@ def main():
     parser.add_argument("--target-dir", default="target")
     parser.add_argument("--venv", default="target/cargo-lambda", help="virtual environment for cargo-lambda")
     options = parser.parse_args()
+    if options.template and not options.press:
+        parser.error("--template goes with --press")
     if options.own:
         check_own(options.own, options.arch, options.for_lambda)
         sbom.path_beside(options.zip).unlink(missing_ok=True)
         write(options.zip, options.own)
         print(f"{options.zip}: {options.zip.stat().st_size / 1e6:.1f} MB, from {options.own}")
         return
-    executable = options.binary or build_for_lambda(options)
+    archive, (workspace, crate, program) = (options.press, PRESS) if options.press else (options.zip, FUNCTIONS)
+    if options.template and not options.template.is_file():
+        raise Failure(f"REPORT_TEMPLATE={options.template} names no file in {Path.cwd()}")
+    executable = options.binary or build_for_lambda(options, workspace, crate, program)
     if not executable.is_file():
         raise Failure(f"there is no {executable}")
-    listed = sbom.document(executable, TRIPLES.get(options.arch))
-    write(options.zip, executable)
-    sbom.path_beside(options.zip).write_text(listed)
-    print(f"{options.zip}: {options.zip.stat().st_size / 1e6:.1f} MB, linked from what {sbom.path_beside(options.zip).name} lists")
+    listed = sbom.document(executable, TRIPLES.get(options.arch), workspace, crate)
+    write(archive, executable, options.template)
+    sbom.path_beside(archive).write_text(listed)
+    print(f"{archive}: {archive.stat().st_size / 1e6:.1f} MB, linked from what {sbom.path_beside(archive).name} lists"
+          f"{f', with {options.template}' if options.template else ''}")
 
 
 if __name__ == "__main__":

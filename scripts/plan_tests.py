@@ -20,6 +20,9 @@ from scratch import ROOT, Scratch
 
 UNUSED = "removed, because its pipeline has no use for it any more"
 
+# What answers parts of reports, beside what keeps their rows.
+ANSWERED = '[{"invoke": {"function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:rows"}}, "items"]'
+
 # Nothing is asked of AWS, so that a plan needs no credentials.
 OFFLINE = """
 provider "aws" {
@@ -89,6 +92,8 @@ class PlanTest(Scratch):
         for later, earlier in [
             ("aws_s3_bucket_notification.input", "aws_s3_bucket_versioning.this"),
             ("aws_s3_bucket_notification.input", "module.queue.aws_sqs_queue.this"),
+            ("aws_s3_bucket_notification.output", "aws_s3_bucket_versioning.this"),
+            ("aws_s3_bucket_notification.output", "module.queue.aws_sqs_queue.this"),
             ("module.schedule.aws_cloudwatch_event_target.this", "module.function.aws_iam_role_policy.this"),
             ("module.function.aws_lambda_event_source_mapping.this", "module.function.aws_iam_role_policy.this"),
             ("module.function.aws_lambda_event_source_mapping.this", "aws_sns_topic_subscription.process"),
@@ -110,7 +115,7 @@ class PlanTest(Scratch):
 
     def lost(self, **given):
         """The tables that a deployment with these settings would delete, each with the reason."""
-        options = argparse.Namespace(package=ROOT / "infra" / "versions.tf", emulator=True, work=self.terraform.work)
+        options = argparse.Namespace(package=ROOT / "infra" / "versions.tf", press=ROOT / "infra" / "versions.tf", emulator=True, work=self.terraform.work)
         with mock.patch.dict(os.environ, {"SCOPE": "a-", "TF_VAR_region": "eu-central-1", **given}):
             variables = settings.variables(options, self.outputs, settings.given_settings())
             plan = self.terraform.work / "plan"
@@ -139,6 +144,13 @@ class PlanTest(Scratch):
         for given in ({"RECORDS_API": "KEY", "RECORDS_CONCURRENCY": "5"}, {"RECORDS_API": "KEY", "RECORDS_BY": "table"}, {"RECORDS_API": "IAM", "RECORDS_BY": "function"}):
             self.assertEqual(self.lost(**given), {})
         self.assertEqual(self.lost(), {"a-orders-requests": UNUSED})
+
+    def test_a_pipeline_that_begins_to_make_reports_keeps_its_rows_and_one_that_ends_loses_none(self):
+        self.state = self.state_of(table("chunked", "part"), table("orders", "part"))
+        self.outputs["settings"]["value"] = {"key_field": "part", "input_prefix": "reports/", "processors": ANSWERED}
+        self.outputs["deployment"]["value"]["pipelines"]["orders"]["definition"].pop("key_field")
+        for given in ({}, {"REPORTS": "true"}, {"REPORTS": "true", "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"}):
+            self.assertEqual(self.lost(**given), {}, given)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authorised import PATH, matches
+from rights_reports import exercise_reports
 from rights_used import count_late, exercise, plain, storm, unnoticed
 from settings import INFRA
 from throttled import Site
@@ -48,6 +49,7 @@ SPARED = [
     ("gather", "", "s3:PutObject", "/gather/*", LONG),
     ("gather", "", "s3:DeleteObject", "/gather/*", LONG),
     ("gather", "", "s3:AbortMultipartUpload", "/*", "is for an upload that fails between its parts, which MiniStack's do not"),
+    ("consolidate", "", "s3:AbortMultipartUpload", "/report/*", "is for a document that is given up between its parts, each of 5 MB, which the tests of the stage try"),
     ("bury", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
     ("gather", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
     ("sweep", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
@@ -97,7 +99,7 @@ def listed_of(value):
 
 
 def roles(site):
-    """The roles of all functions of a deployment, and of the gateways of records that are sent one at a time."""
+    """The roles of all functions of a deployment, that of the one that prints reports among them, and of the gateways of records that are sent one at a time."""
     places = {variant: parts["pending"] for variant, parts in json.loads((INFRA / "variants.json").read_text()).items()}
     iam = site.client("iam")
     for name, parts in sorted(site.deployment["pipelines"].items()):
@@ -106,6 +108,14 @@ def roles(site):
         for function, role, policy in [*((function, role, function) for function, role in parts["functions"].items()), *gateways]:
             document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
             yield Role(role, function, places[parts["definition"]["variant"]], scoped, document)
+    if press := site.deployment.get("press"):
+        document = iam.get_role_policy(RoleName=press, PolicyName="press")["PolicyDocument"]
+        yield Role(press, "press", "all", press, document)
+
+
+def reporting(deployment):
+    """The first pipeline that makes reports; none if none does."""
+    return sorted(name for name, parts in deployment["pipelines"].items() if parts.get("reports"))[:1]
 
 
 def needed(role, calls):
@@ -189,6 +199,7 @@ def main():
             used = list(pool.map(lambda name: plain(site, name), names))
             counted = [pool.submit(count_late, site, name) for name in [COUNTED] if name in site.deployment["pipelines"]]
             list(pool.map(lambda name: exercise(site, name), names))
+            list(pool.map(lambda name: exercise_reports(site, name), reporting(site.deployment)))
             list(map(Future.result, counted))
             storm(site, names)
             rights_of = lambda role, calls: needed(all_roles[role], calls)

@@ -42,14 +42,18 @@ class Line:
         return ("sns:Publish", topic) if topic else ("sqs:SendMessage", f"*:{self.role('process')}")
 
     def upload(self, label, **how):
-        """Uploads a file and returns its batch."""
+        """Uploads a file of records and returns its batch."""
         key = f"{label}-{uuid.uuid4().hex[:8]}.csv"
-        text = "itemNo,price,group\n" + "".join(f"{key}-{n},{n}.5,{label}\n" for n in range(ROWS))
+        return self.put(key, "itemNo,price,group\n" + "".join(f"{key}-{n},{n}.5,{label}\n" for n in range(ROWS)), **how)
+
+    def put(self, key, text, **how):
+        """Puts a file under a key and returns its batch."""
         bucket = self.parts["input_bucket"]
         version = self.s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), **how)["VersionId"]
         # As src/model/ids.rs names it.
         digest = hashlib.sha256("".join(f"{part}\0" for part in (bucket, key, version, "")).encode()).hexdigest()
-        return Batch(f"{key.removesuffix('.csv')}-{digest[:12]}", key, version)
+        stem = key.rpartition("/")[2].rpartition(".")[0]
+        return Batch(f"{stem}-{digest[:12]}", key, version)
 
     @contextmanager
     def paused(self, *stages):
@@ -104,9 +108,13 @@ class Line:
 
     def ends_within(self, batch, seconds):
         """Whether a batch has a summary before this time is over."""
+        return self.writes_within(f"{batch.id}/summary.json", seconds)
+
+    def writes_within(self, key, seconds):
+        """Whether an output is there before this time is over."""
         try:
             waiter = self.s3.get_waiter("object_exists")
-            waiter.wait(Bucket=self.parts["output_bucket"], Key=f"{batch.id}/summary.json", WaiterConfig={"Delay": 0.25, "MaxAttempts": 4 * seconds})
+            waiter.wait(Bucket=self.parts["output_bucket"], Key=key, WaiterConfig={"Delay": 0.25, "MaxAttempts": 4 * seconds})
         except botocore.exceptions.WaiterError:
             return False
         return True

@@ -22,7 +22,6 @@ from glibc import read_image
 from toolbox import Failure, run, without_credentials
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "fanfold-lambda"
 
 # What the ids of documents are made in, so that another content is another document.
 NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://cyclonedx.org/fanfold")
@@ -32,14 +31,14 @@ def path_beside(package):
     return package.with_suffix(".cdx.json")
 
 
-def document(executable, triple=None):
-    """The bill of materials of an executable that was built for a target, or for this machine, as text."""
+def document(executable, triple=None, workspace=".", package="fanfold-lambda"):
+    """The bill of materials of the executable of a workspace's package that was built for a target, or for this machine, as text."""
     compiler = dict(re.findall(r"^(\w+): (\S+)$", output(["rustc", "--version", "--verbose"]), re.M))
     triple = triple or compiler["host"]
-    graph = linked(triple)
-    facts, hashes = metadata(triple), checksums()
+    graph = linked(workspace, package, triple)
+    facts, hashes = metadata(workspace, triple), checksums(workspace)
     # The root of the tree is the executable itself.
-    root = next(crate for crate in graph if crate[0] == PACKAGE)
+    root = next(crate for crate in graph if crate[0] == package)
     function = {"type": "application", "name": executable.name, "hashes": [sha256(executable.read_bytes())]}
     rust = standard_library(compiler["release"])
     document = {
@@ -61,9 +60,9 @@ def document(executable, triple=None):
     return json.dumps(document, indent=1) + "\n"
 
 
-def linked(triple):
-    """Each crate, as its name and version, with those that it depends on."""
-    tree = cargo("tree", "--package", PACKAGE, "--edges", "normal,no-proc-macro", "--target", triple, "--prefix", "depth")
+def linked(workspace, package, triple):
+    """Each crate of a package, as its name and version, with those that it depends on."""
+    tree = cargo(workspace, "tree", "--package", package, "--edges", "normal,no-proc-macro", "--target", triple, "--prefix", "depth")
     graph, above = {}, []
     for depth, *crate in re.findall(r"^(\d+)(\S+) v(\S+)", tree, re.M):
         crate = tuple(crate)
@@ -76,15 +75,15 @@ def linked(triple):
     return graph
 
 
-def metadata(triple):
+def metadata(workspace, triple):
     """What the crates say of themselves."""
-    found = json.loads(cargo("metadata", "--format-version", "1", "--filter-platform", triple))
+    found = json.loads(cargo(workspace, "metadata", "--format-version", "1", "--filter-platform", triple))
     return {(package["name"], package["version"]): package for package in found["packages"]}
 
 
-def checksums():
+def checksums(workspace):
     """The hashes of the crates' files; those of the workspace have none."""
-    blocks = (ROOT / "Cargo.lock").read_text().split("[[package]]\n")
+    blocks = (ROOT / workspace / "Cargo.lock").read_text().split("[[package]]\n")
     values = (dict(re.findall(r'^(\w+) = "(.*)"$', block, re.M)) for block in blocks)
     return {(block["name"], block["version"]): block["checksum"] for block in values if "checksum" in block}
 
@@ -119,12 +118,12 @@ def sha256(content):
     return {"alg": "SHA-256", "content": hashlib.sha256(content).hexdigest()}
 
 
-def cargo(command, *arguments):
-    return output(["cargo", command, "--locked", *arguments])
+def cargo(workspace, command, *arguments):
+    return output(["cargo", command, "--locked", *arguments], ROOT / workspace)
 
 
-def output(command):
-    done = subprocess.run(command, cwd=ROOT, env=without_credentials(), capture_output=True, text=True)
+def output(command, folder=ROOT):
+    done = subprocess.run(command, cwd=folder, env=without_credentials(), capture_output=True, text=True)
     if done.returncode != 0:
         raise Failure(f"cannot list what is linked: {' '.join(command[:2])} failed:\n{done.stderr.strip()}")
     return done.stdout

@@ -36,6 +36,7 @@ SETTINGS = {
     "RECORDS_API": "records_api",
     "RECORDS_BY": "records_by",
     "RECORDS_CONCURRENCY": "records_concurrency",
+    "REPORTS": "reports",
     "RESULTS": "results",
     "SCATTER_CONCURRENCY": "scatter_concurrency",
     "SCHEMA": "record_schema",
@@ -60,7 +61,7 @@ FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "fal
 
 # What PIPELINES may set for a pipeline.
 PIPELINE_SETTINGS = ["variant", "chunk_size", "fair_by", "format", "input_prefix", "input_suffix", "key_field", "limits",
-                     "processors", "record_schema", "records_api", "records_by", "results", "tolerate", "write_mode"]
+                     "processors", "record_schema", "records_api", "records_by", "reports", "results", "tolerate", "write_mode"]
 
 
 def setting(name):
@@ -135,6 +136,21 @@ def check_bootstrap(given):
             f"PROCESSORS of {named} names custom, a processor that the functions have to be built around: give the path of such an"
             " executable with BOOTSTRAP=, as in the last deployment, or take custom out"
         )
+
+
+def reporting(given):
+    """The names of the pipelines of a deployment with these variables that make reports."""
+    pipelines = json.loads(given.get("TF_VAR_pipelines", '{"chunked": {}}'))
+    everywhere = given.get("TF_VAR_reports")
+    told = {name: everywhere if own.get("reports") is None else own["reports"] for name, own in pipelines.items()}
+    return sorted(name for name, makes in told.items() if str(makes).lower() == "true")
+
+
+def check_press(given, press):
+    """Refuses pipelines that make reports, which nothing is there to print."""
+    named = ", ".join(reporting(given))
+    if named and not (press and Path(press).is_file()):
+        raise Failure(f"reports of {named} are to be printed, and the package of the function that does is missing: build it with make package and the same settings")
 
 
 def deployed_pipelines(deployed, work):
@@ -249,7 +265,10 @@ def variables(options, outputs, given):
     values["given"] = json.dumps(sorted(set(settings) - (set(FOR_EMULATOR) if options.emulator else set())))
     if pipelines:
         values["pipelines"] = json.dumps(pipelines, sort_keys=True)
-    return as_environment(values)
+    environment = as_environment(values)
+    # A zip that an earlier deployment left is nothing to a pipeline that makes no reports.
+    press = {"press_package": str(Path(options.press).resolve())} if options.press and reporting(environment) else {}
+    return environment | as_environment(press)
 
 
 def records_of_pipelines(given):

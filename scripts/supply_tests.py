@@ -139,8 +139,9 @@ class CredentialsTest(Scratch):
     def test_a_build_sees_none(self):
         with mock.patch.object(package, "python_with", return_value=self.scratch / "bin" / "python"):
             for host in (package.TRIPLES["x86_64"], "another"):
-                package.build_for_lambda(argparse.Namespace(arch="x86_64", host=host, target_dir=self.scratch, venv=None))
-                self.assert_unseen()
+                for what in (package.FUNCTIONS, package.PRESS):
+                    package.build_for_lambda(argparse.Namespace(arch="x86_64", host=host, target_dir=self.scratch, venv=None), *what)
+                    self.assert_unseen()
         subprocess.run(["make", "-C", ROOT, "build", "ENV=aws"], check=True, capture_output=True)
         self.assert_unseen()
         for call in (self.scratch / "calls").read_text().splitlines():
@@ -168,7 +169,7 @@ class AdvisoriesTest(Scratch):
         return printed.getvalue()
 
     def test_they_are_checked_where_they_can_be_fetched(self):
-        self.assertEqual(self.audit(fetched=True), "cargo-deny: licenses ok\n")
+        self.assertEqual(self.audit(fetched=True), "".join(f"cargo-deny: {workspace}: licenses ok\n" for workspace in audit.WORKSPACES))
         self.assertRegex((self.scratch / "calls").read_text(), r"(?m) check .* sources advisories$")
 
     def test_what_was_not_checked_is_said(self):
@@ -245,6 +246,22 @@ class ExampleTest(unittest.TestCase):
         profiles = [re.search(r"^\[profile.release\]\n(?:#.*\n)*(.*)", (ROOT / file).read_text(), re.M).group(1)
                     for file in ("Cargo.toml", "examples/enrich/Cargo.toml")]
         self.assertEqual(*profiles)
+
+
+class ReportTest(unittest.TestCase):
+    """Tests of the package that typst is in, which is a workspace of its own."""
+
+    def test_crates_that_both_workspaces_name_have_one_version(self):
+        own, reports = (
+            dict(re.findall(r'^([a-z0-9_-]+) = (?:\{ version = )?"([0-9.]+)"', (ROOT / file).read_text(), re.M))
+            for file in ("Cargo.toml", "crates/report/Cargo.toml")
+        )
+        both = own.keys() & reports.keys()
+        self.assertGreater(len(both), 5)
+        self.assertEqual({name: own[name] for name in both}, {name: reports[name] for name in both})
+
+    def test_nothing_else_depends_on_typst(self):
+        self.assertNotIn('"typst', (ROOT / "Cargo.lock").read_text())
 
 
 class SbomTest(Scratch):

@@ -53,6 +53,28 @@ run "alarms" {
   }
 }
 
+run "letters_that_nothing_consumes" {
+  command = plan
+
+  module {
+    source = "./modules/alarms"
+  }
+
+  variables {
+    kept_letters = { consolidate = "anna-chunked-consolidate-dlq" }
+  }
+
+  assert {
+    condition     = [for alarm in [aws_cloudwatch_metric_alarm.this["consolidate-dlq"]] : [alarm.metric_name, alarm.dimensions.QueueName, tostring(alarm.threshold), tostring(alarm.evaluation_periods)]] == [["ApproximateNumberOfMessagesVisible", "anna-chunked-consolidate-dlq", "0", "1"]]
+    error_message = "people are told at once of a letter that only they can work on"
+  }
+
+  assert {
+    condition     = !strcontains(aws_cloudwatch_metric_alarm.this["consolidate-dlq"].alarm_description, "bury")
+    error_message = "they are not told that bury does"
+  }
+}
+
 run "topic" {
   command = plan
 

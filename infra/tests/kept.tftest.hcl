@@ -56,7 +56,7 @@ run "everything_given" {
     given = [
       "alarm_age", "alarm_email", "alarms", "api", "api_jwt", "architecture", "batch_size", "chunk_size", "concurrency", "fair_by", "format",
       "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "limits", "log_level",
-      "log_retention_days", "memory", "output_expiry_days", "processors", "protect_data", "record_schema", "records_api", "records_by", "records_concurrency", "results",
+      "log_retention_days", "memory", "output_expiry_days", "processors", "protect_data", "record_schema", "records_api", "records_by", "records_concurrency", "reports", "results",
       "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "tolerate", "uploader_arns", "write_mode",
     ]
     alarm_age           = 1800
@@ -79,7 +79,7 @@ run "everything_given" {
     limits              = "{\"dollars\":5}"
     log_level           = "debug"
     log_retention_days  = 30
-    memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+    memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200, consolidate = 700 }
     output_expiry_days  = 90
     processors          = "[\"custom\",\"items\"]"
     protect_data        = false
@@ -87,11 +87,12 @@ run "everything_given" {
     records_api         = "KEY"
     records_by          = "table"
     records_concurrency = 5
+    reports             = false
     results             = "failed"
     scatter_concurrency = 7
     stall_after         = 600
     sweep_rate          = "rate(5 minutes)"
-    timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+    timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60, consolidate = 50 }
     tolerate            = "1000"
     uploader_arns       = ["arn:aws:iam::123456789012:role/uploads"]
     write_mode          = "ordered"
@@ -119,7 +120,7 @@ run "everything_given" {
       limits              = "{\"dollars\":5}"
       log_level           = "debug"
       log_retention_days  = 30
-      memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200 }
+      memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200, consolidate = 700 }
       output_expiry_days  = 90
       processors          = "[\"custom\",\"items\"]"
       protect_data        = false
@@ -127,16 +128,35 @@ run "everything_given" {
       records_api         = "KEY"
       records_by          = "table"
       records_concurrency = 5
+      reports             = false
       results             = "failed"
       scatter_concurrency = 7
       stall_after         = 600
       sweep_rate          = "rate(5 minutes)"
-      timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60 }
+      timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60, consolidate = 50 }
       tolerate            = "1000"
       uploader_arns       = tolist(["arn:aws:iam::123456789012:role/uploads"])
       write_mode          = "ordered"
     }
     error_message = "the next deployment learns all that this one was given, a schema by its text"
+  }
+}
+
+run "reports_given" {
+  command = plan
+
+  variables {
+    given         = ["input_prefix", "key_field", "processors", "reports"]
+    reports       = true
+    key_field     = "part"
+    input_prefix  = "reports/"
+    processors    = "[{\"invoke\":{\"function_arn\":\"arn:aws:lambda:eu-central-1:123456789012:function:rows\"}},\"items\"]"
+    press_package = "./versions.tf"
+  }
+
+  assert {
+    condition     = output.settings.reports && keys(output.settings) == ["input_prefix", "key_field", "processors", "reports"]
+    error_message = "that reports are made is kept, and the package of what prints them is built anew"
   }
 }
 

@@ -38,6 +38,11 @@ locals {
       metric      = "SQS ApproximateNumberOfMessagesVisible", dimension = { QueueName = queue }
       statistic   = "Maximum", above = 0, period = local.minute, of = 15, breaching = 15
     } },
+    { for stage, queue in var.kept_letters : "${stage}-dlq" => {
+      description = "A message is in ${queue}, where ${stage} gave it up: its log says why. Mend the cause, and send the message to the queue it came from or delete it."
+      metric      = "SQS ApproximateNumberOfMessagesVisible", dimension = { QueueName = queue }
+      statistic   = "Maximum", above = 0, period = local.minute, of = 1, breaching = 1
+    } },
     # Also of what could not even be parked, as when SNS may not use the key of the queues:
     # https://docs.aws.amazon.com/sns/latest/dg/sns-monitoring-using-cloudwatch.html
     { for topic in var.topic[*] : "undelivered" => {

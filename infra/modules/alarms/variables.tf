@@ -35,8 +35,15 @@ variable "queues" {
 }
 
 variable "dead_letter_queues" {
-  description = "Names of their dead-letter queues, by stage."
+  description = "Names of their dead-letter queues that a function consumes, by stage."
   type        = map(string)
+  nullable    = false
+}
+
+variable "kept_letters" {
+  description = "Names of dead-letter queues that nothing consumes, by stage."
+  type        = map(string)
+  default     = {}
   nullable    = false
 }
 

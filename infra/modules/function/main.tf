@@ -5,6 +5,9 @@ locals {
   # https://docs.aws.amazon.com/general/latest/gr/rande.html
   dns_suffix = var.account.partition == "aws-cn" ? "amazonaws.com.cn" : "amazonaws.com"
 
+  # By which services it uses the key.
+  key_services = var.stores ? concat(["dynamodb", "lambda", "s3"], var.publishes ? ["sns"] : [], ["sqs"]) : ["lambda"]
+
   permissions = merge(
     { for id, permission in var.permissions : id => merge(permission, { condition = null }) },
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions
@@ -26,9 +29,9 @@ locals {
     # Lambda decrypts the environment as the function's role:
     # https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html
     { for id in ["UseKey"] : id => {
-      actions   = ["kms:Decrypt", "kms:GenerateDataKey"]
+      actions   = var.stores ? ["kms:Decrypt", "kms:GenerateDataKey"] : ["kms:Decrypt"]
       resources = [var.kms_key_arn]
-      condition = { StringEquals = { "kms:ViaService" = [for service in concat(["dynamodb", "lambda", "s3"], var.publishes ? ["sns"] : [], ["sqs"]) : "${service}.${var.account.region}.${local.dns_suffix}"] } }
+      condition = { StringEquals = { "kms:ViaService" = [for service in local.key_services : "${service}.${var.account.region}.${local.dns_suffix}"] } }
     } if var.kms_key_arn != null },
     # A secret under the service's own key (aws/ssm, aws/secretsmanager) needs no right to that:
     # https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html#security-encryption-authz

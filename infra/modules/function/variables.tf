@@ -71,6 +71,13 @@ variable "kms_key_arn" {
   default     = null
 }
 
+variable "stores" {
+  description = "Whether the function reads and writes what is encrypted with that key; otherwise it decrypts no more than its own environment."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "publishes" {
   description = "Whether the function publishes to a topic that is encrypted with that key."
   type        = bool

@@ -28,7 +28,7 @@ locals {
 
   # Those that work on batches, and all.
   functions      = toset(["scatter", "process", "gather", "bury", "sweep"])
-  all_functions  = setunion(local.functions, local.records, local.submits)
+  all_functions  = setunion(local.functions, local.records, local.submits, local.reports)
   function_names = { for function in local.all_functions : function => "${var.name}-${function}" }
 
   # What stores records that are sent one at a time is as large as what stores those of files. For what queues them, an HTTP API waits
@@ -49,11 +49,11 @@ locals {
     gather = { queue = { queue_arn = module.queue["gather"].arn, batch_size = 1, maximum_concurrency = 10 } }
     # Without a maximum, because Lambda asks a queue that has one more often while it is empty, which these nearly always
     # are: with five pollers instead of two (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
-    bury = { for stage in local.stages : stage => {
+    bury = { for stage in local.buried_stages : stage => {
       queue_arn = module.queue[stage].dead_letter_arn, batch_size = 1, maximum_concurrency = null
     } }
     sweep = {}
-  }, local.records_triggers, { for stage in local.submits : stage => {} })
+  }, local.records_triggers, local.reports_triggers, { for stage in local.submits : stage => {} })
 
   # Environments need only the queues' URLs, while permissions and triggers wait for the queues. They are kept
   # apart, and module.queue is not indexed with each.key for the former, because a reference to a part waits for
@@ -99,7 +99,7 @@ locals {
       STALL_AFTER       = var.stall_after
       GIVE_UP_AFTER     = var.give_up_after
     }
-  }, local.records_environments)
+  }, local.records_environments, local.reports_environments)
 
   topic_environment = { for topic in local.topic_arns : "PROCESS_TOPIC_ARN" => topic }
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
@@ -149,7 +149,7 @@ locals {
       ListOutput   = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
       Send         = { actions = ["sqs:SendMessage"], resources = [for stage in local.batch_stages : module.queue[stage].arn] }
     }
-  }, local.records_permissions)
+  }, local.records_permissions, local.reports_permissions)
 
   # Scatter reads the input. Where chunks are ranges of it, every function that processes a chunk or reports its
   # records reads them there. A version that is gone has to be told from one that may not be read, as above: versions

@@ -38,7 +38,7 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_18:access is logged by CloudTrail's data events where an account wants that; a bucket of logs would need one of its own in turn
   #checkov:skip=CKV_AWS_21:input and output are versioned; the work bucket holds what is written anew from the input
   #checkov:skip=CKV_AWS_144:a batch that is lost with its region is processed again from the file that was uploaded
-  #checkov:skip=CKV2_AWS_62:the input bucket announces its objects; of the others' nobody needs to know
+  #checkov:skip=CKV2_AWS_62:the input bucket announces its objects, and the output bucket the summaries of reports; of all others nobody needs to know
 
   for_each = local.bucket_names
 
@@ -280,6 +280,16 @@ resource "aws_dynamodb_table" "items" {
     type = "S"
   }
 
+  # The rows of reports are kept for as long as whoever answered them said.
+  dynamic "ttl" {
+    for_each = local.reports
+
+    content {
+      attribute_name = "expiresAt"
+      enabled        = true
+    }
+  }
+
   point_in_time_recovery {
     enabled = var.protect_data
   }
@@ -443,7 +453,8 @@ module "alarms" {
   email       = var.alarm_email
 
   queues             = { for stage, queue in module.queue : stage => queue.names.queue }
-  dead_letter_queues = { for stage, queue in module.queue : stage => queue.names.dead_letter }
+  dead_letter_queues = { for stage, queue in module.queue : stage => queue.names.dead_letter if !contains(local.reports, stage) }
+  kept_letters       = { for stage in local.reports : stage => module.queue[stage].names.dead_letter }
   parked_queue       = local.parked_name
   topic              = length(local.topic_arns) > 0 ? local.topic_name : null
   bury_function      = local.function_names["bury"]

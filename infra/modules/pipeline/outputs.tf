@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), and the UUID of the mapping by which it can be paused."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), which reports it makes (\"usage\", those of a function of the user's as \"any\", or null), and the UUID of the mapping by which it can be paused."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -16,6 +16,7 @@ output "deployment" {
     topic_arn          = one(aws_sns_topic.chunks[*].arn)
     functions          = { for stage, function in module.function : stage => function.name }
     records_api        = one(concat(module.records[*].api, [for submit in module.submit : submit.api]))
+    reports            = !var.reports ? null : local.usage == null ? "any" : "usage"
     mappings           = { process = module.function["process"].mappings["queue"] }
   }
 }
@@ -49,7 +50,8 @@ output "api_permissions" {
     ListInput   = { actions = ["s3:ListBucketVersions"], resources = [local.buckets["input"]] }
     # A form that a browser sends to the bucket is signed with the function's credentials, and may do what they may:
     # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
-    Upload      = { actions = ["s3:PutObject"], resources = ["${local.buckets["input"]}/${var.input_prefix}*"] }
+    # A report is asked for by its request, and then by its file.
+    Upload      = { actions = ["s3:PutObject"], resources = [for prefix in concat([var.input_prefix], var.reports ? ["requests/"] : []) : "${local.buckets["input"]}/${prefix}*"] }
     KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
     ListBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/all-batches"] }
     ReadTasks   = { actions = ["dynamodb:Query"], resources = local.in_tasks_table ? [local.tables["tasks"]] : [] }
@@ -69,9 +71,10 @@ output "settings" {
 }
 
 output "concurrency" {
-  description = "Most functions that run at the same time: as many as each trigger allows, one sweep, and as many as read a stream that has a single shard. Dead letters, which have no limit, are too rare to count, and how many requests an API answers at the same time is its callers' doing."
+  description = "Most functions that run at the same time: as many as each trigger allows, one sweep, one that prints for each that makes a report, and as many as read a stream that has a single shard. Dead letters, which have no limit, are too rare to count, and how many requests an API answers at the same time is its callers' doing."
   value = 1 + sum(concat(
     flatten([for triggers in local.triggers : [for trigger in triggers : trigger.maximum_concurrency if trigger.maximum_concurrency != null]]),
+    [for triggers in local.reports_triggers : triggers.queue.maximum_concurrency],
     [for stream in local.records_streams : stream.parallelization],
   ))
 }

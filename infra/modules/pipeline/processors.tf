@@ -19,8 +19,8 @@ locals {
   # What works on records, of files and sent by themselves.
   workers = setunion(["process"], local.records)
 
-  # Those that know the items table: also what shows an item.
-  knowing = setunion(local.workers, local.submits)
+  # Those that know the items table: also what shows an item, or makes documents of items.
+  knowing = setunion(local.workers, local.submits, local.reports)
 
   # Process works on records; bury, sweep and a scatter that ends its batch early decide what process leaves undone; and
   # gather tells of all that. Without a tree, gather may find a chunk that was decided and not counted.
@@ -32,6 +32,7 @@ locals {
     { for object in local.processors_objects : "PROCESSORS" => object if !contains(local.submits, function) },
     { for table in aws_dynamodb_table.items[*].name : "ITEMS_TABLE" => table if contains(local.knowing, function) },
     { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table if contains(local.counters, function) },
+    { for table in local.usage_tables : "USAGE_TABLE" => table if contains(local.workers, function) },
     { for limit in var.tolerate[*] : "TOLERATE" => limit if contains(["process", "sweep"], function) },
     { for group in [var.fair_by] : "FAIR_BY" => group if contains(["scatter", "sweep"], function) },
   ) }
@@ -57,6 +58,7 @@ locals {
     # A chunk's part of each group is set, never added.
     SetCounters    = { functions = local.counters, actions = ["dynamodb:BatchWriteItem"], resources = local.processors.aggregate ? [local.tables["counters"]] : [] }
     InvokeFunction = { functions = local.workers, actions = ["lambda:InvokeFunction"], resources = local.processors.function_arns }
+    ReadUsage      = { functions = local.workers, actions = ["dynamodb:Query"], resources = local.usage_arns }
     ReadParameters = { functions = local.workers, actions = ["ssm:GetParameter"], resources = local.processors.parameter_arns }
     ReadSecrets    = { functions = local.workers, actions = ["secretsmanager:GetSecretValue"], resources = local.processors.secret_arns }
     # What was answered for records whose chunk comes again.

@@ -1,7 +1,15 @@
 locals {
-  # Those that work on batches, and all that have a queue.
-  batch_stages = toset(["scatter", "process", "gather"])
-  stages       = setunion(local.batch_stages, local.records)
+  # Those that work on batches, those whose dead letters bury works on, and all that have a queue.
+  batch_stages  = toset(["scatter", "process", "gather"])
+  buried_stages = setunion(local.batch_stages, local.records)
+  stages        = setunion(local.buried_stages, local.reports)
+
+  # Whose objects are announced to a queue.
+  sending_buckets = merge(
+    { scatter = local.buckets["input"] },
+    { for stage in ["process"] : stage => local.buckets["work"] if local.notifies },
+    { for stage in local.reports : stage => local.buckets["output"] },
+  )
 
   parked_name = "${var.name}-parked"
   parked_arn  = "arn:${var.account.partition}:sqs:${var.account.region}:${var.account.id}:${local.parked_name}"
@@ -16,7 +24,7 @@ module "queue" {
   fifo                         = each.key == "gather" # completion may be announced more than once, and the queue drops duplicates
   function_timeout             = local.timeout[each.key]
   dead_letter_function_timeout = var.timeout.bury
-  sending_bucket               = each.key == "scatter" ? local.buckets["input"] : each.key == "process" && local.notifies ? local.buckets["work"] : null
+  sending_bucket               = lookup(local.sending_buckets, each.key, null)
   sending_topic                = each.key == "process" ? one(local.topic_arns) : null
   kms_key_arn                  = var.kms_key_arn
 }

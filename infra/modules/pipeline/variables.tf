@@ -36,13 +36,13 @@ variable "architecture" {
 
 variable "memory" {
   description = "Memory of each function in MB."
-  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number })
+  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number, consolidate = optional(number, 512) })
   nullable    = false
 }
 
 variable "timeout" {
   description = "Timeout of each function in seconds."
-  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number })
+  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number, consolidate = optional(number, 180) })
   nullable    = false
 }
 

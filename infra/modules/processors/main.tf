@@ -18,10 +18,11 @@ locals {
   names      = [for each in local.named : each.name if each.name != null]
   invoke     = [for each in local.named : each.of if each.name == "invoke"]
   http       = [for each in local.named : each.of if each.name == "http"]
+  usages     = [for each in local.named : each.of if each.name == "usage"]
   aggregates = [for each in local.named : each.of if each.name == "aggregate"]
 
   # Those that are called for each record; the others store what succeeds.
-  called = [for name in local.names : name if contains(["custom", "http", "invoke"], name)]
+  called = [for name in local.names : name if contains(["custom", "http", "invoke", "usage"], name)]
 
   contracts     = [for of in local.invoke : try(tostring(of.contract), "sqs")]
   function_arns = [for of in local.invoke : try(tostring(of.function_arn), "")]

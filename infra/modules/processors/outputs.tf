@@ -1,5 +1,5 @@
 output "processors" {
-  description = "Whether it is what the functions do without being told; the ARNs of the function that is invoked and of the parameters and secrets that are read; whether records become items, and whether they are counted; whether answers are kept between tries, since repeating what gave them is not harmless or not cheap."
+  description = "Whether it is what the functions do without being told; the ARNs of the function that is invoked and of the parameters and secrets that are read; whether records become items, and whether they are counted; of which pipeline's counters, and of which of their sums, parts of reports are made (null if of none), and whether anything may answer such parts; whether answers are kept between tries, since repeating what gave them is not harmless or not cheap."
   value = {
     default        = jsonencode(local.entries) == jsonencode(["items"])
     function_arns  = local.function_arns
@@ -7,6 +7,8 @@ output "processors" {
     secret_arns    = local.secret_arns
     items          = contains(local.names, "items")
     aggregate      = contains(local.names, "aggregate")
+    usage          = try({ counters_of = tostring(local.usages[0].counters_of), sum = [for field in lookup(local.usages[0], "sum", []) : tostring(field)] }, null)
+    answers_parts  = length(setintersection(local.names, ["invoke", "usage"])) > 0
     keeps_answers  = length(local.called) > 0
   }
 
@@ -22,7 +24,7 @@ output "processors" {
 
   precondition {
     condition     = length(local.called) <= 1
-    error_message = "${var.name}: processors has ${join(" and ", local.called)}, but a record can be given to one of custom, http and invoke only: leave the others out. items and aggregate store what succeeds and can stand beside it."
+    error_message = "${var.name}: processors has ${join(" and ", local.called)}, but a record can be given to one of custom, http, invoke and usage only: leave the others out. items and aggregate store what succeeds and can stand beside it."
   }
 
   precondition {
@@ -38,6 +40,11 @@ output "processors" {
   precondition {
     condition     = alltrue([for of in local.http : try(tostring(of.url) != "", false)])
     error_message = "${var.name}: processors has http without a url: say where records are sent, as in {\"http\": {\"url\": \"https://api.example.com/orders\"}}."
+  }
+
+  precondition {
+    condition     = alltrue([for of in local.usages : try(tostring(of.counters_of) != "" && alltrue([for field in lookup(of, "sum", []) : tostring(field) != ""]), false)])
+    error_message = "${var.name}: processors has usage that does not say of what: counters_of names the pipeline whose counters are read, and sum lists fields that it sums, as in {\"usage\": {\"counters_of\": \"metering\", \"sum\": [\"kwh\"]}}."
   }
 
   precondition {

@@ -12,6 +12,7 @@ mod objects;
 mod page;
 mod reconcile;
 mod records;
+mod reports;
 mod topic;
 mod users;
 mod web;

@@ -13,7 +13,7 @@ const TOKEN: &str = "0123456789abcdef";
 pub const SIGNED: [&str; 4] = ["--aws-sigv4", "aws:amz:us-east-1:execute-api", "--user", "test:test"];
 
 /// What offers the API, ended with the test if that is a server.
-struct Server {
+pub struct Server {
     process: Option<Child>,
     address: String,
     /// What lets a request in.
@@ -51,7 +51,7 @@ impl Answer {
 }
 
 impl Server {
-    fn start(world: &World, token: bool) -> Self {
+    pub fn start(world: &World, token: bool) -> Self {
         let mut command = world.process(&std::env::temp_dir(), &["serve", "--port", "0"]);
         if token {
             command.env("FANFOLD_TOKEN", TOKEN);
@@ -68,7 +68,7 @@ impl Server {
     }
 
     /// The function that is deployed beside the pipelines.
-    fn function() -> Self {
+    pub fn function() -> Self {
         let deployment = std::fs::read_to_string(variable("FANFOLD_TEST_DEPLOYMENT")).unwrap();
         let deployment: Value = serde_json::from_str(&deployment).unwrap();
         assert_eq!(deployment["api"]["authorisation"], "IAM", "{}", deployment["api"]);
@@ -80,13 +80,13 @@ impl Server {
         self.process.is_none()
     }
 
-    fn ask(&self, path: &str, options: &[&str]) -> Answer {
+    pub fn ask(&self, path: &str, options: &[&str]) -> Answer {
         let mut all: Vec<&str> = self.credentials.iter().map(String::as_str).collect();
         all.extend(options);
         curl(&format!("{}{path}", self.address), &all)
     }
 
-    fn act(&self, path: &str, key: &str) -> Answer {
+    pub fn act(&self, path: &str, key: &str) -> Answer {
         self.ask(path, &["--request", "POST", "--header", &format!("Idempotency-Key: {key}")])
     }
 }
