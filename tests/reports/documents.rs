@@ -43,6 +43,7 @@ async fn rows_are_in_the_order_of_the_request_in_every_variant() {
         assert_eq!(report["assets"][1], json!({"name": "never counted", "rows": [], "totals": [null, 0, "0"]}));
         assert_eq!(report["totals"], json!([null, "11", "12345678901234567883.8"]));
         assert_eq!((&report["zone"], &report["missing"]), (&json!("Europe/Berlin"), &json!([])));
+        assert_eq!(report["title"], "usage, 2026-02-27 to 2026-03-01", "the last day is one of the report");
         let csv = String::from_utf8(world.document(&end, "csv")).unwrap();
         let wanted = "asset,day,records,kwh\n株式会社🚀,2026-02-28,1,12345678901234567890.5\npump 1,2026-02-27,2,0.1\n\
             pump 1,2026-03-01,3,0.2\n../../x,2026-02-28,5,-7\n";

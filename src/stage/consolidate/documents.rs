@@ -162,7 +162,11 @@ impl<'a, B: Blob> Documents<'a, B> {
     /// All that is told besides the assets.
     fn head(&self, partial: bool) -> Value {
         let (order, request) = (&self.report.order, &self.report.request);
-        let title = format!("{}: {} to {}", order.kind, order.from, order.to);
+        let days = match order.days().last() {
+            Some(last) => format!("{} to {last}", order.from),
+            None => format!("no days from {}", order.from),
+        };
+        let title = format!("{}, {days}", order.kind);
         json!({
             "v": VERSION,
             "id": request.id,
