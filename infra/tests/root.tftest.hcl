@@ -395,7 +395,7 @@ run "deployment" {
           alarm_topic  = "arn:aws:sns:eu-central-1:123456789012:anna-chunked-alarms"
           topic_arn    = null
           records_api  = null
-          reports      = false
+          reports      = null
           functions = {
             scatter = "anna-chunked-scatter"
             process = "anna-chunked-process"

@@ -16,7 +16,7 @@ output "deployment" {
     topic_arn          = one(aws_sns_topic.chunks[*].arn)
     functions          = { for stage, function in module.function : stage => function.name }
     records_api        = one(concat(module.records[*].api, [for submit in module.submit : submit.api]))
-    reports            = !var.reports ? null : local.usage == null ? "any" : "usage"
+    reports            = one([for kind in [local.usage == null ? "any" : "usage"] : kind if var.reports])
     mappings           = { process = module.function["process"].mappings["queue"] }
   }
 }
