@@ -12,7 +12,7 @@ const FILE: (&str, &str) = ("reports/", ".jsonl");
 /// The same of its request.
 const REQUEST: (&str, &str) = ("requests/", ".json");
 
-/// The id of a report: 128 bits that nobody guesses, as 32 hexadecimal digits.
+/// The id of a report: 128 bits as 32 hexadecimal digits. It is no secret: who asked for the report is looked at as well.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ReportId(String);

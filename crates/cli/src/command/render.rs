@@ -12,6 +12,9 @@ use fanfold::model::error::{Error, Result};
 /// The executable.
 const NAME: &str = "fanfold-report";
 
+/// What builds it.
+const BUILD: &str = "cargo build --release --manifest-path crates/report/Cargo.toml --target-dir target";
+
 /// Make a PDF of a report's data, or print the template to begin one's own with.
 #[derive(Debug, Args)]
 #[command(
@@ -46,7 +49,7 @@ fn run(program: &Path, arguments: &[OsString]) -> Result<ExitCode> {
             Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
         }
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            Err(Error::config(format!("{NAME} is not there; build it with `cargo build --release --package {NAME}`")))
+            Err(Error::config(format!("{NAME} is not there; build it with `{BUILD}`")))
         }
         Err(error) => Err(Error::config(format!("{} cannot be started", program.display())).because(error)),
     }
@@ -70,6 +73,6 @@ mod tests {
         let failed = run(Path::new("sh"), &["-c".into(), "exit 3".into()]).unwrap();
         assert_eq!(format!("{failed:?}"), format!("{:?}", ExitCode::from(3)));
         let told = run(Path::new("/nowhere/fanfold-report"), &[]).unwrap_err().to_string();
-        assert!(told.contains("cargo build --release --package fanfold-report"), "{told}");
+        assert!(told.ends_with(&format!("build it with `{BUILD}`")), "{told}");
     }
 }
