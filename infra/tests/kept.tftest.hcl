@@ -150,7 +150,7 @@ run "reports_given" {
     reports       = true
     key_field     = "part"
     input_prefix  = "reports/"
-    processors    = "[{\"invoke\":{\"function_arn\":\"arn:aws:lambda:eu-central-1:123456789012:function:rows\"}},\"items\"]"
+    processors    = "[{\"invoke\":{\"contract\":\"fanfold\",\"function_arn\":\"arn:aws:lambda:eu-central-1:123456789012:function:rows\"}},\"items\"]"
     press_package = "./versions.tf"
   }
 

@@ -29,7 +29,7 @@ run "press" {
   }
 
   assert {
-    condition     = [output.settings.handler, output.settings.architecture, output.settings.log_retention_days] == ["press", "arm64", 30] && output.settings.memory == 1024 && output.settings.timeout == 120
+    condition     = [output.settings.handler, output.settings.architecture, output.settings.log_retention_days] == ["press", "arm64", 30] && output.settings.memory == 2048 && output.settings.timeout == 120
     error_message = "it has a gigabyte and two minutes, and all else as the other functions"
   }
 

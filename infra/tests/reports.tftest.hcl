@@ -302,6 +302,34 @@ run "rejects_rows_that_are_not_kept" {
   expect_failures = [var.reports]
 }
 
+run "rejects_a_function_that_answers_without_items" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    processors = "[{\"invoke\":{\"function_arn\":\"arn:aws:lambda:eu-central-1:123456789012:function:rows:live\",\"contract\":\"sqs\"}},\"items\"]"
+  }
+
+  expect_failures = [var.reports]
+}
+
+run "rejects_parts_that_are_sent_by_themselves" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    records_api = "IAM"
+  }
+
+  expect_failures = [var.reports]
+}
+
 run "rejects_another_key" {
   command = plan
 

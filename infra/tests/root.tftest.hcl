@@ -396,6 +396,7 @@ run "deployment" {
           topic_arn    = null
           records_api  = null
           reports      = null
+          usage_table  = null
           functions = {
             scatter = "anna-chunked-scatter"
             process = "anna-chunked-process"

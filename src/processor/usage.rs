@@ -40,6 +40,9 @@ impl<C: Counters, K: Clock> Usage<C, K> {
             return Reply::Failed("it is no part of a report: from and to are no days".to_owned());
         };
         let as_of = self.clock.now();
+        if part.deadline.is_some_and(|deadline| deadline <= as_of) {
+            return Reply::Failed("the deadline of the report passed before it was made".to_owned());
+        }
         if as_of >= until {
             return Reply::Untried("no time was left".to_owned());
         }

@@ -1,6 +1,7 @@
 //! What makes a document for people out of the data of a report.
 
 use std::future::Future;
+use std::time::Duration;
 
 use crate::model::error::Result;
 
@@ -20,6 +21,7 @@ pub enum Printed {
 
 /// Makes documents out of objects of one bucket. Failed calls may still have taken effect.
 pub trait Press: Send + Sync + 'static {
-    /// Prints the data under a key as the object under another, replacing what is there. The same data makes the same bytes.
-    fn print(&self, data: &str, document: &str) -> impl Future<Output = Result<Printed>> + Send;
+    /// Prints the data under a key as the object under another, replacing what is there, and waits for that at most for `patience`.
+    /// The same data makes the same bytes.
+    fn print(&self, data: &str, document: &str, patience: Duration) -> impl Future<Output = Result<Printed>> + Send;
 }

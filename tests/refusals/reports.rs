@@ -34,9 +34,12 @@ pub async fn parts() -> Examples {
         "part": "x/1", "report": "0".repeat(32), "type": "usage", "asset": "a", "from": "yesterday", "to": "2026-01-01",
         "zone": "UTC", "since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z",
     });
+    let mut late = days.clone();
+    (late["from"], late["deadline"]) = (json!("2025-12-31"), json!("2026-01-01T00:00:00Z"));
     vec![
         (&["NO_PART"], told("{\"part\":\"x\"}\n").await),
         (&["NO_PART"], told(&days.to_string()).await),
         (&["COUNTERS_NOT_READ"], format!("the counters could not be read (tried {} times)", 5)),
+        (&["DEADLINE_PASSED"], told(&late.to_string()).await),
     ]
 }

@@ -104,7 +104,6 @@ async fn a_function_that_dies_at_any_call_leaves_the_report_to_the_next_one() {
                 press: MemoryPress { bucket: faulty(output) },
                 clock: At(now),
                 columns: world.settings.columns(),
-                width: 1,
             };
             let disposition = deliver(&stage, &ended(&summary), FOREVER).await;
             let told = reads(output, &folder);

@@ -1,16 +1,18 @@
 //! What a report holds, whatever was asked for and whatever went wrong.
 
-use fanfold::batch::control::redrive;
+use fanfold::batch::control::{cancel, redrive};
+use fanfold::model::error::{Error, ErrorKind};
 use fanfold::model::progress::BatchState;
 use fanfold::pipeline::variant::BUILT_IN;
+use fanfold::stage::reception::MOST_TRIES;
 use fanfold::stage::{Disposition, deliver};
 use fanfold::store::Clock;
-use fanfold::store::channel::{Channel, Outgoing};
+use fanfold::store::channel::{Channel, Delivery, Outgoing};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
 use serde_json::json;
 
-use crate::world::{FOREVER, Meters, World, ended};
+use crate::world::{Broken, FOREVER, Meters, World, ended};
 
 const COUNTED: [(&str, &str, u64, &str); 6] = [
     ("pump 1", "2026-02-26", 1, "1000"),
@@ -149,6 +151,141 @@ async fn a_part_has_one_answer_whatever_is_counted_meanwhile() {
         deliver(&world.consolidate(SystemClock.now()), &ended(&summary), FOREVER).await;
         assert_eq!(world.json(&world.end(&summary))["totals"], json!([null, "5", "0.3"]), "{}", variant.name);
     }
+}
+
+#[tokio::test]
+async fn a_late_message_does_not_take_back_a_report() {
+    let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
+    let (summary, end) = world.report(1, &["pump 1"]).await;
+    let expired = SystemClock.now().plus_seconds(3601);
+    let disposition = deliver(&world.consolidate(expired), &ended(&summary), FOREVER).await;
+    assert!(matches!(&disposition, Disposition::Discarded(why) if why.contains("was made before")), "{disposition:?}");
+    assert_eq!(world.end(&summary), end);
+    assert!(world.document(&end, "csv").starts_with(b"asset,"));
+}
+
+#[tokio::test]
+async fn parts_that_were_not_reached_are_named() {
+    // Those without a tree leave chunks that nobody asks for to sweep.
+    for variant in BUILT_IN.iter().filter(|variant| ["chunked", "sns"].contains(&variant.name)) {
+        let world = World::new(*variant, Meters::of(&COUNTED).await);
+        let (_, batch, event) = world.ask(1, &["pump 1", "a", "b", "../../x", "c"]).await;
+        let stores = &world.pipeline.stores;
+        stores.queues[0].send(vec![Outgoing::new(event)]).await.unwrap();
+        for message in world.take(0).await {
+            world.pipeline.handle(0, &message).await;
+        }
+        // One chunk of three is worked on before somebody cancels.
+        let chunks = world.take(1).await;
+        world.pipeline.handle(1, &chunks[1]).await;
+        let begun = stores.ledger.read(&batch).await.unwrap().unwrap();
+        cancel(&stores.ledger, &begun, SystemClock.now()).await.unwrap();
+        for chunk in [&chunks[0], &chunks[2]] {
+            stores.queues[1].send(vec![Outgoing::new(chunk.body.clone())]).await.unwrap();
+        }
+        world.pipeline.run().await.unwrap();
+        let summary = world.pipeline.summary(&batch).unwrap();
+        deliver(&world.consolidate(SystemClock.now()), &ended(&summary), FOREVER).await;
+        let (end, name) = (world.end(&summary), variant.name);
+        assert_eq!((end.state, end.partial), (BatchState::Cancelled, true), "{name}");
+        assert_eq!((end.parts.total, end.parts.succeeded, end.parts.failed), (5, 2, 3), "{name}");
+        let report = world.json(&end);
+        let named = |list: &str, field: &str| -> Vec<String> {
+            report[list].as_array().unwrap().iter().map(|one| one[field].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(
+            (named("assets", "name"), named("missing", "asset")),
+            (vec!["b".into(), "../../x".into()], vec!["pump 1".to_owned(), "a".into(), "c".into()]),
+            "{name}"
+        );
+        assert_eq!(report["missing"][0]["reason"], "it was not reached before the report ended", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_by_the_deadline_is_left_out() {
+    for variant in BUILT_IN {
+        let world = World::new(*variant, Meters::of(&COUNTED).await);
+        // Its deadline was an hour after it was asked for, months ago.
+        let (_, batch, event) = world.ask_by(1, &["pump 1", "../../x"], Some(3600)).await;
+        let summary = world.pipeline.run_batch(&batch, event, || {}).await.unwrap();
+        deliver(&world.consolidate(SystemClock.now()), &ended(&summary), FOREVER).await;
+        let end = world.end(&summary);
+        assert_eq!(
+            (end.state, end.partial, end.parts.failed),
+            (BatchState::PartiallyFailed, true, 2),
+            "{}",
+            variant.name
+        );
+        let reason = "the deadline of the report passed before it was made";
+        let missing = json!([{"asset": "pump 1", "reason": reason}, {"asset": "../../x", "reason": reason}]);
+        assert_eq!(world.json(&end)["missing"], missing, "{}", variant.name);
+    }
+}
+
+#[tokio::test]
+async fn a_report_takes_its_own_parts_alone() {
+    let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
+    let (other, _, _) = world.ask(1, &["../../x"]).await;
+    let (id, _, _) = world.ask(2, &["pump 1", "../../x"]).await;
+    let file = String::from_utf8(world.pipeline.stores.input.read(&id.file_key()).unwrap().to_vec()).unwrap();
+    // Somebody puts another file in the place of the report's: parts of another report, of another asset, of other days, and one of
+    // its own, twice.
+    let (first, second) = file.split_once('\n').unwrap();
+    let forged = [
+        first.replace(id.as_str(), other.as_str()),
+        first.replace("pump 1", "secret"),
+        first.replace("2026-02-27", "2026-01-01"),
+        second.trim().to_owned(),
+        second.trim().to_owned(),
+        "{\"part\":\"x\"}".to_owned(),
+    ];
+    let (batch, event) = world.pipeline.upload(&id.file_key(), forged.join("\n"));
+    let summary = world.pipeline.run_batch(&batch, event, || {}).await.unwrap();
+    deliver(&world.consolidate(SystemClock.now()), &ended(&summary), FOREVER).await;
+    let (end, report) = (world.end(&summary), world.json(&world.end(&summary)));
+    assert_eq!((end.id, end.parts.total, end.parts.succeeded, end.rows), (id, 2, 1, 1));
+    assert_eq!(
+        report["assets"],
+        json!([{"name": "../../x", "rows": [["2026-02-28", 5, "-7"]], "totals": [null, 5, "-7"]}])
+    );
+    assert_eq!(report["missing"], json!([{"asset": "pump 1", "reason": "it was not reached before the report ended"}]));
+}
+
+#[tokio::test]
+async fn rows_of_another_question_are_in_no_report() {
+    let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
+    let summary = world.run(1, &["pump 1"]).await;
+    // Another file has the same part asked of other days.
+    let (id, _, _) = world.ask(1, &["pump 1"]).await;
+    let file = String::from_utf8(world.pipeline.stores.input.read(&id.file_key()).unwrap().to_vec()).unwrap();
+    world.pipeline.run_file("reports/other.jsonl", file.replace("2026-02-27", "2026-01-01")).await.unwrap();
+    deliver(&world.consolidate(SystemClock.now()), &ended(&summary), FOREVER).await;
+    let end = world.end(&summary);
+    assert_eq!((end.state, end.rows), (BatchState::PartiallyFailed, 0));
+    let reason = "its rows answer another question: they have another from";
+    assert_eq!(world.json(&end)["missing"], json!([{"asset": "pump 1", "reason": reason}]));
+}
+
+#[tokio::test]
+async fn a_press_that_is_busy_costs_no_document_and_one_that_is_broken_ends_the_report() {
+    let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
+    let summary = world.run(1, &["pump 1"]).await;
+    let last = Delivery { attempt: MOST_TRIES, ..ended(&summary) };
+    let disposition = deliver(&world.consolidate_by(Broken(Error::busy("too many calls"))), &last, FOREVER).await;
+    assert!(matches!(&disposition, Disposition::Retry(error) if error.kind == ErrorKind::Busy), "{disposition:?}");
+    assert!(!world.has_end(&summary));
+    for attempt in 1..=MOST_TRIES {
+        let message = Delivery { attempt, ..ended(&summary) };
+        let disposition = deliver(&world.consolidate_by(Broken(Error::transient("killed"))), &message, FOREVER).await;
+        assert_eq!(matches!(disposition, Disposition::Done), attempt == MOST_TRIES, "{attempt}: {disposition:?}");
+    }
+    let end = world.end(&summary);
+    assert_eq!((end.state, end.error.unwrap().code.as_str()), (BatchState::Failed, "NO_DOCUMENT"));
+    assert_eq!(end.outputs.iter().map(|output| output.name.as_str()).collect::<Vec<_>>(), ["json", "csv"]);
+    // Somebody has the message delivered again, once the press is well.
+    deliver(&world.consolidate(SystemClock.now()), &last, FOREVER).await;
+    assert_eq!((world.end(&summary).state, world.end(&summary).outputs.len()), (BatchState::Succeeded, 3));
 }
 
 #[tokio::test]

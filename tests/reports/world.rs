@@ -12,7 +12,6 @@ use fanfold::model::input::InputRef;
 use fanfold::model::processing::usage::UsageSettings;
 use fanfold::model::reporting::end::{ReportEnd, end_key};
 use fanfold::model::reporting::id::ReportId;
-use fanfold::model::reporting::order::Assets;
 use fanfold::model::reporting::part::KEY_FIELD;
 use fanfold::model::reporting::request::ReportRequest;
 use fanfold::model::summary::Summary;
@@ -32,6 +31,7 @@ use fanfold::store::clock::SystemClock;
 use fanfold::store::counters::Counters;
 use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::items::memory::MemoryItems;
+use fanfold::store::press::{Press, Printed};
 use fanfold::store::testing::press::MemoryPress;
 use serde_json::{Value, json};
 
@@ -94,6 +94,15 @@ impl Counters for Meters {
     }
 }
 
+/// A press that fails each time.
+pub struct Broken(pub Error);
+
+impl Press for Broken {
+    async fn print(&self, _data: &str, _document: &str, _patience: Duration) -> Result<Printed> {
+        Err(self.0.again())
+    }
+}
+
 /// A clock that stands still.
 #[derive(Clone, Copy)]
 pub struct At(pub Timestamp);
@@ -138,15 +147,22 @@ impl World {
 
     /// Writes a request and its file, and returns the batch that it will become and its event.
     pub async fn ask(&self, id: u128, assets: &[&str]) -> (ReportId, BatchId, String) {
+        self.ask_by(id, assets, None).await
+    }
+
+    /// The same, with a deadline: seconds after the beginning of March 3, 2026.
+    pub async fn ask_by(&self, id: u128, assets: &[&str], deadline: Option<u32>) -> (ReportId, BatchId, String) {
         let id = ReportId::of_bits(id);
-        let order = json!({"type": "usage", "from": "2026-02-27", "to": "2026-03-02", "zone": "Europe/Berlin", "assets": assets});
+        let mut order = json!({"type": "usage", "from": "2026-02-27", "to": "2026-03-02", "zone": "Europe/Berlin", "assets": assets});
+        if let Some(seconds) = deadline {
+            order["deadline"] = seconds.into();
+        }
         let request = ReportRequest::new(id.clone(), "anna", Timestamp(1_772_500_000_000), order);
         let order = request.order().unwrap();
-        let Assets::Named(assets) = &order.assets else { panic!("assets are named") };
         let text = serde_json::to_vec(&request).unwrap();
         let input = &self.pipeline.stores.input;
         input.put(&id.request_key(), "application/json", text.into()).await.unwrap();
-        let (batch, event) = self.pipeline.upload(&id.file_key(), request.file(&order, assets).unwrap());
+        let (batch, event) = self.pipeline.upload(&id.file_key(), request.file(&order).unwrap());
         (id, batch, event)
     }
 
@@ -157,15 +173,23 @@ impl World {
     }
 
     pub fn consolidate(&self, now: Timestamp) -> Consolidate<MemoryBlob, MemoryItems, MemoryPress<MemoryBlob>, At> {
+        self.made(now, MemoryPress { bucket: self.pipeline.stores.output.clone() })
+    }
+
+    /// What makes documents by another press.
+    pub fn consolidate_by<P: Press>(&self, press: P) -> Consolidate<MemoryBlob, MemoryItems, P, At> {
+        self.made(SystemClock.now(), press)
+    }
+
+    fn made<P: Press>(&self, now: Timestamp, press: P) -> Consolidate<MemoryBlob, MemoryItems, P, At> {
         let stores = &self.pipeline.stores;
         Consolidate {
             input: stores.input.clone(),
             output: stores.output.clone(),
             rows: self.rows.clone(),
-            press: MemoryPress { bucket: stores.output.clone() },
+            press,
             clock: At(now),
             columns: self.settings.columns(),
-            width: 3,
         }
     }
 
@@ -191,6 +215,10 @@ impl World {
                 taken.push(delivery);
             }
         }
+    }
+
+    pub fn has_end(&self, summary: &Summary) -> bool {
+        self.pipeline.stores.output.read(&end_key(&summary.batch_id, summary.generation)).is_some()
     }
 
     pub fn end(&self, summary: &Summary) -> ReportEnd {

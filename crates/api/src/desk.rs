@@ -8,10 +8,13 @@ use crate::reports::report::Report;
 use crate::watching::{Following, Watching};
 use fanfold::model::ids::BatchId;
 
-/// The pipelines, what was done, and who waits.
+/// The pipelines, what was done, and who waits for what.
 #[derive(Debug)]
 pub struct Desk {
+    /// Those whose batches are shown.
     pub pipelines: Pipelines,
+    /// Those that make reports.
+    pub makers: Pipelines,
     pub once: Once,
     pub watching: Watching,
     /// Whether answers reach those who asked while they are being written.

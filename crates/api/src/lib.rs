@@ -30,7 +30,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 
 pub use door::{Door, Vouched};
@@ -44,13 +44,25 @@ use watching::Watching;
 /// All routes. Those of the API are behind the door; the page itself holds nothing to hide.
 pub fn router(pipelines: Pipelines, door: Door) -> Router {
     let origins = pipelines.origins();
+    // Behind a gateway there are several callers, and a report is told of to its own alone.
+    let apart = door == Door::Gateway;
+    let (makers, others) = pipelines.clone().split();
     // A gateway waits for whole answers.
     let desk = Arc::new(Desk {
-        pipelines,
+        pipelines: if apart { others } else { pipelines },
+        makers,
         once: Once::default(),
         watching: Watching::default(),
         streams: door != Door::Gateway,
     });
+    let reports = Router::new()
+        .route("/reports", post(reports::ask).layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
+        .route("/reports/{id}", get(reports::one))
+        .route("/reports/{id}/events", get(reports::events))
+        .route("/reports/{id}/result", get(reports::result))
+        .route("/reports/{id}/redrive", post(reports::redrive))
+        .route("/reports/{id}/cancel", post(reports::cancel))
+        .layer(map_response(problem::without_names));
     Router::new()
         .route("/pipelines", get(batches::pipelines))
         .route("/batches", get(batches::list).post(upload::begin))
@@ -62,12 +74,7 @@ pub fn router(pipelines: Pipelines, door: Door) -> Router {
         .route("/pipelines/{name}/resume", post(actions::resume))
         .route("/batches/{id}/redrive", post(actions::redrive))
         .route("/batches/{id}/cancel", post(actions::cancel))
-        .route("/reports", post(reports::ask).layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
-        .route("/reports/{id}", get(reports::one))
-        .route("/reports/{id}/events", get(reports::events))
-        .route("/reports/{id}/result", get(reports::result))
-        .route("/reports/{id}/redrive", post(reports::redrive))
-        .route("/reports/{id}/cancel", post(reports::cancel))
+        .merge(reports)
         .with_state(desk)
         .layer(from_fn_with_state(Arc::new(door), door::authorised))
         .merge(files::routes())

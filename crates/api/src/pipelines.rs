@@ -85,6 +85,17 @@ impl Pipelines {
         Self(deployment.pipelines.iter().map(|(name, resources)| (name.clone(), pipeline(resources))).collect())
     }
 
+    /// Those that make reports, and the others.
+    pub(crate) fn split(self) -> (Self, Self) {
+        let (makers, others) = self.0.into_iter().partition(|(_, pipeline)| pipeline.resources.reports.is_some());
+        (Self(makers), Self(others))
+    }
+
+    /// All of them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Pipeline)> {
+        self.0.iter().map(|(name, pipeline)| (name.as_str(), pipeline))
+    }
+
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
     }

@@ -51,12 +51,31 @@ impl IntoResponse for Problem {
         let body =
             json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
         let mut response = (self.status, body.to_string()).into_response();
+        let status = self.status;
+        response.extensions_mut().insert(self);
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+        if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(RETRY_AFTER, HeaderValue::from_static("2"));
         }
         response
+    }
+}
+
+/// Tells those who do not operate the system that something is wrong with it, without what it is made of; that is in the log.
+pub async fn without_names(response: Response) -> Response {
+    let known = response.extensions().get::<Problem>();
+    match known.filter(|problem| problem.status.is_server_error() || problem.status == StatusCode::FORBIDDEN) {
+        Some(Problem { status, detail }) => {
+            tracing::error!(%status, detail, "request not answered");
+            let status = if *status == StatusCode::FORBIDDEN { StatusCode::INTERNAL_SERVER_ERROR } else { *status };
+            Problem::new(
+                status,
+                "the service cannot answer this now; ask again, and tell its operator if that does not help",
+            )
+            .into_response()
+        }
+        None => response,
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, DeleteRequest, PutRequest, WriteRequest};
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use crate::batch_write::batch_write_all;
 use crate::error;
@@ -16,6 +17,9 @@ use fanfold::store::counters::{Counters, chunk_name};
 const GROUP: &str = "group";
 /// The sort key: the chunk.
 const CHUNK: &str = "chunk";
+
+/// Parts of the table that are read at the same time.
+const SEGMENTS: i32 = 8;
 
 type Attributes = HashMap<String, AttributeValue>;
 
@@ -30,6 +34,47 @@ impl DynamoCounters {
     /// A table by its name, with the partition key `group` and the sort key `chunk`, both texts.
     pub fn new(client: Client, table: impl Into<String>) -> Self {
         Self { client, table: table.into() }
+    }
+
+    /// The first values of the groups that are `wanted`, each once; `None` if there are more than `most`. The whole table is read for
+    /// that, several parts of it at the same time
+    /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html#Scan.ParallelScan>).
+    ///
+    /// # Errors
+    /// Those of the table.
+    pub async fn first_values(
+        &self,
+        wanted: impl Fn(&[String]) -> bool,
+        most: usize,
+    ) -> Result<Option<BTreeSet<String>>> {
+        let mut found = BTreeSet::new();
+        let segments = stream::iter(0..SEGMENTS).map(|segment| self.groups(segment));
+        let mut groups = std::pin::pin!(segments.flatten_unordered(None));
+        while let Some(group) = groups.try_next().await? {
+            if wanted(&group) {
+                found.extend(group.into_iter().next());
+            }
+            if found.len() > most {
+                return Ok(None);
+            }
+        }
+        Ok(Some(found))
+    }
+
+    /// The groups of one part of the table, each as often as it has rows.
+    fn groups(&self, segment: i32) -> impl Stream<Item = Result<Vec<String>>> {
+        let scan = self.client.scan().table_name(&self.table).consistent_read(true);
+        let scan = scan.segment(segment).total_segments(SEGMENTS);
+        let scan = scan.projection_expression("#group").expression_attribute_names("#group", GROUP);
+        let pages = scan.into_paginator().items().send();
+        let groups = stream::unfold(pages, async |mut pages| Some((pages.next().await?, pages)));
+        groups
+            .map(|row| {
+                let row = row.map_err(|e| error::of_call("read the table", &self.table, e))?;
+                let group = row.get(GROUP).and_then(|key| serde_json::from_str(key.as_s().ok()?).ok());
+                group.ok_or_else(|| Error::internal(format!("a row of the table {} is not readable", self.table)))
+            })
+            .boxed()
     }
 
     /// Sends requests for these groups, and returns the positions of those that the table was too busy for.

@@ -55,6 +55,9 @@ pub struct Resources {
     /// The ids of the event source mappings by stage; a deployment of an earlier version does not name them.
     #[serde(default)]
     pub mappings: BTreeMap<String, String>,
+    /// The counters table of which it makes reports, if it does.
+    #[serde(default)]
+    pub usage_table: Option<String>,
     /// Which reports it is made for: `usage`, or `any` if a function of the user's makes them. `None` if it is for none.
     #[serde(default)]
     pub reports: Option<String>,

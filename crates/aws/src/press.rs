@@ -14,7 +14,7 @@ use fanfold::store::press::{Press, Printed};
 
 /// How long the links are valid.
 const VALID: Duration = Duration::from_secs(300);
-/// How long its answer is waited for: its own time limit, and some more.
+/// How long its answer is waited for at most: its own time limit, and some more.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 /// Prints objects of one bucket by a function.
@@ -52,12 +52,13 @@ fn printed(returned: &Returned) -> Result<Printed> {
 }
 
 impl<F: Function> Press for LambdaPress<F> {
-    async fn print(&self, data: &str, document: &str) -> Result<Printed> {
+    async fn print(&self, data: &str, document: &str, patience: Duration) -> Result<Printed> {
         let data = self.bucket.link(data, "data.json", VALID).await?;
         let document = self.bucket.upload_link(document, "application/pdf", VALID).await?;
         let payload = json!({ "data": data, "document": document }).to_string();
-        match self.function.invoke(payload.into(), PATIENCE).await {
+        match self.function.invoke(payload.into(), PATIENCE.min(patience)).await {
             Ok(returned) => printed(&returned),
+            Err(CallError::Throttled(why)) => Err(Error::busy(why)),
             Err(CallError::Refused(error)) => Err(error),
             Err(error) => Err(Error::transient("the function that prints gave no answer").because(error)),
         }
@@ -70,6 +71,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use crate::clients::Clients;
+    use fanfold::model::error::ErrorKind;
     use fanfold::store::function::memory::MemoryFunction;
     use serde_json::Value;
 
@@ -88,11 +90,18 @@ mod tests {
         });
         let clients = Clients::of_emulator("http://127.0.0.1:1").await;
         let press = LambdaPress::new(S3Blob::new(clients.s3, "fanfold-output-123456789012"), function);
-        let done = press.print("b/report/0/print.json", "b/report/0/report.pdf").await.unwrap();
+        let done = press.print("b/report/0/print.json", "b/report/0/report.pdf", PATIENCE).await.unwrap();
         assert_eq!(done, Printed::Done { bytes: 7, sha256: "ab".into() });
-        let refused = press.print("d", "p").await.unwrap();
+        let refused = press.print("d", "p", PATIENCE).await.unwrap();
         assert_eq!(refused, Printed::Refused("columns: there are none".into()));
-        assert!(press.print("d", "p").await.unwrap_err().to_string().contains("killed"));
+        assert!(press.print("d", "p", PATIENCE).await.unwrap_err().to_string().contains("killed"));
+        let busy = MemoryFunction::new(|_, _| Err(CallError::Throttled("too many calls".into())));
+        let busy = LambdaPress::new(press.bucket.clone(), busy);
+        assert_eq!(
+            busy.print("d", "p", PATIENCE).await.unwrap_err().kind,
+            ErrorKind::Busy,
+            "it is free again at some time"
+        );
         let given = given.lock().unwrap()[0].clone();
         let link = |name: &str| given[name].as_str().unwrap().to_owned();
         assert!(link("data").contains("/b/report/0/print.json?") && link("data").contains("X-Amz-Signature="));

@@ -51,15 +51,19 @@ async fn vouch(mut request: Request<Body>) -> Request<Body> {
     request
 }
 
-/// Whose request it is: what IAM knows the caller by, or the issuer of its token.
+/// Whose request it is: the principal that IAM knows, or the subject of a token with its issuer.
 fn caller(by: &ApiGatewayRequestAuthorizer) -> Option<String> {
     if let Some(iam) = &by.iam {
-        return iam.user_id.clone().map(|id| format!("iam:{id}"));
+        // Behind the id of a role stands the name of a session, which is another each time
+        // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids).
+        return iam.user_id.as_deref().and_then(|id| id.split(':').next()).map(|id| format!("iam:{id}"));
     }
     let claims = &by.jwt.as_ref()?.claims;
-    // A client that has a token of its own is no user (https://www.rfc-editor.org/rfc/rfc9068#section-2.2).
-    let name = ["sub", "client_id"].into_iter().find_map(|claim| claims.get(claim));
-    Some(format!("jwt:{}", name.map_or("", String::as_str)))
+    let claim = |name: &str| claims.get(name).map_or("", String::as_str);
+    // A client that has a token of its own is no user (https://www.rfc-editor.org/rfc/rfc9068#section-2.2), and no user of another
+    // issuer is this one.
+    let subject = ["sub", "client_id"].into_iter().find(|name| claims.contains_key(*name)).unwrap_or("sub");
+    Some(format!("jwt:{}:{subject}:{}", claim("iss"), claim(subject)))
 }
 
 #[cfg(test)]
@@ -88,12 +92,21 @@ mod tests {
 
     #[tokio::test]
     async fn only_what_the_gateway_authorised_is_vouched_for() {
-        let iam = json!({ "iam": {
-            "accessKey": "k", "accountId": "1", "callerId": "c", "cognitoIdentity": null, "principalOrgId": null,
-            "userArn": "arn:aws:iam::1:user/anna", "userId": "u",
-        } });
-        let jwt = json!({ "jwt": { "claims": { "sub": "anna" }, "scopes": [] } });
-        let cases = [(Value::Null, None), (json!({}), None), (iam, Some("iam:u")), (jwt, Some("jwt:anna"))];
+        let iam = |user: &str| {
+            json!({ "iam": {
+                "accessKey": "k", "accountId": "1", "callerId": "c", "cognitoIdentity": null, "principalOrgId": null,
+                "userArn": "arn:aws:iam::1:user/anna", "userId": user,
+            } })
+        };
+        let jwt = |claims: Value| json!({ "jwt": { "claims": claims, "scopes": [] } });
+        let cases = [
+            (Value::Null, None),
+            (json!({}), None),
+            (iam("AIDA1"), Some("iam:AIDA1")),
+            (iam("AROA1:this-session"), Some("iam:AROA1")),
+            (jwt(json!({ "iss": "https://a", "sub": "anna" })), Some("jwt:https://a:sub:anna")),
+            (jwt(json!({ "iss": "https://a", "client_id": "anna" })), Some("jwt:https://a:client_id:anna")),
+        ];
         for (authorizer, vouched) in cases {
             let mut request = Request::new(Body::empty());
             let mut extensions = Extensions::new();

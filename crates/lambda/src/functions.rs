@@ -253,7 +253,6 @@ pub async fn run<C: Processor>(
                 press: LambdaPress::new(output, function),
                 clock: SystemClock,
                 columns: columns.clone(),
-                width: config.variant.width,
             };
             server.serve(&consolidate).await
         }

@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), which reports it makes (\"usage\", those of a function of the user's as \"any\", or null), and the UUID of the mapping by which it can be paused."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), which reports it makes (\"usage\", those of a function of the user's as \"any\", or null), the counters table of which it makes them (or null), and the UUID of the mapping by which it can be paused."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -17,6 +17,7 @@ output "deployment" {
     functions          = { for stage, function in module.function : stage => function.name }
     records_api        = one(concat(module.records[*].api, [for submit in module.submit : submit.api]))
     reports            = one([for kind in [local.usage == null ? "any" : "usage"] : kind if var.reports])
+    usage_table        = one(local.usage_tables)
     mappings           = { process = module.function["process"].mappings["queue"] }
   }
 }
@@ -54,9 +55,11 @@ output "api_permissions" {
     Upload      = { actions = ["s3:PutObject"], resources = [for prefix in concat([var.input_prefix], var.reports ? ["requests/"] : []) : "${local.buckets["input"]}/${prefix}*"] }
     KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
     ListBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/all-batches"] }
-    ReadTasks   = { actions = ["dynamodb:Query"], resources = local.in_tasks_table ? [local.tables["tasks"]] : [] }
-    Watch       = { actions = ["sqs:GetQueueAttributes"], resources = [module.queue["process"].arn] }
-    Redrive     = { actions = ["sqs:SendMessage"], resources = [module.queue["scatter"].arn] }
+    # Whoever asks for a report of all assets is told which there are.
+    FindAssets = { actions = ["dynamodb:Scan"], resources = local.usage_arns }
+    ReadTasks  = { actions = ["dynamodb:Query"], resources = local.in_tasks_table ? [local.tables["tasks"]] : [] }
+    Watch      = { actions = ["sqs:GetQueueAttributes"], resources = [module.queue["process"].arn] }
+    Redrive    = { actions = ["sqs:SendMessage"], resources = [module.queue["scatter"].arn] }
     # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awslambda.html
     Pause = {
       actions   = ["lambda:GetEventSourceMapping", "lambda:UpdateEventSourceMapping"]

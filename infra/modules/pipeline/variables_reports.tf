@@ -7,7 +7,12 @@ variable "reports" {
   # The names are those in src/model/reporting; a test compares them.
   validation {
     condition     = !var.reports || (module.processors.processors.answers_parts && module.processors.processors.items)
-    error_message = "${var.name}: reports is true, but processors does not name items beside usage or invoke: one of these answers the parts of a report with rows, and items keeps them. Say processors such as [{\"usage\": {\"counters_of\": \"metering\", \"sum\": [\"kwh\"]}}, \"items\"], or leave reports out."
+    error_message = "${var.name}: reports is true, but processors does not name items beside usage, or invoke with the contract fanfold: one of these answers the parts of a report with rows, and items keeps them. Say processors such as [{\"usage\": {\"counters_of\": \"metering\", \"sum\": [\"kwh\"]}}, \"items\"], or leave reports out."
+  }
+
+  validation {
+    condition     = !var.reports || var.records_api == ""
+    error_message = "${var.name}: reports is true and records_api is \"${var.records_api}\", but whoever sends a part of a report by itself would replace its rows: give records that are sent by themselves a pipeline of their own."
   }
 
   validation {

@@ -40,8 +40,9 @@ module "function" {
     hash   = filebase64sha256(var.file)
   }
   architecture = var.architecture
-  memory       = 1024
-  timeout      = 120
+  # The largest document of docs/REPORTS.md takes 898 MB, and data may have three times as many bytes as it had.
+  memory  = 2048
+  timeout = 120
 
   environment = { RUST_LOG = var.log_level }
   permissions = {}

@@ -8,8 +8,9 @@ output "processors" {
     items          = contains(local.names, "items")
     aggregate      = contains(local.names, "aggregate")
     usage          = try({ counters_of = tostring(local.usages[0].counters_of), sum = [for field in lookup(local.usages[0], "sum", []) : tostring(field)] }, null)
-    answers_parts  = length(setintersection(local.names, ["invoke", "usage"])) > 0
-    keeps_answers  = length(local.called) > 0
+    # With another contract, a function answers without an item.
+    answers_parts = contains(local.names, "usage") || contains(local.contracts, "fanfold")
+    keeps_answers = length(local.called) > 0
   }
 
   precondition {

@@ -45,6 +45,12 @@ pub const PARTS: &[Refusal] = &[
         "Ask for reports by the API, or write records as it does.",
     ),
     refusal(
+        "DEADLINE_PASSED",
+        "the deadline of the report passed before it was made",
+        "The part was not worked on before the deadline that the report was asked for with.",
+        "Ask for the report again, with a later deadline or without one.",
+    ),
+    refusal(
         "COUNTERS_NOT_READ",
         "the counters could not be read{tries}",
         "The table of counters did not answer, or the function may not read it; the function's log says why.",

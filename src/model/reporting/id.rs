@@ -71,6 +71,14 @@ impl ReportId {
     }
 }
 
+impl ReportId {
+    /// The place of one of its parts, by its key.
+    pub fn place_of(&self, part: &str) -> Option<usize> {
+        let place = part.strip_prefix(self.as_str())?.strip_prefix('/')?.parse().ok()?;
+        (self.part_key(place) == part).then_some(place)
+    }
+}
+
 impl TryFrom<String> for ReportId {
     type Error = Error;
 

@@ -15,6 +15,12 @@ pub const MOST_ASSETS: usize = 100_000;
 pub const MOST_DAYS: i32 = 3_660;
 /// The longest name of an asset, in bytes. It is in no key.
 pub const LONGEST_ASSET: usize = 16_384;
+/// The longest type of a report, in bytes.
+const LONGEST_KIND: usize = 100;
+/// The latest deadline, in seconds: as long as the rows of a part are kept unless that is set.
+const LATEST_DEADLINE: i64 = 7 * 24 * 3600;
+/// How much of a text that is wrong is said again, in characters.
+const QUOTED: usize = 100;
 
 /// In which form a report is delivered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -58,6 +64,8 @@ pub struct Order {
     pub assets: Assets,
     /// In which form it is wanted.
     pub form: Form,
+    /// After how many seconds what is not there is left out.
+    pub deadline: Option<i64>,
 }
 
 /// What is wrong with an order: a member's path and what to do, one for each member that is wrong.
@@ -88,9 +96,21 @@ impl Reader<'_> {
         let text = self.text(name, None)?;
         let day = Date::strptime("%Y-%m-%d", &text).ok().filter(|day| day.to_string() == text);
         if day.is_none() {
-            self.note(name, format!("{text:?} is no day; write one as 2026-02-28"));
+            self.note(name, format!("{} is no day; write one as 2026-02-28", quoted(&text)));
         }
         day
+    }
+
+    /// `None` if it is wrong.
+    fn deadline(&mut self) -> Option<Option<i64>> {
+        let Some(given) = self.members.get("deadline") else {
+            return Some(None);
+        };
+        let seconds = given.as_i64().filter(|seconds| (1..=LATEST_DEADLINE).contains(seconds));
+        if seconds.is_none() {
+            self.note("deadline", format!("must be a whole number of seconds from 1 to {LATEST_DEADLINE}"));
+        }
+        seconds.map(Some)
     }
 
     fn assets(&mut self) -> Option<Assets> {
@@ -129,7 +149,7 @@ impl Reader<'_> {
 }
 
 impl Order {
-    /// Reads an order: `{"type","from","to","zone"?,"assets","format"?}`, days as `2026-02-28`, `to` excluded.
+    /// Reads an order: `{"type","from","to","zone"?,"assets","format"?,"deadline"?}`, days as `2026-02-28`, `to` excluded.
     ///
     /// # Errors
     /// All that is wrong, by the members' paths.
@@ -139,13 +159,18 @@ impl Order {
         };
         let mut reader = Reader { members, wrong: Vec::new() };
         for name in members.keys().filter(|name| !MEMBERS.contains(&name.as_str())) {
-            reader.note(name, format!("is not known; there is {}", MEMBERS.join(", ")));
+            let known = MEMBERS.join(", ");
+            reader.note(&name[..name.floor_char_boundary(QUOTED)], format!("is not known; there is {known}"));
         }
         let kind = reader.text("type", None);
+        if kind.as_ref().is_some_and(|kind| !(1..=LONGEST_KIND).contains(&kind.len())) {
+            reader.note("type", format!("must be a text of 1 to {LONGEST_KIND} bytes"));
+        }
         let (from, to) = (reader.day("from"), reader.day("to"));
         if let (Some(from), Some(to)) = (from, to) {
             match from.until(to).map(|span| span.get_days()) {
                 Ok(days) if days < 0 => reader.note("to", format!("{to} is before {from}, the first day")),
+                Ok(0) => reader.note("to", format!("{to} is the first day; `to` is the day after the last one")),
                 Ok(days) if days <= MOST_DAYS => {}
                 _ => reader.note("to", format!("is more than {MOST_DAYS} days after the first")),
             }
@@ -153,20 +178,27 @@ impl Order {
         let zone_name = reader.text("zone", Some("UTC"));
         let zone = zone_name.as_deref().and_then(|name| TimeZone::get(name).ok());
         if let (Some(name), None) = (&zone_name, &zone) {
-            reader.note("zone", format!("{name:?} is no zone; give one as Europe/Berlin, by its name at IANA"));
+            let name = quoted(name);
+            reader.note("zone", format!("{name} is no zone; give one as Europe/Berlin, by its name at IANA"));
         }
         let assets = reader.assets();
         let form = reader.text("format", Some("json"));
         let known = form.as_deref().and_then(|form| Form::ALL.iter().find(|(name, _)| *name == form));
         if let (Some(form), None) = (&form, known) {
-            reader.note("format", format!("{form:?} is no format; there is json, csv, pdf"));
+            reader.note("format", format!("{} is no format; there is json, csv, pdf", quoted(form)));
         }
-        match (kind, from, to, zone, zone_name, assets, known) {
-            (Some(kind), Some(from), Some(to), Some(zone), Some(zone_name), Some(assets), Some((_, form)))
-                if reader.wrong.is_empty() =>
-            {
-                Ok(Self { kind, from, to, zone, zone_name, assets, form: *form })
-            }
+        let deadline = reader.deadline();
+        match (kind, from, to, zone, zone_name, assets, known, deadline) {
+            (
+                Some(kind),
+                Some(from),
+                Some(to),
+                Some(zone),
+                Some(zone_name),
+                Some(assets),
+                Some((_, form)),
+                Some(deadline),
+            ) if reader.wrong.is_empty() => Ok(Self { kind, from, to, zone, zone_name, assets, form: *form, deadline }),
             _ => Err(reader.wrong),
         }
     }
@@ -188,8 +220,14 @@ impl Order {
     }
 }
 
+/// A text that is wrong, in quotes, with no more of it than helps.
+fn quoted(text: &str) -> String {
+    let begin: String = text.chars().take(QUOTED).collect();
+    if begin.len() < text.len() { format!("{begin:?}…") } else { format!("{text:?}") }
+}
+
 /// All members of an order.
-const MEMBERS: [&str; 6] = ["type", "from", "to", "zone", "assets", "format"];
+const MEMBERS: [&str; 7] = ["type", "from", "to", "zone", "assets", "format", "deadline"];
 
 #[cfg(test)]
 mod tests {
@@ -209,16 +247,21 @@ mod tests {
     fn an_order_is_read() {
         let read = order(json!({"assets": ["b", "a", "b", "../../x", "株式会社", "🚀"], "format": "pdf"})).unwrap();
         let names = ["b", "a", "../../x", "株式会社", "🚀"].map(str::to_owned).to_vec();
-        assert_eq!((read.assets, read.form, read.zone_name.as_str()), (Assets::Named(names), Form::Pdf, "UTC"));
-        assert_eq!(order(json!({"assets": "all"})).unwrap().assets, Assets::All);
+        assert_eq!((read.assets.clone(), read.form, read.zone_name.as_str()), (Assets::Named(names), Form::Pdf, "UTC"));
+        assert_eq!(read.deadline, None);
+        let all = order(json!({"assets": "all", "deadline": 600})).unwrap();
+        assert_eq!((all.assets, all.deadline), (Assets::All, Some(600)));
         assert_eq!(order(json!({"assets": []})).unwrap().assets, Assets::Named(Vec::new()));
-        assert_eq!(order(json!({"to": "2026-01-01"})).unwrap().days().count(), 0, "an empty range is one");
     }
 
     #[test]
     fn what_is_wrong_is_told_by_its_path() {
         for (members, path, words) in [
             (json!({"from": "2026-02-02"}), "/to", "before 2026-02-02"),
+            (json!({"to": "2026-01-01"}), "/to", "the day after the last one"),
+            (json!({"type": ""}), "/type", "1 to 100 bytes"),
+            (json!({"type": "t".repeat(101)}), "/type", "1 to 100 bytes"),
+            (json!({"zone": "ü".repeat(5_000)}), "/zone", "üüü\"… is no zone"),
             (json!({"from": "2026-02-29"}), "/from", "is no day"),
             (json!({"from": "2026-1-1"}), "/from", "is no day"),
             (json!({"to": "9999-12-31"}), "/to", "more than 3660 days"),
@@ -229,6 +272,10 @@ mod tests {
             (json!({"assets": "some"}), "/assets", "or \"all\""),
             (json!({"format": "xml"}), "/format", "json, csv, pdf"),
             (json!({"form": "pdf"}), "/form", "is not known"),
+            (json!({"deadline": 0}), "/deadline", "from 1 to 604800"),
+            (json!({"deadline": 604_801}), "/deadline", "from 1 to 604800"),
+            (json!({"deadline": "600"}), "/deadline", "from 1 to 604800"),
+            (json!({"deadline": null}), "/deadline", "from 1 to 604800"),
         ] {
             let wrong = order(members.clone()).unwrap_err();
             let told = wrong.iter().any(|(at, what)| at == path && what.contains(words));
@@ -266,7 +313,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn days_are_those_of_a_naive_calendar(year in 1999_i16..2032, month in 1_i8..=12, day in 1_i8..=28, many in 0_usize..900) {
+        fn days_are_those_of_a_naive_calendar(year in 1999_i16..2032, month in 1_i8..=12, day in 1_i8..=28, many in 1_usize..900) {
             let from = Date::new(year, month, day).unwrap();
             let expected: Vec<_> = std::iter::successors(Some((year, month, day)), |day| Some(next(*day))).take(many + 1).collect();
             let (y, m, d) = expected[many];

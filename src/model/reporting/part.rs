@@ -37,6 +37,16 @@ pub struct Part {
     pub since: Timestamp,
     /// The moment at which the last day ends there.
     pub until: Timestamp,
+    /// When it is left out of the report, if it has no rows by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Timestamp>,
+}
+
+impl Part {
+    /// What is asked, as it stands beside the rows, so that those of another question are told from them.
+    fn question(&self) -> [(&'static str, &String); 4] {
+        [("asset", &self.asset), ("from", &self.from), ("to", &self.to), ("zone", &self.zone)]
+    }
 }
 
 /// A column of rows.
@@ -122,11 +132,15 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// Reads the rows from an item.
+    /// Reads the rows from the item of a part.
     ///
     /// # Errors
     /// What is wrong with them, in words.
-    pub fn of_item(item: &Map<String, Value>) -> Result<Self, String> {
+    pub fn of_item(item: &Map<String, Value>, part: &Part) -> Result<Self, String> {
+        let other = |(name, asked): &(&str, &String)| item.get(*name).is_some_and(|told| told != asked.as_str());
+        if let Some((name, _)) = part.question().iter().find(|question| other(question)) {
+            return Err(format!("its rows answer another question: they have another {name}"));
+        }
         let rows: Self = serde_json::from_value(Value::Object(item.clone())).map_err(|e| format!("its rows: {e}"))?;
         rows.check()?;
         Ok(rows)
@@ -139,7 +153,7 @@ impl Rows {
     pub fn into_item(self, part: &Part) -> Result<Map<String, Value>, serde_json::Error> {
         let mut item = Map::new();
         item.insert(KEY_FIELD.to_owned(), part.part.clone().into());
-        item.insert("asset".to_owned(), part.asset.clone().into());
+        item.extend(part.question().map(|(name, asked)| (name.to_owned(), asked.clone().into())));
         if let Value::Object(rows) = serde_json::to_value(self)? {
             item.extend(rows);
         }
@@ -185,7 +199,7 @@ mod tests {
 
     fn item(change: impl FnOnce(&mut Value)) -> Map<String, Value> {
         let mut item = json!({
-            "part": "r/000000", "asset": "株",
+            "part": "r/000000", "asset": "株", "from": "2026-02-28", "to": "2026-03-02", "zone": "UTC",
             "columns": [
                 {"name": "day", "title": "Day", "kind": "date"},
                 {"name": "n", "title": "Records", "kind": "integer"},
@@ -201,15 +215,18 @@ mod tests {
         item.as_object().unwrap().clone()
     }
 
-    #[test]
-    fn rows_are_read_from_their_item_again() {
-        let item = item(|_| {});
-        let rows = Rows::of_item(&item).unwrap();
-        let part: Part = serde_json::from_value(json!({
+    fn part() -> Part {
+        serde_json::from_value(json!({
             "part": "r/000000", "report": "0".repeat(32), "type": "usage", "asset": "株", "from": "2026-02-28", "to": "2026-03-02",
             "zone": "UTC", "since": "2026-02-28T00:00:00Z", "until": "2026-03-02T00:00:00Z",
         }))
-        .unwrap();
+        .unwrap()
+    }
+
+    #[test]
+    fn rows_are_read_from_their_item_again() {
+        let (item, part) = (item(|_| {}), part());
+        let rows = Rows::of_item(&item, &part).unwrap();
         assert_eq!(rows.clone().into_item(&part).unwrap(), item);
         let at = |seconds: i64| rows.is_expired(Timestamp(seconds * 1000));
         assert!(!at(1_799_999_999) && at(1_800_000_000));
@@ -219,7 +236,7 @@ mod tests {
     #[test]
     fn what_is_no_row_is_refused_in_words() {
         type Change = fn(&mut Value);
-        let wrong: [(Change, &str); 10] = [
+        let wrong: [(Change, &str); 12] = [
             (|item| item["rows"][1] = json!([]), "row 1 has 0 cells"),
             (|item| item["rows"][0][0] = json!("2026-2-28"), "row 0: day is no date"),
             (|item| item["rows"][0][0] = json!("2026-02-29"), "row 0: day is no date"),
@@ -230,10 +247,16 @@ mod tests {
             (|item| item["columns"] = json!([]), "0 columns"),
             (|item| item["columns"][1]["name"] = json!("day"), "column 1 has no name of its own"),
             (|item| item["asOf"] = Value::Null, "its rows"),
+            (|item| item["asset"] = json!("other"), "another asset"),
+            (|item| item["to"] = json!("2026-03-03"), "another to"),
         ];
         for (change, words) in wrong {
-            let told = Rows::of_item(&item(change)).unwrap_err();
+            let told = Rows::of_item(&item(change), &part()).unwrap_err();
             assert!(told.contains(words), "{words}: {told}");
         }
+        let silent = item(|item| {
+            item.as_object_mut().unwrap().retain(|name, _| !["asset", "from", "to", "zone"].contains(&name.as_str()))
+        });
+        assert!(Rows::of_item(&silent, &part()).is_ok(), "those of a function need not say what they answer");
     }
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::model::error::{Error, Result};
 use crate::model::reporting::id::ReportId;
-use crate::model::reporting::order::{Order, Wrong};
+use crate::model::reporting::order::{Assets, Order, Wrong};
 use crate::model::reporting::part::Part;
 use crate::model::timestamp::Timestamp;
 
@@ -22,12 +22,15 @@ pub struct ReportRequest {
     pub at: Timestamp,
     /// What was asked for, as it was written.
     pub order: Value,
+    /// The assets that there were, if it was asked for all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<Vec<String>>,
 }
 
 impl ReportRequest {
     /// A request of now.
     pub fn new(id: ReportId, owner: impl Into<String>, at: Timestamp, order: Value) -> Self {
-        Self { v: 1, id, owner: owner.into(), at, order }
+        Self { v: 1, id, owner: owner.into(), at, order, found: None }
     }
 
     /// Reads it from its object.
@@ -46,25 +49,38 @@ impl ReportRequest {
         Order::parse(&self.order)
     }
 
-    /// The report's file: a line for each asset, in the order of the request.
+    /// The report's parts, one for each asset, in the order of the request.
     ///
     /// # Errors
     /// `Malformed` for days that no moment begins.
-    pub fn file<'a>(&self, order: &Order, assets: impl IntoIterator<Item = &'a String>) -> Result<Vec<u8>> {
+    pub fn parts<'a>(&'a self, order: &'a Order) -> Result<impl Iterator<Item = Part> + 'a> {
         let (since, until) = order.moments().ok_or_else(|| Error::malformed("these days are beyond all calendars"))?;
+        let (id, deadline) = (&self.id, order.deadline.map(|seconds| self.at.plus_seconds(seconds)));
+        let assets = match &order.assets {
+            Assets::Named(assets) => assets.as_slice(),
+            Assets::All => self.found.as_deref().unwrap_or_default(),
+        };
+        Ok(assets.iter().enumerate().map(move |(place, asset)| Part {
+            part: id.part_key(place),
+            report: id.clone(),
+            kind: order.kind.clone(),
+            asset: asset.clone(),
+            from: order.from.to_string(),
+            to: order.to.to_string(),
+            zone: order.zone_name.clone(),
+            since,
+            until,
+            deadline,
+        }))
+    }
+
+    /// The report's file: a line for each part.
+    ///
+    /// # Errors
+    /// Those of [`Self::parts`].
+    pub fn file(&self, order: &Order) -> Result<Vec<u8>> {
         let mut lines = Vec::new();
-        for (place, asset) in assets.into_iter().enumerate() {
-            let part = Part {
-                part: self.id.part_key(place),
-                report: self.id.clone(),
-                kind: order.kind.clone(),
-                asset: asset.clone(),
-                from: order.from.to_string(),
-                to: order.to.to_string(),
-                zone: order.zone_name.clone(),
-                since,
-                until,
-            };
+        for part in self.parts(order)? {
             serde_json::to_writer(&mut lines, &part)
                 .map_err(|e| Error::internal("a part cannot be written").because(e))?;
             lines.push(b'\n');
@@ -76,7 +92,6 @@ impl ReportRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::reporting::order::Assets;
     use serde_json::json;
 
     #[test]
@@ -85,11 +100,24 @@ mod tests {
         let request = ReportRequest::new(ReportId::of_bits(7), "anna", Timestamp(0), order);
         let back = ReportRequest::read(&serde_json::to_vec(&request).unwrap()).unwrap();
         let order = back.order().unwrap();
-        let Assets::Named(assets) = &order.assets else { panic!() };
-        let file = String::from_utf8(back.file(&order, assets).unwrap()).unwrap();
+        let file = String::from_utf8(back.file(&order).unwrap()).unwrap();
         let parts: Vec<Part> = file.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(parts.iter().map(|part| part.asset.as_str()).collect::<Vec<_>>(), ["../../x", "a\"\n"]);
         assert_eq!(parts[1].part, "00000000000000000000000000000007/000001");
         assert_eq!(parts[0].until.0 - parts[0].since.0, 23 * 3_600_000, "the day on which clocks went forward");
+        assert_eq!(parts[0].deadline, None);
+    }
+
+    #[test]
+    fn a_report_of_all_assets_has_those_that_there_were() {
+        let order =
+            json!({"type": "usage", "from": "2026-03-29", "to": "2026-03-30", "assets": "all", "deadline": 600});
+        let mut request = ReportRequest::new(ReportId::of_bits(7), "anna", Timestamp(1_000), order);
+        request.found = Some(vec!["a".to_owned(), "b".to_owned()]);
+        let back = ReportRequest::read(&serde_json::to_vec(&request).unwrap()).unwrap();
+        let order = back.order().unwrap();
+        let parts: Vec<Part> = back.parts(&order).unwrap().collect();
+        assert_eq!(parts.iter().map(|part| part.asset.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(parts[1].deadline, Some(Timestamp(601_000)));
     }
 }

@@ -7,16 +7,18 @@
 mod documents;
 mod parts;
 
+use std::time::Duration;
+
 use futures::TryStreamExt;
 
 use crate::intake::s3_event::{self, Notice};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::ids::BatchId;
 use crate::model::progress::BatchState;
 use crate::model::reporting::end::{PartCounts, Reason, ReportEnd, ReportOutput, end_key, folder};
 use crate::model::reporting::id::ReportId;
 use crate::model::reporting::order::Order;
-use crate::model::reporting::part::Column;
+use crate::model::reporting::part::{Column, Part};
 use crate::model::reporting::request::ReportRequest;
 use crate::model::summary::Summary;
 use crate::model::timestamp::Timestamp;
@@ -44,8 +46,6 @@ pub struct Consolidate<B, I, P, K> {
     pub clock: K,
     /// The columns of a report without parts.
     pub columns: Vec<Column>,
-    /// Parts whose rows are read at the same time.
-    pub width: usize,
 }
 
 /// A message: an object that was made in the output bucket.
@@ -77,9 +77,24 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Stage for Consolidate<B, I, P, K> {
         None
     }
 
-    async fn handle(&self, received: &Received<'_, Ended>, _deadline: Timestamp) -> Disposition {
-        let is_last = received.delivery.attempt >= MOST_TRIES;
-        self.consolidate(&received.message.batch, is_last).await.into()
+    async fn handle(&self, received: &Received<'_, Ended>, deadline: Timestamp) -> Disposition {
+        let tried = Try { is_last: received.delivery.attempt >= MOST_TRIES, deadline };
+        self.consolidate(&received.message.batch, &tried).await.into()
+    }
+}
+
+/// One try to make a report.
+struct Try {
+    /// Whether none follows, unless a service was busy.
+    is_last: bool,
+    /// When it ends.
+    deadline: Timestamp,
+}
+
+impl Try {
+    /// Whether an error ends the report: what is busy is free again at some time.
+    fn gives_up(&self, error: &Error) -> bool {
+        self.is_last && error.kind != ErrorKind::Busy
     }
 }
 
@@ -87,6 +102,8 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Stage for Consolidate<B, I, P, K> {
 struct Report {
     request: ReportRequest,
     order: Order,
+    /// Its parts, in the order of the request.
+    parts: Vec<Part>,
     summary: Summary,
 }
 
@@ -119,8 +136,23 @@ fn reason(code: &str, message: impl Into<String>) -> Reason {
     Reason { code: code.to_owned(), message: message.into() }
 }
 
+/// Rows of a part were gone when the documents were made.
+const ROWS_EXPIRED: &str = "ROWS_EXPIRED";
+/// The PDF cannot be made.
+const NO_DOCUMENT: &str = "NO_DOCUMENT";
+/// No document could be written.
+const NOT_MADE: &str = "NOT_MADE";
+
+/// What is said of a part that the results do not tell of.
+const UNREACHED: &str = "it was not reached before the report ended";
+
+/// Whether a report failed by its documents, not by its batch: another try may have made them.
+fn is_of_documents(end: &ReportEnd) -> bool {
+    end.error.as_ref().is_some_and(|error| [ROWS_EXPIRED, NO_DOCUMENT, NOT_MADE].contains(&error.code.as_str()))
+}
+
 impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
-    async fn consolidate(&self, batch: &BatchId, is_last: bool) -> Result<Disposition> {
+    async fn consolidate(&self, batch: &BatchId, tried: &Try) -> Result<Disposition> {
         let Some(summary) = read_all(&self.output, &batch.output_key(SUMMARY)).await? else {
             return Ok(Disposition::Discarded("the summary was deleted".to_owned()));
         };
@@ -136,42 +168,68 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
         // It was checked before it was written.
         let order =
             request.order().map_err(|wrong| Error::malformed(format!("the order of report {id}: {wrong:?}")))?;
-        let report = Report { request, order, summary };
-        let end = self.write(&report, is_last).await?;
+        let parts = request.parts(&order)?.collect();
+        let report = Report { request, order, parts, summary };
+        let end = match self.write(&report, tried).await {
+            Err(error) if tried.gives_up(&error) => {
+                tracing::error!(%error, report = %id, "report not made");
+                let told = format!("its documents could not be written in {MOST_TRIES} tries; ask for it again");
+                report.end(BatchState::Failed, Some(reason(NOT_MADE, told)))
+            }
+            end => end?,
+        };
+        let key = end_key(&report.summary.batch_id, report.summary.generation);
+        if is_of_documents(&end) && self.was_made(&key).await? {
+            return Ok(Disposition::Discarded(format!("report {id} was made before")));
+        }
         tracing::info!(batch_id = %batch, report = %id, state = end.state.name(), rows = end.rows, "report consolidated");
         let text = serde_json::to_vec(&end).map_err(|e| Error::internal("an end cannot be written").because(e))?;
-        let key = end_key(&report.summary.batch_id, report.summary.generation);
         self.output.put(&key, "application/json", text.into()).await?;
         Ok(Disposition::Done)
     }
 
+    /// Whether an earlier try made the documents whose end has this key. A message may come again long after that.
+    async fn was_made(&self, key: &str) -> Result<bool> {
+        let earlier = read_all(&self.output, key).await?;
+        let earlier = earlier.and_then(|text| serde_json::from_slice::<ReportEnd>(&text).ok());
+        Ok(earlier.is_some_and(|earlier| !is_of_documents(&earlier)))
+    }
+
     /// Writes the documents, and returns what is told of them. If this is the last try, a report does without the document that
     /// cannot be printed, rather than never to end.
-    async fn write(&self, report: &Report, is_last: bool) -> Result<ReportEnd> {
+    async fn write(&self, report: &Report, tried: &Try) -> Result<ReportEnd> {
         let summary = &report.summary;
         let fault = summary.error.as_ref().map(|fault| reason(fault.code.name(), &fault.message));
         let mut documents = Documents::begin(&self.output, report, &self.columns);
-        let mut counts = PartCounts::default();
+        let mut counts = PartCounts { total: report.parts.len() as u64, ..PartCounts::default() };
+        let mut next = 0;
         if let Some(results) = &summary.results {
-            let mut parts =
-                std::pin::pin!(parts(&self.output, &results.key, &self.rows, &self.clock, self.width).await?);
-            while let Some((asset, found)) = parts.try_next().await? {
-                counts.total += 1;
+            let parts = parts(&self.output, &results.key, &report.parts, &self.rows, &self.clock).await?;
+            let mut parts = std::pin::pin!(parts);
+            while let Some((place, found)) = parts.try_next().await? {
+                // What comes twice was not written by the API.
+                if place < next {
+                    continue;
+                }
+                report.parts[next..place].iter().for_each(|part| documents.miss(&part.asset, UNREACHED));
+                next = place + 1;
+                let asset = &report.parts[place].asset;
                 match found {
-                    Found::Rows(rows) => match documents.add(&asset, rows).await? {
+                    Found::Rows(rows) => match documents.add(asset, rows).await? {
                         Ok(()) => counts.succeeded += 1,
-                        Err(why) => documents.miss(&asset, &why),
+                        Err(why) => documents.miss(asset, &why),
                     },
-                    Found::Missing(why) => documents.miss(&asset, &why),
+                    Found::Missing(why) => documents.miss(asset, &why),
                     Found::Expired => {
                         documents.abandon().await;
                         let told =
                             format!("the rows of {asset:?} expired before the report was made; ask for it again");
-                        return Ok(report.end(BatchState::Failed, Some(reason("ROWS_EXPIRED", told))));
+                        return Ok(report.end(BatchState::Failed, Some(reason(ROWS_EXPIRED, told))));
                     }
                 }
             }
         }
+        report.parts[next..].iter().for_each(|part| documents.miss(&part.asset, UNREACHED));
         counts.failed = counts.total - counts.succeeded;
         let state = match summary.state {
             // Its records succeeded, and their items are no rows.
@@ -182,8 +240,9 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
         let written = documents.end(end.partial).await?;
         (end.rows, end.as_of, end.outputs) = (written.rows, written.as_of, written.outputs);
         let key = report.key("report.pdf");
-        let printed = match self.press.print(&written.data, &key).await {
-            Err(error) if is_last => {
+        let patience = Duration::from_millis(tried.deadline.0.saturating_sub(self.clock.now().0).max(0).unsigned_abs());
+        let printed = match self.press.print(&written.data, &key, patience).await {
+            Err(error) if tried.gives_up(&error) => {
                 tracing::error!(%error, report = %report.request.id, "document not printed");
                 Printed::Refused(format!(
                     "the document could not be printed in {MOST_TRIES} tries; the other forms are there"
@@ -197,7 +256,7 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
             }
             Printed::Refused(why) => {
                 end.state = BatchState::Failed;
-                end.error = Some(reason("NO_DOCUMENT", why));
+                end.error = Some(reason(NO_DOCUMENT, why));
             }
         }
         Ok(end)

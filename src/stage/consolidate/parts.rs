@@ -12,7 +12,11 @@ use crate::store::Clock;
 use crate::store::blob::{Blob, Body};
 use crate::store::items::Items;
 
+/// Parts whose rows are read at the same time: items of at most 400 KB.
+const WIDTH: usize = 16;
+
 /// What there is of a part.
+#[derive(Debug)]
 pub enum Found {
     /// Its rows.
     Rows(Rows),
@@ -22,42 +26,50 @@ pub enum Found {
     Expired,
 }
 
-/// The parts that the results under a key tell of, with their assets.
+/// The parts of a report that the results under a key tell of, with their places. Nobody but the API writes files of reports; of
+/// what somebody else wrote, that counts which was asked for.
 ///
 /// # Errors
 /// Those of the stores; `Missing` if there are no results.
 pub async fn parts<'a, B: Blob, I: Items, K: Clock>(
     output: &B,
     results: &str,
+    asked: &'a [Part],
     rows: &'a I,
     clock: &'a K,
-    width: usize,
-) -> Result<impl Stream<Item = Result<(String, Found)>> + 'a> {
+) -> Result<impl Stream<Item = Result<(usize, Found)>> + 'a> {
     let body = output.get(results, None).await?.ok_or_else(|| Error::missing(format!("{results} is not there")))?;
-    let found = lines(body).map(move |line| async move { part(&line?, rows, clock).await });
-    Ok(found.buffered(width.max(1)))
+    let known = lines(body).try_filter_map(|line| ready(part(&line, asked)));
+    let found = known.map(move |known| async move {
+        let (place, outcome) = known?;
+        Ok((place, find(&asked[place], &outcome, rows, clock).await?))
+    });
+    Ok(found.buffered(WIDTH))
 }
 
-async fn part(line: &[u8], rows: &impl Items, clock: &impl Clock) -> Result<(String, Found)> {
+/// What became of a part, with its place; `None` of a record that is none of these.
+fn part(line: &[u8], asked: &[Part]) -> Result<Option<(usize, Outcome)>> {
     let unreadable = |e| Error::internal("a result of a report is not readable").because(e);
     let outcome: Outcome = serde_json::from_slice(line).map_err(unreadable)?;
-    let part: Part = match serde_json::from_str(outcome.request.get()) {
-        Ok(part) => part,
-        // Nobody but the API writes files of reports; whoever does is told by the batch what is wrong.
-        Err(_) => return Ok((format!("record {}", outcome.index), Found::Missing(outcome.response.message))),
+    let Ok(part) = serde_json::from_str::<Part>(outcome.request.get()) else {
+        return Ok(None);
     };
+    let place = part.report.place_of(&part.part).filter(|place| asked.get(*place) == Some(&part));
+    Ok(place.map(|place| (place, outcome)))
+}
+
+async fn find(part: &Part, outcome: &Outcome, rows: &impl Items, clock: &impl Clock) -> Result<Found> {
     if !outcome.response.success {
-        return Ok((part.asset, Found::Missing(without_line(&outcome.response.message).to_owned())));
+        return Ok(Found::Missing(without_line(&outcome.response.message).to_owned()));
     }
-    let found = match rows.read(&part.part).await? {
+    Ok(match rows.read(&part.part).await? {
         None => Found::Expired,
-        Some(item) => match Rows::of_item(&item.fields) {
+        Some(item) => match Rows::of_item(&item.fields, part) {
             Ok(rows) if rows.is_expired(clock.now()) => Found::Expired,
             Ok(rows) => Found::Rows(rows),
             Err(why) => Found::Missing(why),
         },
-    };
-    Ok((part.asset, found))
+    })
 }
 
 /// A reason without the line of a file that nobody wrote by hand.

@@ -1,5 +1,7 @@
 //! A press in memory, for tests: its documents are the digests of their data.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use crate::model::error::{Error, Result};
@@ -14,7 +16,7 @@ pub struct MemoryPress<B> {
 }
 
 impl<B: Blob> Press for MemoryPress<B> {
-    async fn print(&self, data: &str, document: &str) -> Result<Printed> {
+    async fn print(&self, data: &str, document: &str, _patience: Duration) -> Result<Printed> {
         let data = read_all(&self.bucket, data).await?.ok_or_else(|| Error::missing("there is no data"))?;
         let printed = format!("%PDF of {:x?}", Sha256::digest(&data));
         let sha256 = digits(&Sha256::digest(printed.as_bytes()));

@@ -1,5 +1,6 @@
 //! Reports: asked for once, made by a pipeline, and fetched by a link that is signed at that moment.
 
+mod assets;
 pub mod report;
 
 use std::sync::Arc;
@@ -23,7 +24,7 @@ use crate::reports::report::{Report, accept};
 use crate::waiting::Asked;
 use crate::{batches, events as stream};
 use fanfold::model::reporting::id::ReportId;
-use fanfold::model::reporting::order::{Assets, Order, Wrong};
+use fanfold::model::reporting::order::{Order, Wrong};
 use fanfold::model::reporting::request::ReportRequest;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
@@ -51,23 +52,19 @@ fn refused(wrong: &Wrong) -> Problem {
     Problem::bad(told.join("; "))
 }
 
-/// The pipelines that make reports: the one that is named, or all.
-fn makers<'a>(desk: &'a Desk, name: Option<&'a str>) -> Result<Vec<(&'a str, &'a Pipeline)>> {
-    let named: Vec<&str> = match name {
-        Some(name) => vec![name],
-        None => desk.pipelines.names().collect(),
-    };
-    let mut makers = Vec::new();
-    for name in named {
-        let pipeline = desk.pipelines.named(name)?;
-        if pipeline.resources.reports.is_some() {
-            makers.push((name, pipeline));
-        }
+/// The pipeline that makes reports of a type: the one that is named, or the first.
+fn maker<'a>(desk: &'a Desk, name: Option<&str>, kind: &str) -> Result<(&'a str, &'a Pipeline)> {
+    let makes =
+        |pipeline: &Pipeline| pipeline.resources.reports.as_deref().is_some_and(|made| made == "any" || made == kind);
+    let mut named = desk.makers.iter().filter(|(known, _)| name.is_none_or(|name| name == *known)).peekable();
+    if named.peek().is_none() {
+        return Err(Problem::missing(match name {
+            Some(name) => format!("pipeline {name:?} makes no reports"),
+            None => "no pipeline makes reports; deploy one with REPORTS=true".to_owned(),
+        }));
     }
-    if makers.is_empty() {
-        return Err(Problem::missing("no pipeline makes reports; deploy one with REPORTS=true"));
-    }
-    Ok(makers)
+    let unmade = || refused(&vec![("/type".to_owned(), format!("{kind:?} is made by no pipeline"))]);
+    named.find(|(_, pipeline)| makes(pipeline)).ok_or_else(unmade)
 }
 
 pub async fn ask(
@@ -79,40 +76,34 @@ pub async fn ask(
 ) -> Result<Response> {
     let given: Value = serde_json::from_slice(&body).map_err(|e| Problem::bad(format!("the body is not JSON: {e}")))?;
     let order = Order::parse(&given).map_err(|wrong| refused(&wrong))?;
-    let makers = makers(&desk, of.pipeline.as_deref())?;
-    let makes = |pipeline: &Pipeline| match pipeline.resources.reports.as_deref() {
-        Some("any") => true,
-        kind => kind == Some(order.kind.as_str()),
-    };
-    let Some((name, pipeline)) = makers.into_iter().find(|(_, pipeline)| makes(pipeline)) else {
-        return Err(refused(&vec![("/type".to_owned(), format!("{:?} is made by no pipeline", order.kind))]));
-    };
-    let Assets::Named(assets) = &order.assets else {
-        return Err(refused(&vec![("/assets".to_owned(), "\"all\" is not known here; name the assets".to_owned())]));
-    };
+    let (name, pipeline) = maker(&desk, of.pipeline.as_deref(), &order.kind)?;
     let owner = owner(caller);
     let key = headers.get(KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
     let request = ReportRequest::new(ReportId::of_key(&owner, key), &*owner, SystemClock.now(), given);
-    let file = request.file(&order, assets)?;
-    let request = accept(pipeline, request, file).await?;
-    let id = request.id.clone();
+    let others = desk.makers.iter().filter(|(known, _)| *known != name).map(|(_, pipeline)| pipeline);
+    let request = accept(pipeline, others, request, &order).await?;
+    let report = Report::of(name, pipeline, request).await?;
+    let id = report.request.id.clone();
     let asked = Asked::of(of.wait.as_deref(), &headers, desk.streams)?;
-    if asked.waits() {
-        let report = Report::of(name, pipeline, request).await?;
-        if let Some(document) = asked.until(desk.follow_report(report)).await?.filter(|document| document.is_final) {
-            return asked.answer(&document);
-        }
+    if asked.waits()
+        && let Some(document) = asked.until(desk.follow_report(report.clone())).await?
+        && document.is_final
+    {
+        return asked.answer(&document);
     }
     let location = HeaderValue::try_from(format!("/reports/{id}")).map_err(|e| Problem::bad(e.to_string()))?;
     let told = [(LOCATION, location), (RETRY_AFTER, HeaderValue::from_static("2"))];
-    Ok((StatusCode::ACCEPTED, told, Json(json!({ "id": id, "state": "ACCEPTED", "pipeline": name }))).into_response())
+    // Whoever has it needs nothing else to find out that the report has ended, and its documents' names and digests.
+    let end = report.end_link(LINK).await?;
+    let told_of = json!({ "id": id, "state": "ACCEPTED", "pipeline": name, "end": end });
+    Ok((StatusCode::ACCEPTED, told, Json(told_of)).into_response())
 }
 
 async fn find(desk: &Desk, id: &str, caller: Caller) -> Result<Report> {
     // What can be no id is known of as little as any other.
     let unknown = |_| Problem::missing("there is no report with this id, or it is not yours");
     let id = ReportId::parse(id).map_err(unknown)?;
-    Report::find(&makers(desk, None)?, &id, &owner(caller)).await
+    Report::find(desk.makers.iter(), &id, &owner(caller)).await
 }
 
 pub async fn one(
@@ -182,6 +173,10 @@ pub async fn result(
         return Err(Problem::new(StatusCode::GONE, format!("the report of {at} was deleted; ask for it again")));
     }
     let link = output.link(&document.key, &format!("{}.{form}", report.request.id), LINK).await?;
+    // A page cannot read where it was sent to, so that it asks for the link itself.
+    if wanted.format.is_some() && headers.get(ACCEPT).is_some_and(|accept| accept.as_bytes() == b"application/json") {
+        return Ok(Json(json!({ "url": link })).into_response());
+    }
     // The link is another thing than what was asked for: https://www.rfc-editor.org/rfc/rfc9110#name-303-see-other
     Ok((StatusCode::SEE_OTHER, [(LOCATION, link.clone())], Json(json!({ "url": link }))).into_response())
 }
@@ -193,6 +188,7 @@ pub async fn cancel(
     headers: HeaderMap,
 ) -> Result<Response> {
     let report = find(&desk, &id, caller).await?;
+    report.begun().await?;
     cancel_of(&desk, &report.pipeline, &report.batch, &headers).await
 }
 
@@ -204,5 +200,6 @@ pub async fn redrive(
     body: String,
 ) -> Result<Response> {
     let report = find(&desk, &id, caller).await?;
+    report.begun().await?;
     redrive_of(&desk, &report.pipeline, &report.batch, &headers, &body).await
 }

@@ -1,18 +1,27 @@
 //! A report that was asked for, and its document.
 
-use serde_json::{Value, json};
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use serde_json::{Map, Value, json};
 
 use crate::document::{again_in, digest, unmoved};
 use crate::pipelines::Pipeline;
 use crate::problem::{Problem, Result};
+use crate::reports::assets;
 use crate::watching::Document;
 use fanfold::model::error::Error;
-use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::ids::{BatchId, MAX_GENERATION, Revision};
 use fanfold::model::reporting::end::{ReportEnd, end_key};
 use fanfold::model::reporting::id::ReportId;
+use fanfold::model::reporting::order::{Assets, Order};
 use fanfold::model::reporting::request::ReportRequest;
 use fanfold::model::view::{BatchView, VERSION};
+use fanfold::stage::summary::SUMMARY;
+use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
+use fanfold::store::clock::SystemClock;
+use fanfold::store::ledger::KEPT_SECONDS;
 
 /// A report of a pipeline.
 #[derive(Debug, Clone)]
@@ -29,6 +38,8 @@ pub struct Report {
 pub struct Seen {
     pub view: Option<BatchView>,
     pub end: Option<ReportEnd>,
+    /// Whether it ended, and all that told of its end was deleted.
+    pub deleted: bool,
 }
 
 impl Seen {
@@ -36,11 +47,17 @@ impl Seen {
     fn state(&self) -> &'static str {
         match (&self.end, &self.view) {
             (Some(end), _) => end.state.name(),
+            _ if self.deleted => "DELETED",
             (None, Some(view)) if view.state.is_final() => "CONSOLIDATING",
             (None, Some(view)) => view.state.name(),
             (None, None) => "ACCEPTED",
         }
     }
+}
+
+fn another() -> Problem {
+    let detail = "another report was asked for under this Idempotency-Key; give this one another key";
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
 fn unknown() -> Problem {
@@ -49,7 +66,11 @@ fn unknown() -> Problem {
 
 impl Report {
     /// Finds a report, if it was asked for by this caller: of others' it is not told that they exist.
-    pub async fn find(pipelines: &[(&str, &Pipeline)], id: &ReportId, owner: &str) -> Result<Self> {
+    pub async fn find<'a>(
+        pipelines: impl Iterator<Item = (&'a str, &'a Pipeline)>,
+        id: &ReportId,
+        owner: &str,
+    ) -> Result<Self> {
         for (name, pipeline) in pipelines {
             let input = pipeline.input();
             let Some(request) = read_all(&input, &id.request_key()).await? else {
@@ -77,16 +98,67 @@ impl Report {
     /// What there is of it.
     pub async fn seen(&self) -> Result<Seen> {
         let view = self.pipeline.seen(&self.batch).await?;
-        let end = match &view {
+        let (end, deleted) = match &view {
             Some(view) if view.state.is_final() => {
-                let key = end_key(&self.batch, view.generation);
-                let text = read_all(&self.pipeline.output(), &key).await?;
-                let unread = |e| Error::internal("the end of a report is not readable").because(e);
-                text.map(|text| serde_json::from_slice(&text).map_err(unread)).transpose()?
+                let end = self.end(view.generation).await?;
+                // Its batch's summary was there before the batch was closed.
+                let deleted = end.is_none() && !self.has_summary().await?;
+                (end, deleted)
             }
-            _ => None,
+            Some(_) => (None, false),
+            // It has not begun, or the ledger forgot it.
+            None => {
+                let forgotten = SystemClock.now().epoch_seconds() - self.request.at.epoch_seconds() > KEPT_SECONDS;
+                let end = if forgotten { self.last_end().await? } else { None };
+                let deleted = forgotten && end.is_none();
+                (end, deleted)
+            }
         };
-        Ok(Seen { view, end })
+        Ok(Seen { view, end, deleted })
+    }
+
+    /// A link to its end, and until when it is valid; there is nothing to be read by it before.
+    pub async fn end_link(&self, valid: Duration) -> Result<Value> {
+        let expires_at = SystemClock.now().plus_seconds(valid.as_secs().cast_signed());
+        let link = self.pipeline.output().link(&end_key(&self.batch, 0), "end.json", valid).await?;
+        Ok(json!({ "url": link, "expiresAt": expires_at }))
+    }
+
+    async fn end(&self, generation: u32) -> Result<Option<ReportEnd>> {
+        let text = read_all(&self.pipeline.output(), &end_key(&self.batch, generation)).await?;
+        let unread = |e| Problem::from(Error::internal("the end of a report is not readable").because(e));
+        text.map(|text| serde_json::from_slice(&text).map_err(unread)).transpose()
+    }
+
+    /// That of its latest generation, without the ledger.
+    async fn last_end(&self) -> Result<Option<ReportEnd>> {
+        let mut last = None;
+        for generation in 0..=MAX_GENERATION {
+            match self.end(generation).await? {
+                None => break,
+                end => last = end,
+            }
+        }
+        Ok(last)
+    }
+
+    async fn has_summary(&self) -> Result<bool> {
+        Ok(self.pipeline.output().newest(&self.batch.output_key(SUMMARY)).await?.is_some())
+    }
+
+    /// Whether there is something to act on.
+    ///
+    /// # Errors
+    /// 503 before its batch begins, 410 once that is forgotten.
+    pub async fn begun(&self) -> Result<()> {
+        match self.seen().await? {
+            Seen { view: Some(_), .. } => Ok(()),
+            Seen { end: None, deleted: false, .. } => Err(Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the report has not begun; ask again in some seconds",
+            )),
+            _ => Err(Problem::new(StatusCode::GONE, "the report ended too long ago to be changed; ask for a new one")),
+        }
     }
 
     /// Its document, as it is sent.
@@ -101,18 +173,27 @@ impl Report {
             Some((settled, shown)) => (written(Some(settled))?, written(Some(shown))?),
             None => (written(None)?, written(None)?),
         };
+        let is_final = seen.end.is_some() || seen.deleted;
         let left = seen.view.as_ref().and_then(|view| view.time_left.as_ref()).map(|left| left.seconds);
         Ok(Document {
             text: written(seen.view.as_ref())?,
             tag: digest(&settled),
             print: digest(&shown),
-            is_final: seen.end.is_some(),
-            again_in: seen.end.is_none().then(|| again_in(left)),
+            is_final,
+            again_in: (!is_final).then(|| again_in(left)),
         })
     }
 
     fn told(&self, seen: &Seen, view: Option<&BatchView>) -> Value {
         let ReportRequest { id, at, order, .. } = &self.request;
+        // Their names may be many megabytes, which whoever asks has.
+        let order: Map<String, Value> = order
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| *name != "assets")
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
         json!({
             "version": VERSION,
             "id": id,
@@ -129,20 +210,36 @@ impl Report {
     /// Its end.
     ///
     /// # Errors
-    /// 409 until it has ended.
+    /// 409 until it has ended, 410 once nothing tells of it.
     pub async fn ended(&self) -> Result<ReportEnd> {
         let seen = self.seen().await?;
         let state = seen.state();
-        let early =
-            || Problem::new(axum::http::StatusCode::CONFLICT, format!("the report is {state}: wait for its end"));
-        seen.end.ok_or_else(early)
+        let without = || match seen.deleted {
+            true => Problem::new(StatusCode::GONE, "the report was deleted; ask for it again"),
+            false => Problem::new(StatusCode::CONFLICT, format!("the report is {state}: wait for its end")),
+        };
+        seen.end.ok_or_else(without)
     }
 }
 
-/// Writes a request and its file, unless that was done before, and returns the request that counts.
-pub async fn accept(pipeline: &Pipeline, request: ReportRequest, file: Vec<u8>) -> Result<ReportRequest> {
+/// Writes a request and its file, unless that was done before, and returns the request that counts. A key is that of one report,
+/// whichever of the pipelines makes it.
+pub async fn accept(
+    pipeline: &Pipeline,
+    others: impl Iterator<Item = &Pipeline>,
+    mut request: ReportRequest,
+    order: &Order,
+) -> Result<ReportRequest> {
     let input = pipeline.input();
     let key = request.id.request_key();
+    for other in others {
+        if other.input().newest(&key).await?.is_some() {
+            return Err(another());
+        }
+    }
+    if order.assets == Assets::All && input.newest(&key).await?.is_none() {
+        request.found = Some(assets::counted(pipeline, order).await?);
+    }
     let text = serde_json::to_vec(&request).map_err(|e| Error::internal("a request cannot be written").because(e))?;
     let request = match input.put_new(&key, "application/json", text.into()).await? {
         true => request,
@@ -150,14 +247,13 @@ pub async fn accept(pipeline: &Pipeline, request: ReportRequest, file: Vec<u8>) 
             let earlier = read_all(&input, &key).await?.ok_or_else(|| Error::missing("the request was deleted"))?;
             let earlier = ReportRequest::read(&earlier)?;
             if earlier.order != request.order {
-                return Err(Problem::new(
-                    axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-                    "another report was asked for under this Idempotency-Key; give this one another key",
-                ));
+                return Err(another());
             }
             earlier
         }
     };
+    // That of the request that counts, which may be an earlier one.
+    let file = request.file(order)?;
     input.put_new(&request.id.file_key(), "application/jsonl", file.into()).await?;
     Ok(request)
 }

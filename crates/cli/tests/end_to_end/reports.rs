@@ -57,7 +57,11 @@ fn fetch(server: &Server, id: &str, form: &str) -> Vec<u8> {
     assert_eq!(answer.status, 303, "{}", answer.body);
     let link = answer.json()["url"].as_str().unwrap().to_owned();
     assert!(link.contains("X-Amz-Expires=900"), "{link}");
-    let done = Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", &link]).output().unwrap();
+    follow(&link)
+}
+
+fn follow(link: &str) -> Vec<u8> {
+    let done = Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", link]).output().unwrap();
     assert!(done.status.success(), "{link}");
     done.stdout
 }
@@ -104,6 +108,7 @@ async fn a_report_is_the_same_whoever_makes_it_and_however_it_is_fetched() {
     assert_eq!(asked.status, 202, "{}", asked.body);
     let id = asked.json()["id"].as_str().unwrap().to_owned();
     assert!(asked.headers.contains(&format!("location: /reports/{id}")) && asked.headers.contains("retry-after: 2"));
+    let link = asked.json()["end"]["url"].as_str().unwrap().to_owned();
     // The same request again, while the first is being worked on.
     assert_eq!(ask(&server, &name, &order(&name), &[]).json()["id"], json!(id));
     let mut other = order(&name);
@@ -111,6 +116,15 @@ async fn a_report_is_the_same_whoever_makes_it_and_however_it_is_fetched() {
     assert_eq!(ask(&server, &name, &other, &[]).problem().0, 422);
     let told = ended(&server, &id);
     verify(&name, &told, |form| fetch(&server, &id, form));
+    // Whoever has the link needs no server to learn of the end.
+    let end: Value = serde_json::from_slice(&follow(&link)).unwrap();
+    assert_eq!(end, told["end"]);
+    assert!(told["order"].get("assets").is_none() && told["order"]["zone"] == "Europe/Berlin", "{}", told["order"]);
+    for action in ["cancel", "redrive"] {
+        let key = format!("Idempotency-Key: {name}-{action}");
+        let answer = server.ask(&format!("/reports/{id}/{action}"), &["--request", "POST", "--header", &key]);
+        assert_eq!(answer.problem().0, 409, "{action}: {}", answer.body);
+    }
 
     // Events tell the same end, and nothing more to who has it.
     let events = server.ask(&format!("/reports/{id}/events"), &[]);
@@ -135,7 +149,38 @@ async fn a_report_is_the_same_whoever_makes_it_and_however_it_is_fetched() {
     assert_eq!(asked.status, 202, "{}", asked.body);
     let second = asked.json()["id"].as_str().unwrap().to_owned();
     assert_ne!(second, id);
-    verify(&name, &ended(&function, &second), |form| fetch(&function, &second, form));
+    let told = ended(&function, &second);
+    verify(&name, &told, |form| fetch(&function, &second, form));
+    // Who may see batches there sees no reports of others among them.
+    let batch = told["batchId"].as_str().unwrap();
+    assert_eq!(function.ask(&format!("/batches/{batch}"), &[]).problem().0, 404);
+    assert_eq!(function.ask("/batches?pipeline=reports", &[]).problem().0, 404);
+    assert!(!function.ask("/pipelines", &[]).body.contains("\"reports\""));
+    assert_eq!(server.ask(&format!("/batches/{batch}"), &[]).status, 200, "whoever operates the system does");
+}
+
+#[tokio::test]
+async fn a_report_of_all_assets_is_one_of_those_that_were_counted() {
+    let name = own("all");
+    let world = World::of("metering").await;
+    let row = |asset: &str, day: &str| format!("{name}-{asset}-{day},{name} {asset},{day},1.5\n");
+    let rows =
+        [("b", "1999-01-31"), ("a", "1999-02-01"), ("a", "1999-02-02"), ("c ü", "1999-02-28"), ("d", "1999-03-01")];
+    let rows: String = rows.iter().map(|(asset, day)| row(asset, day)).collect();
+    world.upload(&format!("{name}.csv"), format!("id,asset,day,kwh\n{rows}").into_bytes()).await;
+    let order = json!({"type": "usage", "from": "1999-02-01", "to": "1999-03-01", "assets": "all"});
+    for (key, server) in
+        [("server", Server::start(&World::of("reports").await, true)), ("function", Server::function())]
+    {
+        let asked = ask(&server, &format!("{name}-{key}"), &order, &[]);
+        assert_eq!(asked.status, 202, "{}", asked.body);
+        let id = asked.json()["id"].as_str().unwrap().to_owned();
+        let told = ended(&server, &id);
+        assert_eq!((&told["state"], &told["end"]["rows"]), (&json!("SUCCEEDED"), &json!(3)), "{told}");
+        let report: Value = serde_json::from_slice(&fetch(&server, &id, "json")).unwrap();
+        let named = report["assets"].as_array().unwrap().iter().map(|asset| asset["name"].as_str().unwrap());
+        assert_eq!(named.collect::<Vec<_>>(), [format!("{name} a"), format!("{name} c ü")]);
+    }
 }
 
 #[tokio::test]
@@ -188,7 +233,8 @@ async fn what_cannot_be_a_report_is_refused_by_the_path_of_what_is_wrong() {
         (json!({"zone": "Mars/Base"}), "/zone \"Mars/Base\" is no zone"),
         (json!({"assets": ["a", 7]}), "/assets/1 must be a text"),
         (json!({"type": "weather"}), "/type \"weather\" is made by no pipeline"),
-        (json!({"assets": "all"}), "/assets"),
+        (json!({"from": "2026-03-01", "to": "2026-03-01"}), "/to 2026-03-01 is the first day"),
+        (json!({"deadline": "soon"}), "/deadline must be a whole number of seconds"),
         (json!({"limit": 7}), "/limit is not known"),
     ];
     for (change, words) in refusals {
