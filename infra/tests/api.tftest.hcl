@@ -127,7 +127,7 @@ run "jwt" {
   }
 
   assert {
-    condition     = alltrue([for route in keys(module.api[0].routes) : route == "$default" || can(regex("^GET /([a-z]+[.](js|css|svg))?$", route))])
+    condition     = alltrue([for route in keys(module.api[0].routes) : route == "$default" || can(regex("^GET /([a-z]+[.](html|js|css|svg))?$", route))])
     error_message = "an open route names one file: no variable, no other method, and no name that a request of the API could have"
   }
 

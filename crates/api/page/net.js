@@ -62,6 +62,11 @@ export const address = {
   failures: (pipeline, id, reason) => `${path("batches", id, "failures")}${query({ pipeline, reason })}`,
   action: (pipeline, id, verb) => `${path("batches", id, verb)}${query({ pipeline })}`,
   pipeline: (name, verb) => path("pipelines", name, verb),
+  reports: "reports",
+  report: (id, values = {}) => `${path("reports", id)}${query(values)}`,
+  reportEvents: (id) => path("reports", id, "events"),
+  reportAction: (id, verb) => path("reports", id, verb),
+  result: (id, format) => `${path("reports", id, "result")}${query({ format })}`,
 };
 
 async function problemOf(response) {
@@ -74,7 +79,7 @@ async function problemOf(response) {
   return new Problem(response.status, body?.title ?? `The server answered ${response.status}`, body?.detail ?? "");
 }
 
-async function send(url, { headers = {}, signal, longest = LONGEST, ...options } = {}) {
+export async function send(url, { headers = {}, signal, longest = LONGEST, ...options } = {}) {
   const limit = AbortSignal.timeout(longest);
   options.signal = signal ? AbortSignal.any([signal, limit]) : limit;
   if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };

@@ -21,9 +21,9 @@ macro_rules! files {
 }
 
 const INDEX: &str = "index.html";
-const FILES: [File; 16] = files!(
+const FILES: [File; 19] = files!(
     "ask.js" "bar.js" "batch.js" "chart.js" "dom.js" "failures.js" "icon.svg" "index.html" "list.js" "net.js" "page.css" "page.js"
-    "parts.js" "pause.js" "text.js" "upload.js"
+    "parts.js" "pause.js" "reports.html" "reports.js" "text.js" "upload.js" "ways.js"
 );
 
 /// What a file is, by its ending.

@@ -84,3 +84,20 @@ test(ASKED, { skip: unseen, timeout: 600_000 }, async () => {
   await picture(batch, "page-batch-dark", ".group");
   assert.deepEqual(errors, []);
 });
+
+test("a report is asked for, waited for in each way, and there", { skip, timeout: 120_000 }, async () => {
+  const { page, errors, violations } = await visit(`${origin}/reports.html`);
+  for (const way of ["long", "again", "events"]) {
+    await page.locator(`[value=${way}]`).check();
+    await page.getByLabel("First day").fill("2026-02-27");
+    await page.getByLabel("Day after the last").fill("2026-03-01");
+    await page.getByLabel("Assets").fill(`never counted, ${way} ${process.pid}`);
+    await page.getByRole("button", { name: "Ask for it" }).click();
+    await page.getByText("0 rows of 1 of 1 asset").waitFor();
+    const documents = page.getByLabel("Documents").getByRole("button");
+    assert.deepEqual((await documents.allInnerTexts()).map((text) => text.split(",")[0]), ["PDF", "CSV", "JSON"]);
+    await page.goto(`${origin}/reports.html`);
+  }
+  await page.getByRole("button", { name: "Ask for it" }).waitFor();
+  assert.deepEqual([errors, await violations()], [[], []]);
+});

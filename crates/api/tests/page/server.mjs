@@ -41,6 +41,8 @@ export class Mock extends EventEmitter {
   asOf = "2026-11-20T09:30:00.000Z";
   /** Documents by the id of their batch. */
   views = new Map();
+  /** Documents of reports by their ids. */
+  reports = new Map();
   /** What came: method, path, query, headers and body. */
   requests = [];
   uploads = [];
@@ -86,6 +88,14 @@ export class Mock extends EventEmitter {
     return this;
   }
 
+  /** Puts a document of a report in the place of the one before, and tells those who wait. */
+  report(document) {
+    this.reports.set(document.id, document);
+    for (const stream of this.#streams) if (stream.id === document.id) this.#tell(stream, document);
+    this.emit("report");
+    return this;
+  }
+
   get streams() {
     return this.#streams.size;
   }
@@ -106,7 +116,7 @@ export class Mock extends EventEmitter {
 
   #tell(stream, view) {
     stream.response.write(`event: view\ndata: ${JSON.stringify(view)}\n\n`);
-    if (view.finishedAt) stream.response.end();
+    if (view.finishedAt || view.end) stream.response.end();
   }
 
   #list(query) {
@@ -135,12 +145,13 @@ export class Mock extends EventEmitter {
       json(status, { type: "about:blank", title, status, detail }, { "Content-Type": "application/problem+json" });
     };
     const [, first, id, verb, name] = path.split("/");
-    if (first !== "batches" && first !== "pipelines") return this.#file(path, response);
+    if (!["batches", "pipelines", "reports"].includes(first)) return this.#file(path, response);
     if (this.token && headers.authorization !== `Bearer ${this.token}`) {
       return problem({ status: 401, title: "Unauthorized", detail: "The request has no valid token." });
     }
     const wrong = this.problems.get(`${method} ${path}`);
     if (wrong) return problem(wrong);
+    if (first === "reports") return this.#reports(request, { url, id, verb, body, json, problem }, response);
     if (first === "pipelines" && method === "POST") {
       await this.gate;
       const [pipeline, paused] = [this.pipelines.find((one) => one.name === id), verb === "pause"];
@@ -163,6 +174,29 @@ export class Mock extends EventEmitter {
     response.on("finish", () => this.emit("asked"));
     if (headers["if-none-match"] === tagOf(text)) return response.writeHead(304, { ETag: tagOf(text) }).end();
     return json(200, view, { ETag: tagOf(text) });
+  }
+
+  async #reports({ method, headers }, { url, id, verb, body, json, problem }, response) {
+    if (method === "POST" && !id) {
+      const [made, order] = ["0123456789abcdef0123456789abcdef", JSON.parse(body)];
+      delete order.assets;
+      const accepted = { id: made, state: "ACCEPTED", requestedAt: this.asOf, order, batch: null, end: null };
+      this.reports.set(made, accepted);
+      return json(202, { id: made, state: "ACCEPTED" });
+    }
+    if (!this.reports.has(id)) return problem({ status: 404, title: "Not found", detail: "There is no report with this id." });
+    if (verb === "events") {
+      this.#stream(id, response);
+      return [...this.#streams].filter((stream) => stream.id === id).forEach((stream) => this.#tell(stream, this.reports.get(id)));
+    }
+    if (verb === "result") return json(200, { url: `${this.upload}/signed/report.${url.searchParams.get("format")}` });
+    if (method === "POST") return json(202, { batchId: "b" });
+    const tag = () => tagOf(JSON.stringify(this.reports.get(id)));
+    // Whoever knows how it is waits until it is otherwise.
+    if (url.searchParams.get("wait") && headers["if-none-match"] === tag()) {
+      await new Promise((done) => this.once("report", done));
+    }
+    return json(200, this.reports.get(id), { ETag: tag(), "Retry-After": "1" });
   }
 
   async #file(path, response) {

@@ -1,0 +1,122 @@
+// The page of reports: one is asked for, followed in each way, and downloaded.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, test } from "node:test";
+import { close, endAll, launch, NARROW, Session } from "./browser.mjs";
+
+before(launch);
+after(close);
+afterEach(endAll);
+
+const ID = "0123456789abcdef0123456789abcdef";
+const order = { type: "usage", from: "2026-01-01", to: "2026-02-01", zone: "Europe/Berlin" };
+const running = { id: ID, state: "PROCESSING", requestedAt: "2026-11-20T09:30:00.000Z", order, end: null };
+running.batch = { records: { total: 40, succeeded: 11, failed: 1 } };
+const outputs = ["json", "csv", "pdf"].map((name, n) => ({ name, bytes: 1000 * (n + 1) }));
+const end = { state: "PARTIALLY_FAILED", partial: true, parts: { total: 40, succeeded: 39, failed: 1 }, rows: 1209 };
+const ended = { ...running, state: end.state, end: { ...end, asOf: "2026-11-20T09:31:00.000Z", outputs } };
+
+async function open(options = {}) {
+  const session = await Session.open(() => {}, options);
+  await session.page.goto(`${session.mock.origin}/reports.html`);
+  await session.page.getByRole("button", { name: "Ask for it" }).waitFor();
+  return session;
+}
+
+const gets = ({ mock }) => mock.asked("GET", `/reports/${ID}`);
+
+async function ask({ page }) {
+  await page.getByLabel("First day").fill("2026-01-01");
+  await page.getByLabel("Day after the last").fill("2026-02-01");
+  await page.getByLabel("Assets").fill("pump 1\n\n 株式会社 \n");
+  await page.getByRole("button", { name: "Ask for it" }).click();
+  await page.getByText("Accepted", { exact: true }).waitFor();
+}
+
+for (const way of ["Long polling", "Polling", "Events"]) {
+  test(`a report is asked for, followed by ${way.toLowerCase()}, and shown`, async () => {
+    const session = await open();
+    const { mock, page } = session;
+    await page.getByRole("radio", { name: way, exact: false }).and(page.locator(`[value=${{ "Long polling": "long", Polling: "again", Events: "events" }[way]}]`)).check();
+    await ask(session);
+    const [{ body, headers }] = mock.asked("POST", "/reports");
+    assert.deepEqual(body, { ...order, assets: ["pump 1", "株式会社"], format: "pdf" });
+    assert.match(headers["idempotency-key"], /^[0-9a-f-]{36}$/);
+    if (way === "Long polling") await mock.until(() => gets(session).some(({ query }) => query.get("wait") === "20"));
+    mock.report(running);
+    await page.getByText("12 of 40 parts made").waitFor();
+    mock.report(ended);
+    await page.getByText("1,209 rows of 39 of 40 assets; the others are named in it").waitFor();
+    assert.equal(await page.locator(".state").innerText(), "Partially failed");
+    const documents = await page.getByLabel("Documents").getByRole("button").allInnerTexts();
+    assert.deepEqual(documents, ["PDF, 3 kB", "CSV, 2 kB", "JSON, 1 kB"]);
+    assert.equal(mock.asked("GET", `/reports/${ID}/events`).length, way === "Events" ? 1 : 0);
+    if (way === "Events") assert.equal(gets(session).length, 0, "nothing else is asked");
+    if (way === "Polling") assert.ok(gets(session).every(({ query }) => query.get("wait") === null));
+    assert.deepEqual([session.errors, await session.violations()], [[], []]);
+  });
+}
+
+test("a document is downloaded by the link that the server tells", async () => {
+  const session = await open();
+  const { mock, page } = session;
+  await ask(session);
+  mock.report(ended);
+  await page.getByRole("button", { name: "PDF" }).click();
+  await mock.until(() => mock.asked("GET", `/reports/${ID}/result`).length > 0);
+  const [{ query, headers }] = mock.asked("GET", `/reports/${ID}/result`);
+  assert.deepEqual([query.get("format"), headers.accept], ["pdf", "application/json"]);
+});
+
+test("an address names a report, and another way goes on where the first one was", async () => {
+  const session = await open();
+  const { mock, page } = session;
+  mock.report(running);
+  await page.evaluate((id) => (location.hash = `#/${id}`), ID);
+  await page.getByText("12 of 40 parts made").waitFor();
+  await page.getByRole("radio", { name: "Events" }).check();
+  await mock.until(() => mock.streams === 1);
+  mock.report(ended);
+  await page.getByText("1,209 rows", { exact: false }).waitFor();
+});
+
+test("what is wrong is shown, and the same request is the same report", async () => {
+  const session = await open();
+  const { mock, page } = session;
+  const wrong = { status: 400, title: "Bad Request", detail: '/zone "Mars" is no zone; give one as Europe/Berlin' };
+  mock.problems.set("POST /reports", wrong);
+  await page.getByLabel("Time zone").fill("Mars");
+  const button = page.getByRole("button", { name: "Ask for it" });
+  for (const _ of [1, 2]) {
+    await button.click();
+    await page.getByRole("alert").getByText("is no zone").waitFor();
+  }
+  await mock.until(() => mock.asked("POST", "/reports").length === 2);
+  mock.problems.clear();
+  await page.getByLabel("Time zone").fill("Europe/Berlin");
+  await ask(session);
+  const keys = mock.asked("POST", "/reports").map(({ headers }) => headers["idempotency-key"]);
+  assert.ok(keys[0] === keys[1] && keys[1] !== keys[2], String(keys));
+  assert.equal(mock.asked("POST", "/reports")[0].body.assets, "all");
+});
+
+test("a report that failed says why, and one that runs is cancelled", async () => {
+  const session = await open({ viewport: NARROW });
+  const { mock, page } = session;
+  await ask(session);
+  mock.report(running);
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
+  await page.getByRole("button", { name: "Cancel it" }).click();
+  await mock.until(() => mock.asked("POST", `/reports/${ID}/cancel`).length === 1);
+  const error = { code: "ROWS_EXPIRED", message: 'the rows of "pump 1" expired before the report was made; ask for it again' };
+  mock.report({ ...running, state: "FAILED", end: { ...ended.end, state: "FAILED", asOf: null, rows: 0, outputs: [], error } });
+  await page.getByText("ROWS_EXPIRED: the rows of").waitFor();
+  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+  assert.deepEqual(await session.violations(), []);
+});
+
+test("a report that there is not is said so", async () => {
+  const session = await open();
+  await session.page.evaluate(() => (location.hash = "#/nothing"));
+  await session.page.getByText("There is no report with this id.").waitFor();
+});
