@@ -130,11 +130,11 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo benchmark latency memory cold throttled flamegraph report screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
+.PHONY: help build package start stop deploy destroy upload demo demo-reports benchmark latency memory cold throttled flamegraph report screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
 .PHONY: browser input deployed press
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings, as in: make demo FILE=my.csv KEY_FIELD=id SCHEMA=my.schema.json OUTPUT=out' \
 	  'A deployment keeps its settings until others are given; an empty one, as in KEY_FIELD=, goes back to its default.' \
@@ -252,6 +252,13 @@ upload: input deployed build ## submit FILE and return at once
 
 demo: input build start deploy ## everything: build, start, deploy, submit FILE, print the summary
 	@$(if $(PAGE),scripts/demo $(BIN)/fanfold $(pipeline),$(BIN)/fanfold submit "$$FILE" $(pipeline) --wait $(if $(OUTPUT),--output "$$OUTPUT"))
+
+# A deployment of its own, on ENV=local in an emulator of its own, so that all that is deployed stays.
+reports_of := WORK='target/$(ENV)-reports' SCOPE='$(SCOPE)reports-' PIPELINES=examples/reports/pipelines.json $(if $(filter local,$(ENV)),PORT=$(or $(filter-out 4566,$(PORT)),4567))
+demo-reports: ## deploy pipelines for reports, count the usage of examples/reports, ask for a report, save it in OUTPUT
+	@$(MAKE) start deploy $(reports_of)
+	@FANFOLD_DEPLOYMENT='target/$(ENV)-reports/deployment.json' AWS_ENDPOINT_URL='$(if $(filter local,$(ENV)),http://127.0.0.1:$(or $(filter-out 4566,$(PORT)),4567),$(AWS_ENDPOINT_URL))' \
+	  $(PYTHON) scripts/demo_reports.py --command $(BIN)/fanfold --output '$(or $(OUTPUT),target/$(ENV)-reports/report)'
 
 # Other deployed pipelines stay.
 benchmark: export KEEP_VARIANTS := yes

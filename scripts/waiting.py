@@ -1,0 +1,186 @@
+"""Measures the ways to wait for a report: how long after its end each learns of it, and by how many requests; and how long asking for
+a report takes while many wait."""
+import argparse
+import json
+import statistics
+import threading
+import time
+import urllib.error
+import urllib.request
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import toolbox
+from demo_reports import Api, call, serve
+from toolbox import Failure
+
+ORDER = {"type": "usage", "from": "2026-01-01", "to": "2026-01-02", "assets": []}
+direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Counted:
+    """The requests of one way, and the bytes of their answers."""
+
+    def __init__(self):
+        self.requests, self.bytes, self.at = 0, 0, None
+
+    def get(self, url, headers=None):
+        """The status, headers and body of an answer."""
+        self.requests += 1
+        try:
+            with direct.open(urllib.request.Request(url, headers=headers or {}), timeout=60) as answer:
+                body = answer.read()
+                self.bytes += len(body)
+                return answer.status, answer.headers, body
+        except urllib.error.HTTPError as answer:
+            self.bytes += len(answer.read())
+            return answer.status, answer.headers, b""
+
+
+def ended(body):
+    return json.loads(body)["end"] is not None
+
+
+def polling(way, api, report, _link):
+    while True:
+        _, headers, body = way.get(f"{api.address}/reports/{report}")
+        if ended(body):
+            return
+        time.sleep(float(headers["Retry-After"]))
+
+
+def long_polling(way, api, report, _link):
+    headers = {}
+    while True:
+        status, told, body = way.get(f"{api.address}/reports/{report}?wait=20", headers)
+        if status == 200 and ended(body):
+            return
+        if told.get("ETag"):
+            headers = {"If-None-Match": told["ETag"]}
+
+
+def events(way, api, report, _link):
+    way.requests += 1
+    with direct.open(f"{api.address}/reports/{report}/events", timeout=60) as stream:
+        for line in stream:
+            way.bytes += len(line)
+            if line.startswith(b"data: ") and ended(line[6:]):
+                return
+
+
+def link_every(pause):
+    def poll(way, _api, _report, link):
+        while way.get(link)[0] != 200:
+            time.sleep(pause)
+
+    return poll
+
+
+# What the others are compared with looks at the end itself as often as it can.
+REFERENCE = "reference"
+WAYS = {
+    REFERENCE: link_every(0.02),
+    "polling": polling,
+    "long polling": long_polling,
+    "events": events,
+    "link, every 2 s": link_every(2.0),
+}
+
+
+def measure(api, assets):
+    """Asks for a report, waits for it in every way at once, and returns what each took."""
+    body = json.dumps(ORDER | {"assets": assets}).encode()
+    _, _, accepted = api.ask("/reports", body, str(uuid.uuid4()))
+    ways = {name: Counted() for name in WAYS}
+
+    def wait(name):
+        WAYS[name](ways[name], api, accepted["id"], accepted["end"]["url"])
+        ways[name].at = time.monotonic()
+
+    threads = [threading.Thread(target=wait, args=(name,)) for name in WAYS]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return ways
+
+
+def quantile(values, share):
+    return sorted(values)[min(len(values) - 1, int(share * len(values)))]
+
+
+def delays(api, times):
+    found = {name: [] for name in WAYS}
+    for _ in range(times):
+        for name, way in measure(api, [f"never counted {number}" for number in range(20)]).items():
+            found[name].append(way)
+    print("| Way | Delay at p50 | at p99 | Requests | Bytes |")
+    print("|---|---|---|---|---|")
+    for name in [name for name in WAYS if name != REFERENCE]:
+        late = [1000 * max(0.0, way.at - reference.at) for way, reference in zip(found[name], found[REFERENCE])]
+        requests, size = (statistics.median(getattr(way, of) for way in found[name]) for of in ("requests", "bytes"))
+        print(f"| {name} | {statistics.median(late):.0f} ms | {quantile(late, .99):.0f} ms | {requests:g} | {size:,.0f} |")
+
+
+def asked(api, times):
+    """How long it takes to ask for a report, in milliseconds, each of another one."""
+    took = []
+    for _ in range(times):
+        begun = time.monotonic()
+        api.ask("/reports", json.dumps(ORDER).encode(), str(uuid.uuid4()))
+        took.append(1000 * (time.monotonic() - begun))
+    return took
+
+
+def crowd(api, command, pipeline, clients, times):
+    """How long asking takes while clients wait for a report that does not end, since the pipeline is paused."""
+    call(command, "pause", pipeline)
+    try:
+        # One without parts would end.
+        body = json.dumps(ORDER | {"assets": ["never counted"]}).encode()
+        _, _, accepted = api.ask("/reports", body, str(uuid.uuid4()))
+        alone, over, waits = asked(api, times), threading.Event(), []
+
+        def client():
+            while not over.is_set():
+                begun = time.monotonic()
+                status, _, _ = Counted().get(f"{api.address}/reports/{accepted['id']}?wait=20")
+                waits.append((status, time.monotonic() - begun))
+
+        with ThreadPoolExecutor(clients) as pool:
+            for _ in range(clients):
+                pool.submit(client)
+            time.sleep(5)
+            beside = asked(api, times)
+            over.set()
+        wrong = [status for status, _ in waits if status != 200]
+        if wrong:
+            raise Failure(f"{len(wrong)} of {len(waits)} answers to clients that wait were no 200: {set(wrong)}")
+        longest = max(length for _, length in waits)
+        print(f"{clients} clients wait: {len(waits)} answers, the longest after {longest:.1f} s")
+        for name, took in (("alone", alone), ("beside them", beside)):
+            print(f"asking {name}: {statistics.median(took):.0f} ms at p50, {quantile(took, .99):.0f} ms at p99, of {len(took)}")
+    finally:
+        call(command, "resume", pipeline)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--command", type=Path, required=True, help="the command fanfold")
+    parser.add_argument("--pipeline", default="reports", help="the pipeline that makes reports")
+    parser.add_argument("--times", type=int, default=50, help="reports that are waited for")
+    parser.add_argument("--clients", type=int, default=500, help="clients that wait at the same time")
+    options = parser.parse_args()
+    api, process = serve(options.command)
+    try:
+        delays(api, options.times)
+        crowd(api, options.command, options.pipeline, options.clients, options.times)
+    finally:
+        process.terminate()
+        process.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    toolbox.run(main)
