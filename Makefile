@@ -67,6 +67,8 @@ WORK        := target/$(ENV)
 PACKAGE     := $(WORK)/bootstrap.zip
 PRESS       := $(WORK)/press.zip
 
+given_port  := $(PORT)
+
 ifeq ($(ENV),aws)
 STATE := $(AWS_STATE)
 else
@@ -254,11 +256,14 @@ demo: input build start deploy ## everything: build, start, deploy, submit FILE,
 	@$(if $(PAGE),scripts/demo $(BIN)/fanfold $(pipeline),$(BIN)/fanfold submit "$$FILE" $(pipeline) --wait $(if $(OUTPUT),--output "$$OUTPUT"))
 
 # A deployment of its own, on ENV=local in an emulator of its own, so that all that is deployed stays.
-reports_of := WORK='target/$(ENV)-reports' SCOPE='$(SCOPE)reports-' PIPELINES=examples/reports/pipelines.json $(if $(filter local,$(ENV)),PORT=$(or $(filter-out 4566,$(PORT)),4567))
+DEMO_REPORTS := target/$(ENV)-reports
+reports_of    = WORK='$(DEMO_REPORTS)' SCOPE='$(SCOPE)reports-' PIPELINES=examples/reports/pipelines.json \
+  $(if $(filter local,$(ENV)),PORT=$(or $(given_port),$(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(DEMO_REPORTS)/emulator.json 2>/dev/null),4567))
 demo-reports: ## deploy pipelines for reports, count the usage of examples/reports, ask for a report, save it in OUTPUT
 	@$(MAKE) start deploy $(reports_of)
-	@FANFOLD_DEPLOYMENT='target/$(ENV)-reports/deployment.json' AWS_ENDPOINT_URL='$(if $(filter local,$(ENV)),http://127.0.0.1:$(or $(filter-out 4566,$(PORT)),4567),$(AWS_ENDPOINT_URL))' \
-	  $(PYTHON) scripts/demo_reports.py --command $(BIN)/fanfold --output '$(or $(OUTPUT),target/$(ENV)-reports/report)'
+	@FANFOLD_DEPLOYMENT='$(DEMO_REPORTS)/deployment.json' \
+	  $(PYTHON) scripts/demo_reports.py --command $(BIN)/fanfold --output '$(or $(OUTPUT),$(DEMO_REPORTS)/report)'
+	@echo "it stays: remove it by make $(if $(filter local,$(ENV)),stop WORK=$(DEMO_REPORTS),destroy ENV=$(ENV) WORK=$(DEMO_REPORTS) SCOPE=$(SCOPE)reports-)"
 
 # Other deployed pipelines stay.
 benchmark: export KEEP_VARIANTS := yes

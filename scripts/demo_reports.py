@@ -1,8 +1,10 @@
 """Asks a deployment for a report of examples/reports, waits for it as a client would, and saves its documents."""
 import argparse
 import json
+import os
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 import uuid
@@ -13,6 +15,7 @@ from toolbox import Failure
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "reports"
 USAGE = EXAMPLE / "usage.csv"
+PATIENCE = 900
 
 # No proxy stands between this machine and itself, and links are for this program to follow.
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -56,9 +59,9 @@ def call(command, *arguments):
 
 
 def load(command, pipeline):
-    """Uploads the example usage, unless that was done before: it would be counted twice."""
-    listed = [json.loads(line) for line in call(command, "list", f"--pipeline={pipeline}", "--json").splitlines()]
-    if any(batch["key"] == USAGE.name and batch["state"] == "SUCCEEDED" for batch in listed):
+    """Uploads the example usage, unless that was done before: it would be counted twice. What began goes on by itself."""
+    listed = call(command, "list", f"--pipeline={pipeline}", "--json", "--most=10000")
+    if any(json.loads(line)["key"] == USAGE.name for line in listed.splitlines()):
         print(f"{USAGE.name} was counted before", file=sys.stderr)
         return
     call(command, "submit", str(USAGE), f"--pipeline={pipeline}", "--wait")
@@ -66,7 +69,9 @@ def load(command, pipeline):
 
 def serve(command):
     """Starts the API, and returns it with its process."""
-    process = subprocess.Popen([str(command), "serve", "--port", "0"], stdout=subprocess.PIPE, text=True)
+    # Nobody but this program is told the port.
+    environment = {name: value for name, value in os.environ.items() if name != "FANFOLD_TOKEN"}
+    process = subprocess.Popen([str(command), "serve", "--port", "0"], stdout=subprocess.PIPE, text=True, env=environment)
     address = process.stdout.readline().strip()
     if not address:
         raise Failure(f"fanfold serve ended with status {process.wait()}")
@@ -75,14 +80,15 @@ def serve(command):
 
 def wait(api, report):
     """The document of a report that has ended: each answer comes when it has changed, or after 20 seconds."""
-    state = None
-    while True:
+    state, until = None, time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         _, _, document = api.ask(f"/reports/{report}?wait=20")
         if document["state"] != state:
             state = document["state"]
             print(f"report {report}: {state}", file=sys.stderr)
         if document["end"] is not None:
             return document["end"]
+    raise Failure(f"report {report} is still {state} after {PATIENCE} seconds; `fanfold watch` shows what its batch does")
 
 
 def save(api, report, end, folder):

@@ -12,13 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import toolbox
-from demo_reports import Api, call, serve
+from demo_reports import call, direct, serve
 from toolbox import Failure
 
 ORDER = {"type": "usage", "from": "2026-01-01", "to": "2026-01-02", "assets": []}
-direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
 class Counted:
     """The requests of one way, and the bytes of their answers."""
 
@@ -149,11 +146,12 @@ def crowd(api, command, pipeline, clients, times):
                 waits.append((status, time.monotonic() - begun))
 
         with ThreadPoolExecutor(clients) as pool:
-            for _ in range(clients):
-                pool.submit(client)
+            waiting = [pool.submit(client) for _ in range(clients)]
             time.sleep(5)
             beside = asked(api, times)
             over.set()
+        for client in waiting:
+            client.result()
         wrong = [status for status, _ in waits if status != 200]
         if wrong:
             raise Failure(f"{len(wrong)} of {len(waits)} answers to clients that wait were no 200: {set(wrong)}")

@@ -31,7 +31,7 @@ pub struct Usage<C, K> {
 }
 
 impl<C: Counters, K: Clock> Usage<C, K> {
-    async fn answer(&self, record: &Record, until: Timestamp) -> Reply {
+    async fn answer(&self, record: &Record, chunk: &Chunk) -> Reply {
         let part: Part = match serde_json::from_value(Value::Object(record.fields.clone())) {
             Ok(part) => part,
             Err(error) => return Reply::Failed(format!("it is no part of a report: {error}")),
@@ -40,10 +40,12 @@ impl<C: Counters, K: Clock> Usage<C, K> {
             return Reply::Failed("it is no part of a report: from and to are no days".to_owned());
         };
         let as_of = self.clock.now();
-        if part.deadline.is_some_and(|deadline| deadline <= as_of) {
+        // Who has failed parts made again does not ask for those that come in time.
+        let deadline = part.deadline.filter(|_| chunk.batch.generation() == 0);
+        if deadline.is_some_and(|deadline| deadline <= as_of) {
             return Reply::Failed("the deadline of the report passed before it was made".to_owned());
         }
-        if as_of >= until {
+        if as_of >= chunk.until {
             return Reply::Untried("no time was left".to_owned());
         }
         match self.rows(&part.asset, from, to, as_of).await {
@@ -96,7 +98,7 @@ impl<C: Counters, K: Clock> Processor for Usage<C, K> {
         for chunk in &chunks {
             let mut replies = Vec::with_capacity(chunk.records.len());
             for record in &chunk.records {
-                replies.push(self.answer(record, chunk.until).await);
+                replies.push(self.answer(record, chunk).await);
             }
             answered.push(Ok(replies));
         }

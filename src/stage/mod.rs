@@ -61,6 +61,15 @@ pub struct Received<'a, M> {
     pub delivery: &'a Delivery,
     /// What it says.
     pub message: M,
+    /// Whether it is given up if it fails now, unless a service is busy.
+    pub is_last: bool,
+}
+
+impl<'a, M> Received<'a, M> {
+    /// A message by which it is not known yet how often it was tried.
+    pub fn new(delivery: &'a Delivery, message: M) -> Self {
+        Self { delivery, message, is_last: false }
+    }
 }
 
 /// Messages that are worked on together.
@@ -115,7 +124,7 @@ pub trait Stage: Send + Sync + 'static {
 /// Parses one message and works on it.
 pub async fn deliver<S: Stage>(stage: &S, delivery: &Delivery, deadline: Timestamp) -> Disposition {
     match stage.parse(&delivery.body) {
-        Ok(Some(message)) => stage.handle(&Received { delivery, message }, deadline).await,
+        Ok(Some(message)) => stage.handle(&Received::new(delivery, message), deadline).await,
         Ok(None) => idle(),
         Err(error) => Err(error).into(),
     }
@@ -140,8 +149,8 @@ pub fn sort<'a, S: Stage>(stage: &S, deliveries: &'a [Delivery]) -> Sorted<'a, S
     let (mut first, mut again, mut rest) = (Vec::new(), Vec::new(), Vec::new());
     for delivery in deliveries {
         match stage.parse(&delivery.body) {
-            Ok(Some(message)) if delivery.attempt <= 1 => first.push(Received { delivery, message }),
-            Ok(Some(message)) => again.push(Received { delivery, message }),
+            Ok(Some(message)) if delivery.attempt <= 1 => first.push(Received::new(delivery, message)),
+            Ok(Some(message)) => again.push(Received::new(delivery, message)),
             Ok(None) => rest.push((delivery, idle())),
             Err(error) => rest.push((delivery, Err(error).into())),
         }

@@ -110,6 +110,13 @@ pub struct Admitted {
     received: u32,
 }
 
+impl Admitted {
+    /// Whether a message is given up that fails now.
+    pub fn is_last(&self) -> bool {
+        self.tries.is_some_and(|tries| tries >= MOST_TRIES)
+    }
+}
+
 impl<S: Stores> Reception<S> {
     /// Begins a try of a message. `None` if it has been tried often enough: its function ended without a word the last
     /// time, and the message is given up.
@@ -177,7 +184,7 @@ impl<S: Stores> Reception<S> {
             Disposition::Retry(error) => {
                 tracing::warn!(kind = ?error.kind, %error, "message failed");
                 self.note(subject, admitted, &error).await;
-                if admitted.tries.is_some_and(|tries| tries >= MOST_TRIES) && self.give_up(delivery, subject).await {
+                if admitted.is_last() && self.give_up(delivery, subject).await {
                     return true;
                 }
                 pause(admitted.tries.unwrap_or(delivery.attempt))

@@ -3,16 +3,18 @@
 use fanfold::batch::control::{cancel, redrive};
 use fanfold::model::error::{Error, ErrorKind};
 use fanfold::model::progress::BatchState;
+use fanfold::model::reporting::id::ReportId;
+use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::variant::BUILT_IN;
-use fanfold::stage::reception::MOST_TRIES;
-use fanfold::stage::{Disposition, deliver};
+use fanfold::stage::{Disposition, Received, Stage, deliver};
 use fanfold::store::Clock;
-use fanfold::store::channel::{Channel, Delivery, Outgoing};
+use fanfold::store::blob::Blob;
+use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::world::{Broken, FOREVER, Meters, World, ended};
+use crate::world::{Broken, FOREVER, Hanging, Meters, World, ended};
 
 const COUNTED: [(&str, &str, u64, &str); 6] = [
     ("pump 1", "2026-02-26", 1, "1000"),
@@ -198,7 +200,8 @@ async fn parts_that_were_not_reached_are_named() {
             (vec!["b".into(), "../../x".into()], vec!["pump 1".to_owned(), "a".into(), "c".into()]),
             "{name}"
         );
-        assert_eq!(report["missing"][0]["reason"], "it was not reached before the report ended", "{name}");
+        let reason = "the batch was cancelled before this record was processed";
+        assert_eq!(report["missing"][0]["reason"], reason, "{name}");
     }
 }
 
@@ -271,21 +274,59 @@ async fn rows_of_another_question_are_in_no_report() {
 async fn a_press_that_is_busy_costs_no_document_and_one_that_is_broken_ends_the_report() {
     let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
     let summary = world.run(1, &["pump 1"]).await;
-    let last = Delivery { attempt: MOST_TRIES, ..ended(&summary) };
-    let disposition = deliver(&world.consolidate_by(Broken(Error::busy("too many calls"))), &last, FOREVER).await;
+    let message = ended(&summary);
+    let broken = async |error: Error, is_last: bool| {
+        let stage = world.by(Broken(error), SystemClock);
+        let received = Received { is_last, ..Received::new(&message, stage.parse(&message.body).unwrap().unwrap()) };
+        stage.handle(&received, FOREVER).await
+    };
+    let disposition = broken(Error::busy("too many calls"), true).await;
     assert!(matches!(&disposition, Disposition::Retry(error) if error.kind == ErrorKind::Busy), "{disposition:?}");
-    assert!(!world.has_end(&summary));
-    for attempt in 1..=MOST_TRIES {
-        let message = Delivery { attempt, ..ended(&summary) };
-        let disposition = deliver(&world.consolidate_by(Broken(Error::transient("killed"))), &message, FOREVER).await;
-        assert_eq!(matches!(disposition, Disposition::Done), attempt == MOST_TRIES, "{attempt}: {disposition:?}");
-    }
+    // How often a message was received says nothing about how often it was tried.
+    let disposition = broken(Error::transient("killed"), false).await;
+    assert!(matches!(&disposition, Disposition::Retry(_)) && !world.has_end(&summary), "{disposition:?}");
+    assert!(matches!(broken(Error::transient("killed"), true).await, Disposition::Done));
     let end = world.end(&summary);
     assert_eq!((end.state, end.error.unwrap().code.as_str()), (BatchState::Failed, "NO_DOCUMENT"));
     assert_eq!(end.outputs.iter().map(|output| output.name.as_str()).collect::<Vec<_>>(), ["json", "csv"]);
     // Somebody has the message delivered again, once the press is well.
-    deliver(&world.consolidate(SystemClock.now()), &last, FOREVER).await;
+    deliver(&world.consolidate(SystemClock.now()), &message, FOREVER).await;
     assert_eq!((world.end(&summary).state, world.end(&summary).outputs.len()), (BatchState::Succeeded, 3));
+    // Only then there is nothing to be taken back.
+    assert!(matches!(broken(Error::transient("killed"), true).await, Disposition::Discarded(_)));
+    assert_eq!(world.end(&summary).state, BatchState::Succeeded);
+}
+
+#[tokio::test]
+async fn a_press_that_hangs_ends_the_report_in_the_last_try() {
+    let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
+    let summary = world.run(1, &["pump 1"]).await;
+    let message = ended(&summary);
+    let stage = world.by(Hanging, SystemClock);
+    for is_last in [false, true] {
+        let received = Received { is_last, ..Received::new(&message, stage.parse(&message.body).unwrap().unwrap()) };
+        let deadline = Timestamp(SystemClock.now().0 + 500);
+        let disposition = stage.handle(&received, deadline).await;
+        assert!(SystemClock.now() < deadline, "it ends before its function does");
+        assert_eq!(matches!(disposition, Disposition::Done), is_last, "{disposition:?}");
+    }
+    let end = world.end(&summary);
+    let error = end.error.unwrap();
+    assert_eq!((end.state, error.code.as_str(), end.parts.failed), (BatchState::Failed, "NOT_MADE", 1));
+    assert!(error.message.contains("ask for it again"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_request_that_is_not_understood_any_more_ends() {
+    let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
+    let summary = world.run(1, &["pump 1"]).await;
+    let (input, id) = (&world.pipeline.stores.input, ReportId::of_file(&summary.input.key).unwrap());
+    let mut request: Value = serde_json::from_slice(&input.read(&id.request_key()).unwrap()).unwrap();
+    request["order"]["to"] = request["order"]["from"].clone();
+    input.put(&id.request_key(), "application/json", request.to_string().into()).await.unwrap();
+    let disposition = deliver(&world.consolidate(SystemClock.now()), &ended(&summary), FOREVER).await;
+    assert!(matches!(disposition, Disposition::Done), "{disposition:?}");
+    assert_eq!(world.end(&summary).error.unwrap().code, "NOT_MADE");
 }
 
 #[tokio::test]

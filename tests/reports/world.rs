@@ -103,6 +103,15 @@ impl Press for Broken {
     }
 }
 
+/// A press that does not answer.
+pub struct Hanging;
+
+impl Press for Hanging {
+    async fn print(&self, _data: &str, _document: &str, _patience: Duration) -> Result<Printed> {
+        std::future::pending().await
+    }
+}
+
 /// A clock that stands still.
 #[derive(Clone, Copy)]
 pub struct At(pub Timestamp);
@@ -112,7 +121,9 @@ impl Clock for At {
         self.0
     }
 
-    async fn sleep(&self, _time: Duration) {}
+    async fn sleep(&self, _time: Duration) {
+        std::future::pending().await
+    }
 
     fn chance(&self) -> f64 {
         0.5
@@ -173,22 +184,18 @@ impl World {
     }
 
     pub fn consolidate(&self, now: Timestamp) -> Consolidate<MemoryBlob, MemoryItems, MemoryPress<MemoryBlob>, At> {
-        self.made(now, MemoryPress { bucket: self.pipeline.stores.output.clone() })
+        self.by(MemoryPress { bucket: self.pipeline.stores.output.clone() }, At(now))
     }
 
-    /// What makes documents by another press.
-    pub fn consolidate_by<P: Press>(&self, press: P) -> Consolidate<MemoryBlob, MemoryItems, P, At> {
-        self.made(SystemClock.now(), press)
-    }
-
-    fn made<P: Press>(&self, now: Timestamp, press: P) -> Consolidate<MemoryBlob, MemoryItems, P, At> {
+    /// What makes documents by another press, at another time.
+    pub fn by<P: Press, K: Clock>(&self, press: P, clock: K) -> Consolidate<MemoryBlob, MemoryItems, P, K> {
         let stores = &self.pipeline.stores;
         Consolidate {
             input: stores.input.clone(),
             output: stores.output.clone(),
             rows: self.rows.clone(),
             press,
-            clock: At(now),
+            clock,
             columns: self.settings.columns(),
         }
     }

@@ -216,7 +216,9 @@ impl Invocation {
             self.hand.doomed.store(doomed, Ordering::Relaxed);
             let dispositions = stage.handle_pack(&admitted, self.deadline).await;
             self.pace.until(self.table.conclusion());
-            for ((Received { delivery, message }, tried), disposition) in admitted.iter().zip(tries).zip(dispositions) {
+            for ((Received { delivery, message, .. }, tried), disposition) in
+                admitted.iter().zip(tries).zip(dispositions)
+            {
                 if let (GATHER, Disposition::Retry(error)) = (self.queue, &disposition) {
                     self.hand.watch_waiting(&delivery.body, &error.to_string());
                 }

@@ -3,19 +3,12 @@
 import { batchPage } from "./batch.js";
 import { listPage } from "./list.js";
 import { takeToken } from "./net.js";
+import { decoded } from "./text.js";
 
 const main = document.getElementById("main");
 let page = null;
 let kind = null;
 let shown = null;
-
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
 
 function route() {
   const [path, query] = location.hash.replace(/^#\/?/, "").split("?");

@@ -3,7 +3,7 @@
 import { action, problemBox } from "./ask.js";
 import { announce, h, setAttribute, setText, show } from "./dom.js";
 import { address, download, newKey, post, takeToken } from "./net.js";
-import { bytes, count, counted, isFinal, stateOf, time } from "./text.js";
+import { bytes, count, counted, decoded, isFinal, stateOf, time } from "./text.js";
 import { ways } from "./ways.js";
 
 const main = document.getElementById("main");
@@ -86,7 +86,7 @@ function followed(id, way) {
   const problem = problemBox();
   const error = h("p", { hidden: true });
   const documents = h("ul", { class: "row", "aria-label": "Documents" });
-  const known = h("p", { class: "quiet", hidden: true }, "As of ", asOf.element);
+  const data = h("p", { class: "quiet", hidden: true }, "As of ", asOf.element);
   const cancel = action({
     tone: "danger",
     confirm: "Cancel it",
@@ -103,7 +103,7 @@ function followed(id, way) {
     parts,
     error,
     documents,
-    known,
+    data,
     problem.element,
     cost,
     cancel.element,
@@ -123,17 +123,20 @@ function followed(id, way) {
   }
 
   function ended(end) {
-    setText(parts, `${counted(end.rows, "row")} of ${count(end.parts.succeeded)} of ${counted(end.parts.total, "asset")}${end.partial ? "; the others are named in it" : ""}`);
-    documents.replaceChildren(...Object.keys(FORMS).flatMap((name) => end.outputs.filter((one) => one.name === name).map((one) => saved(name, one.bytes))));
+    const { rows, outputs, partial } = end;
+    const others = partial && outputs.length ? "; the others are named in it" : "";
+    setText(parts, `${counted(rows, "row")} of ${count(end.parts.succeeded)} of ${counted(end.parts.total, "asset")}${others}`);
+    const known = Object.keys(FORMS).map((name) => outputs.find((one) => one.name === name)).filter(Boolean);
+    documents.replaceChildren(...known.map((one) => saved(one.name, one.bytes)));
     setText(error, end.error ? `${end.error.code}: ${end.error.message}` : "");
     show(error, Boolean(end.error));
-    show(known, Boolean(end.asOf));
+    show(data, Boolean(end.asOf));
     asOf.update(end.asOf);
   }
 
   /** Shows a document, and returns whether it is the last. */
   function onDocument({ state, requestedAt, order, batch, end }) {
-    const { word: name, tone } = OWN[state] ? { word: OWN[state], tone: "busy" } : stateOf(state);
+    const { word: name, tone } = OWN[state] ? { word: OWN[state], tone: state === "DELETED" ? "bad" : "busy" } : stateOf(state);
     setText(word, name);
     setAttribute(word, "class", `state ${tone}`);
     setText(line, told(order));
@@ -173,15 +176,18 @@ function chooser(onChosen) {
   return { element, chosen: () => element.querySelector(":checked").value };
 }
 
-let current = null;
+let current;
 
 function open(way, place) {
   if (location.hash === "#main") return main.focus();
   takeToken();
-  const id = decodeURIComponent(location.hash.replace(/^#\/?/, ""));
+  const first = current === undefined;
+  const id = decoded(location.hash.replace(/^#\/?/, ""));
   current?.leave();
   current = id ? followed(id, way) : null;
   place.replaceChildren(...(current ? [current.element] : []));
+  // Whoever asks for a report goes on reading from it.
+  if (!first) current?.title.focus();
   return undefined;
 }
 
@@ -189,10 +195,7 @@ function begin() {
   takeToken();
   const place = h("div");
   const choice = chooser((way) => current?.change(way));
-  const asked = form((id) => {
-    location.hash = `#/${id}`;
-    current?.title.focus();
-  });
+  const asked = form((id) => (location.hash = `#/${id}`));
   const side = h("div", { class: "side" }, choice.element);
   const wide = h("div", { class: "wide" }, place, asked);
   main.append(h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Reports")), h("div", { class: "columns" }, wide, side));

@@ -115,6 +115,15 @@ export function time() {
   };
 }
 
+/** A part of an address, which somebody may have written. */
+export function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}
+
 /** A phrase as the beginning of a sentence. */
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 

@@ -15,6 +15,8 @@ pub struct Desk {
     pub pipelines: Pipelines,
     /// Those that make reports.
     pub makers: Pipelines,
+    /// Whether who asks operates the system.
+    pub operated: bool,
     pub once: Once,
     pub watching: Watching,
     /// Whether answers reach those who asked while they are being written.

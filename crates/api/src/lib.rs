@@ -45,15 +45,16 @@ use watching::Watching;
 pub fn router(pipelines: Pipelines, door: Door) -> Router {
     let origins = pipelines.origins();
     // Behind a gateway there are several callers, and a report is told of to its own alone.
-    let apart = door == Door::Gateway;
+    let operated = door != Door::Gateway;
     let (makers, others) = pipelines.clone().split();
     // A gateway waits for whole answers.
     let desk = Arc::new(Desk {
-        pipelines: if apart { others } else { pipelines },
+        pipelines: if operated { pipelines } else { others },
         makers,
+        operated,
         once: Once::default(),
         watching: Watching::default(),
-        streams: door != Door::Gateway,
+        streams: operated,
     });
     let reports = Router::new()
         .route("/reports", post(reports::ask).layer(DefaultBodyLimit::max(reports::MOST_BYTES)))

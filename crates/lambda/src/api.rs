@@ -54,16 +54,18 @@ async fn vouch(mut request: Request<Body>) -> Request<Body> {
 /// Whose request it is: the principal that IAM knows, or the subject of a token with its issuer.
 fn caller(by: &ApiGatewayRequestAuthorizer) -> Option<String> {
     if let Some(iam) = &by.iam {
-        // Behind the id of a role stands the name of a session, which is another each time
+        let id = iam.user_id.as_deref()?;
+        // Behind the id of a role stands the name of a session, which is another each time; a federated user's begins with the account
         // (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids).
-        return iam.user_id.as_deref().and_then(|id| id.split(':').next()).map(|id| format!("iam:{id}"));
+        let principal = if id.starts_with("AROA") { id.split(':').next().unwrap_or(id) } else { id };
+        return Some(format!("iam:{principal}"));
     }
     let claims = &by.jwt.as_ref()?.claims;
-    let claim = |name: &str| claims.get(name).map_or("", String::as_str);
     // A client that has a token of its own is no user (https://www.rfc-editor.org/rfc/rfc9068#section-2.2), and no user of another
     // issuer is this one.
-    let subject = ["sub", "client_id"].into_iter().find(|name| claims.contains_key(*name)).unwrap_or("sub");
-    Some(format!("jwt:{}:{subject}:{}", claim("iss"), claim(subject)))
+    let named = ["sub", "client_id"].into_iter().find_map(|name| Some((name, claims.get(name)?)));
+    let (name, subject) = named?;
+    Some(format!("jwt:{}:{name}:{subject}", claims.get("iss").map_or("", String::as_str)))
 }
 
 #[cfg(test)]
@@ -104,6 +106,8 @@ mod tests {
             (json!({}), None),
             (iam("AIDA1"), Some("iam:AIDA1")),
             (iam("AROA1:this-session"), Some("iam:AROA1")),
+            (iam("123456789012:anna"), Some("iam:123456789012:anna")),
+            (jwt(json!({ "iss": "https://a" })), None),
             (jwt(json!({ "iss": "https://a", "sub": "anna" })), Some("jwt:https://a:sub:anna")),
             (jwt(json!({ "iss": "https://a", "client_id": "anna" })), Some("jwt:https://a:client_id:anna")),
         ];

@@ -133,9 +133,10 @@ impl<S: Stores> Server<S> {
             return (0, pack.iter().map(|received| received.delivery.id.clone()).collect());
         }
         let (all, mut admitted, mut tries) = (pack.len(), Vec::with_capacity(pack.len()), Vec::new());
-        for received in pack {
+        for mut received in pack {
             let subject = T::subject(&received.message);
             if let Some(tried) = self.reception.admit(received.delivery, subject.as_ref()).await {
+                received.is_last = tried.is_last();
                 admitted.push(received);
                 tries.push((tried, subject));
             }

@@ -40,7 +40,7 @@ module "function" {
     hash   = filebase64sha256(var.file)
   }
   architecture = var.architecture
-  # The largest document of docs/REPORTS.md takes 898 MB, and data may have three times as many bytes as it had.
+  # The largest document of docs/REPORTS.md takes 898 MB.
   memory  = 2048
   timeout = 120
 

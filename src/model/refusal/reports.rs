@@ -48,7 +48,7 @@ pub const PARTS: &[Refusal] = &[
         "DEADLINE_PASSED",
         "the deadline of the report passed before it was made",
         "The part was not worked on before the deadline that the report was asked for with.",
-        "Ask for the report again, with a later deadline or without one.",
+        "Redrive the report, which makes them without a deadline, or ask for it again with a later one.",
     ),
     refusal(
         "COUNTERS_NOT_READ",

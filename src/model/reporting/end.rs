@@ -63,7 +63,7 @@ pub struct ReportOutput {
 /// Why a report failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reason {
-    /// For programs: that of its batch, `ROWS_EXPIRED` or `NO_DOCUMENT`.
+    /// For programs: that of its batch, `ROWS_EXPIRED`, `NO_DOCUMENT` or `NOT_MADE`.
     pub code: String,
     /// For people.
     pub message: String,
@@ -75,7 +75,30 @@ pub fn folder(batch: &BatchId, generation: u32) -> String {
     batch.output_key(&format!("report/{generation}"))
 }
 
+/// The generation whose end has a key; `None` if it is that of something else.
+pub fn generation_of(batch: &BatchId, end: &str) -> Option<u32> {
+    let generation = end.strip_prefix(&batch.output_key("report/"))?.strip_suffix("/end.json")?.parse().ok()?;
+    (end_key(batch, generation) == end).then_some(generation)
+}
+
 /// The key of what is told of its end.
 pub fn end_key(batch: &BatchId, generation: u32) -> String {
     format!("{}/end.json", folder(batch, generation))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_an_end_tells_its_generation() {
+        let batch = BatchId::parse("reports-000000000000").unwrap();
+        for generation in [0, 7, 999] {
+            assert_eq!(generation_of(&batch, &end_key(&batch, generation)), Some(generation));
+        }
+        let folder = batch.output_key("report/");
+        for other in ["1/report.json", "1x/end.json", "01/end.json", "end.json"] {
+            assert_eq!(generation_of(&batch, &format!("{folder}{other}")), None, "{other}");
+        }
+    }
 }

@@ -43,6 +43,13 @@ pub struct Part {
 }
 
 impl Part {
+    /// Whether the other asks the same in the same place. The moments are not compared: another version of the time zone database may
+    /// have others for the same days.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let whose = |part: &Self| (part.report.clone(), part.part.clone(), part.kind.clone());
+        whose(self) == whose(other) && self.question() == other.question()
+    }
+
     /// What is asked, as it stands beside the rows, so that those of another question are told from them.
     fn question(&self) -> [(&'static str, &String); 4] {
         [("asset", &self.asset), ("from", &self.from), ("to", &self.to), ("zone", &self.zone)]

@@ -7,9 +7,10 @@
 mod documents;
 mod parts;
 
-use std::time::Duration;
+use std::pin::pin;
 
 use futures::TryStreamExt;
+use futures::future::{Either, select};
 
 use crate::intake::s3_event::{self, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
@@ -24,7 +25,7 @@ use crate::model::summary::Summary;
 use crate::model::timestamp::Timestamp;
 use crate::stage::consolidate::documents::Documents;
 use crate::stage::consolidate::parts::{Found, parts};
-use crate::stage::reception::MOST_TRIES;
+use crate::stage::reception::{MOST_TRIES, Timetable, left_until};
 use crate::stage::summary::SUMMARY;
 use crate::stage::{Disposition, Received, Stage, Subject};
 use crate::store::Clock;
@@ -78,8 +79,8 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Stage for Consolidate<B, I, P, K> {
     }
 
     async fn handle(&self, received: &Received<'_, Ended>, deadline: Timestamp) -> Disposition {
-        let tried = Try { is_last: received.delivery.attempt >= MOST_TRIES, deadline };
-        self.consolidate(&received.message.batch, &tried).await.into()
+        let table = Timetable::new(self.clock.now(), deadline);
+        self.consolidate(&received.message.batch, &Try { is_last: received.is_last, table }).await.into()
     }
 }
 
@@ -87,8 +88,8 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Stage for Consolidate<B, I, P, K> {
 struct Try {
     /// Whether none follows, unless a service was busy.
     is_last: bool,
-    /// When it ends.
-    deadline: Timestamp,
+    /// How its time is divided.
+    table: Timetable,
 }
 
 impl Try {
@@ -116,19 +117,26 @@ impl Report {
 
     /// What is told of its end, without documents.
     fn end(&self, state: BatchState, error: Option<Reason>) -> ReportEnd {
-        ReportEnd {
-            v: 1,
-            id: self.request.id.clone(),
-            generation: self.summary.generation,
-            state,
-            partial: state != BatchState::Succeeded,
-            parts: PartCounts::default(),
-            rows: 0,
-            as_of: None,
-            finished_at: self.summary.finished_at,
-            outputs: Vec::new(),
-            error,
-        }
+        let total = self.parts.len() as u64;
+        let parts = PartCounts { total, succeeded: 0, failed: total };
+        ReportEnd { parts, ..end_of(&self.request, &self.summary, state, error) }
+    }
+}
+
+/// What is told of the end of a report of which no part is known.
+fn end_of(request: &ReportRequest, summary: &Summary, state: BatchState, error: Option<Reason>) -> ReportEnd {
+    ReportEnd {
+        v: 1,
+        id: request.id.clone(),
+        generation: summary.generation,
+        state,
+        partial: state != BatchState::Succeeded,
+        parts: PartCounts::default(),
+        rows: 0,
+        as_of: None,
+        finished_at: summary.finished_at,
+        outputs: Vec::new(),
+        error,
     }
 }
 
@@ -142,6 +150,10 @@ const ROWS_EXPIRED: &str = "ROWS_EXPIRED";
 const NO_DOCUMENT: &str = "NO_DOCUMENT";
 /// No document could be written.
 const NOT_MADE: &str = "NOT_MADE";
+
+fn not_made(why: &str) -> Reason {
+    reason(NOT_MADE, format!("{why}; ask for it again"))
+}
 
 /// What is said of a part that the results do not tell of.
 const UNREACHED: &str = "it was not reached before the report ended";
@@ -165,20 +177,23 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
             return Ok(Disposition::Discarded(format!("report {id} has no request")));
         };
         let request = ReportRequest::read(&request)?;
-        // It was checked before it was written.
-        let order =
-            request.order().map_err(|wrong| Error::malformed(format!("the order of report {id}: {wrong:?}")))?;
-        let parts = request.parts(&order)?.collect();
-        let report = Report { request, order, parts, summary };
-        let end = match self.write(&report, tried).await {
-            Err(error) if tried.gives_up(&error) => {
-                tracing::error!(%error, report = %id, "report not made");
-                let told = format!("its documents could not be written in {MOST_TRIES} tries; ask for it again");
-                report.end(BatchState::Failed, Some(reason(NOT_MADE, told)))
+        let key = end_key(&summary.batch_id, summary.generation);
+        let end = match request.order() {
+            Ok(order) => {
+                let parts = request.parts(&order)?.collect();
+                self.make(&Report { request, order, parts, summary }, tried).await?
             }
-            end => end?,
+            // Another version let it in, which is no reason never to end.
+            Err(wrong) => {
+                tracing::error!(report = %id, ?wrong, "order not understood");
+                end_of(
+                    &request,
+                    &summary,
+                    BatchState::Failed,
+                    Some(not_made("what was asked for is not understood any more")),
+                )
+            }
         };
-        let key = end_key(&report.summary.batch_id, report.summary.generation);
         if is_of_documents(&end) && self.was_made(&key).await? {
             return Ok(Disposition::Discarded(format!("report {id} was made before")));
         }
@@ -186,6 +201,25 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
         let text = serde_json::to_vec(&end).map_err(|e| Error::internal("an end cannot be written").because(e))?;
         self.output.put(&key, "application/json", text.into()).await?;
         Ok(Disposition::Done)
+    }
+
+    /// Makes the documents in the time that there is, and returns what is told of them. Whoever waits is told in the end, also if that
+    /// cannot be done.
+    async fn make(&self, report: &Report, tried: &Try) -> Result<ReportEnd> {
+        let left = left_until(self.clock.now(), tried.table.work());
+        let late = pin!(self.clock.sleep(left));
+        let end = match select(pin!(self.write(report, tried)), late).await {
+            Either::Left((end, _)) => end,
+            Either::Right(_) => Err(Error::transient("the documents were not made in the time of a function")),
+        };
+        match end {
+            Err(error) if tried.gives_up(&error) => {
+                tracing::error!(%error, report = %report.request.id, "report not made");
+                let told = format!("its documents could not be written in {MOST_TRIES} tries");
+                Ok(report.end(BatchState::Failed, Some(not_made(&told))))
+            }
+            end => end,
+        }
     }
 
     /// Whether an earlier try made the documents whose end has this key. A message may come again long after that.
@@ -205,7 +239,7 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
         let mut next = 0;
         if let Some(results) = &summary.results {
             let parts = parts(&self.output, &results.key, &report.parts, &self.rows, &self.clock).await?;
-            let mut parts = std::pin::pin!(parts);
+            let mut parts = pin!(parts);
             while let Some((place, found)) = parts.try_next().await? {
                 // What comes twice was not written by the API.
                 if place < next {
@@ -240,7 +274,7 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
         let written = documents.end(end.partial).await?;
         (end.rows, end.as_of, end.outputs) = (written.rows, written.as_of, written.outputs);
         let key = report.key("report.pdf");
-        let patience = Duration::from_millis(tried.deadline.0.saturating_sub(self.clock.now().0).max(0).unsigned_abs());
+        let patience = left_until(self.clock.now(), tried.table.handover());
         let printed = match self.press.print(&written.data, &key, patience).await {
             Err(error) if tried.gives_up(&error) => {
                 tracing::error!(%error, report = %report.request.id, "document not printed");

@@ -54,13 +54,14 @@ fn part(line: &[u8], asked: &[Part]) -> Result<Option<(usize, Outcome)>> {
     let Ok(part) = serde_json::from_str::<Part>(outcome.request.get()) else {
         return Ok(None);
     };
-    let place = part.report.place_of(&part.part).filter(|place| asked.get(*place) == Some(&part));
+    let place =
+        part.report.place_of(&part.part).filter(|place| asked.get(*place).is_some_and(|asked| asked.is_same(&part)));
     Ok(place.map(|place| (place, outcome)))
 }
 
 async fn find(part: &Part, outcome: &Outcome, rows: &impl Items, clock: &impl Clock) -> Result<Found> {
     if !outcome.response.success {
-        return Ok(Found::Missing(without_line(&outcome.response.message).to_owned()));
+        return Ok(Found::Missing(for_readers(&outcome.response.message).to_owned()));
     }
     Ok(match rows.read(&part.part).await? {
         None => Found::Expired,
@@ -72,8 +73,10 @@ async fn find(part: &Part, outcome: &Outcome, rows: &impl Items, clock: &impl Cl
     })
 }
 
-/// A reason without the line of a file that nobody wrote by hand.
-fn without_line(reason: &str) -> &str {
+/// A reason without the line of a file that nobody wrote by hand, and without the last error of a function, which names what the system
+/// is made of.
+fn for_readers(reason: &str) -> &str {
+    let reason = reason.split_once("; the last error: ").map_or(reason, |(told, _)| told);
     let line = |rest: &str| rest.bytes().all(|byte| byte.is_ascii_digit());
     let placed = reason.strip_prefix("line ").and_then(|rest| rest.split_once(": ")).filter(|(number, _)| line(number));
     placed.map_or(reason, |(_, rest)| rest)

@@ -82,7 +82,7 @@ pub async fn ask(
     let request = ReportRequest::new(ReportId::of_key(&owner, key), &*owner, SystemClock.now(), given);
     let others = desk.makers.iter().filter(|(known, _)| *known != name).map(|(_, pipeline)| pipeline);
     let request = accept(pipeline, others, request, &order).await?;
-    let report = Report::of(name, pipeline, request).await?;
+    let report = Report::of(name, pipeline, request, desk.operated).await?;
     let id = report.request.id.clone();
     let asked = Asked::of(of.wait.as_deref(), &headers, desk.streams)?;
     if asked.waits()
@@ -103,7 +103,7 @@ async fn find(desk: &Desk, id: &str, caller: Caller) -> Result<Report> {
     // What can be no id is known of as little as any other.
     let unknown = |_| Problem::missing("there is no report with this id, or it is not yours");
     let id = ReportId::parse(id).map_err(unknown)?;
-    Report::find(desk.makers.iter(), &id, &owner(caller)).await
+    Report::find(desk.makers.iter(), &id, &owner(caller), desk.operated).await
 }
 
 pub async fn one(

@@ -11,15 +11,15 @@ use crate::problem::{Problem, Result};
 use crate::reports::assets;
 use crate::watching::Document;
 use fanfold::model::error::Error;
-use fanfold::model::ids::{BatchId, MAX_GENERATION, Revision};
-use fanfold::model::reporting::end::{ReportEnd, end_key};
+use fanfold::model::ids::{BatchId, Revision};
+use fanfold::model::reporting::end::{ReportEnd, end_key, generation_of};
 use fanfold::model::reporting::id::ReportId;
 use fanfold::model::reporting::order::{Assets, Order};
 use fanfold::model::reporting::request::ReportRequest;
 use fanfold::model::view::{BatchView, VERSION};
 use fanfold::stage::summary::SUMMARY;
 use fanfold::store::Clock;
-use fanfold::store::blob::{Blob, read_all};
+use fanfold::store::blob::{Blob, list_all, read_all};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::KEPT_SECONDS;
 
@@ -32,7 +32,13 @@ pub struct Report {
     pub request: ReportRequest,
     /// The batch that it is.
     pub batch: BatchId,
+    /// Whether who asks operates the system, and may see what it is made of.
+    pub operated: bool,
 }
+
+/// What others are told of the batch of a report.
+const TOLD: [&str; 10] =
+    ["version", "batchId", "state", "generation", "asOf", "startedAt", "finishedAt", "records", "pace", "timeLeft"];
 
 /// What there is of a report.
 pub struct Seen {
@@ -70,6 +76,7 @@ impl Report {
         pipelines: impl Iterator<Item = (&'a str, &'a Pipeline)>,
         id: &ReportId,
         owner: &str,
+        operated: bool,
     ) -> Result<Self> {
         for (name, pipeline) in pipelines {
             let input = pipeline.input();
@@ -80,19 +87,19 @@ impl Report {
             if request.owner != owner {
                 return Err(unknown());
             }
-            return Self::of(name, pipeline, request).await;
+            return Self::of(name, pipeline, request, operated).await;
         }
         Err(unknown())
     }
 
     /// The report of a request whose file is written.
-    pub async fn of(name: &str, pipeline: &Pipeline, request: ReportRequest) -> Result<Self> {
+    pub async fn of(name: &str, pipeline: &Pipeline, request: ReportRequest, operated: bool) -> Result<Self> {
         let key = request.id.file_key();
         // A request whose file was not written is one that nobody was told of.
         let newest = pipeline.input().newest(&key).await?.ok_or_else(unknown)?;
         let version = newest.version.ok_or_else(|| Error::config("the input bucket keeps no versions"))?;
         let batch = BatchId::of(&pipeline.resources.input_bucket, &key, &Revision::Version(version));
-        Ok(Self { name: name.to_owned(), pipeline: pipeline.clone(), request, batch })
+        Ok(Self { name: name.to_owned(), pipeline: pipeline.clone(), request, batch, operated })
     }
 
     /// What there is of it.
@@ -132,14 +139,12 @@ impl Report {
 
     /// That of its latest generation, without the ledger.
     async fn last_end(&self) -> Result<Option<ReportEnd>> {
-        let mut last = None;
-        for generation in 0..=MAX_GENERATION {
-            match self.end(generation).await? {
-                None => break,
-                end => last = end,
-            }
+        let keys = list_all(&self.pipeline.output(), &self.batch.output_key("report/")).await?;
+        let generations = keys.iter().filter_map(|key| generation_of(&self.batch, key));
+        match generations.max() {
+            Some(generation) => self.end(generation).await,
+            None => Ok(None),
         }
-        Ok(last)
     }
 
     async fn has_summary(&self) -> Result<bool> {
@@ -149,14 +154,13 @@ impl Report {
     /// Whether there is something to act on.
     ///
     /// # Errors
-    /// 503 before its batch begins, 410 once that is forgotten.
+    /// 409 before its batch begins, 410 once that is forgotten.
     pub async fn begun(&self) -> Result<()> {
         match self.seen().await? {
             Seen { view: Some(_), .. } => Ok(()),
-            Seen { end: None, deleted: false, .. } => Err(Problem::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "the report has not begun; ask again in some seconds",
-            )),
+            Seen { end: None, deleted: false, .. } => {
+                Err(Problem::new(StatusCode::CONFLICT, "the report has not begun; ask again in some seconds"))
+            }
             _ => Err(Problem::new(StatusCode::GONE, "the report ended too long ago to be changed; ask for a new one")),
         }
     }
@@ -164,9 +168,13 @@ impl Report {
     /// Its document, as it is sent.
     pub async fn document(&self) -> Result<Document> {
         let seen = self.seen().await?;
+        let unwritten = |e| Problem::from(Error::internal("the report cannot be shown").because(e));
         let written = |view: Option<&BatchView>| {
-            let text = serde_json::to_string(&self.told(&seen, view));
-            text.map_err(|e| Problem::from(Error::internal("the report cannot be shown").because(e)))
+            let mut batch = serde_json::to_value(view).map_err(unwritten)?;
+            if let (Some(members), false) = (batch.as_object_mut(), self.operated) {
+                members.retain(|name, _| TOLD.contains(&name.as_str()));
+            }
+            serde_json::to_string(&self.told(&seen, &batch)).map_err(unwritten)
         };
         let parts = seen.view.as_ref().map(unmoved);
         let (settled, shown) = match &parts {
@@ -184,7 +192,7 @@ impl Report {
         })
     }
 
-    fn told(&self, seen: &Seen, view: Option<&BatchView>) -> Value {
+    fn told(&self, seen: &Seen, batch: &Value) -> Value {
         let ReportRequest { id, at, order, .. } = &self.request;
         // Their names may be many megabytes, which whoever asks has.
         let order: Map<String, Value> = order
@@ -202,7 +210,7 @@ impl Report {
             "order": order,
             "pipeline": self.name,
             "batchId": self.batch,
-            "batch": view,
+            "batch": batch,
             "end": seen.end,
         })
     }

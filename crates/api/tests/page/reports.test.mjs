@@ -31,6 +31,7 @@ async function ask({ page }) {
   await page.getByLabel("Assets").fill("pump 1\n\n 株式会社 \n");
   await page.getByRole("button", { name: "Ask for it" }).click();
   await page.getByText("Accepted", { exact: true }).waitFor();
+  await page.locator("h2:focus").getByText(ID).waitFor();
 }
 
 for (const way of ["Long polling", "Polling", "Events"]) {
@@ -109,14 +110,22 @@ test("a report that failed says why, and one that runs is cancelled", async () =
   await page.getByRole("button", { name: "Cancel it" }).click();
   await mock.until(() => mock.asked("POST", `/reports/${ID}/cancel`).length === 1);
   const error = { code: "ROWS_EXPIRED", message: 'the rows of "pump 1" expired before the report was made; ask for it again' };
-  mock.report({ ...running, state: "FAILED", end: { ...ended.end, state: "FAILED", asOf: null, rows: 0, outputs: [], error } });
+  mock.report({ ...running, state: "FAILED", end: { ...ended.end, state: "FAILED", asOf: null, rows: 0, parts: { total: 40, succeeded: 0, failed: 40 }, outputs: [], error } });
   await page.getByText("ROWS_EXPIRED: the rows of").waitFor();
+  assert.equal(await page.getByText("0 rows of 0 of 40 assets").innerText(), "0 rows of 0 of 40 assets");
   assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
   assert.deepEqual(await session.violations(), []);
 });
 
-test("a report that there is not is said so", async () => {
-  const session = await open();
-  await session.page.evaluate(() => (location.hash = "#/nothing"));
-  await session.page.getByText("There is no report with this id.").waitFor();
-});
+for (const way of ["long", "again", "events"]) {
+  test(`a report that there is not is said so, once, and not asked for again: ${way}`, async () => {
+    const session = await open({ hash: "" });
+    const { page, mock } = session;
+    await page.locator(`[value=${way}]`).check();
+    await page.evaluate(() => (location.hash = "#/%"));
+    await page.getByText("There is no report with this id.").waitFor();
+    const asked = mock.requests.length;
+    await page.evaluate(() => new Promise((done) => setTimeout(done, 2_500)));
+    assert.equal(mock.requests.length, asked);
+  });
+}
