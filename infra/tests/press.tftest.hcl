@@ -30,7 +30,7 @@ run "press" {
 
   assert {
     condition     = [output.settings.handler, output.settings.architecture, output.settings.log_retention_days] == ["press", "arm64", 30] && output.settings.memory == 2048 && output.settings.timeout == 120
-    error_message = "it has a gigabyte and two minutes, and all else as the other functions"
+    error_message = "it has two gigabytes and two minutes, and all else as the other functions"
   }
 
   assert {
