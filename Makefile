@@ -257,7 +257,7 @@ demo: input build start deploy ## everything: build, start, deploy, submit FILE,
 
 # A deployment of its own, on ENV=local in an emulator of its own, so that all that is deployed stays.
 DEMO_REPORTS := target/$(ENV)-reports
-reports_of    = WORK='$(DEMO_REPORTS)' SCOPE='$(SCOPE)reports-' PIPELINES=examples/reports/pipelines.json \
+reports_of    = PIPELINE= WORK='$(DEMO_REPORTS)' SCOPE='$(SCOPE)reports-' PIPELINES=examples/reports/pipelines.json \
   $(if $(filter local,$(ENV)),PORT=$(or $(given_port),$(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(DEMO_REPORTS)/emulator.json 2>/dev/null),4567))
 demo-reports: ## deploy pipelines for reports, count the usage of examples/reports, ask for a report, save it in OUTPUT
 	@$(MAKE) start deploy $(reports_of)
