@@ -21,7 +21,7 @@ from scratch import ROOT, Scratch
 UNUSED = "removed, because its pipeline has no use for it any more"
 
 # What answers parts of reports, beside what keeps their rows.
-ANSWERED = '[{"invoke": {"function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:rows"}}, "items"]'
+ANSWERED = '[{"invoke": {"function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:rows", "contract": "fanfold"}}, "items"]'
 
 # Nothing is asked of AWS, so that a plan needs no credentials.
 OFFLINE = """
