@@ -88,6 +88,8 @@ def wait(api, report):
             print(f"report {report}: {state}", file=sys.stderr)
         if document["end"] is not None:
             return document["end"]
+        if state == "DELETED":
+            raise Failure(f"report {report} was deleted; ask for it again")
     raise Failure(f"report {report} is still {state} after {PATIENCE} seconds; `fanfold watch` shows what its batch does")
 
 

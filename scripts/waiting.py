@@ -16,6 +16,8 @@ from demo_reports import call, direct, serve
 from toolbox import Failure
 
 ORDER = {"type": "usage", "from": "2026-01-01", "to": "2026-01-02", "assets": []}
+
+
 class Counted:
     """The requests of one way, and the bytes of their answers."""
 
