@@ -65,8 +65,10 @@ export const address = {
   reports: "reports",
   report: (id, values = {}) => `${path("reports", id)}${query(values)}`,
   reportEvents: (id) => path("reports", id, "events"),
+  reportLink: (id) => path("reports", id, "link"),
   reportAction: (id, verb) => path("reports", id, verb),
   result: (id, format) => `${path("reports", id, "result")}${query({ format })}`,
+  sockets: "sockets",
 };
 
 async function problemOf(response) {
@@ -79,17 +81,21 @@ async function problemOf(response) {
   return new Problem(response.status, body?.title ?? `The server answered ${response.status}`, body?.detail ?? "");
 }
 
-export async function send(url, { headers = {}, signal, longest = LONGEST, ...options } = {}) {
+/** The answer of any server, whatever it is. The token is not sent: it is for this page's own server alone. */
+export async function reach(url, { signal, longest = LONGEST, ...options } = {}) {
   const limit = AbortSignal.timeout(longest);
   options.signal = signal ? AbortSignal.any([signal, limit]) : limit;
-  if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };
-  let response;
   try {
-    response = await fetch(url, { cache: "no-store", ...options, headers });
+    return await fetch(url, { cache: "no-store", ...options });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, "The server did not answer", "");
   }
+}
+
+export async function send(url, { headers = {}, ...options } = {}) {
+  if (token !== null) headers = { ...headers, Authorization: `Bearer ${token}` };
+  const response = await reach(url, { ...options, headers });
   if (response.ok || response.status === 304) return response;
   throw await problemOf(response);
 }

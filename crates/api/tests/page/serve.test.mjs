@@ -87,7 +87,7 @@ test(ASKED, { skip: unseen, timeout: 600_000 }, async () => {
 
 test("a report is asked for, waited for in each way, and there", { skip, timeout: 120_000 }, async () => {
   const { page, errors, violations } = await visit(`${origin}/reports.html`);
-  for (const way of ["long", "again", "events"]) {
+  for (const way of ["long", "again", "events", "socket", "link"]) {
     await page.locator(`[value=${way}]`).check();
     await page.getByLabel("First day").fill("2026-02-27");
     await page.getByLabel("Day after the last").fill("2026-03-01");

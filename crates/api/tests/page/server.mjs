@@ -7,6 +7,7 @@ import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname } from "node:path";
 import { pathToFileURL } from "node:url";
+import { accept } from "./socket.mjs";
 
 const PAGE = new URL("../../page/", import.meta.url);
 const KINDS = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
@@ -64,16 +65,29 @@ export class Mock extends EventEmitter {
   turn = (pipeline, paused) => (pipeline.paused = paused);
   /** What the bucket does with an upload. */
   bucket = { status: 204, body: "" };
+  /** What came over sockets: the text, and the number of the URL by which it was opened. */
+  messages = [];
+  /** Whether sockets are answered. */
+  answers = true;
+  /** The looks at links to the end of a report: the number of the link, and the headers. */
+  looks = [];
+  /** Whether the bucket answers when a link is looked at. */
+  linked = true;
   #streams = new Set();
+  #sockets = new Map();
+  #urls = new Set();
+  #made = 0;
 
   async start() {
     this.server = createServer((request, response) => this.#answer(request, response));
     this.target = createServer((request, response) => this.#take(request, response));
+    this.target.on("upgrade", (request, stream) => this.#connect(request, stream));
     [this.origin, this.upload] = [await listen(this.server), await listen(this.target)];
     return this;
   }
 
   stop() {
+    this.drop();
     for (const server of [this.server, this.target]) {
       server.close();
       server.closeAllConnections();
@@ -88,9 +102,11 @@ export class Mock extends EventEmitter {
     return this;
   }
 
-  /** Puts a document of a report in the place of the one before, and tells those who wait. */
+  /** Puts a document of a report in the place of the one before, and tells those who wait; over a socket, the end alone, twice. */
   report(document) {
     this.reports.set(document.id, document);
+    const told = document.end ? [...this.#sockets].filter(([, id]) => id === document.id) : [];
+    for (const [socket] of [...told, ...told]) socket.send(JSON.stringify(document));
     for (const stream of this.#streams) if (stream.id === document.id) this.#tell(stream, document);
     this.emit("report");
     return this;
@@ -100,8 +116,13 @@ export class Mock extends EventEmitter {
     return this.#streams.size;
   }
 
-  /** Breaks all connections over which events are sent. */
+  get sockets() {
+    return this.#sockets.size;
+  }
+
+  /** Breaks all connections over which documents are sent. */
   drop() {
+    for (const [socket] of this.#sockets) socket.drop();
     for (const { response } of this.#streams) response.destroy();
   }
 
@@ -137,7 +158,7 @@ export class Mock extends EventEmitter {
     const { method, headers } = request;
     this.requests.push({ method, path, query: url.searchParams, headers, body: body ? JSON.parse(body) : null });
     response.on("close", () => this.emit("request"));
-    response.setHeader("Content-Security-Policy", `default-src 'self'; connect-src 'self' ${this.upload}`);
+    response.setHeader("Content-Security-Policy", `default-src 'self'; connect-src 'self' ${this.upload} ${this.#socketOrigin}`);
     const json = (status, value, more = {}) => {
       response.writeHead(status, { "Content-Type": "application/json", ...more }).end(JSON.stringify(value));
     };
@@ -145,12 +166,13 @@ export class Mock extends EventEmitter {
       json(status, { type: "about:blank", title, status, detail }, { "Content-Type": "application/problem+json" });
     };
     const [, first, id, verb, name] = path.split("/");
-    if (!["batches", "pipelines", "reports"].includes(first)) return this.#file(path, response);
+    if (!["batches", "pipelines", "reports", "sockets"].includes(first)) return this.#file(path, response);
     if (this.token && headers.authorization !== `Bearer ${this.token}`) {
       return problem({ status: 401, title: "Unauthorized", detail: "The request has no valid token." });
     }
     const wrong = this.problems.get(`${method} ${path}`);
     if (wrong) return problem(wrong);
+    if (first === "sockets") return json(201, this.#signed(`${this.#socketOrigin}/sockets`));
     if (first === "reports") return this.#reports(request, { url, id, verb, body, json, problem }, response);
     if (first === "pipelines" && method === "POST") {
       await this.gate;
@@ -189,6 +211,7 @@ export class Mock extends EventEmitter {
       this.#stream(id, response);
       return [...this.#streams].filter((stream) => stream.id === id).forEach((stream) => this.#tell(stream, this.reports.get(id)));
     }
+    if (verb === "link") return json(200, this.#signed(`${this.upload}/ends/${id}`));
     if (verb === "result") return json(200, { url: `${this.upload}/signed/report.${url.searchParams.get("format")}` });
     if (method === "POST") return json(202, { batchId: "b" });
     const tag = () => tagOf(JSON.stringify(this.reports.get(id)));
@@ -219,6 +242,46 @@ export class Mock extends EventEmitter {
     return this.emit("request");
   }
 
+  get #socketOrigin() {
+    return this.upload.replace("http", "ws");
+  }
+
+  /** A URL that carries what it allows: it has a number of its own. */
+  #signed(url) {
+    this.#made += 1;
+    this.#urls.add(`${this.#made}`);
+    return { url: `${url}?signature=${this.#made}`, expiresAt: this.asOf };
+  }
+
+  #connect(request, stream) {
+    const number = new URL(request.url, this.upload).searchParams.get("signature");
+    // It can be used once.
+    if (!this.#urls.delete(number)) return stream.end("HTTP/1.1 403 Forbidden\r\n\r\n");
+    const socket = accept(request, stream, (text) => {
+      this.messages.push({ number, text });
+      const { subscribe } = JSON.parse(text);
+      this.#sockets.set(socket, subscribe);
+      const missing = { status: 404, title: "Not found", detail: "There is no report with this id." };
+      if (this.answers) socket.send(JSON.stringify(this.reports.get(subscribe) ?? { problem: missing }));
+      this.emit("request");
+    });
+    this.#sockets.set(socket, null);
+    return stream.on("close", () => {
+      this.#sockets.delete(socket);
+      this.emit("request");
+    });
+  }
+
+  /** The end of a report, by its link. */
+  #look({ url, headers }, response) {
+    const { pathname, searchParams } = new URL(url, this.upload);
+    this.looks.push({ number: searchParams.get("signature"), headers });
+    response.on("close", () => this.emit("request"));
+    if (!this.linked) return response.destroy();
+    const { end } = this.reports.get(pathname.split("/").pop());
+    return response.writeHead(end ? 200 : 404).end(JSON.stringify(end));
+  }
+
   #output(name, headers, response, json) {
     const url = `${this.upload}/signed/${name}`;
     if (headers.accept === "application/json") return json(200, { url });
@@ -240,12 +303,14 @@ export class Mock extends EventEmitter {
   async #take(request, response) {
     const body = await bodyOf(request);
     response.setHeader("Access-Control-Allow-Origin", this.origin);
+    if (request.url.startsWith("/ends/")) return this.#look(request, response);
     if (request.method === "POST") this.uploads.push({ path: request.url, body });
     const { status, body: answer } = request.method === "POST" ? this.bucket : { status: 200, body: "content" };
     if (request.method === "GET") response.setHeader("Content-Disposition", "attachment");
     response.on("close", () => this.emit("request"));
     response.writeHead(status).end(answer);
     if (request.method === "POST" && status < 300) this.emit("upload");
+    return undefined;
   }
 
   /** Fills the API with a golden document: that of a batch, or a list. */
