@@ -117,7 +117,7 @@ deployment  = $(PYTHON) scripts/deployment.py $(1) --work $(WORK) --state '$(STA
               --output $(WORK)/deployment.json $(if $(filter-out aws,$(ENV)),--emulator) --package $(PACKAGE) --press $(PRESS)
 
 # A deployment keeps its settings; one that is given as empty, as in `make deploy RESULTS=`, goes back to its default.
-settings := ALARM_EMAIL API API_JWT ARCH CHUNK_SIZE FAIR_BY FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROCESSORS PROTECT_DATA RECORDS_API RECORDS_BY RECORDS_CONCURRENCY REPORTS RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER TOLERATE UPLOADER_ARNS WRITE_MODE
+settings := ALARM_EMAIL API API_JWT ARCH CHUNK_SIZE FAIR_BY FORMAT GIVE_UP_AFTER INPUT_PREFIX INPUT_SUFFIX ITEM_ATTRIBUTES KEY_FIELD KMS_KEY_ARN LIMITS OUTPUT_EXPIRY_DAYS PROCESSORS PROTECT_DATA RECORDS_API RECORDS_BY RECORDS_CONCURRENCY REPORTS RESULTS SCATTER_CONCURRENCY SCHEMA STALL_AFTER TOLERATE UPLOADER_ARNS WEBHOOKS WRITE_MODE
 emptied   = $(if $(filter command,$(origin $(1))),$(if $(strip $($(1))),,$(1)))
 export RESET := $(strip $(foreach name,$(settings) $(filter TF_VAR_%,$(.VARIABLES)),$(call emptied,$(name))))
 
@@ -166,6 +166,7 @@ help: ## this list
 	  '  RECORDS_BY  what takes such records: queue, table (their status is there at once) or function (checks them whole)' \
 	  '  RECORDS_CONCURRENCY   most functions at the same time that store such records' \
 	  '  REPORTS     true: the pipeline makes reports; REPORT_TEMPLATE: a file report.typ of your own that they are printed by' \
+	  '  WEBHOOKS    who may be told of ends of reports, as in {"urls":["https://example.com/hooks/"],"secrets":["arn:aws:ssm:…"]}' \
 	  '  API_JWT     or for those with a token, as in {"issuer":"https://…","audience":["…"]}' \
 	  '  CONFIRM     yes: deploy and destroy also delete tables and buckets that hold anything' \
 	  '  ADVISORIES  yes: audit fails if the known vulnerabilities of dependencies cannot be fetched' \
@@ -257,7 +258,7 @@ demo: input build start deploy ## everything: build, start, deploy, submit FILE,
 
 # A deployment of its own, on ENV=local in an emulator of its own, so that all that is deployed stays.
 DEMO_REPORTS := target/$(ENV)-reports
-reports_of    = PIPELINE= WORK='$(DEMO_REPORTS)' SCOPE='$(SCOPE)reports-' PIPELINES=examples/reports/pipelines.json \
+reports_of    = PIPELINE= WORK='$(DEMO_REPORTS)' SCOPE='$(SCOPE)reports-' PIPELINES=examples/reports/pipelines.json API=true \
   $(if $(filter local,$(ENV)),PORT=$(or $(given_port),$(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(DEMO_REPORTS)/emulator.json 2>/dev/null),4567))
 demo-reports: ## deploy pipelines for reports, count the usage of examples/reports, ask for a report, save it in OUTPUT
 	@$(MAKE) start deploy $(reports_of)

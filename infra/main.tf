@@ -24,6 +24,7 @@ locals {
     reports       = var.reports
     results       = var.results
     tolerate      = var.tolerate
+    webhooks      = var.webhooks
     write_mode    = var.write_mode
   }, own) }
 
@@ -34,6 +35,9 @@ locals {
 
   # Those that make reports.
   reporting = [for name, pipeline in local.pipelines : name if pipeline.reports]
+
+  # Whether clients can connect, to wait for them.
+  connected = var.api && length(local.reporting) > 0
 
   # What each pipeline counts, for those that make reports of it: the table, how many fields make a group, and of which the sum
   # is kept. What processors are, modules/processors says; what is none of them counts nothing.
@@ -100,6 +104,7 @@ locals {
     timeout             = var.timeout
     tolerate            = var.tolerate
     uploader_arns       = var.uploader_arns
+    webhooks            = var.webhooks
     write_mode          = var.write_mode
   }
 
@@ -191,10 +196,11 @@ module "pipeline" {
   source   = "./modules/pipeline"
   for_each = local.pipelines
 
-  name    = "${var.scope}${each.key}"
-  variant = each.value.variant
-  parts   = local.variants[each.value.variant]
-  account = local.account
+  name     = "${var.scope}${each.key}"
+  pipeline = each.key
+  variant  = each.value.variant
+  parts    = local.variants[each.value.variant]
+  account  = local.account
 
   package      = module.package.package
   architecture = var.architecture
@@ -220,8 +226,12 @@ module "pipeline" {
   records_by      = each.value.records_by
   records_rate    = var.records_rate
   reports         = each.value.reports
+  webhooks        = each.value.webhooks
   press_arn       = one(module.press[*].arn)
   counted         = { for name, of in local.counted : name => of if name != each.key }
+
+  # Outputs by their names: the module as a whole waits for the API's function, and that for the pipelines.
+  sockets = local.connected ? merge(module.sockets[0].sockets, { table_arn = module.sockets[0].table_arn, manage_arn = module.sockets[0].manage_arn }) : null
 
   stall_after   = var.stall_after
   give_up_after = var.give_up_after
@@ -253,11 +263,25 @@ module "api" {
   package      = module.package.package
   architecture = var.architecture
   # Not the definitions, of which schemas would make each start slower.
-  deployment  = { region = local.account.region, pipelines = local.described }
+  deployment  = { region = local.account.region, pipelines = local.described, sockets = local.connected ? module.sockets[0].sockets : null }
   permissions = { for name, pipeline in module.pipeline : name => pipeline.api_permissions }
+  sockets     = local.connected ? { table_arn = module.sockets[0].table_arn, connect_arn = module.sockets[0].connect_arn } : null
 
   emulator_endpoint  = var.emulator_endpoint
   kms_key_arn        = var.kms_key_arn
   log_level          = var.log_level
   log_retention_days = var.log_retention_days
+}
+
+module "sockets" {
+  source = "./modules/sockets"
+  count  = local.connected ? 1 : 0
+
+  name     = "${var.scope}sockets"
+  account  = local.account
+  function = module.api[0].function
+
+  emulator_endpoint = var.emulator_endpoint
+  kms_key_arn       = var.kms_key_arn
+  protect_data      = var.protect_data
 }

@@ -1,13 +1,14 @@
 output "deployment" {
-  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, topics, mapping, and a policy for those who upload files; where the API is, or null; and the function that prints reports, or null."
+  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, topics, mapping, and a policy for those who upload files; where the API is, or null; the function that prints reports, or null; and where clients connect who wait for reports, with the table of them, or null."
   value = {
     region = local.account.region
     pipelines = { for name, pipeline in local.described : name => merge(pipeline, {
       definition      = local.definitions[name]
       uploader_policy = module.pipeline[name].uploader_policy
     }) }
-    api   = one(module.api[*].api)
-    press = one(module.press[*].name)
+    api     = one(module.api[*].api)
+    press   = one(module.press[*].name)
+    sockets = one(module.sockets[*].sockets)
   }
 }
 

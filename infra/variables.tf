@@ -52,6 +52,7 @@ variable "pipelines" {
     reports       = optional(bool)
     results       = optional(string)
     tolerate      = optional(string)
+    webhooks      = optional(string)
     write_mode    = optional(string)
   }))
   default  = {}
@@ -154,6 +155,7 @@ variable "memory" {
     bury        = optional(number, 512)
     sweep       = optional(number, 512)
     consolidate = optional(number, 512)
+    notify      = optional(number, 256)
   })
   default  = {}
   nullable = false
@@ -174,6 +176,7 @@ variable "timeout" {
     bury        = optional(number, 120)
     sweep       = optional(number, 300)
     consolidate = optional(number, 180)
+    notify      = optional(number, 60)
   })
   default  = {}
   nullable = false

@@ -7,6 +7,18 @@ variable "reports" {
   nullable    = false
 }
 
+variable "webhooks" {
+  description = <<-EOT
+    Who may be told of ends of reports by a request of its own, as JSON: what the URLs begin with that a report may name, and the
+    secrets that requests are signed with, as ARNs of SSM parameters or of secrets of Secrets Manager (with #member where one is an object), as in
+    {"urls": ["https://example.com/hooks/"], "secrets": ["arn:aws:ssm:eu-central-1:123456789012:parameter/hooks"]}.
+    Every secret signs, so that it can be replaced by another while both are known. Empty for nobody.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
+}
+
 variable "press_package" {
   description = "Path of the zip with the executable of the function that prints reports, built for `architecture`; null if no pipeline makes reports."
   type        = string

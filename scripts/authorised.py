@@ -17,6 +17,8 @@ Lambda does: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution
 - A mapping of a table's stream reads it if the role may do what Lambda's own role for that may:
   https://docs.aws.amazon.com/lambda/latest/dg/services-ddb-eventsourcemapping.html
 - What a function prints is logged if its role may log it: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
+- A parameter is read by a right to its ARN, also by who names it by that:
+  https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
 - A rule invokes a function if the function's policy lets it:
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-lambda-permissions
 
@@ -40,6 +42,8 @@ TO_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 SINGLE = {f"sqs:{action}Batch": f"sqs:{action}" for action in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")}
 SINGLE["sns:PublishBatch"] = "sns:Publish"
 ON_MAPPING = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping", "DELETE": "DeleteEventSourceMapping"}
+# A parameter that was named by its ARN, as MiniStack makes a resource of it.
+PARAMETER = re.compile(r"arn:[^:]+:ssm:[^:]*:\d*:parameter/(?=arn:)")
 # A role's session: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
 SESSION = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/")
 
@@ -127,7 +131,7 @@ class Authority:
         self.mapping = threading.local()
 
     def enforce(self, key, action, service, region, resource_arn="*", service_context=None):
-        action = SINGLE.get(action, action)
+        action, resource_arn = SINGLE.get(action, action), PARAMETER.sub("", resource_arn)
         refusal = self.evaluated(key, action, service, region, resource_arn=resource_arn, service_context=service_context)
         session = self.of.sts._sessions.get(key)
         role = SESSION.match(session["Arn"]) if session else None

@@ -76,6 +76,13 @@ class AuthorityTest(unittest.TestCase):
         counted = [[ROLE, "sqs:DeleteMessage", QUEUE, False, 1], [ROLE, "sqs:SendMessage", QUEUE, True, 2]]
         self.assertEqual(self.counted(), counted)
 
+    def test_a_parameter_that_is_named_by_its_arn_is_that_parameter(self):
+        parameter = "arn:aws:ssm:us-east-1:000000000000:parameter/hooks"
+        self.allow(parameter, "ssm:GetParameter")
+        for named in (parameter, f"arn:aws:ssm:us-east-1:000000000000:parameter/{parameter}"):
+            self.assertIsNone(self.authority.enforce("ASIA1", "ssm:GetParameter", "ssm", "us-east-1", named))
+        self.assertEqual(self.counted(), [[ROLE, "ssm:GetParameter", parameter, True, 2]])
+
     def test_messages_are_published_together_by_the_right_to_publish_one(self):
         self.allow(TOPIC, "sns:Publish")
         for action in ("sns:Publish", "sns:PublishBatch"):

@@ -11,11 +11,14 @@ import uuid
 from pathlib import Path
 
 import toolbox
+from follow import lines
 from toolbox import Failure
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "reports"
 USAGE = EXAMPLE / "usage.csv"
 PATIENCE = 900
+# Where what connections need is installed.
+WEBSOCKETS = "target/websockets"
 
 # No proxy stands between this machine and itself, and links are for this program to follow.
 direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -29,6 +32,10 @@ class Stays(urllib.request.HTTPRedirectHandler):
 
 
 staying = urllib.request.build_opener(urllib.request.ProxyHandler({}), Stays)
+
+
+class Missing(Failure):
+    """There is nothing where it was asked for."""
 
 
 class Api:
@@ -48,7 +55,8 @@ class Api:
             problem = answer.read().decode(errors="replace")
             if answer.status == 303:
                 return answer.status, answer.headers, json.loads(problem)
-            raise Failure(f"{path} was answered with {answer.status}: {problem}") from None
+            failed = Missing if answer.status == 404 else Failure
+            raise failed(f"{path} was answered with {answer.status}: {problem}") from None
 
 
 def call(command, *arguments):
@@ -78,11 +86,23 @@ def serve(command):
     return Api(address), process
 
 
+def documents(api, report):
+    """The documents of a report as they come: by a connection, or by long polling where the deployment has none."""
+    try:
+        _, _, socket = api.ask("/sockets", b"", str(uuid.uuid4()))
+    except Missing:
+        print("without API=true there are no connections: each answer is waited for", file=sys.stderr)
+        while True:
+            yield api.ask(f"/reports/{report}?wait=20")[2]
+    yield from map(json.loads, lines(toolbox.python_with("websockets", WEBSOCKETS), socket["url"], report))
+
+
 def wait(api, report):
-    """The document of a report that has ended: each answer comes when it has changed, or after 20 seconds."""
+    """The end of a report."""
     state, until = None, time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        _, _, document = api.ask(f"/reports/{report}?wait=20")
+    for document in documents(api, report):
+        if "problem" in document:
+            raise Failure(f"report {report}: {document['problem']['detail']}")
         if document["state"] != state:
             state = document["state"]
             print(f"report {report}: {state}", file=sys.stderr)
@@ -90,7 +110,9 @@ def wait(api, report):
             return document["end"]
         if state == "DELETED":
             raise Failure(f"report {report} was deleted; ask for it again")
-    raise Failure(f"report {report} is still {state} after {PATIENCE} seconds; `fanfold watch` shows what its batch does")
+        if time.monotonic() > until:
+            break
+    raise Failure(f"report {report} is still {state}; `fanfold watch` shows what its batch does")
 
 
 def save(api, report, end, folder):

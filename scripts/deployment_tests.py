@@ -202,7 +202,7 @@ class KeptTest(SettingsCase):
             "SCHEMA": str(self.file("a.json", "{}")), "STALL_AFTER": "60", "WRITE_MODE": "ordered", "TF_VAR_alarm_age": "60",
             "TF_VAR_alarms": "false", "TF_VAR_batch_size": "2", "TF_VAR_concurrency": "3", "TF_VAR_log_level": "warn",
             "TF_VAR_log_retention_days": "30", "TF_VAR_memory": '{"process": 256}', "TF_VAR_records_rate": "7", "TF_VAR_sweep_rate": "rate(2 minutes)",
-            "OUTPUT_EXPIRY_DAYS": "90", "RECORDS_API": "IAM", "RECORDS_BY": "table", "RECORDS_CONCURRENCY": "5", "REPORTS": "true", "SCATTER_CONCURRENCY": "3", "UPLOADER_ARNS": '["arn:aws:iam::123456789012:role/uploads"]', "TF_VAR_timeout": '{"bury": 60}',
+            "OUTPUT_EXPIRY_DAYS": "90", "RECORDS_API": "IAM", "RECORDS_BY": "table", "RECORDS_CONCURRENCY": "5", "REPORTS": "true", "SCATTER_CONCURRENCY": "3", "UPLOADER_ARNS": '["arn:aws:iam::123456789012:role/uploads"]', "WEBHOOKS": '{"urls": ["https://example.com/hooks/"]}', "TF_VAR_timeout": '{"bury": 60}',
         }
 
     def seen(self, variables, name):
@@ -231,7 +231,8 @@ class KeptTest(SettingsCase):
     def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
         own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
                "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "records_api": "KEY", "records_by": "table", "reports": True, "results": "none", "write_mode": "ordered",
-               "fair_by": "prefix", "processors": ["items", {"aggregate": {"group_by": ["client"]}}], "tolerate": 1000}
+               "fair_by": "prefix", "processors": ["items", {"aggregate": {"group_by": ["client"]}}], "tolerate": 1000,
+               "webhooks": {"secrets": ["arn:aws:ssm:eu-central-1:123456789012:parameter/hooks"], "urls": ["https://example.com/hooks/"]}}
         self.assertEqual(set(own), set(settings.PIPELINE_SETTINGS))
         file = self.file("pipelines.json", json.dumps({"readings": own}))
         before = self.variables(PIPELINES=str(file))
@@ -241,7 +242,7 @@ class KeptTest(SettingsCase):
             after = self.variables(outputs, **{name: value})
             readings = json.loads(after["TF_VAR_pipelines"])["readings"]
             self.assertEqual({**readings, "record_schema": Path(readings["record_schema"]).read_text()},
-                             {**own, "record_schema": "{}", **{name: json.dumps(own[name]) for name in ("format", "limits", "processors")}}, name)
+                             {**own, "record_schema": "{}", **{name: json.dumps(own[name]) for name in ("format", "limits", "processors", "webhooks")}}, name)
             self.assertEqual(self.keys(after), self.keys(before), name)
 
     def test_what_is_given_as_empty_goes_back_to_its_default(self):

@@ -27,8 +27,10 @@ TABLE = "user-idempotency"
 # Seconds that a function may take. One times out before the function of fanfold does; that with Powertools never does, since an
 # effect that is cut off before it is noted comes twice.
 TIMEOUTS = {"consumer": 3, "powertools": 60}
-# What stands in PIPELINES for the address of the API that the tests start.
-API = "API"
+# What stands in PIPELINES for the addresses of what the tests start: an API, and a receiver of webhooks.
+STARTED = ("API", "HOOKS")
+# The parameter with which webhooks are signed, and its value, which is one for tests.
+SECRET = ("hooks", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 # Ports that no outgoing connection has by chance.
 PORTS = range(20000, 30000)
 
@@ -99,11 +101,13 @@ def free_port():
     return next(port for port in ports if port_is_free(port))
 
 
-def pipelines(text, port):
+def pipelines(text, port=free_port):
     """The tests' pipelines as a deployment is given them."""
-    if API not in text:
-        raise Failure(f"{PIPELINES} has no API")
-    return text.replace(API, f"127.0.0.1:{port}")
+    for name in STARTED:
+        if f"//{name}/" not in text:
+            raise Failure(f"{PIPELINES} has no {name}")
+        text = text.replace(f"//{name}/", f"//127.0.0.1:{port()}/")
+    return text
 
 
 def main():
@@ -121,9 +125,10 @@ def main():
         (notes / kind).mkdir(parents=True, exist_ok=True)
     packages = packages_of(python_with("powertools", options.venv))
     create_table(clients("dynamodb"))
+    clients("ssm").put_parameter(Name=SECRET[0], Value=SECRET[1], Type="SecureString")
     for name in ALLOWED:
         create(clients, name, package(name, packages), notes)
-    options.pipelines.write_text(pipelines(PIPELINES.read_text(), free_port()))
+    options.pipelines.write_text(pipelines(PIPELINES.read_text()))
     print(f"{len(ALLOWED)} functions of users")
 
 

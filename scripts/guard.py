@@ -51,6 +51,8 @@ def why(resource):
         return f"replaced, because {told or 'it cannot be changed'}", f"the key field {keys[0]}" if keys else "its settings"
     if resource.get("action_reason") in ("delete_because_no_module", "delete_because_each_key") and pipeline:
         return f"removed, because pipeline {pipeline[1]} is not among those to deploy", f"pipeline {pipeline[1]}"
+    if resource.get("action_reason") and resource["address"].startswith("module.sockets"):
+        return "removed, because nobody can connect any more to wait for reports", "API=true and a pipeline that makes reports"
     if resource.get("action_reason"):
         # The table that a processor writes to; any other goes with the variant.
         processor = {"items": "items", "counters": "aggregate"}.get(resource.get("name"))

@@ -97,6 +97,14 @@ class GuardTest(unittest.TestCase):
         tasks = resource('module.pipeline["own"].aws_dynamodb_table.tasks[0]', before={"name": "a-own-tasks"}, **gone)
         self.assertIn("stay with the pipeline's variant;", self.stops(tasks))
 
+    def test_who_waits_for_reports_is_not_forgotten_unasked(self):
+        sockets = resource("module.sockets[0].aws_dynamodb_table.this", ["delete"], {"name": "a-sockets"}, action_reason="delete_because_no_module")
+        self.assertEqual(self.stops(sockets), "\n".join([
+            "this would delete what is stored:",
+            "  table a-sockets with 2 items: removed, because nobody can connect any more to wait for reports",
+            "Nothing was changed. To keep it, stay with API=true and a pipeline that makes reports; to give it up, say CONFIRM=yes",
+        ]))
+
     def test_a_destroy_says_what_it_deletes(self):
         told = self.stops(items("chunked", ["delete"]), holds=(100_000, True))
         self.assertIn("with more than 100,000 items: removed\nNothing was changed. To give it up, say CONFIRM=yes", told)

@@ -106,12 +106,24 @@ class PlanTest(Scratch):
             ("aws_sns_topic_subscription.process", "aws_sqs_queue.parked"),
             ("aws_sns_topic_subscription.process", "module.queue.aws_sqs_queue.this"),
         ]:
-            seen, ahead = set(), [f"module.pipeline.{later}"]
-            while ahead:
-                node = ahead.pop()
-                ahead += edges.get(node, set()) - seen
-                seen |= edges.get(node, set())
-            self.assertIn(f"module.pipeline.{earlier}", seen, later)
+            self.assertIn(f"module.pipeline.{earlier}", self.before(edges, f"module.pipeline.{later}"), later)
+
+    def test_who_connects_meets_a_function_that_may_answer(self):
+        edges = self.edges()
+        for later, earlier in [
+            ("module.sockets.aws_apigatewayv2_route.this", "module.api.module.function.aws_iam_role_policy.this"),
+            ("module.api.module.function.aws_iam_role_policy.this", "module.sockets.aws_apigatewayv2_api.this"),
+        ]:
+            self.assertIn(earlier, self.before(edges, later), later)
+
+    def before(self, edges, later):
+        """All that a node waits for."""
+        seen, ahead = set(), [later]
+        while ahead:
+            node = ahead.pop()
+            ahead += edges.get(node, set()) - seen
+            seen |= edges.get(node, set())
+        return seen
 
     def lost(self, **given):
         """The tables that a deployment with these settings would delete, each with the reason."""
@@ -149,7 +161,8 @@ class PlanTest(Scratch):
         self.state = self.state_of(table("chunked", "part"), table("orders", "part"))
         self.outputs["settings"]["value"] = {"key_field": "part", "input_prefix": "reports/", "processors": ANSWERED}
         self.outputs["deployment"]["value"]["pipelines"]["orders"]["definition"].pop("key_field")
-        for given in ({}, {"REPORTS": "true"}, {"REPORTS": "true", "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"}):
+        hooks = '{"urls": ["https://example.com/hooks/"], "secrets": ["arn:aws:ssm:eu-central-1:123456789012:parameter/hooks"]}'
+        for given in ({}, {"REPORTS": "true"}, {"REPORTS": "true", "API": "true", "WEBHOOKS": hooks}, {"REPORTS": "true", "KMS_KEY_ARN": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd"}):
             self.assertEqual(self.lost(**given), {}, given)
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authorised import PATH, matches
-from rights_reports import exercise_reports
+from rights_reports import exercise_notify, exercise_reports
 from rights_used import count_late, exercise, plain, storm, unnoticed
 from settings import INFRA
 from throttled import Site
@@ -50,6 +50,7 @@ SPARED = [
     ("gather", "", "s3:DeleteObject", "/gather/*", LONG),
     ("gather", "", "s3:AbortMultipartUpload", "/*", "is for an upload that fails between its parts, which MiniStack's do not"),
     ("consolidate", "", "s3:AbortMultipartUpload", "/report/*", "is for a document that is given up between its parts, each of 5 MB, which the tests of the stage try"),
+    ("notify", "", "s3:GetObject", "/summary.json", "is for a redrive that has ended and of which the documents are not made yet"),
     ("bury", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
     ("gather", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
     ("sweep", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
@@ -199,7 +200,8 @@ def main():
             used = list(pool.map(lambda name: plain(site, name), names))
             counted = [pool.submit(count_late, site, name) for name in [COUNTED] if name in site.deployment["pipelines"]]
             list(pool.map(lambda name: exercise(site, name), names))
-            list(pool.map(lambda name: exercise_reports(site, name), reporting(site.deployment)))
+            for exercised in (exercise_reports, exercise_notify):
+                list(pool.map(lambda name: exercised(site, name), reporting(site.deployment)))
             list(map(Future.result, counted))
             storm(site, names)
             rights_of = lambda role, calls: needed(all_roles[role], calls)

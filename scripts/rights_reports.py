@@ -1,4 +1,4 @@
-"""What the function that makes the documents of reports does, brought about on a local AWS so that it needs its rights for it."""
+"""What the functions do that make the documents of reports, and tell who waits, brought about on a local AWS so that they need their rights for it."""
 
 import json
 import uuid
@@ -57,3 +57,22 @@ def write_later(line):
         line.called(STAGE, "sqs:ChangeMessageVisibility")
     line.consolidated(batch)
     line.called(STAGE, "dynamodb:UpdateItem")
+
+
+def exercise_notify(site, name):
+    """Lets a pipeline meet an unreadable message, an end without a request, and one that is gone."""
+    line, stage = Reports(site, name), "notify"
+    if stage not in line.queues:
+        return
+    line.send(line.queues[stage], json.dumps({"v": 99, "stage": stage}))
+    line.called(stage, "sqs:SendMessage", f"*:{line.role(stage)}-dlq")
+    bucket, report = line.parts["output_bucket"], uuid.uuid4().hex
+    end = {"v": 1, "id": report, "generation": 0, "state": "SUCCEEDED", "partial": False, "parts": {"total": 0, "succeeded": 0, "failed": 0},
+           "rows": 0, "asOf": None, "finishedAt": "2026-01-03T00:00:00Z", "outputs": []}
+    line.s3.put_object(Bucket=bucket, Key=f"{report}-000000000000/report/0/end.json", Body=json.dumps(end).encode())
+    line.called(stage, "s3:ListBucket", f"*:{line.parts['input_bucket']}")
+    with line.paused(stage):
+        batch = line.ask()
+        line.consolidated(batch)
+        line.s3.delete_object(Bucket=bucket, Key=f"{batch.id}/report/0/end.json")
+    line.called(stage, "s3:ListBucket", f"*:{bucket}")

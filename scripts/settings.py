@@ -43,6 +43,7 @@ SETTINGS = {
     "STALL_AFTER": "stall_after",
     "TOLERATE": "tolerate",
     "UPLOADER_ARNS": "uploader_arns",
+    "WEBHOOKS": "webhooks",
     "WRITE_MODE": "write_mode",
 } | {
     f"TF_VAR_{variable}": variable
@@ -61,7 +62,8 @@ FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "fal
 
 # What PIPELINES may set for a pipeline.
 PIPELINE_SETTINGS = ["variant", "chunk_size", "fair_by", "format", "input_prefix", "input_suffix", "key_field", "limits",
-                     "processors", "record_schema", "records_api", "records_by", "reports", "results", "tolerate", "write_mode"]
+                     "processors", "record_schema", "records_api", "records_by", "reports", "results", "tolerate", "webhooks",
+                     "write_mode"]
 
 
 def setting(name):
@@ -86,7 +88,7 @@ def read_pipelines(file):
     for name, definition in pipelines.items():
         for unknown in set(definition) - set(PIPELINE_SETTINGS):
             raise Failure(f"{told}: pipeline {name} has no setting {unknown}; there is {', '.join(PIPELINE_SETTINGS)}")
-        for written in ("format", "limits", "processors"):
+        for written in ("format", "limits", "processors", "webhooks"):
             if isinstance(definition.get(written), (dict, list)):
                 definition[written] = json.dumps(definition[written], sort_keys=True)
         if isinstance(definition.get("processors"), str):

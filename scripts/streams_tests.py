@@ -197,6 +197,10 @@ class PathsTest(unittest.TestCase):
         self.assertEqual(told, [("v1", "/v1/records"), ("$default", "/records")])
         self.assertEqual(apigateway._invoke_lambda_proxy.__qualname__, "staged.<locals>.invoked")
 
+    def test_an_event_of_a_connection_names_a_host(self):
+        context = apigateway._ws_request_context("a1", "$default", "live", "c1", "MESSAGE", "r1", "127.0.0.1", {})
+        self.assertEqual((context["domainName"], context["connectionId"]), ("a1.execute-api.us-east-1.amazonaws.com", "c1"))
+
 
 if __name__ == "__main__":
     unittest.main()

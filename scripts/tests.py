@@ -432,7 +432,9 @@ class TerminalTest(Scratch):
 
 class FunctionsTest(Scratch):
     def test_each_pipeline_calls_a_function_that_is_created_and_the_api_has_an_address(self):
-        pipelines = json.loads(functions.pipelines(functions.PIPELINES.read_text(), 20001))
+        ports = iter((20001, 20002))
+        pipelines = json.loads(functions.pipelines(functions.PIPELINES.read_text(), lambda: next(ports)))
+        self.assertEqual([pipeline["webhooks"]["urls"] for pipeline in pipelines.values() if "webhooks" in pipeline], [["http://127.0.0.1:20002/"]])
         called = [entry for pipeline in pipelines.values() for entry in pipeline.get("processors", []) if isinstance(entry, dict)]
         names = {entry["invoke"]["function_arn"].split(":")[6] for entry in called if "invoke" in entry}
         self.assertEqual(names, {f"user-{name}" for name in functions.ALLOWED})

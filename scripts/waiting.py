@@ -2,6 +2,7 @@
 a report takes while many wait."""
 import argparse
 import json
+import os
 import statistics
 import threading
 import time
@@ -9,10 +10,13 @@ import urllib.error
 import urllib.request
 import uuid
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import toolbox
-from demo_reports import call, direct, serve
+from demo_reports import WEBSOCKETS, call, direct, serve
+from follow import lines
 from toolbox import Failure
 
 ORDER = {"type": "usage", "from": "2026-01-01", "to": "2026-01-02", "assets": []}
@@ -68,6 +72,15 @@ def events(way, api, report, _link):
                 return
 
 
+def socket(way, api, report, _link):
+    way.requests += 1
+    for line in lines(toolbox.python_with("websockets", WEBSOCKETS), api.ask("/sockets", b"", str(uuid.uuid4()))[2]["url"], report):
+        way.requests += way.bytes == 0
+        way.bytes += len(line.encode())
+        if ended(line):
+            return
+
+
 def link_every(pause):
     def poll(way, _api, _report, link):
         while way.get(link)[0] != 200:
@@ -76,28 +89,58 @@ def link_every(pause):
     return poll
 
 
+class Receiver:
+    """A receiver of webhooks at the address that the deployment may call, which has to be of this machine."""
+
+    def __init__(self, address):
+        self.address, self.came, self.told = address, threading.Condition(), {}
+        place, receiver = urlsplit(address), self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                self.send_response(204)
+                self.end_headers()
+                with receiver.came:
+                    receiver.told[json.loads(body)["data"]["id"]] = len(body)
+                    receiver.came.notify_all()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer((place.hostname, place.port), Handler)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def wait(self, way, _api, report, _link):
+        with self.came:
+            if not self.came.wait_for(lambda: report in self.told, timeout=120):
+                raise Failure(f"the receiver at {self.address} was not told of report {report}")
+            way.bytes += self.told[report]
+
+
 # What the others are compared with looks at the end itself as often as it can.
-REFERENCE = "reference"
+REFERENCE, WEBHOOK = "reference", "webhook"
 WAYS = {
     REFERENCE: link_every(0.02),
     "polling": polling,
     "long polling": long_polling,
     "events": events,
+    "WebSocket": socket,
     "link, every 2 s": link_every(2.0),
 }
 
 
-def measure(api, assets):
+def measure(api, receiver, assets):
     """Asks for a report, waits for it in every way at once, and returns what each took."""
-    body = json.dumps(ORDER | {"assets": assets}).encode()
+    body = json.dumps(ORDER | {"assets": assets, "webhook": receiver.address}).encode()
     _, _, accepted = api.ask("/reports", body, str(uuid.uuid4()))
-    ways = {name: Counted() for name in WAYS}
+    ways = {name: Counted() for name in [*WAYS, WEBHOOK]}
 
     def wait(name):
-        WAYS[name](ways[name], api, accepted["id"], accepted["end"]["url"])
+        {**WAYS, WEBHOOK: receiver.wait}[name](ways[name], api, accepted["id"], accepted["end"]["url"])
         ways[name].at = time.monotonic()
 
-    threads = [threading.Thread(target=wait, args=(name,)) for name in WAYS]
+    threads = [threading.Thread(target=wait, args=(name,)) for name in ways]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -109,14 +152,14 @@ def quantile(values, share):
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def delays(api, times):
-    found = {name: [] for name in WAYS}
+def delays(api, receiver, times):
+    found = {name: [] for name in [*WAYS, WEBHOOK]}
     for _ in range(times):
-        for name, way in measure(api, [f"never counted {number}" for number in range(20)]).items():
+        for name, way in measure(api, receiver, [f"never counted {number}" for number in range(20)]).items():
             found[name].append(way)
     print("| Way | Delay at p50 | at p99 | Requests | Bytes |")
     print("|---|---|---|---|---|")
-    for name in [name for name in WAYS if name != REFERENCE]:
+    for name in [name for name in found if name != REFERENCE]:
         late = [1000 * max(0.0, way.at - reference.at) for way, reference in zip(found[name], found[REFERENCE])]
         requests, size = (statistics.median(getattr(way, of) for way in found[name]) for of in ("requests", "bytes"))
         print(f"| {name} | {statistics.median(late):.0f} ms | {quantile(late, .99):.0f} ms | {requests:g} | {size:,.0f} |")
@@ -172,9 +215,13 @@ def main():
     parser.add_argument("--times", type=int, default=50, help="reports that are waited for")
     parser.add_argument("--clients", type=int, default=500, help="clients that wait at the same time")
     options = parser.parse_args()
+    deployment = json.loads(Path(os.environ["FANFOLD_DEPLOYMENT"]).read_text())
+    hooks = deployment["pipelines"][options.pipeline]["webhooks"]
+    if not hooks:
+        raise Failure(f"{options.pipeline} may call nobody; deploy it with WEBHOOKS, for an address of this machine")
     api, process = serve(options.command)
     try:
-        delays(api, options.times)
+        delays(api, Receiver(hooks[0]), options.times)
         crowd(api, options.command, options.pipeline, options.clients, options.times)
     finally:
         process.terminate()

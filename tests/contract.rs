@@ -13,6 +13,7 @@ use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::memory::MemoryLedger;
 use fanfold::store::meter::memory::MemoryMeter;
 use fanfold::store::requests::memory::MemoryRequests;
+use fanfold::store::sockets::memory::MemorySockets;
 use fanfold::store::tasks::memory::MemoryTasks;
 use fanfold::store::testing as suites;
 
@@ -70,4 +71,9 @@ async fn memory_meter_keeps_the_contract() {
 #[tokio::test]
 async fn memory_requests_keep_the_contract() {
     suites::requests::all(&MemoryRequests::new(), Timestamp(1_800_000_000_000)).await;
+}
+
+#[tokio::test]
+async fn memory_sockets_keep_the_contract() {
+    suites::sockets::all(&MemorySockets::new(), Timestamp(1_800_000_000_000)).await;
 }

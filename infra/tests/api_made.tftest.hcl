@@ -91,6 +91,7 @@ run "function" {
       pipelines = {
         chunked = { for key, value in output.deployment.pipelines["chunked"] : key => value if !contains(["definition", "uploader_policy"], key) }
       }
+      sockets = null
     }
     error_message = "the function learns of the pipelines what clients do, but for what it has no use for"
   }

@@ -57,7 +57,7 @@ run "everything_given" {
       "alarm_age", "alarm_email", "alarms", "api", "api_jwt", "architecture", "batch_size", "chunk_size", "concurrency", "fair_by", "format",
       "give_up_after", "input_prefix", "input_suffix", "item_attributes", "key_field", "kms_key_arn", "limits", "log_level",
       "log_retention_days", "memory", "output_expiry_days", "processors", "protect_data", "record_schema", "records_api", "records_by", "records_concurrency", "reports", "results",
-      "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "tolerate", "uploader_arns", "write_mode",
+      "scatter_concurrency", "stall_after", "sweep_rate", "timeout", "tolerate", "uploader_arns", "webhooks", "write_mode",
     ]
     alarm_age           = 1800
     alarm_email         = "oncall@example.com"
@@ -79,7 +79,7 @@ run "everything_given" {
     limits              = "{\"dollars\":5}"
     log_level           = "debug"
     log_retention_days  = 30
-    memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200, consolidate = 700 }
+    memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200, consolidate = 700, notify = 300 }
     output_expiry_days  = 90
     processors          = "[\"custom\",\"items\"]"
     protect_data        = false
@@ -92,9 +92,10 @@ run "everything_given" {
     scatter_concurrency = 7
     stall_after         = 600
     sweep_rate          = "rate(5 minutes)"
-    timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60, consolidate = 50 }
+    timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60, consolidate = 50, notify = 40 }
     tolerate            = "1000"
     uploader_arns       = ["arn:aws:iam::123456789012:role/uploads"]
+    webhooks            = ""
     write_mode          = "ordered"
   }
 
@@ -120,7 +121,7 @@ run "everything_given" {
       limits              = "{\"dollars\":5}"
       log_level           = "debug"
       log_retention_days  = 30
-      memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200, consolidate = 700 }
+      memory              = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200, consolidate = 700, notify = 300 }
       output_expiry_days  = 90
       processors          = "[\"custom\",\"items\"]"
       protect_data        = false
@@ -133,9 +134,10 @@ run "everything_given" {
       scatter_concurrency = 7
       stall_after         = 600
       sweep_rate          = "rate(5 minutes)"
-      timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60, consolidate = 50 }
+      timeout             = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60, consolidate = 50, notify = 40 }
       tolerate            = "1000"
       uploader_arns       = tolist(["arn:aws:iam::123456789012:role/uploads"])
+      webhooks            = ""
       write_mode          = "ordered"
     }
     error_message = "the next deployment learns all that this one was given, a schema by its text"

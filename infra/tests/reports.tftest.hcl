@@ -78,13 +78,32 @@ run "nothing_unless_they_are_asked_for" {
   }
 
   assert {
-    condition     = output.deployment.reports == null && output.concurrency == 1 + 5 + 20 + 10
+    condition     = output.deployment.reports == null && output.deployment.webhooks == [] && output.concurrency == 1 + 5 + 20 + 10
     error_message = "a client learns that there are none"
   }
 
   assert {
     condition     = output.api_permissions.Upload.resources == ["arn:aws:s3:::anna-monthly-input-123456789012/reports/*"] && !strcontains(join(" ", values(output.policies)), "press")
     error_message = "nobody writes requests, and nobody invokes what prints"
+  }
+}
+
+run "nobody_is_told_where_clients_connect_for_others_reports" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    reports    = false
+    processors = "items"
+    sockets    = { table = "anna-sockets", table_arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sockets", connections = "https://w1x2y3.execute-api.eu-central-1.amazonaws.com/live", manage_arn = "arn:aws:execute-api:eu-central-1:123456789012:w1x2y3/live/POST/@connections/*" }
+  }
+
+  assert {
+    condition     = length(module.function) == 5 && length(module.queue) == 3 && !strcontains(join(" ", values(output.policies)), "sockets")
+    error_message = "a pipeline without reports has nothing to tell"
   }
 }
 
@@ -98,6 +117,11 @@ run "of_counters" {
   assert {
     condition     = output.deployment.reports == "usage" && output.deployment.items_table == "anna-monthly-items" && contains(keys(output.deployment.queues), "consolidate") && output.deployment.functions.consolidate == "anna-monthly-consolidate"
     error_message = "a client learns that the pipeline makes reports, where their rows are, and the names of what makes them"
+  }
+
+  assert {
+    condition     = !contains(keys(module.function), "notify") && !contains(keys(module.queue), "notify") && output.deployment.webhooks == []
+    error_message = "without an API and webhooks nobody can wait, and nothing tells of ends"
   }
 
   assert {
@@ -272,6 +296,160 @@ run "of_records_in_a_table_that_are_counted" {
     condition     = !strcontains(output.policies.consolidate, "anna-monthly-tasks") && !strcontains(output.policies.consolidate, "anna-monthly-counters")
     error_message = "it has no rights to tables that it does not use"
   }
+}
+
+run "who_waits_is_told" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    variant  = "dynamodb"
+    parts    = { unit = "chunk", pending = "table", fanOut = "messages", condition = "tree" }
+    sockets  = { table = "anna-sockets", table_arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sockets", connections = "https://w1x2y3.execute-api.eu-central-1.amazonaws.com/live", manage_arn = "arn:aws:execute-api:eu-central-1:123456789012:w1x2y3/live/POST/@connections/*" }
+    webhooks = "{\"urls\":[\"https://example.com/hooks/\",\"https://example.org/\"],\"secrets\":[\"arn:aws:ssm:eu-central-1:123456789012:parameter/hooks\",\"arn:aws:secretsmanager:eu-central-1:123456789012:secret:hooks-AbC123#old\"]}"
+  }
+
+  assert {
+    condition     = [output.settings.notify.handler, tostring(output.settings.notify.memory), tostring(output.settings.notify.timeout)] == ["notify", "256", "60"] && module.queue["notify"].visibility_timeout == 360
+    error_message = "by default, the function that tells has a quarter of a gigabyte and a minute, and its queue waits for it"
+  }
+
+  assert {
+    condition     = output.settings.notify.triggers == { queue = { queue_arn = "arn:aws:sqs:eu-central-1:123456789012:anna-monthly-notify", batch_size = 1, maximum_concurrency = 10 } } && output.concurrency == 1 + 5 + 20 + 10 + 10 + 10 + 10
+    error_message = "it tells of one end at a time, and what the account allows is compared with it, too"
+  }
+
+  assert {
+    condition = toset(keys(output.settings.notify.environment)) == toset([
+      "DEAD_LETTER_QUEUE_URL", "INPUT_BUCKET", "LEDGER_TABLE", "OUTPUT_BUCKET", "PIPELINE", "RUST_LOG", "SOCKETS_ENDPOINT", "SOCKETS_TABLE", "SOURCE_QUEUE_URL", "TASKS_TABLE", "VARIANT", "WEBHOOKS", "WORK_BUCKET",
+    ])
+    error_message = "it learns where requests and ends are and who is told, beside what every function is told, and nothing of rows and processors"
+  }
+
+  assert {
+    condition     = [for name in ["OUTPUT_BUCKET", "PIPELINE", "SOCKETS_TABLE", "SOCKETS_ENDPOINT", "WEBHOOKS"] : output.settings.notify.environment[name]] == ["anna-monthly-output-123456789012", "anna-monthly", "anna-sockets", "https://w1x2y3.execute-api.eu-central-1.amazonaws.com/live", var.webhooks]
+    error_message = "it is told the table of who waits, where connections are, and the webhooks as they were given"
+  }
+
+  # The prefix of the names is left out.
+  assert {
+    condition = toset([for statement in jsondecode(output.policies.notify).Statement :
+      "${statement.Sid}: ${join(" ", [for resource in statement.Resource : replace(resource, "/^.*(anna-|:parameter|:secret:|w1x2y3)/", "")])}: ${join(" ", sort(statement.Action))}"
+      ]) == toset([
+      "ReadRequest: monthly-input-123456789012/requests/* monthly-input-123456789012/reports/*: s3:GetObject",
+      "ReadOutcome: monthly-output-123456789012/*/report/* monthly-output-123456789012/*/summary.json: s3:GetObject",
+      "List: monthly-input-123456789012 monthly-output-123456789012: s3:ListBucket",
+      "ReadLedger: monthly-ledger: dynamodb:BatchGetItem dynamodb:UpdateItem",
+      "Send: monthly-notify-dlq: sqs:SendMessage",
+      "Postpone: monthly-notify: sqs:ChangeMessageVisibility",
+      "Consume: monthly-notify: sqs:DeleteMessage sqs:GetQueueAttributes sqs:ReceiveMessage",
+      "Tell: sockets: dynamodb:DeleteItem dynamodb:Query dynamodb:UpdateItem",
+      "Post: /live/POST/@connections/*: execute-api:ManageConnections",
+      "ReadParameters: /hooks: ssm:GetParameter",
+      "ReadSecrets: hooks-AbC123: secretsmanager:GetSecretValue",
+      "Log: monthly-notify:*: logs:CreateLogStream logs:PutLogEvents",
+    ])
+    error_message = "the function that tells may do exactly this"
+  }
+
+  assert {
+    condition     = [for stage, policy in output.policies : stage if strcontains(policy, "sockets") || strcontains(policy, "execute-api") || strcontains(policy, "hooks")] == ["notify"] && [for stage, settings in output.settings : stage if length(setintersection(keys(settings.environment), ["SOCKETS_TABLE", "SOCKETS_ENDPOINT", "WEBHOOKS"])) > 0] == ["notify"]
+    error_message = "no other function of the pipeline has to do with who waits"
+  }
+
+  assert {
+    condition = [for queue in aws_s3_bucket_notification.output["consolidate"].queue : [queue.id, join(" ", queue.events), coalesce(queue.filter_prefix, "any"), queue.filter_suffix, queue.queue_arn]] == [
+      ["consolidate", "s3:ObjectCreated:*", "any", "summary.json", "arn:aws:sqs:eu-central-1:123456789012:anna-monthly-consolidate"],
+      ["notify", "s3:ObjectCreated:*", "any", "end.json", "arn:aws:sqs:eu-central-1:123456789012:anna-monthly-notify"],
+    ]
+    error_message = "summaries and ends in the output bucket are announced, each to its queue"
+  }
+
+  assert {
+    condition = [for statement in jsondecode(output.resource_policies.notify).Statement : [statement.Principal.Service, statement.Action, statement.Resource, statement.Condition] if statement.Effect == "Allow"] == [[
+      "s3.amazonaws.com", "sqs:SendMessage", "arn:aws:sqs:eu-central-1:123456789012:anna-monthly-notify",
+      { ArnEquals = { "aws:SourceArn" = "arn:aws:s3:::anna-monthly-output-123456789012" }, StringEquals = { "aws:SourceAccount" = "123456789012" } },
+    ]]
+    error_message = "the output bucket alone may send to its queue"
+  }
+
+  assert {
+    condition     = keys(output.settings.bury.triggers) == ["gather", "process", "scatter"] && !strcontains(output.policies.bury, "notify") && !strcontains(output.policies.sweep, "notify") && length(setsubtract(["notify-age", "notify-dlq"], module.alarms.names)) == 0
+    error_message = "its dead letters wait for people, who are told of them and of ends that wait"
+  }
+
+  assert {
+    condition     = output.deployment.webhooks == ["https://example.com/hooks/", "https://example.org/"] && output.deployment.functions.notify == "anna-monthly-notify" && contains(keys(output.deployment.queues), "notify")
+    error_message = "a client learns which URLs may be told, and the names of what tells them"
+  }
+}
+
+run "who_waits_is_told_by_connections_alone" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    sockets = { table = "anna-sockets", table_arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-sockets", connections = "https://w1x2y3.execute-api.eu-central-1.amazonaws.com/live", manage_arn = "arn:aws:execute-api:eu-central-1:123456789012:w1x2y3/live/POST/@connections/*" }
+    memory  = { scatter = 300, process = 400, gather = 500, bury = 600, sweep = 200, notify = 700 }
+    timeout = { scatter = 800, process = 100, gather = 700, bury = 90, sweep = 60, notify = 50 }
+  }
+
+  assert {
+    condition     = output.settings.notify.memory == 700 && output.settings.notify.timeout == 50 && module.queue["notify"].visibility_timeout == 300
+    error_message = "memory and timeout are those that are given"
+  }
+
+  assert {
+    condition     = !contains(keys(output.settings.notify.environment), "WEBHOOKS") && contains(keys(output.settings.notify.environment), "SOCKETS_TABLE") && length([for statement in jsondecode(output.policies.notify).Statement : statement if contains(["ReadParameters", "ReadSecrets"], statement.Sid)]) == 0
+    error_message = "without webhooks it reads no secrets"
+  }
+}
+
+run "who_waits_is_told_by_webhooks_alone" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    webhooks    = "{\"urls\":[\"https://example.com/hooks/\"],\"secrets\":[\"arn:aws:secretsmanager:eu-central-1:123456789012:secret:hooks-AbC123\"]}"
+    kms_key_arn = "arn:aws:kms:eu-central-1:123456789012:key/1234"
+  }
+
+  assert {
+    condition     = contains(keys(output.settings.notify.environment), "WEBHOOKS") && length(setintersection(keys(output.settings.notify.environment), ["SOCKETS_TABLE", "SOCKETS_ENDPOINT", "TASKS_TABLE"])) == 0 && length([for statement in jsondecode(output.policies.notify).Statement : statement if contains(["Tell", "Post"], statement.Sid)]) == 0
+    error_message = "without an API it knows of no connections"
+  }
+
+  assert {
+    condition = { for stage, policy in output.policies : stage => [for statement in jsondecode(policy).Statement : [statement.Action, statement.Resource, statement.Condition.StringEquals["kms:ViaService"]] if statement.Sid == "DecryptSecrets"] if strcontains(policy, "DecryptSecrets") } == {
+      notify = [[["kms:Decrypt"], ["arn:aws:kms:eu-central-1:123456789012:key/1234"], ["secretsmanager.eu-central-1.amazonaws.com"]]]
+    }
+    error_message = "it alone decrypts the secret, and by the service that keeps it"
+  }
+}
+
+run "rejects_webhooks_without_reports" {
+  command = plan
+
+  module {
+    source = "./modules/pipeline"
+  }
+
+  variables {
+    reports    = false
+    processors = "items"
+    webhooks   = "{\"urls\":[\"https://example.com/hooks/\"],\"secrets\":[\"arn:aws:ssm:eu-central-1:123456789012:parameter/hooks\"]}"
+  }
+
+  expect_failures = [var.webhooks]
 }
 
 run "rejects_rows_that_nothing_answers" {

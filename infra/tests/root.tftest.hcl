@@ -67,8 +67,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.memory == { scatter = 1769, process = 512, gather = 1769, bury = 512, sweep = 512, consolidate = 512 } && var.timeout == { scatter = 900, process = 120, gather = 900, bury = 120, sweep = 300, consolidate = 180 }
-    error_message = "by default, a whole processor to scatter and to gather, 512 MB to the others, 15 minutes to scatter and to gather, 2 to process and to bury, 5 to sweep, 3 to consolidate"
+    condition     = var.memory == { scatter = 1769, process = 512, gather = 1769, bury = 512, sweep = 512, consolidate = 512, notify = 256 } && var.timeout == { scatter = 900, process = 120, gather = 900, bury = 120, sweep = 300, consolidate = 180, notify = 60 }
+    error_message = "by default, a whole processor to scatter and to gather, 512 MB to the others, 15 minutes to scatter and to gather, 2 to process and to bury, 5 to sweep, 3 to consolidate; 256 MB and 1 to notify"
   }
 
   assert {
@@ -199,7 +199,7 @@ run "part_of_an_object" {
   }
 
   assert {
-    condition     = var.memory == { scatter = 1769, process = 1024, gather = 1769, bury = 512, sweep = 512, consolidate = 512 } && var.timeout == { scatter = 900, process = 120, gather = 300, bury = 120, sweep = 300, consolidate = 180 }
+    condition     = var.memory == { scatter = 1769, process = 1024, gather = 1769, bury = 512, sweep = 512, consolidate = 512, notify = 256 } && var.timeout == { scatter = 900, process = 120, gather = 300, bury = 120, sweep = 300, consolidate = 180, notify = 60 }
     error_message = "what an object leaves out has its default"
   }
 }
@@ -397,6 +397,7 @@ run "deployment" {
           records_api  = null
           reports      = null
           usage_table  = null
+          webhooks     = []
           functions = {
             scatter = "anna-chunked-scatter"
             process = "anna-chunked-process"
@@ -407,8 +408,9 @@ run "deployment" {
           mappings = { process = "01234567-89ab-cdef-0123-456789abcdef" }
         }
       }
-      api   = null
-      press = null
+      api     = null
+      press   = null
+      sockets = null
     }
     error_message = "the deployment output is all that a client needs to know"
   }

@@ -5,6 +5,7 @@ pub mod bury;
 pub mod consolidate;
 pub mod gather;
 pub mod late;
+pub mod notify;
 pub mod process;
 pub mod reception;
 pub mod records;

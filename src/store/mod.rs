@@ -7,11 +7,15 @@ pub mod counters;
 pub mod faults;
 pub mod function;
 pub mod items;
+pub mod keyring;
 pub mod ledger;
 pub mod meter;
 pub mod pace;
 pub mod press;
+pub mod push;
+pub mod reports;
 pub mod requests;
+pub mod sockets;
 pub mod surround;
 pub mod tasks;
 #[cfg(feature = "testing")]

@@ -2,4 +2,6 @@
 
 mod crashes;
 mod documents;
+mod steps;
+mod waiting;
 mod world;

@@ -116,6 +116,8 @@ function socket(id, { onDocument, onRequest, onProblem }) {
         const { status, title, detail } = message.problem;
         return finish(reject, new Problem(status, title, detail));
       }
+      // A gateway tells of a function that failed in words of its own.
+      if (!message.state) return lose();
       onProblem(null);
       return onDocument(message) && finish(resolve, null);
     });
@@ -152,7 +154,11 @@ function link(id, { onDocument, onRequest, onProblem }) {
       ({ url } = await get(address.reportLink(id), signal));
       since = Date.now();
     }
-    return (await look(signal)) && onDocument(await get(address.report(id), signal)) ? null : LOOK;
+    if (!(await look(signal))) return LOOK;
+    if (onDocument(await get(address.report(id), signal))) return null;
+    // It is being made again, and has another link.
+    url = null;
+    return LOOK;
   });
 }
 

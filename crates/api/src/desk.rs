@@ -5,6 +5,7 @@ use crate::once::Once;
 use crate::pipelines::Pipelines;
 use crate::problem::{Problem, Result};
 use crate::reports::report::Report;
+use crate::sockets::Sockets;
 use crate::watching::{Following, Watching};
 use fanfold::model::ids::BatchId;
 
@@ -19,6 +20,8 @@ pub struct Desk {
     pub operated: bool,
     pub once: Once,
     pub watching: Watching,
+    /// Where clients connect that wait, if they can.
+    pub sockets: Option<Sockets>,
     /// Whether answers reach those who asked while they are being written.
     pub streams: bool,
 }

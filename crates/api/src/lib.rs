@@ -11,6 +11,7 @@
 
 mod actions;
 mod batches;
+mod connected;
 mod desk;
 mod document;
 mod door;
@@ -22,6 +23,7 @@ mod pipelines;
 mod problem;
 mod records;
 mod reports;
+mod sockets;
 mod upload;
 mod waiting;
 mod watching;
@@ -33,17 +35,20 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{get, post};
 
+pub use connected::Connected;
 pub use door::{Door, Vouched};
 pub use pipelines::{Pipeline, Pipelines};
 pub use records::{Caller, Intake, Shown, records};
+pub use sockets::Sockets;
 
 use desk::Desk;
 use once::Once;
 use watching::Watching;
 
 /// All routes. Those of the API are behind the door; the page itself holds nothing to hide.
-pub fn router(pipelines: Pipelines, door: Door) -> Router {
-    let origins = pipelines.origins();
+pub fn router(pipelines: Pipelines, sockets: Option<Sockets>, door: Door) -> Router {
+    let mut origins = pipelines.origins();
+    origins.extend(sockets.as_ref().and_then(Sockets::origin));
     // Behind a gateway there are several callers, and a report is told of to its own alone.
     let operated = door != Door::Gateway;
     let (makers, others) = pipelines.clone().split();
@@ -54,15 +59,18 @@ pub fn router(pipelines: Pipelines, door: Door) -> Router {
         operated,
         once: Once::default(),
         watching: Watching::default(),
+        sockets,
         streams: operated,
     });
     let reports = Router::new()
         .route("/reports", post(reports::ask).layer(DefaultBodyLimit::max(reports::MOST_BYTES)))
         .route("/reports/{id}", get(reports::one))
         .route("/reports/{id}/events", get(reports::events))
+        .route("/reports/{id}/link", get(reports::link))
         .route("/reports/{id}/result", get(reports::result))
         .route("/reports/{id}/redrive", post(reports::redrive))
         .route("/reports/{id}/cancel", post(reports::cancel))
+        .route("/sockets", post(connected::open))
         .layer(map_response(problem::without_names));
     Router::new()
         .route("/pipelines", get(batches::pipelines))

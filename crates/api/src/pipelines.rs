@@ -85,6 +85,12 @@ impl Pipelines {
         Self(deployment.pipelines.iter().map(|(name, resources)| (name.clone(), pipeline(resources))).collect())
     }
 
+    /// One pipeline, with these clients.
+    pub fn single(name: &str, resources: Resources, clients: &Clients) -> Self {
+        let pipeline = Pipeline { clients: clients.clone(), resources };
+        Self(BTreeMap::from([(name.to_owned(), pipeline)]))
+    }
+
     /// Those that make reports, and the others.
     pub(crate) fn split(self) -> (Self, Self) {
         let (makers, others) = self.0.into_iter().partition(|(_, pipeline)| pipeline.resources.reports.is_some());
@@ -130,10 +136,20 @@ impl Pipelines {
         Err(unknown(id))
     }
 
-    /// The origins that files are uploaded to.
+    /// The origins that a page sends files to, and reads ends of reports from.
     pub(crate) fn origins(&self) -> BTreeSet<String> {
-        let origin = |pipeline: &Pipeline| form::origin(&pipeline.clients, &pipeline.resources.input_bucket).ok();
-        self.0.values().filter_map(origin).collect()
+        let buckets = |pipeline: &Pipeline| {
+            let Resources { input_bucket, output_bucket, reports, .. } = &pipeline.resources;
+            let read = reports.as_ref().map(|_| output_bucket.clone());
+            [Some(input_bucket.clone()), read].into_iter().flatten().collect::<Vec<_>>()
+        };
+        let origins = |pipeline: &Pipeline| {
+            buckets(pipeline)
+                .into_iter()
+                .filter_map(|bucket| form::origin(&pipeline.clients, &bucket).ok())
+                .collect::<Vec<_>>()
+        };
+        self.0.values().flat_map(origins).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use fanfold::model::error::{Error, ErrorKind};
 
@@ -28,6 +28,12 @@ impl Problem {
     pub fn bad(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
+
+    /// Its members. Without a type of its own, a problem is what its status says.
+    pub fn members(&self) -> Value {
+        let title = self.status.canonical_reason().unwrap_or("Error");
+        json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail })
+    }
 }
 
 impl From<Error> for Problem {
@@ -44,13 +50,22 @@ impl From<Error> for Problem {
     }
 }
 
+/// For those who ask for no answer over HTTP.
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        let kind = match problem.status {
+            StatusCode::SERVICE_UNAVAILABLE => ErrorKind::Transient,
+            StatusCode::NOT_FOUND => ErrorKind::Missing,
+            StatusCode::FORBIDDEN => ErrorKind::Denied,
+            _ => ErrorKind::Internal,
+        };
+        Self::new(kind, problem.detail)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let title = self.status.canonical_reason().unwrap_or("Error");
-        // Without a type of its own, a problem is what its status says.
-        let body =
-            json!({ "type": "about:blank", "title": title, "status": self.status.as_u16(), "detail": self.detail });
-        let mut response = (self.status, body.to_string()).into_response();
+        let mut response = (self.status, self.members().to_string()).into_response();
         let status = self.status;
         response.extensions_mut().insert(self);
         let headers = response.headers_mut();
@@ -64,19 +79,26 @@ impl IntoResponse for Problem {
 
 /// Tells those who do not operate the system that something is wrong with it, without what it is made of; that is in the log.
 pub async fn without_names(response: Response) -> Response {
-    let known = response.extensions().get::<Problem>();
-    match known.filter(|problem| problem.status.is_server_error() || problem.status == StatusCode::FORBIDDEN) {
-        Some(Problem { status, detail }) => {
-            tracing::error!(%status, detail, "request not answered");
-            let status = if *status == StatusCode::FORBIDDEN { StatusCode::INTERNAL_SERVER_ERROR } else { *status };
-            Problem::new(
-                status,
-                "the service cannot answer this now; ask again, and tell its operator if that does not help",
-            )
-            .into_response()
-        }
-        None => response,
+    match response.extensions().get::<Problem>() {
+        Some(problem) if hides(problem) => told_without_names(problem.clone()).into_response(),
+        _ => response,
     }
+}
+
+fn hides(problem: &Problem) -> bool {
+    problem.status.is_server_error() || problem.status == StatusCode::FORBIDDEN
+}
+
+/// The same of one problem.
+pub fn told_without_names(problem: Problem) -> Problem {
+    if !hides(&problem) {
+        return problem;
+    }
+    let Problem { status, detail } = problem;
+    tracing::error!(%status, detail, "request not answered");
+    let status = if status == StatusCode::FORBIDDEN { StatusCode::INTERNAL_SERVER_ERROR } else { status };
+    let told = "the service cannot answer this now; ask again, and tell its operator if that does not help";
+    Problem::new(status, told)
 }
 
 pub async fn no_such_route() -> Problem {

@@ -16,10 +16,12 @@ use crate::channel::AwsChannel;
 use crate::counters::DynamoCounters;
 use crate::ledger::DynamoLedger;
 use crate::s3::S3Blob;
+use crate::signed::{Signer, credentials};
 use crate::sns::SnsTopic;
 use crate::tasks::DynamoTasks;
-use fanfold::store::Stores;
+use fanfold::model::error::Result;
 use fanfold::store::clock::SystemClock;
+use fanfold::store::{Clock, Stores};
 
 /// Attempts of one call, with growing pauses between them.
 const ATTEMPTS: u32 = 6;
@@ -81,6 +83,16 @@ impl Clients {
     /// A topic by its ARN.
     pub fn topic(&self, arn: &str) -> SnsTopic {
         SnsTopic::new(self.sns(), arn)
+    }
+
+    /// The address of a GET of a service, signed with the clients' credentials and valid for some time.
+    ///
+    /// # Errors
+    /// Those of the credentials, and `Internal` if that is no address.
+    pub async fn link(&self, service: &str, url: &str, valid: Duration) -> Result<String> {
+        let region = self.config.region().map(ToString::to_string).unwrap_or_default();
+        let credentials = credentials(&self.config).await?;
+        Signer { credentials: &credentials, region: &region, service, at: SystemClock.now() }.link(url, valid)
     }
 
     fn new(config: &SdkConfig) -> Self {

@@ -17,10 +17,24 @@ pub struct Deployment {
     /// The deployed pipelines by name. A deployment of an earlier version has them by variant.
     #[serde(alias = "variants")]
     pub pipelines: BTreeMap<String, Resources>,
+    /// Where clients connect that wait for reports; `None` if none can.
+    #[serde(default)]
+    pub sockets: Option<SocketPlace>,
+}
+
+/// Where clients connect that wait for reports.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct SocketPlace {
+    /// The table of tickets, connections and subscriptions.
+    pub table: String,
+    /// The address that clients connect to.
+    pub url: String,
+    /// The address below which connections are reached from this side.
+    pub connections: String,
 }
 
 /// The resources of one pipeline.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize)]
 pub struct Resources {
     /// The variant; a deployment of an earlier version does not say.
     #[serde(default)]
@@ -61,6 +75,9 @@ pub struct Resources {
     /// Which reports it is made for: `usage`, or `any` if a function of the user's makes them. `None` if it is for none.
     #[serde(default)]
     pub reports: Option<String>,
+    /// What addresses of webhooks begin with that it may call.
+    #[serde(default)]
+    pub webhooks: Vec<String>,
     /// What the pipeline was deployed with; a deployment of an earlier version does not say.
     #[serde(default)]
     pub parameters: Parameters,

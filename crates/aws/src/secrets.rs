@@ -8,18 +8,16 @@
 //! (<https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html>).
 
 use std::collections::BTreeMap;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials;
-use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use crate::clients;
 use crate::error::is_busy;
+use crate::signed::{self, Signer};
 use fanfold::model::error::{Error, ErrorKind, Result};
 use fanfold::model::processing::http::{Keeper, Origin, SecretSource, Secrets};
 use fanfold::store::Clock;
@@ -60,13 +58,13 @@ pub async fn read(
     clock: &impl Clock,
     sources: &BTreeMap<String, SecretSource>,
 ) -> Result<Secrets> {
-    let provider = config.credentials_provider().ok_or_else(|| Error::config("there are no AWS credentials"))?;
-    let provided = provider.provide_credentials().await;
-    let credentials = provided.map_err(|e| Error::transient("there are no AWS credentials").because(e))?;
+    let credentials = signed::credentials(config).await?;
     let reads = sources.iter().map(|(name, source)| {
         let reader = Reader { web, clock, credentials: &credentials, endpoint: config.endpoint_url(), source };
         async move { Ok((name.clone(), reader.value(name).await?)) }
     });
+    // As a list, whose type says nothing of how it was made: the future may be sent.
+    let reads: Vec<_> = reads.collect();
     let values: Vec<(String, String)> = stream::iter(reads).buffered(READS).try_collect().await?;
     Ok(Secrets::new(values))
 }
@@ -144,38 +142,11 @@ impl<W: Web, K: Clock> Reader<'_, W, K> {
             ("Content-Type".to_owned(), "application/x-amz-json-1.1".to_owned()),
             ("X-Amz-Target".to_owned(), target.to_owned()),
         ];
-        let signed =
-            self.signature(service, &format!("{url}{}", if url.ends_with(path) { "" } else { path }), &headers, &body);
-        headers.extend(signed.map_err(|e| Error::internal("a request could not be signed").because(e))?);
+        let signer =
+            Signer { credentials: self.credentials, region: &self.source.region, service, at: self.clock.now() };
+        let url = format!("{url}{}", if url.ends_with(path) { "" } else { path });
+        headers.extend(signer.headers(&url, &headers, &body)?);
         Ok(Request { origin, method: "POST".to_owned(), target: path.to_owned(), headers, body, most: MOST })
-    }
-
-    /// The headers of the signature
-    /// (<https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>).
-    fn signature(
-        &self,
-        service: &str,
-        url: &str,
-        headers: &[(String, String)],
-        body: &str,
-    ) -> std::result::Result<Vec<(String, String)>, Box<dyn std::error::Error + Send + Sync>> {
-        let identity = self.credentials.clone().into();
-        let parameters = v4::SigningParams::builder()
-            .identity(&identity)
-            .region(&self.source.region)
-            .name(service)
-            .time(self.time())
-            .settings(SigningSettings::default())
-            .build()?
-            .into();
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let request = SignableRequest::new("POST", url, headers, SignableBody::Bytes(body.as_bytes()))?;
-        let (signed, _) = sign(request, &parameters)?.into_parts();
-        Ok(signed.headers().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
-    }
-
-    fn time(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_millis(u64::try_from(self.clock.now().0).unwrap_or_default())
     }
 }
 

@@ -1,11 +1,16 @@
-//! The API as a function behind an HTTP API. It admits only requests that IAM or a JWT has authorised.
+//! The API as a function behind an HTTP API, and behind a WebSocket API for those who wait for reports. It admits only requests that IAM or
+//! a JWT has authorised.
+
+use std::sync::Arc;
 
 use aws_lambda_events::apigw::ApiGatewayRequestAuthorizer;
-use axum::body::Body;
-use axum::http::Request;
-use axum::middleware::map_request;
+use axum::body::{Body, to_bytes};
+use axum::extract::State;
+use axum::http::{Request, StatusCode};
+use axum::middleware::{Next, from_fn_with_state, map_request};
+use axum::response::{IntoResponse, Response};
 use fanfold::model::error::{Error, Result};
-use fanfold_api::{Door, Pipelines, Vouched, router};
+use fanfold_api::{Connected, Door, Pipelines, Sockets, Vouched, router};
 use fanfold_aws::clients::Clients;
 use fanfold_aws::deployment::Deployment;
 use lambda_http::RequestExt;
@@ -26,8 +31,50 @@ pub async fn run() -> std::result::Result<(), lambda_runtime::Error> {
     let clients = Clients::from_env().await;
     let deployment =
         deployment(&clients).await.inspect_err(|error| tracing::error!(%error, "function cannot start"))?;
-    let routes = router(Pipelines::of(&deployment, &clients), Door::Gateway);
-    lambda_http::run(routes.layer(map_request(vouch))).await
+    let (pipelines, sockets) = (Pipelines::of(&deployment, &clients), Sockets::of(&deployment, &clients));
+    let connected = Connected::of(&deployment, &clients).map(Arc::new);
+    let routes = router(pipelines, sockets, Door::Gateway).layer(map_request(vouch));
+    lambda_http::run(routes.layer(from_fn_with_state(connected, connections_first))).await
+}
+
+/// The longest text that a client can say, in bytes
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-execution-service-websocket-limits-table.html>).
+const LONGEST: usize = 128 * 1_024;
+
+/// Answers a WebSocket API about a connection: by a status when a client comes or goes, and otherwise by what the client is sent
+/// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-api-route-response.html>). All else is for the
+/// routes.
+async fn connections_first(
+    State(connected): State<Option<Arc<Connected>>>,
+    request: Request<Body>,
+    next: Next,
+) -> Response {
+    let Some(RequestContext::WebSocket(context)) = request.request_context_ref() else {
+        return next.run(request).await;
+    };
+    let connection = context.connection_id.clone().unwrap_or_default();
+    let Some(connected) = connected else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let noted = match context.event_type.as_deref() {
+        Some("CONNECT") => {
+            let given = request.query_string_parameters();
+            connected.comes(&connection, given.first("ticket").unwrap_or_default()).await
+        }
+        Some("DISCONNECT") => connected.goes(&connection).await.map(|()| true),
+        _ => {
+            let text = to_bytes(request.into_body(), LONGEST).await.unwrap_or_default();
+            return connected.says(&connection, &String::from_utf8_lossy(&text)).await.into_response();
+        }
+    };
+    match noted {
+        Ok(true) => StatusCode::OK.into_response(),
+        Ok(false) => StatusCode::FORBIDDEN.into_response(),
+        Err(error) => {
+            tracing::error!(%error, connection, "connection not noted");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 async fn deployment(clients: &Clients) -> Result<Deployment> {

@@ -10,6 +10,7 @@ use fanfold::model::own::OwnAttributes;
 use fanfold::model::processing::arn::FunctionArn;
 use fanfold::model::processing::{Processing, Work};
 use fanfold::model::reporting::part::{Column, Kind};
+use fanfold::model::reporting::webhook::Webhooks;
 use fanfold::model::schema::{Cells, RecordSchema, Rules};
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::Queue;
@@ -98,6 +99,16 @@ pub enum StageConfig {
         /// The columns of a report without parts.
         columns: Vec<Column>,
     },
+    /// For notify.
+    Notify {
+        /// What its deployment calls the pipeline.
+        pipeline: String,
+        /// The table of those who wait at the other end of a connection, and the address at which they are reached; `None` if nobody can
+        /// be connected.
+        sockets: Option<(String, String)>,
+        /// Which addresses may be called, and what signs; `None` if none may be.
+        webhooks: Option<Webhooks>,
+    },
     /// For gather.
     Gather {
         /// Which outcomes are written out.
@@ -124,7 +135,11 @@ impl StageConfig {
     pub fn tolerance(&self) -> Tolerance {
         match self {
             Self::Process { tolerance, .. } | Self::Sweep { tolerance, .. } => *tolerance,
-            Self::Scatter { .. } | Self::Gather { .. } | Self::Bury { .. } | Self::Consolidate { .. } => Tolerance::All,
+            Self::Scatter { .. }
+            | Self::Gather { .. }
+            | Self::Bury { .. }
+            | Self::Consolidate { .. }
+            | Self::Notify { .. } => Tolerance::All,
         }
     }
 }
@@ -254,6 +269,17 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 };
                 Some(StageConfig::Consolidate { rows_table, press, columns })
             }
+            "notify" => {
+                let given = |name| (self.lookup)(name).filter(|value| !value.trim().is_empty());
+                let webhooks = given("WEBHOOKS")
+                    .map(|text| Webhooks::parse(&text).map_err(|what| Error::config(format!("WEBHOOKS {what}"))));
+                let sockets = given("SOCKETS_TABLE").map(|table| (table, self.text("SOCKETS_ENDPOINT")));
+                let webhooks = match webhooks {
+                    Some(read) => Some(self.note(read)?),
+                    None => None,
+                };
+                Some(StageConfig::Notify { pipeline: self.text("PIPELINE"), sockets, webhooks })
+            }
             "bury" => {
                 let requests_table = (self.lookup)("REQUESTS_TABLE").filter(|table| !table.trim().is_empty());
                 Some(StageConfig::Bury { requests_table })
@@ -265,7 +291,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 Some(StageConfig::Sweep { patience, fair_by: fair_by?, tolerance: tolerance? })
             }
             other => {
-                let stages = "scatter, process, gather, bury, sweep, records, consolidate";
+                let stages = "scatter, process, gather, bury, sweep, records, consolidate, notify";
                 self.problems.push(format!("the handler {other:?} is not a stage; it must be one of: {stages}"));
                 None
             }
@@ -331,8 +357,8 @@ impl Config {
         let input_bucket = reader.text("INPUT_BUCKET");
         let work_bucket = reader.text("WORK_BUCKET");
         let in_table = variant.is_some_and(|variant| variant.pending == Pending::Table);
-        // Consolidate ends no chunk, and looks at none.
-        let ends = handler != "consolidate";
+        // These end no chunk, and look at none.
+        let ends = !matches!(handler.as_str(), "consolidate" | "notify");
         let tasks_table = (in_table && ends).then(|| reader.text("TASKS_TABLE"));
         let processing = reader.processing();
         let counted = processing.as_ref().is_some_and(|processing| processing.aggregate.is_some());
@@ -343,7 +369,7 @@ impl Config {
         let several = matches!(handler.as_str(), "bury" | "sweep");
         let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
         let dead_letter_queue_url = (!several).then(|| reader.text("DEAD_LETTER_QUEUE_URL"));
-        let writes = matches!(handler.as_str(), "gather" | "sweep" | "consolidate");
+        let writes = matches!(handler.as_str(), "gather" | "sweep" | "consolidate" | "notify");
         let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
         let way = variant.map_or(Queue::Process, Variant::way);
         let queues = queues_of(&handler, way).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();

@@ -1,5 +1,6 @@
 //! The functions: each stage with its stores on AWS.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use futures::future::join;
 use futures::stream::{self, StreamExt};
 use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::config::{Config, StageConfig};
@@ -15,7 +17,10 @@ use crate::server::{Server, deadline};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold::model::processing::Work;
+use fanfold::model::processing::http::SecretSource;
 use fanfold::model::reporting::part::KEY_FIELD;
+use fanfold::model::reporting::signature::Keys;
+use fanfold::model::reporting::webhook::Webhooks;
 use fanfold::model::schema::RecordSchema;
 use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
@@ -26,16 +31,22 @@ use fanfold::processor::invoke::Invoke;
 use fanfold::processor::nothing::Nothing;
 use fanfold::processor::usage::Usage;
 use fanfold::stage::consolidate::Consolidate;
+use fanfold::stage::notify::{Hooks, Notify};
 use fanfold::stage::scatter::rows::RowReader;
 use fanfold::store::blob::Blob;
 use fanfold::store::clock::SystemClock;
+use fanfold::store::keyring::Keyring;
 use fanfold::store::ledger::Ledger;
 use fanfold::store::pace::PacedStores;
+use fanfold_api::Pipelines;
 use fanfold_aws::clients::{AwsStores, Clients, lambda_from_env};
 use fanfold_aws::counters::DynamoCounters;
+use fanfold_aws::deployment::Resources;
 use fanfold_aws::invoke::LambdaFunction;
 use fanfold_aws::meter::DynamoMeter;
+use fanfold_aws::push::GatewayPush;
 use fanfold_aws::secrets;
+use fanfold_aws::sockets::DynamoSockets;
 use fanfold_http::HttpWeb;
 
 use fanfold_aws::channel::AwsChannel;
@@ -256,6 +267,26 @@ pub async fn run<C: Processor>(
             };
             server.serve(&consolidate).await
         }
+        StageConfig::Notify { pipeline: name, sockets, webhooks } => {
+            let web = HttpWeb::new();
+            let hooks = webhooks.as_ref().map(|webhooks| {
+                let keyring = KeptKeys { web: web.clone(), sources: sources(webhooks), keys: OnceCell::new() };
+                Hooks { web: web.clone(), allowed: webhooks.urls.clone(), keyring }
+            });
+            let sockets = sockets.as_ref().map(|(table, address)| {
+                let table = pipeline.pace.keep(DynamoSockets::new(clients.dynamodb.clone(), table));
+                (table, GatewayPush::new(&clients, web, address))
+            });
+            let notify = Notify {
+                input: pipeline.pace.keep(pipeline.supply.bucket(Bucket::Input)?),
+                output: pipeline.pace.keep(pipeline.supply.bucket(Bucket::Output)?),
+                reports: reports(name, &config, &clients),
+                sockets,
+                hooks,
+                clock: SystemClock,
+            };
+            server.serve(&notify).await
+        }
         StageConfig::Bury { requests_table: Some(table) } => {
             let requests = pipeline.pace.keep(requests(&clients, table));
             server.serve(&pipeline.bury()?.with_requests(requests)).await
@@ -272,6 +303,42 @@ pub async fn run<C: Processor>(
             .await
         }
     }
+}
+
+/// The secrets that webhooks are signed with, by the places that they were given in.
+fn sources(webhooks: &Webhooks) -> BTreeMap<String, SecretSource> {
+    let named =
+        webhooks.secrets.iter().enumerate().map(|(place, source)| (format!("webhooks {place}"), source.clone()));
+    named.collect()
+}
+
+/// Keys that are read when they are first needed, and again until they could be.
+struct KeptKeys {
+    web: HttpWeb,
+    sources: BTreeMap<String, SecretSource>,
+    keys: OnceCell<Keys>,
+}
+
+impl Keyring for KeptKeys {
+    async fn keys(&self) -> Result<Keys> {
+        let read = async || {
+            let secrets = secrets::read_from_env(&self.web, &SystemClock, &self.sources).await?;
+            Keys::parse(self.sources.keys().filter_map(|name| secrets.get(name))).map_err(Error::config)
+        };
+        self.keys.get_or_try_init(read).await.cloned()
+    }
+}
+
+/// How the reports of this pipeline stand.
+fn reports(name: &str, config: &Config, clients: &Clients) -> Pipelines {
+    let resources = Resources {
+        input_bucket: config.input_bucket.clone(),
+        work_bucket: config.work_bucket.clone(),
+        output_bucket: config.output_bucket.clone().unwrap_or_default(),
+        ledger_table: config.ledger_table.clone(),
+        ..Resources::default()
+    };
+    Pipelines::single(name, resources, clients)
 }
 
 fn requests(clients: &Clients, table: &str) -> DynamoRequests {

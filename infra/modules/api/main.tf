@@ -23,6 +23,13 @@ locals {
     Resource = flatten([for name in group : var.permissions[name][sid].resources if contains(keys(var.permissions[name]), sid)])
   }]]
 
+  # The function signs the addresses at which clients connect, and who uses one is allowed what the function is:
+  # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-control-access-iam.html
+  sockets_permissions = merge([for sockets in var.sockets[*] : {
+    KeepSockets     = { actions = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:DeleteItem"], resources = [sockets.table_arn] }
+    SignConnections = { actions = ["execute-api:Invoke"], resources = [sockets.connect_arn] }
+  }]...)
+
   # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging.html; the prefix keeps the policy short by which
   # API Gateway may write to log groups: https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html
   log_group = "/aws/vendedlogs/${var.name}"
@@ -67,9 +74,9 @@ module "function" {
     RUST_LOG   = var.log_level
   }
 
-  permissions = {
+  permissions = merge({
     ReadDeployment = { actions = ["s3:GetObject"], resources = ["arn:${var.account.partition}:s3:::${var.package.bucket}/deployments/${var.name}-*"] }
-  }
+  }, local.sockets_permissions)
 
   kms_key_arn        = var.kms_key_arn
   log_retention_days = var.log_retention_days

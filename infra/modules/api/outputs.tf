@@ -16,6 +16,11 @@ output "page_origins" {
   value       = var.jwt == null ? [] : [aws_apigatewayv2_api.this.api_endpoint]
 }
 
+output "function" {
+  description = "Name and ARN of the function."
+  value       = { name = module.function.name, arn = module.function.arn }
+}
+
 output "settings" {
   description = "What the function runs with."
   value       = module.function.settings

@@ -23,7 +23,7 @@ variable "architecture" {
 }
 
 variable "deployment" {
-  description = "The deployment that the function answers for: region and pipelines, each with its resources. It is stored as JSON beside the package, so it holds no secret."
+  description = "The deployment that the function answers for: region, pipelines, each with its resources, and where clients connect who wait for reports. It is stored as JSON beside the package, so it holds no secret."
   type        = any
   nullable    = false
 }
@@ -32,6 +32,12 @@ variable "permissions" {
   description = "What the function may do with each pipeline: by its name, and by statement id, actions on resources."
   type        = map(map(object({ actions = list(string), resources = list(string) })))
   nullable    = false
+}
+
+variable "sockets" {
+  description = "The ARNs of the table of who waits for reports, and of what is invoked by connecting; null if nobody can connect."
+  type        = object({ table_arn = string, connect_arn = string })
+  default     = null
 }
 
 variable "jwt" {

@@ -28,7 +28,7 @@ locals {
 
   # Those that work on batches, and all.
   functions      = toset(["scatter", "process", "gather", "bury", "sweep"])
-  all_functions  = setunion(local.functions, local.records, local.submits, local.reports)
+  all_functions  = setunion(local.functions, local.records, local.submits, local.report_stages)
   function_names = { for function in local.all_functions : function => "${var.name}-${function}" }
 
   # What stores records that are sent one at a time is as large as what stores those of files. For what queues them, an HTTP API waits
@@ -53,7 +53,7 @@ locals {
       queue_arn = module.queue[stage].dead_letter_arn, batch_size = 1, maximum_concurrency = null
     } }
     sweep = {}
-  }, local.records_triggers, local.reports_triggers, { for stage in local.submits : stage => {} })
+  }, local.records_triggers, local.reports_triggers, local.notify_triggers, { for stage in local.submits : stage => {} })
 
   # Environments need only the queues' URLs, while permissions and triggers wait for the queues. They are kept
   # apart, and module.queue is not indexed with each.key for the former, because a reference to a part waits for
@@ -99,7 +99,7 @@ locals {
       STALL_AFTER       = var.stall_after
       GIVE_UP_AFTER     = var.give_up_after
     }
-  }, local.records_environments, local.reports_environments)
+  }, local.records_environments, local.reports_environments, local.notify_environments)
 
   topic_environment = { for topic in local.topic_arns : "PROCESS_TOPIC_ARN" => topic }
   tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
@@ -149,7 +149,7 @@ locals {
       ListOutput   = { actions = ["s3:ListBucket"], resources = [local.buckets["output"]] }
       Send         = { actions = ["sqs:SendMessage"], resources = [for stage in local.batch_stages : module.queue[stage].arn] }
     }
-  }, local.records_permissions, local.reports_permissions)
+  }, local.records_permissions, local.reports_permissions, local.notify_permissions)
 
   # Scatter reads the input. Where chunks are ranges of it, every function that processes a chunk or reports its
   # records reads them there. A version that is gone has to be told from one that may not be read, as above: versions
@@ -248,9 +248,9 @@ module "function" {
 
   kms_key_arn = var.kms_key_arn
   publishes   = each.key == "scatter" && length(local.topic_arns) > 0
-  decrypts_for = !contains(local.workers, each.key) ? [] : concat(
-    [for arns in [local.processors.parameter_arns] : "ssm" if length(arns) > 0],
-    [for arns in [local.processors.secret_arns] : "secretsmanager" if length(arns) > 0],
+  decrypts_for = concat(
+    [for arns in [lookup(local.parameter_arns, each.key, [])] : "ssm" if length(arns) > 0],
+    [for arns in [lookup(local.secret_arns, each.key, [])] : "secretsmanager" if length(arns) > 0],
   )
   log_retention_days = var.log_retention_days
 }

@@ -38,7 +38,7 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_18:access is logged by CloudTrail's data events where an account wants that; a bucket of logs would need one of its own in turn
   #checkov:skip=CKV_AWS_21:input and output are versioned; the work bucket holds what is written anew from the input
   #checkov:skip=CKV_AWS_144:a batch that is lost with its region is processed again from the file that was uploaded
-  #checkov:skip=CKV2_AWS_62:the input bucket announces its objects, and the output bucket the summaries of reports; of all others nobody needs to know
+  #checkov:skip=CKV2_AWS_62:the input bucket announces its objects, and the output bucket the summaries and ends of reports; of all others nobody needs to know
 
   for_each = local.bucket_names
 
@@ -139,14 +139,19 @@ resource "aws_s3_bucket_ownership_controls" "this" {
   }
 }
 
-# A page that this machine serves (`fanfold serve`), or the API, may send forms to the bucket; what a form uploads, its signed policy says.
+locals {
+  # Those of pages that somebody's own machine serves (`fanfold serve`), and that of the API.
+  page_origins = concat(["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"], var.page_origins)
+}
+
+# A page may send forms to the bucket; what a form uploads, its signed policy says.
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/ManageCorsUsing.html
 resource "aws_s3_bucket_cors_configuration" "input" {
   bucket = aws_s3_bucket.this["input"].bucket
 
   cors_rule {
     allowed_methods = ["POST"]
-    allowed_origins = concat(["http://127.0.0.1:*", "http://localhost:*", "http://[::1]:*"], var.page_origins)
+    allowed_origins = local.page_origins
     allowed_headers = ["*"]
     max_age_seconds = 3600
   }
@@ -453,8 +458,8 @@ module "alarms" {
   email       = var.alarm_email
 
   queues             = { for stage, queue in module.queue : stage => queue.names.queue }
-  dead_letter_queues = { for stage, queue in module.queue : stage => queue.names.dead_letter if !contains(local.reports, stage) }
-  kept_letters       = { for stage in local.reports : stage => module.queue[stage].names.dead_letter }
+  dead_letter_queues = { for stage, queue in module.queue : stage => queue.names.dead_letter if !contains(local.report_stages, stage) }
+  kept_letters       = { for stage in local.report_stages : stage => module.queue[stage].names.dead_letter }
   parked_queue       = local.parked_name
   topic              = length(local.topic_arns) > 0 ? local.topic_name : null
   bury_function      = local.function_names["bury"]

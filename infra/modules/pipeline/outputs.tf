@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), which reports it makes (\"usage\", those of a function of the user's as \"any\", or null), the counters table of which it makes them (or null), and the UUID of the mapping by which it can be paused."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), which reports it makes (\"usage\", those of a function of the user's as \"any\", or null), the counters table of which it makes them (or null), what the URLs begin with that are told of their ends, and the UUID of the mapping by which it can be paused."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -18,6 +18,7 @@ output "deployment" {
     records_api        = one(concat(module.records[*].api, [for submit in module.submit : submit.api]))
     reports            = one([for kind in [local.usage == null ? "any" : "usage"] : kind if var.reports])
     usage_table        = one(local.usage_tables)
+    webhooks           = [for url in local.webhooks.urls : url]
     mappings           = { process = module.function["process"].mappings["queue"] }
   }
 }

@@ -22,6 +22,13 @@ locals {
   # Those that know the items table: also what shows an item, or makes documents of items.
   knowing = setunion(local.workers, local.submits, local.reports)
 
+  # Those that are told what is done with records.
+  told_processors = setsubtract(local.all_functions, setunion(local.submits, local.notify))
+
+  # The secrets that each function reads.
+  parameter_arns = merge({ for worker in local.workers : worker => local.processors.parameter_arns }, { for stage in local.notify : stage => local.webhooks.parameter_arns })
+  secret_arns    = merge({ for worker in local.workers : worker => local.processors.secret_arns }, { for stage in local.notify : stage => local.webhooks.secret_arns })
+
   # Process works on records; bury, sweep and a scatter that ends its batch early decide what process leaves undone; and
   # gather tells of all that. Without a tree, gather may find a chunk that was decided and not counted.
   deciders = toset(["scatter", "process", "bury", "sweep"])
@@ -29,7 +36,7 @@ locals {
 
   # What the functions are told of it.
   processors_environment = { for function in local.all_functions : function => merge(
-    { for object in local.processors_objects : "PROCESSORS" => object if !contains(local.submits, function) },
+    { for object in local.processors_objects : "PROCESSORS" => object if contains(local.told_processors, function) },
     { for table in aws_dynamodb_table.items[*].name : "ITEMS_TABLE" => table if contains(local.knowing, function) },
     { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table if contains(local.counters, function) },
     { for table in local.usage_tables : "USAGE_TABLE" => table if contains(local.workers, function) },
@@ -53,14 +60,14 @@ locals {
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
   # The meter of calls is an item of the ledger, which process may read and update anyway.
   processors_permissions = { for function in local.all_functions : function => { for sid, permission in {
-    ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : setsubtract(local.all_functions, local.submits) })
+    ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : local.told_processors })
     WriteItems     = { functions = local.workers, actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = local.processors.items ? [local.tables["items"]] : [] }
     # A chunk's part of each group is set, never added.
     SetCounters    = { functions = local.counters, actions = ["dynamodb:BatchWriteItem"], resources = local.processors.aggregate ? [local.tables["counters"]] : [] }
     InvokeFunction = { functions = local.workers, actions = ["lambda:InvokeFunction"], resources = local.processors.function_arns }
     ReadUsage      = { functions = local.workers, actions = ["dynamodb:Query"], resources = local.usage_arns }
-    ReadParameters = { functions = local.workers, actions = ["ssm:GetParameter"], resources = local.processors.parameter_arns }
-    ReadSecrets    = { functions = local.workers, actions = ["secretsmanager:GetSecretValue"], resources = local.processors.secret_arns }
+    ReadParameters = { functions = keys(local.parameter_arns), actions = ["ssm:GetParameter"], resources = lookup(local.parameter_arns, function, []) }
+    ReadSecrets    = { functions = keys(local.secret_arns), actions = ["secretsmanager:GetSecretValue"], resources = lookup(local.secret_arns, function, []) }
     # What was answered for records whose chunk comes again.
     KeepAnswers = { functions = ["process"], actions = ["s3:PutObject"], resources = local.processors.keeps_answers ? [local.work_objects.answers] : [] }
     # Where chunks wait in the work bucket, these functions read all of it; scatter does in any case, for redrives.

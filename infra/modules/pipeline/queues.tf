@@ -2,13 +2,13 @@ locals {
   # Those that work on batches, those whose dead letters bury works on, and all that have a queue.
   batch_stages  = toset(["scatter", "process", "gather"])
   buried_stages = setunion(local.batch_stages, local.records)
-  stages        = setunion(local.buried_stages, local.reports)
+  stages        = setunion(local.buried_stages, local.report_stages)
 
   # Whose objects are announced to a queue.
   sending_buckets = merge(
     { scatter = local.buckets["input"] },
     { for stage in ["process"] : stage => local.buckets["work"] if local.notifies },
-    { for stage in local.reports : stage => local.buckets["output"] },
+    { for stage in local.report_stages : stage => local.buckets["output"] },
   )
 
   parked_name = "${var.name}-parked"

@@ -4,6 +4,12 @@ variable "name" {
   nullable    = false
 }
 
+variable "pipeline" {
+  description = "What the deployment calls the pipeline; null for its name."
+  type        = string
+  default     = null
+}
+
 variable "variant" {
   description = "Name of the variant, told to every function."
   type        = string
@@ -36,13 +42,13 @@ variable "architecture" {
 
 variable "memory" {
   description = "Memory of each function in MB."
-  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number, consolidate = optional(number, 512) })
+  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number, consolidate = optional(number, 512), notify = optional(number, 256) })
   nullable    = false
 }
 
 variable "timeout" {
   description = "Timeout of each function in seconds."
-  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number, consolidate = optional(number, 180) })
+  type        = object({ scatter = number, process = number, gather = number, bury = number, sweep = number, consolidate = optional(number, 180), notify = optional(number, 60) })
   nullable    = false
 }
 

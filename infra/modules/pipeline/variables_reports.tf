@@ -47,6 +47,24 @@ variable "press_arn" {
   }
 }
 
+variable "sockets" {
+  description = "By what clients are told that wait for reports at an API of the deployment: the table of them and its ARN, where messages are sent to connections, and the ARN of what is invoked by that; null if there is no such API."
+  type        = object({ table = string, table_arn = string, connections = string, manage_arn = string })
+  default     = null
+}
+
+variable "webhooks" {
+  description = "Who may be told of ends of reports by a request of its own, as JSON; empty for nobody."
+  type        = string
+  default     = ""
+  nullable    = false
+
+  validation {
+    condition     = var.webhooks == "" || var.reports
+    error_message = "${var.name}: webhooks is given, but the pipeline makes no reports, of whose ends anybody could be told: say reports true, or webhooks \"\" for this pipeline."
+  }
+}
+
 variable "counted" {
   description = "What the other pipelines of the deployment count, by their names: the table of the counters, how many fields make a group, and the fields of which the sum is kept."
   type        = map(object({ table = string, group_by = number, sum = list(string) }))

@@ -63,3 +63,8 @@ output "processors" {
     error_message = "${var.name}: processors has aggregate without group_by: name the fields whose values make a group, as in {\"aggregate\": {\"group_by\": [\"client\"], \"sum\": [\"quantity\"]}}."
   }
 }
+
+output "patterns" {
+  description = "What the ARN of a parameter and that of a secret look like, for others who read such."
+  value       = { parameter = local.parameter_arn, secret = local.secret_arn }
+}

@@ -6,3 +6,5 @@ pub mod id;
 pub mod order;
 pub mod part;
 pub mod request;
+pub mod signature;
+pub mod webhook;

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::model::reporting::webhook::Hook;
 use crate::model::timestamp::Timestamp;
 
 /// The most assets of a report.
@@ -66,6 +67,8 @@ pub struct Order {
     pub form: Form,
     /// After how many seconds what is not there is left out.
     pub deadline: Option<i64>,
+    /// Who is told of its end.
+    pub webhook: Option<Hook>,
 }
 
 /// What is wrong with an order: a member's path and what to do, one for each member that is wrong.
@@ -113,6 +116,15 @@ impl Reader<'_> {
         seconds.map(Some)
     }
 
+    /// `None` if it is wrong.
+    fn webhook(&mut self) -> Option<Option<Hook>> {
+        if !self.members.contains_key("webhook") {
+            return Some(None);
+        }
+        let url = self.text("webhook", None)?;
+        Hook::parse(&url).map(Some).map_err(|what| self.note("webhook", format!("{} {what}", quoted(&url)))).ok()
+    }
+
     fn assets(&mut self) -> Option<Assets> {
         let listed = match self.members.get("assets") {
             Some(Value::String(all)) if all == "all" => return Some(Assets::All),
@@ -149,7 +161,7 @@ impl Reader<'_> {
 }
 
 impl Order {
-    /// Reads an order: `{"type","from","to","zone"?,"assets","format"?,"deadline"?}`, days as `2026-02-28`, `to` excluded.
+    /// Reads an order: `{"type","from","to","zone"?,"assets","format"?,"deadline"?,"webhook"?}`, days as `2026-02-28`, `to` excluded.
     ///
     /// # Errors
     /// All that is wrong, by the members' paths.
@@ -187,8 +199,8 @@ impl Order {
         if let (Some(form), None) = (&form, known) {
             reader.note("format", format!("{} is no format; there is json, csv, pdf", quoted(form)));
         }
-        let deadline = reader.deadline();
-        match (kind, from, to, zone, zone_name, assets, known, deadline) {
+        let (deadline, webhook) = (reader.deadline(), reader.webhook());
+        match (kind, from, to, zone, zone_name, assets, known, deadline, webhook) {
             (
                 Some(kind),
                 Some(from),
@@ -198,7 +210,10 @@ impl Order {
                 Some(assets),
                 Some((_, form)),
                 Some(deadline),
-            ) if reader.wrong.is_empty() => Ok(Self { kind, from, to, zone, zone_name, assets, form: *form, deadline }),
+                Some(webhook),
+            ) if reader.wrong.is_empty() => {
+                Ok(Self { kind, from, to, zone, zone_name, assets, form: *form, deadline, webhook })
+            }
             _ => Err(reader.wrong),
         }
     }
@@ -227,7 +242,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// All members of an order.
-const MEMBERS: [&str; 7] = ["type", "from", "to", "zone", "assets", "format", "deadline"];
+const MEMBERS: [&str; 8] = ["type", "from", "to", "zone", "assets", "format", "deadline", "webhook"];
 
 #[cfg(test)]
 mod tests {
@@ -248,7 +263,9 @@ mod tests {
         let read = order(json!({"assets": ["b", "a", "b", "../../x", "株式会社", "🚀"], "format": "pdf"})).unwrap();
         let names = ["b", "a", "../../x", "株式会社", "🚀"].map(str::to_owned).to_vec();
         assert_eq!((read.assets.clone(), read.form, read.zone_name.as_str()), (Assets::Named(names), Form::Pdf, "UTC"));
-        assert_eq!(read.deadline, None);
+        assert_eq!((read.deadline, read.webhook), (None, None));
+        let told = order(json!({"webhook": "https://example.com/hooks/a"})).unwrap().webhook.unwrap();
+        assert_eq!((told.origin.host.as_str(), told.target.as_str()), ("example.com", "/hooks/a"));
         let all = order(json!({"assets": "all", "deadline": 600})).unwrap();
         assert_eq!((all.assets, all.deadline), (Assets::All, Some(600)));
         assert_eq!(order(json!({"assets": []})).unwrap().assets, Assets::Named(Vec::new()));
@@ -276,6 +293,8 @@ mod tests {
             (json!({"deadline": 604_801}), "/deadline", "from 1 to 604800"),
             (json!({"deadline": "600"}), "/deadline", "from 1 to 604800"),
             (json!({"deadline": null}), "/deadline", "from 1 to 604800"),
+            (json!({"webhook": 1}), "/webhook", "must be a text"),
+            (json!({"webhook": "http://example.com/"}), "/webhook", "must begin with https://"),
         ] {
             let wrong = order(members.clone()).unwrap_err();
             let told = wrong.iter().any(|(at, what)| at == path && what.contains(words));

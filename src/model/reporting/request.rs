@@ -9,6 +9,9 @@ use crate::model::reporting::order::{Assets, Order, Wrong};
 use crate::model::reporting::part::Part;
 use crate::model::timestamp::Timestamp;
 
+/// Whose reports are those that are asked for without a gateway: whoever is let in has one and the same token, and operates the system.
+pub const OPERATOR: &str = "here";
+
 /// What stands in a report's request: written once, before its file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReportRequest {

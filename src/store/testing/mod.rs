@@ -12,4 +12,5 @@ pub mod meter;
 pub mod notes;
 pub mod press;
 pub mod requests;
+pub mod sockets;
 pub mod tasks;

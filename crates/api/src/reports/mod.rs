@@ -23,9 +23,11 @@ use crate::problem::{Problem, Result};
 use crate::reports::report::{Report, accept};
 use crate::waiting::Asked;
 use crate::{batches, events as stream};
+use fanfold::model::error::Error;
 use fanfold::model::reporting::id::ReportId;
 use fanfold::model::reporting::order::{Order, Wrong};
-use fanfold::model::reporting::request::ReportRequest;
+use fanfold::model::reporting::request::{OPERATOR, ReportRequest};
+use fanfold::model::reporting::webhook::Allowed;
 use fanfold::store::Clock;
 use fanfold::store::clock::SystemClock;
 
@@ -35,15 +37,14 @@ pub const MOST_BYTES: usize = 6 << 20;
 /// How long a link to a document can be followed. A function's credentials, which sign it, may end sooner than a longer one
 /// (<https://repost.aws/knowledge-center/presigned-url-s3-bucket-expiration>).
 const LINK: Duration = Duration::from_secs(900);
-/// Whose reports are those that are asked for without a gateway: whoever is let in has one and the same token.
-const HERE: &str = "here";
 /// The forms of a document.
 const FORMS: [(&str, &str); 3] = [("json", "application/json"), ("csv", "text/csv"), ("pdf", "application/pdf")];
 
-type Caller = Option<Extension<Vouched>>;
+pub type Caller = Option<Extension<Vouched>>;
 
-fn owner(caller: Caller) -> Arc<str> {
-    caller.map_or_else(|| HERE.into(), |Extension(Vouched(owner))| owner)
+/// Whose reports a caller asks for.
+pub fn owner(caller: Caller) -> Arc<str> {
+    caller.map_or_else(|| OPERATOR.into(), |Extension(Vouched(owner))| owner)
 }
 
 /// What is wrong with an order, as a problem.
@@ -67,6 +68,20 @@ fn maker<'a>(desk: &'a Desk, name: Option<&str>, kind: &str) -> Result<(&'a str,
     named.find(|(_, pipeline)| makes(pipeline)).ok_or_else(unmade)
 }
 
+/// Refuses a webhook that the pipeline may not call.
+fn refuse_unheard(pipeline: &Pipeline, order: &Order) -> Result<()> {
+    let Some(hook) = &order.webhook else {
+        return Ok(());
+    };
+    let known = Allowed::parse(&pipeline.resources.webhooks);
+    let known = known.map_err(|what| Error::config(format!("the deployment names webhooks of which {what}")))?;
+    if known.allow(hook) {
+        return Ok(());
+    }
+    let told = "is no address that may be called here; who operates the system allows some by WEBHOOKS";
+    Err(refused(&vec![("/webhook".to_owned(), told.to_owned())]))
+}
+
 pub async fn ask(
     State(desk): State<Arc<Desk>>,
     Query(of): Query<batches::Of>,
@@ -80,6 +95,10 @@ pub async fn ask(
     let owner = owner(caller);
     let key = headers.get(KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
     let request = ReportRequest::new(ReportId::of_key(&owner, key), &*owner, SystemClock.now(), given);
+    // What was taken once is taken again, whatever may be called by now.
+    if order.webhook.is_some() && pipeline.input().newest(&request.id.request_key()).await?.is_none() {
+        refuse_unheard(pipeline, &order)?;
+    }
     let others = desk.makers.iter().filter(|(known, _)| *known != name).map(|(_, pipeline)| pipeline);
     let request = accept(pipeline, others, request, &order).await?;
     let report = Report::of(name, pipeline, request, desk.operated).await?;
@@ -94,7 +113,7 @@ pub async fn ask(
     let location = HeaderValue::try_from(format!("/reports/{id}")).map_err(|e| Problem::bad(e.to_string()))?;
     let told = [(LOCATION, location), (RETRY_AFTER, HeaderValue::from_static("2"))];
     // Whoever has it needs nothing else to find out that the report has ended, and its documents' names and digests.
-    let end = report.end_link(LINK).await?;
+    let end = report.end_link(0, LINK).await?;
     let told_of = json!({ "id": id, "state": "ACCEPTED", "pipeline": name, "end": end });
     Ok((StatusCode::ACCEPTED, told, Json(told_of)).into_response())
 }
@@ -120,6 +139,13 @@ pub async fn one(
     }
     let found = asked.until(desk.follow_report(report)).await?;
     asked.answer(&*found.ok_or_else(|| Problem::missing("the report is gone"))?)
+}
+
+/// A link to what is told of its end, for those who look at that again and again: nobody but S3 is asked.
+pub async fn link(State(desk): State<Arc<Desk>>, Path(id): Path<String>, caller: Caller) -> Result<Response> {
+    let report = find(&desk, &id, caller).await?;
+    let generation = report.seen().await?.generation();
+    Ok(Json(report.end_link(generation, LINK).await?).into_response())
 }
 
 pub async fn events(

@@ -6,11 +6,11 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use crate::document::{again_in, digest, unmoved};
-use crate::pipelines::Pipeline;
+use crate::pipelines::{Pipeline, Pipelines};
 use crate::problem::{Problem, Result};
 use crate::reports::assets;
 use crate::watching::Document;
-use fanfold::model::error::Error;
+use fanfold::model::error::{self as model, Error};
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::reporting::end::{ReportEnd, end_key, generation_of};
 use fanfold::model::reporting::id::ReportId;
@@ -22,6 +22,8 @@ use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, list_all, read_all};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::KEPT_SECONDS;
+use fanfold::store::reports::{Reports, Told};
+use fanfold_aws::push::LONGEST;
 
 /// A report of a pipeline.
 #[derive(Debug, Clone)]
@@ -59,6 +61,12 @@ impl Seen {
             (None, None) => "ACCEPTED",
         }
     }
+
+    /// Which redrive of its batch it is, from 0.
+    pub fn generation(&self) -> u32 {
+        let ended = self.end.as_ref().map(|end| end.generation);
+        self.view.as_ref().map(|view| view.generation).or(ended).unwrap_or_default()
+    }
 }
 
 fn another() -> Problem {
@@ -66,8 +74,40 @@ fn another() -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
-fn unknown() -> Problem {
+pub fn unknown() -> Problem {
     Problem::missing("there is no report with this id, or it is not yours")
+}
+
+/// The request that has an id, and the pipeline that it was written for.
+async fn asked_for<'a>(
+    pipelines: impl Iterator<Item = (&'a str, &'a Pipeline)>,
+    id: &ReportId,
+) -> Result<Option<(&'a str, &'a Pipeline, ReportRequest)>> {
+    for (name, pipeline) in pipelines {
+        if let Some(request) = read_all(&pipeline.input(), &id.request_key()).await? {
+            return Ok(Some((name, pipeline, ReportRequest::read(&request)?)));
+        }
+    }
+    Ok(None)
+}
+
+impl Reports for Pipelines {
+    async fn tell(&self, id: &ReportId, operated: bool) -> model::Result<Option<Told>> {
+        let told = async {
+            let Some((name, pipeline, request)) = asked_for(self.iter(), id).await? else {
+                return Ok(None);
+            };
+            Report::of(name, pipeline, request, operated).await?.told().await.map(Some)
+        };
+        told.await.map_err(Error::from)
+    }
+}
+
+/// A report that was found.
+impl Reports for Report {
+    async fn tell(&self, _id: &ReportId, _operated: bool) -> model::Result<Option<Told>> {
+        Ok(Some(self.told().await?))
+    }
 }
 
 impl Report {
@@ -78,18 +118,11 @@ impl Report {
         owner: &str,
         operated: bool,
     ) -> Result<Self> {
-        for (name, pipeline) in pipelines {
-            let input = pipeline.input();
-            let Some(request) = read_all(&input, &id.request_key()).await? else {
-                continue;
-            };
-            let request = ReportRequest::read(&request)?;
-            if request.owner != owner {
-                return Err(unknown());
-            }
-            return Self::of(name, pipeline, request, operated).await;
+        let (name, pipeline, request) = asked_for(pipelines, id).await?.ok_or_else(unknown)?;
+        if request.owner != owner {
+            return Err(unknown());
         }
-        Err(unknown())
+        Self::of(name, pipeline, request, operated).await
     }
 
     /// The report of a request whose file is written.
@@ -124,10 +157,10 @@ impl Report {
         Ok(Seen { view, end, deleted })
     }
 
-    /// A link to its end, and until when it is valid; there is nothing to be read by it before.
-    pub async fn end_link(&self, valid: Duration) -> Result<Value> {
+    /// A link to the end of a generation, and until when it is valid; there is nothing to be read by it before.
+    pub async fn end_link(&self, generation: u32, valid: Duration) -> Result<Value> {
         let expires_at = SystemClock.now().plus_seconds(valid.as_secs().cast_signed());
-        let link = self.pipeline.output().link(&end_key(&self.batch, 0), "end.json", valid).await?;
+        let link = self.pipeline.output().link(&end_key(&self.batch, generation), "end.json", valid).await?;
         Ok(json!({ "url": link, "expiresAt": expires_at }))
     }
 
@@ -165,16 +198,29 @@ impl Report {
         }
     }
 
+    /// Its document, as those are told who wait at the other end of a connection.
+    async fn told(&self) -> Result<Told> {
+        let seen = self.seen().await?;
+        let Document { mut text, is_final, .. } = self.document_of(&seen)?;
+        if text.len() > LONGEST {
+            text = without_batch(&text)?;
+        }
+        Ok(Told { text, is_final, generation: seen.generation() })
+    }
+
     /// Its document, as it is sent.
     pub async fn document(&self) -> Result<Document> {
-        let seen = self.seen().await?;
+        self.document_of(&self.seen().await?)
+    }
+
+    fn document_of(&self, seen: &Seen) -> Result<Document> {
         let unwritten = |e| Problem::from(Error::internal("the report cannot be shown").because(e));
         let written = |view: Option<&BatchView>| {
             let mut batch = serde_json::to_value(view).map_err(unwritten)?;
             if let (Some(members), false) = (batch.as_object_mut(), self.operated) {
                 members.retain(|name, _| TOLD.contains(&name.as_str()));
             }
-            serde_json::to_string(&self.told(&seen, &batch)).map_err(unwritten)
+            serde_json::to_string(&self.all(seen, &batch)).map_err(unwritten)
         };
         let parts = seen.view.as_ref().map(unmoved);
         let (settled, shown) = match &parts {
@@ -192,7 +238,7 @@ impl Report {
         })
     }
 
-    fn told(&self, seen: &Seen, batch: &Value) -> Value {
+    fn all(&self, seen: &Seen, batch: &Value) -> Value {
         let ReportRequest { id, at, order, .. } = &self.request;
         // Their names may be many megabytes, which whoever asks has.
         let order: Map<String, Value> = order
@@ -228,6 +274,14 @@ impl Report {
         };
         seen.end.ok_or_else(without)
     }
+}
+
+/// A document that is too long for a connection, without what its batch does.
+fn without_batch(text: &str) -> Result<String> {
+    let unread = |e| Problem::from(Error::internal("the report cannot be shown").because(e));
+    let mut document: Value = serde_json::from_str(text).map_err(unread)?;
+    document["batch"] = Value::Null;
+    Ok(document.to_string())
 }
 
 /// Writes a request and its file, unless that was done before, and returns the request that counts. A key is that of one report,

@@ -9,7 +9,7 @@ use crate::command::clients_of;
 use crate::interrupt::GoesOn;
 use crate::output::{line, note};
 use fanfold::model::error::{Error, Result};
-use fanfold_api::{Door, Pipelines, router};
+use fanfold_api::{Door, Pipelines, Sockets, router};
 use fanfold_aws::deployment::Deployment;
 
 /// The fewest characters of a token.
@@ -32,7 +32,8 @@ pub struct Serve {
 impl Serve {
     pub(super) async fn run(self, deployment: &Deployment, goes_on: &GoesOn) -> Result<ExitCode> {
         let door = self.door()?;
-        let pipelines = Pipelines::of(deployment, &clients_of(deployment).await?);
+        let clients = clients_of(deployment).await?;
+        let (pipelines, sockets) = (Pipelines::of(deployment, &clients), Sockets::of(deployment, &clients));
         let (address, port) = (self.listen, self.port);
         let listener = tokio::net::TcpListener::bind((address, port)).await;
         let listener = listener.map_err(|e| {
@@ -43,7 +44,7 @@ impl Serve {
         goes_on.set("stopped; batches go on".to_owned());
         line(format_args!("http://{bound}/{token}"))?;
         note("Ctrl-C ends it");
-        let served = axum::serve(listener, router(pipelines, door)).await;
+        let served = axum::serve(listener, router(pipelines, sockets, door)).await;
         served.map_err(|e| Error::internal("the server ended").because(e))?;
         Ok(ExitCode::SUCCESS)
     }

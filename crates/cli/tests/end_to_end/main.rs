@@ -15,6 +15,7 @@ mod records;
 mod reports;
 mod topic;
 mod users;
+mod waiting;
 mod web;
 mod world;
 

@@ -10,7 +10,7 @@ use super::page::{Answer, Server};
 use super::world::World;
 
 /// What is counted of the assets of a test: three records a day in the last days of February and the first of March.
-async fn count(name: &str) {
+pub async fn count(name: &str) {
     let world = World::of("metering").await;
     let days = ["2026-02-27", "2026-02-28", "2026-03-01", "2026-03-02"];
     let mut rows = "id,asset,day,kwh\n".to_owned();
@@ -21,25 +21,25 @@ async fn count(name: &str) {
     assert_eq!((summary.state, summary.records.total), (BatchState::Succeeded, 24));
 }
 
-fn own(name: &str) -> String {
+pub fn own(name: &str) -> String {
     format!("{name}-{}", std::process::id())
 }
 
 /// Asks for a report of these assets.
-fn ask(server: &Server, key: &str, order: &Value, more: &[&str]) -> Answer {
+pub fn ask(server: &Server, key: &str, order: &Value, more: &[&str]) -> Answer {
     let (key, body) = (format!("Idempotency-Key: {key}"), order.to_string());
     let mut options = vec!["--header", &key, "--header", "content-type: application/json", "--data-binary", &body];
     options.extend(more);
     server.ask("/reports", &options)
 }
 
-fn order(name: &str) -> Value {
+pub fn order(name: &str) -> Value {
     let assets = [format!("{name} ü 株 🚀"), "never counted".to_owned(), format!("{name}/../x")];
     json!({"type": "usage", "from": "2026-02-28", "to": "2026-03-02", "zone": "Europe/Berlin", "assets": assets, "format": "pdf"})
 }
 
 /// Waits until a report has ended, as a client does that is kept waiting again and again.
-fn ended(server: &Server, id: &str) -> Value {
+pub fn ended(server: &Server, id: &str) -> Value {
     for _ in 0..300 {
         let answer = server.ask(&format!("/reports/{id}?wait=20"), &[]);
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -52,7 +52,7 @@ fn ended(server: &Server, id: &str) -> Value {
 }
 
 /// Fetches a document by the link that a server answers with, and returns its bytes.
-fn fetch(server: &Server, id: &str, form: &str) -> Vec<u8> {
+pub fn fetch(server: &Server, id: &str, form: &str) -> Vec<u8> {
     let answer = server.ask(&format!("/reports/{id}/result?format={form}"), &[]);
     assert_eq!(answer.status, 303, "{}", answer.body);
     let link = answer.json()["url"].as_str().unwrap().to_owned();
@@ -60,13 +60,13 @@ fn fetch(server: &Server, id: &str, form: &str) -> Vec<u8> {
     follow(&link)
 }
 
-fn follow(link: &str) -> Vec<u8> {
+pub fn follow(link: &str) -> Vec<u8> {
     let done = Command::new("curl").args(["--silent", "--fail", "--noproxy", "*", link]).output().unwrap();
     assert!(done.status.success(), "{link}");
     done.stdout
 }
 
-fn digest(bytes: &[u8]) -> String {
+pub fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

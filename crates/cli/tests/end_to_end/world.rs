@@ -25,6 +25,7 @@ use fanfold_aws::ledger::DynamoLedger;
 use fanfold_aws::meter::DynamoMeter;
 use fanfold_aws::requests::DynamoRequests;
 use fanfold_aws::s3::S3Blob;
+use fanfold_aws::sockets::DynamoSockets;
 use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
 use serde_json::{Value, json};
@@ -319,6 +320,11 @@ impl World {
     pub async fn new_requests(&self, name: &str) -> DynamoRequests {
         self.new_table(name, &[("id", ScalarAttributeType::S)]).await;
         DynamoRequests::new(self.clients.dynamodb.clone(), name)
+    }
+
+    pub async fn new_sockets(&self, name: &str) -> DynamoSockets {
+        self.new_table(name, &[("id", ScalarAttributeType::S), ("of", ScalarAttributeType::S)]).await;
+        DynamoSockets::new(self.clients.dynamodb.clone(), name)
     }
 
     pub async fn new_meter(&self, name: &str) -> DynamoMeter {

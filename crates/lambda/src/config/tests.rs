@@ -82,6 +82,24 @@ fn what_makes_the_documents_of_reports_knows_their_rows_and_what_prints() {
 }
 
 #[test]
+fn what_tells_who_waits_knows_how_they_are_reached() {
+    let given = |more: &[(&str, &str)]| {
+        let own = [("_HANDLER", "notify"), ("OUTPUT_BUCKET", "output"), ("PIPELINE", "monthly")];
+        read(&[&own[..], more, &PROCESS[1..]].concat())
+    };
+    let StageConfig::Notify { pipeline, sockets, webhooks } = given(&[]).unwrap().stage else { panic!() };
+    assert_eq!((pipeline.as_str(), sockets, webhooks), ("monthly", None, None));
+    let arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/hooks";
+    let hooks = format!(r#"{{"urls":["https://a.example/"],"secrets":["{arn}"]}}"#);
+    let more = [("SOCKETS_TABLE", "sockets"), ("SOCKETS_ENDPOINT", "https://b.example/live"), ("WEBHOOKS", &hooks)];
+    let StageConfig::Notify { sockets, webhooks, .. } = given(&more).unwrap().stage else { panic!() };
+    assert_eq!(sockets, Some(("sockets".to_owned(), "https://b.example/live".to_owned())));
+    assert_eq!(webhooks.unwrap().secrets[0].arn, arn);
+    let told = given(&[("SOCKETS_TABLE", "sockets"), ("WEBHOOKS", "{}")]).unwrap_err().to_string();
+    assert!(told.contains("SOCKETS_ENDPOINT is not set") && told.contains("WEBHOOKS must have urls"), "{told}");
+}
+
+#[test]
 fn a_stage_that_ends_chunks_needs_the_counters_table() {
     let told = |variant: &str, handler: &str| {
         let aggregate = r#"["items",{"aggregate":{"group_by":["client"]}}]"#;
