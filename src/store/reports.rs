@@ -8,7 +8,7 @@ use crate::model::reporting::id::ReportId;
 /// The document of a report.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Told {
-    /// Its text, the same for whoever asks in whatever way.
+    /// Its text, which is the same in every way to wait.
     pub text: String,
     /// Whether it is the last one.
     pub is_final: bool,
