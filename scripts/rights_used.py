@@ -101,6 +101,15 @@ class Line:
         ordered = {"MessageGroupId": uuid.uuid4().hex, "MessageDeduplicationId": uuid.uuid4().hex} if url.endswith(".fifo") else {}
         self.sqs.send_message(QueueUrl=url, MessageBody=body, **ordered)
 
+    def sealed(self, batch):
+        """Waits until scatter has sealed a batch, so that no longer scatter itself can see it complete and tell gather."""
+        table, deadline = self.site.client("dynamodb"), time.monotonic() + 60
+        key = {"TableName": self.parts["ledger_table"], "Key": {"pk": {"S": f"BATCH#{batch.id}"}}, "ConsistentRead": True}
+        while "scatteredAt" not in table.get_item(**key).get("Item", {}):
+            if time.monotonic() > deadline:
+                raise Failure(f"{self.name}: {batch.id} is not sealed")
+            time.sleep(0.1)  # DynamoDB offers nothing with which a client could await an attribute.
+
     def ended(self, batch):
         """Waits until a batch has a summary."""
         if not self.ends_within(batch, 120):
@@ -376,9 +385,12 @@ def unnoticed(site, name, used, needed):
             if statement == "Log":
                 continue  # A function works without a log.
             call = (line.role(stage), action, resource)
-            since = site.many(*call, allowed=False)
             with line.without(stage, action, resource):
-                batch = line.upload("without")
+                with line.paused(*(["process"] if stage == "process" else [])):
+                    since = site.many(*call, allowed=False)
+                    batch = line.upload("without")
+                    if stage == "process":
+                        line.sealed(batch)
                 if not site.made(*call, since=since, seconds=15, allowed=False):
                     continue  # What called for it was another batch, which was still open.
                 tried += 1
