@@ -28,9 +28,11 @@ from toolbox import Failure, python_with, run, without_credentials
 GLIBC = "2.34"
 TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux-gnu"}
 
-# Where the workspaces are, their packages and executables: that of the functions, and that of the one that prints reports.
-FUNCTIONS = (".", "fanfold-lambda", "bootstrap")
-PRESS = ("crates/report", "fanfold-report", "fanfold-report")
+# Where the workspaces are, their packages, executables and features: that of the functions, and that of the one that prints reports. With
+# `testing`, which adds the suites of the stores and changes nothing, nothing is compiled again that was compiled for tests; nothing of it
+# is linked, since nothing calls it.
+FUNCTIONS = (".", "fanfold-lambda", "bootstrap", "fanfold/testing,fanfold-http/testing")
+PRESS = ("crates/report", "fanfold-report", "fanfold-report", "")
 
 # What a template is called beside the executable.
 TEMPLATE = "report.typ"
@@ -39,7 +41,7 @@ TEMPLATE = "report.typ"
 ZIG_TARGETS = {"x86_64": "x86_64-linux-gnu", "arm64": "aarch64-linux-gnu"}
 
 
-def build_for_lambda(options, workspace, crate, program):
+def build_for_lambda(options, workspace, crate, program, features):
     """The executable of a package for provided.al2023."""
     python = python_with("cargo-lambda", options.venv)
     triple = TRIPLES[options.arch]
@@ -50,7 +52,7 @@ def build_for_lambda(options, workspace, crate, program):
         # cargo-lambda 1.9.2 fails if this is an argument.
         "CARGO_TARGET_DIR": str(target_dir),
     }
-    common = ["--locked", "--release", "--manifest-path", f"{workspace}/Cargo.toml", "--package", crate, "--bin", program]
+    common = ["--locked", "--release", "--manifest-path", f"{workspace}/Cargo.toml", "--package", crate, "--bin", program, *(["--features", features] if features else [])]
     if options.host == triple:
         # Only the last step differs from an ordinary build, so only that is repeated. A linker in Cargo's
         # configuration would count as another configuration of every crate, and compile them all a second time.
@@ -163,10 +165,10 @@ def main():
         write(options.zip, options.own)
         print(f"{options.zip}: {options.zip.stat().st_size / 1e6:.1f} MB, from {options.own}")
         return
-    archive, (workspace, crate, program) = (options.press, PRESS) if options.press else (options.zip, FUNCTIONS)
+    archive, (workspace, crate, program, features) = (options.press, PRESS) if options.press else (options.zip, FUNCTIONS)
     if options.template and not options.template.is_file():
         raise Failure(f"REPORT_TEMPLATE={options.template} names no file in {Path.cwd()}")
-    executable = options.binary or build_for_lambda(options, workspace, crate, program)
+    executable = options.binary or build_for_lambda(options, workspace, crate, program, features)
     if not executable.is_file():
         raise Failure(f"there is no {executable}")
     listed = sbom.document(executable, TRIPLES.get(options.arch), workspace, crate)

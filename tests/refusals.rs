@@ -256,12 +256,12 @@ fn settings() -> Examples {
 }
 
 /// What the one record of a file is told that a pipeline fails with.
-async fn failure<P: Processor>(pipeline: &LocalPipeline<P>) -> String {
+async fn failure(pipeline: &LocalPipeline) -> String {
     let summary = pipeline.run_file("f.jsonl", "{\"id\":1}\n").await.unwrap();
     summary.failures[0].message.clone()
 }
 
-fn processed_by<P: Processor>(processor: P) -> LocalPipeline<P> {
+fn processed_by(processor: impl Processor) -> LocalPipeline {
     LocalPipeline::new(&Settings::default(), processor).unwrap()
 }
 
@@ -377,7 +377,7 @@ async fn under_another_key() -> String {
     queue.delete(&delivery.receipt).await.unwrap();
     let settings = Settings { key_field: "sku".to_owned(), ..Settings::default() };
     let items = WriteItems::new(MemoryItems::new());
-    let later = LocalPipeline::with_stores(&settings, began.stores.clone(), items).unwrap();
+    let later = LocalPipeline::sharing(&settings, began.stores.clone(), items).unwrap();
     assert!(later.run().await.unwrap().is_empty());
     later.summary(&batch).unwrap().failures.remove(0).message
 }

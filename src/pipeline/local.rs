@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::FutureExt;
+use futures::future::BoxFuture;
 
 use crate::batch::dispatch::FanOut;
 use crate::intake::s3_event::event_of;
@@ -24,6 +25,7 @@ use crate::model::tolerance::Tolerance;
 use crate::pipeline::variant::Variant;
 use crate::pipeline::{Bucket, Pipeline, Queue, Supply};
 use crate::processor::Processor;
+use crate::processor::any::AnyProcessor;
 use crate::processor::items::WriteItems;
 use crate::stage::bury::Bury;
 use crate::stage::gather::{Gather, Results};
@@ -42,7 +44,6 @@ use crate::store::clock::SystemClock;
 use crate::store::counters::memory::MemoryCounters;
 use crate::store::items::memory::MemoryItems;
 use crate::store::ledger::memory::MemoryLedger;
-use crate::store::pace::PacedStores;
 use crate::store::tasks::memory::MemoryTasks;
 use crate::store::{Clock, Stores};
 
@@ -189,15 +190,80 @@ impl Default for Settings {
     }
 }
 
-/// A pipeline in one process, with the processor of its records; its stores are in memory by default.
-pub struct LocalPipeline<P = WriteItems<MemoryItems>, S: Supply = Memory> {
+/// A pipeline in one process; its stores are in memory by default.
+pub struct LocalPipeline<S: Supply = Memory> {
     /// Its stores.
     pub stores: S,
-    scatter: Scatter<PacedStores<S::Stores>>,
-    process: Process<PacedStores<S::Stores>, P>,
-    gather: Gather<PacedStores<S::Stores>>,
-    bury: Bury<PacedStores<S::Stores>>,
-    sweep: Sweep<PacedStores<S::Stores>>,
+    stages: Box<dyn Working>,
+    items: MemoryItems,
+}
+
+/// The stages of a pipeline.
+struct Stages<S: Stores> {
+    scatter: Scatter<S>,
+    process: Process<S, AnyProcessor>,
+    gather: Gather<S>,
+    bury: Bury<S>,
+    sweep: Sweep<S>,
+}
+
+/// [`Stages`] behind a pointer, so that whoever uses those in memory need not compile them again.
+trait Working: Send + Sync {
+    /// Gives one message to the stage of a queue.
+    fn handle<'a>(&'a self, queue: Queue, delivery: &'a Delivery) -> BoxFuture<'a, Disposition>;
+    /// Invokes the stage of a queue once, as the server of a function does.
+    fn invoke<'a>(
+        &'a self,
+        queue: Queue,
+        deliveries: &'a [Delivery],
+    ) -> BoxFuture<'a, Vec<(&'a Delivery, Disposition)>>;
+    fn bury<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Disposition>;
+    fn sweep(&self) -> BoxFuture<'_, Result<()>>;
+    fn summary<'a>(&'a self, batch: &'a BatchId) -> BoxFuture<'a, Result<Option<Bytes>>>;
+}
+
+impl<S: Stores> Working for Stages<S> {
+    fn handle<'a>(&'a self, queue: Queue, delivery: &'a Delivery) -> BoxFuture<'a, Disposition> {
+        match queue {
+            Queue::Scatter => deliver(&self.scatter, delivery, deadline()).boxed(),
+            Queue::Process => deliver(&self.process, delivery, deadline()).boxed(),
+            _ => deliver(&self.gather, delivery, deadline()).boxed(),
+        }
+    }
+
+    fn invoke<'a>(
+        &'a self,
+        queue: Queue,
+        deliveries: &'a [Delivery],
+    ) -> BoxFuture<'a, Vec<(&'a Delivery, Disposition)>> {
+        match queue {
+            Queue::Scatter => invoke(&self.scatter, deliveries).boxed(),
+            Queue::Process => invoke(&self.process, deliveries).boxed(),
+            _ => invoke(&self.gather, deliveries).boxed(),
+        }
+    }
+
+    fn bury<'a>(&'a self, delivery: &'a Delivery) -> BoxFuture<'a, Disposition> {
+        deliver(&self.bury, delivery, deadline()).boxed()
+    }
+
+    fn sweep(&self) -> BoxFuture<'_, Result<()>> {
+        self.sweep.run(deadline()).boxed()
+    }
+
+    fn summary<'a>(&'a self, batch: &'a BatchId) -> BoxFuture<'a, Result<Option<Bytes>>> {
+        async move { read_all(&self.gather.output, &batch.output_key(SUMMARY)).await }.boxed()
+    }
+}
+
+/// Invokes a stage once.
+async fn invoke<'a, T: Stage>(stage: &T, deliveries: &'a [Delivery]) -> Vec<(&'a Delivery, Disposition)> {
+    let Sorted { packs, rest: mut ended } = sort(stage, deliveries);
+    for pack in packs {
+        let dispositions = stage.handle_pack(&pack, deadline()).await;
+        ended.extend(pack.iter().map(|received| received.delivery).zip(dispositions));
+    }
+    ended
 }
 
 impl LocalPipeline {
@@ -206,25 +272,37 @@ impl LocalPipeline {
     /// # Errors
     /// `Config` for a bad schema, or in a build without a variant.
     pub fn of_items(settings: &Settings) -> Result<Self> {
-        Self::new(settings, WriteItems::new(MemoryItems::new()))
+        let items = MemoryItems::new();
+        Ok(Self { items: items.clone(), ..Self::new(settings, WriteItems::new(items))? })
     }
 
-    /// The items table.
+    /// The items table of a pipeline [of items](Self::of_items); nothing is in that of another.
     pub fn items(&self) -> &MemoryItems {
-        &self.process.processor.items
+        &self.items
     }
-}
 
-impl<P: Processor> LocalPipeline<P> {
     /// A pipeline in memory that gives its records to a processor.
     ///
     /// # Errors
     /// `Config` for a bad schema, or in a build without a variant.
-    pub fn new(settings: &Settings, processor: P) -> Result<Self> {
+    pub fn new(settings: &Settings, processor: impl Processor) -> Result<Self> {
         let stores = Memory::default();
         if settings.variant()?.fan_out == FanOut::Notifications {
             stores.notify_workers();
         }
+        Self::sharing(settings, stores, processor)
+    }
+
+    /// A pipeline on stores in memory that another one may share.
+    ///
+    /// # Errors
+    /// `Config` for a bad schema, or in a build without a variant.
+    pub fn sharing(settings: &Settings, stores: Memory, processor: impl Processor) -> Result<Self> {
+        Self::in_memory(settings, stores, AnyProcessor::new(processor))
+    }
+
+    /// Is generic over nothing, so that the stages in memory are compiled here and not wherever they are used.
+    fn in_memory(settings: &Settings, stores: Memory, processor: AnyProcessor) -> Result<Self> {
         Self::with_stores(settings, stores, processor)
     }
 
@@ -248,11 +326,8 @@ impl<P: Processor> LocalPipeline<P> {
 
     /// Gives a message to a stage (0 scatter, 1 process, 2 gather).
     pub async fn handle(&self, stage: usize, delivery: &Delivery) -> Disposition {
-        match stage {
-            0 => deliver(&self.scatter, delivery, deadline()).await,
-            1 => deliver(&self.process, delivery, deadline()).await,
-            _ => deliver(&self.gather, delivery, deadline()).await,
-        }
+        let queue = [Queue::Scatter, Queue::Process].get(stage).copied().unwrap_or(Queue::Gather);
+        self.stages.handle(queue, delivery).await
     }
 
     /// Works until no message is left, and returns those that were rejected or must be redelivered.
@@ -291,19 +366,20 @@ impl<P: Processor> LocalPipeline<P> {
     }
 }
 
-impl<P: Processor, S: Supply> LocalPipeline<P, S> {
+impl<S: Supply> LocalPipeline<S> {
     /// A pipeline on your own stores that gives its records to a processor.
     ///
     /// # Errors
     /// `Config` for a bad schema, or in a build without a variant.
-    pub fn with_stores(settings: &Settings, stores: S, processor: P) -> Result<Self> {
+    pub fn with_stores(settings: &Settings, stores: S, processor: impl Processor) -> Result<Self> {
+        let processor = AnyProcessor::new(processor);
         let (variant, key_field) = (settings.variant()?, settings.key_field.as_str());
         let schema = RecordSchema::parse(&settings.schema, key_field)?.with_cells(Cells::from(&settings.format))?;
         let work = if processor.is_repeatable() { Work::Nothing } else { Work::Custom };
         let processing = Processing { work, items: processor.stores(), aggregate: settings.aggregate.clone() };
         let pipeline =
             Pipeline::new(stores, variant, INPUT).with_processing(processing).with_tolerance(settings.tolerance);
-        Ok(Self {
+        let stages = Stages {
             scatter: pipeline
                 .scatter(schema.rules(), settings.chunk_size.max(1), settings.format.clone())?
                 .with_rows(settings.rows.clone())
@@ -312,8 +388,8 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
             gather: Gather { report: settings.report.clone(), ..pipeline.gather(settings.results)? },
             bury: pipeline.bury()?,
             sweep: pipeline.sweep(PATIENCE)?,
-            stores: pipeline.supply,
-        })
+        };
+        Ok(Self { stores: pipeline.supply, stages: Box::new(stages), items: MemoryItems::new() })
     }
 
     /// Works on the batch that an event makes until it is closed; calls `look` whenever messages were worked on.
@@ -328,12 +404,11 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
                 said = error.or(said);
                 look();
             }
-            let summary = read_all(&self.gather.output, &batch.output_key(SUMMARY)).await?;
-            if let Some(summary) = summary {
+            if let Some(summary) = self.stages.summary(batch).await? {
                 let unreadable = |e| Error::internal("the summary is not readable").because(e);
                 return serde_json::from_slice(&summary).map_err(unreadable);
             }
-            self.sweep.run(deadline()).await?;
+            self.stages.sweep().await?;
         }
         let said = said.map_or_else(String::new, |error: Error| format!("; the last error: {error}"));
         Err(Error::internal(format!("batch {batch} does not end{said}")))
@@ -345,26 +420,11 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
         for queue in [Queue::Scatter, Queue::Process, Queue::Gather] {
             let deliveries = self.stores.queue(queue)?.receive(10).await?;
             worked |= !deliveries.is_empty();
-            let dispositions = match queue {
-                Queue::Scatter => self.invoke(&self.scatter, &deliveries).await,
-                Queue::Process => self.invoke(&self.process, &deliveries).await,
-                _ => self.invoke(&self.gather, &deliveries).await,
-            };
-            for (delivery, disposition) in dispositions {
+            for (delivery, disposition) in self.stages.invoke(queue, &deliveries).await {
                 said = self.conclude(queue, delivery, disposition).await?.or(said);
             }
         }
         Ok(worked.then_some(said))
-    }
-
-    /// Invokes a stage once, as the server of a function does.
-    async fn invoke<'a, T: Stage>(&self, stage: &T, deliveries: &'a [Delivery]) -> Vec<(&'a Delivery, Disposition)> {
-        let Sorted { packs, rest: mut ended } = sort(stage, deliveries);
-        for pack in packs {
-            let dispositions = stage.handle_pack(&pack, deadline()).await;
-            ended.extend(pack.iter().map(|received| received.delivery).zip(dispositions));
-        }
-        ended
     }
 
     /// Concludes a message: releases a failed one to be redelivered, or buries it if it has failed too often.
@@ -382,7 +442,7 @@ impl<P: Processor, S: Supply> LocalPipeline<P, S> {
             return Ok(error);
         }
         if error.is_some() {
-            deliver(&self.bury, delivery, deadline()).await;
+            self.stages.bury(delivery).await;
         }
         channel.delete(&delivery.receipt).await?;
         Ok(error)

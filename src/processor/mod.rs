@@ -1,6 +1,7 @@
 //! What is done with a record: a [`Processor`] is given the valid records of some chunks, and answers
 //! for each of them.
 
+pub mod any;
 pub mod chain;
 pub mod each;
 pub mod http;

@@ -226,7 +226,7 @@ async fn a_redrive_adds_what_succeeds_then_and_a_later_upload_adds_to_both() {
         assert_eq!(before, folded(&pipeline, &[&batch.0]), "{}", variant.name);
         // The schema is corrected: quantities may be above 900 now.
         let corrected = Settings { schema: "{}".to_owned(), ..settings(*variant) };
-        let corrected = LocalPipeline::with_stores(&corrected, pipeline.stores.clone(), processor(&pipeline)).unwrap();
+        let corrected = LocalPipeline::sharing(&corrected, pipeline.stores.clone(), processor(&pipeline)).unwrap();
         let redrive = to_body(&RedriveMessage::new(batch.0.in_generation(1)));
         for _ in 0..2 {
             send(&corrected, 0, redrive.clone()).await;

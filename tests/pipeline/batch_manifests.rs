@@ -40,12 +40,12 @@ fn worker(mended: Arc<AtomicBool>) -> impl Processor {
     })
 }
 
-fn pipeline(settings: &Settings) -> (LocalPipeline<impl Processor>, Arc<AtomicBool>) {
+fn pipeline(settings: &Settings) -> (LocalPipeline, Arc<AtomicBool>) {
     let mended = Arc::new(AtomicBool::new(false));
     (LocalPipeline::new(settings, worker(mended.clone())).unwrap(), mended)
 }
 
-fn output<P: Processor>(pipeline: &LocalPipeline<P>, summary: &Summary, name: &str) -> Option<String> {
+fn output(pipeline: &LocalPipeline, summary: &Summary, name: &str) -> Option<String> {
     let text = pipeline.stores.output.read(&summary.batch_id.output_key(name))?;
     Some(String::from_utf8(text.to_vec()).unwrap())
 }

@@ -206,7 +206,7 @@ async fn a_redrive_and_many_objects_are_limited_alike() {
         let (batch, event) = pipeline.upload("f.csv", rows("a", 9));
         pipeline.run_batch(&batch, event, || {}).await.unwrap();
         settings.limits = Limits::of_records(6);
-        let later = LocalPipeline::with_stores(&settings, pipeline.stores.clone(), processor()).unwrap();
+        let later = LocalPipeline::sharing(&settings, pipeline.stores.clone(), processor()).unwrap();
         let again = batch.in_generation(1);
         let left = scatter(&later, &again, to_body(&RedriveMessage::new(again.clone()))).await;
         assert_eq!((left.sealing.records, left.sealing.error.unwrap().code), (Some(6), FaultCode::LimitExceeded));

@@ -19,7 +19,7 @@ use serde_json::value::to_raw_value;
 
 const SCHEMA: &str = r#"{"required":["id"],"properties":{"n":{"type":"integer","maximum":1000}}}"#;
 
-fn pipeline<P: Processor>(variant: Variant, processor: P) -> LocalPipeline<P> {
+fn pipeline(variant: Variant, processor: impl Processor) -> LocalPipeline {
     let settings = Settings { variant: Some(variant), schema: SCHEMA.into(), chunk_size: 7, ..Settings::default() };
     LocalPipeline::new(&settings, processor).unwrap()
 }
@@ -28,7 +28,7 @@ fn lines(records: u64) -> String {
     (0..records).map(|n| format!("{{\"id\":\"r{n}\",\"n\":{n}}}\n")).collect()
 }
 
-fn output<P: Processor>(pipeline: &LocalPipeline<P>, summary: &Summary, name: &str) -> Vec<Value> {
+fn output(pipeline: &LocalPipeline, summary: &Summary, name: &str) -> Vec<Value> {
     let text = pipeline.stores.output.read(&summary.batch_id.output_key(name)).unwrap_or_default();
     let lines = std::str::from_utf8(&text).unwrap().lines();
     lines.map(|line| serde_json::from_str(line).unwrap()).collect()
@@ -150,7 +150,7 @@ async fn a_result_that_is_too_long_fails_its_record() {
 struct Moody(Arc<Mutex<BTreeMap<u64, u32>>>);
 
 impl Moody {
-    fn pipeline(&self, variant: Variant) -> LocalPipeline<impl Processor> {
+    fn pipeline(&self, variant: Variant) -> LocalPipeline {
         let moody = self.clone();
         pipeline(
             variant,

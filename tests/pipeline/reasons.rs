@@ -17,7 +17,6 @@ use fanfold::store::Clock;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
-use fanfold::store::items::memory::MemoryItems;
 use futures::TryStreamExt;
 
 const STRICT: &str = r#"{"properties":{"price":{"type":"number"},"note":{"maxLength":3}},"required":["price"]}"#;
@@ -68,7 +67,7 @@ async fn failed(stores: &LocalStores<MemoryBlob>, variant: Variant, id: &BatchId
     String::from_utf8(pieces.concat()).unwrap()
 }
 
-async fn redrive(pipeline: &LocalPipeline<WriteItems<MemoryItems>>, id: &BatchId, only: &ReasonId, schema: &str) {
+async fn redrive(pipeline: &LocalPipeline, id: &BatchId, only: &ReasonId, schema: &str) {
     let stores = &pipeline.stores;
     let batch = known(stores, id).await;
     let next = control::redrive(&stores.ledger, &stores.queues[0], &batch, Some(only.clone())).await.unwrap();
@@ -79,8 +78,7 @@ async fn redrive(pipeline: &LocalPipeline<WriteItems<MemoryItems>>, id: &BatchId
     let settings = settings(Variant::named(&variant).unwrap(), Results::All);
     let later = Settings { schema: schema.to_owned(), ..settings };
     let items = WriteItems::new(pipeline.items().clone());
-    let later: LocalPipeline<WriteItems<MemoryItems>> =
-        LocalPipeline::with_stores(&later, stores.clone(), items).unwrap();
+    let later = LocalPipeline::sharing(&later, stores.clone(), items).unwrap();
     assert!(later.run().await.unwrap().is_empty());
 }
 

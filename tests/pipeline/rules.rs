@@ -20,13 +20,13 @@ const LENIENT: &str = r#"{"properties":{"n":{"type":["integer","string"]}}}"#;
 const STRICT: &str = r#"{"properties":{"n":{"type":"integer"}}}"#;
 const NOTHING: &str = r#"{"required":["neverThere"]}"#;
 
-type Deployment = LocalPipeline<WriteItems<MemoryItems>>;
+type Deployment = LocalPipeline;
 
 /// A deployment on these stores and items.
 fn deployed(variant: Variant, schema: &str, key_field: &str, stores: &Memory, items: &MemoryItems) -> Deployment {
     let (variant, schema, key_field) = (Some(variant), schema.to_owned(), key_field.to_owned());
     let settings = Settings { variant, schema, key_field, chunk_size: 2, ..Settings::default() };
-    LocalPipeline::with_stores(&settings, stores.clone(), WriteItems::new(items.clone())).unwrap()
+    LocalPipeline::sharing(&settings, stores.clone(), WriteItems::new(items.clone())).unwrap()
 }
 
 /// Has a deployment's scatter take the message that waits for it.

@@ -15,7 +15,6 @@ use fanfold::stage::sweep::Patience;
 use fanfold::store::Clock;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
-use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::Ledger;
 
 /// A number in each record.
@@ -184,8 +183,7 @@ async fn a_redrive_processes_the_rest_and_counts_for_itself() {
         let redrive = async |generation: u32, schema: &str| {
             let settings = Settings { schema: schema.to_owned(), ..settings(variant, "5", 2) };
             let items = WriteItems::new(pipeline.items().clone());
-            let later: LocalPipeline<WriteItems<MemoryItems>> =
-                LocalPipeline::with_stores(&settings, stores.clone(), items).unwrap();
+            let later = LocalPipeline::sharing(&settings, stores.clone(), items).unwrap();
             let order = to_body(&RedriveMessage::new(id.in_generation(generation)));
             stores.queues[0].send(vec![Outgoing::new(order)]).await.unwrap();
             assert!(later.run().await.unwrap().is_empty());

@@ -6,15 +6,18 @@ use fanfold::model::progress::BatchState;
 use fanfold::model::reporting::id::ReportId;
 use fanfold::model::timestamp::Timestamp;
 use fanfold::pipeline::variant::BUILT_IN;
+use fanfold::stage::consolidate::Consolidate;
 use fanfold::stage::{Disposition, Received, Stage, deliver};
 use fanfold::store::Clock;
 use fanfold::store::blob::Blob;
 use fanfold::store::channel::{Channel, Outgoing};
 use fanfold::store::clock::SystemClock;
+use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::ledger::Ledger;
+use fanfold::store::testing::press::MemoryPress;
 use serde_json::{Value, json};
 
-use crate::world::{Broken, FOREVER, Hanging, Meters, World, ended};
+use crate::world::{Broken, FOREVER, Hanging, Meters, PAGE, World, ended};
 
 const COUNTED: [(&str, &str, u64, &str); 6] = [
     ("pump 1", "2026-02-26", 1, "1000"),
@@ -53,6 +56,9 @@ async fn rows_are_in_the_order_of_the_request_in_every_variant() {
             pump 1,2026-03-01,3,0.2\n../../x,2026-02-28,5,-7\n";
         assert_eq!(csv, wanted, "{}", variant.name);
         assert!(world.document(&end, "pdf").starts_with(b"%PDF"));
+        let printed = world.pipeline.stores.output.read(&format!("{}/report/0/print.json", summary.batch_id)).unwrap();
+        let printed: Value = serde_json::from_slice(&printed).unwrap();
+        assert_eq!(printed["full"], format!("{PAGE}{}", end.id), "{}", variant.name);
     }
 }
 
@@ -99,10 +105,32 @@ async fn a_report_whose_rows_expired_fails_and_has_no_documents() {
 }
 
 #[tokio::test]
+async fn rows_that_were_deleted_are_expired_and_no_hole() {
+    let world = World::new(BUILT_IN[0], Meters::of(&COUNTED).await);
+    let summary = world.run(1, &["pump 1", "../../x"]).await;
+    // The table deletes what expired at some time of its own.
+    let emptied = Consolidate {
+        input: world.pipeline.stores.input.clone(),
+        output: world.pipeline.stores.output.clone(),
+        rows: MemoryItems::new(),
+        press: MemoryPress { bucket: world.pipeline.stores.output.clone() },
+        clock: SystemClock,
+        columns: world.settings.columns(),
+        page: None,
+    };
+    deliver(&emptied, &ended(&summary), FOREVER).await;
+    let end = world.end(&summary);
+    assert_eq!(
+        (end.state, end.error.unwrap().code.as_str(), end.outputs.len()),
+        (BatchState::Failed, "ROWS_EXPIRED", 0)
+    );
+}
+
+#[tokio::test]
 async fn messages_that_come_twice_in_any_order_make_one_report() {
-    for seed in 0..20 {
+    for (seed, variant) in (0..20).flat_map(|seed| BUILT_IN.iter().map(move |variant| (seed, variant))) {
         let meters = Meters::of(&COUNTED).await;
-        let world = World::new(BUILT_IN[0], meters.clone());
+        let world = World::new(*variant, meters.clone());
         let assets = ["pump 1", "../../x", "株式会社🚀", "a", "b", "c", "d"];
         let (_, batch, event) = world.ask(1, &assets).await;
         let mut rng = fastrand::Rng::with_seed(seed);
@@ -120,7 +148,12 @@ async fn messages_that_come_twice_in_any_order_make_one_report() {
             deliver(&world.consolidate(SystemClock.now()), &ended(&summary), FOREVER).await;
         }
         let end = world.end(&summary);
-        assert_eq!((end.state, end.parts.succeeded, end.rows), (BatchState::Succeeded, 7, 4), "seed {seed}");
+        assert_eq!(
+            (end.state, end.parts.succeeded, end.rows),
+            (BatchState::Succeeded, 7, 4),
+            "{}, seed {seed}",
+            variant.name
+        );
         assert_eq!(world.json(&end)["totals"], json!([null, "11", "12345678901234567883.8"]));
     }
 }

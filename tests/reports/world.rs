@@ -30,11 +30,14 @@ use fanfold::store::channel::{Channel, Delivery};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::counters::Counters;
 use fanfold::store::counters::memory::MemoryCounters;
+use fanfold::store::items::Items;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::press::{Press, Printed};
 use fanfold::store::testing::press::MemoryPress;
 use serde_json::{Value, json};
 
+/// Where people find reports.
+pub const PAGE: &str = "https://example.com/reports.html#/";
 /// A deadline that never comes.
 pub const FOREVER: Timestamp = Timestamp(i64::MAX);
 const SCHEMA: &str = r#"{"required":["part"],"properties":{"part":{"type":"string"}}}"#;
@@ -130,17 +133,21 @@ impl Clock for At {
     }
 }
 
-pub type Parts = Chain<Usage<Meters, SystemClock>, WriteItems<MemoryItems>>;
-
 /// A pipeline of reports.
 pub struct World {
-    pub pipeline: LocalPipeline<Parts>,
+    pub pipeline: LocalPipeline,
     pub rows: MemoryItems,
     pub settings: UsageSettings,
 }
 
 impl World {
     pub fn new(variant: Variant, meters: Meters) -> Self {
+        let rows = MemoryItems::new();
+        Self::with(variant, meters, rows.clone(), rows)
+    }
+
+    /// With these counters, and with the `rows` as whoever answers parts writes them.
+    pub fn with(variant: Variant, counters: impl Counters, written: impl Items, rows: MemoryItems) -> Self {
         let usage = json!({"counters_of": "metering", "sum": ["kwh"], "keep_hours": 1});
         let usage = UsageSettings::parse(&usage).unwrap();
         let settings = Settings {
@@ -150,9 +157,8 @@ impl World {
             chunk_size: 2,
             ..Settings::default()
         };
-        let rows = MemoryItems::new();
-        let first = Usage { settings: usage.clone(), counters: meters, clock: SystemClock };
-        let processor = Chain { first, then: WriteItems::new(rows.clone()) };
+        let first = Usage { settings: usage.clone(), counters, clock: SystemClock };
+        let processor = Chain { first, then: WriteItems::new(written) };
         Self { pipeline: LocalPipeline::new(&settings, processor).unwrap(), rows, settings: usage }
     }
 
@@ -197,6 +203,7 @@ impl World {
             press,
             clock,
             columns: self.settings.columns(),
+            page: Some(PAGE.to_owned()),
         }
     }
 

@@ -98,6 +98,8 @@ pub enum StageConfig {
         press: FunctionArn,
         /// The columns of a report without parts.
         columns: Vec<Column>,
+        /// Where people find a report, whose id is put behind it.
+        page: Option<String>,
     },
     /// For notify.
     Notify {
@@ -267,7 +269,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                     // Only its parts know what they are made of.
                     _ => vec![Column::new("value", "Value", Kind::Text)],
                 };
-                Some(StageConfig::Consolidate { rows_table, press, columns })
+                let page = (self.lookup)("PAGE_URL").filter(|page| !page.is_empty());
+                Some(StageConfig::Consolidate { rows_table, press, columns, page })
             }
             "notify" => {
                 let given = |name| (self.lookup)(name).filter(|value| !value.trim().is_empty());

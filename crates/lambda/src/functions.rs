@@ -25,6 +25,7 @@ use fanfold::model::schema::RecordSchema;
 use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::Processor;
+use fanfold::processor::any::AnyProcessor;
 use fanfold::processor::chain::Chain;
 use fanfold::processor::http::Http;
 use fanfold::processor::invoke::Invoke;
@@ -162,6 +163,7 @@ struct Workers<'a> {
 
 impl Workers<'_> {
     async fn serve(self, processor: impl Processor) -> std::result::Result<(), lambda_runtime::Error> {
+        let processor = AnyProcessor::new(processor);
         match self.requests {
             Some(requests) => {
                 self.server.serve_with_outbox(&self.pipeline.records(self.schema, processor, requests)).await
@@ -189,10 +191,10 @@ impl Workers<'_> {
 /// # Errors
 /// `Config` if `PROCESSORS` names `custom` and there is none, or the reverse; and those from which the Lambda runtime cannot
 /// recover.
-pub async fn run<C: Processor>(
+pub async fn run(
     config: Config,
     clients: Clients,
-    custom: Option<C>,
+    custom: Option<AnyProcessor>,
 ) -> std::result::Result<(), lambda_runtime::Error> {
     let supply = Configured { config: &config, clients: &clients };
     let queue = |url: &Option<String>| url.as_ref().map(|url| supply.sqs(url));
@@ -253,7 +255,7 @@ pub async fn run<C: Processor>(
             }
         }
         StageConfig::Gather { results } => server.serve(&pipeline.gather(*results)?).await,
-        StageConfig::Consolidate { rows_table, press, columns } => {
+        StageConfig::Consolidate { rows_table, press, columns, page } => {
             let output = pipeline.supply.bucket(Bucket::Output)?;
             let rows = DynamoItems::new(clients.dynamodb.clone(), rows_table, KEY_FIELD);
             let function = LambdaFunction::new(lambda_from_env().await, press);
@@ -264,6 +266,7 @@ pub async fn run<C: Processor>(
                 press: LambdaPress::new(output, function),
                 clock: SystemClock,
                 columns: columns.clone(),
+                page: page.clone(),
             };
             server.serve(&consolidate).await
         }

@@ -1,9 +1,11 @@
 //! What a function does when it starts.
 
 use fanfold::model::error::Result;
-use fanfold::processor::{Chunk, Processor, Reply};
+use fanfold::processor::Processor;
+use fanfold::processor::any::AnyProcessor;
 use fanfold_aws::clients::Clients;
-use futures::future::try_join;
+use futures::FutureExt;
+use futures::future::{LocalBoxFuture, try_join};
 
 use crate::config::{Config, PROCESSORS, RECORD_SCHEMA};
 use crate::{api, functions, setting, submit, telemetry};
@@ -13,28 +15,27 @@ use crate::{api, functions, setting, submit, telemetry};
 ///
 /// # Errors
 /// What keeps the function from starting, and what the Lambda runtime cannot recover from.
-pub async fn run<P: Processor>(processor: P) -> std::result::Result<(), lambda_runtime::Error> {
-    start(Some(processor)).await
+pub fn run(processor: impl Processor) -> Running {
+    start(Some(AnyProcessor::new(processor)))
 }
 
 /// Runs the functions with the processors that are built in.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_built_in() -> std::result::Result<(), lambda_runtime::Error> {
-    start(None::<Absent>).await
+pub fn run_built_in() -> Running {
+    start(None)
 }
 
-/// The processor of a bootstrap that has none of its own.
-enum Absent {}
+/// A function that runs.
+pub type Running = LocalBoxFuture<'static, std::result::Result<(), lambda_runtime::Error>>;
 
-impl Processor for Absent {
-    async fn process(&self, _chunks: Vec<Chunk>) -> Vec<Result<Vec<Reply>>> {
-        match *self {}
-    }
+/// Behind a pointer, so that all functions are compiled here, and not again in every bootstrap.
+fn start(custom: Option<AnyProcessor>) -> Running {
+    begin(custom).boxed_local()
 }
 
-async fn start<P: Processor>(custom: Option<P>) -> std::result::Result<(), lambda_runtime::Error> {
+async fn begin(custom: Option<AnyProcessor>) -> std::result::Result<(), lambda_runtime::Error> {
     telemetry::init();
     match std::env::var("_HANDLER").as_deref() {
         Ok(api::HANDLER) => return api::run().await,

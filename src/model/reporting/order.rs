@@ -286,6 +286,7 @@ mod tests {
             (json!({"zone": 1}), "/zone", "must be a text"),
             (json!({"assets": ["a", 1]}), "/assets/1", "must be a text"),
             (json!({"assets": ["x".repeat(16_385)]}), "/assets/0", "16384 bytes"),
+            (json!({"assets": vec!["a"; MOST_ASSETS + 1]}), "/assets", "100000"),
             (json!({"assets": "some"}), "/assets", "or \"all\""),
             (json!({"format": "xml"}), "/format", "json, csv, pdf"),
             (json!({"form": "pdf"}), "/form", "is not known"),

@@ -37,6 +37,8 @@ pub struct Documents<'a, B: Blob> {
     totals: Totals,
     rows: u64,
     as_of: Option<Timestamp>,
+    /// Where people find the whole data.
+    full: Option<String>,
 }
 
 enum Columns {
@@ -68,7 +70,7 @@ pub struct Written {
 
 impl<'a, B: Blob> Documents<'a, B> {
     /// Begins the documents.
-    pub fn begin(output: &'a B, report: &'a Report, columns: &[Column]) -> Self {
+    pub fn begin(output: &'a B, report: &'a Report, columns: &[Column], page: Option<&str>) -> Self {
         let mut json = Sheet::new(output, "json", report.key("report.json"), "application/json");
         json.text("{\"assets\":[");
         Self {
@@ -83,6 +85,7 @@ impl<'a, B: Blob> Documents<'a, B> {
             totals: Totals::default(),
             rows: 0,
             as_of: None,
+            full: page.map(|page| format!("{page}{}", report.request.id)),
         }
     }
 
@@ -150,6 +153,7 @@ impl<'a, B: Blob> Documents<'a, B> {
         }
         self.json.text("}\n");
         let mut data = head;
+        data["full"] = self.full.into();
         data["assets"] = self.printed.into();
         data["chart"] = chart(self.columns.get());
         let data = serde_json::to_vec(&data).map_err(unwritten)?;

@@ -47,6 +47,8 @@ pub struct Consolidate<B, I, P, K> {
     pub clock: K,
     /// The columns of a report without parts.
     pub columns: Vec<Column>,
+    /// Where people find a report, whose id is put behind it; `None` if they have no page.
+    pub page: Option<String>,
 }
 
 /// A message: an object that was made in the output bucket.
@@ -234,7 +236,7 @@ impl<B: Blob, I: Items, P: Press, K: Clock> Consolidate<B, I, P, K> {
     async fn write(&self, report: &Report, tried: &Try) -> Result<ReportEnd> {
         let summary = &report.summary;
         let fault = summary.error.as_ref().map(|fault| reason(fault.code.name(), &fault.message));
-        let mut documents = Documents::begin(&self.output, report, &self.columns);
+        let mut documents = Documents::begin(&self.output, report, &self.columns, self.page.as_deref());
         let mut counts = PartCounts { total: report.parts.len() as u64, ..PartCounts::default() };
         let mut next = 0;
         if let Some(results) = &summary.results {

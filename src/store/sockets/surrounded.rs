@@ -1,34 +1,12 @@
-//! What is known of connections, with calls that are surrounded.
+//! Who waits for reports, with calls that are surrounded.
 
 use futures::FutureExt;
 
 use crate::model::error::Result;
 use crate::model::reporting::id::ReportId;
 use crate::model::timestamp::Timestamp;
-use crate::store::sockets::{Caller, Connections, Subscriber, Subscriptions};
+use crate::store::sockets::{Subscriber, Subscriptions};
 use crate::store::surround::{Surround, Surrounded};
-
-impl<T: Connections, A: Surround> Connections for Surrounded<T, A> {
-    async fn issue(&self, ticket: &str, caller: &Caller, now: Timestamp) -> Result<()> {
-        self.around.call("sockets.issue", || self.store.issue(ticket, caller, now).boxed()).await
-    }
-
-    async fn redeem(&self, ticket: &str, now: Timestamp) -> Result<Option<Caller>> {
-        self.around.call("sockets.redeem", || self.store.redeem(ticket, now).boxed()).await
-    }
-
-    async fn connect(&self, connection: &str, caller: &Caller, now: Timestamp) -> Result<()> {
-        self.around.call("sockets.connect", || self.store.connect(connection, caller, now).boxed()).await
-    }
-
-    async fn caller(&self, connection: &str, now: Timestamp) -> Result<Option<Caller>> {
-        self.around.call("sockets.caller", || self.store.caller(connection, now).boxed()).await
-    }
-
-    async fn disconnect(&self, connection: &str) -> Result<()> {
-        self.around.call("sockets.disconnect", || self.store.disconnect(connection).boxed()).await
-    }
-}
 
 impl<T: Subscriptions, A: Surround> Subscriptions for Surrounded<T, A> {
     async fn subscribe(&self, report: &ReportId, subscriber: &Subscriber, now: Timestamp) -> Result<()> {

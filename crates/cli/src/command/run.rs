@@ -24,7 +24,6 @@ use fanfold::model::limits::Limits;
 use fanfold::model::summary::Summary;
 use fanfold::model::tolerance::Tolerance;
 use fanfold::pipeline::local::{INPUT, LocalPipeline, LocalStores, Settings};
-use fanfold::processor::Processor;
 use fanfold::processor::chain::Chain;
 use fanfold::processor::items::WriteItems;
 use fanfold::store::blob::file::FileBlob;
@@ -96,9 +95,9 @@ impl Run {
     }
 
     /// Works on the batch until it has ended, and keeps its outputs.
-    async fn work<P: Processor>(
+    async fn work(
         &self,
-        pipeline: LocalPipeline<P, LocalStores<FileBlob>>,
+        pipeline: LocalPipeline<LocalStores<FileBlob>>,
         (batch, event): (BatchId, String),
         items: &ItemLines,
     ) -> Result<ExitCode> {

@@ -1,0 +1,47 @@
+//! Drives a deployment of fanfold with generated batches, keeps the measurements, and draws the report.
+
+#![forbid(unsafe_code)]
+#![deny(clippy::disallowed_methods, clippy::disallowed_types)]
+#![warn(missing_docs)]
+
+mod batch;
+mod calls;
+mod check;
+mod cli;
+mod cold;
+mod drive;
+mod estimate;
+mod floor;
+mod latency;
+mod load;
+mod measurements;
+mod memory;
+mod options;
+mod plan;
+mod prices;
+mod processors;
+mod progress;
+mod records;
+mod report;
+mod row;
+mod site;
+mod stopwatch;
+mod stores;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use fanfold_cli::command::telemetry;
+
+/// Does what the command line says.
+pub async fn run() -> ExitCode {
+    telemetry::init();
+    // Behind a pointer, or the future would hold more futures within each other than the compiler looks into.
+    match Box::pin(cli::Cli::parse().run()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
