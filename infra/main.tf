@@ -244,6 +244,7 @@ module "pipeline" {
 
   uploader_arns     = var.uploader_arns
   page_origins      = var.api ? module.api[0].page_origins : []
+  report_page       = var.api ? module.api[0].report_page : null
   emulator_endpoint = var.emulator_endpoint
 
   log_level          = var.log_level
@@ -266,6 +267,25 @@ module "api" {
   deployment  = { region = local.account.region, pipelines = local.described, sockets = local.connected ? module.sockets[0].sockets : null }
   permissions = { for name, pipeline in module.pipeline : name => pipeline.api_permissions }
   sockets     = local.connected ? { table_arn = module.sockets[0].table_arn, connect_arn = module.sockets[0].connect_arn } : null
+
+  emulator_endpoint  = var.emulator_endpoint
+  kms_key_arn        = var.kms_key_arn
+  log_level          = var.log_level
+  log_retention_days = var.log_retention_days
+}
+
+# For callers that IAM lets in: the address of a function knows no tokens.
+module "events" {
+  source = "./modules/events"
+  count  = var.api && var.api_jwt == null ? 1 : 0
+
+  name    = "${var.scope}api-events"
+  account = local.account
+
+  package      = module.package.package
+  architecture = var.architecture
+  description  = module.api[0].description
+  permissions  = { for name, pipeline in module.pipeline : name => pipeline.api_permissions }
 
   emulator_endpoint  = var.emulator_endpoint
   kms_key_arn        = var.kms_key_arn

@@ -1,12 +1,12 @@
 output "deployment" {
-  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, topics, mapping, and a policy for those who upload files; where the API is, or null; the function that prints reports, or null; and where clients connect who wait for reports, with the table of them, or null."
+  description = "What a client needs to know: the region, and of each pipeline its variant, the parameters that measurements depend on, its definition as it was asked for (a schema as its text), and its buckets, tables, queue URLs, functions, topics, mapping, and a policy for those who upload files; where the API is, and its events for callers that IAM lets in, or null; the function that prints reports, or null; and where clients connect who wait for reports, with the table of them, or null."
   value = {
     region = local.account.region
     pipelines = { for name, pipeline in local.described : name => merge(pipeline, {
       definition      = local.definitions[name]
       uploader_policy = module.pipeline[name].uploader_policy
     }) }
-    api     = one(module.api[*].api)
+    api     = var.api ? merge(module.api[0].api, { events = one(module.events[*].url) }) : null
     press   = one(module.press[*].name)
     sockets = one(module.sockets[*].sockets)
   }

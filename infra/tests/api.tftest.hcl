@@ -55,6 +55,14 @@ mock_provider "aws" {
     }
     override_during = plan
   }
+
+  mock_resource "aws_lambda_function_url" {
+    defaults = {
+      function_url = "https://u1.lambda-url.eu-central-1.on.aws/"
+      url_id       = "u1"
+    }
+    override_during = plan
+  }
 }
 
 variables {
@@ -98,8 +106,8 @@ run "iam" {
   }
 
   assert {
-    condition     = output.deployment.api == { url = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com", authorisation = "IAM" }
-    error_message = "a client learns where the API is and who is let in"
+    condition     = output.deployment.api == { url = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com", authorisation = "IAM", events = "https://u1.lambda-url.eu-central-1.on.aws" }
+    error_message = "a client learns where the API is, where its events are, and who is let in"
   }
 
   assert {
@@ -132,8 +140,8 @@ run "jwt" {
   }
 
   assert {
-    condition     = output.deployment.api == { url = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com", authorisation = "JWT" }
-    error_message = "a client learns where the API is and who is let in"
+    condition     = output.deployment.api == { url = "https://a1b2c3.execute-api.eu-central-1.amazonaws.com", authorisation = "JWT", events = null } && length(module.events) == 0
+    error_message = "a client learns where the API is and who is let in; no function has an address that knows no tokens"
   }
 
   assert {
@@ -151,7 +159,7 @@ run "an_emulators_address" {
   }
 
   assert {
-    condition     = output.deployment.api.url == "http://127.0.0.1:4566/_aws/execute-api/a1b2c3"
+    condition     = [output.deployment.api.url, output.deployment.api.events] == ["http://127.0.0.1:4566/_aws/execute-api/a1b2c3", "http://127.0.0.1:4566/_aws/lambda-url/u1"]
     error_message = "on an emulator, the API has a path"
   }
 }

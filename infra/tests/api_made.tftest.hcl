@@ -86,7 +86,7 @@ run "function" {
   }
 
   assert {
-    condition = jsondecode(module.api[0].description) == {
+    condition = jsondecode(module.api[0].description.content) == {
       region = "eu-central-1"
       pipelines = {
         chunked = { for key, value in output.deployment.pipelines["chunked"] : key => value if !contains(["definition", "uploader_policy"], key) }

@@ -78,8 +78,28 @@ run "described" {
   }
 
   assert {
-    condition     = jsondecode(module.api[0].description).sockets == output.deployment.sockets && jsondecode(module.api[0].description).pipelines.monthly.webhooks == []
+    condition     = jsondecode(module.api[0].description.content).sockets == output.deployment.sockets && jsondecode(module.api[0].description.content).pipelines.monthly.webhooks == []
     error_message = "the function learns where clients connect, as they do"
+  }
+
+  assert {
+    condition     = !contains(keys(module.pipeline["monthly"].settings.consolidate.environment), "PAGE_URL")
+    error_message = "a document names no page that a browser cannot load"
+  }
+}
+
+run "page" {
+  command = apply
+
+  variables {
+    api          = true
+    api_jwt      = { issuer = "https://issuer.example.com", audience = ["fanfold"] }
+    protect_data = false
+  }
+
+  assert {
+    condition     = module.pipeline["monthly"].settings.consolidate.environment.PAGE_URL == "wss://w1x2y3.execute-api.eu-central-1.amazonaws.com/reports.html#/"
+    error_message = "a document that is cut says where the whole data is"
   }
 }
 

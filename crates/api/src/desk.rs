@@ -10,7 +10,7 @@ use crate::watching::{Following, Watching};
 use fanfold::model::ids::BatchId;
 
 /// The pipelines, what was done, and who waits for what.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Desk {
     /// Those whose batches are shown.
     pub pipelines: Pipelines,

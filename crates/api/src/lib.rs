@@ -45,6 +45,21 @@ use desk::Desk;
 use once::Once;
 use watching::Watching;
 
+/// The routes of events alone, for callers that a gateway let in and that are answered while the answer is being written.
+pub fn events(pipelines: Pipelines) -> Router {
+    let (makers, pipelines) = pipelines.split();
+    let desk = Desk { pipelines, makers, operated: false, streams: true, ..Desk::default() };
+    let reports =
+        Router::new().route("/reports/{id}/events", get(reports::events)).layer(map_response(problem::without_names));
+    Router::new()
+        .route("/batches/{id}/events", get(events::of))
+        .merge(reports)
+        .with_state(Arc::new(desk))
+        .layer(from_fn_with_state(Arc::new(Door::Gateway), door::authorised))
+        .fallback(problem::no_such_route)
+        .method_not_allowed_fallback(problem::no_such_method)
+}
+
 /// All routes. Those of the API are behind the door; the page itself holds nothing to hide.
 pub fn router(pipelines: Pipelines, sockets: Option<Sockets>, door: Door) -> Router {
     let mut origins = pipelines.origins();

@@ -10,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use crate::problem::{Problem, Result};
 use crate::watching::{Document, Following};
 use fanfold::model::error::Error;
+use fanfold::store::Clock;
+use fanfold::store::clock::SystemClock;
 
 /// The longest that a client is kept waiting: an HTTP API gives a function up after 30 seconds
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html>).
@@ -17,6 +19,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(25);
 /// The same where each request that waits holds a function of its own: the account's functions are shared by all pipelines
 /// (<https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html>).
 const LONGEST_WAIT_OF_A_FUNCTION: Duration = Duration::from_secs(2);
+
 /// What a client asks for, besides the document.
 #[derive(Debug)]
 pub struct Asked<'a> {
@@ -53,7 +56,7 @@ impl<'a> Asked<'a> {
         };
         // Weak, since texts of one tag may differ in when they were so.
         let mut said = vec![(ETAG, format!("W/\"{}\"", found.tag))];
-        said.extend(found.again_in.map(|seconds| (RETRY_AFTER, seconds.to_string())));
+        said.extend(found.again_in.map(|seconds| (RETRY_AFTER, spread(seconds, SystemClock.chance()).to_string())));
         if let Some((wait, true)) = self.wait {
             said.push((HeaderName::from_static("preference-applied"), format!("wait={}", wait.as_secs())));
         }
@@ -64,6 +67,11 @@ impl<'a> Asked<'a> {
         }
         Ok(answer)
     }
+}
+
+/// Up to a quarter more, by a chance from 0 to 1, so that those who wait for the same do not all come back in the same second.
+fn spread(seconds: u64, chance: f64) -> u64 {
+    seconds + (seconds as f64 / 4.0 * chance) as u64
 }
 
 /// How long whoever asks is kept waiting, at most for `longest`, and whether that was a preference.
@@ -91,4 +99,18 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
         .flat_map(|value| value.split(','))
         .map(str::trim)
         .any(|one| one == "*" || one.strip_prefix("W/").unwrap_or(one).trim_matches('"') == tag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clients_come_back_at_different_times_and_none_too_early() {
+        for (seconds, latest) in [(2, 2), (8, 9), (30, 37)] {
+            let told: Vec<u64> = (0..100).map(|n| spread(seconds, f64::from(n) / 100.0)).collect();
+            assert_eq!((told[0], told.iter().max()), (seconds, Some(&latest)));
+            assert!(told.is_sorted());
+        }
+    }
 }

@@ -29,8 +29,7 @@ const DEPLOYMENT: &str = "DEPLOYMENT";
 /// `Config` if the deployment cannot be read; what the Lambda runtime cannot recover from.
 pub async fn run() -> std::result::Result<(), lambda_runtime::Error> {
     let clients = Clients::from_env().await;
-    let deployment =
-        deployment(&clients).await.inspect_err(|error| tracing::error!(%error, "function cannot start"))?;
+    let deployment = deployment(&clients).await?;
     let (pipelines, sockets) = (Pipelines::of(&deployment, &clients), Sockets::of(&deployment, &clients));
     let connected = Connected::of(&deployment, &clients).map(Arc::new);
     let routes = router(pipelines, sockets, Door::Gateway).layer(map_request(vouch));
@@ -77,17 +76,25 @@ async fn connections_first(
     }
 }
 
-async fn deployment(clients: &Clients) -> Result<Deployment> {
+/// The deployment that the function answers for.
+///
+/// # Errors
+/// `Config` if it is not described, or otherwise than it should be; those of reading it.
+pub async fn deployment(clients: &Clients) -> Result<Deployment> {
+    described(clients).await.inspect_err(|error| tracing::error!(%error, "function cannot start"))
+}
+
+async fn described(clients: &Clients) -> Result<Deployment> {
     let value = std::env::var(DEPLOYMENT);
     let value = value.map_err(|e| Error::config(format!("{DEPLOYMENT} is not set")).because(e))?;
     let text = setting::read(DEPLOYMENT, &value, clients).await?;
     serde_json::from_str(&text).map_err(|e| Error::config(format!("{DEPLOYMENT} is not a deployment")).because(e))
 }
 
-/// Marks a request that the gateway authorised. A caller that invokes the function directly can write any event,
+/// Marks a request that the gateway authorised, or the address of a function. A caller that invokes the function directly can write any event,
 /// but needs the right to invoke it. A route that was left open by mistake has no authorizer in its events
 /// (<https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>).
-async fn vouch(mut request: Request<Body>) -> Request<Body> {
+pub async fn vouch(mut request: Request<Body>) -> Request<Body> {
     let caller = match request.request_context_ref() {
         Some(RequestContext::ApiGatewayV2(context)) => context.authorizer.as_ref().and_then(caller),
         _ => None,

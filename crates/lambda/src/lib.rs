@@ -11,6 +11,7 @@
 
 mod api;
 pub mod config;
+mod events;
 pub mod functions;
 mod outbox;
 pub mod server;

@@ -13,16 +13,6 @@ locals {
   description     = jsonencode(var.deployment)
   description_key = "deployments/${var.name}-${substr(sha256(local.description), 0, 16)}.json"
 
-  # A managed policy has up to 6,144 characters, and a role up to ten of them; inline policies have 10,240 characters in all, which
-  # ten pipelines exceed: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
-  groups = chunklist(sort(keys(var.permissions)), 3)
-  statements = [for group in local.groups : [for sid in distinct(flatten([for name in group : keys(var.permissions[name])])) : {
-    Sid      = sid
-    Effect   = "Allow"
-    Action   = distinct(flatten([for name in group : var.permissions[name][sid].actions if contains(keys(var.permissions[name]), sid)]))
-    Resource = flatten([for name in group : var.permissions[name][sid].resources if contains(keys(var.permissions[name]), sid)])
-  }]]
-
   # The function signs the addresses at which clients connect, and who uses one is allowed what the function is:
   # https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-websocket-control-access-iam.html
   sockets_permissions = merge([for sockets in var.sockets[*] : {
@@ -82,19 +72,22 @@ module "function" {
   log_retention_days = var.log_retention_days
 }
 
-resource "aws_iam_policy" "pipelines" {
-  count = length(local.groups)
+module "policies" {
+  source = "../policies"
 
-  name        = "${var.name}-${count.index + 1}"
-  description = "What the API may do with ${join(", ", local.groups[count.index])}."
-  policy      = jsonencode({ Version = "2012-10-17", Statement = local.statements[count.index] })
+  name        = var.name
+  role        = module.function.role
+  permissions = var.permissions
 }
 
-resource "aws_iam_role_policy_attachment" "pipelines" {
-  count = length(local.groups)
+moved {
+  from = aws_iam_policy.pipelines
+  to   = module.policies.aws_iam_policy.this
+}
 
-  role       = module.function.role
-  policy_arn = aws_iam_policy.pipelines[count.index].arn
+moved {
+  from = aws_iam_role_policy_attachment.pipelines
+  to   = module.policies.aws_iam_role_policy_attachment.this
 }
 
 resource "aws_apigatewayv2_api" "this" {

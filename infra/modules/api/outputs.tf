@@ -16,6 +16,12 @@ output "page_origins" {
   value       = var.jwt == null ? [] : [aws_apigatewayv2_api.this.api_endpoint]
 }
 
+# As page_origins: only of the API itself.
+output "report_page" {
+  description = "Where people find a report in a browser, whose id is put behind it; null with IAM."
+  value       = var.jwt == null ? null : "${aws_apigatewayv2_api.this.api_endpoint}/reports.html#/"
+}
+
 output "function" {
   description = "Name and ARN of the function."
   value       = { name = module.function.name, arn = module.function.arn }
@@ -27,13 +33,13 @@ output "settings" {
 }
 
 output "description" {
-  description = "What the function reads about the deployment, as JSON."
-  value       = aws_s3_object.deployment.content
+  description = "What the function reads about the deployment: the object and its content, which is JSON."
+  value       = { bucket = aws_s3_object.deployment.bucket, key = aws_s3_object.deployment.key, content = aws_s3_object.deployment.content }
 }
 
 output "policies" {
   description = "Policies of the function's role, as JSON: its own, and those for the pipelines."
-  value       = concat([module.function.policy], aws_iam_policy.pipelines[*].policy)
+  value       = concat([module.function.policy], module.policies.policies)
 }
 
 output "routes" {

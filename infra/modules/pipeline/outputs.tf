@@ -54,7 +54,8 @@ output "api_permissions" {
     # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-authentication-HTTPPOST.html
     # A report is asked for by its request, and then by its file.
     Upload      = { actions = ["s3:PutObject"], resources = [for prefix in concat([var.input_prefix], var.reports ? ["requests/"] : []) : "${local.buckets["input"]}/${prefix}*"] }
-    KeepLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
+    ReadLedger  = { actions = ["dynamodb:GetItem", "dynamodb:BatchGetItem"], resources = [local.tables["ledger"]] }
+    KeepLedger  = { actions = ["dynamodb:PutItem", "dynamodb:UpdateItem"], resources = [local.tables["ledger"]] }
     ListBatches = { actions = ["dynamodb:Query"], resources = ["${local.tables["ledger"]}/index/all-batches"] }
     # Whoever asks for a report of all assets is told which there are.
     FindAssets = { actions = ["dynamodb:Scan"], resources = local.usage_arns }

@@ -38,7 +38,7 @@ locals {
     OUTPUT_BUCKET         = aws_s3_bucket.this["output"].bucket
     PRESS_FUNCTION_ARN    = var.press_arn
     # Each function but gather is told the counters, whatever it does with them.
-  }, { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table }) }
+  }, { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table }, { for page in var.report_page[*] : "PAGE_URL" => page }) }
 
   # The function that prints has no rights: it is given links that are signed with these. A request or a summary that is not there is
   # told from one that may not be read by the right to list, as in functions.tf.

@@ -210,6 +210,12 @@ variable "page_origins" {
   nullable    = false
 }
 
+variable "report_page" {
+  description = "Where people find a report in a browser, whose id is put behind it; null if there is no page for them."
+  type        = string
+  default     = null
+}
+
 variable "kms_key_arn" {
   description = "ARN of the key that encrypts all that the pipeline stores; null for AWS's own keys."
   type        = string

@@ -3,6 +3,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test awaits at once what it lists, which is a few")]
 
+mod acts;
 mod control;
 mod counted;
 mod faults;

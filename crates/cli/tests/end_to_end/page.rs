@@ -69,11 +69,26 @@ impl Server {
 
     /// The function that is deployed beside the pipelines.
     pub fn function() -> Self {
+        Self::deployed("url", &SIGNED)
+    }
+
+    /// The function that tells of events, behind an address of its own.
+    pub fn events() -> Self {
+        // https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
+        Self::deployed("events", &["--aws-sigv4", "aws:amz:us-east-1:lambda", "--user", "test:test"])
+    }
+
+    fn deployed(at: &str, credentials: &[&str]) -> Self {
         let deployment = std::fs::read_to_string(variable("FANFOLD_TEST_DEPLOYMENT")).unwrap();
         let deployment: Value = serde_json::from_str(&deployment).unwrap();
         assert_eq!(deployment["api"]["authorisation"], "IAM", "{}", deployment["api"]);
-        let address = deployment["api"]["url"].as_str().unwrap().trim_end_matches('/').to_owned();
-        Self { process: None, address, credentials: SIGNED.map(str::to_owned).into() }
+        let address = deployment["api"][at].as_str().unwrap().trim_end_matches('/').to_owned();
+        Self { process: None, address, credentials: credentials.iter().map(|&text| text.to_owned()).collect() }
+    }
+
+    /// What somebody is told who shows nothing.
+    pub fn ask_unsigned(&self, path: &str) -> Answer {
+        curl(&format!("{}{path}", self.address), &[])
     }
 
     fn is_function(&self) -> bool {
@@ -115,6 +130,14 @@ fn routes(id: &str) -> Vec<(&'static str, String)> {
         ("POST", "/pipelines/chunked/resume".to_owned()),
         ("POST", format!("/batches/{id}/redrive")),
         ("POST", format!("/batches/{id}/cancel")),
+        ("POST", "/reports".to_owned()),
+        ("GET", format!("/reports/{}", "0".repeat(32))),
+        ("GET", format!("/reports/{}/events", "0".repeat(32))),
+        ("GET", format!("/reports/{}/link", "0".repeat(32))),
+        ("GET", format!("/reports/{}/result", "0".repeat(32))),
+        ("POST", format!("/reports/{}/cancel", "0".repeat(32))),
+        ("POST", format!("/reports/{}/redrive", "0".repeat(32))),
+        ("POST", "/sockets".to_owned()),
     ]
     .into()
 }

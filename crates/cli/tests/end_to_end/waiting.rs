@@ -198,9 +198,11 @@ async fn a_client_that_is_killed_learns_of_the_end_when_it_comes_back() {
     }
     let mut waits = Client::connect(&server).await;
     waits.end(&id).await;
-    // Whatever became of the others, who comes back is told with the first answer.
+    // Whatever became of the others, who comes back is told with the first answer, and soon.
     for _ in 0..3 {
-        let told = Client::connect(&server).await.subscribes(&id).await;
+        let answer = async { Client::connect(&server).await.subscribes(&id).await };
+        // In less than a second alone; other tests run beside this one.
+        let told = timeout(Duration::from_secs(10), answer).await.expect("a client that comes back is not told");
         assert_eq!(told["state"], "SUCCEEDED", "{told}");
     }
 }
@@ -249,4 +251,53 @@ async fn nobody_connects_or_is_told_who_may_not() {
         let (status, detail) = ask(&server, &own("hook"), &order, &[]).problem();
         assert!(status == 400 && detail.contains(words), "{words}: {detail}");
     }
+}
+
+/// The lines of a stream of events that begin with this.
+fn lines<'a>(told: &'a Answer, field: &str) -> Vec<&'a str> {
+    told.body.lines().filter_map(|line| line.strip_prefix(field)).collect()
+}
+
+#[tokio::test]
+async fn events_are_told_by_the_address_of_a_function() {
+    let name = own("events");
+    count(&name).await;
+    let world = World::of("reports").await;
+    let (server, function, events) = (Server::start(&world, true), Server::function(), Server::events());
+    let id = id_of(&ask(&function, &name, &order(&name), &[]));
+    let path = format!("/reports/{id}/events");
+    // The local AWS passes an answer on when it is whole, which is when the report has ended.
+    let told = events.ask(&path, &[]);
+    assert!(told.status == 200 && told.headers.contains("content-type: text/event-stream"), "{}", told.headers);
+    let last: Value = serde_json::from_str(lines(&told, "data: ").last().unwrap()).unwrap();
+    assert_eq!(settled(last), settled(ended(&function, &id)));
+    let have = format!("Last-Event-ID: {}", lines(&told, "id: ").last().unwrap());
+    let again = events.ask(&path, &["--header", &have]);
+    assert_eq!((again.status, again.body.as_str()), (204, ""));
+
+    // Batches, too, but for those that are reports, which their owners alone are told of.
+    let batch =
+        World::open().await.upload(&format!("{name}-batch.csv"), b"itemNo,price\nevents-1,2\n".to_vec()).await.batch_id;
+    let told = events.ask(&format!("/batches/{batch}/events"), &[]);
+    let last: Value = serde_json::from_str(lines(&told, "data: ").last().unwrap()).unwrap();
+    assert_eq!((&last["batchId"], &last["state"]), (&json!(batch), &json!("SUCCEEDED")));
+    let order = json!({"type": "usage", "from": "2026-01-01", "to": "2026-01-02", "assets": []});
+    let foreign = id_of(&ask(&server, &name, &order, &[]));
+    for path in [format!("/reports/{foreign}/events"), format!("/reports/{id}"), "/pipelines".to_owned()] {
+        assert_eq!(events.ask(&path, &[]).problem().0, 404, "{path}");
+    }
+    assert_eq!(events.ask_unsigned(&path).status, 403);
+}
+
+#[tokio::test]
+async fn a_client_with_something_earlier_is_told_how_a_batch_is_now() {
+    let name = own("stream");
+    let world = World::open().await;
+    let server = Server::start(&world, true);
+    let batch = world.upload(&format!("{name}.csv"), b"itemNo,price\nstream-1,2\n".to_vec()).await.batch_id;
+    let path = format!("/batches/{batch}/events");
+    let told = server.ask(&path, &["--header", "Last-Event-ID: earlier"]);
+    assert_eq!(lines(&told, "event: "), ["view"], "{}", told.body);
+    let have = format!("Last-Event-ID: {}", lines(&told, "id: ")[0]);
+    assert_eq!(server.ask(&path, &["--header", &have]).status, 204);
 }
