@@ -31,7 +31,7 @@ TRIPLES = {"x86_64": "x86_64-unknown-linux-gnu", "arm64": "aarch64-unknown-linux
 # Where the workspaces are, their packages, executables and features: that of the functions, and that of the one that prints reports. With
 # `testing`, which adds the suites of the stores and changes nothing, nothing is compiled again that was compiled for tests; nothing of it
 # is linked, since nothing calls it.
-FUNCTIONS = (".", "fanfold-lambda", "bootstrap", "fanfold/testing,fanfold-http/testing")
+FUNCTIONS = (".", "fanfold-lambda", "bootstrap", "fanfold/default,fanfold/testing,fanfold-http/testing")
 PRESS = ("crates/report", "fanfold-report", "fanfold-report", "")
 
 # What a template is called beside the executable.

@@ -4,20 +4,25 @@ With FANFOLD_TEST_REST_ENDPOINT, the emulator that runs there is asked: docs/EMU
 """
 
 import json
+import re
 import sys
 import unittest
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import yaml
 from botocore.awsrequest import AWSRequest
 from botocore.httpsession import URLLib3Session
 
+from records_document_tests import templated
 from rest_apis_tests import ACCOUNT, JSON, REGION, Emulated
+from rest_schema import reasons
 from scratch import ROOT
 
 # The field's name means something in JSON, in templates of Terraform and in Velocity.
 KEY = 'no "$id" #set'
+DOCUMENT = yaml.safe_load(templated("openapi.yaml", post="{}"))
 SCHEMA = {"type": "object", "required": [KEY], "properties": {
     KEY: {"type": "string", "minLength": 3}, "count": {"type": "integer"}, "price": {"type": ["number", "null"]}, "any": True}}
 
@@ -58,7 +63,21 @@ class Records(Emulated):
         cls.keys = {name: {"x-api-key": get(api["key"])} for name, api in cls.api.items() if api["key"]}
 
     def asked(self, method, path, body=b"", headers=None, api="key"):
-        return self.ask(method, path, body, {**self.keys[api], **({} if headers is None else headers)}, at=self.api[api]["url"])
+        answer = self.ask(method, path, body, {**self.keys[api], **({} if headers is None else headers)}, at=self.api[api]["url"])
+        self.described(method, path, answer)
+        return answer
+
+    def described(self, method, path, answer):
+        """Checks that the document has such an answer, if it has such a request."""
+        status, headers, said = answer
+        known = [operations[method.lower()] for template, operations in DOCUMENT["paths"].items()
+                 if method.lower() in operations and re.fullmatch(re.sub("{[^}]+}", "[^/]+", template), path)]
+        for operation in known:
+            self.assertIn(str(status), operation["responses"], f"{method} {path}: {said}")
+            (media, content), = operation["responses"][str(status)]["content"].items()
+            self.assertEqual(headers["content-type"], media, f"{method} {path}: {said}")
+            model = lambda reference: DOCUMENT["components"]["schemas"][reference.rpartition("/")[2]]
+            self.assertEqual(reasons(content["schema"], json.loads(said), model), [], f"{method} {path}: {said}")
 
     def sent(self, body, headers=None, **how):
         return self.asked("POST", "/records", body, {**JSON, **(headers or {})}, **how)

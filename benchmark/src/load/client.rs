@@ -25,6 +25,17 @@ pub struct Sent {
     pub answered: Duration,
     /// When its status had ended, if it was watched.
     pub visible: Option<Duration>,
+    /// How long the answer with that status took, and one with the record.
+    pub looked: Option<Looked>,
+}
+
+/// How long it takes to look at a record that was sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Looked {
+    /// `GET /status/{id}`.
+    pub status: Duration,
+    /// `GET /records/{key}`.
+    pub record: Duration,
 }
 
 /// How requests are let in.

@@ -23,7 +23,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::records::KEY_FIELD;
 use crate::stopwatch::Stopwatch;
-use client::{Client, Sent};
+use client::{Client, Looked, Sent};
 use tally::{Tally, check};
 
 /// When the status of a watched request is asked for first and at the most seldom after that: each pause is twice the last.
@@ -212,7 +212,7 @@ async fn one(
 ) -> (Sent, Taken) {
     let record = json!({ KEY_FIELD: key, "price": number, "mode": "fine", "wrong": 0, "quiet": true }).to_string();
     let (status, body) = client.ask("POST", "/records", record).await;
-    let mut sent = Sent { status, answered: arrival.elapsed(), visible: None };
+    let mut sent = Sent { status, answered: arrival.elapsed(), visible: None, looked: None };
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     let id = body["id"].as_str().unwrap_or_default().to_owned();
     if watched.is_some() && status == 202 {
@@ -220,10 +220,15 @@ async fn one(
         // What has not ended by then counts as if it had.
         sent.visible = Some(PATIENCE);
         while arrival.elapsed() < PATIENCE {
+            let asked = Stopwatch::start();
             let (status, body) = client.ask("GET", &format!("/status/{id}"), String::new()).await;
+            let took = asked.elapsed();
             let told: Value = serde_json::from_slice(&body).unwrap_or_default();
             if status == 200 && told["state"] != "ACCEPTED" {
                 sent.visible = Some(arrival.elapsed());
+                let asked = Stopwatch::start();
+                let (status, _) = client.ask("GET", &format!("/records/{key}"), String::new()).await;
+                sent.looked = (status == 200).then(|| Looked { status: took, record: asked.elapsed() });
                 break;
             }
             // The API offers nothing else than to ask again.

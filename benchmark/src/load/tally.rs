@@ -11,7 +11,7 @@ use fanfold::store::requests::Requests;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::Taken;
-use super::client::Sent;
+use super::client::{Looked, Sent};
 
 /// Statuses that are asked for at once in the end.
 const WIDTH: usize = 32;
@@ -34,6 +34,7 @@ pub struct Tally {
     /// How long each answer took that was no 429, and each watched record until its request had ended.
     answered: Vec<Duration>,
     visible: Vec<Duration>,
+    looked: Vec<Looked>,
 }
 
 /// What became of records that were taken.
@@ -59,7 +60,7 @@ fn at(sorted: &[Duration], share: f64) -> String {
 
 impl Tally {
     /// The columns of a row; times in milliseconds.
-    pub const HEADER: &str = "| pipeline | by | asked a second | taken a second | 429 | failed | unsent | late | POST p50 | p99 | p99.9 | visible p50 | p99 | p99.9 | watched | stored | lost |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+    pub const HEADER: &str = "| pipeline | by | asked a second | taken a second | 429 | failed | unsent | late | POST p50 | p99 | p99.9 | visible p50 | p99 | p99.9 | status p50 | record p50 | watched | stored | lost |\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
     /// Adds an answer.
     pub fn note(&mut self, sent: &Sent) {
@@ -72,6 +73,7 @@ impl Tally {
             self.answered.push(sent.answered);
         }
         self.visible.extend(sent.visible);
+        self.looked.extend(sent.looked);
     }
 
     /// The row of a table.
@@ -82,9 +84,10 @@ impl Tally {
             times
         };
         let (answered, visible) = (sorted(&self.answered), sorted(&self.visible));
+        let half = |time: fn(&Looked) -> Duration| at(&sorted(&self.looked.iter().map(time).collect::<Vec<_>>()), 0.5);
         let shares = |times: &[Duration]| [0.5, 0.99, 0.999].map(|share| at(times, share)).join(" | ");
         format!(
-            "| {pipeline} | {by} | {rate} | {:.1} | {} | {} | {} | {:.1} | {} | {} | {} | {} | {} |",
+            "| {pipeline} | {by} | {rate} | {:.1} | {} | {} | {} | {:.1} | {} | {} | {} | {} | {} | {} | {} |",
             self.taken as f64 / self.seconds,
             self.throttled,
             self.failed,
@@ -92,6 +95,8 @@ impl Tally {
             self.late.as_secs_f64() * 1000.0,
             shares(&answered),
             shares(&visible),
+            half(|looked| looked.status),
+            half(|looked| looked.record),
             visible.len(),
             counted.stored,
             counted.lost,

@@ -1,8 +1,10 @@
 //! Reports: asked for by the API of `fanfold serve` and by the function, made by a pipeline, and fetched in every form.
 
 use std::process::Command;
+use std::sync::LazyLock;
 
 use fanfold::model::progress::BatchState;
+use jsonschema::Validator;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -38,14 +40,26 @@ pub fn order(name: &str) -> Value {
     json!({"type": "usage", "from": "2026-02-28", "to": "2026-03-02", "zone": "Europe/Berlin", "assets": assets, "format": "pdf"})
 }
 
+/// Checks a report's document against its published schema, and returns it.
+pub fn valid(told: Value) -> Value {
+    static SCHEMA: LazyLock<Validator> = LazyLock::new(|| {
+        let schema = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/report.schema.json"));
+        jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap()
+    });
+    let wrong: Vec<String> = SCHEMA.iter_errors(&told).map(|error| error.to_string()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}: {told}");
+    told
+}
+
 /// Waits until a report has ended, as a client does that is kept waiting again and again.
 pub fn ended(server: &Server, id: &str) -> Value {
     for _ in 0..300 {
         let answer = server.ask(&format!("/reports/{id}?wait=20"), &[]);
         assert_eq!(answer.status, 200, "{}", answer.body);
-        if !answer.json()["end"].is_null() {
+        let told = valid(answer.json());
+        if !told["end"].is_null() {
             assert!(!answer.headers.contains("retry-after"), "{}", answer.headers);
-            return answer.json();
+            return told;
         }
     }
     panic!("report {id} does not end");
