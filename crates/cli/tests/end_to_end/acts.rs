@@ -6,14 +6,10 @@ use fanfold::store::blob::Blob;
 use serde_json::{Value, json};
 
 use crate::faults::kill_all;
-use crate::page::{Answer, Server};
+use crate::page::Server;
 use crate::reports::{ask, count, ended, fetch, order, own, valid};
+use crate::waiting::id_of;
 use crate::world::World;
-
-fn id_of(asked: &Answer) -> String {
-    assert_eq!(asked.status, 202, "{}", asked.body);
-    asked.json()["id"].as_str().unwrap().to_owned()
-}
 
 /// A report once it is as wanted.
 async fn once(server: &Server, id: &str, wanted: impl Fn(&Value) -> bool) -> Value {

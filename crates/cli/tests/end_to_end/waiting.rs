@@ -90,7 +90,8 @@ fn order_with(name: &str, path: &str) -> Value {
     order
 }
 
-fn id_of(asked: &Answer) -> String {
+/// The id of a report that was taken.
+pub fn id_of(asked: &Answer) -> String {
     assert_eq!(asked.status, 202, "{}", asked.body);
     asked.json()["id"].as_str().unwrap().to_owned()
 }
