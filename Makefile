@@ -60,8 +60,10 @@ ifeq ($(filter x86_64 arm64,$(ARCH)),)
 $(error ARCH is "$(ARCH)"; Lambda has x86_64 and arm64)
 endif
 
-# One profile and one target directory for everything, so that nothing is compiled twice.
+# One profile, one target directory and the features of tests for everything, so that nothing is compiled twice. The features add the
+# suites of stores, and servers that fail; nothing of them is linked, since nothing calls it.
 CARGO_FLAGS := --locked --release --target $(HOST) --target-dir target
+FEATURES    := fanfold/testing,fanfold-http/testing
 BIN         := target/$(HOST)/release
 WORK        := target/$(ENV)
 PACKAGE     := $(WORK)/bootstrap.zip
@@ -186,7 +188,7 @@ help: ## this list
 
 build: ## compile the functions and the command
 	@$(need) cargo
-	$(cargo) build $(CARGO_FLAGS) --bins
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin bootstrap --bin fanfold --features $(FEATURES)
 
 package: ## zip the functions
 ifneq ($(BOOTSTRAP),)
@@ -270,24 +272,24 @@ demo-reports: ## deploy pipelines for reports, count the usage of examples/repor
 benchmark: export KEEP_VARIANTS := yes
 benchmark: VARIANTS := $(or $(VARIANTS),$(ALL_VARIANTS))
 benchmark: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure VARIANTS with COUNTS records, REPEAT times, and the floor for comparison
-	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
 	@$(BIN)/benchmark run --floor --variants '$(call list,$(VARIANTS))' --counts '$(call list,$(COUNTS))' \
 	  --repeat '$(REPEAT)' --seed '$(SEED)' --env '$(ENV)' --scope '$(SCOPE)' --target '$(TARGET)' --commitish '$(COMMITISH)'
 
 latency: export KEEP_VARIANTS := yes
 latency: VARIANTS := $(or $(VARIANTS),$(VARIANT))
 latency: $(if $(filter aws,$(ENV)),deployed,start deploy) ## measure what a batch of 10 records waits for in VARIANTS
-	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
 	@$(BIN)/benchmark latency --variants '$(call list,$(VARIANTS))' --seed '$(SEED)'
 
 memory: ## measure the memory of each stage of VARIANTS on a file of BYTES in FORMATS, without AWS; fail if it is too much
 	@$(need) cargo
-	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
 	@$(BIN)/benchmark memory --variants '$(call list,$(or $(VARIANTS),chunked))' --formats '$(call list,$(FORMATS))' \
 	  --bytes '$(BYTES)' --seed '$(SEED)' $(if $(CHUNK_SIZE),--chunk-size '$(CHUNK_SIZE)') --work-dir target/memory
 
 cold: build ## measure the size and the start time of the functions, from BOOTSTRAPS or from this build
-	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
 	@$(BIN)/benchmark cold --variant '$(VARIANT)' $(foreach path,$(or $(BOOTSTRAPS),$(BIN)/bootstrap),--bootstrap '$(path)')
 
 throttled: export COMMAND := $(BIN)/fanfold
@@ -311,14 +313,14 @@ aws-check: $(if $(filter aws,$(ENV)),,start) package build ## with ENV=aws, chec
 flamegraph: start deploy ## sample process of VARIANT with perf while it works, draw docs/process.svg
 	@$(need) cargo
 	@command -v perf >/dev/null || { echo "fanfold: perf is missing; install it (Debian, Ubuntu: linux-perf)" >&2; exit 1; }
-	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
 	@[ -x target/tools/bin/inferno-flamegraph ] || $(cargo) install inferno --locked --version $(INFERNO) \
 	  --no-default-features --features cli --root target/tools --target-dir target/tools/build
 	@benchmark/flamegraph '$(VARIANT)' '$(SCOPE)' $(BIN)/benchmark target/tools/bin
 
 report: ## draw docs/report.svg and .png and write docs/report.md from measurements.csv
 	@$(need) cargo
-	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
 	@$(BIN)/benchmark report
 
 screenshots: export COMMAND := $(BIN)/fanfold
@@ -343,7 +345,7 @@ check: ## check a change of the engine before its commit: format, clippy, its te
 
 test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python
-	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' scripts/without_credentials scripts/test
+	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' FEATURES='$(FEATURES)' scripts/without_credentials scripts/test
 
 fuzz: ## try the decoders on generated files, for SECONDS (60) for each of TARGETS
 	@$(need) cargo

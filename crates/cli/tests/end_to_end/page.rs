@@ -41,6 +41,13 @@ impl Answer {
         serde_json::from_str(&self.body).unwrap_or_else(|e| panic!("{e}: {}", self.body))
     }
 
+    /// What a client shows that has the document.
+    fn tag(&self) -> String {
+        let tag = self.headers.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
+        // Names and values of headers are in lower case here.
+        tag.strip_prefix("w/").unwrap().trim_matches('"').to_owned()
+    }
+
     /// The problem that an answer describes.
     pub fn problem(&self) -> (u16, String) {
         assert!(self.headers.contains("content-type: application/problem+json"), "{}", self.headers);
@@ -242,12 +249,19 @@ async fn follow(world: &World, server: Server, name: &str) {
 
     let document = server.ask(&format!("/batches/{id}"), &[]);
     assert_eq!(document.json()["failures"][0]["count"], 1);
-    let tag = document.headers.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap();
-    // Names and values of headers are in lower case here.
-    let known = format!("If-None-Match: {}", tag.replace("w/", "W/"));
     for path in [format!("/batches/{id}"), format!("/batches/{id}?wait=20")] {
-        for known in [&known, "If-None-Match: \"other\", *", &known.replace("W/", "")] {
-            assert_eq!(server.ask(&path, &["--header", known]).status, 304, "{known}");
+        for form in ["W/\"tag\"", "\"other\", *", "\"tag\""] {
+            // Functions count their requests when they end, which is a change after the end.
+            let mut tag = document.tag();
+            loop {
+                let known = format!("If-None-Match: {}", form.replace("tag", &tag));
+                let again = server.ask(&path, &["--header", &known]);
+                if again.status == 304 {
+                    break;
+                }
+                assert_ne!(again.tag(), tag, "{form}");
+                tag = again.tag();
+            }
         }
     }
 

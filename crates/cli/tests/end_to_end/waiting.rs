@@ -75,10 +75,13 @@ fn hooks() -> String {
     deployment["pipelines"]["reports"]["webhooks"][0].as_str().unwrap().to_owned()
 }
 
-/// A document without when it was looked at.
+/// A document without when it was looked at, and without the requests, which functions count when they end.
 fn settled(mut told: Value) -> Value {
     if let Some(batch) = told["batch"].as_object_mut() {
         batch.remove("asOf").unwrap();
+        for counted in ["costs", "stages"] {
+            batch.entry(counted).and_modify(|value| *value = json!(!value.is_null()));
+        }
     }
     told
 }
