@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(missing_docs)]
+// Futures hold more futures within each other than the compiler looks into otherwise.
+#![recursion_limit = "256"]
 
 mod batch;
 mod calls;
@@ -32,16 +34,22 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use fanfold_cli::command::telemetry;
+use futures::FutureExt;
+use futures::future::LocalBoxFuture;
 
 /// Does what the command line says.
-pub async fn run() -> ExitCode {
-    telemetry::init();
-    // Behind a pointer, or the future would hold more futures within each other than the compiler looks into.
-    match Box::pin(cli::Cli::parse().run()).await {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::FAILURE
+///
+/// Behind a pointer, so that it is compiled here.
+pub fn run() -> LocalBoxFuture<'static, ExitCode> {
+    async {
+        telemetry::init();
+        match cli::Cli::parse().run().await {
+            Ok(code) => code,
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
         }
     }
+    .boxed_local()
 }
