@@ -3,6 +3,7 @@
 
 use fanfold::model::error::Error;
 use fanfold::model::timestamp::Timestamp;
+use fanfold::store::billing::memory::MemoryBilling;
 use fanfold::store::blob::memory::MemoryBlob;
 use fanfold::store::channel::memory::MemoryChannel;
 use fanfold::store::counters::memory::MemoryCounters;
@@ -16,6 +17,12 @@ use fanfold::store::requests::memory::MemoryRequests;
 use fanfold::store::sockets::memory::MemorySockets;
 use fanfold::store::tasks::memory::MemoryTasks;
 use fanfold::store::testing as suites;
+
+#[tokio::test]
+async fn memory_billing_keeps_the_contract() {
+    suites::billing::events(&MemoryBilling::new()).await;
+    suites::billing::packages(&MemoryBilling::new()).await;
+}
 
 #[tokio::test]
 async fn memory_blob_keeps_the_contract() {

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use bigdecimal::BigDecimal;
+use bigdecimal::{BigDecimal, RoundingMode};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,7 +25,7 @@ const MAX_SUM_BYTES: usize = 512;
 pub const MAX_GROUP_BYTES: usize = 2048;
 
 /// An exact decimal number.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Exact(BigDecimal);
 
 impl Exact {
@@ -52,6 +52,28 @@ impl Exact {
     /// Adds another number.
     pub fn add(&mut self, other: &Self) {
         self.0 += &other.0;
+    }
+
+    /// Takes another number away.
+    pub fn subtract(&mut self, other: &Self) {
+        self.0 -= &other.0;
+    }
+
+    /// The product with another number, exactly.
+    #[must_use]
+    pub fn times(&self, other: &Self) -> Self {
+        Self(&self.0 * &other.0)
+    }
+
+    /// The nearest number of so many decimal places; of two that are equally near, the one whose last digit is even.
+    #[must_use]
+    pub fn rounded(&self, places: u8) -> Self {
+        Self(self.0.with_scale_round(i64::from(places), RoundingMode::HalfEven))
+    }
+
+    /// Whether it is zero.
+    pub fn is_zero(&self) -> bool {
+        self.0 == 0
     }
 }
 

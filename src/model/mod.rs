@@ -1,6 +1,7 @@
 //! Names, records, messages and progress: pure data and rules, no I/O and no clock.
 
 pub mod answer;
+pub mod billing;
 pub mod calls;
 pub mod condition;
 pub mod cost;

@@ -1,6 +1,7 @@
 //! The stages of the pipeline: generic over the stores, without any SDK or Lambda types. Stages communicate only
 //! through [`crate::model::message`].
 
+pub mod billing;
 pub mod bury;
 pub mod consolidate;
 pub mod gather;

@@ -1,5 +1,6 @@
 //! The stores that the stages work with.
 
+pub mod billing;
 pub mod blob;
 pub mod channel;
 pub mod clock;

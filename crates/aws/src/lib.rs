@@ -6,6 +6,7 @@
 
 pub mod batch_write;
 mod batched;
+pub mod billing;
 pub mod calls;
 pub mod channel;
 pub mod clients;

@@ -1,6 +1,7 @@
 //! What every implementation of a store must do, written once: a suite panics where a store breaks its contract. Each
 //! takes empty stores.
 
+pub mod billing;
 pub mod blob;
 pub mod channel;
 pub mod counters;

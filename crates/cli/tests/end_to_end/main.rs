@@ -82,6 +82,13 @@ async fn dynamodb_requests_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn dynamodb_billing_keeps_the_contract() {
+    let billing = World::open().await.new_billing("contract-billing").await;
+    suites::billing::events(&billing).await;
+    suites::billing::packages(&billing).await;
+}
+
+#[tokio::test]
 async fn dynamodb_meters_keep_the_contract() {
     suites::meter::all(&World::open().await.new_meter("contract-meter").await).await;
 }

@@ -1,0 +1,111 @@
+//! Which events are billed, and on which day.
+
+use jiff::civil::Date;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::model::billing::calendar::{HalfMonth, Zones};
+use crate::model::billing::event::UsageEvent;
+use crate::model::billing::money::Prices;
+
+/// How far ahead of the clock that takes it an event may be: clocks differ.
+pub const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is agreed with a client.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Terms {
+    /// In which zones its days begin.
+    pub zones: Zones,
+    /// How long after its end a half month is still open for events.
+    pub grace: SignedDuration,
+    /// How old an event may be. Older ones are not billed.
+    pub horizon: SignedDuration,
+    /// What is charged, if there are prices.
+    pub prices: Option<Prices>,
+}
+
+/// An event that is billed, and where.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admitted {
+    /// The event.
+    pub event: UsageEvent,
+    /// The client's day on which it is, for good: a zone that the client takes later does not move it.
+    pub day: Date,
+    /// The zone by which it is on that day.
+    pub zone: String,
+}
+
+impl Admitted {
+    /// The half month in which it is billed.
+    pub fn half(&self) -> HalfMonth {
+        HalfMonth::of(self.day)
+    }
+}
+
+impl Terms {
+    /// Decides on an event that comes at a moment.
+    ///
+    /// # Errors
+    /// Why it is not billed, in words.
+    pub fn admit(&self, event: UsageEvent, now: Timestamp) -> Result<Admitted, String> {
+        let age = now.duration_since(event.at);
+        if age < -AHEAD {
+            return Err(format!("its time, {}, is {:#} ahead of the clock; five minutes are taken", event.at, -age));
+        }
+        if age > self.horizon {
+            return Err(format!("its time, {}, is {age:#} ago; at most {:#} are taken", event.at, self.horizon));
+        }
+        let (day, zone) = (self.zones.day(event.at), self.zones.at(event.at).name().to_owned());
+        Ok(Admitted { event, day, zone })
+    }
+
+    /// From when on a half month is closed.
+    pub fn closes(&self, half: HalfMonth) -> Option<Timestamp> {
+        self.zones.bounds(half)?.1.checked_add(self.grace).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::billing::calendar::Zone;
+
+    fn event(time: &str) -> UsageEvent {
+        UsageEvent::parse(&json!({
+            "specversion": "1.0", "source": "/m", "id": "1", "subject": "anna", "type": "kwh", "time": time, "data": {"quantity": 1},
+        }))
+        .unwrap()
+    }
+
+    fn terms() -> Terms {
+        let zones = Zones::always(Zone::named("America/New_York").unwrap());
+        Terms {
+            zones,
+            grace: SignedDuration::from_hours(1),
+            horizon: SignedDuration::from_hours(24 * 35),
+            prices: None,
+        }
+    }
+
+    #[test]
+    fn an_event_is_on_the_day_of_its_client_and_within_the_horizon() {
+        let now = "2026-03-01T05:30:00Z".parse().unwrap();
+        let admitted = terms().admit(event("2026-03-01T04:59:59.999999999Z"), now).unwrap();
+        assert_eq!((admitted.day, admitted.zone.as_str()), (date(2026, 2, 28), "America/New_York"));
+        assert_eq!(admitted.half().to_string(), "2026-02-H2");
+        for (time, told) in [
+            ("2026-03-01T05:35:00Z", None),
+            ("2026-03-01T05:35:00.000000001Z", Some("ahead of the clock; five minutes are taken")),
+            ("2026-01-25T05:30:00Z", None),
+            ("2026-01-25T05:29:59.999999999Z", Some("at most 840h are taken")),
+        ] {
+            let refused = terms().admit(event(time), now).err();
+            assert_eq!(refused.is_some(), told.is_some(), "{time}: {refused:?}");
+            assert!(refused.unwrap_or_default().contains(told.unwrap_or_default()), "{time}");
+        }
+        let closes = terms().closes(HalfMonth::parse("2026-02-H2").unwrap());
+        assert_eq!(closes, Some("2026-03-01T06:00:00Z".parse().unwrap()));
+    }
+}

@@ -1,0 +1,9 @@
+//! Billing of what clients consume: events that say what was used, the halves of months in which it is billed, and how that is sent.
+
+pub mod admission;
+pub mod calendar;
+pub mod event;
+pub mod money;
+pub mod package;
+pub mod sending;
+pub mod usage;

@@ -1,0 +1,84 @@
+//! Keeps events, each once.
+
+use jiff::tz::TimeZone;
+use serde_json::Value;
+
+use crate::model::billing::admission::Admitted;
+use crate::model::billing::event::{UsageEvent, Wrong};
+use crate::model::error::{Error, Result};
+use crate::model::timestamp::Timestamp;
+use crate::store::Clock;
+use crate::store::billing::{Clients, Events, Insertion, Unbilled};
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Metered {
+    /// It is billed.
+    Kept,
+    /// It was there already.
+    Known,
+    /// It is not billed, and listed for this reason.
+    Unbilled(Unbilled),
+    /// It is no event.
+    Wrong(Wrong),
+}
+
+/// Keeps events.
+#[derive(Debug, Clone)]
+pub struct Meter<E, C, K> {
+    /// Where.
+    pub events: E,
+    /// The terms of clients.
+    pub clients: C,
+    /// The time.
+    pub clock: K,
+}
+
+impl<E: Events, C: Clients, K: Clock> Meter<E, C, K> {
+    /// Takes an event, however often it comes.
+    ///
+    /// # Errors
+    /// If that is not known: the event is to be given again.
+    pub async fn take(&self, event: &Value) -> Result<Metered> {
+        let event = match UsageEvent::parse(event) {
+            Ok(event) => event,
+            Err(wrong) => return Ok(Metered::Wrong(wrong)),
+        };
+        let Some(terms) = self.clients.terms(&event.client).await? else {
+            let (day, zone) = (event.at.to_zoned(TimeZone::UTC).date(), "UTC".to_owned());
+            let reason = format!("there is no client {:?}", event.client);
+            return self.late(&Admitted { event, day, zone }, reason).await;
+        };
+        let day = terms.zones.day(event.at);
+        let zone = terms.zones.at(event.at).name().to_owned();
+        let admitted = match terms.admit(event.clone(), moment(self.clock.now())?) {
+            Ok(admitted) => admitted,
+            Err(reason) => return self.late(&Admitted { event, day, zone }, reason).await,
+        };
+        match self.events.keep(&admitted).await? {
+            Insertion::Created => Ok(Metered::Kept),
+            Insertion::Duplicate => Ok(Metered::Known),
+            Insertion::Conflict => self.unbilled(&admitted, Unbilled::Conflict).await,
+        }
+    }
+
+    /// An event that is not kept any more: it is known if it was kept before.
+    async fn late(&self, event: &Admitted, reason: String) -> Result<Metered> {
+        match self.events.find(event).await? {
+            Insertion::Duplicate => Ok(Metered::Known),
+            Insertion::Conflict => self.unbilled(event, Unbilled::Conflict).await,
+            Insertion::Created => self.unbilled(event, Unbilled::Rejected(reason)).await,
+        }
+    }
+
+    async fn unbilled(&self, event: &Admitted, why: Unbilled) -> Result<Metered> {
+        self.events.list(event, &why).await?;
+        Ok(Metered::Unbilled(why))
+    }
+}
+
+/// A moment with nanoseconds.
+pub(crate) fn moment(now: Timestamp) -> Result<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(now.0)
+        .map_err(|e| Error::internal("the clock is beyond all calendars").because(e))
+}
