@@ -35,6 +35,19 @@ fn cell(text: &str) -> String {
     if text.contains([',', '"']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 
+/// The results of a file, with one reason of calls that took too long: on a machine that is busy, the worker's own time may end before
+/// that of the function that it calls.
+fn timed_out(results: &str) -> String {
+    let lines = results.lines().map(|line| match line.split_once("the function was called and did not answer: ") {
+        Some((before, told)) if told.contains("request has timed out") => {
+            let tried = told.rfind(" (tried ").map_or("", |at| &told[at..]);
+            format!("{before}{LATE}{tried}\n")
+        }
+        _ => format!("{line}\n"),
+    });
+    lines.collect()
+}
+
 /// Checks what became of each record of a CSV file in a pipeline whose function notes its calls.
 async fn check(world: &World, file: &File, batch: &BatchId, reason: impl Fn(Case) -> String) -> Summary {
     let (summary, notes) = (world.summary(batch).await, Notes::open());
@@ -58,7 +71,7 @@ async fn check(world: &World, file: &File, batch: &BatchId, reason: impl Fn(Case
         let item = world.items.read(&file.key(n)).await.unwrap();
         assert_eq!(item.is_none(), case.fails(), "{} {n}: {case:?}", file.name);
     }
-    assert_eq!(world.output(batch, "results.csv").await, results);
+    assert_eq!(timed_out(&world.output(batch, "results.csv").await), results);
     assert_eq!(world.output(batch, "failed.csv").await, if failed > 0 { repeated } else { String::new() });
     let told = processor(&summary);
     assert_eq!((told.calls as usize, told.attempts as usize), (distinct(&noted), noted.len()), "{}", file.name);
