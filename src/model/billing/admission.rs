@@ -42,20 +42,20 @@ impl Admitted {
 }
 
 impl Terms {
-    /// Decides on an event that comes at a moment.
-    ///
-    /// # Errors
-    /// Why it is not billed, in words.
-    pub fn admit(&self, event: UsageEvent, now: Timestamp) -> Result<Admitted, String> {
+    /// The day on which an event is.
+    pub fn place(&self, event: UsageEvent) -> Admitted {
+        let (day, zone) = (self.zones.day(event.at), self.zones.at(event.at).name().to_owned());
+        Admitted { event, day, zone }
+    }
+
+    /// Why an event that comes at a moment is not billed, in words; `None` if it is.
+    pub fn refusal(&self, event: &UsageEvent, now: Timestamp) -> Option<String> {
         let age = now.duration_since(event.at);
         if age < -AHEAD {
-            return Err(format!("its time, {}, is {:#} ahead of the clock; five minutes are taken", event.at, -age));
+            return Some(format!("its time, {}, is {:#} ahead of the clock; five minutes are taken", event.at, -age));
         }
-        if age > self.horizon {
-            return Err(format!("its time, {}, is {age:#} ago; at most {:#} are taken", event.at, self.horizon));
-        }
-        let (day, zone) = (self.zones.day(event.at), self.zones.at(event.at).name().to_owned());
-        Ok(Admitted { event, day, zone })
+        (age > self.horizon)
+            .then(|| format!("its time, {}, is {age:#} ago; at most {:#} are taken", event.at, self.horizon))
     }
 
     /// From when on a half month is closed.
@@ -92,7 +92,8 @@ mod tests {
     #[test]
     fn an_event_is_on_the_day_of_its_client_and_within_the_horizon() {
         let now = "2026-03-01T05:30:00Z".parse().unwrap();
-        let admitted = terms().admit(event("2026-03-01T04:59:59.999999999Z"), now).unwrap();
+        let admitted = terms().place(event("2026-03-01T04:59:59.999999999Z"));
+        assert_eq!(terms().refusal(&admitted.event, now), None);
         assert_eq!((admitted.day, admitted.zone.as_str()), (date(2026, 2, 28), "America/New_York"));
         assert_eq!(admitted.half().to_string(), "2026-02-H2");
         for (time, told) in [
@@ -101,7 +102,7 @@ mod tests {
             ("2026-01-25T05:30:00Z", None),
             ("2026-01-25T05:29:59.999999999Z", Some("at most 840h are taken")),
         ] {
-            let refused = terms().admit(event(time), now).err();
+            let refused = terms().refusal(&event(time), now);
             assert_eq!(refused.is_some(), told.is_some(), "{time}: {refused:?}");
             assert!(refused.unwrap_or_default().contains(told.unwrap_or_default()), "{time}");
         }

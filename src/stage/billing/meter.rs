@@ -49,12 +49,10 @@ impl<E: Events, C: Clients, K: Clock> Meter<E, C, K> {
             let reason = format!("there is no client {:?}", event.client);
             return self.late(&Admitted { event, day, zone }, reason).await;
         };
-        let day = terms.zones.day(event.at);
-        let zone = terms.zones.at(event.at).name().to_owned();
-        let admitted = match terms.admit(event.clone(), moment(self.clock.now())?) {
-            Ok(admitted) => admitted,
-            Err(reason) => return self.late(&Admitted { event, day, zone }, reason).await,
-        };
+        let admitted = terms.place(event);
+        if let Some(reason) = terms.refusal(&admitted.event, moment(self.clock.now())?) {
+            return self.late(&admitted, reason).await;
+        }
         match self.events.keep(&admitted).await? {
             Insertion::Created => Ok(Metered::Kept),
             Insertion::Duplicate => Ok(Metered::Known),
