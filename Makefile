@@ -134,7 +134,7 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo demo-reports benchmark latency memory cold throttled flamegraph report screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
+.PHONY: help build package start stop deploy destroy upload demo demo-reports demo-billing billing-load benchmark latency memory cold throttled flamegraph report model screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
 .PHONY: browser input deployed press
 
 help: ## this list
@@ -268,6 +268,28 @@ demo-reports: ## deploy pipelines for reports, count the usage of examples/repor
 	  $(PYTHON) scripts/demo_reports.py --command $(BIN)/fanfold --output '$(or $(OUTPUT),$(DEMO_REPORTS)/report)'
 	@echo "it stays: remove it by make $(if $(filter local,$(ENV)),stop WORK=$(DEMO_REPORTS),destroy ENV=$(ENV) WORK=$(DEMO_REPORTS) SCOPE=$(SCOPE)reports-)"
 
+# Likewise; what it sends to runs on this machine.
+DEMO_BILLING := target/$(ENV)-billing
+billing_of    = PIPELINE= WORK='$(DEMO_BILLING)' SCOPE='$(SCOPE)billing-' PIPELINES=examples/billing/pipelines.json \
+  PORT=$(or $(given_port),$(shell sed -n 's/.*"port": \([0-9]*\).*/\1/p' $(DEMO_BILLING)/emulator.json 2>/dev/null),4568)
+demo-billing: ## bill a month of example usage, late events and all, to an API that often fails, and print the reconciliation
+	@if [ '$(ENV)' != local ]; then echo 'fanfold: the API of examples/invoice-api is on this machine, which only ENV=local reaches' >&2; exit 1; fi
+	@$(MAKE) start deploy $(billing_of)
+	@FANFOLD_DEPLOYMENT='$(DEMO_BILLING)/deployment.json' \
+	  $(PYTHON) scripts/demo_billing.py --command $(BIN)/fanfold --work '$(DEMO_BILLING)'
+	@echo "it stays: remove it by make stop WORK=$(DEMO_BILLING)"
+
+# Few functions at a time, with little time each, so that a killed one's messages come back soon; small chunks, which wait together.
+LOAD_BILLING    := target/$(ENV)-billing-load
+billing_load_of  = PIPELINE= WORK='$(LOAD_BILLING)' SCOPE='$(SCOPE)load-' PIPELINES=examples/billing/pipelines.json PORT=4569 \
+  TF_VAR_concurrency=4 TF_VAR_timeout='{"process":20}'
+billing-load: ## bill EVENTS (1000000) of CLIENTS (10000) while workers are killed, and compare packages with a plain fold
+	@if [ '$(ENV)' != local ]; then echo 'fanfold: only the functions of ENV=local can be killed from here' >&2; exit 1; fi
+	@$(MAKE) start deploy $(billing_load_of)
+	@"$$($(emulator) python)" scripts/billing_load.py --command $(BIN)/fanfold --deployment '$(LOAD_BILLING)/deployment.json' \
+	  --work '$(LOAD_BILLING)/load' --events '$(or $(EVENTS),1000000)' --clients '$(or $(CLIENTS),10000)' --seed '$(SEED)'; \
+	status=$$?; $(MAKE) stop WORK='$(LOAD_BILLING)'; exit $$status
+
 # Other deployed pipelines stay.
 benchmark: export KEEP_VARIANTS := yes
 benchmark: VARIANTS := $(or $(VARIANTS),$(ALL_VARIANTS))
@@ -322,6 +344,11 @@ report: ## draw docs/report.svg and .png and write docs/report.md from measureme
 	@$(need) cargo
 	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
 	@$(BIN)/benchmark report
+
+model: ## hold the model of AWS against the published runs: docs/MODEL.md and docs/model.svg
+	@$(need) cargo
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
+	@$(BIN)/benchmark model
 
 screenshots: export COMMAND := $(BIN)/fanfold
 screenshots: export PACKAGE := $(PACKAGE)

@@ -50,6 +50,19 @@ locals {
     sum      = try([for field in of[0].sum : tostring(field)], [])
   } if length(of) > 0 }
 
+  # Those that close half months, each with whose items the terms of clients are.
+  bills = { for name, pipeline in local.pipelines : name => one([
+    for entry in flatten([try(jsondecode(pipeline.processors), [])]) : tostring(entry.bill.clients_of) if can(tostring(entry.bill.clients_of))
+  ]) if can(regex("\"bill\"", pipeline.processors)) }
+  billed = { for name, clients_of in local.bills : name => {
+    events      = "${var.scope}${name}-events"
+    packages    = "${var.scope}${name}-packages"
+    aggregates  = "${var.scope}${name}-aggregates"
+    clients     = "${var.scope}${coalesce(clients_of, "none")}-items"
+    clients_of  = clients_of
+    clients_key = try(alltrue([for processor in ["items", "terms"] : contains(flatten([jsondecode(local.pipelines[clients_of].processors)]), processor)]), false) ? local.pipelines[clients_of].key_field : null
+  } if clients_of != null }
+
   # Each pipeline as clients and the API need it.
   described = { for name, pipeline in module.pipeline : name => merge(pipeline.deployment, {
     variant = local.pipelines[name].variant
@@ -205,7 +218,7 @@ module "pipeline" {
   package      = module.package.package
   architecture = var.architecture
   memory       = var.memory
-  timeout      = var.timeout
+  timeout      = merge(var.timeout, try(each.value.timeout, {}))
   concurrency  = { scatter = var.scatter_concurrency, process = var.concurrency, records = var.records_concurrency }
   batch_size   = coalesce(var.batch_size, local.batch_sizes[local.variants[each.value.variant].unit])
 
@@ -229,6 +242,7 @@ module "pipeline" {
   webhooks        = each.value.webhooks
   press_arn       = one(module.press[*].arn)
   counted         = { for name, of in local.counted : name => of if name != each.key }
+  billed          = local.billed
 
   # Outputs by their names: the module as a whole waits for the API's function, and that for the pipelines.
   sockets = local.connected ? merge(module.sockets[0].sockets, { table_arn = module.sockets[0].table_arn, manage_arn = module.sockets[0].manage_arn }) : null
@@ -251,6 +265,28 @@ module "pipeline" {
   log_retention_days = var.log_retention_days
   protect_data       = var.protect_data
   output_expiry_days = var.output_expiry_days
+}
+
+module "billing" {
+  source   = "./modules/billing"
+  for_each = local.billed
+
+  name    = "${var.scope}${each.key}-billing"
+  account = local.account
+
+  package           = module.package.package
+  architecture      = var.architecture
+  tables            = { for table in ["events", "packages", "aggregates", "clients"] : table => each.value[table] }
+  pipeline          = { for name in ["name", "input_bucket", "output_bucket", "ledger_table", "input_prefix"] : name => name == "input_prefix" ? local.pipelines[each.key].input_prefix : module.pipeline[each.key].billing[name] }
+  processors_object = module.pipeline[each.key].billing.processors_object
+  sends             = module.pipeline[each.key].billing.sends
+  parameter_arns    = module.pipeline[each.key].billing.parameter_arns
+  secret_arns       = module.pipeline[each.key].billing.secret_arns
+
+  kms_key_arn        = var.kms_key_arn
+  log_level          = var.log_level
+  log_retention_days = var.log_retention_days
+  protect_data       = var.protect_data
 }
 
 module "api" {

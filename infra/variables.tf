@@ -51,6 +51,7 @@ variable "pipelines" {
     records_by    = optional(string)
     reports       = optional(bool)
     results       = optional(string)
+    timeout       = optional(map(number))
     tolerate      = optional(string)
     webhooks      = optional(string)
     write_mode    = optional(string)
@@ -77,6 +78,13 @@ variable "pipelines" {
   validation {
     condition     = alltrue([for pipeline in values(var.pipelines) : pipeline.record_schema == null ? true : try(fileexists(pipeline.record_schema), false)])
     error_message = "pipelines has a record_schema that names no file: ${jsonencode({ for name, pipeline in var.pipelines : name => pipeline.record_schema if pipeline.record_schema != null })}. Give the path of a JSON Schema, as seen from the directory Terraform runs in."
+  }
+
+  validation {
+    condition = alltrue(flatten([for pipeline in values(var.pipelines) : [
+      for function, seconds in coalesce(pipeline.timeout, {}) : contains(keys(var.timeout), function) && seconds >= 1 && seconds <= 900 && floor(seconds) == seconds
+    ]]))
+    error_message = "pipelines has a timeout that no function can have: ${jsonencode({ for name, pipeline in var.pipelines : name => pipeline.timeout if pipeline.timeout != null })}. Give a whole number of seconds from 1 to 900 to each of ${join(", ", keys(var.timeout))} that shall have another one than in the variable timeout."
   }
 }
 
@@ -189,7 +197,7 @@ variable "timeout" {
 }
 
 variable "concurrency" {
-  description = "Most invocations of process at the same time, for each variant."
+  description = "Most invocations of process at the same time, for each variant; where Step Functions runs the workers (sfn), for each batch, beside what was handed over to the queue."
   type        = number
   default     = 50
   nullable    = false
@@ -272,8 +280,9 @@ variable "limits" {
 variable "processors" {
   description = <<-EOT
     What is done with records, as JSON: a list of processors, each a name or an object with one. At most one is called for
-    each record: invoke (a Lambda function), http (an API), usage (what another pipeline counted, for a report) or custom (the
-    Rust processor that the package is built around).
+    each record: invoke (a Lambda function), http (an API), usage (what another pipeline counted, for a report), terms, meter and
+    bill (terms of clients, events that are billed, and half months that are closed), or custom (the Rust processor that the
+    package is built around).
     Records that succeed are stored by items, in the items table, and by aggregate, as counters. As in
     ["items", {"invoke": {"function_arn": "arn:aws:lambda:eu-central-1:123456789012:function:check:live"}}].
     Without items there is no items table: taking it out deletes the table, as key_field says.

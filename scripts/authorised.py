@@ -19,6 +19,10 @@ Lambda does: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution
 - What a function prints is logged if its role may log it: https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html
 - A parameter is read by a right to its ARN, also by who names it by that:
   https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_GetParameter.html
+- A right to DynamoDB can be one to items with certain hash keys:
+  https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+- A policy can name what is known of the caller, as in ${aws:PrincipalTag/client}; where it is not known, nothing is like it:
+  https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html
 - A rule invokes a function if the function's policy lets it:
   https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-use-resource-based.html#eb-lambda-permissions
 
@@ -44,6 +48,8 @@ SINGLE["sns:PublishBatch"] = "sns:Publish"
 ON_MAPPING = {"GET": "GetEventSourceMapping", "PUT": "UpdateEventSourceMapping", "DELETE": "DeleteEventSourceMapping"}
 # A parameter that was named by its ARN, as MiniStack makes a resource of it.
 PARAMETER = re.compile(r"arn:[^:]+:ssm:[^:]*:\d*:parameter/(?=arn:)")
+# A variable of a policy.
+VARIABLE = re.compile(r"\$\{([^}*?$]+)\}")
 # A role's session: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-arns
 SESSION = re.compile(r"arn:[^:]+:sts::\d+:assumed-role/([^/]+)/")
 
@@ -52,6 +58,31 @@ def matches(pattern, text):
     """Whether a pattern of a policy, in which * and ? are wildcards, is about this action or resource."""
     parts = (".*" if piece == "*" else "." if piece == "?" else re.escape(piece) for piece in re.split(r"([*?])", pattern))
     return re.fullmatch("".join(parts), text, re.S) is not None
+
+
+def filled(texts, keys):
+    """What a policy names, with what is known of the caller in place of its variables; without what has one that is not known."""
+    value = lambda variable: str(keys[variable[1].lower()])
+    known = [VARIABLE.sub(value, text) for text in texts if all(name.lower() in keys for name in VARIABLE.findall(text))]
+    # An empty list would be about everything, and nothing has an empty name.
+    return known or [""] * len(texts)
+
+
+def leading_keys(asked, hash_key):
+    """The hash keys that a request to DynamoDB names, by what it says and the name of the hash key of each table or index; None if it names none."""
+    table = asked.get("TableName")
+    about = [(table, item) for item in (asked.get("Key"), asked.get("Item")) if item]
+    for each in asked.get("TransactItems") or []:
+        about += [(one.get("TableName"), one.get("Key") or one.get("Item") or {}) for one in each.values()]
+    for of, requests in (asked.get("RequestItems") or {}).items():
+        listed = requests.get("Keys", []) if isinstance(requests, dict) else [one.get("Key") or one.get("Item") or {} for each in requests for one in each.values()]
+        about += [(of, item) for item in listed]
+    found = [item[key] for of, item in about if (key := hash_key(of, None)) in item]
+    names, values = asked.get("ExpressionAttributeNames") or {}, asked.get("ExpressionAttributeValues") or {}
+    for name, value in re.findall(r"(#?\w+)\s*=\s*(:\w+)", asked.get("KeyConditionExpression") or ""):
+        if names.get(name, name) == hash_key(table, asked.get("IndexName")) and value in values:
+            found.append(values[value])
+    return [text for value in found for text in value.values()] or None
 
 
 class Calls:
@@ -180,6 +211,34 @@ class Authority:
             return self.of.s3._error("AccessDenied", "Access Denied", 403, f"/{bucket}/{key}")
         return read_or_refused
 
+    def principal(self, resolve):
+        """Who a key belongs to, with policies that name the caller."""
+        def as_named(statement, keys):
+            listed = lambda values: values if isinstance(values, list) else [str(values)]
+            conditions = {operator: {key: filled(listed(values), keys) for key, values in of.items()} for operator, of in statement.conditions.items()}
+            return dataclasses.replace(statement, resources=filled(statement.resources, keys), conditions=conditions)
+
+        def resolved(*asked, **named):
+            found = resolve(*asked, **named)
+            policies = getattr(found, "policies", None)
+            if not policies:
+                return found
+            return dataclasses.replace(found, policies=[[as_named(statement, found.keys) for statement in policy] for policy in policies])
+        return resolved
+
+    def hash_key(self, table, index):
+        """The name of the hash key of a table, or of an index of it."""
+        known = self.of.dynamodb._tables.get((table or "").rpartition("/")[2]) or {}
+        of = next((one for one in known.get("GlobalSecondaryIndexes") or [] if one["IndexName"] == index), known)
+        return next((key["AttributeName"] for key in of.get("KeySchema") or [] if key["KeyType"] == "HASH"), None)
+
+    def about_items(self, context_of):
+        """The condition keys of a request to DynamoDB, with the hash keys of its items."""
+        def with_keys(body):
+            found = leading_keys(json.loads(body or b"{}"), self.hash_key)
+            return context_of(body) | ({} if found is None else {"dynamodb:LeadingKeys": found})
+        return with_keys
+
     def mappings(self, listed):
         """Lists event source mappings, and notes which one the poller is at."""
         def noted():
@@ -226,8 +285,10 @@ class Authority:
     def install(self):
         of = self.of
         of.iam_evaluator.enforce = self.enforce
+        of.iam_evaluator.resolve_principal = self.principal(of.iam_evaluator.resolve_principal)
         of.app.pin_request_origin = self.secure(of.app.pin_request_origin)
         of.app.pin_signed_body = self.signed(of.app.pin_signed_body)
+        of.iam_actions.dynamodb_service_context = self.about_items(of.iam_actions.dynamodb_service_context)
         of.iam_actions._lambda_action = self.on_mapping(of.iam_actions._lambda_action)
         of.s3._get_object, of.s3._head_object = self.found(of.s3._get_object), self.found(of.s3._head_object)
         of.lambda_svc._iter_all_esms = self.mappings(of.lambda_svc._iter_all_esms)
@@ -244,11 +305,11 @@ def before(app):
     import streams
     from ministack import app as of_app
     from ministack.core import iam_actions, iam_evaluator, lambda_runtime, responses, router
-    from ministack.services import eventbridge, lambda_svc, s3, sqs, sts
+    from ministack.services import dynamodb, eventbridge, lambda_svc, s3, sqs, sts
 
     authority = Authority(SimpleNamespace(
         app=of_app, iam_actions=iam_actions, iam_evaluator=iam_evaluator, lambda_runtime=lambda_runtime, responses=responses, router=router,
-        eventbridge=eventbridge, lambda_svc=lambda_svc, s3=s3, sqs=sqs, streams=streams, sts=sts,
+        dynamodb=dynamodb, eventbridge=eventbridge, lambda_svc=lambda_svc, s3=s3, sqs=sqs, streams=streams, sts=sts,
     ))
     authority.install()
     return Counted(app, authority.calls)

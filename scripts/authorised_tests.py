@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from authorised import PATH, TO_CONSUME, TO_LOG, TO_READ, Authority, Calls, Counted, matches
+from authorised import PATH, TO_CONSUME, TO_LOG, TO_READ, Authority, Calls, Counted, leading_keys, matches
 from throttle import SIGNED
 
 ROLE = "test-chunked-process"
@@ -21,6 +21,18 @@ BUCKET = "arn:aws:s3:::work"
 QUEUE = "arn:aws:sqs:us-east-1:000000000000:process"
 TOPIC = "arn:aws:sns:us-east-1:000000000000:chunks"
 CONFIG = {"FunctionName": ROLE}
+
+
+@dataclasses.dataclass
+class Statement:
+    resources: list
+    conditions: dict
+
+
+@dataclasses.dataclass
+class Principal:
+    policies: list
+    keys: dict
 
 
 @dataclasses.dataclass
@@ -40,6 +52,24 @@ class Patterns(unittest.TestCase):
             ("a*", "a\nb", True),
         ]:
             self.assertEqual(matches(pattern, text), about, (pattern, text))
+
+
+class Keys(unittest.TestCase):
+    def test_a_request_is_about_the_hash_keys_that_it_names(self):
+        hash_key = {("t", None): "client", ("t", "i"): "half", ("u", None): "id"}
+        text, ann = lambda value: {"S": value}, {"client": {"S": "ann"}, "half": {"S": "h"}}
+        for asked, keys in [
+            ({"TableName": "t", "Key": ann}, ["ann"]),
+            ({"TableName": "t", "Item": ann}, ["ann"]),
+            ({"TableName": "t", "KeyConditionExpression": "client = :c AND half BETWEEN :a AND :b", "ExpressionAttributeValues": {":c": text("ann")}}, ["ann"]),
+            ({"TableName": "t", "KeyConditionExpression": "half = :h and #k = :c", "ExpressionAttributeNames": {"#k": "client"},
+              "ExpressionAttributeValues": {":c": text("ann"), ":h": text("h")}}, ["ann"]),
+            ({"TableName": "t", "IndexName": "i", "KeyConditionExpression": "half=:h", "ExpressionAttributeValues": {":h": text("h")}}, ["h"]),
+            ({"RequestItems": {"t": {"Keys": [ann, {"client": text("bob")}]}, "u": [{"PutRequest": {"Item": {"id": {"N": "7"}}}}]}}, ["ann", "bob", "7"]),
+            ({"TransactItems": [{"Put": {"TableName": "t", "Item": ann}}, {"Update": {"TableName": "u", "Key": {"id": text("x")}}}]}, ["ann", "x"]),
+            ({"TableName": "t"}, None),
+        ]:
+            self.assertEqual(leading_keys(asked, lambda table, index: hash_key.get((table, index))), keys, asked)
 
 
 class AuthorityTest(unittest.TestCase):
@@ -166,6 +196,18 @@ class AuthorityTest(unittest.TestCase):
             dispatch(f"{decision} sweep", json.dumps({"resources": ["rule"]}))
         self.assertEqual(invoked, ["Allow sweep"])
         self.assertEqual(asked, [(policy, "rule", "events.amazonaws.com") for policy in ("ImplicitDeny", "Allow")])
+
+    def test_a_policy_names_the_caller(self):
+        own = Statement(["arn:a/${aws:PrincipalTag/client}", "arn:b/${aws:username}", "arn:c/${*}"],
+                        {"StringLike": {"k": ["${aws:PrincipalTag/client}#?", "x"]}, "Null": {"k": "false"}})
+        resolve = self.authority.principal(lambda keys: Principal([[own]], keys))
+        found = resolve({"aws:principaltag/client": "ann"}).policies
+        self.assertEqual(found, [[Statement(["arn:a/ann", "arn:c/${*}"], {"StringLike": {"k": ["ann#?", "x"]}, "Null": {"k": ["false"]}})]])
+        self.assertEqual(resolve({}).policies, [[Statement(["arn:c/${*}"], {"StringLike": {"k": ["x"]}, "Null": {"k": ["false"]}})]])
+        own.resources = own.resources[:2]
+        self.assertEqual(resolve({}).policies[0][0].resources, ["", ""])
+        root = Principal(None, {})
+        self.assertIs(self.authority.principal(lambda: root)(), root)
 
     def test_a_body_that_was_divided_is_verified_as_it_was_signed(self):
         kept = self.authority.of.iam_evaluator._signed_request = contextvars.ContextVar("kept")

@@ -59,10 +59,11 @@ class Api:
             raise failed(f"{path} was answered with {answer.status}: {problem}") from None
 
 
-def call(command, *arguments):
+def call(command, *arguments, codes=(0,)):
+    """What the command printed, which has to end with one of these codes."""
     done = subprocess.run([str(command), *arguments], stdout=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        raise Failure(f"fanfold {arguments[0]} ended with status {done.returncode}")
+    if done.returncode not in codes:
+        raise Failure(f"fanfold {' '.join(arguments[:2])} ended with status {done.returncode}: {done.stdout[-500:]}")
     return done.stdout
 
 

@@ -229,7 +229,7 @@ class KeptTest(SettingsCase):
                         self.assertEqual(self.keys(given), self.keys(before), f"{first}, then {second}")
 
     def test_every_setting_of_a_pipeline_stays_when_any_other_is_given(self):
-        own = {"variant": "ranged", "chunk_size": 5, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
+        own = {"variant": "ranged", "chunk_size": 5, "timeout": {"process": 300}, "format": {"delimiter": ";"}, "input_prefix": "readings/", "input_suffix": ".json",
                "key_field": "sensor", "limits": {"dollars": 5}, "record_schema": "a.json", "records_api": "KEY", "records_by": "table", "reports": True, "results": "none", "write_mode": "ordered",
                "fair_by": "prefix", "processors": ["items", {"aggregate": {"group_by": ["client"]}}], "tolerate": 1000,
                "webhooks": {"secrets": ["arn:aws:ssm:eu-central-1:123456789012:parameter/hooks"], "urls": ["https://example.com/hooks/"]}}

@@ -26,10 +26,10 @@ ACCOUNT, REGION = "000000000000", "us-east-1"
 TABLE = "user-idempotency"
 # Seconds that a function may take. One times out before the function of fanfold does; that with Powertools never does, since an
 # effect that is cut off before it is noted comes twice.
-TIMEOUTS = {"consumer": 3, "powertools": 60}
-# What stands in PIPELINES for the addresses of what the tests start: an API, and a receiver of webhooks.
-STARTED = ("API", "HOOKS")
-# The parameter with which webhooks are signed, and its value, which is one for tests.
+TIMEOUTS = {"consumer": 5, "powertools": 60}
+# What stands in PIPELINES for the addresses of what the tests start: an API, a receiver of webhooks, and an API for invoices.
+STARTED = ("API", "HOOKS", "INVOICES")
+# The parameter with which webhooks are signed, and which requests to the API for invoices have, and its value, which is one for tests.
 SECRET = ("hooks", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 # Ports that no outgoing connection has by chance.
 PORTS = range(20000, 30000)

@@ -22,6 +22,8 @@ def functions(deployment, pipeline):
     for name, parts in deployment["pipelines"].items():
         if pipeline in ("", name):
             yield from parts["functions"].values()
+            if billing := parts.get("billing"):
+                yield billing["function"]
     # It prints for all pipelines.
     if deployment.get("press") and not pipeline:
         yield deployment["press"]

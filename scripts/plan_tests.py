@@ -97,6 +97,8 @@ class PlanTest(Scratch):
             ("module.schedule.aws_cloudwatch_event_target.this", "module.function.aws_iam_role_policy.this"),
             ("module.function.aws_lambda_event_source_mapping.this", "module.function.aws_iam_role_policy.this"),
             ("module.function.aws_lambda_event_source_mapping.this", "aws_sns_topic_subscription.process"),
+            ("module.function.aws_lambda_event_source_mapping.this", "module.map.aws_sfn_state_machine.this"),
+            ("module.map.aws_sfn_state_machine.this", "module.map.aws_iam_role_policy.this"),
             ("module.records.aws_api_gateway_rest_api.this", "module.records.aws_iam_role_policy.gateway"),
             ("module.records.aws_api_gateway_stage.this", "module.queue.aws_sqs_queue.this"),
             ("module.records.aws_api_gateway_rest_api.this", "aws_dynamodb_table.requests"),

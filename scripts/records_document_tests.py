@@ -22,7 +22,7 @@ from rest_apis import Headers
 from rest_templates import rendered
 from scratch import ROOT
 
-VALUES = {"name": '"a"', "partition": "aws", "region": "eu-central-1", "account": "123456789012", "role": "arn:aws:iam::123456789012:role/a",
+VALUES = {"path": "records", "name": '"a"', "partition": "aws", "region": "eu-central-1", "account": "123456789012", "role": "arn:aws:iam::123456789012:role/a",
           "queue": "a", "requests": "r", "items": "i", "key_field": '"id"', "record": '{"type":"object"}', "caller": "apiKeyId",
           "longest": "so many bytes", "scheme": '{"type":"apiKey","name":"x-api-key","in":"header"}'}
 REQUEST = "0b7a5c9e-0000-0000-0000-000000000000"
@@ -32,9 +32,12 @@ REFUSED = json.dumps({"Error": {"Code": "MissingParameter", "Message": "The requ
 
 
 def templated(name, **values):
-    """What Terraform's templatefile makes of a template without directives."""
-    text = (ROOT / "infra" / "modules" / "api" / name).read_text()
-    return re.sub(r"\$\$\{|\$\{(\w+)\}", lambda match: {**VALUES, **values}[match[1]] if match[1] else "${", text)
+    """What Terraform's templatefile makes of a template whose directives ask for nothing but whether there are items."""
+    known, text = {**VALUES, **values}, (ROOT / "infra" / "modules" / "api" / name).read_text()
+    chosen = lambda match: match[2] if (known["items"] == "") == (match[1] == "==") else ""
+    text = re.sub(r'%\{ if items (==|!=) "" ~\}\n(.*?)%\{ endif ~\}\n', chosen, text, flags=re.S)
+    text = re.sub(r'%\{ if items == "" \}(.*?)%\{ endif \}', lambda match: match[1] if known["items"] == "" else "", text)
+    return re.sub(r"\$\$\{|\$\{(\w+)\}", lambda match: known[match[1]] if match[1] else "${", text)
 
 
 def records_and_keys(chosen):
@@ -45,6 +48,16 @@ def records_and_keys(chosen):
     for _ in range(2000):
         record = '{ "a":1,"a" : %s,\r\n\t"b":[ ]}' % json.dumps(signs(), ensure_ascii=chosen.random() < 0.5)
         yield record, "".join(chosen.choice("aZ09-._~") for _ in range(chosen.randrange(1, 20))) if chosen.random() < 0.5 else None
+
+
+class EventsTest(unittest.TestCase):
+    def test_events_have_a_path_of_their_own_and_are_not_shown(self):
+        post = json.dumps(yaml.safe_load(templated("post_queue.yaml")))
+        text = templated("openapi.yaml", post=post, path="events", items="")
+        operations = {(one.method, one.path) for one in rest_document.read(text, "api").operations}
+        self.assertEqual(operations, {("POST", "/events"), ("GET", "/status/{id}")})
+        taken = yaml.safe_load(text)["paths"]["/events"]["post"]["requestBody"]["content"]
+        self.assertEqual(list(taken), ["application/json", "application/cloudevents+json"])
 
 
 class DocumentCase(unittest.TestCase):

@@ -5,7 +5,8 @@ Runs with the emulator's Python, which has botocore, on a local AWS that was sta
 before counts as well. A right is a statement's action on one of its resources. It is needed if a call was made that no other right of
 its role allows, so that without it the call is refused. The rights of a plain upload are also taken away one by one, and no batch may
 end then. Pipelines whose records wait in the same kind of place have the same rights, and a
-call of one of them is enough; but for the right to publish, which only scatter has, and only where workers learn of chunks by a topic.
+call of one of them is enough; but for the rights to publish and to start a state machine, which only scatter has, and only where workers
+learn of chunks by a topic or are run by Step Functions.
 """
 
 import interrupts  # noqa: F401, I001: before all others
@@ -23,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authorised import PATH, matches
+from rights_clients import exercise_clients
 from rights_reports import exercise_notify, exercise_reports
 from rights_used import count_late, exercise, plain, storm, unnoticed
 from settings import INFRA
@@ -56,6 +58,8 @@ SPARED = [
     ("sweep", "input", "s3:GetObject", "-input-000000000000/*", UNVERSIONED),
     ("sweep", "input", "s3:GetObject", "-work-000000000000/*", "is for a lost chunk of a file that cannot be cut, which waits in the work bucket"),
     ("gather", "input", "s3:ListBucket", "-work-000000000000", "tells a result that is gone from one that may not be read"),
+    ("process", "bucket", "s3:ListBucket", "-output-000000000000", "tells a package that is gone from one that may not be read"),
+    ("billing", "all", "s3:ListBucket", "-output-000000000000", "tells a package that is gone from one that may not be read"),
     ("gather", "table", "s3:ListBucket", "-work-000000000000", "tells a list of objects that is gone from one that may not be read"),
 ]
 
@@ -109,6 +113,10 @@ def roles(site):
         for function, role, policy in [*((function, role, function) for function, role in parts["functions"].items()), *gateways]:
             document = iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"]
             yield Role(role, function, places[parts["definition"]["variant"]], scoped, document)
+        # The function that lists half months and sends packages has a role for each pipeline that closes them.
+        if billing := parts.get("billing"):
+            document = iam.get_role_policy(RoleName=billing["function"], PolicyName="billing")["PolicyDocument"]
+            yield Role(billing["function"], "billing", "all", scoped, document)
     if press := site.deployment.get("press"):
         document = iam.get_role_policy(RoleName=press, PolicyName="press")["PolicyDocument"]
         yield Role(press, "press", "all", press, document)
@@ -159,7 +167,7 @@ class Watched(Site):
 
     def __init__(self, options):
         super().__init__(options)
-        self.taken = []  # the roles, actions and resources of which a right was taken for a while
+        self.taken = []  # the roles, actions and resources that may be refused: a right was taken for a while, or never given, to try that
 
     def asked(self, **query):
         asked = f"{self.deployment['endpoint']}{PATH}?{urllib.parse.urlencode(query)}"
@@ -203,6 +211,7 @@ def main():
             for exercised in (exercise_reports, exercise_notify):
                 list(pool.map(lambda name: exercised(site, name), reporting(site.deployment)))
             list(map(Future.result, counted))
+            billing = exercise_clients(site)
             storm(site, names)
             rights_of = lambda role, calls: needed(all_roles[role], calls)
             ended = list(pool.map(lambda name, calls: unnoticed(site, name, calls, rights_of), names, used))
@@ -214,6 +223,8 @@ def main():
         raise Failure("\n".join(["rights of the functions:", *found]))
     tried = sum(many for _, many in ended)
     print(f"{granted} rights: each is needed but {spared}, for the reasons in {Path(__file__).name}; no call was refused")
+    if billing:
+        print("clients read their own usage and packages, and nobody else's")
     print(f"{tried} rights were taken away one by one: no batch ended without")
 
 

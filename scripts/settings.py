@@ -62,8 +62,8 @@ FOR_EMULATOR = {"protect_data": "false", "s3_path_style": "true", "alarms": "fal
 
 # What PIPELINES may set for a pipeline.
 PIPELINE_SETTINGS = ["variant", "chunk_size", "fair_by", "format", "input_prefix", "input_suffix", "key_field", "limits",
-                     "processors", "record_schema", "records_api", "records_by", "reports", "results", "tolerate", "webhooks",
-                     "write_mode"]
+                     "processors", "record_schema", "records_api", "records_by", "reports", "results", "timeout", "tolerate",
+                     "webhooks", "write_mode"]
 
 
 def setting(name):

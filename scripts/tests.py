@@ -432,13 +432,14 @@ class TerminalTest(Scratch):
 
 class FunctionsTest(Scratch):
     def test_each_pipeline_calls_a_function_that_is_created_and_the_api_has_an_address(self):
-        ports = iter((20001, 20002))
+        ports = iter((20001, 20002, 20003))
         pipelines = json.loads(functions.pipelines(functions.PIPELINES.read_text(), lambda: next(ports)))
         self.assertEqual([pipeline["webhooks"]["urls"] for pipeline in pipelines.values() if "webhooks" in pipeline], [["http://127.0.0.1:20002/"]])
         called = [entry for pipeline in pipelines.values() for entry in pipeline.get("processors", []) if isinstance(entry, dict)]
         names = {entry["invoke"]["function_arn"].split(":")[6] for entry in called if "invoke" in entry}
         self.assertEqual(names, {f"user-{name}" for name in functions.ALLOWED})
         self.assertEqual([entry["http"]["url"] for entry in called if "http" in entry], ["http://127.0.0.1:20001/orders/{itemNo}"])
+        self.assertEqual([entry["bill"]["invoices"]["url"] for entry in called if "bill" in entry], ["http://127.0.0.1:20003/invoices"])
 
     def test_every_variant_is_deployed_as_a_pipeline_of_its_name(self):
         pipelines = json.loads(functions.PIPELINES.read_text())

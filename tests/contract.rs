@@ -22,6 +22,7 @@ use fanfold::store::testing as suites;
 async fn memory_billing_keeps_the_contract() {
     suites::billing::events(&MemoryBilling::new()).await;
     suites::billing::packages(&MemoryBilling::new()).await;
+    suites::billing::aggregates(&MemoryBilling::new()).await;
 }
 
 #[tokio::test]

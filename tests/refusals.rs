@@ -1,5 +1,7 @@
 //! Every refusal in `docs/ERRORS.md`, by an example of it.
 
+#[path = "refusals/billing.rs"]
+mod billing;
 #[path = "refusals/http.rs"]
 mod http;
 #[path = "refusals/reports.rs"]
@@ -24,8 +26,8 @@ use fanfold::model::processing::aggregate::AggregateSettings;
 use fanfold::model::progress::{BatchState, Stop, Tally};
 use fanfold::model::record::Outcome;
 use fanfold::model::refusal::{
-    CALLS, FUNCTIONS, HTTP_SETTINGS, INVOKE_SETTINGS, INVOKED, PARTS, RECORDS, ROWS, Refusal, SETTINGS, USAGE_SETTINGS,
-    VALUES,
+    BILLING, BILLING_SETTINGS, CALLS, FUNCTIONS, HTTP_SETTINGS, INVOKE_SETTINGS, INVOKED, PARTS, RECORDS, ROWS,
+    Refusal, SETTINGS, USAGE_SETTINGS, VALUES,
 };
 use fanfold::model::schema::{Cells, RecordSchema};
 use fanfold::model::tolerance::Tolerance;
@@ -421,6 +423,12 @@ async fn every_refusal_of_reports_is_said_in_its_words() {
     check(&reports::parts().await, PARTS);
 }
 
+#[tokio::test]
+async fn every_refusal_of_billing_is_said_in_its_words() {
+    check(&billing::settings(), BILLING_SETTINGS);
+    check(&billing::records().await, BILLING);
+}
+
 /// The rows of the page's tables, by the heading above them.
 fn tables() -> String {
     let mut page = String::new();
@@ -434,6 +442,7 @@ fn tables() -> String {
         ("Records", RECORDS.iter().map(row).collect()),
         ("Records that an API is called for", CALLS.iter().map(row).collect()),
         ("Parts of reports", PARTS.iter().map(row).collect()),
+        ("Records of billing", BILLING.iter().map(row).collect()),
         ("Rows of Parquet files", ROWS.iter().map(row).collect()),
         ("Records given to a function", INVOKED.iter().map(row).collect()),
         ("Values", VALUES.iter().map(row).collect()),
@@ -441,6 +450,7 @@ fn tables() -> String {
         ("Settings of invoke", INVOKE_SETTINGS.iter().map(row).collect()),
         ("Settings of http", HTTP_SETTINGS.iter().map(row).collect()),
         ("Settings of usage", USAGE_SETTINGS.iter().map(row).collect()),
+        ("Settings of billing", BILLING_SETTINGS.iter().map(row).collect()),
         ("Functions", FUNCTIONS.iter().map(row).collect()),
     ];
     for (heading, rows) in tables {

@@ -30,6 +30,8 @@ mod invariant;
 mod late;
 #[path = "simulation/ledger.rs"]
 mod ledger;
+#[path = "simulation/map.rs"]
+mod map;
 #[path = "simulation/mutation.rs"]
 mod mutation;
 #[path = "simulation/objects.rs"]

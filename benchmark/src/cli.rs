@@ -8,7 +8,7 @@ use fanfold::pipeline::variant::BUILT_IN;
 
 use crate::options::Common;
 use crate::plan::FLOOR;
-use crate::{cold, drive, latency, load, memory, processors, report};
+use crate::{cold, drive, latency, load, memory, model, processors, report};
 
 /// Measures a deployment of fanfold and draws the report.
 #[derive(Debug, Parser)]
@@ -37,6 +37,8 @@ enum Command {
     /// The work of one process of `memory`.
     #[command(hide = true)]
     MemoryStage(memory::stage::Task),
+    /// Write docs/MODEL.md and docs/model.svg: the model of AWS beside the published runs.
+    Model(model::Options),
     /// Write docs/report.svg, .png and .md from the measurements.
     Report(report::Options),
 }
@@ -94,6 +96,7 @@ impl Cli {
             Command::Processors(options) => processors::run(&options).await,
             Command::Load(options) => load::run(&options).await,
             Command::MemoryStage(task) => memory::stage::run(&task).await,
+            Command::Model(options) => model::make(&options),
             Command::Report(report) => report::make(&report),
         }
     }

@@ -18,6 +18,7 @@ mod latency;
 mod load;
 mod measurements;
 mod memory;
+mod model;
 mod options;
 mod plan;
 mod prices;

@@ -12,16 +12,20 @@ const S3_WRITE: f64 = price::S3_WRITE.per_million();
 const S3_READ: f64 = price::S3_READ.per_million();
 const SQS: f64 = price::SQS.per_million();
 const SNS: f64 = price::SNS.per_million();
+const TRANSITION: f64 = price::TRANSITION.per_million();
+const EXPRESS: f64 = price::EXPRESS.per_million();
 const DYNAMODB_WRITE_UNIT: f64 = price::WRITE_UNIT.per_million();
 const DYNAMODB_READ_UNIT: f64 = price::READ_UNIT.per_million();
 
 /// The table as the report shows it: names, and dollars per million.
-pub const TABLE: [(&str, f64); 7] = [
+pub const TABLE: [(&str, f64); 9] = [
     ("S3 PUT, POST, LIST, a part of an upload", S3_WRITE),
     ("S3 GET, HEAD", S3_READ),
     ("S3 DELETE, abort of an upload", 0.0),
     ("SQS request (FIFO queues: 0.50, counted as this)", SQS),
     ("SNS publication", SNS),
+    ("Step Functions transition", TRANSITION),
+    ("Step Functions express execution of up to 100 ms", EXPRESS),
     ("DynamoDB on-demand write unit", DYNAMODB_WRITE_UNIT),
     ("DynamoDB on-demand read unit", DYNAMODB_READ_UNIT),
 ];

@@ -97,6 +97,35 @@ run "signed" {
   }
 }
 
+run "of_events" {
+  command = apply
+
+  module {
+    source = "./modules/records"
+  }
+
+  variables {
+    tables = { requests = { name = "anna-orders-requests", arn = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-orders-requests" } }
+  }
+
+  assert {
+    condition     = keys(jsondecode(output.document).paths) == ["/events", "/status/{id}"]
+    error_message = "events are kept, and none is shown"
+  }
+
+  assert {
+    condition = alltrue([for taken in [jsondecode(output.document).paths["/events"].post.requestBody.content, jsondecode(output.document).paths["/events"].post["x-amazon-apigateway-integration"].requestTemplates] :
+      keys(taken) == ["application/cloudevents+json", "application/json"] && length(distinct(values(taken))) == 1
+    ])
+    error_message = "an event is taken as JSON or by its own media type, and is the same by both"
+  }
+
+  assert {
+    condition     = [for statement in jsondecode(output.policy).Statement : statement.Resource if statement.Sid == "Read"] == [[var.tables.requests.arn]]
+    error_message = "there are no items to be read"
+  }
+}
+
 run "with_a_key" {
   command = apply
 

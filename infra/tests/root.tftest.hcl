@@ -96,11 +96,11 @@ run "every_variant" {
   command = plan
 
   variables {
-    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns", "sfn"]
   }
 
   assert {
-    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 4, dynamodb = 4, ranged = 4, notification = 4, sns = 4 }
+    condition     = { for variant, pipeline in module.pipeline : variant => pipeline.settings["process"].triggers["queue"].batch_size } == { sync = 10, async = 10, chunked = 4, dynamodb = 4, ranged = 4, notification = 4, sns = 4, sfn = 4 }
     error_message = "an invocation takes ten messages where one is a record, and four where one is a chunk"
   }
 
@@ -112,6 +112,11 @@ run "every_variant" {
   assert {
     condition     = [for variant, pipeline in module.pipeline : variant if can(pipeline.resource_policies["chunks"])] == ["sns"]
     error_message = "only sns has a topic that tells of chunks"
+  }
+
+  assert {
+    condition     = [for variant, pipeline in module.pipeline : variant if can(pipeline.policies["map"])] == ["sfn"]
+    error_message = "only sfn has a state machine"
   }
 
   assert {
@@ -178,13 +183,13 @@ run "every_variant_with_a_batch_size" {
   command = plan
 
   variables {
-    variants   = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
+    variants   = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns", "sfn"]
     batch_size = 3
   }
 
   assert {
     condition = { for variant, pipeline in module.pipeline : variant => { for function, settings in pipeline.settings : function => [for trigger in settings.triggers : trigger.batch_size] } } == {
-      for variant in ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
+      for variant in ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns", "sfn"] : variant => { scatter = [1], process = [3], gather = [1], bury = [1, 1, 1], sweep = [] }
     }
     error_message = "a batch size that is given is that of process in every variant"
   }
@@ -394,8 +399,10 @@ run "deployment" {
           parked_queue = "https://sqs.eu-central-1.amazonaws.com/123456789012/anna-chunked-parked"
           alarm_topic  = "arn:aws:sns:eu-central-1:123456789012:anna-chunked-alarms"
           topic_arn    = null
+          machine_arn  = null
           records_api  = null
           reports      = null
+          billing      = null
           usage_table  = null
           webhooks     = []
           functions = {
@@ -423,7 +430,7 @@ run "pipelines" {
     results      = "failed"
     input_prefix = "incoming/"
     pipelines = {
-      orders   = { chunk_size = 20, input_prefix = "", input_suffix = ".csv" }
+      orders   = { chunk_size = 20, input_prefix = "", input_suffix = ".csv", timeout = { process = 300 } }
       readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = "./tests/fixtures/fits.schema.json" }
       totals   = { processors = "[{\"aggregate\":{\"group_by\":[\"client\"]}}]", fair_by = "prefix", tolerate = "5%" }
     }
@@ -471,6 +478,11 @@ run "pipelines" {
   }
 
   assert {
+    condition     = { for name, pipeline in module.pipeline : name => [for function in ["scatter", "process"] : pipeline.settings[function].timeout] } == { orders = [900, 300], readings = [900, 120], totals = [900, 120] }
+    error_message = "a function has the time that its pipeline gives it, or that of the deployment"
+  }
+
+  assert {
     condition = { for name, pipeline in output.deployment.pipelines : name => [pipeline.items_table, pipeline.counters_table] } == {
       orders   = ["anna-orders-items", null]
       readings = ["anna-readings-items", null]
@@ -481,7 +493,7 @@ run "pipelines" {
 
   assert {
     condition = { for name, pipeline in output.deployment.pipelines : name => pipeline.definition } == {
-      orders   = { variant = "chunked", chunk_size = 20, input_prefix = "", input_suffix = ".csv" }
+      orders   = { variant = "chunked", chunk_size = 20, input_prefix = "", input_suffix = ".csv", timeout = tomap({ process = 300 }) }
       readings = { variant = "sync", key_field = "sensor", write_mode = "ordered", results = "none", record_schema = file("./tests/fixtures/fits.schema.json") }
       totals   = { variant = "chunked", processors = "[{\"aggregate\":{\"group_by\":[\"client\"]}}]", fair_by = "prefix", tolerate = "5%" }
     }

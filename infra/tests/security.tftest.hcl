@@ -39,14 +39,14 @@ variables {
   scope   = "anna-"
   package = "./versions.tf" # any file: the provider is a mock
 
-  variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
+  variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns", "sfn"]
 }
 
 run "rights" {
   command = plan
 
   assert {
-    condition     = alltrue([for pipeline in module.pipeline : keys(pipeline.policies) == ["bury", "gather", "process", "scatter", "sweep"]])
+    condition     = alltrue([for pipeline in module.pipeline : keys(pipeline.policies) == concat(["bury", "gather"], can(pipeline.policies["map"]) ? ["map"] : [], ["process", "scatter", "sweep"])])
     error_message = "every function of every variant has a policy to look at"
   }
 
@@ -69,9 +69,11 @@ run "rights" {
         sqs      = "arn:aws:sqs:eu-central-1:123456789012:anna-${variant}-"
         sns      = "arn:aws:sns:eu-central-1:123456789012:anna-${variant}-chunks"
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
+        lambda   = "arn:aws:lambda:eu-central-1:123456789012:function:anna-${variant}-process"
+        states   = "arn:aws:states:eu-central-1:123456789012:"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "none"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|answers|objects|gather))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|answers|objects|gather|map/results))?(/|:)[*]|/[*]/(summary[.]json|map/claims-[*][.]jsonl)|/schemas/anna-${variant}-[*])$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }
@@ -111,7 +113,7 @@ run "rights_with_a_key" {
   }
 
   assert {
-    condition     = alltrue([for pipeline in module.pipeline : keys(pipeline.policies) == ["bury", "gather", "process", "scatter", "sweep"]])
+    condition     = alltrue([for pipeline in module.pipeline : keys(pipeline.policies) == concat(["bury", "gather"], can(pipeline.policies["map"]) ? ["map"] : [], ["process", "scatter", "sweep"])])
     error_message = "every function of every variant has a policy to look at"
   }
 
@@ -134,9 +136,11 @@ run "rights_with_a_key" {
         sqs      = "arn:aws:sqs:eu-central-1:123456789012:anna-${variant}-"
         sns      = "arn:aws:sns:eu-central-1:123456789012:anna-${variant}-chunks"
         dynamodb = "arn:aws:dynamodb:eu-central-1:123456789012:table/anna-${variant}-"
+        lambda   = "arn:aws:lambda:eu-central-1:123456789012:function:anna-${variant}-process"
+        states   = "arn:aws:states:eu-central-1:123456789012:"
         logs     = "arn:aws:logs:eu-central-1:123456789012:log-group:/aws/lambda/anna-${variant}-"
         kms      = "arn:aws:kms:eu-central-1:123456789012:key/1234"
-      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|answers|objects|gather))?(/|:)[*]|/[*]/summary[.]json|/schemas/anna-${variant}-[*])$/", ""), "*")]
+      }[split(":", pair[0])[0]]) && !strcontains(replace(pair[1], "/((/[*]/(pending|done|answers|objects|gather|map/results))?(/|:)[*]|/[*]/(summary[.]json|map/claims-[*][.]jsonl)|/schemas/anna-${variant}-[*])$/", ""), "*")]
     ]]]))
     error_message = "no role may do anything to \"*\" or to a resource that is not its own pipeline's"
   }

@@ -65,7 +65,7 @@ run "accepts_the_longest_scope_of_all_variants" {
 
   variables {
     scope    = "a23456789-123456789-123456789-1"
-    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns"]
+    variants = ["sync", "async", "chunked", "dynamodb", "ranged", "notification", "sns", "sfn"]
   }
 
   assert {
@@ -289,6 +289,26 @@ run "rejects_pipeline_that_ends_with_a_hyphen" {
 
   variables {
     pipelines = { "orders-" = {} }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "rejects_pipeline_with_time_for_no_function" {
+  command = plan
+
+  variables {
+    pipelines = { orders = { timeout = { proces = 300 } } }
+  }
+
+  expect_failures = [var.pipelines]
+}
+
+run "rejects_pipeline_with_more_time_than_functions_have" {
+  command = plan
+
+  variables {
+    pipelines = { orders = { timeout = { process = 901 } } }
   }
 
   expect_failures = [var.pipelines]

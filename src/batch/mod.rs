@@ -16,6 +16,7 @@ pub mod keys;
 pub mod lane;
 pub mod leaves;
 pub mod list;
+pub mod map;
 pub mod objects;
 pub mod outcomes;
 pub mod ranges;

@@ -2,8 +2,28 @@
 
 use std::collections::BTreeMap;
 
+/// What is counted of a write that makes an entry of an index as well: it costs another one, and is no request.
+pub const INDEX_ENTRY: &str = "dynamodb.IndexEntry";
+/// A transition between states of Step Functions.
+pub const TRANSITION: &str = "sfn.Transition";
+/// An express execution of Step Functions, of as little memory and time as is billed at least.
+pub const EXPRESS: &str = "sfn.ExpressExecution";
+
+/// What is counted, is billed, and is no request.
+const BESIDE: [&str; 3] = [INDEX_ENTRY, TRANSITION, EXPRESS];
+
 /// Requests by service and operation, such as `dynamodb.BatchWriteItem`.
 pub type Requests = BTreeMap<String, u64>;
+
+/// Whether what is counted by this name is a request.
+pub fn is_request(operation: &str) -> bool {
+    !BESIDE.contains(&operation)
+}
+
+/// How many requests these are.
+pub fn many(requests: &Requests) -> u64 {
+    requests.iter().filter(|(operation, _)| is_request(operation)).map(|(_, number)| number).sum()
+}
 
 /// The requests that the functions of one stage made for a batch, and the messages they worked on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::calls::{Calls, Requests};
-use crate::model::price::{Dollars, READ_UNIT, S3_READ, S3_WRITE, SNS, SQS, WRITE_UNIT};
+use crate::model::calls::{Calls, Requests, is_request};
+use crate::model::price::{Dollars, EXPRESS, READ_UNIT, S3_READ, S3_WRITE, SNS, SQS, TRANSITION, WRITE_UNIT};
 
 /// The most items of a `BatchWriteItem`
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
@@ -18,7 +18,7 @@ const TRANSACTION: &str = "dynamodb.TransactWriteItems";
 const PROCESS: &str = "process";
 const MILLION: f64 = 1e6;
 
-/// What a batch's requests to S3, SQS, SNS and DynamoDB cost, in dollars. Lambda is left out.
+/// What a batch's requests to S3, SQS, SNS, Step Functions and DynamoDB cost, in dollars. Lambda is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -61,7 +61,8 @@ impl Costs {
                 continue;
             };
             let sum = by_service.entry(service).or_default();
-            *sum = (sum.0 + number, sum.1 + dollars);
+            let requests = if is_request(operation) { number } else { 0 };
+            *sum = (sum.0 + requests, sum.1 + dollars);
             if stage == PROCESS {
                 grows += dollars;
             }
@@ -72,6 +73,7 @@ impl Costs {
         let named = |(service, (requests, dollars)): (&str, (u64, f64))| {
             let name = match service {
                 "dynamodb" => "DynamoDB".to_owned(),
+                "sfn" => "Step Functions".to_owned(),
                 other => other.to_uppercase(),
             };
             ServiceCost { name, requests, dollars }
@@ -111,7 +113,10 @@ pub fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f6
         ("s3", "CreateMultipartUpload" | "UploadPart" | "CompleteMultipartUpload") => times(number, S3_WRITE),
         ("sqs", _) => times(number, SQS),
         ("sns", _) => times(number, SNS),
-        ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem") => times(number, WRITE_UNIT),
+        ("sfn", "StartExecution") => 0.0,
+        ("sfn", "Transition") => times(number, TRANSITION),
+        ("sfn", "ExpressExecution") => times(number, EXPRESS),
+        ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem" | "IndexEntry") => times(number, WRITE_UNIT),
         ("dynamodb", "BatchWriteItem") => times((number * BATCH_ITEMS).min(writes.max(number)), WRITE_UNIT),
         ("dynamodb", "TransactWriteItems") => times(2 * (number * TRANSACTION_ROWS).min(count.max(number)), WRITE_UNIT),
         ("dynamodb", "GetItem" | "BatchGetItem" | "Query" | "Scan") => times(number, READ_UNIT),
@@ -122,7 +127,7 @@ pub fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::calls::StageCalls;
+    use crate::model::calls::{EXPRESS, INDEX_ENTRY, StageCalls, TRANSITION, many};
 
     #[test]
     fn the_cost_of_a_batch_is_the_sum_over_its_services() {
@@ -149,5 +154,25 @@ mod tests {
         assert_eq!((costs.estimated, Costs::of(&Calls::default(), 100, Some(1))), (None, None));
         let begun = Costs::of(&calls, 0, Some(300)).unwrap();
         assert_eq!((begun.per_million, begun.estimated), (None, None));
+    }
+
+    #[test]
+    fn an_entry_of_an_index_costs_a_write_and_is_no_request() {
+        let requests = [("dynamodb.PutItem", 10), (INDEX_ENTRY, 7)].map(|(name, count)| (name.to_owned(), count));
+        let stage = StageCalls { messages: 1, requests: requests.into() };
+        let costs = Costs::of(&Calls([("process".to_owned(), stage)].into()), 10, None).unwrap();
+        assert_eq!((costs.services[0].requests, costs.services.len()), (10, 1));
+        assert!((costs.so_far - 17.0 * 0.625e-6).abs() < 1e-12, "{costs:?}");
+    }
+
+    /// What a map makes of 100 chunks is told beside the request that starts it.
+    #[test]
+    fn a_map_costs_its_transitions_and_is_one_request() {
+        let requests = [("sfn.StartExecution", 1), (TRANSITION, 104), (EXPRESS, 100)];
+        let stage = StageCalls { messages: 1, requests: requests.map(|(name, n)| (name.to_owned(), n)).into() };
+        assert_eq!(many(&stage.requests), 1);
+        let costs = Costs::of(&Calls([("scatter".to_owned(), stage)].into()), 100, None).unwrap();
+        assert_eq!((costs.services[0].name.as_str(), costs.services[0].requests), ("Step Functions", 1));
+        assert!((costs.so_far - (104.0 * 25e-6 + 100.0 * 1.104e-6)).abs() < 1e-12, "{costs:?}");
     }
 }

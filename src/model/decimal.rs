@@ -12,7 +12,7 @@ pub struct Decimal {
 impl Decimal {
     /// Reads a number in JSON's notation. `None` if its exponent is beyond all use.
     pub fn parse(number: &str) -> Option<Self> {
-        let unsigned = number.trim_start_matches('-');
+        let unsigned = number.strip_prefix('-').unwrap_or(number);
         let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
         let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
         let mut digits = format!("{whole}{fraction}");

@@ -55,6 +55,8 @@ pub enum FaultCode {
     BadSchema,
     /// The file could not be divided into chunks in five attempts; the message has the last error.
     ScatterFailed,
+    /// The Distributed Map that runs the workers of a batch failed; the message has what Step Functions says of it.
+    MapFailed,
     /// Waiting records, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended.
     LostRecords,
     /// The file was deleted or overwritten before its batch had ended, so that `results` cannot repeat its records; all were processed.
@@ -72,7 +74,7 @@ pub enum FaultCode {
 
 impl FaultCode {
     /// All codes that fanfold writes.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::UnknownFormat,
         Self::NotUtf8,
         Self::BrokenGzip,
@@ -96,6 +98,7 @@ impl FaultCode {
         Self::LimitExceeded,
         Self::BadSchema,
         Self::ScatterFailed,
+        Self::MapFailed,
         Self::LostRecords,
         Self::InputChanged,
         Self::TooManyFailures,
@@ -129,6 +132,7 @@ impl FaultCode {
             Self::LimitExceeded => "LIMIT_EXCEEDED",
             Self::BadSchema => "BAD_SCHEMA",
             Self::ScatterFailed => "SCATTER_FAILED",
+            Self::MapFailed => "MAP_FAILED",
             Self::LostRecords => "LOST_RECORDS",
             Self::InputChanged => "INPUT_CHANGED",
             Self::TooManyFailures => "TOO_MANY_FAILURES",
@@ -177,6 +181,9 @@ impl FaultCode {
             Self::BadSchema => "The record schema that was deployed cannot be used.",
             Self::ScatterFailed => {
                 "The file could not be divided into chunks in five attempts; the message has the last error."
+            }
+            Self::MapFailed => {
+                "The Distributed Map that runs the workers of a batch failed; the message has what Step Functions says of it."
             }
             Self::LostRecords => {
                 "Waiting records, or the file that they lie in, were deleted, overwritten or damaged before the batch had ended."
@@ -229,6 +236,9 @@ impl FaultCode {
                 "Correct `SCHEMA` as the message says (`fanfold check` tries it), deploy, and upload the file again."
             }
             Self::ScatterFailed => "Fix what it names, then upload the file again. What was done is kept.",
+            Self::MapFailed => {
+                "Fix what it names, then `fanfold redrive`, which processes what had no worker. What was done is kept."
+            }
             Self::LostRecords => "Upload the file again, and keep it until its batch has ended.",
             Self::InputChanged => {
                 "Nothing is lost; keep a file until its batch has ended, or let the input bucket keep versions."

@@ -174,6 +174,11 @@ impl BatchId {
         format!("{}/objects/{name}", parted(&self.0).0)
     }
 
+    /// The key of the claim checks of so many chunks, which a Distributed Map reads, in the work bucket.
+    pub fn claims_key(&self, chunks: u32) -> String {
+        format!("{}/map/claims-{chunks}.jsonl", self.0)
+    }
+
     /// The prefix of what gather needs to go on, in the work bucket.
     pub fn gather_prefix(&self) -> String {
         format!("{}/gather/", self.0)

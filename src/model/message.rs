@@ -61,6 +61,52 @@ pub struct GatherMessage {
     v: u32,
     /// The batch to gather.
     pub batch_id: BatchId,
+    /// Whether the sender does not know that the batch is complete: if it is not, somebody else announces it later.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub if_complete: bool,
+}
+
+/// The order to run a worker for each chunk of a batch, by a Distributed Map over its claim checks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MapOrder {
+    v: u32,
+    /// The batch.
+    pub batch_id: BatchId,
+    /// How many chunks it has.
+    pub chunks: u32,
+}
+
+/// The report that the Distributed Map of a batch failed, so that some of its chunks have no worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MapFailure {
+    v: u32,
+    /// The batch.
+    pub map: BatchId,
+    /// What Step Functions says.
+    pub failed: MapError,
+}
+
+/// An error as Step Functions tells it
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html>).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct MapError {
+    /// Its name.
+    #[serde(default)]
+    pub error: String,
+    /// What is behind it, if that is known.
+    #[serde(default)]
+    pub cause: Option<String>,
+}
+
+impl std::fmt::Display for MapError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.cause {
+            Some(cause) => write!(f, "{}: {cause}", self.error),
+            None => f.write_str(&self.error),
+        }
+    }
 }
 
 impl ProcessMessage {
@@ -114,7 +160,43 @@ impl ProcessMessage {
 impl GatherMessage {
     /// A message in the current version.
     pub fn new(batch_id: BatchId) -> Self {
-        Self { v: VERSION, batch_id }
+        Self { v: VERSION, batch_id, if_complete: false }
+    }
+
+    /// The same of somebody who does not know whether the batch is complete.
+    #[must_use]
+    pub fn if_complete(self) -> Self {
+        Self { if_complete: true, ..self }
+    }
+
+    /// Reads a message's body.
+    ///
+    /// # Errors
+    /// `Malformed` if it is not such a message, or of another version.
+    pub fn parse(body: &str) -> Result<Self> {
+        parse(body)
+    }
+}
+
+impl MapOrder {
+    /// An order in the current version.
+    pub fn new(batch_id: BatchId, chunks: u32) -> Self {
+        Self { v: VERSION, batch_id, chunks }
+    }
+
+    /// Reads an order.
+    ///
+    /// # Errors
+    /// `Malformed` if it is not one, or of another version.
+    pub fn parse(body: &str) -> Result<Self> {
+        parse(body)
+    }
+}
+
+impl MapFailure {
+    /// A report in the current version.
+    pub fn new(map: BatchId, failed: MapError) -> Self {
+        Self { v: VERSION, map, failed }
     }
 
     /// Reads a message's body.
@@ -199,7 +281,20 @@ mod tests {
         assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab","chunk":3}"#);
         let body = to_body(&GatherMessage::new(id.clone()));
         assert_eq!(body, r#"{"v":1,"batchId":"orders-0123456789ab"}"#);
-        assert_eq!(GatherMessage::parse(&body).unwrap().batch_id, id);
+        assert_eq!(GatherMessage::parse(&body).unwrap(), GatherMessage::new(id.clone()));
+        let perhaps = GatherMessage::new(id.clone()).if_complete();
+        assert_eq!(to_body(&perhaps), r#"{"v":1,"batchId":"orders-0123456789ab","ifComplete":true}"#);
+        assert_eq!(GatherMessage::parse(&to_body(&perhaps)).unwrap(), perhaps);
+        let order = MapOrder::new(id.in_generation(1), 7);
+        assert_eq!(to_body(&order), r#"{"v":1,"batchId":"orders-0123456789ab.r1","chunks":7}"#);
+        assert_eq!(MapOrder::parse(&to_body(&order)).unwrap(), order);
+        let body =
+            r#"{"v":1,"map":"orders-0123456789ab","failed":{"Error":"States.ItemReaderFailed","Cause":"no such key"}}"#;
+        let failure = MapFailure::parse(body).unwrap();
+        assert_eq!((&failure.map, failure.failed.to_string().as_str()), (&id, "States.ItemReaderFailed: no such key"));
+        assert_eq!((to_body(&failure).as_str(), MapFailure::new(id.clone(), failure.failed.clone())), (body, failure));
+        let silent = MapFailure::parse(r#"{"v":1,"map":"orders-0123456789ab","failed":{"Error":"States.Timeout"}}"#);
+        assert_eq!(silent.unwrap().failed.to_string(), "States.Timeout");
         let body = to_body(&RedriveMessage::new(id.in_generation(1)));
         assert_eq!(body, r#"{"v":1,"redrive":"orders-0123456789ab.r1"}"#);
         assert_eq!(RedriveMessage::parse(&body).unwrap(), RedriveMessage::new(id.in_generation(1)));

@@ -24,6 +24,11 @@ pub const S3_READ: Dollars = Dollars(400);
 pub const SQS: Dollars = Dollars(400);
 /// A request that publishes up to 64 KiB to a topic; deliveries to queues cost nothing (<https://aws.amazon.com/sns/pricing/>).
 pub const SNS: Dollars = Dollars(500);
+/// A transition between states of a standard workflow (<https://aws.amazon.com/step-functions/pricing/>).
+pub const TRANSITION: Dollars = Dollars(25_000);
+/// An express workflow that is started: a request, and 64 MB for 100 ms or less. One that waits for a function longer than that takes
+/// $0.10 more for each million and 100 ms, which is not known when it is started.
+pub const EXPRESS: Dollars = Dollars(1_104);
 /// Writing 1 KiB of an item on demand; twice that in a transaction.
 pub const WRITE_UNIT: Dollars = Dollars(625);
 /// Reading 4 KiB of items on demand.
@@ -157,6 +162,13 @@ impl Tariff {
         Self { chunk: message + noticed + kept, units, reads, copies }
     }
 
+    /// The same where Step Functions runs a worker for each chunk, without a message.
+    #[must_use]
+    pub fn mapped(self) -> Self {
+        let message = SQS.times(REQUESTS_OF_A_MESSAGE);
+        Self { chunk: Dollars(self.chunk.0 - message.0) + TRANSITION + EXPRESS, ..self }
+    }
+
     /// The work of a chunk of `records` records that are `weight` bytes as JSON. Records of one chunk count as equally
     /// large.
     pub fn chunk(&self, records: u64, weight: u64) -> Work {
@@ -197,6 +209,14 @@ mod tests {
         assert_eq!([4, 896, 897, 65_536].map(units), [1, 1, 2, 65]);
         let written = |waiting| Tariff::of(waiting, Condition::Tree).chunk(7, 1000).written_bytes;
         assert_eq!([Waiting::Object, Waiting::Rows, Waiting::InPlace].map(written), [3000, 3000, 1000]);
+    }
+
+    /// A transition and an express execution for each chunk, instead of three requests to the queue.
+    #[test]
+    fn a_map_costs_more_for_a_chunk_than_a_message() {
+        let tariff = Tariff::of(Waiting::Object, Condition::Tree);
+        let more = tariff.mapped().chunk(1, 100).dollars.0 - tariff.chunk(1, 100).dollars.0;
+        assert_eq!(more, 25_000 + 1_104 - 3 * 400);
     }
 
     #[test]

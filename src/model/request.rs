@@ -3,9 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use crate::model::billing::event::{UsageEvent, in_words};
 use crate::model::error::{Error, Result};
 use crate::model::message::VERSION;
 use crate::model::record::cut;
@@ -74,12 +76,15 @@ pub struct RecordMessage {
     pub at: i64,
     /// The record, byte by byte as it was sent.
     pub record: Box<RawValue>,
+    /// Whether it came without a request of which something could be told.
+    #[serde(skip)]
+    pub bare: bool,
 }
 
 impl RecordMessage {
     /// A message in the current version.
     pub fn new(id: RequestId, keyed: bool, at: Timestamp, record: Box<RawValue>) -> Self {
-        Self { v: VERSION, id, keyed, at: at.0, record }
+        Self { v: VERSION, id, keyed, at: at.0, record, bare: false }
     }
 
     /// Reads a message's body.
@@ -93,6 +98,33 @@ impl RecordMessage {
             return Err(Error::malformed(format!("version {} of messages is not known here", message.v)));
         }
         Ok(message)
+    }
+
+    /// A message that is a CloudEvent by itself, as others put them on the queue; `None` if it looks like something else. It is known by what it
+    /// is, so that nothing is kept of its request.
+    ///
+    /// # Errors
+    /// `Malformed` if it is not one whole event.
+    pub fn event(body: &str, now: Timestamp) -> Option<Result<Self>> {
+        #[derive(Deserialize)]
+        struct Event<'a> {
+            #[serde(borrow, rename = "specversion")]
+            _specversion: &'a RawValue,
+        }
+        // A list can be read as the members of a struct.
+        if !body.trim_start().starts_with('{') || serde_json::from_str::<Event<'_>>(body).is_err() {
+            return None;
+        }
+        let read = |body: &str| -> Result<Self> {
+            let unread = |e| Error::malformed("the message is no event").because(e);
+            let record: Box<RawValue> = serde_json::from_str(body).map_err(unread)?;
+            let event: Value = serde_json::from_str(body).map_err(unread)?;
+            UsageEvent::parse(&event)
+                .map_err(|wrong| Error::malformed(format!("the message is no event: {}", in_words(&wrong))))?;
+            let id = RequestId::parse(&format!("event:{}", digest(record.get())))?;
+            Ok(Self { bare: true, ..Self::new(id, false, now, record) })
+        };
+        Some(read(body))
     }
 
     /// The digest of the record.
@@ -195,6 +227,7 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::error::ErrorKind;
 
     #[test]
     fn a_record_arrives_byte_by_byte() {
@@ -205,6 +238,21 @@ mod tests {
         let other = RecordMessage::parse(&body.replace("1.50", "1.5")).unwrap();
         assert_ne!(message.digest(), other.digest());
         assert_eq!(message.digest(), RecordMessage::parse(&body.replace("\"at\":7", "\"at\":8")).unwrap().digest());
+    }
+
+    #[test]
+    fn an_event_that_others_put_on_the_queue_is_read_whole_or_refused() {
+        let event = r#"{ "specversion": "1.0", "source": "/m", "id": "x", "subject": "anna", "type": "kwh", "time": "2026-02-28T12:00:00Z", "data": {"quantity": 1.50} }"#;
+        let read = RecordMessage::event(&format!("\n{event}\n"), Timestamp(7)).unwrap().unwrap();
+        assert_eq!((read.record.get(), read.keyed, read.bare, read.at), (event, false, true, 7));
+        let wrong = RecordMessage::event(&event.replace("1.50", "\"much\""), Timestamp(7)).unwrap().unwrap_err();
+        assert_eq!(wrong.kind, ErrorKind::Malformed);
+        assert!(wrong.to_string().contains("the message is no event: /data/quantity"), "{wrong}");
+        let enveloped = format!(r#"{{"v":1,"id":"a","keyed":true,"at":9,"record":{event}}}"#);
+        assert!(!RecordMessage::parse(&enveloped).unwrap().bare);
+        for other in [enveloped.as_str(), "", "{}", "[]", r#"["1.0"]"#, r#""specversion""#, &event[1..]] {
+            assert!(RecordMessage::event(other, Timestamp(7)).is_none(), "{other}");
+        }
     }
 
     #[test]

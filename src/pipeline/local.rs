@@ -9,12 +9,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use crate::batch::dispatch::FanOut;
+use crate::batch::map;
 use crate::intake::s3_event::event_of;
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::format::settings::FormatSettings;
 use crate::model::ids::{BatchId, PENDING, Revision};
 use crate::model::input::InputRef;
 use crate::model::limits::Limits;
+use crate::model::message::MapOrder;
 use crate::model::processing::aggregate::AggregateSettings;
 use crate::model::processing::{Processing, Work};
 use crate::model::report::ReportColumns;
@@ -87,6 +89,8 @@ pub struct LocalStores<B> {
     pub ledger: MemoryLedger,
     /// The queues of scatter, process and gather, and of what is parked.
     pub queues: [MemoryChannel; 4],
+    /// The orders to run workers for the chunks of a batch, in a pipeline that has a state machine.
+    pub machine: MemoryChannel,
 }
 
 /// Stores in memory; clones share what they hold.
@@ -123,9 +127,12 @@ impl<B: Blob + Clone> Supply for LocalStores<B> {
     }
 
     fn queue(&self, queue: Queue) -> Result<MemoryChannel> {
-        // The workers are all who subscribed to the topic.
-        let queue = if queue == Queue::Topic { Queue::Process } else { queue };
-        Ok(self.queues[queue as usize].clone())
+        Ok(match queue {
+            // The workers are all who subscribed to the topic.
+            Queue::Topic => self.queues[Queue::Process as usize].clone(),
+            Queue::Machine => self.machine.clone(),
+            _ => self.queues[queue as usize].clone(),
+        })
     }
 
     fn tasks(&self) -> Result<MemoryTasks> {
@@ -196,6 +203,8 @@ pub struct LocalPipeline<S: Supply = Memory> {
     pub stores: S,
     stages: Box<dyn Working>,
     items: MemoryItems,
+    /// The channel by which workers first hear of a chunk.
+    way: Queue,
 }
 
 /// The stages of a pipeline.
@@ -327,7 +336,11 @@ impl LocalPipeline {
     /// Gives a message to a stage (0 scatter, 1 process, 2 gather).
     pub async fn handle(&self, stage: usize, delivery: &Delivery) -> Disposition {
         let queue = [Queue::Scatter, Queue::Process].get(stage).copied().unwrap_or(Queue::Gather);
-        self.stages.handle(queue, delivery).await
+        let disposition = self.stages.handle(queue, delivery).await;
+        match self.map().await {
+            Ok(_) => disposition,
+            Err(error) => Disposition::Retry(error),
+        }
     }
 
     /// Works until no message is left, and returns those that were rejected or must be redelivered.
@@ -389,7 +402,8 @@ impl<S: Supply> LocalPipeline<S> {
             bury: pipeline.bury()?,
             sweep: pipeline.sweep(PATIENCE)?,
         };
-        Ok(Self { stores: pipeline.supply, stages: Box::new(stages), items: MemoryItems::new() })
+        let (stores, way) = (pipeline.supply, variant.way());
+        Ok(Self { stores, stages: Box::new(stages), items: MemoryItems::new(), way })
     }
 
     /// Works on the batch that an event makes until it is closed; calls `look` whenever messages were worked on.
@@ -416,7 +430,7 @@ impl<S: Supply> LocalPipeline<S> {
 
     /// Gives the messages that wait to their stages. `None` if there were none, otherwise the last error, if any.
     async fn turn(&self) -> Result<Option<Option<Error>>> {
-        let (mut worked, mut said) = (false, None);
+        let (mut worked, mut said) = (self.map().await?, None);
         for queue in [Queue::Scatter, Queue::Process, Queue::Gather] {
             let deliveries = self.stores.queue(queue)?.receive(10).await?;
             worked |= !deliveries.is_empty();
@@ -425,6 +439,23 @@ impl<S: Supply> LocalPipeline<S> {
             }
         }
         Ok(worked.then_some(said))
+    }
+
+    /// Runs the state machine, in a pipeline that has one, and returns whether it had an order: workers get the claim checks
+    /// by their queue.
+    async fn map(&self) -> Result<bool> {
+        if self.way != Queue::Machine {
+            return Ok(false);
+        }
+        let (machine, workers) = (self.stores.queue(Queue::Machine)?, self.stores.queue(Queue::Process)?);
+        let orders = machine.receive(10).await?;
+        for order in &orders {
+            let MapOrder { batch_id, chunks, .. } = MapOrder::parse(&order.body)?;
+            let checks = map::read(&self.stores.bucket(Bucket::Work)?, &batch_id, chunks).await?;
+            workers.send(checks.into_iter().map(Outgoing::new).collect()).await?;
+            machine.delete(&order.receipt).await?;
+        }
+        Ok(!orders.is_empty())
     }
 
     /// Concludes a message: releases a failed one to be redelivered, or buries it if it has failed too often.

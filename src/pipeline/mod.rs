@@ -57,6 +57,8 @@ pub enum Queue {
     Parked,
     /// To the workers and to whoever else subscribed, in a pipeline that has a topic.
     Topic,
+    /// To the state machine that runs the workers, in a pipeline that has one. It is told of a batch once.
+    Machine,
 }
 
 /// Where a pipeline's stores come from. Each is requested only when a stage that needs it is built, since a function
@@ -297,7 +299,8 @@ impl<P: Supply> Pipeline<P> {
         requests: R,
     ) -> Records<Paced<R, ClockOf<P>>, W, ClockOf<P>> {
         let (requests, clock, width) = (self.pace.keep(requests), self.supply.clock(), self.variant.width);
-        Records { requests, processor, clock, schema, width }
+        let events = matches!(self.processing.work, Work::Meter(_));
+        Records { requests, processor, clock, schema, width, events }
     }
 
     /// Sweep.

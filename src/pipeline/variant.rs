@@ -115,6 +115,15 @@ pub const BUILT_IN: &[Variant] = &[
         fan_out: FanOut::Topic,
         condition: Condition::Tree,
     },
+    #[cfg(feature = "sfn")]
+    Variant {
+        name: "sfn",
+        unit: Unit::Chunk,
+        pending: Pending::Bucket,
+        width: CONCURRENT,
+        fan_out: FanOut::Map,
+        condition: Condition::Tree,
+    },
 ];
 
 impl Variant {
@@ -164,6 +173,7 @@ impl Variant {
         match self.fan_out {
             FanOut::Messages | FanOut::Notifications => Queue::Process,
             FanOut::Topic => Queue::Topic,
+            FanOut::Map => Queue::Machine,
         }
     }
 
@@ -203,6 +213,7 @@ mod tests {
                 FanOut::Messages => "messages",
                 FanOut::Notifications => "notifications",
                 FanOut::Topic => "topic",
+                FanOut::Map => "map",
             };
             let condition = if variant.condition.has_tree() { "tree" } else { "listing" };
             let parts =

@@ -2,6 +2,7 @@
 //! for each of them.
 
 pub mod any;
+pub mod billing;
 pub mod chain;
 pub mod each;
 pub mod http;

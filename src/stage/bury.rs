@@ -1,5 +1,5 @@
 //! Ends what keeps failing: consumes the dead-letter channels, so that a batch ends even if a part of it cannot be
-//! processed. A chunk is buried: its records fail with the reason. A scatter ends its batch as failed. A message that
+//! processed. A chunk is buried: its records fail with the reason. A scatter ends its batch as failed, and so does a map. A message that
 //! no stage can work on is parked for people to look at, which raises an alarm; a gather message is parked too, and
 //! sweep takes up its batch again.
 
@@ -11,8 +11,8 @@ use crate::intake::s3_event::{self, Created, Notice};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
 use crate::model::ids::BatchId;
-use crate::model::message::{GatherMessage, ProcessMessage, RedriveMessage};
-use crate::model::progress::Batch;
+use crate::model::message::{GatherMessage, MapFailure, ProcessMessage, RedriveMessage};
+use crate::model::progress::{Batch, BatchState, Stop};
 use crate::model::request::{RecordMessage, Request};
 use crate::model::timestamp::Timestamp;
 use crate::stage::reception::{MOST_TRIES, SILENCE};
@@ -57,7 +57,9 @@ pub enum Letter {
     /// To scatter a redrive.
     Redrive(BatchId),
     /// To gather a batch.
-    Gather(BatchId),
+    Gather(GatherMessage),
+    /// To end a batch whose map failed.
+    Map(Box<MapFailure>),
     /// To store a record that was sent by itself.
     Record(Box<RecordMessage>),
     /// Nothing that fanfold asks for.
@@ -72,8 +74,9 @@ impl Letter {
         };
         let scatter = || s3_event::parse(body).ok();
         None.or_else(|| claim_check::parse(body).ok().flatten().map(|check| Self::Chunk(Box::new(check))))
-            .or_else(|| GatherMessage::parse(body).ok().map(|message| Self::Gather(message.batch_id)))
+            .or_else(|| GatherMessage::parse(body).ok().map(Self::Gather))
             .or_else(|| RedriveMessage::parse(body).ok().map(|message| Self::Redrive(message.redrive)))
+            .or_else(|| MapFailure::parse(body).ok().map(|failure| Self::Map(Box::new(failure))))
             .or_else(|| RecordMessage::parse(body).ok().map(|message| Self::Record(Box::new(message))))
             .or_else(|| scatter().map(|notices| Self::Scatter(notices.into_iter().filter_map(created).collect())))
             .unwrap_or(Self::Unknown)
@@ -110,8 +113,9 @@ impl<S: Stores, R: Requests> Stage for Bury<S, R> {
     fn subject(letter: &Letter) -> Option<Subject> {
         let (batch, part) = match letter {
             Letter::Chunk(message) => (message.batch_id.clone(), Part::Chunk(message.chunk)),
-            Letter::Gather(batch) => (batch.clone(), Part::Gather),
+            Letter::Gather(message) => (message.batch_id.clone(), Part::Gather),
             Letter::Redrive(batch) => (batch.clone(), Part::Scatter),
+            Letter::Map(failure) => (failure.map.clone(), Part::Scatter),
             Letter::Scatter(created) => (created.first()?.batch(), Part::Scatter),
             Letter::Record(_) | Letter::Unknown => return None,
         };
@@ -125,7 +129,8 @@ impl<S: Stores, R: Requests> Stage for Bury<S, R> {
             Letter::Chunk(message) => self.bury_chunk(message, *attempt, early).await,
             Letter::Scatter(uploads) => self.bury_scatter(uploads, *attempt).await,
             Letter::Redrive(batch) => self.bury_redrive(batch, *attempt).await,
-            Letter::Gather(batch) => self.bury_gather(batch).await,
+            Letter::Gather(message) => self.bury_gather(message).await,
+            Letter::Map(failure) => self.bury_map(failure).await,
             Letter::Record(message) => {
                 give_up(&self.requests, message, self.clock.now()).await.map(|()| Disposition::Done)
             }
@@ -217,14 +222,33 @@ impl<S: Stores, R: Requests> Bury<S, R> {
         self.batches.announce(id, progress).await
     }
 
-    async fn bury_gather(&self, id: &BatchId) -> Result<Disposition> {
+    async fn bury_gather(&self, message: &GatherMessage) -> Result<Disposition> {
+        let id = &message.batch_id;
         match self.batches.ledger.read(id).await? {
             Some(batch) if batch.state.is_final() => Ok(Disposition::Discarded("the batch is closed".to_owned())),
+            // Whoever knows that the batch is complete has announced it.
+            Some(_) if message.if_complete => Ok(Disposition::Discarded("it was a question".to_owned())),
             _ => {
                 let reason = self.reason(id, Part::Gather, "the outputs could not be written", 0).await?;
                 Err(Error::malformed(reason))
             }
         }
+    }
+
+    /// Stops a batch whose map failed, unless all chunks are done: nobody else runs workers for those that are left, which sweep
+    /// ends at once.
+    async fn bury_map(&self, failure: &MapFailure) -> Result<Disposition> {
+        let (id, now) = (&failure.map, self.clock.now());
+        let Some(batch) = self.batches.ledger.read(id).await? else {
+            return Err(Error::malformed(format!("a map failed of batch {id}, which the ledger does not know")));
+        };
+        if self.batches.is_complete(&batch).await? {
+            return Ok(Disposition::Discarded(format!("batch {id} is complete without its map: {}", failure.failed)));
+        }
+        let fault = Fault::new(FaultCode::MapFailed, failure.failed.to_string());
+        tracing::error!(batch_id = %id, fault = %fault.message, "batch stopped: its map failed");
+        self.batches.ledger.stop(id, &Stop { state: BatchState::Failed, fault, at: now }).await?;
+        Ok(Disposition::Done)
     }
 
     /// Sets a message aside for people to look at.

@@ -213,7 +213,7 @@ impl<S: Stores> Reception<S> {
     }
 
     async fn excuse(&self, delivery: &Delivery) {
-        if self.dead_letters.is_none() {
+        if self.dead_letters.is_none() || delivery.is_alone() {
             return;
         }
         if let Err(error) = self.ledger.excuse_try(&delivery.id, self.clock.now()).await {
@@ -280,7 +280,7 @@ impl<S: Stores> Reception<S> {
     }
 
     async fn release(&self, delivery: &Delivery, pause: Duration) {
-        let Some(source) = &self.source else {
+        let Some(source) = self.source.as_ref().filter(|_| !delivery.is_alone()) else {
             return;
         };
         if let Err(error) = source.release(&delivery.receipt, pause).await {

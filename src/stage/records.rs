@@ -35,6 +35,9 @@ pub struct Records<R, P, K> {
     pub schema: RecordSchema,
     /// Calls under way at once.
     pub width: usize,
+    /// Whether records are events, which others put on the queue as well. Such a message has no request: what becomes of an event is known by
+    /// its own identity.
+    pub events: bool,
 }
 
 /// A valid record that was sent by itself: a chunk of its own.
@@ -70,7 +73,8 @@ impl<R: Requests, P: Processor, K: Clock> Stage for Records<R, P, K> {
     type Message = RecordMessage;
 
     fn parse(&self, body: &str) -> Result<Option<RecordMessage>> {
-        RecordMessage::parse(body).map(Some)
+        let event = if self.events { RecordMessage::event(body, self.clock.now()) } else { None };
+        event.unwrap_or_else(|| RecordMessage::parse(body)).map(Some)
     }
 
     fn subject(_message: &RecordMessage) -> Option<Subject> {
@@ -109,7 +113,8 @@ impl<R: Requests, P: Processor, K: Clock> Records<R, P, K> {
     async fn begin(&self, received: &Received<'_, RecordMessage>, table: &Timetable) -> Step {
         let message = &received.message;
         let request = Request::accepted(message);
-        match self.requests.claim(&request).await {
+        let claimed = if message.bare { Ok(Claimed::Open) } else { self.requests.claim(&request).await };
+        match claimed {
             Ok(Claimed::Open) => {}
             Ok(Claimed::Ended(_)) => return Step::Over(Disposition::Done),
             Ok(Claimed::Another) => {
@@ -123,6 +128,7 @@ impl<R: Requests, P: Processor, K: Clock> Records<R, P, K> {
         }
         let valid = match self.schema.check(&Entry::decoded(0, message.record.clone()), Layout::Json) {
             Ok(valid) => valid,
+            Err(reason) if message.bare => return Step::Over(Disposition::Rejected(Error::malformed(reason))),
             Err(reason) => return Step::End(request.failed(reason)),
         };
         let attempt = received.delivery.attempt;
@@ -185,6 +191,8 @@ impl<R: Requests, P: Processor, K: Clock> Records<R, P, K> {
     async fn end(&self, received: &Received<'_, RecordMessage>, step: Step) -> Disposition {
         let error = match step {
             Step::Over(disposition) => return disposition,
+            // What is not billed is listed.
+            Step::End(_) if received.message.bare => return Disposition::Done,
             Step::End(request) => match self.requests.write(&request).await {
                 Ok(true) => return Disposition::Done,
                 Ok(false) => return Disposition::Discarded("another record has its id".to_owned()),
@@ -192,7 +200,7 @@ impl<R: Requests, P: Processor, K: Clock> Records<R, P, K> {
             },
             Step::Again(request, error) => {
                 // Whoever asks for the status is told why it takes long, but not that a service is busy for a moment.
-                if error.kind != ErrorKind::Busy {
+                if error.kind != ErrorKind::Busy && !received.message.bare {
                     let reason = request.reason.clone().unwrap_or_else(|| INTERNAL.to_owned());
                     // The message comes again, whether or not this is written.
                     let _ = self.requests.write(&request.tried(reason)).await;

@@ -8,28 +8,31 @@ use fanfold::model::billing::package::{Line, Package, PackageId};
 use fanfold::model::billing::sending::SendState;
 use fanfold::model::billing::usage::Usage;
 use fanfold::model::fold::Exact;
+use fanfold::store::billing::Unbilled;
 
-use crate::world::{SPACING, Story, World};
+use crate::world::{BILLED_FOR_NOTHING, SPACING, Story, World};
 
 /// How much earlier than its moment the request after one may begin, in milliseconds, since that may be late.
 const SLACK: i64 = 20;
 
+/// The events that came: each identity with each content.
+pub fn came(story: &Story) -> BTreeSet<(String, [u8; 32])> {
+    let parsed = story.events.iter().map(|event| UsageEvent::parse(event).unwrap());
+    parsed.map(|event| (event.identity(), event.content())).collect()
+}
+
 /// What is wrong with what is billed: each event that came, once and for its client and half, or listed.
 pub fn unbilled(world: &World, story: &Story) -> Vec<String> {
     let mut wrong = Vec::new();
-    let came: BTreeSet<(String, [u8; 32])> = story
-        .events
-        .iter()
-        .map(|event| UsageEvent::parse(event).unwrap())
-        .map(|event| (event.identity(), event.content()))
-        .collect();
+    let came = came(story);
     let kept = world.store.events();
     let listed = world.store.listed();
     for (identity, content) in &came {
         let billed = kept.get(identity).is_some_and(|kept| kept.event.content() == *content);
-        let conflicts = listed.contains_key(&(identity.clone(), *content, true));
+        let why = listed.get(&(identity.clone(), *content)).map(|(_, why)| why);
+        let conflicts = why == Some(&Unbilled::Conflict);
         // What was too far ahead when it came first is listed, and billed when it comes again.
-        let rejected = listed.contains_key(&(identity.clone(), *content, false));
+        let rejected = matches!(why, Some(Unbilled::Rejected(_)));
         if billed && conflicts || !billed && !conflicts && !rejected {
             wrong.push(format!("{identity} is billed: {billed}, a conflict: {conflicts}, rejected: {rejected}"));
         }
@@ -45,6 +48,12 @@ pub fn unbilled(world: &World, story: &Story) -> Vec<String> {
             wrong.push(format!("{id} is {package:?}"));
         }
         billed.entry((id.client, id.half)).or_default().push(package);
+    }
+    let nothing = |client: &&String| client.starts_with(BILLED_FOR_NOTHING);
+    for client in story.clients.iter().filter(nothing) {
+        for half in story.halves.iter().filter(|half| !billed.contains_key(&(client.clone(), **half))) {
+            wrong.push(format!("{half} of {client} is not billed"));
+        }
     }
     let all: BTreeSet<_> = used.keys().chain(billed.keys()).cloned().collect();
     for of in all {

@@ -5,6 +5,7 @@
 
 mod api;
 mod judge;
+mod statements;
 mod time;
 mod world;
 
@@ -17,13 +18,15 @@ use fanfold::model::billing::package::PackageId;
 use fanfold::model::billing::sending::{Guarantees, SendState, Sending};
 use fanfold::model::error::Result;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::billing::close::Closed;
-use fanfold::stage::billing::meter::Metered;
-use fanfold::stage::billing::send::Sent;
+use fanfold::processor::billing::close::Closed;
+use fanfold::processor::billing::meter::Metered;
+use fanfold::stage::billing::outbox::drain;
+use fanfold::stage::billing::send::{Send, Sent};
 use fanfold::store::Clock;
 use fanfold::store::billing::memory::MemoryBilling;
 use fanfold::store::billing::{Packages, Sealed, Unbilled};
 use fanfold::store::blob::Blob;
+use fanfold::store::faults::{Faults, Faulty};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
@@ -49,7 +52,7 @@ fn each_event_is_billed_once_and_each_package_has_one_invoice_whatever_fails() {
         assert!(wrong.is_empty(), "seed {seed}: {wrong:#?}");
         adjusts += world.store.packages().keys().filter(|id| id.sequence > 0).count();
         let listed = world.store.listed();
-        conflicts += listed.keys().filter(|(_, _, conflicts)| *conflicts).count();
+        conflicts += listed.values().filter(|(_, why)| *why == Unbilled::Conflict).count();
         rejected += listed.len();
         let sent = world.api.arrivals().iter().filter(|arrival| arrival.created.is_some()).count();
         again += sent - world.store.packages().len();
@@ -201,7 +204,7 @@ async fn send(world: &World, trouble: Trouble, id: &PackageId) {
             }
             Ok(Sent::Ended(_)) => return,
             Ok(Sent::NoTime) => panic!("a minute is too short"),
-            Ok(Sent::Waits(moment)) => {
+            Ok(Sent::Waits(moment) | Sent::Held(moment)) => {
                 world.time.sleep(Duration::from_millis((moment.0 - world.time.now().0).max(1) as u64)).await;
             }
             Err(_) if trouble.died() => trouble = Trouble::none(&world.time),
@@ -311,22 +314,21 @@ fn an_event_that_comes_late_is_billed_by_the_next_package_and_one_too_late_is_li
             );
             assert!(matches!(meter.take(&json!({"id": 1})).await.unwrap(), Metered::Wrong(wrong) if wrong.len() == 7));
             let nobody = meter.take(&event("client-0 Mars/Crater", "of nobody", "2026-02-28T20:00:00Z")).await.unwrap();
-            let told = "there is no client \"client-0 Mars/Crater\"".to_owned();
-            assert_eq!(nobody, Metered::Unbilled(Unbilled::Rejected(told)));
+            assert_eq!(nobody, Metered::Unbilled(Unbilled::Nobody));
             assert_eq!((world.store.events().len(), world.store.listed().len()), (2, 3));
         })],
     );
 }
 
-/// A sender that takes a few packages at a time, for half an hour.
+/// A sender that is started every minute, for half an hour.
 async fn serve(world: &World) {
     let sender = world.sending(&world.store, &Trouble::none(&world.time));
     let until = world.in_seconds(1_800);
     while world.time.now() < until {
-        for id in world.store.due(world.time.now(), 2).await.unwrap() {
-            let _ = sender.advance(&id, world.in_seconds(60)).await;
-        }
-        world.time.sleep(Duration::from_secs(1)).await;
+        let next = world.in_seconds(60);
+        drain(&sender, world.in_seconds(55)).await.unwrap();
+        let left = (next.0 - world.time.now().0).max(0) as u64;
+        world.time.sleep(Duration::from_millis(left)).await;
     }
 }
 
@@ -385,6 +387,48 @@ fn what_adjusts_an_invoice_comes_after_it() {
     );
     let made: Vec<u32> = world.api.invoices().iter().map(|made| made.package.sequence).collect();
     assert_eq!(made, [0, 1]);
+}
+
+/// Counts calls.
+#[derive(Clone, Default)]
+struct Counting(Arc<Mutex<usize>>);
+
+impl Faults for Counting {
+    async fn before(&self, _call: &'static str) -> Result<()> {
+        *self.0.lock().unwrap() += 1;
+        Ok(())
+    }
+
+    async fn after(&self, _call: &'static str) -> Result<()> {
+        Ok(())
+    }
+
+    fn midway(&self, _call: &'static str, _many: usize) -> Option<usize> {
+        None
+    }
+}
+
+#[test]
+fn a_sender_that_has_to_wait_asks_nobody_again_and_again() {
+    let world = sealed(vec![Mood::BusyUntil], 60);
+    let counting = Counting::default();
+    let none = Trouble::none(&world.time);
+    let Send { invoices, output, meter, clock, guarantees, spacing, .. } = world.sending(&world.store, &none);
+    let packages = Faulty::new(world.store.clone(), counting.clone());
+    let sender = Send { packages, invoices, output, meter, clock, guarantees, spacing };
+    let calls = |until| {
+        *counting.0.lock().unwrap() = 0;
+        run(
+            &world.time,
+            vec![Box::pin(async {
+                drain(&sender, until).await.unwrap();
+            })],
+        );
+        *counting.0.lock().unwrap()
+    };
+    // While the API is busy, only those are looked at whose moments were reserved; and if no time is left, those that are worked on together.
+    let (busy, late) = (calls(world.in_seconds(50)), calls(world.in_seconds(2)));
+    assert!((20..250).contains(&busy) && (4..40).contains(&late), "{busy} {late}");
 }
 
 #[test]

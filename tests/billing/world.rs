@@ -10,8 +10,8 @@ use fanfold::model::billing::package::PackageId;
 use fanfold::model::billing::sending::{Guarantees, SendState, Sending};
 use fanfold::model::error::Result;
 use fanfold::model::timestamp::Timestamp;
-use fanfold::stage::billing::close::Close;
-use fanfold::stage::billing::meter::Meter;
+use fanfold::processor::billing::close::Close;
+use fanfold::processor::billing::meter::Meter;
 use fanfold::stage::billing::send::Send;
 use fanfold::store::Clock;
 use fanfold::store::billing::memory::MemoryBilling;
@@ -21,11 +21,12 @@ use fanfold::store::faults::{Faults, Faulty, fault};
 use fanfold::store::meter::memory::MemoryMeter;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
-use jiff::civil::Date;
+use jiff::civil::date;
 use serde_json::{Value, json};
 
 use crate::api::{Api, MOODS, Mood, PROMISED};
 use crate::judge::{invoiced, unbilled};
+use crate::statements::{stated, stating};
 use crate::time::{Time, run};
 
 /// Shortly before the end of a half month in each zone of a client.
@@ -37,6 +38,9 @@ const BUSY_FOR: i64 = 12 * 3_600;
 
 /// How long it takes at most until nothing is left to do, in days: an API that is busy and fails is asked again ever more seldom.
 const PATIENCE: i64 = 3;
+
+/// How the names of clients begin whose half months are billed also if nothing was used.
+pub const BILLED_FOR_NOTHING: &str = "client-1";
 
 /// The terms of all clients: their names say their zones.
 #[derive(Clone)]
@@ -50,7 +54,12 @@ impl Clients for Agreed {
             grace: SignedDuration::from_secs(GRACE),
             horizon: SignedDuration::from_hours(24),
             prices: Some(serde_json::from_value(json!({"currency": "EUR", "meters": {"kwh": "0.335"}})).unwrap()),
+            zero_usage_from: client.starts_with(BILLED_FOR_NOTHING).then(|| date(2026, 2, 16)),
         }))
+    }
+
+    async fn all(&self) -> Result<Vec<(String, Option<Terms>)>> {
+        unreachable!("worlds know their clients")
     }
 }
 
@@ -132,12 +141,12 @@ impl Events for Lagging {
         self.store.list(event, why).await
     }
 
-    async fn listed_on(&self, client: &str, day: Date) -> Result<Vec<(Admitted, Unbilled)>> {
-        self.store.listed_on(client, day).await
+    async fn listed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<(Admitted, Unbilled)>> {
+        self.store.listed_in(client, half).await
     }
 
-    async fn on(&self, client: &str, day: Date) -> Result<Vec<Admitted>> {
-        let mut found = self.store.on(client, day).await?;
+    async fn billed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<Admitted>> {
+        let mut found = self.store.billed_in(client, half).await?;
         let kept = self.kept.lock().unwrap();
         // Of each by itself, so that one may be found that was kept later than one that is not.
         found.retain(|event| {
@@ -201,6 +210,8 @@ pub struct World {
     ended: Arc<Mutex<BTreeMap<PackageId, SendState>>>,
     /// What was written that is wrong.
     pub wrong: Arc<Mutex<Vec<String>>>,
+    /// Whether those who set rows of days look at versions.
+    pub looks: bool,
 }
 
 type Closer =
@@ -228,6 +239,7 @@ impl World {
             guarantees: PROMISED,
             ended: Arc::default(),
             wrong: Arc::default(),
+            looks: true,
         }
     }
 
@@ -349,9 +361,11 @@ async fn feed(world: &World, story: &Story) {
 async fn close(world: &World, story: &Story, until: Timestamp) {
     live(world, 2_000, until, async |trouble| {
         for half in story.pairs() {
-            for closed in world.closing(&trouble).close(&[half]).await {
+            for closed in world.closing(&trouble).close(std::slice::from_ref(&half)).await {
                 closed?;
             }
+            // Whoever sees fewer events than somebody else did sets nothing.
+            stating(world, &trouble).stated(&half.0, half.1).await?;
         }
         Ok(false)
     })
@@ -419,6 +433,7 @@ pub fn history<P: Packages + Clone>(world: &World, packages: &P) -> Vec<String> 
         })],
     );
     let mut wrong = world.api.wrong();
+    wrong.extend(stated(world, &story));
     wrong.extend(unbilled(world, &story));
     wrong.extend(invoiced(world));
     wrong

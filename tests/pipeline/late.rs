@@ -174,6 +174,7 @@ async fn a_chunk_that_may_not_be_read_is_ended_after_a_while() {
             counters: stores.counters,
             ledger: stores.ledger,
             queues: stores.queues,
+            machine: stores.machine,
         };
         let refused = Pipeline::new(refused, *variant, INPUT);
         let schema = RecordSchema::parse(r#"{"type":"object"}"#, "itemNo").unwrap();

@@ -9,6 +9,7 @@ mod fair;
 mod gather;
 mod late;
 mod limits;
+mod map;
 mod notification;
 mod objects;
 mod processor;

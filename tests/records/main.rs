@@ -1,6 +1,7 @@
 //! Records that are sent one at a time, in a world where everything goes wrong that may: messages arrive twice and late, workers
 //! die at every call, calls fail before and after their effect, and clients send other records under one id.
 
+mod events;
 mod hand;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -331,7 +332,7 @@ fn worker(rng: &mut Rng, queue: &mut [Queued], tools: Tools<'_>) -> Option<Worke
     let (requests, mutation) = (Faulty::new(requests.clone(), hand.clone()), requests.mutation);
     let items = WriteItems::new(Faulty::new(items.clone(), hand.clone())).with_width(2);
     let processor = Work { items, hand, stamps, mutation };
-    let stage = Records { requests, processor, clock: Still, schema: schema.clone(), width: 3 };
+    let stage = Records { requests, processor, clock: Still, schema: schema.clone(), width: 3, events: false };
     let work = async move {
         if mutation == Some(Mutation::EndBeforeTheWork) {
             for delivery in &deliveries {

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
+use fanfold::model::ids::BatchId;
+
 /// The time at which every simulation begins, in milliseconds since the epoch.
 pub const BEGIN: i64 = 1_800_000_000_000;
 
@@ -22,6 +24,8 @@ pub enum Event {
     Sweep,
     /// The nth act of the scenario.
     Act(usize),
+    /// A batch's map may go on.
+    Map(BatchId),
     /// People pause the workers, or let them go on.
     Pause(bool),
 }

@@ -28,7 +28,7 @@ use super::mutation::Mutation;
 use super::plan::Plan;
 use super::service::Reached;
 use super::state::{
-    DEAD, Data, GATHER, GIVE_UP_AFTER, INPUT, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
+    DEAD, Data, GATHER, GIVE_UP_AFTER, INPUT, MAP, PARKED, PROCESS, SCATTER, STALL_AFTER, SWEEP_TIMEOUT, TIMEOUTS,
 };
 use super::stores::{SimChannel, SimStores, Watched};
 use super::world::{Ended, Running, World};
@@ -58,6 +58,7 @@ impl Supply for Stocked {
             Queue::Process | Queue::Topic => PROCESS,
             Queue::Gather => GATHER,
             Queue::Parked => PARKED,
+            Queue::Machine => MAP,
         };
         Ok(self.faulty(SimChannel { queue, topic, hand: self.hand.clone() }))
     }
@@ -135,7 +136,7 @@ impl World {
                 let stage = stage.with_limits(if ignored { Limits::NONE } else { plan.limits });
                 Box::pin(invocation.run(stage))
             }
-            PROCESS => {
+            PROCESS | MAP => {
                 let supply = &pipeline.supply;
                 let items = supply.faulty(supply.watched(supply.data.items.clone()));
                 let other = plan.redeployed && invocation.hand.task.is_multiple_of(2);
@@ -170,6 +171,7 @@ fn reception(pipeline: &Pipeline<Stocked>, queue: usize) -> Reception<PacedStore
         let supply = &pipeline.supply;
         Some(supply.faulty(SimChannel { queue, topic: false, hand: supply.hand.clone() })).filter(|_| queue < PARKED)
     };
+    let queue = if queue == MAP { PROCESS } else { queue };
     if queue >= DEAD {
         return pipeline.reception(None, None);
     }
@@ -212,7 +214,7 @@ impl Invocation {
                 }
             }
             let poison = |received: &Received<'_, _>| self.hand.world(|state| state.is_poison(&received.delivery.body));
-            let doomed = admitted.iter().any(poison) && self.queue == PROCESS;
+            let doomed = admitted.iter().any(poison) && [PROCESS, MAP].contains(&self.queue);
             self.hand.doomed.store(doomed, Ordering::Relaxed);
             let dispositions = stage.handle_pack(&admitted, self.deadline).await;
             self.pace.until(self.table.conclusion());

@@ -116,10 +116,14 @@ pub enum Mutation {
     CountersAfterTheMark,
     /// The reasons of a chunk count each time that it is marked.
     ReasonsCountAgain,
+    /// A map does not hand over what its workers do not get done.
+    ChunksAreNotHandedOver,
+    /// A map says that its batch is complete, in words that the queue then drops of the worker who knows it.
+    MapsAnnounce,
 }
 
 impl Mutation {
-    pub const ALL: [Self; 49] = [
+    pub const ALL: [Self; 51] = [
         Self::MarkBeforeTheItems,
         Self::CounterWithoutItsCondition,
         Self::DuplicateDoesNotCheckAgain,
@@ -169,6 +173,8 @@ impl Mutation {
         Self::CountersAreAdded,
         Self::CountersAfterTheMark,
         Self::ReasonsCountAgain,
+        Self::ChunksAreNotHandedOver,
+        Self::MapsAnnounce,
     ];
 }
 

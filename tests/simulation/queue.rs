@@ -3,6 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use fanfold::intake::claim_check;
+use fanfold::intake::s3_event::{Notice, parse};
+use fanfold::model::ids::BatchId;
+use fanfold::model::message::{GatherMessage, RedriveMessage};
+use fanfold::store::ledger::Part;
+
+use super::state::{DEAD, PROCESS, SCATTER};
+
 /// For how many milliseconds a FIFO queue drops messages with the same deduplication id:
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/using-messagededuplicationid-property.html>
 const DEDUPLICATION: i64 = 300_000;
@@ -62,5 +70,21 @@ impl Queue {
 
     pub fn delete(&mut self, id: u64) {
         self.messages.retain(|message| message.id != id);
+    }
+}
+
+/// What a message of a queue is about.
+pub fn subject_of(queue: usize, body: &str) -> Option<(BatchId, Part)> {
+    match queue % DEAD {
+        SCATTER => {
+            let redrive = RedriveMessage::parse(body).ok().map(|message| message.redrive);
+            let created = || match parse(body).ok()?.pop()? {
+                Notice::Created(created) => Some(created.batch()),
+                Notice::Nothing(_) => None,
+            };
+            Some((redrive.or_else(created)?, Part::Scatter))
+        }
+        PROCESS => claim_check::parse(body).ok().flatten().map(|m| (m.batch_id, Part::Chunk(m.chunk))),
+        _ => GatherMessage::parse(body).ok().map(|m| (m.batch_id, Part::Gather)),
     }
 }

@@ -16,7 +16,7 @@ use super::invariant::{generations, kept};
 use super::state::{PARKED, State};
 
 /// Situations that every search has to reach; some occur only in swarm plans.
-const RARE: [&str; 29] = [
+const RARE: [&str; 31] = [
     "scatter to be gone on with",
     "input missing for a while",
     "input refused for a while",
@@ -46,6 +46,8 @@ const RARE: [&str; 29] = [
     "too large a share of failures",
     "too large a share of failures, noticed by sweep alone",
     "too large a share of too few records",
+    "chunk handed over by a map",
+    "map that failed",
 ];
 
 /// A call made by a stage of a variant.

@@ -4,10 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use fanfold::intake::claim_check;
-use fanfold::intake::s3_event::{Notice, parse};
 use fanfold::model::condition::Condition;
 use fanfold::model::ids::BatchId;
-use fanfold::model::message::{GatherMessage, RedriveMessage, to_body};
+use fanfold::model::message::{RedriveMessage, to_body};
 use fanfold::model::progress::{Batch, Sealing, Tally};
 use fanfold::model::timestamp::Timestamp;
 use fanfold::stage::reception::MOST_TRIES;
@@ -18,8 +17,8 @@ use fanfold::store::counters::Counters;
 use fanfold::store::counters::memory::MemoryCounters;
 use fanfold::store::items::memory::MemoryItems;
 use fanfold::store::items::{Items, WriteMode};
+use fanfold::store::ledger::Ledger;
 use fanfold::store::ledger::memory::MemoryLedger;
-use fanfold::store::ledger::{Ledger, Part};
 use fanfold::store::tasks::memory::MemoryTasks;
 use fastrand::Rng;
 use futures::FutureExt;
@@ -28,9 +27,10 @@ use super::budget::Budgets;
 use super::capacity::Capacity;
 use super::clockwork::{BEGIN, Clockwork, Event};
 use super::invariant::{self, Broken};
+use super::map::Maps;
 use super::mutation::{Late, Mutation};
 use super::plan::{ANY_CALL, Often, Plan};
-use super::queue::{Message, Queue};
+use super::queue::{Message, Queue, subject_of};
 use super::service::Served;
 
 pub const INPUT: &str = "input";
@@ -39,11 +39,13 @@ pub const PROCESS: usize = 1;
 pub const GATHER: usize = 2;
 pub const DEAD: usize = 3;
 pub const PARKED: usize = 6;
-pub const QUEUES: usize = 7;
+/// What a map feeds without a queue.
+pub const MAP: usize = 7;
+pub const QUEUES: usize = 8;
 /// The stage that a queue feeds.
-pub const STAGES: [&str; QUEUES] = ["scatter", "process", "gather", "bury", "bury", "bury", "nobody"];
+pub const STAGES: [&str; QUEUES] = ["scatter", "process", "gather", "bury", "bury", "bury", "nobody", "process"];
 /// The seconds that a function may take, by the queue that feeds it.
-pub const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0];
+pub const TIMEOUTS: [i64; QUEUES] = [900, 120, 900, 120, 120, 120, 0, 120];
 pub const SWEEP_TIMEOUT: i64 = 300;
 /// The schema of a later deployment, under which no record is valid.
 pub const OTHER_SCHEMA: &str = r#"{"type":"object","required":["neverThere"]}"#;
@@ -84,6 +86,7 @@ pub struct State {
     pub clockwork: Clockwork,
     pub rng: Rng,
     pub queues: Vec<Queue>,
+    pub maps: Maps,
     /// The batches by the number of their file.
     pub batches: Vec<BatchId>,
     pub faults: u32,
@@ -155,6 +158,7 @@ impl State {
             data,
             clockwork: Clockwork::new(),
             queues: (0..QUEUES).map(|_| Queue::default()).collect(),
+            maps: Maps::default(),
             batches: Vec::new(),
             faults: 0,
             points: 0,
@@ -260,6 +264,9 @@ impl State {
     }
 
     pub fn send(&mut self, queue: usize, message: Outgoing) {
+        if queue == MAP {
+            return self.begin_map(&message);
+        }
         if (PROCESS..=GATHER).contains(&queue) && self.is_lost() {
             self.tell(|| format!("queue {queue} LOSES {}", message.body));
             return;
@@ -482,19 +489,4 @@ impl State {
 
 fn receipt_of(queue: usize, message: &Message) -> String {
     format!("q{queue}m{}-{}", message.id, message.receives)
-}
-
-pub fn subject_of(queue: usize, body: &str) -> Option<(BatchId, Part)> {
-    match queue % DEAD {
-        SCATTER => {
-            let redrive = RedriveMessage::parse(body).ok().map(|message| message.redrive);
-            let created = || match parse(body).ok()?.pop()? {
-                Notice::Created(created) => Some(created.batch()),
-                Notice::Nothing(_) => None,
-            };
-            Some((redrive.or_else(created)?, Part::Scatter))
-        }
-        PROCESS => claim_check::parse(body).ok().flatten().map(|m| (m.batch_id, Part::Chunk(m.chunk))),
-        _ => GatherMessage::parse(body).ok().map(|m| (m.batch_id, Part::Gather)),
-    }
 }

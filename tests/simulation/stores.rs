@@ -24,7 +24,7 @@ use super::clockwork::{Alarm, Event, Waiting};
 use super::hand::Hand;
 use super::mutation::{Late, Mutation};
 use super::plan::REFUSED;
-use super::state::{GATHER, PROCESS};
+use super::state::{GATHER, MAP, PROCESS};
 
 /// The stores as one invocation sees them.
 pub struct SimStores;
@@ -91,8 +91,9 @@ impl Channel for SimChannel {
             self.hand.watch_announcement(&messages);
         }
         let delayed = [Mutation::SealBeforeTheLastMessage, Mutation::BookmarkBeforeTheMessages];
-        if self.queue == PROCESS && delayed.into_iter().any(|mutation| self.hand.has_in(&["scatter"], mutation)) {
-            self.hand.put_off(messages.into_iter().map(|message| Late::Message(PROCESS, message)));
+        let heard = [PROCESS, MAP].contains(&self.queue);
+        if heard && delayed.into_iter().any(|mutation| self.hand.has_in(&["scatter"], mutation)) {
+            self.hand.put_off(messages.into_iter().map(|message| Late::Message(self.queue, message)));
             return Ok(());
         }
         for message in messages {

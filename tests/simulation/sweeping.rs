@@ -5,7 +5,8 @@ use fanfold::model::condition::Condition;
 
 use super::clockwork::BEGIN;
 use super::invariant::{Broken, hold};
-use super::state::{State, subject_of};
+use super::queue::subject_of;
+use super::state::State;
 
 pub const TIRES: &str = "I8 sweep sends the same again more and more rarely, and nothing that was done before it came";
 

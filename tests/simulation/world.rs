@@ -27,7 +27,7 @@ use super::hand::Hand;
 use super::invariant::{self, Broken};
 use super::objects;
 use super::plan::Plan;
-use super::state::{GATHER, INPUT, OTHER_SCHEMA, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, State, TIMEOUTS};
+use super::state::{GATHER, INPUT, MAP, OTHER_SCHEMA, Options, PROCESS, SCATTER, SWEEP_TIMEOUT, State, TIMEOUTS};
 
 const SWEEP_SECONDS: i64 = 60;
 /// The maximum number of messages that a function gets at once.
@@ -82,7 +82,7 @@ fn strangers() -> Vec<(usize, String)> {
 
 /// A deployment in operation.
 pub struct World {
-    state: Arc<Mutex<State>>,
+    pub state: Arc<Mutex<State>>,
     pub schema: RecordSchema,
     /// The schema of a later deployment.
     pub other: RecordSchema,
@@ -160,6 +160,7 @@ impl World {
                 Some(Event::Kill(task)) => self.kill(task),
                 Some(Event::Poll(queue)) => self.deliver(queue),
                 Some(Event::Sweep) => self.sweep(),
+                Some(Event::Map(batch)) => self.map(&batch),
                 Some(Event::Act(number)) => self.act(number),
                 Some(Event::Pause(pauses)) => self.state.lock().unwrap().pause(pauses),
             }
@@ -199,6 +200,9 @@ impl World {
             if let Some(queue) = task.queue {
                 state.lose(queue, &task.messages);
             }
+            if task.queue == Some(MAP) {
+                task.messages.iter().for_each(|worker| state.end_worker(*worker, false));
+            }
             drop(state);
             drop(task);
         }
@@ -213,6 +217,9 @@ impl World {
         state.flush(id);
         state.served.at_ending(id);
         match (ended, task.queue) {
+            (Ended::Messages(outcomes), Some(MAP)) => {
+                outcomes.into_iter().for_each(|(worker, done)| state.end_worker(worker, done));
+            }
             (Ended::Messages(outcomes), Some(queue)) => {
                 if state.plan.workers.is_some() {
                     state.after(0, Event::Poll(queue));
@@ -226,7 +233,7 @@ impl World {
         }
     }
 
-    fn spawn(
+    pub fn spawn(
         &mut self,
         queue: Option<usize>,
         messages: Vec<u64>,

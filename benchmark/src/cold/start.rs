@@ -55,6 +55,7 @@ fn environment(handler: &str, variant: &str, address: SocketAddr) -> Vec<(&'stat
         ("RECORD_SCHEMA", SCHEMA),
         ("PROCESSORS", "items"),
         ("PROCESS_TOPIC_ARN", "arn:aws:sns:us-east-1:000000000000:chunks"),
+        ("PROCESS_MACHINE_ARN", "arn:aws:states:us-east-1:000000000000:stateMachine:chunks"),
         ("STALL_AFTER", "900"),
         ("GIVE_UP_AFTER", "86400"),
     ];

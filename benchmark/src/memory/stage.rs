@@ -329,7 +329,7 @@ impl Supply for &Site {
         match queue {
             Queue::Process => Ok(self.queue.clone()),
             Queue::Gather => Ok(self.gather.clone()),
-            Queue::Scatter | Queue::Parked | Queue::Topic => Err(missing("such queue")),
+            Queue::Scatter | Queue::Parked | Queue::Topic | Queue::Machine => Err(missing("such queue")),
         }
     }
 

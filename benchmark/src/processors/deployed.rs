@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use fanfold::model::calls::many;
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
 use fanfold_aws::clients::{lambda_from_env, lambda_of_emulator};
@@ -77,7 +78,7 @@ impl Deployed {
 
     async fn requests(&self, ledger: &fanfold_aws::ledger::DynamoLedger, batch: &BatchId, chunks: u64) -> u64 {
         let (requests, _) = calls::of_batch(ledger, batch, chunks).await;
-        requests.values().flat_map(|stage| stage.values()).sum()
+        requests.values().map(many).sum()
     }
 }
 

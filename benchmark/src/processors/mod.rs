@@ -112,6 +112,9 @@ impl Calls {
                 Self::Http(settings, requests)
             }
             Work::Usage(_) => return Err(Error::config("parts of reports have no loop to be compared with")),
+            Work::Terms | Work::Meter(_) | Work::Bill(_) => {
+                return Err(Error::config("billing has no loop to be compared with"));
+            }
             Work::Custom => return Err(Error::config("a processor of your own has no loop to be compared with")),
         })
     }

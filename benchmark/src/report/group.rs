@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fanfold::model::calls::many;
 use fanfold::pipeline::variant::BUILT_IN;
 
 use crate::plan::FLOOR;
@@ -174,9 +175,7 @@ fn calls(rows: &[Row]) -> Vec<Calls> {
         variant: variant.to_owned(),
         chunk_size,
         count: row.count,
-        stages: (row.calls.iter())
-            .map(|(stage, requests)| (stage.clone(), per_million(row, requests.values().sum())))
-            .collect(),
+        stages: (row.calls.iter()).map(|(stage, requests)| (stage.clone(), per_million(row, many(requests)))).collect(),
     };
     largest.into_iter().map(of).collect()
 }
@@ -210,7 +209,7 @@ fn point(count: u64, rows: &[&Row]) -> Point {
     seconds.sort_by(f64::total_cmp);
     let counted: Vec<&&Row> = rows.iter().filter(|row| !row.calls.is_empty()).collect();
     let records = (count * counted.len() as u64) as f64;
-    let calls: u64 = counted.iter().flat_map(|row| row.calls.values()).flat_map(BTreeMap::values).sum();
+    let calls: u64 = counted.iter().flat_map(|row| row.calls.values()).map(many).sum();
     let dollars: f64 = counted.iter().map(|row| prices::cost(&row.calls, count).dollars).sum();
     let each = |total: f64| (records > 0.0).then(|| total / records);
     Point {

@@ -2,7 +2,7 @@
 
 mod group;
 mod markdown;
-mod plot;
+pub mod plot;
 mod published;
 
 use std::path::{Path, PathBuf};
@@ -73,7 +73,11 @@ fn shown<'a>(groups: &'a [Group], options: &Options) -> Result<&'a Group> {
     })
 }
 
-fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+/// Writes a file and says so.
+///
+/// # Errors
+/// `Config` if it cannot be written.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     std::fs::write(path, bytes).map_err(|e| Error::config(format!("could not write {}", path.display())).because(e))?;
     eprintln!("wrote {}", path.display());
     Ok(())

@@ -62,6 +62,7 @@ export const address = {
   failures: (pipeline, id, reason) => `${path("batches", id, "failures")}${query({ pipeline, reason })}`,
   action: (pipeline, id, verb) => `${path("batches", id, verb)}${query({ pipeline })}`,
   pipeline: (name, verb) => path("pipelines", name, verb),
+  billing: (client) => `billing${query({ client })}`,
   reports: "reports",
   report: (id, values = {}) => `${path("reports", id)}${query(values)}`,
   reportEvents: (id) => path("reports", id, "events"),

@@ -46,7 +46,9 @@ function stage() {
       }
       setText(length, !one.startedAt ? "–" : one.endedAt ? took(one.startedAt, one.endedAt) : "not ended");
       setText(messages, count(one.messages));
-      setText(requests, count(Object.values(one.requests).reduce((sum, many) => sum + many, 0)));
+      // An entry of an index is paid for, and no request.
+      const sent = Object.entries(one.requests).filter(([operation]) => operation !== "dynamodb.IndexEntry");
+      setText(requests, count(sent.reduce((sum, [, many]) => sum + many, 0)));
     },
   };
 }

@@ -11,6 +11,7 @@
 
 mod actions;
 mod batches;
+mod billing;
 mod connected;
 mod desk;
 mod document;
@@ -94,6 +95,7 @@ pub fn router(pipelines: Pipelines, sockets: Option<Sockets>, door: Door) -> Rou
         .route("/batches/{id}/events", get(events::of))
         .route("/batches/{id}/outputs/{name}", get(batches::output))
         .route("/batches/{id}/failures", get(failures::of))
+        .route("/billing", get(billing::account))
         .route("/pipelines/{name}/pause", post(actions::pause))
         .route("/pipelines/{name}/resume", post(actions::resume))
         .route("/batches/{id}/redrive", post(actions::redrive))

@@ -53,7 +53,7 @@ impl Pipeline {
 
     /// Whether its workers are paused; `None` if that cannot be changed.
     pub(crate) async fn paused(&self) -> Result<Option<bool>> {
-        if !self.resources.mappings.contains_key("process") {
+        if !self.resources.mappings.contains_key("process") || self.resources.machine_arn.is_some() {
             return Ok(None);
         }
         Ok(Some(self.ledger().paused().await?.is_some()))

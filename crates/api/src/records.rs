@@ -30,6 +30,9 @@ use fanfold_aws::items::DynamoItems;
 
 /// The longest record: what a message of the queue, which is made for 256 KiB, holds beside an id.
 const MOST_BYTES: usize = 261_000;
+/// The media type of an event
+/// (<https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#32-structured-content-mode>).
+const CLOUD_EVENT: &str = "application/cloudevents+json";
 /// The longest `Idempotency-Key`.
 const LONGEST_KEY: usize = 128;
 
@@ -62,25 +65,31 @@ pub struct Intake<Q, R, I> {
     pub queue: Q,
     /// What became of them.
     pub requests: R,
-    /// The items.
-    pub items: I,
+    /// The items, if records become some. Otherwise they are events.
+    pub items: Option<I>,
     /// What a valid record is.
     pub schema: RecordSchema,
 }
 
 /// The routes, also behind the name of a stage. A request without a [`Caller`] among its extensions is refused.
 pub fn records<Q: Channel, R: Requests, I: Shown>(intake: Intake<Q, R, I>, stage: &str) -> Router {
-    let routes = Router::new()
-        .route("/records", post(submit::<Q, R, I>))
+    let routes = match intake.items {
+        Some(_) => {
+            Router::new().route("/records", post(submit::<Q, R, I>)).route("/records/{key}", get(record::<Q, R, I>))
+        }
+        None => Router::new().route("/events", post(submit::<Q, R, I>)),
+    };
+    let routes = routes
         .route("/status/{id}", get(status::<Q, R, I>))
-        .route("/records/{key}", get(record::<Q, R, I>))
         // What is too long is said by the handler.
         .layer(DefaultBodyLimit::disable())
         .with_state(Arc::new(intake));
     Router::new()
         .nest(stage, routes.clone())
         .merge(routes)
-        .fallback(async || Problem::missing("there is nothing at this path; records are sent to /records"))
+        .fallback(async || {
+            Problem::missing("there is nothing at this path; records are sent to /records, and events to /events")
+        })
         .method_not_allowed_fallback(problem::no_such_method)
 }
 
@@ -110,8 +119,14 @@ async fn submit<Q: Channel, R: Requests, I: Shown>(
 ) -> Result<Response> {
     let caller = known(caller)?;
     let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "send application/json"));
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let is_event = intake.items.is_none() && kind.eq_ignore_ascii_case(CLOUD_EVENT);
+    if !is_event && !kind.eq_ignore_ascii_case("application/json") {
+        let told = match intake.items {
+            Some(_) => "send application/json",
+            None => "send application/cloudevents+json or application/json",
+        };
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, told));
     }
     if body.len() > MOST_BYTES {
         return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("a record has at most {MOST_BYTES} bytes")));
@@ -204,13 +219,11 @@ async fn record<Q: Channel, R: Requests, I: Shown>(
 ) -> Result<Json<Value>> {
     known(caller)?;
     let key = named(key)?;
-    intake
-        .items
-        .show(&key)
-        .await
-        .map_err(behind)?
-        .map(Json)
-        .ok_or_else(|| Problem::missing("there is no record with this key"))
+    let shown = match &intake.items {
+        Some(items) => items.show(&key).await.map_err(behind)?,
+        None => None,
+    };
+    shown.map(Json).ok_or_else(|| Problem::missing("there is no record with this key"))
 }
 
 #[cfg(test)]
@@ -241,7 +254,15 @@ mod tests {
             let (queue, requests) = (MemoryChannel::new(), MemoryRequests::new());
             let schema = r#"{"properties":{"id":{"type":"string"},"n":{"type":"integer"}},"required":["id","n"]}"#;
             let schema = RecordSchema::parse(schema, "id").unwrap();
-            let intake = Intake { queue: queue.clone(), requests: requests.clone(), items: One, schema };
+            let intake = Intake { queue: queue.clone(), requests: requests.clone(), items: Some(One), schema };
+            Self { queue, requests, routes: records(intake, "/v1") }
+        }
+
+        /// One whose records are events.
+        fn of_events() -> Self {
+            let (queue, requests) = (MemoryChannel::new(), MemoryRequests::new());
+            let schema = RecordSchema::parse("{}", "id").unwrap();
+            let intake = Intake::<_, _, One> { queue: queue.clone(), requests: requests.clone(), items: None, schema };
             Self { queue, requests, routes: records(intake, "/v1") }
         }
 
@@ -305,6 +326,27 @@ mod tests {
         let unknown = Ask::post("/v1/records").header(CONTENT_TYPE, "application/json").body(Body::from("{}")).unwrap();
         let answer = site.routes.clone().oneshot(unknown).await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "who nobody vouches for");
+    }
+
+    #[tokio::test]
+    async fn events_are_sent_to_a_path_of_their_own_as_json_or_as_cloud_events() {
+        let site = Site::of_events();
+        let event = r#"{"specversion":"1.0","id":"1"}"#;
+        for kind in [CLOUD_EVENT, "application/json", "Application/CloudEvents+JSON; charset=utf-8"] {
+            let ask = Ask::post("/v1/events").header(CONTENT_TYPE, kind);
+            assert_eq!(site.ask(ask, event).await.0, StatusCode::ACCEPTED, "{kind}");
+        }
+        assert_eq!(site.queue.bodies().len(), 3);
+        let batch = Ask::post("/v1/events").header(CONTENT_TYPE, "application/cloudevents-batch+json");
+        assert_eq!(site.ask(batch, "[]").await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+        let (status, _, told) = site.post(None, event).await;
+        assert_eq!(
+            (status, told["detail"].as_str().unwrap().contains("events to /events")),
+            (StatusCode::NOT_FOUND, true)
+        );
+        assert_eq!(site.ask(Ask::get("/v1/records/1"), "").await.0, StatusCode::NOT_FOUND);
+        let plain = Ask::post("/v1/records").header(CONTENT_TYPE, CLOUD_EVENT);
+        assert_eq!(Site::new().ask(plain, r#"{"id":"x","n":1}"#).await.0, StatusCode::UNSUPPORTED_MEDIA_TYPE);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 //! An event is a row under its identity, which a conditional write makes once
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Expressions.ConditionExpressions.html>); whoever is refused is told
 //! the row that is there (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_PutItem.html>). The index `list` finds events
-//! by client and day. It lags behind the table
+//! by client and half month, in the order of their days. It lags behind the table
 //! (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html>).
 //!
 //! A package is a row under its client, half month and sequence. Those that are not done with have the attribute `open`, by which an index
@@ -18,8 +18,9 @@ use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use jiff::civil::Date;
+use jiff::tz::Offset;
 
+use crate::calls::count_index_entry;
 use crate::error;
 use fanfold::model::billing::admission::Admitted;
 use fanfold::model::billing::calendar::HalfMonth;
@@ -35,6 +36,10 @@ type Attributes = HashMap<String, AttributeValue>;
 
 /// The range key of the row of an event that is billed.
 const BILLED: &str = "-";
+/// Why an event is listed.
+const CONFLICT: &str = "conflict";
+const REJECTED: &str = "rejected";
+const OF_NOBODY: &str = "nobody";
 /// The values over which open packages are spread: the first digit of their keys.
 const SPREAD: &str = "0123456789abcdef";
 
@@ -67,17 +72,17 @@ fn read<T: std::str::FromStr>(item: &Attributes, name: &str) -> Result<T> {
     value.and_then(|value| value.parse().ok()).ok_or_else(unread)
 }
 
-/// By what events of a client and a day are found. What follows the last sign is the day, so that no two of them are written alike.
-fn list(kind: &str, client: &str, day: Date) -> String {
-    format!("{kind}#{client}#{day}")
+/// By what events of a client and a half month are found. What follows the last sign is the half month, so that no two of them are written alike.
+fn list(kind: &str, client: &str, half: HalfMonth) -> String {
+    format!("{kind}#{client}#{half}")
 }
 
-fn row(event: &Admitted, kind: &str, of: &str) -> Attributes {
+fn row(event: &Admitted, listed: String, of: &str) -> Attributes {
     let UsageEvent { source, id, client, meter, at, quantity } = &event.event;
     [
         ("id", text(event.event.identity())),
         ("of", text(of)),
-        ("list", text(list(kind, client, event.day))),
+        ("list", text(listed)),
         ("source", text(source)),
         ("event", text(id)),
         ("client", text(client)),
@@ -86,6 +91,8 @@ fn row(event: &Admitted, kind: &str, of: &str) -> Attributes {
         ("quantity", text(quantity.to_string())),
         ("day", text(event.day.to_string())),
         ("zone", text(&event.zone)),
+        ("zoneData", text(&event.zone_data)),
+        ("offset", number(event.offset.seconds())),
         ("content", AttributeValue::B(Blob::new(event.event.content()))),
     ]
     .into_iter()
@@ -103,7 +110,17 @@ fn event_of(item: &Attributes) -> Result<Admitted> {
         at: read(item, "at")?,
         quantity: Exact::of_text(string(item, "quantity")?).ok_or_else(unread)?,
     };
-    Ok(Admitted { event, day: read(item, "day")?, zone: own("zone")? })
+    let offset = Offset::from_seconds(read(item, "offset")?).map_err(|e| unread().because(e))?;
+    Ok(Admitted { event, day: read(item, "day")?, zone: own("zone")?, offset, zone_data: own("zoneData")? })
+}
+
+fn unbilled_of(item: &Attributes) -> Result<Unbilled> {
+    match string(item, "kind")? {
+        CONFLICT => Ok(Unbilled::Conflict),
+        OF_NOBODY => Ok(Unbilled::Nobody),
+        REJECTED => Ok(Unbilled::Rejected(string(item, "reason")?.to_owned())),
+        _ => Err(unread()),
+    }
 }
 
 /// Whether the row under an event's identity is of this event.
@@ -151,7 +168,10 @@ impl DynamoBilling {
         let put = put.condition_expression("attribute_not_exists(#key)").expression_attribute_names("#key", key);
         let put = put.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let error = match put.send().await {
-            Ok(_) => return Ok(None),
+            Ok(_) => {
+                count_index_entry();
+                return Ok(None);
+            }
             Err(error) => error,
         };
         if !error.as_service_error().is_some_and(PutItemError::is_conditional_check_failed_exception) {
@@ -175,9 +195,9 @@ impl DynamoBilling {
         query.expression_attribute_names("#key", name).expression_attribute_values(":key", value)
     }
 
-    /// The rows of an index that lists events.
-    async fn listing(&self, kind: &str, client: &str, day: Date) -> Result<Vec<Attributes>> {
-        let query = self.rows(&self.events, "list", text(list(kind, client, day))).index_name("list");
+    /// The rows of an index that lists events, by their days.
+    async fn listing(&self, kind: &str, client: &str, half: HalfMonth) -> Result<Vec<Attributes>> {
+        let query = self.rows(&self.events, "list", text(list(kind, client, half))).index_name("list");
         self.query(&self.events, query, usize::MAX).await
     }
 
@@ -199,7 +219,8 @@ impl DynamoBilling {
 
 impl Events for DynamoBilling {
     async fn keep(&self, event: &Admitted) -> Result<Insertion> {
-        let there = self.put_new(&self.events, row(event, "billed", BILLED), "id").await?;
+        let listed = list("billed", &event.event.client, event.half());
+        let there = self.put_new(&self.events, row(event, listed, BILLED), "id").await?;
         Ok(there.map_or(Insertion::Created, |there| compared(&there, event)))
     }
 
@@ -210,29 +231,24 @@ impl Events for DynamoBilling {
 
     async fn list(&self, event: &Admitted, why: &Unbilled) -> Result<()> {
         let (kind, reason) = match why {
-            Unbilled::Conflict => ("conflict", "another event has its identity"),
-            Unbilled::Rejected(reason) => ("rejected", reason.as_str()),
+            Unbilled::Conflict => (CONFLICT, "another event has its identity"),
+            Unbilled::Rejected(reason) => (REJECTED, reason.as_str()),
+            Unbilled::Nobody => (OF_NOBODY, "there is no such client"),
         };
-        let content = event.event.content().iter().fold(format!("{kind}#"), |of, byte| of + &format!("{byte:02x}"));
-        let mut row = row(event, kind, &content);
-        row.insert("reason".to_owned(), text(reason));
+        let content = event.event.content().iter().fold(String::new(), |of, byte| of + &format!("{byte:02x}"));
+        let mut row = row(event, list("listed", why.lists(event), event.half()), &content);
+        row.extend([("kind".to_owned(), text(kind)), ("reason".to_owned(), text(reason))]);
         let put = self.client.put_item().table_name(&self.events).set_item(Some(row));
-        put.send().await.map(drop).map_err(|e| error::of_call("write to the table", &self.events, e))
+        put.send().await.map(|_| count_index_entry()).map_err(|e| error::of_call("write to the table", &self.events, e))
     }
 
-    async fn on(&self, client: &str, day: Date) -> Result<Vec<Admitted>> {
-        self.listing("billed", client, day).await?.iter().map(event_of).collect()
+    async fn billed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<Admitted>> {
+        self.listing("billed", client, half).await?.iter().map(event_of).collect()
     }
 
-    async fn listed_on(&self, client: &str, day: Date) -> Result<Vec<(Admitted, Unbilled)>> {
-        let mut listed = Vec::new();
-        for item in self.listing("conflict", client, day).await? {
-            listed.push((event_of(&item)?, Unbilled::Conflict));
-        }
-        for item in self.listing("rejected", client, day).await? {
-            listed.push((event_of(&item)?, Unbilled::Rejected(string(&item, "reason")?.to_owned())));
-        }
-        Ok(listed)
+    async fn listed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<(Admitted, Unbilled)>> {
+        let rows = self.listing("listed", client, half).await?;
+        rows.iter().map(|row| Ok((event_of(row)?, unbilled_of(row)?))).collect()
     }
 }
 

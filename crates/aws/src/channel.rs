@@ -1,7 +1,8 @@
-//! Channels on AWS: a queue in SQS, or a topic in SNS in front of one.
+//! Channels on AWS: a queue in SQS, a topic in SNS in front of one, or a state machine in Step Functions.
 
 use std::time::Duration;
 
+use crate::machine::Machine;
 use crate::sns::SnsTopic;
 use crate::sqs::SqsChannel;
 use fanfold::model::error::{Error, Result};
@@ -14,6 +15,8 @@ pub enum AwsChannel {
     Queue(SqsChannel),
     /// A topic, to which messages can only be published.
     Topic(SnsTopic),
+    /// A state machine, of which executions can only be started.
+    Machine(Machine),
 }
 
 impl From<SqsChannel> for AwsChannel {
@@ -28,12 +31,18 @@ impl From<SnsTopic> for AwsChannel {
     }
 }
 
+impl From<Machine> for AwsChannel {
+    fn from(machine: Machine) -> Self {
+        Self::Machine(machine)
+    }
+}
+
 impl AwsChannel {
     /// The queue from which messages are taken.
     fn queue(&self) -> Result<&SqsChannel> {
         match self {
             Self::Queue(queue) => Ok(queue),
-            Self::Topic(_) => Err(Error::internal("a topic keeps no messages")),
+            Self::Topic(_) | Self::Machine(_) => Err(Error::internal("a channel that keeps no messages")),
         }
     }
 }
@@ -43,6 +52,7 @@ impl Channel for AwsChannel {
         match self {
             Self::Queue(queue) => queue.send(messages).await,
             Self::Topic(topic) => topic.publish(&messages).await,
+            Self::Machine(machine) => machine.start(&messages).await,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::calls::CountCalls;
 use crate::channel::AwsChannel;
 use crate::counters::DynamoCounters;
 use crate::ledger::DynamoLedger;
+use crate::machine::Machine;
 use crate::s3::S3Blob;
 use crate::signed::{Signer, credentials};
 use crate::sns::SnsTopic;
@@ -83,6 +84,17 @@ impl Clients {
     /// A topic by its ARN.
     pub fn topic(&self, arn: &str) -> SnsTopic {
         SnsTopic::new(self.sns(), arn)
+    }
+
+    /// A client of state machines, for stores that keep a pace; made only where there is one.
+    pub fn sfn(&self) -> aws_sdk_sfn::Client {
+        let config = aws_sdk_sfn::config::Builder::from(&self.config).interceptor(CountCalls);
+        aws_sdk_sfn::Client::from_conf(config.retry_classifier(LeaveBusy).build())
+    }
+
+    /// A state machine by its ARN.
+    pub fn machine(&self, arn: &str) -> Machine {
+        Machine::new(self.sfn(), arn)
     }
 
     /// The address of a GET of a service, signed with the clients' credentials and valid for some time.

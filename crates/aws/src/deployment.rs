@@ -66,6 +66,9 @@ pub struct Resources {
     /// The ARN of the topic to which scatter publishes, if the variant has one.
     #[serde(default)]
     pub topic_arn: Option<String>,
+    /// The ARN of the state machine that runs the workers, if the variant has one.
+    #[serde(default)]
+    pub machine_arn: Option<String>,
     /// The ids of the event source mappings by stage; a deployment of an earlier version does not name them.
     #[serde(default)]
     pub mappings: BTreeMap<String, String>,
@@ -78,9 +81,27 @@ pub struct Resources {
     /// What addresses of webhooks begin with that it may call.
     #[serde(default)]
     pub webhooks: Vec<String>,
+    /// Where its billing is, if it closes half months.
+    #[serde(default)]
+    pub billing: Option<BillingPlace>,
     /// What the pipeline was deployed with; a deployment of an earlier version does not say.
     #[serde(default)]
     pub parameters: Parameters,
+}
+
+/// Where the billing of a pipeline is.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct BillingPlace {
+    /// The table of events.
+    pub events_table: String,
+    /// The table of packages.
+    pub packages_table: String,
+    /// The table of what was used by days.
+    pub aggregates_table: String,
+    /// The items table with the terms of clients.
+    pub clients_table: String,
+    /// The function that lists what is to be closed and sends what was sealed.
+    pub function: String,
 }
 
 /// The parameters of a pipeline that a client has a use for.

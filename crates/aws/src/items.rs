@@ -113,8 +113,7 @@ impl DynamoItems {
     }
 
     fn item(&self, key: &str, attributes: HashMap<String, AttributeValue>) -> Result<Item> {
-        let mut fields: Map<String, Value> =
-            attributes.into_iter().map(|(name, value)| (name, from_attribute(value))).collect();
+        let mut fields = fields_of(attributes);
         let mut own = |name: &str| fields.remove(name).ok_or_else(|| Error::internal(format!("{key} has no {name}")));
         let number = |value: Value| value.to_string().parse::<i64>().unwrap_or_default();
         let order = own(ORDER).unwrap_or_default();
@@ -169,12 +168,40 @@ impl DynamoItems {
         Ok(self.get(key).await?.map(|item| typed_members(&item)))
     }
 
+    /// Reads the fields of the item under a key, with the attributes that fanfold adds to them.
+    ///
+    /// # Errors
+    /// Those of the table.
+    pub async fn fields(&self, key: &str) -> Result<Option<Map<String, Value>>> {
+        Ok(self.get(key).await?.map(fields_of))
+    }
+
+    /// Reads those of all items, in any order, with their keys, each as it was written last when its page was read. That costs as much as the
+    /// table has, a unit for every 8 KB (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Scan.html>).
+    ///
+    /// # Errors
+    /// Those of the table.
+    pub async fn all_fields(&self) -> Result<Vec<(String, Map<String, Value>)>> {
+        let mut pages = self.client.scan().table_name(&self.table).into_paginator().items().send();
+        let mut all = Vec::new();
+        while let Some(row) = pages.next().await {
+            let row = row.map_err(|e| error::of_call("read the table", &self.table, e))?;
+            let key = row.get(&self.key_field).and_then(|key| key.as_s().ok()).cloned().unwrap_or_default();
+            all.push((key, fields_of(row)));
+        }
+        Ok(all)
+    }
+
     async fn get(&self, key: &str) -> Result<Option<HashMap<String, AttributeValue>>> {
         let request = self.client.get_item().table_name(&self.table).consistent_read(true);
         let request = request.key(&self.key_field, AttributeValue::S(key.to_owned()));
         let found = request.send().await.map_err(|e| error::of_call("read from the table", &self.table, e))?;
         Ok(found.item)
     }
+}
+
+fn fields_of(item: HashMap<String, AttributeValue>) -> Map<String, Value> {
+    item.into_iter().map(|(name, value)| (name, from_attribute(value))).collect()
 }
 
 fn typed_members(members: &HashMap<String, AttributeValue>) -> Value {

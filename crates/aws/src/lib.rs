@@ -4,6 +4,7 @@
 #![deny(clippy::disallowed_methods, clippy::disallowed_types)]
 #![warn(missing_docs)]
 
+pub mod aggregates;
 pub mod batch_write;
 mod batched;
 pub mod billing;
@@ -17,6 +18,7 @@ pub mod form;
 pub mod invoke;
 pub mod items;
 pub mod ledger;
+pub mod machine;
 pub mod meter;
 pub mod press;
 pub mod push;
@@ -29,4 +31,5 @@ pub mod sockets;
 pub mod sqs;
 pub mod supply;
 pub mod tasks;
+pub mod terms;
 pub mod workers;

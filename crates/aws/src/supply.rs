@@ -81,8 +81,8 @@ impl Supply for Deployed {
             Queue::Process => queues.get("process"),
             Queue::Gather => queues.get("gather"),
             Queue::Parked => self.resources.parked_queue.as_ref(),
-            // Nobody publishes from outside.
-            Queue::Topic => None,
+            // Nobody publishes or starts anything from outside.
+            Queue::Topic | Queue::Machine => None,
         };
         Ok(SqsChannel::new(self.clients.sqs.clone(), url.ok_or_else(|| unnamed("queue of that stage"))?).into())
     }

@@ -21,6 +21,8 @@ pub struct Workers {
     client: LambdaClient,
     mapping: String,
     ledger: DynamoLedger,
+    /// Whether Step Functions runs most of them.
+    mapped: bool,
 }
 
 impl Workers {
@@ -32,15 +34,17 @@ impl Workers {
         let mapping = resources.mappings.get("process").cloned();
         let unnamed = || Error::config("the deployment does not name the workers' mapping; run `make deploy` again");
         let ledger = DynamoLedger::new(clients.dynamodb.clone(), &resources.ledger_table);
-        Ok(Self { client: clients.lambda(), mapping: mapping.ok_or_else(unnamed)?, ledger })
+        let mapped = resources.machine_arn.is_some();
+        Ok(Self { client: clients.lambda(), mapping: mapping.ok_or_else(unnamed)?, ledger, mapped })
     }
 
     /// Keeps the workers from receiving messages from now on; those that they have are worked on to their end. Sweep is told
     /// first, so that it does not take the pause for a stall.
     ///
     /// # Errors
-    /// Those of the ledger and of Lambda; if the workers could not be paused, they are not noted as paused.
+    /// `Conflict` if Step Functions runs them, and those of the ledger and of Lambda; if the workers could not be paused, they are not noted as paused.
     pub async fn pause(&self, now: Timestamp) -> Result<()> {
+        self.of_queue()?;
         let noted = self.ledger.paused().await?.is_some();
         if !noted {
             self.ledger.note_pause(Some(now)).await?;
@@ -62,6 +66,16 @@ impl Workers {
         self.ledger.note_pause(None).await
     }
 
+    /// Checks that their queue runs the workers. Those of a map cannot be held:
+    /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateMapRun.html>.
+    fn of_queue(&self) -> Result<()> {
+        if self.mapped {
+            let why = "Step Functions runs the workers of this pipeline, which cannot be paused or scaled; cancel the batch instead";
+            return Err(Error::conflict(why));
+        }
+        Ok(())
+    }
+
     async fn enable(&self, enabled: bool) -> Result<()> {
         let change = self.client.update_event_source_mapping().uuid(&self.mapping).enabled(enabled);
         let changed = change.send().await;
@@ -77,6 +91,7 @@ impl Workers {
             let (least, most) = (CONCURRENCY.start(), CONCURRENCY.end());
             return Err(Error::malformed(format!("a concurrency is a number from {least} to {most}")));
         }
+        self.of_queue()?;
         let scaling = ScalingConfig::builder().maximum_concurrency(concurrency).build();
         let change = self.client.update_event_source_mapping().uuid(&self.mapping).scaling_config(scaling);
         let changed = change.send().await;

@@ -33,6 +33,7 @@ pub fn open(folder: &Path) -> Result<LocalStores<FileBlob>> {
         counters: MemoryCounters::new(),
         ledger: MemoryLedger::new(),
         queues: Default::default(),
+        machine: Default::default(),
     })
 }
 

@@ -1,7 +1,10 @@
 //! The configuration of a function: read once from its environment, with all problems reported together.
 
+mod billing;
+
 use std::collections::BTreeMap;
 
+pub use billing::{BillingConfig, BillingTables};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::fair::FairBy;
 use fanfold::model::format::settings::FormatSettings;
@@ -47,7 +50,7 @@ pub struct Config {
     pub dead_letter_queue_url: Option<String>,
     /// The bucket of outputs, for a stage that writes them.
     pub output_bucket: Option<String>,
-    /// The URLs of the queues that this stage sends to, and the ARN of the topic.
+    /// The URLs of the queues that this stage sends to, and the ARN of the topic or the state machine.
     pub queues: BTreeMap<Queue, String>,
     /// What only this stage needs.
     pub stage: StageConfig,
@@ -89,6 +92,8 @@ pub enum StageConfig {
         requests_table: Option<String>,
         /// The counters of another pipeline, if parts of reports are answered from them.
         usage_table: Option<String>,
+        /// The tables of billing, if events are kept or half months closed.
+        billing: Option<BillingTables>,
     },
     /// For consolidate.
     Consolidate {
@@ -153,6 +158,7 @@ fn queues_of(handler: &str, way: Queue) -> &'static [(Queue, &'static str)] {
     const GATHER: (Queue, &str) = (Queue::Gather, "GATHER_QUEUE_URL");
     match handler {
         "scatter" if way == Queue::Topic => &[(Queue::Topic, "PROCESS_TOPIC_ARN"), GATHER],
+        "scatter" if way == Queue::Machine => &[(Queue::Machine, "PROCESS_MACHINE_ARN"), GATHER],
         "scatter" => &[PROCESS, GATHER],
         "process" => &[GATHER],
         // Gather sends to its own queue.
@@ -244,8 +250,10 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             "process" => self.process(processing, None),
             "records" => {
                 let requests_table = Some(self.text("REQUESTS_TABLE"));
-                if processing.is_some_and(|processing| !processing.items) {
-                    let problem = "PROCESSORS: records that are sent one at a time become items: name items";
+                if processing.is_some_and(|processing| !processing.items && !matches!(processing.work, Work::Meter(_)))
+                {
+                    let problem =
+                        "PROCESSORS: records that are sent one at a time become items or events: name items or meter";
                     self.problems.push(problem.to_owned());
                 }
                 if processing.is_some_and(|processing| processing.aggregate.is_some()) {
@@ -323,6 +331,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
         let items_table = stores_items.then(|| self.text("ITEMS_TABLE"));
         let is_usage = processing.is_some_and(|processing| matches!(processing.work, Work::Usage(_)));
         let usage_table = is_usage.then(|| self.text("USAGE_TABLE"));
+        let bills = processing.is_some_and(|of| matches!(of.work, Work::Meter(_) | Work::Bill(_)));
+        let billing = bills.then(|| self.billing_tables());
         let mode = (self.lookup)("WRITE_MODE");
         let write_mode = mode.map_or(Ok(WriteMode::Batch), |mode| WriteMode::named(&mode));
         let write_mode = self.note(write_mode);
@@ -342,6 +352,7 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
             tolerance,
             requests_table,
             usage_table,
+            billing,
         })
     }
 }
@@ -372,7 +383,8 @@ impl Config {
         let several = matches!(handler.as_str(), "bury" | "sweep");
         let source_queue_url = (!several).then(|| reader.text("SOURCE_QUEUE_URL"));
         let dead_letter_queue_url = (!several).then(|| reader.text("DEAD_LETTER_QUEUE_URL"));
-        let writes = matches!(handler.as_str(), "gather" | "sweep" | "consolidate" | "notify");
+        let seals = processing.as_ref().is_some_and(|of| matches!(of.work, Work::Bill(_))) && handler == "process";
+        let writes = seals || matches!(handler.as_str(), "gather" | "sweep" | "consolidate" | "notify");
         let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
         let way = variant.map_or(Queue::Process, Variant::way);
         let queues = queues_of(&handler, way).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();
@@ -404,8 +416,8 @@ pub struct SubmitConfig {
     pub queue_url: String,
     /// The table of what became of them.
     pub requests_table: String,
-    /// The items table.
-    pub items_table: String,
+    /// The items table, if records become items. Otherwise they are events.
+    pub items_table: Option<String>,
     /// The field that is a record's key.
     pub key_field: String,
     /// What a valid record is.
@@ -420,7 +432,7 @@ impl SubmitConfig {
     pub fn read(lookup: impl Fn(&str) -> Option<String>) -> Result<Self> {
         let mut reader = Reader { lookup, problems: Vec::new() };
         let queue_url = reader.text("RECORDS_QUEUE_URL");
-        let (requests_table, items_table) = (reader.text("REQUESTS_TABLE"), reader.text("ITEMS_TABLE"));
+        let (requests_table, items_table) = (reader.text("REQUESTS_TABLE"), (reader.lookup)("ITEMS_TABLE"));
         let checked = reader.checked();
         match checked {
             Some((key_field, schema, _)) if reader.problems.is_empty() => {

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
-use crate::config::{Config, StageConfig};
+use crate::config::{BillingTables, Config, StageConfig};
 use crate::server::{Server, deadline};
 use fanfold::model::error::{Error, Result};
 use fanfold::model::ids::BatchId;
@@ -26,6 +26,11 @@ use fanfold::pipeline::variant::Pending;
 use fanfold::pipeline::{Bucket, Pipeline, Queue, Supply};
 use fanfold::processor::Processor;
 use fanfold::processor::any::AnyProcessor;
+use fanfold::processor::billing::close::Close;
+use fanfold::processor::billing::daily::Daily;
+use fanfold::processor::billing::halves::Halves;
+use fanfold::processor::billing::metering::Metering;
+use fanfold::processor::billing::terms::CheckTerms;
 use fanfold::processor::chain::Chain;
 use fanfold::processor::http::Http;
 use fanfold::processor::invoke::Invoke;
@@ -40,6 +45,8 @@ use fanfold::store::keyring::Keyring;
 use fanfold::store::ledger::Ledger;
 use fanfold::store::pace::PacedStores;
 use fanfold_api::Pipelines;
+use fanfold_aws::aggregates::DynamoAggregates;
+use fanfold_aws::billing::DynamoBilling;
 use fanfold_aws::clients::{AwsStores, Clients, lambda_from_env};
 use fanfold_aws::counters::DynamoCounters;
 use fanfold_aws::deployment::Resources;
@@ -58,11 +65,15 @@ use fanfold_aws::requests::DynamoRequests;
 use fanfold_aws::s3::S3Blob;
 use fanfold_aws::sqs::SqsChannel;
 use fanfold_aws::tasks::DynamoTasks;
+use fanfold_aws::terms::DynamoTerms;
 #[cfg(feature = "parquet")]
 use fanfold_parquet::Parquet;
 
 /// What the one meter of a pipeline is called, which is in its own ledger.
 const METER: &str = "http";
+/// After how long an index has what was written, as a rule
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html>: "usually within a fraction of a second").
+const INDEX_SETTLES: Duration = Duration::from_secs(3);
 /// How long a starting function may take to open the connections that its first message needs.
 const WARM_UP: Duration = Duration::from_secs(1);
 /// How many connections to DynamoDB it opens.
@@ -114,7 +125,11 @@ impl Supply for Configured<'_> {
 
     fn queue(&self, queue: Queue) -> Result<AwsChannel> {
         let name = self.config.queues.get(&queue).ok_or_else(|| unset("the name of a channel that it sends to"))?;
-        Ok(if queue == Queue::Topic { self.clients.topic(name).into() } else { self.sqs(name) })
+        Ok(match queue {
+            Queue::Topic => self.clients.topic(name).into(),
+            Queue::Machine => self.clients.machine(name).into(),
+            _ => self.sqs(name),
+        })
     }
 
     fn tasks(&self) -> Result<DynamoTasks> {
@@ -209,7 +224,15 @@ pub async fn run(
             server.serve(&scatter).await
         }
         StageConfig::Process {
-            items_table, key_field, schema, write_mode, own, requests_table, usage_table, ..
+            items_table,
+            key_field,
+            schema,
+            write_mode,
+            own,
+            requests_table,
+            usage_table,
+            billing,
+            ..
         } => {
             refuse_mismatch(&config.processing.work, custom.is_some())?;
             let read_first = match config.variant.pending {
@@ -249,6 +272,25 @@ pub async fn run(
                     let counters = pipeline.pace.keep(DynamoCounters::new(clients.dynamodb.clone(), table));
                     let usage = Usage { settings: settings.clone(), counters, clock: SystemClock };
                     workers.serve_storing(usage, store).await
+                }
+                (Work::Terms, _) => workers.serve_storing(CheckTerms, store).await,
+                (Work::Meter(_), _) => {
+                    let billing = Billing::new(&clients, billing.as_ref())?;
+                    let events = pipeline.pace.keep(billing.rows);
+                    workers.serve_storing(Metering::new(events, billing.clients, SystemClock), store).await
+                }
+                (Work::Bill(settings), _) => {
+                    let table = billing.as_ref().and_then(|tables| tables.aggregates.clone());
+                    let table = table.ok_or_else(|| unset("BILLING_AGGREGATES_TABLE"))?;
+                    let aggregates = pipeline.pace.keep(DynamoAggregates::new(clients.dynamodb.clone(), table));
+                    let daily = Daily { aggregates, grain: settings.usage_by };
+                    let billing = Billing::new(&clients, billing.as_ref())?;
+                    let rows = pipeline.pace.keep(billing.rows);
+                    let output = pipeline.pace.keep(pipeline.supply.bucket(Bucket::Output)?);
+                    let (events, packages, clock) = (rows.clone(), rows, SystemClock);
+                    let close =
+                        Close { events, packages, clients: billing.clients, output, clock, settles: INDEX_SETTLES };
+                    workers.serve_storing(Halves { close, daily }, store).await
                 }
                 (Work::Custom, Some(custom)) => workers.serve_storing(custom, store).await,
                 (Work::Custom, None) => Err(without_custom().into()),
@@ -305,6 +347,21 @@ pub async fn run(
             }))
             .await
         }
+    }
+}
+
+/// The tables of billing.
+struct Billing {
+    rows: DynamoBilling,
+    clients: DynamoTerms,
+}
+
+impl Billing {
+    fn new(clients: &Clients, tables: Option<&BillingTables>) -> Result<Self> {
+        let tables = tables.ok_or_else(|| unset("BILLING_EVENTS_TABLE"))?;
+        let dynamodb = || clients.dynamodb.clone();
+        let rows = DynamoBilling::new(dynamodb(), &tables.events, &tables.packages);
+        Ok(Self { rows, clients: DynamoTerms::new(dynamodb(), &tables.clients) })
     }
 }
 

@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod api;
+mod billing;
 pub mod config;
 mod events;
 pub mod functions;

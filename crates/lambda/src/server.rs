@@ -39,7 +39,8 @@ impl<S: Stores> Server<S> {
     pub async fn serve<T: Stage>(&self, stage: &T) -> Result<(), lambda_runtime::Error> {
         lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
             // Boxed for the compiler's sake.
-            let answer = Box::pin(self.answer(stage, event.payload, deadline(&event.context)));
+            let (deadline, messages) = (deadline(&event.context), named(event.payload, &event.context.request_id));
+            let answer = Box::pin(self.answer(stage, messages, deadline));
             Ok::<_, lambda_runtime::Error>(answer.await)
         }))
         .await
@@ -74,7 +75,8 @@ impl<S: Stores> Server<S> {
     /// in the last quarter of the time, and abandons unfinished work shortly before the end: work may be cut
     /// off between any two calls, and is redelivered.
     async fn answer<T: Stage>(&self, stage: &T, event: SqsEvent, deadline: Timestamp) -> SqsBatchResponse {
-        let deliveries: Vec<Delivery> = event.records.into_iter().map(delivery).collect();
+        let deliveries: Vec<Delivery> =
+            event.records.into_iter().map(|message| delivery(message, self.now())).collect();
         let table = Timetable::new(self.now(), deadline);
         self.pace.until(table.work());
         let mut response = SqsBatchResponse::default();
@@ -197,16 +199,29 @@ pub fn deadline(context: &lambda_runtime::Context) -> Timestamp {
 }
 
 /// The attributes that Lambda passes on: <https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html>
-fn delivery(message: SqsMessage) -> Delivery {
+fn delivery(message: SqsMessage, now: Timestamp) -> Delivery {
     let attempt = message.attributes.get("ApproximateReceiveCount").and_then(|count| count.parse().ok());
     let first = message.attributes.get("ApproximateFirstReceiveTimestamp").and_then(|at| at.parse().ok());
-    Delivery {
+    let mut delivery = Delivery {
         id: message.message_id.unwrap_or_default(),
         receipt: message.receipt_handle.unwrap_or_default(),
         body: message.body.unwrap_or_default(),
         attempt: attempt.unwrap_or(1),
         first_received: first.map(Timestamp),
+    };
+    if delivery.is_alone() {
+        delivery.first_received = Some(now);
     }
+    delivery
+}
+
+/// Step Functions invokes a function with an event of the same form, whose messages are in no queue and have no receipt: each invocation gives
+/// them one of its own, by which the function holds what it works on. They come for the first time.
+fn named(mut event: SqsEvent, invocation: &str) -> SqsEvent {
+    for message in event.records.iter_mut().filter(|message| message.receipt_handle.is_none()) {
+        message.receipt_handle = Some(Delivery::receipt_of_invocation(invocation));
+    }
+    event
 }
 
 #[cfg(test)]
@@ -271,6 +286,7 @@ mod tests {
         for body in bodies {
             let mut message = SqsMessage::default();
             message.message_id = Some(format!("id-{body}"));
+            message.receipt_handle = Some(format!("receipt-{body}"));
             message.body = Some((*body).to_owned());
             message.attributes.insert("ApproximateReceiveCount".to_owned(), attempt.to_string());
             event.records.push(message);
@@ -311,6 +327,21 @@ mod tests {
         let mut given_up = site.dead_letters.bodies();
         given_up.sort_unstable();
         assert_eq!(given_up, ["reject", "unreadable"]);
+    }
+
+    #[test]
+    fn messages_of_no_queue_come_for_the_first_time_and_each_invocation_holds_them_for_itself() {
+        let mut asked = event(&["done", "retry"], 1);
+        asked.records[1].receipt_handle = None;
+        let of = |invocation| {
+            let named = named(asked.clone(), invocation).records.into_iter();
+            named.map(|message| delivery(message, Timestamp(7))).collect::<Vec<_>>()
+        };
+        let (one, other) = (of("a"), of("b"));
+        assert_eq!(one[0], other[0]);
+        assert_eq!((one[0].is_alone(), one[0].first_received), (false, None));
+        assert_eq!((one[1].is_alone(), one[1].first_received), (true, Some(Timestamp(7))));
+        assert_ne!(one[1].receipt, other[1].receipt);
     }
 
     #[tokio::test]

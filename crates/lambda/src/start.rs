@@ -8,7 +8,7 @@ use futures::FutureExt;
 use futures::future::{LocalBoxFuture, try_join};
 
 use crate::config::{Config, PROCESSORS, RECORD_SCHEMA};
-use crate::{api, events, functions, setting, submit, telemetry};
+use crate::{api, billing, events, functions, setting, submit, telemetry};
 
 /// Runs the functions around a processor: the `main` of a bootstrap of your own. The handler's name selects the stage.
 /// `PROCESSORS` must name `custom`, which is this processor; with `items` beside it, what succeeds is stored.
@@ -39,6 +39,7 @@ async fn begin(custom: Option<AnyProcessor>) -> std::result::Result<(), lambda_r
     telemetry::init();
     match std::env::var("_HANDLER").as_deref() {
         Ok(api::HANDLER) => return api::run().await,
+        Ok(billing::HANDLER) => return billing::run().await,
         Ok(events::HANDLER) => return events::run().await,
         Ok(submit::HANDLER) => return submit::run().await,
         _ => {}

@@ -30,7 +30,7 @@ pub async fn run() -> std::result::Result<(), lambda_runtime::Error> {
     let intake = Intake {
         queue: SqsChannel::new(clients.sqs.clone(), config.queue_url),
         requests: DynamoRequests::new(clients.dynamodb.clone(), config.requests_table),
-        items: DynamoItems::new(clients.dynamodb.clone(), config.items_table, config.key_field),
+        items: config.items_table.map(|table| DynamoItems::new(clients.dynamodb.clone(), table, config.key_field)),
         schema: config.schema,
     };
     lambda_http::run(records(intake, STAGE).layer(map_request(introduce))).await

@@ -160,6 +160,7 @@ async fn chunks(fail: u32) -> (BTreeMap<String, Bytes>, Summary) {
         tasks: Default::default(),
         ledger: Default::default(),
         queues: Default::default(),
+        machine: Default::default(),
     };
     let (key, bytes) = ("pages.parquet", file("pages"));
     let size = bytes.len() as u64;

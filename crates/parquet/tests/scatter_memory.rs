@@ -35,6 +35,7 @@ async fn a_million_rows_go_through_a_pipeline_in_little_memory_above_a_row_group
         tasks: Default::default(),
         ledger: Default::default(),
         queues: Default::default(),
+        machine: Default::default(),
     };
     let (key, path) = ("million.parquet", files().join("million.parquet"));
     let version = stores.input.adopt(key, &path).unwrap();

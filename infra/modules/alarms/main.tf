@@ -33,6 +33,11 @@ locals {
         statistic   = "Sum", above = 0, period = var.sweep_period, of = 5, breaching = 3
       }
     },
+    { for function in var.billing_function[*] : "billing" => {
+      description = "${function} fails again and again: half months are not listed, or packages not sent. Its log says why."
+      metric      = "Lambda Errors", dimension = { FunctionName = function }
+      statistic   = "Sum", above = 0, period = local.minute, of = 5, breaching = 3
+    } },
     { for stage, queue in var.dead_letter_queues : "${stage}-dlq" => {
       description = "Messages wait in ${queue} for 15 minutes: ${var.bury_function} is throttled, disabled or too slow."
       metric      = "SQS ApproximateNumberOfMessagesVisible", dimension = { QueueName = queue }

@@ -89,3 +89,9 @@ variable "stream_functions" {
   default     = {}
   nullable    = false
 }
+
+variable "billing_function" {
+  description = "Name of the function that lists half months and sends packages; null if there is none."
+  type        = string
+  default     = null
+}

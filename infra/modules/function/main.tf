@@ -9,7 +9,12 @@ locals {
   key_services = var.stores ? concat(["dynamodb", "lambda", "s3"], var.publishes ? ["sns"] : [], ["sqs"]) : ["lambda"]
 
   permissions = merge(
-    { for id, permission in var.permissions : id => merge(permission, { condition = null }) },
+    # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/specifying-conditions.html
+    { for id, permission in var.permissions : id => {
+      actions   = permission.actions
+      resources = permission.resources
+      condition = permission.keys == null ? null : { "ForAllValues:StringEquals" = { "dynamodb:LeadingKeys" = permission.keys } }
+    } },
     # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html#events-sqs-permissions
     { for id in ["Consume"] : id => {
       actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]

@@ -47,8 +47,8 @@ variable "environment" {
 }
 
 variable "permissions" {
-  description = "What the stage may do, beyond consuming its queues and writing its log: actions on resources, by statement id."
-  type        = map(object({ actions = list(string), resources = list(string) }))
+  description = "What the stage may do, beyond consuming its queues and writing its log: actions on resources, by statement id; on items with these hash keys alone if keys are given."
+  type        = map(object({ actions = list(string), resources = list(string), keys = optional(list(string)) }))
   nullable    = false
 }
 

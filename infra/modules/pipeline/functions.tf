@@ -101,11 +101,12 @@ locals {
     }
   }, local.records_environments, local.reports_environments, local.notify_environments)
 
-  topic_environment = { for topic in local.topic_arns : "PROCESS_TOPIC_ARN" => topic }
-  tasks_environment = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
+  machine_environment = { for machine in local.machine_arns : "PROCESS_MACHINE_ARN" => machine }
+  topic_environment   = { for topic in local.topic_arns : "PROCESS_TOPIC_ARN" => topic }
+  tasks_environment   = { for name, table in { TASKS_TABLE = local.table_names["tasks"] } : name => table if local.in_tasks_table }
 
   # What is in the work bucket, of all batches: {batch}/pending/…, {batch}/done/…, {batch}/answers/…, {batch}/objects/… and
-  # {batch}/gather/….
+  # {batch}/gather/…; and {batch}/map/claims-….jsonl.
   work_objects = { for kind in ["pending", "done", "answers", "objects", "gather"] : kind => "${local.buckets["work"]}/*/${kind}/*" }
 
   # What each function may do, by statement id. Every action here can be limited to resources, and is.
@@ -193,7 +194,7 @@ locals {
     sweep = [{ sid = "KeepTasks", actions = ["dynamodb:Query", "dynamodb:PutItem"], resources = [local.tables["tasks"]] }]
     } : {
     scatter = concat([
-      { sid = "WriteWork", actions = ["s3:PutObject"], resources = [local.work_objects.pending, local.work_objects.objects] },
+      { sid = "WriteWork", actions = ["s3:PutObject"], resources = concat([local.work_objects.pending, local.work_objects.objects], [for _ in local.machine_arns : "${local.buckets["work"]}/*/map/claims-*.jsonl"]) },
       local.discard,
     ], local.ends_missing)
     process = [
@@ -233,12 +234,12 @@ module "function" {
     local.permissions[each.key],
     local.processors_permissions[each.key],
     lookup(local.postpone, each.key, {}),
-    each.key == "scatter" ? local.publish : {},
+    each.key == "scatter" ? merge(local.publish, local.run_map) : {},
     each.key == "bury" ? local.bury_records_permissions : {},
     { for permission in try(local.chunk_permissions[each.key], []) : permission.sid => { actions = permission.actions, resources = permission.resources } },
   )
 
-  environment = merge(local.environments[each.key], local.processors_environment[each.key], local.tasks_environment, each.key == "scatter" ? local.topic_environment : {}, contains(["bury", "records", "submit"], each.key) ? local.requests_environment : {}, {
+  environment = merge(local.environments[each.key], local.processors_environment[each.key], local.tasks_environment, each.key == "scatter" ? merge(local.topic_environment, local.machine_environment) : {}, contains(["bury", "records", "submit"], each.key) ? local.requests_environment : {}, {
     VARIANT      = var.variant
     LEDGER_TABLE = aws_dynamodb_table.ledger.name
     INPUT_BUCKET = aws_s3_bucket.this["input"].bucket

@@ -465,6 +465,7 @@ module "alarms" {
   bury_function      = local.function_names["bury"]
   sweep_function     = local.function_names["sweep"]
   sweep_period       = local.sweep_period
+  billing_function   = local.bills == null ? null : "${var.name}-billing"
   stream_functions   = { for stage in local.streamed : stage => local.function_names[stage] }
   age                = var.alarm_age
 }

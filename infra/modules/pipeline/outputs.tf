@@ -1,5 +1,5 @@
 output "deployment" {
-  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the API of records that are sent one at a time (null if there is none), which reports it makes (\"usage\", those of a function of the user's as \"any\", or null), the counters table of which it makes them (or null), what the URLs begin with that are told of their ends, and the UUID of the mapping by which it can be paused."
+  description = "Names of the pipeline's buckets, tables and functions, the URLs of its queues, dead-letter queues and the queue for people, the topic of its alarms, the one that tells of chunks (null if none does), the state machine that runs the workers (null if none does), the API of records that are sent one at a time (null if there is none), which reports it makes (\"usage\", those of a function of the user's as \"any\", or null), the counters table of which it makes them (or null), what the URLs begin with that are told of their ends, where its billing is if it closes half months, with the policy for a client who reads its own (or null), and the UUID of the mapping by which it can be paused."
   value = {
     input_bucket       = aws_s3_bucket.this["input"].bucket
     work_bucket        = aws_s3_bucket.this["work"].bucket
@@ -14,13 +14,29 @@ output "deployment" {
     parked_queue       = aws_sqs_queue.parked.url
     alarm_topic        = module.alarms.topic_arn
     topic_arn          = one(aws_sns_topic.chunks[*].arn)
+    machine_arn        = one(module.map[*].arn)
     functions          = { for stage, function in module.function : stage => function.name }
     records_api        = one(concat(module.records[*].api, [for submit in module.submit : submit.api]))
     reports            = one([for kind in [local.usage == null ? "any" : "usage"] : kind if var.reports])
     usage_table        = one(local.usage_tables)
     webhooks           = [for url in local.webhooks.urls : url]
+    billing            = one([for tables in local.billing : { events_table = tables.events, packages_table = tables.packages, aggregates_table = tables.aggregates, clients_table = tables.clients, function = "${var.name}-billing", client_policy = local.client_policy } if local.bills != null])
     mappings           = { process = module.function["process"].mappings["queue"] }
   }
+}
+
+output "billing" {
+  description = "What modules/billing needs of a pipeline that closes half months, null of any other: the object that says what is done, whether packages are sent, and the secrets of that."
+  value = one([for of in local.bills[*] : {
+    processors_object = one(local.processors_objects)
+    sends             = of.sends
+    parameter_arns    = local.processors.parameter_arns
+    secret_arns       = local.processors.secret_arns
+    name              = var.name
+    input_bucket      = local.bucket_names["input"]
+    output_bucket     = local.bucket_names["output"]
+    ledger_table      = local.table_names["ledger"]
+  }])
 }
 
 output "uploader_policy" {
@@ -76,17 +92,18 @@ output "settings" {
 }
 
 output "concurrency" {
-  description = "Most functions that run at the same time: as many as each trigger allows, one sweep, one that prints for each that makes a report, and as many as read a stream that has a single shard. Dead letters, which have no limit, are too rare to count, and how many requests an API answers at the same time is its callers' doing."
+  description = "Most functions that run at the same time: as many as each trigger allows, as many workers of one batch where Step Functions runs them, one sweep, one that prints for each that makes a report, and as many as read a stream that has a single shard. Dead letters, which have no limit, are too rare to count, and how many requests an API answers at the same time is its callers' doing."
   value = 1 + sum(concat(
     flatten([for triggers in local.triggers : [for trigger in triggers : trigger.maximum_concurrency if trigger.maximum_concurrency != null]]),
+    [for _ in local.machine_arns : var.concurrency.process],
     [for triggers in local.reports_triggers : triggers.queue.maximum_concurrency],
     [for stream in local.records_streams : stream.parallelization],
   ))
 }
 
 output "policies" {
-  description = "Policy of each function's role, as JSON."
-  value       = { for stage, function in module.function : stage => function.policy }
+  description = "Policy of each function's role, and of that of the state machine, as JSON."
+  value       = merge({ for stage, function in module.function : stage => function.policy }, { for policy in module.map[*].policy : "map" => policy })
 }
 
 output "resource_policies" {

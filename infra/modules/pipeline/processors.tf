@@ -25,9 +25,10 @@ locals {
   # Those that are told what is done with records.
   told_processors = setsubtract(local.all_functions, setunion(local.submits, local.notify))
 
-  # The secrets that each function reads.
-  parameter_arns = merge({ for worker in local.workers : worker => local.processors.parameter_arns }, { for stage in local.notify : stage => local.webhooks.parameter_arns })
-  secret_arns    = merge({ for worker in local.workers : worker => local.processors.secret_arns }, { for stage in local.notify : stage => local.webhooks.secret_arns })
+  # The secrets that each function reads. What closes half months calls nobody.
+  calls_workers  = local.bills == null ? local.workers : toset([])
+  parameter_arns = merge({ for worker in local.calls_workers : worker => local.processors.parameter_arns }, { for stage in local.notify : stage => local.webhooks.parameter_arns })
+  secret_arns    = merge({ for worker in local.calls_workers : worker => local.processors.secret_arns }, { for stage in local.notify : stage => local.webhooks.secret_arns })
 
   # Process works on records; bury, sweep and a scatter that ends its batch early decide what process leaves undone; and
   # gather tells of all that. Without a tree, gather may find a chunk that was decided and not counted.
@@ -40,6 +41,8 @@ locals {
     { for table in aws_dynamodb_table.items[*].name : "ITEMS_TABLE" => table if contains(local.knowing, function) },
     { for table in aws_dynamodb_table.counters[*].name : "COUNTERS_TABLE" => table if contains(local.counters, function) },
     { for table in local.usage_tables : "USAGE_TABLE" => table if contains(local.workers, function) },
+    { for name, value in local.billing_environment : name => value if contains(local.workers, function) },
+    { for name, value in merge(local.seals_environment, local.counts_environment) : name => value if function == "process" },
     { for limit in var.tolerate[*] : "TOLERATE" => limit if contains(["process", "sweep"], function) },
     { for group in [var.fair_by] : "FAIR_BY" => group if contains(["scatter", "sweep"], function) },
   ) }
@@ -59,7 +62,7 @@ locals {
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssystemsmanager.html
   # https://docs.aws.amazon.com/service-authorization/latest/reference/list_awssecretsmanager.html
   # The meter of calls is an item of the ledger, which process may read and update anyway.
-  processors_permissions = { for function in local.all_functions : function => { for sid, permission in {
+  processors_permissions = { for function in local.all_functions : function => { for sid, permission in merge(local.billing_permissions, {
     ReadProcessors = merge(local.read_processors, { functions = local.processors.default ? [] : local.told_processors })
     WriteItems     = { functions = local.workers, actions = ["dynamodb:BatchWriteItem", "dynamodb:PutItem"], resources = local.processors.items ? [local.tables["items"]] : [] }
     # A chunk's part of each group is set, never added.
@@ -75,7 +78,7 @@ locals {
     ListAnswers = { functions = ["process", "bury", "sweep"], actions = ["s3:ListBucket"], resources = local.answers_beside_tasks[*].bucket }
     # Of a chunk that is ended with answers, the outcomes are rows of their own, as those that process writes.
     ResolveTasks = { functions = ["scatter", "bury", "sweep"], actions = ["dynamodb:BatchWriteItem"], resources = local.answers_beside_tasks[*].tasks }
-  } : sid => { actions = permission.actions, resources = permission.resources } if contains(permission.functions, function) && length(permission.resources) > 0 } }
+  }) : sid => { actions = permission.actions, resources = permission.resources } if contains(permission.functions, function) && length(permission.resources) > 0 } }
 }
 
 resource "aws_s3_object" "processors" {

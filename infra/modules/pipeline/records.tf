@@ -47,7 +47,7 @@ locals {
     Send         = { actions = ["sqs:SendMessage"], resources = concat([module.queue[stage].dead_letter_arn], [for streamed in local.streamed : module.queue[streamed].arn]) }
     } }, { for stage in local.submits : stage => {
     ReadSchema = local.read_schema
-    LookUp     = { actions = ["dynamodb:GetItem"], resources = [local.tables["requests"], local.tables["items"]] }
+    LookUp     = { actions = ["dynamodb:GetItem"], resources = concat([local.tables["requests"]], local.processors.items ? [local.tables["items"]] : []) }
     Send       = { actions = ["sqs:SendMessage"], resources = [module.queue["records"].arn] }
   } })
 
@@ -103,7 +103,7 @@ module "records" {
   # The table has its stream before anything is put into it that nobody would hear of.
   tables = {
     requests = { name = aws_dynamodb_table.requests[0].name, arn = local.tables["requests"] }
-    items    = { name = local.table_names["items"], arn = local.tables["items"] }
+    items    = local.processors.items ? { name = local.table_names["items"], arn = local.tables["items"] } : null
   }
   key_field     = var.key_field
   record_schema = var.record_schema
@@ -121,6 +121,7 @@ module "submit" {
   name     = "${var.name}-submit"
   account  = var.account
   function = { name = module.function[each.key].name, arn = module.function[each.key].arn }
+  items    = local.processors.items
   rate     = var.records_rate
 
   emulator_endpoint  = var.emulator_endpoint

@@ -17,7 +17,7 @@ variable "variant" {
 }
 
 variable "parts" {
-  description = "What the variant is made of: what a message is about (record or chunk), where records wait (bucket, table or input), how workers learn of them (messages, notifications or a topic)."
+  description = "What the variant is made of: what a message is about (record or chunk), where records wait (bucket, table or input), how workers learn of them (messages, notifications, a topic or a map)."
   type        = object({ unit = string, pending = string, fanOut = string, condition = string })
   nullable    = false
 }
@@ -136,6 +136,11 @@ variable "input_suffix" {
     condition     = length(var.input_suffix) <= 1024 && can(regex("^[A-Za-z0-9/!_.'()-]*$", var.input_suffix))
     error_message = "${var.name}: input_suffix is \"${var.input_suffix}\": it may hold ASCII letters, digits and / ! _ . ' ( ) -, no wildcard, and at most 1024 of them."
   }
+
+  validation {
+    condition     = module.processors.processors.bill == null || contains(["", ".jsonl"], var.input_suffix)
+    error_message = "${var.name}: processors has bill and input_suffix is \"${var.input_suffix}\", but the files of half months end with .jsonl: say input_suffix \".jsonl\", or leave it empty."
+  }
 }
 
 variable "item_attributes" {
@@ -157,6 +162,11 @@ variable "results" {
   validation {
     condition     = contains(["all", "failed", "none"], var.results)
     error_message = "${var.name}: results is \"${var.results}\": say \"all\", \"failed\" or \"none\"."
+  }
+
+  validation {
+    condition     = module.processors.processors.bill == null || var.results == "all"
+    error_message = "${var.name}: processors has bill and results is \"${var.results}\", but how half months stand is said by the results: say results \"all\"."
   }
 }
 
@@ -231,6 +241,11 @@ variable "chunk_size" {
     condition     = var.chunk_size >= 1 && var.chunk_size <= 10000 && floor(var.chunk_size) == var.chunk_size
     error_message = "${var.name}: chunk_size is ${var.chunk_size}: give a whole number of records from 1 to 10000."
   }
+
+  validation {
+    condition     = module.processors.processors.bill == null || var.chunk_size <= 50
+    error_message = "${var.name}: processors has bill and chunk_size is ${var.chunk_size}, but a function closes one chunk of half months within its time: say at most 50, as in chunk_size 20."
+  }
 }
 
 variable "key_field" {
@@ -249,6 +264,11 @@ variable "key_field" {
     # The same names as in the code; a test compares them.
     condition     = !contains(lookup(jsondecode(file("${path.module}/../../own_attributes.json")), var.item_attributes, []), var.key_field)
     error_message = "${var.name}: key_field cannot be ${var.key_field}: an item has a field of its own by that name. Call the record's field something else."
+  }
+
+  validation {
+    condition     = module.processors.processors.bill == null || var.key_field == "id"
+    error_message = "${var.name}: processors has bill and key_field is \"${var.key_field}\", but half months are listed by their field id: say key_field \"id\"."
   }
 }
 
@@ -289,14 +309,19 @@ variable "records_api" {
   }
 
   validation {
-    condition     = var.records_api == "" || module.processors.processors.items
-    error_message = "${var.name}: records_api is \"${var.records_api}\", but processors has no items: a record that is sent by itself becomes an item, and is looked up as one. Add items to processors, or leave records_api empty."
+    condition     = var.records_api == "" || module.processors.processors.items || module.processors.processors.meter != null
+    error_message = "${var.name}: records_api is \"${var.records_api}\", but processors has no items and no meter: a record that is sent by itself becomes an item, and is looked up as one, or an event that is kept. Add items to processors, or leave records_api empty."
   }
 
   # A counter is a sum over chunks, and such a record is in none.
   validation {
     condition     = var.records_api == "" || !module.processors.processors.aggregate
     error_message = "${var.name}: records_api is \"${var.records_api}\" and processors has aggregate, but records that are sent by themselves are not counted: give them a pipeline without aggregate, or leave records_api empty."
+  }
+
+  validation {
+    condition     = module.processors.processors.bill == null || var.records_api == ""
+    error_message = "${var.name}: processors has bill and records_api is \"${var.records_api}\", but half months are closed by files that list them: leave records_api empty."
   }
 }
 
@@ -371,6 +396,11 @@ variable "output_expiry_days" {
   type        = number
   default     = 0
   nullable    = false
+
+  validation {
+    condition     = module.processors.processors.bill == null || var.output_expiry_days == 0
+    error_message = "${var.name}: processors has bill and output_expiry_days is ${var.output_expiry_days}, but packages are outputs: what adjusts an invoice is made of those before it. Leave output_expiry_days out."
+  }
 }
 
 variable "protect_data" {

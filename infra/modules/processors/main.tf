@@ -19,10 +19,13 @@ locals {
   invoke     = [for each in local.named : each.of if each.name == "invoke"]
   http       = [for each in local.named : each.of if each.name == "http"]
   usages     = [for each in local.named : each.of if each.name == "usage"]
+  meters     = [for each in local.named : each.of if each.name == "meter"]
+  bills      = [for each in local.named : each.of if each.name == "bill"]
+  invoices   = [for of in local.bills : of.invoices if can(keys(of.invoices))]
   aggregates = [for each in local.named : each.of if each.name == "aggregate"]
 
   # Those that are called for each record; the others store what succeeds.
-  called = [for name in local.names : name if contains(["custom", "http", "invoke", "usage"], name)]
+  called = [for name in local.names : name if contains(["bill", "custom", "http", "invoke", "meter", "terms", "usage"], name)]
 
   contracts     = [for of in local.invoke : try(tostring(of.contract), "sqs")]
   function_arns = [for of in local.invoke : try(tostring(of.function_arn), "")]
@@ -35,10 +38,11 @@ locals {
 
   # By their names, of all that are given; the ARN may be followed by # and a member of the secret. What is no ARN may be a
   # secret by mistake, and is never shown.
-  secrets = merge([for of in local.http : try({ for name, source in of.secrets : name => split("#", source)[0] }, {})]...)
+  calls   = concat(local.http, local.invoices)
+  secrets = merge([for of in local.calls : try({ for name, source in of.secrets : name => split("#", source)[0] }, {})]...)
   secrets_amiss = concat(
     [for name, arn in local.secrets : name if !can(regex(local.parameter_arn, arn)) && !can(regex(local.secret_arn, arn))],
-    [for of in local.http : "all of them" if try(of.secrets, null) != null && !can({ for name, source in of.secrets : name => split("#", source)[0] })],
+    [for of in local.calls : "all of them" if try(of.secrets, null) != null && !can({ for name, source in of.secrets : name => split("#", source)[0] })],
   )
   parameter_arns = distinct([for arn in values(local.secrets) : arn if can(regex(local.parameter_arn, arn))])
   secret_arns    = distinct([for arn in values(local.secrets) : arn if can(regex(local.secret_arn, arn))])

@@ -1,5 +1,5 @@
 output "processors" {
-  description = "Whether it is what the functions do without being told; the ARNs of the function that is invoked and of the parameters and secrets that are read; whether records become items, and whether they are counted; of which pipeline's counters, and of which of their sums, parts of reports are made (null if of none), and whether anything may answer such parts; whether answers are kept between tries, since repeating what gave them is not harmless or not cheap."
+  description = "Whether it is what the functions do without being told; the ARNs of the function that is invoked and of the parameters and secrets that are read; whether records become items, and whether they are counted; of which pipeline's counters, and of which of their sums, parts of reports are made (null if of none), by which pipeline events are billed that it keeps (or null), of which pipeline the terms of clients are whose half months it closes and whether packages are sent (or null), and whether anything may answer such parts; whether answers are kept between tries, since repeating what gave them is not harmless or not cheap."
   value = {
     default        = jsonencode(local.entries) == jsonencode(["items"])
     function_arns  = local.function_arns
@@ -8,6 +8,8 @@ output "processors" {
     items          = contains(local.names, "items")
     aggregate      = contains(local.names, "aggregate")
     usage          = try({ counters_of = tostring(local.usages[0].counters_of), sum = [for field in lookup(local.usages[0], "sum", []) : tostring(field)] }, null)
+    meter          = try({ billed_by = tostring(local.meters[0].billed_by) }, null)
+    bill           = try({ clients_of = tostring(local.bills[0].clients_of), sends = length(local.invoices) > 0 }, null)
     # With another contract, a function answers without an item.
     answers_parts = contains(local.names, "usage") || contains(local.contracts, "fanfold")
     keeps_answers = length(local.called) > 0
@@ -25,7 +27,7 @@ output "processors" {
 
   precondition {
     condition     = length(local.called) <= 1
-    error_message = "${var.name}: processors has ${join(" and ", local.called)}, but a record can be given to one of custom, http, invoke and usage only: leave the others out. items and aggregate store what succeeds and can stand beside it."
+    error_message = "${var.name}: processors has ${join(" and ", local.called)}, but a record can be given to one of bill, custom, http, invoke, meter, terms and usage only: leave the others out. items and aggregate store what succeeds and can stand beside it."
   }
 
   precondition {
@@ -46,6 +48,21 @@ output "processors" {
   precondition {
     condition     = alltrue([for of in local.usages : try(tostring(of.counters_of) != "" && alltrue([for field in lookup(of, "sum", []) : tostring(field) != ""]), false)])
     error_message = "${var.name}: processors has usage that does not say of what: counters_of names the pipeline whose counters are read, and sum lists fields that it sums, as in {\"usage\": {\"counters_of\": \"metering\", \"sum\": [\"kwh\"]}}."
+  }
+
+  precondition {
+    condition     = alltrue([for of in local.meters : try(tostring(of.billed_by) != "", false)])
+    error_message = "${var.name}: processors has meter that does not say where: billed_by names the pipeline that closes half months, as in {\"meter\": {\"billed_by\": \"billing\"}}."
+  }
+
+  precondition {
+    condition     = alltrue([for of in local.bills : try(tostring(of.clients_of) != "", false)])
+    error_message = "${var.name}: processors has bill that does not say whom: clients_of names the pipeline whose items are the terms of clients, as in {\"bill\": {\"clients_of\": \"clients\"}}."
+  }
+
+  precondition {
+    condition     = alltrue([for of in local.invoices : try(tostring(of.url) != "", false)])
+    error_message = "${var.name}: processors has bill with invoices without a url: say where packages are sent, as in {\"url\": \"https://api.example.com/invoices\", …}."
   }
 
   precondition {

@@ -3,6 +3,7 @@
 
 locals {
   stage = "v1"
+  path  = local.items != null ? "records" : "events"
 
   role_name = "${var.name}-gateway"
   # Computed, so that the document is known before there is a role.
@@ -44,16 +45,23 @@ locals {
     role      = local.role_arn
     queue     = var.queue.name
     requests  = var.tables.requests.name
-    items     = var.tables.items.name
+    items     = local.items != null ? local.items.name : ""
     caller    = local.scheme.caller
     longest   = local.longest[var.by]
   }
 
+  # Null of events, which have the media type of CloudEvents as well:
+  # https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md#32-structured-content-mode
+  items    = var.tables.items
+  types_of = local.items != null ? ["application/json"] : ["application/json", "application/cloudevents+json"]
+
   # How a record is put where it goes, as a part of the document.
-  post = jsonencode(yamldecode(templatefile("${path.module}/../api/post_${var.by}.yaml", local.behind)))
+  put  = yamldecode(templatefile("${path.module}/../api/post_${var.by}.yaml", local.behind))
+  post = jsonencode(merge(local.put, { requestTemplates = { for type in local.types_of : type => local.put.requestTemplates["application/json"] } }))
 
   document = templatefile("${path.module}/../api/openapi.yaml", merge(local.behind, {
     name = jsonencode(var.name)
+    path = local.path
     post = local.post
     # Neither sign may mean anything in a template.
     key_field = replace(replace(jsonencode(var.key_field), "$", "\\u0024"), "#", "\\u0023")
@@ -71,7 +79,7 @@ locals {
   permissions = merge(
     local.takes[var.by],
     {
-      Read = { actions = ["dynamodb:GetItem"], resources = [var.tables.requests.arn, var.tables.items.arn], condition = null }
+      Read = { actions = ["dynamodb:GetItem"], resources = concat([var.tables.requests.arn], [for table in [local.items] : table.arn if table != null]), condition = null }
     },
     # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-key-management.html
     { for id in ["UseKey"] : id => {

@@ -40,8 +40,8 @@ variable "queue" {
 }
 
 variable "tables" {
-  description = "The tables that are read, each by its name and its ARN: what became of requests, which records may be put into, and items."
-  type        = object({ requests = object({ name = string, arn = string }), items = object({ name = string, arn = string }) })
+  description = "The tables that are read, each by its name and its ARN: what became of requests, which records may be put into, and items; null if records become no items but events."
+  type        = object({ requests = object({ name = string, arn = string }), items = optional(object({ name = string, arn = string })) })
   nullable    = false
 }
 

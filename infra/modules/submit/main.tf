@@ -3,7 +3,8 @@
 
 locals {
   stage  = "v1"
-  routes = toset(["POST /records", "GET /status/{id}", "GET /records/{key}"])
+  path   = var.items ? "records" : "events"
+  routes = toset(concat(["POST /${local.path}", "GET /status/{id}"], var.items ? ["GET /records/{key}"] : []))
 
   # The prefix keeps the policy short by which API Gateway may write to log groups:
   # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/AWS-logs-and-resource-policy.html

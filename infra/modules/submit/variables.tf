@@ -16,6 +16,13 @@ variable "function" {
   nullable    = false
 }
 
+variable "items" {
+  description = "Whether records become items, which are shown. Otherwise they are events."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "rate" {
   description = "Requests a second to each path that are let in, of all callers together."
   type        = number

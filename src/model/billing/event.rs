@@ -10,7 +10,7 @@ use crate::model::fold::Exact;
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
 const LONGEST_IDENTITY: usize = 1_000;
 /// The longest names of clients and of what is metered, in bytes.
-const LONGEST_NAME: usize = 256;
+pub const LONGEST_NAME: usize = 256;
 
 /// What a client used at a moment.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,12 @@ pub struct UsageEvent {
 
 /// What is wrong with an event: a member's path and what to do, one for each member that is wrong.
 pub type Wrong = Vec<(String, String)>;
+
+/// What is wrong with an event, in words.
+pub fn in_words(wrong: &Wrong) -> String {
+    let told: Vec<String> = wrong.iter().map(|(path, what)| format!("{path} {what}")).collect();
+    told.join("; ")
+}
 
 impl UsageEvent {
     /// Reads an event: `{"specversion": "1.0", "source", "id", "subject", "type", "time", "data": {"quantity"}}`. Other members say nothing

@@ -39,6 +39,14 @@ impl Currency {
     pub fn amount(&self, quantity: &Exact, price: &Exact) -> Exact {
         quantity.times(price).rounded(self.places())
     }
+
+    /// An amount as people write it: with all places of the currency, as in `1061.80`.
+    pub fn written(&self, amount: &Exact) -> String {
+        let (text, places) = (amount.to_string(), usize::from(self.places()));
+        let there = text.split_once('.').map_or(0, |(_, digits)| digits.len());
+        let point = if there == 0 && places > 0 { "." } else { "" };
+        format!("{text}{point}{}", "0".repeat(places.saturating_sub(there)))
+    }
 }
 
 impl fmt::Display for Currency {
@@ -81,6 +89,21 @@ mod tests {
 
     fn currency(code: &str) -> Currency {
         Currency::parse(code).unwrap()
+    }
+
+    #[test]
+    fn amounts_are_written_with_all_places_of_the_currency() {
+        for (code, amount, written) in [
+            ("EUR", "1061.8", "1061.80"),
+            ("EUR", "-3", "-3.00"),
+            ("EUR", "0", "0.00"),
+            ("EUR", "0.05", "0.05"),
+            ("JPY", "31", "31"),
+            ("KWD", "2.5", "2.500"),
+            ("CLF", "1", "1.0000"),
+        ] {
+            assert_eq!(currency(code).written(&number(amount)), written);
+        }
     }
 
     #[test]

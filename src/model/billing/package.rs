@@ -166,6 +166,25 @@ impl Issued {
         if events.is_empty() {
             return Ok(None);
         }
+        Self::of(client, half, used, events, before, prices).map(Some)
+    }
+
+    /// The first package of a half in which nothing was used.
+    ///
+    /// # Errors
+    /// None that is known of.
+    pub fn nothing(client: &str, half: HalfMonth, prices: Option<&Prices>) -> Result<Self> {
+        Self::of(client, half, &Used::new(), BTreeSet::new(), &[], prices)
+    }
+
+    fn of(
+        client: &str,
+        half: HalfMonth,
+        used: &Used,
+        events: BTreeSet<String>,
+        before: &[Self],
+        prices: Option<&Prices>,
+    ) -> Result<Self> {
         let whole = Usage::of(used.values().map(|(_, event)| event));
         let new = Usage::of(events.iter().map(|id| &used[id].1));
         let mut of_days: BTreeMap<String, Vec<&UsageEvent>> = BTreeMap::new();
@@ -197,7 +216,7 @@ impl Issued {
             total,
             days: of_days.into_iter().map(|(day, events)| (day, Usage::of(events))).collect(),
         };
-        Ok(Some(Self { package, events }))
+        Ok(Self { package, events })
     }
 }
 

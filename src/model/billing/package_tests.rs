@@ -170,3 +170,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_half_in_which_nothing_was_used_can_be_billed_and_what_comes_late_adjusts_it() {
+    let prices = prices(json!({"kwh": "0.335"}));
+    let nothing = Issued::nothing("anna", half(), Some(&prices)).unwrap();
+    let (package, none) = (&nothing.package, Vec::<Line>::new());
+    assert_eq!((package.id.to_string(), package.events, &package.lines), ("anna/2026-02/H1/0".to_owned(), 0, &none));
+    assert_eq!(package.total.as_ref().map(ToString::to_string).as_deref(), Some("0"));
+    let before = [nothing.clone()];
+    assert_eq!(next(&[], &before, &prices), None, "once");
+    let late = next(&[event(1, 3, "kwh", "2")], &before, &prices).unwrap().package;
+    assert_eq!((late.id.sequence, late.adjusts.as_ref(), late.events), (1, Some(&nothing.package.id), 1));
+    assert_eq!(late.total.unwrap().to_string(), "0.67");
+    let unpriced = Issued::nothing("anna", half(), None).unwrap().package;
+    assert_eq!((unpriced.total, unpriced.currency), (None, None));
+}

@@ -2,6 +2,7 @@
 
 pub mod aggregate;
 pub mod arn;
+pub mod bill;
 pub mod http;
 pub mod invoke;
 pub mod usage;
@@ -10,6 +11,7 @@ use serde_json::Value;
 
 use crate::model::error::{Error, Result};
 use crate::model::processing::aggregate::AggregateSettings;
+use crate::model::processing::bill::{BillSettings, MeterSettings};
 use crate::model::processing::http::HttpSettings;
 use crate::model::processing::invoke::{Contract, InvokeSettings, S3Batch};
 use crate::model::processing::usage::UsageSettings;
@@ -40,6 +42,12 @@ pub enum Work {
     Http(Box<HttpSettings>),
     /// Each is a part of a report, and is answered from the counters of another pipeline.
     Usage(UsageSettings),
+    /// Each has the terms of a client, which are checked.
+    Terms,
+    /// Each is an event, which is kept to be billed.
+    Meter(MeterSettings),
+    /// Each is a half month of a client, which is closed.
+    Bill(Box<BillSettings>),
 }
 
 impl Default for Processing {
@@ -49,7 +57,7 @@ impl Default for Processing {
 }
 
 /// The names of processors.
-pub const KNOWN: &[&str] = &["aggregate", "custom", "http", "invoke", "items", "usage"];
+pub const KNOWN: &[&str] = &["aggregate", "bill", "custom", "http", "invoke", "items", "meter", "terms", "usage"];
 
 /// One entry of the setting: a name, or an object with a name and what belongs to it.
 struct Named {
@@ -100,6 +108,18 @@ impl Processing {
                     Ok(settings) => processing.call(Work::Http(Box::new(settings)), &mut problems),
                     Err(found) => problems.extend(found),
                 },
+                "terms" => {
+                    plain(&mut problems);
+                    processing.call(Work::Terms, &mut problems);
+                }
+                "meter" => match MeterSettings::parse(&of) {
+                    Ok(settings) => processing.call(Work::Meter(settings), &mut problems),
+                    Err(found) => problems.extend(found),
+                },
+                "bill" => match BillSettings::parse(&of) {
+                    Ok(settings) => processing.call(Work::Bill(Box::new(settings)), &mut problems),
+                    Err(found) => problems.extend(found),
+                },
                 "usage" => match UsageSettings::parse(&of) {
                     Ok(settings) => processing.call(Work::Usage(settings), &mut problems),
                     Err(found) => problems.extend(found),
@@ -122,6 +142,9 @@ impl Processing {
             Work::Invoke(_) => Some("invoke"),
             Work::Http(_) => Some("http"),
             Work::Usage(_) => Some("usage"),
+            Work::Terms => Some("terms"),
+            Work::Meter(_) => Some("meter"),
+            Work::Bill(_) => Some("bill"),
         };
         let items = self.items.then_some("items");
         let aggregate = self.aggregate.as_ref().map(|_| "aggregate");
@@ -156,6 +179,9 @@ impl Processing {
         let elsewhere = match (&self.work, region) {
             (Work::Invoke(settings), Some(region)) => settings.check_region(region).err(),
             (Work::Http(settings), Some(region)) => settings.check_region(region).err(),
+            (Work::Bill(settings), Some(region)) => {
+                settings.invoices.as_ref().and_then(|invoices| invoices.http.check_region(region).err())
+            }
             _ => None,
         };
         problems.extend(elsewhere.map(|error| error.to_string()));
@@ -170,7 +196,8 @@ impl Processing {
                 Contract::S3Batch(S3Batch { bucket, key, .. }) => vec![bucket.as_str(), key.as_str()],
                 _ => Vec::new(),
             },
-            Work::Nothing | Work::Custom | Work::Usage(_) => Vec::new(),
+            Work::Terms => vec!["zone"],
+            Work::Nothing | Work::Custom | Work::Usage(_) | Work::Meter(_) | Work::Bill(_) => Vec::new(),
         };
         let counted = self.aggregate.iter().flat_map(|of| [&of.group_by, &of.sum, &of.min, &of.max]);
         fields.extend(counted.flatten().map(String::as_str));
@@ -186,7 +213,7 @@ impl Processing {
 
     fn call(&mut self, work: Work, problems: &mut Vec<String>) {
         if self.work != Work::Nothing {
-            let told = "a record can be given to one processor only, besides those that store it; name one of custom, http, invoke and usage";
+            let told = "a record can be given to one processor only, besides those that store it; name one of bill, custom, http, invoke, meter, terms and usage";
             problems.push(told.to_owned());
         }
         self.work = work;

@@ -3,6 +3,7 @@
 //! The messages are made where something is refused. Here are their words once more, to be looked up, and tests hold the
 //! two together: every entry has an example, and no message that a test sees lacks an entry.
 
+mod billing;
 mod calls;
 mod http;
 mod invoke;
@@ -11,6 +12,7 @@ mod reports;
 mod settings;
 mod values;
 
+pub use billing::{BILLING, BILLING_SETTINGS};
 pub use calls::CALLS;
 pub use http::HTTP_SETTINGS;
 pub use invoke::{INVOKE_SETTINGS, INVOKED};
@@ -40,8 +42,8 @@ const fn refusal(code: &'static str, words: &'static str, cause: &'static str, c
 impl Refusal {
     /// All of them.
     pub fn all() -> impl Iterator<Item = &'static Self> {
-        let settings = [SETTINGS, INVOKE_SETTINGS, HTTP_SETTINGS, USAGE_SETTINGS, FUNCTIONS];
-        [RECORDS, CALLS, PARTS, ROWS, INVOKED, VALUES].into_iter().chain(settings).flatten()
+        let settings = [SETTINGS, INVOKE_SETTINGS, HTTP_SETTINGS, USAGE_SETTINGS, BILLING_SETTINGS, FUNCTIONS];
+        [RECORDS, CALLS, PARTS, BILLING, ROWS, INVOKED, VALUES].into_iter().chain(settings).flatten()
     }
 
     /// The refusals that a message consists of, in their order: one of a record may name several values. `None` if some

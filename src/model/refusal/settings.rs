@@ -213,7 +213,7 @@ pub const SETTINGS: &[Refusal] = &[
     ),
     refusal(
         "SEVERAL_PROCESSORS",
-        "a record can be given to one processor only, besides those that store it; name one of custom, http, invoke and usage",
+        "a record can be given to one processor only, besides those that store it; name one of bill, custom, http, invoke, meter, terms and usage",
         "`PROCESSORS` names several that records would be given to.",
         "Take all but one out. What several do with a record, a function of yours can do that calls them.",
     ),
@@ -267,9 +267,9 @@ pub const FUNCTIONS: &[Refusal] = &[
     ),
     refusal(
         "RECORDS_NOT_STORED",
-        "PROCESSORS: records that are sent one at a time become items: name items",
-        "The function that stores such records has no items table.",
-        "Add `items` to `PROCESSORS`, or deploy without `RECORDS_API`.",
+        "PROCESSORS: records that are sent one at a time become items or events: name items or meter",
+        "The function that stores such records has no items table, and keeps no events.",
+        "Add `items` or `meter` to `PROCESSORS`, or deploy without `RECORDS_API`.",
     ),
     refusal(
         "RECORDS_NOT_COUNTED",

@@ -73,7 +73,7 @@ pub fn judged(settings: &HttpSettings, secrets: &Secrets, asked: Asked, response
 pub const UNKNOWN: &str = "the outcome is unknown";
 
 /// The status, and the beginning of the body in one line.
-fn said(secrets: &Secrets, response: &Response) -> String {
+pub fn said(secrets: &Secrets, response: &Response) -> String {
     let text = secrets.hide(&String::from_utf8_lossy(&response.body));
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut excerpt: String = line.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
@@ -117,7 +117,7 @@ fn fits(json: &Box<RawValue>) -> bool {
 
 /// The moment that `Retry-After` names: seconds from now, or a date
 /// (<https://www.rfc-editor.org/rfc/rfc9110#field.retry-after>).
-fn moment(told: &str, now: Timestamp) -> Option<Timestamp> {
+pub fn moment(told: &str, now: Timestamp) -> Option<Timestamp> {
     let told = told.trim();
     let until = match told.parse::<u32>() {
         Ok(seconds) => now.plus_seconds(i64::from(seconds)),

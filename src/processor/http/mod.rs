@@ -9,7 +9,7 @@
 //! asks for, since they do not take the same time to the API. A call that is late for its moment does not begin, and gets
 //! another one, or calls would gather. Connections are opened ahead of that.
 
-mod answer;
+pub mod answer;
 mod call;
 mod lane;
 mod run;

@@ -1,5 +1,6 @@
-//! Billing: events are kept, half months are closed, and what was sealed is sent.
+//! Billing, beside what is done with records: what is to be closed is put into a file, and what was sealed is sent.
 
-pub mod close;
-pub mod meter;
+pub mod invoices;
+pub mod outbox;
+pub mod plan;
 pub mod send;

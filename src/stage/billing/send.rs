@@ -8,7 +8,7 @@ use crate::model::billing::package::PackageId;
 use crate::model::billing::sending::{Answer, Guarantees, Lookup, SendState, Sending, Step};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::Timestamp;
-use crate::stage::billing::close::bytes_of;
+use crate::processor::billing::close::bytes_of;
 use crate::store::Clock;
 use crate::store::billing::{Invoices, Packages, Sealed};
 use crate::store::blob::Blob;
@@ -25,8 +25,10 @@ const AHEAD: i64 = 5_000;
 const SLACK: i64 = 20;
 /// The longest that an API keeps all requests waiting, in seconds.
 const LONGEST_HOLD: i64 = 3_600;
-/// When a package is looked at again for which a person has to do something, and one whose bytes could not be read just now, in seconds.
+/// When a package is looked at again for which a person has to do something, one that waits for another that is under way, and one whose
+/// bytes could not be read just now, in seconds.
 const BLOCKED: i64 = 300;
+const UNDER_WAY: i64 = 15;
 const UNREAD: i64 = 10;
 
 /// Sends packages.
@@ -55,6 +57,8 @@ pub enum Sent {
     Ended(SendState),
     /// Nothing can be done for it before this moment.
     Waits(Timestamp),
+    /// Nothing can be sent before this moment, of whichever package.
+    Held(Timestamp),
     /// Something can be done for it, and no time was left.
     NoTime,
 }
@@ -104,7 +108,8 @@ impl<P: Packages, I: Invoices, B: Blob, M: Meter, K: Clock> Send<P, I, B, M, K> 
             let state = self.packages.read(&before).await?.map(|(_, before)| before.state);
             if !state.is_some_and(SendState::is_invoiced) {
                 // What adjusts an invoice comes after it.
-                let waits = sending.postponed(BLOCKED, &format!("it waits for {before}"), self.clock.now());
+                let seconds = if state.is_none_or(SendState::is_final) { BLOCKED } else { UNDER_WAY };
+                let waits = sending.postponed(seconds, &format!("it waits for {before}"), self.clock.now());
                 self.packages.write(id, &waits).await?;
                 return Ok(Err(waits.due));
             }
@@ -132,7 +137,7 @@ impl<P: Packages, I: Invoices, B: Blob, M: Meter, K: Clock> Send<P, I, B, M, K> 
         let latest = last.min(Timestamp(now + AHEAD));
         let ask = Ask { calls: 1, spacing: self.spacing, latest };
         Ok(match self.meter.reserve(METER, ask, earliest).await? {
-            Reserved::Later(moment) => Err(Sent::Waits(moment)),
+            Reserved::Later(moment) => Err(Sent::Held(moment)),
             Reserved::Granted(moments) => Ok(moments.first().copied().unwrap_or(earliest)),
         })
     }

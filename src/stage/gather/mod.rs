@@ -16,7 +16,6 @@ use crate::batch::objects::Objects;
 use crate::batch::{Batches, coverage, outcomes};
 use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::fault::{Fault, FaultCode};
-use crate::model::ids::BatchId;
 use crate::model::message::GatherMessage;
 use crate::model::processing::{Processing, Work};
 use crate::model::progress::{Batch, Sealing};
@@ -76,17 +75,17 @@ pub struct Gather<S: Stores> {
 impl<S: Stores> Stage for Gather<S> {
     const NAME: &'static str = "gather";
 
-    type Message = BatchId;
+    type Message = GatherMessage;
 
-    fn parse(&self, body: &str) -> Result<Option<BatchId>> {
-        GatherMessage::parse(body).map(|message| Some(message.batch_id))
+    fn parse(&self, body: &str) -> Result<Option<GatherMessage>> {
+        GatherMessage::parse(body).map(Some)
     }
 
-    fn subject(batch: &BatchId) -> Option<Subject> {
-        Some(Subject { batch: batch.clone(), part: Part::Gather })
+    fn subject(message: &GatherMessage) -> Option<Subject> {
+        Some(Subject { batch: message.batch_id.clone(), part: Part::Gather })
     }
 
-    async fn handle(&self, received: &Received<'_, BatchId>, deadline: Timestamp) -> Disposition {
+    async fn handle(&self, received: &Received<'_, GatherMessage>, deadline: Timestamp) -> Disposition {
         // Each delivery is its own owner: a message may be redelivered while its first delivery is worked on.
         let again = late::again(received.delivery, self.clock.now());
         late::concluded(
@@ -98,7 +97,14 @@ impl<S: Stores> Stage for Gather<S> {
 
 impl<S: Stores> Gather<S> {
     /// Gathers a batch. Results are written without an input that is missing, but not as long as it is `early`.
-    async fn take(&self, id: &BatchId, owner: &str, deadline: Timestamp, early: bool) -> Result<Disposition> {
+    async fn take(
+        &self,
+        message: &GatherMessage,
+        owner: &str,
+        deadline: Timestamp,
+        early: bool,
+    ) -> Result<Disposition> {
+        let id = &message.batch_id;
         let table = Timetable::new(self.clock.now(), deadline);
         let Some(batch) = self.batches.ledger.read(id).await? else {
             return Err(Error::malformed(format!("the ledger does not know batch {id}")));
@@ -107,7 +113,7 @@ impl<S: Stores> Gather<S> {
             return Ok(Disposition::Done);
         }
         if !self.batches.is_complete(&batch).await? {
-            if batch.sealing.is_none() {
+            if batch.sealing.is_none() || message.if_complete {
                 // The stage that completes it will announce that.
                 return Ok(Disposition::Discarded(format!("batch {id} is not complete")));
             }

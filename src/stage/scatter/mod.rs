@@ -32,7 +32,6 @@ use crate::model::ids::BatchId;
 use crate::model::limits::Limits;
 use crate::model::manifest::is_manifest;
 use crate::model::message::RedriveMessage;
-use crate::model::price::Tariff;
 use crate::model::progress::{Batch, Opening, Stop};
 use crate::model::timestamp::Timestamp;
 use crate::stage::reception::Timetable;
@@ -271,13 +270,13 @@ impl<S: Stores> Scatter<S> {
     }
 
     /// Ends a batch of which nothing more is to be cut: it was sealed, or was stopped while it was under way. `None` if
-    /// there is more to do. A batch with too many failures is cut to its end: what is left of it is to be redriven once
-    /// their cause is mended, and a redrive takes the records of chunks.
+    /// there is more to do. A batch with too many failures, or whose map failed, is cut to its end: what is left of it is to be redriven once
+    /// the cause is mended, and a redrive takes the records of chunks.
     async fn end_again(&self, batch: &Batch) -> Result<Option<Disposition>> {
         if batch.sealing.is_some() {
             return self.resume(batch).await.map(|()| Some(Disposition::Done));
         }
-        let goes_on = |stop: &&Stop| stop.fault.code == FaultCode::TooManyFailures;
+        let goes_on = |stop: &&Stop| matches!(stop.fault.code, FaultCode::TooManyFailures | FaultCode::MapFailed);
         match batch.stop.as_ref().filter(|stop| batch.bookmark.is_some() && !goes_on(stop)) {
             Some(stop) => self.end_by_force(&batch.opening.id, stop.fault.clone()).await.map(Some),
             None => Ok(None),
@@ -339,7 +338,7 @@ impl<S: Stores> Scatter<S> {
     /// What a batch may make.
     fn budget(&self, opening: &Opening) -> Budget {
         let condition = self.batches.condition;
-        let tariff = Tariff::of(self.batches.chunks.waiting(opening.ranged), condition);
+        let tariff = self.workers.fan_out.tariff(self.batches.chunks.waiting(opening.ranged), condition);
         Budget::new(condition.most_chunks(), self.limits, tariff)
     }
 

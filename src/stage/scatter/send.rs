@@ -113,6 +113,7 @@ impl<S: Stores> Scatter<S> {
             objects::keep_read(&self.work, id, &end.objects).await?;
             end = manifest::ended(end, found);
         }
+        self.workers.all_put(&self.work, &batch.opening, end.chunks).await?;
         tracing::info!(batch_id = %id, records = end.records, chunks = end.chunks, "batch scattered");
         let progress = self.batches.seal(id, &self.sealing(end)).await?;
         self.batches.announce(id, progress).await?;

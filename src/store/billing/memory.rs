@@ -3,24 +3,24 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use jiff::civil::Date;
-
 use crate::model::billing::admission::Admitted;
+use crate::model::billing::aggregate::{Aggregate, bounds};
 use crate::model::billing::calendar::HalfMonth;
 use crate::model::billing::package::PackageId;
 use crate::model::billing::sending::Sending;
 use crate::model::error::Result;
 use crate::model::timestamp::Timestamp;
-use crate::store::billing::{Events, Insertion, Packages, Sealed, Unbilled};
+use crate::store::billing::{Aggregates, Events, Insertion, Packages, Sealed, Unbilled};
 
-/// An event that is not billed: its identity, its content, and whether another one has its identity.
-pub type Listed = (String, [u8; 32], bool);
+/// An event that is not billed: its identity and its content.
+pub type Listed = (String, [u8; 32]);
 
 #[derive(Debug, Default)]
 struct Tables {
     events: BTreeMap<String, Admitted>,
     listed: BTreeMap<Listed, (Admitted, Unbilled)>,
     packages: BTreeMap<PackageId, (Sealed, Sending)>,
+    aggregates: BTreeMap<(String, String), Aggregate>,
 }
 
 impl Tables {
@@ -58,6 +58,11 @@ impl MemoryBilling {
         self.tables().packages.clone()
     }
 
+    /// All rows of what was used, by clients, and days and hours.
+    pub fn aggregates(&self) -> BTreeMap<(String, String), Aggregate> {
+        self.tables().aggregates.clone()
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,20 +83,25 @@ impl Events for MemoryBilling {
     }
 
     async fn list(&self, event: &Admitted, why: &Unbilled) -> Result<()> {
-        let listed = (event.event.identity(), event.event.content(), *why == Unbilled::Conflict);
+        let listed = (event.event.identity(), event.event.content());
         self.tables().listed.insert(listed, (event.clone(), why.clone()));
         Ok(())
     }
 
-    async fn listed_on(&self, client: &str, day: Date) -> Result<Vec<(Admitted, Unbilled)>> {
+    async fn listed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<(Admitted, Unbilled)>> {
         let tables = self.tables();
-        let of = |(event, _): &&(Admitted, Unbilled)| event.event.client == client && event.day == day;
+        let of = |(event, why): &&(Admitted, Unbilled)| why.lists(event) == client && event.half() == half;
         Ok(tables.listed.values().filter(of).cloned().collect())
     }
 
-    async fn on(&self, client: &str, day: Date) -> Result<Vec<Admitted>> {
+    async fn billed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<Admitted>> {
         let tables = self.tables();
-        Ok(tables.events.values().filter(|event| event.event.client == client && event.day == day).cloned().collect())
+        Ok(tables
+            .events
+            .values()
+            .filter(|event| event.event.client == client && event.half() == half)
+            .cloned()
+            .collect())
     }
 }
 
@@ -125,5 +135,26 @@ impl Packages for MemoryBilling {
         let mut due: Vec<_> = due.map(|(id, (_, sending))| (sending.due, id)).collect();
         due.sort();
         Ok(due.into_iter().map(|(_, id)| id.clone()).take(most).collect())
+    }
+}
+
+impl Aggregates for MemoryBilling {
+    async fn used_in(&self, client: &str, half: HalfMonth) -> Result<BTreeMap<String, Aggregate>> {
+        let (first, last) = bounds(half);
+        let of = |period| (client.to_owned(), period);
+        let tables = self.tables();
+        let rows = tables.aggregates.range(of(first)..=of(last));
+        Ok(rows.map(|((_, period), row)| (period.clone(), row.clone())).collect())
+    }
+
+    async fn set(&self, client: &str, period: &str, row: &Aggregate) -> Result<bool> {
+        let mut tables = self.tables();
+        let key = (client.to_owned(), period.to_owned());
+        let before = tables.aggregates.get(&key).map_or(0, |there| there.version);
+        let sets = row.version == before + 1;
+        if sets {
+            tables.aggregates.insert(key, row.clone());
+        }
+        Ok(sets)
     }
 }

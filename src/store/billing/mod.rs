@@ -1,13 +1,13 @@
-//! What billing keeps: events, packages and how they stand; and the API that makes invoices of them.
+//! What billing keeps: events, what was used by days, packages and how they stand; and the API that makes invoices of them.
 
 pub mod memory;
 pub mod surrounded;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 
-use jiff::civil::Date;
-
 use crate::model::billing::admission::{Admitted, Terms};
+use crate::model::billing::aggregate::Aggregate;
 use crate::model::billing::calendar::HalfMonth;
 use crate::model::billing::package::PackageId;
 use crate::model::billing::sending::{Answer, Lookup, Sending};
@@ -30,8 +30,20 @@ pub enum Insertion {
 pub enum Unbilled {
     /// Another event has its identity.
     Conflict,
-    /// It is too old, or too far ahead, or of nobody, as the words say.
+    /// It is too old, or too far ahead, as the words say.
     Rejected(String),
+    /// There is no such client.
+    Nobody,
+}
+
+/// The name under which the events are listed of which there is no client. No client has it.
+pub const NOBODY: &str = "";
+
+impl Unbilled {
+    /// The client under whom an event is listed for this.
+    pub fn lists<'a>(&self, event: &'a Admitted) -> &'a str {
+        if *self == Self::Nobody { NOBODY } else { &event.event.client }
+    }
 }
 
 /// Events by their identities. Failed calls have already been retried; they may still have taken effect.
@@ -42,15 +54,19 @@ pub trait Events: Send + Sync + 'static {
     /// What would become of an event that was to be kept.
     fn find(&self, event: &Admitted) -> impl Future<Output = Result<Insertion>> + Send;
 
-    /// Lists an event that is not billed, once as a conflict and once as rejected, whatever the words; the latest stay. One that is kept
-    /// afterwards counts as kept. Idempotent.
+    /// Lists an event that is not billed, once for its identity and content, on the day that it is given with; the latest day and reason stay.
+    /// One that is kept afterwards counts as kept. Idempotent.
     fn list(&self, event: &Admitted, why: &Unbilled) -> impl Future<Output = Result<()>> + Send;
 
-    /// The events of a client on a day that are billed. Those that were kept shortly before may be missing, also some that were found before.
-    fn on(&self, client: &str, day: Date) -> impl Future<Output = Result<Vec<Admitted>>> + Send;
+    /// The events of a client in a half month that are billed. Those that were kept shortly before may be missing, also some that were found before.
+    fn billed_in(&self, client: &str, half: HalfMonth) -> impl Future<Output = Result<Vec<Admitted>>> + Send;
 
-    /// Those that are listed, likewise.
-    fn listed_on(&self, client: &str, day: Date) -> impl Future<Output = Result<Vec<(Admitted, Unbilled)>>> + Send;
+    /// Those that are listed in a half month of a client, or in one of [`NOBODY`], likewise.
+    fn listed_in(
+        &self,
+        client: &str,
+        half: HalfMonth,
+    ) -> impl Future<Output = Result<Vec<(Admitted, Unbilled)>>> + Send;
 }
 
 /// A package as it was sealed.
@@ -83,10 +99,29 @@ pub trait Packages: Send + Sync + 'static {
     fn due(&self, at: Timestamp, most: usize) -> impl Future<Output = Result<Vec<PackageId>>> + Send;
 }
 
+/// What clients used, by days and hours. Reads see every write that came before them.
+pub trait Aggregates: Send + Sync + 'static {
+    /// The rows of a client for the days of a half month and for their hours, by their names.
+    fn used_in(
+        &self,
+        client: &str,
+        half: HalfMonth,
+    ) -> impl Future<Output = Result<BTreeMap<String, Aggregate>>> + Send;
+
+    /// Sets a row, if there is the version before, and none before the first; returns whether it did. A failed call may still have taken effect.
+    fn set(&self, client: &str, period: &str, row: &Aggregate) -> impl Future<Output = Result<bool>> + Send;
+}
+
 /// What is agreed with clients.
 pub trait Clients: Send + Sync + 'static {
     /// The terms of a client; `None` if there is no such client.
+    ///
+    /// # Errors
+    /// `Malformed` if what is stored of it are no terms.
     fn terms(&self, client: &str) -> impl Future<Output = Result<Option<Terms>>> + Send;
+
+    /// All clients with their terms, in any order; `None` if what is stored of one are no terms.
+    fn all(&self) -> impl Future<Output = Result<Vec<(String, Option<Terms>)>>> + Send;
 }
 
 /// An API that makes invoices.

@@ -1,15 +1,17 @@
 //! Events and packages, with calls that are surrounded.
 
+use std::collections::BTreeMap;
+
 use futures::FutureExt;
-use jiff::civil::Date;
 
 use crate::model::billing::admission::Admitted;
+use crate::model::billing::aggregate::Aggregate;
 use crate::model::billing::calendar::HalfMonth;
 use crate::model::billing::package::PackageId;
 use crate::model::billing::sending::Sending;
 use crate::model::error::Result;
 use crate::model::timestamp::Timestamp;
-use crate::store::billing::{Events, Insertion, Packages, Sealed, Unbilled};
+use crate::store::billing::{Aggregates, Events, Insertion, Packages, Sealed, Unbilled};
 use crate::store::surround::{Surround, Surrounded};
 
 impl<T: Events, A: Surround> Events for Surrounded<T, A> {
@@ -25,12 +27,12 @@ impl<T: Events, A: Surround> Events for Surrounded<T, A> {
         self.around.call("billing.list", || self.store.list(event, why).boxed()).await
     }
 
-    async fn on(&self, client: &str, day: Date) -> Result<Vec<Admitted>> {
-        self.around.call("billing.on", || self.store.on(client, day).boxed()).await
+    async fn billed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<Admitted>> {
+        self.around.call("billing.billed_in", || self.store.billed_in(client, half).boxed()).await
     }
 
-    async fn listed_on(&self, client: &str, day: Date) -> Result<Vec<(Admitted, Unbilled)>> {
-        self.around.call("billing.listed_on", || self.store.listed_on(client, day).boxed()).await
+    async fn listed_in(&self, client: &str, half: HalfMonth) -> Result<Vec<(Admitted, Unbilled)>> {
+        self.around.call("billing.listed_in", || self.store.listed_in(client, half).boxed()).await
     }
 }
 
@@ -53,5 +55,15 @@ impl<T: Packages, A: Surround> Packages for Surrounded<T, A> {
 
     async fn due(&self, at: Timestamp, most: usize) -> Result<Vec<PackageId>> {
         self.around.call("billing.due", || self.store.due(at, most).boxed()).await
+    }
+}
+
+impl<T: Aggregates, A: Surround> Aggregates for Surrounded<T, A> {
+    async fn used_in(&self, client: &str, half: HalfMonth) -> Result<BTreeMap<String, Aggregate>> {
+        self.around.call("billing.used_in", || self.store.used_in(client, half).boxed()).await
+    }
+
+    async fn set(&self, client: &str, period: &str, row: &Aggregate) -> Result<bool> {
+        self.around.call("billing.set", || self.store.set(client, period, row).boxed()).await
     }
 }

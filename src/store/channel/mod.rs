@@ -82,6 +82,22 @@ pub struct Delivery {
     pub first_received: Option<Timestamp>,
 }
 
+/// What the receipt of a message begins with that is in no channel; those of channels have no space.
+const ALONE: &str = "invocation ";
+
+impl Delivery {
+    /// The receipt of a message that a function was invoked with and that is in no channel: another one for each invocation.
+    pub fn receipt_of_invocation(invocation: &str) -> String {
+        format!("{ALONE}{invocation}")
+    }
+
+    /// Whether the message is in no channel: who invoked the function is told what is left of it, and sends that to the channel, where
+    /// its tries begin to count.
+    pub fn is_alone(&self) -> bool {
+        self.receipt.starts_with(ALONE)
+    }
+}
+
 /// A channel. Failed calls have already been retried; they may still have taken effect.
 pub trait Channel: Send + Sync + 'static {
     /// Sends messages, in as few requests as the channel allows. If it succeeds all were sent; if it fails some may

@@ -1,22 +1,26 @@
-//! The contracts of `Events` and `Packages`.
+//! The contracts of `Events`, `Packages` and `Aggregates`.
 
 use jiff::civil::{Date, date};
+use jiff::tz::Offset;
 
 use crate::model::billing::admission::Admitted;
+use crate::model::billing::aggregate::Aggregate;
 use crate::model::billing::calendar::HalfMonth;
 use crate::model::billing::event::UsageEvent;
 use crate::model::billing::package::PackageId;
 use crate::model::billing::sending::{Answer, Guarantees, SendState, Sending};
+use crate::model::billing::usage::Usage;
 use crate::model::fold::Exact;
 use crate::model::timestamp::Timestamp;
-use crate::store::billing::{Events, Insertion, Packages, Sealed, Unbilled};
+use crate::store::billing::{Aggregates, Events, Insertion, NOBODY, Packages, Sealed, Unbilled};
 
 fn event(client: &str, id: &str, day: Date, quantity: &str) -> Admitted {
     let at = format!("{day}T12:00:00.123456789Z").parse().unwrap();
     let (source, meter) = ("/meters/ß#1".to_owned(), "kwh".to_owned());
     let quantity = Exact::parse(quantity).unwrap();
     let event = UsageEvent { source, id: id.to_owned(), client: client.to_owned(), meter, at, quantity };
-    Admitted { event, day, zone: "Asia/Kathmandu".to_owned() }
+    let (offset, zone_data) = (Offset::from_seconds(20_700).unwrap(), "2026b".to_owned());
+    Admitted { event, day, zone: "Asia/Kathmandu".to_owned(), offset, zone_data }
 }
 
 /// Checks that a table of events keeps its contract.
@@ -25,7 +29,7 @@ fn event(client: &str, id: &str, day: Date, quantity: &str) -> Admitted {
 /// If it does not.
 pub async fn events(events: &impl Events) {
     an_identity_belongs_to_the_event_that_was_first(events).await;
-    events_are_found_by_client_and_day(events).await;
+    events_are_found_by_client_and_half_month(events).await;
     what_is_not_billed_is_not_found(events).await;
 }
 
@@ -56,20 +60,20 @@ async fn an_identity_belongs_to_the_event_that_was_first(events: &impl Events) {
 /// How often an index that lags is asked.
 const PATIENCE: usize = 1_000;
 
-/// What is found of a day, once so many events are: an index may lag.
+/// What is found of the half month of a day, once so many events are: an index may lag.
 async fn settled(events: &impl Events, client: &str, day: Date, many: usize) -> Vec<Admitted> {
     for _ in 0..PATIENCE {
-        let mut found = events.on(client, day).await.unwrap();
+        let mut found = events.billed_in(client, HalfMonth::of(day)).await.unwrap();
         if found.len() >= many {
             found.sort_by_key(|event| event.event.identity());
             return found;
         }
     }
-    panic!("fewer than {many} events of {client} are found on {day}")
+    panic!("fewer than {many} events of {client} are found about {day}")
 }
 
-async fn events_are_found_by_client_and_day(events: &impl Events) {
-    let (one, two) = (date(2026, 2, 1), date(2026, 2, 2));
+async fn events_are_found_by_client_and_half_month(events: &impl Events) {
+    let (one, two) = (date(2026, 2, 1), date(2026, 2, 16));
     let all = [
         event("a#2026-02-01", "1", one, "1"),
         event("a", "2", one, "99999999999999999999999999999999999999"),
@@ -82,7 +86,7 @@ async fn events_are_found_by_client_and_day(events: &impl Events) {
     for event in &all {
         assert_eq!(settled(events, &event.event.client, event.day, 1).await, std::slice::from_ref(event));
     }
-    assert_eq!(events.on("a", date(2026, 2, 3)).await.unwrap(), []);
+    assert_eq!(events.billed_in("a", HalfMonth::of(date(2026, 3, 3))).await.unwrap(), []);
     // More than fit into one answer.
     let many = 700;
     let long = "x".repeat(900);
@@ -96,21 +100,39 @@ async fn what_is_not_billed_is_not_found(events: &impl Events) {
     let day = date(2026, 1, 31);
     let listed = event("list", "listed", day, "1");
     let rejected = |reason: &str| Unbilled::Rejected(reason.to_owned());
-    for why in [Unbilled::Conflict, rejected("an hour too old"), Unbilled::Conflict, rejected("two hours too old")] {
+    let earlier = Admitted { day: date(2026, 1, 10), ..listed.clone() };
+    events.list(&earlier, &Unbilled::Nobody).await.unwrap();
+    for why in [Unbilled::Conflict, rejected("an hour too old"), rejected("two hours too old")] {
         events.list(&listed, &why).await.unwrap();
     }
+    let conflicts = event("list", "listed", day, "2");
+    events.list(&conflicts, &Unbilled::Conflict).await.unwrap();
     assert_eq!(events.find(&listed).await.unwrap(), Insertion::Created, "it may still be kept");
     assert_eq!(events.keep(&event("list", "beside it", day, "2")).await.unwrap(), Insertion::Created);
     assert_eq!(settled(events, "list", day, 1).await, [event("list", "beside it", day, "2")]);
     let mut found = Vec::new();
     for _ in 0..PATIENCE {
-        found = events.listed_on("list", day).await.unwrap();
-        if found.len() == 2 {
+        found = events.listed_in("list", HalfMonth::of(day)).await.unwrap();
+        found.sort_by_key(|(_, why)| why.clone());
+        if found == [(conflicts.clone(), Unbilled::Conflict), (listed.clone(), rejected("two hours too old"))] {
             break;
         }
     }
-    found.sort_by_key(|(_, why)| why.clone());
-    assert_eq!(found, [(listed.clone(), Unbilled::Conflict), (listed, rejected("two hours too old"))]);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[1].1, rejected("two hours too old"));
+    for (client, day) in [(NOBODY, earlier.day), ("list", earlier.day), (NOBODY, day)] {
+        assert_eq!(events.listed_in(client, HalfMonth::of(day)).await.unwrap(), [], "it is listed once");
+    }
+    let stranger = event("stranger", "of nobody", day, "1");
+    events.list(&stranger, &Unbilled::Nobody).await.unwrap();
+    for _ in 0..PATIENCE {
+        found = events.listed_in(NOBODY, HalfMonth::of(day)).await.unwrap();
+        if !found.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(found, [(stranger, Unbilled::Nobody)]);
+    assert_eq!(events.listed_in("stranger", HalfMonth::of(day)).await.unwrap(), []);
 }
 
 fn package(client: &str, half: &str, sequence: u32) -> Sealed {
@@ -200,4 +222,47 @@ async fn what_is_due_is_found(packages: &impl Packages) {
     let again = refused.again(Timestamp(now.0 + 1)).unwrap();
     assert!(packages.write(&all[7], &again).await.unwrap());
     wanted(Timestamp(now.0 + 5_000), &[&all[7], &all[0]]).await;
+}
+
+/// Checks that a table of aggregates keeps its contract.
+///
+/// # Panics
+/// If it does not.
+pub async fn aggregates(aggregates: &impl Aggregates) {
+    let events = [event("株 #1", "1", date(2026, 2, 28), "-1.50"), event("株 #1", "2", date(2026, 2, 28), "0.1")];
+    let usage = |many: usize| Usage::of(events[..many].iter().map(|event| &event.event));
+    let row = |version, many| Aggregate { version, usage: usage(many) };
+    let half = HalfMonth::parse("2026-02-H2").unwrap();
+    assert_eq!(aggregates.used_in("株 #1", half).await.unwrap().len(), 0);
+    assert!(!aggregates.set("株 #1", "2026-02-28", &row(2, 1)).await.unwrap(), "there is no first version");
+    assert!(aggregates.set("株 #1", "2026-02-28", &row(1, 1)).await.unwrap());
+    assert!(!aggregates.set("株 #1", "2026-02-28", &row(1, 2)).await.unwrap(), "there is one");
+    assert!(aggregates.set("株 #1", "2026-02-28", &row(2, 2)).await.unwrap());
+    assert!(!aggregates.set("株 #1", "2026-02-28", &row(2, 1)).await.unwrap(), "somebody was faster");
+    // Beside it are other clients, and days before and after.
+    for (client, period) in [
+        ("株 #1", "2026-02-15"),
+        ("株 #1", "2026-02-15T23+05:45"),
+        ("株 #1", "2026-02-16"),
+        ("株 #1", "2026-02-28T23+05:45"),
+        ("株 #1", "2026-03-01"),
+        ("株 #1", "2026-03-01T00+05:45"),
+        ("株 #", "2026-02-28"),
+    ] {
+        assert!(aggregates.set(client, period, &row(1, 1)).await.unwrap(), "{client} {period}");
+    }
+    let found: Vec<_> = aggregates.used_in("株 #1", half).await.unwrap().into_iter().collect();
+    let wanted = [("2026-02-16", row(1, 1)), ("2026-02-28", row(2, 2)), ("2026-02-28T23+05:45", row(1, 1))];
+    assert_eq!(found, wanted.map(|(period, row)| (period.to_owned(), row)));
+    // More than fit into one answer.
+    let many = Usage {
+        quantities: (0..2_500).map(|n| (format!("{n:0>50}"), Exact::of_text("1.25").unwrap())).collect(),
+        ..usage(1)
+    };
+    for day in 1..=12 {
+        let row = Aggregate { version: 1, usage: many.clone() };
+        assert!(aggregates.set("many", &format!("2026-03-{day:02}"), &row).await.unwrap());
+    }
+    let found = aggregates.used_in("many", HalfMonth::parse("2026-03-H1").unwrap()).await.unwrap();
+    assert_eq!((found.len(), &found["2026-03-12"].usage), (12, &many));
 }

@@ -42,6 +42,8 @@ pub enum Shape {
     Diamond,
     /// A triangle pointing to the right.
     Flag,
+    /// A ring.
+    Ring,
     Plus,
     Cross,
 }
@@ -134,6 +136,12 @@ impl<DB: DrawingBackend> Canvas<DB> {
             }
             Shape::Flag => {
                 self.fill(&[(x + r * 1.2, y), (x - r * 0.8, y - r * 1.1), (x - r * 0.8, y + r * 1.1)], color, alpha)
+            }
+            Shape::Ring => {
+                let corner =
+                    |n: i32| (x + r * f64::from(n).to_radians().cos(), y + r * f64::from(n).to_radians().sin());
+                let around: Vec<At> = (0..=360).step_by(30).map(corner).collect();
+                self.line(&around, Stroke { color, alpha, width: (size / 4.0).max(1.2), dashes: &[] })
             }
             Shape::Plus => {
                 let stroke = Stroke { color, alpha, width: (size / 3.0).max(1.6), dashes: &[] };

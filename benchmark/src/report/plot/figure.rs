@@ -1,26 +1,15 @@
 //! The figure: batch duration by number of records, both on logarithmic axes.
 
-use std::ops::RangeInclusive;
-
 use fanfold::model::error::Result;
 use plotters::prelude::DrawingBackend;
 use plotters::style::RGBColor;
 use plotters::style::text_anchor::HPos;
 
-use super::canvas::{At, Canvas, HEIGHT, Script, Shape, Stroke, WIDTH};
+use super::axes::{Axes, GREY, INK, LEFT, script};
+use super::canvas::{At, Canvas, HEIGHT, Script, Shape, Stroke};
 use super::labels::{Wish, place};
-use crate::progress::grouped;
 use crate::report::group::{Group, Series};
 use crate::report::published;
-
-const LEFT: f64 = 86.0;
-const RIGHT: f64 = 234.0;
-const TOP: f64 = 88.0;
-const BOTTOM: f64 = 96.0;
-
-const INK: RGBColor = RGBColor(34, 34, 34);
-const GREY: RGBColor = RGBColor(110, 110, 110);
-const GRID: RGBColor = RGBColor(222, 222, 222);
 
 const LINE_HEIGHT: f64 = 19.0;
 /// Line ends nearer than this put their labels into one column.
@@ -30,14 +19,17 @@ const GAP: f64 = 14.0;
 
 /// The look of a variant. The colours are those of Okabe and Ito, which colour-blind people can distinguish;
 /// marker and dashes say the same without colour.
-struct Look {
-    color: RGBColor,
-    shape: Shape,
+pub struct Look {
+    /// Its colour.
+    pub color: RGBColor,
+    /// Its marker.
+    pub shape: Shape,
     dashes: &'static [f64],
     width: f64,
 }
 
-fn look(variant: &str) -> Look {
+/// The look of a variant, or of the floor.
+pub fn look(variant: &str) -> Look {
     let (color, shape, dashes, width): (_, _, &[f64], _) = match variant {
         "sync" => (RGBColor(0, 114, 178), Shape::Square, &[], 2.2),
         "async" => (RGBColor(230, 159, 0), Shape::Triangle, &[12.0, 4.0], 2.2),
@@ -45,46 +37,11 @@ fn look(variant: &str) -> Look {
         "chunked" => (RGBColor(0, 143, 105), Shape::Circle, &[], 3.4),
         "ranged" => (RGBColor(213, 94, 0), Shape::Kite, &[6.0, 3.0], 3.4),
         "sns" => (RGBColor(117, 112, 179), Shape::Flag, &[2.0, 3.0], 2.2),
+        "sfn" => (RGBColor(153, 112, 51), Shape::Ring, &[9.0, 2.0], 2.2),
         "floor" => (RGBColor(60, 60, 60), Shape::Cross, &[3.0, 4.0], 2.2),
         _ => (RGBColor(86, 180, 233), Shape::Plus, &[2.0, 3.0], 2.6),
     };
     Look { color, shape, dashes, width }
-}
-
-/// Maps records and seconds to places.
-struct Axes {
-    /// Decades, by their exponents.
-    x: RangeInclusive<i32>,
-    y: RangeInclusive<i32>,
-}
-
-impl Axes {
-    /// Axes of whole decades that hold all points.
-    fn around(points: &[(f64, f64)]) -> Self {
-        let decades = |values: &mut dyn Iterator<Item = f64>| {
-            let (low, high) = values.fold((f64::MAX, f64::MIN), |(low, high), v| (low.min(v), high.max(v)));
-            // The published counts are one above a power of ten, which does not call for another decade.
-            let (low, high) = ((low.log10() + 1e-3).floor() as i32, (high.log10() - 1e-3).ceil() as i32);
-            low..=high.max(low + 1)
-        };
-        Self { x: decades(&mut points.iter().map(|p| p.0)), y: decades(&mut points.iter().map(|p| p.1)) }
-    }
-
-    fn at(&self, (records, seconds): (f64, f64)) -> At {
-        let part = |value: f64, decades: &RangeInclusive<i32>| {
-            (value.log10() - f64::from(*decades.start())) / f64::from(decades.end() - decades.start())
-        };
-        let (width, height) = (f64::from(WIDTH) - LEFT - RIGHT, f64::from(HEIGHT) - TOP - BOTTOM);
-        (LEFT + width * part(records, &self.x), TOP + height * (1.0 - part(seconds, &self.y)))
-    }
-
-    fn corner(&self) -> (f64, f64) {
-        (10f64.powi(*self.x.start()), 10f64.powi(*self.y.start()))
-    }
-
-    fn far_corner(&self) -> (f64, f64) {
-        (10f64.powi(*self.x.end()), 10f64.powi(*self.y.end()))
-    }
 }
 
 /// A label and the end of its line.
@@ -106,7 +63,7 @@ pub fn draw<DB: DrawingBackend>(canvas: &Canvas<DB>, group: &Group) -> Result<()
     let published = published::ALL.iter().flat_map(published::Published::line);
     let axes = Axes::around(&measured.chain(published).collect::<Vec<_>>());
     canvas.clear()?;
-    grid(canvas, &axes)?;
+    axes.grid(canvas, "records in the batch", "seconds")?;
     words(canvas, group)?;
     let mut labels = Vec::new();
     for published in &published::ALL {
@@ -119,34 +76,6 @@ pub fn draw<DB: DrawingBackend>(canvas: &Canvas<DB>, group: &Group) -> Result<()
         labels.extend(draw_series(canvas, &axes, series)?);
     }
     write_labels(canvas, &labels)
-}
-
-fn script(color: RGBColor, size: f64, anchor: HPos) -> Script {
-    Script { color, size, bold: false, anchor, upward: false }
-}
-
-fn grid<DB: DrawingBackend>(canvas: &Canvas<DB>, axes: &Axes) -> Result<()> {
-    let ((left, low), (right, high)) = (axes.corner(), axes.far_corner());
-    let rule = |width| Stroke { color: GRID, alpha: 1.0, width, dashes: &[] };
-    for exponent in axes.x.clone() {
-        let value = 10f64.powi(exponent);
-        canvas.line(&[axes.at((value, low)), axes.at((value, high))], rule(1.0))?;
-        let (x, y) = axes.at((value, low));
-        canvas.text(&grouped(value as u64), (x, y + 18.0), script(INK, 17.0, HPos::Center))?;
-    }
-    for exponent in axes.y.clone() {
-        let value = 10f64.powi(exponent);
-        canvas.line(&[axes.at((left, value)), axes.at((right, value))], rule(1.0))?;
-        let text = if exponent < 0 { format!("{value}") } else { grouped(value as u64) };
-        let (x, y) = axes.at((left, value));
-        canvas.text(&text, (x - 10.0, y), script(INK, 17.0, HPos::Right))?;
-    }
-    let frame = [axes.at((left, high)), axes.at((left, low)), axes.at((right, low))];
-    canvas.line(&frame, Stroke { color: GREY, alpha: 1.0, width: 1.4, dashes: &[] })?;
-    let middle = axes.at(((left * right).sqrt(), (low * high).sqrt()));
-    canvas.text("records in the batch", (middle.0, f64::from(HEIGHT) - 54.0), script(INK, 18.0, HPos::Center))?;
-    let upward = Script { upward: true, ..script(INK, 18.0, HPos::Center) };
-    canvas.text("seconds", (22.0, middle.1), upward)
 }
 
 /// Writes title, place and legend.
@@ -226,15 +155,6 @@ mod tests {
     use fanfold::pipeline::variant::BUILT_IN;
 
     use super::*;
-
-    #[test]
-    fn axes_are_whole_decades_around_the_points() {
-        let axes = Axes::around(&[(10.0, 0.12), (1_000_001.0, 438.0)]);
-        assert_eq!((axes.x.clone(), axes.y.clone()), (1..=6, -1..=3));
-        assert_eq!(axes.at((10.0, 1000.0)), (LEFT, TOP));
-        let one = Axes::around(&[(10.0, 1.0)]);
-        assert_eq!((one.x, one.y), (1..=2, 0..=1));
-    }
 
     #[test]
     fn variants_differ_without_colour() {

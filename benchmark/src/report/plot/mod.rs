@@ -1,12 +1,13 @@
 //! The plot, the same in both formats: an SVG, and a PNG for viewers that show none.
 
-mod canvas;
-mod figure;
+pub mod axes;
+pub mod canvas;
+pub mod figure;
 mod labels;
 mod png;
 
 use fanfold::model::error::{Error, Result};
-use plotters::prelude::{BitMapBackend, FontStyle, IntoDrawingArea, SVGBackend};
+use plotters::prelude::{BitMapBackend, DrawingBackend, FontStyle, IntoDrawingArea, SVGBackend};
 use plotters::style::register_font;
 
 use super::group::Group;
@@ -18,14 +19,29 @@ const DRAWN: u32 = 4;
 /// How much the bitmap is then scaled down.
 const SHRUNK: u32 = 2;
 
+/// What can be drawn.
+pub trait Figure {
+    /// Draws it.
+    ///
+    /// # Errors
+    /// `Internal`, which only a defect can cause.
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<()>;
+}
+
+impl Figure for Group {
+    fn draw<DB: DrawingBackend>(&self, canvas: &Canvas<DB>) -> Result<()> {
+        figure::draw(canvas, self)
+    }
+}
+
 /// The plot as SVG. Its texts stay text, in the viewer's font.
-pub fn svg(group: &Group) -> Result<String> {
+pub fn svg(figure: &impl Figure) -> Result<String> {
     fonts()?;
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, (WIDTH * DRAWN, HEIGHT * DRAWN)).into_drawing_area();
         let canvas = Canvas::new(area, DRAWN);
-        figure::draw(&canvas, group)?;
+        figure.draw(&canvas)?;
         canvas.finish()?;
     }
     // The size of the image; the view box keeps the size of the drawing.
@@ -34,14 +50,14 @@ pub fn svg(group: &Group) -> Result<String> {
 }
 
 /// The plot as PNG, with twice the pixels of the SVG's size.
-pub fn png(group: &Group) -> Result<Vec<u8>> {
+pub fn png(figure: &impl Figure) -> Result<Vec<u8>> {
     fonts()?;
     let (width, height) = (WIDTH * DRAWN, HEIGHT * DRAWN);
     let mut pixels = vec![0; (width * height * 3) as usize];
     {
         let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
         let canvas = Canvas::new(area, DRAWN);
-        figure::draw(&canvas, group)?;
+        figure.draw(&canvas)?;
         canvas.finish()?;
     }
     let image = png::shrink(&pixels, width as usize, SHRUNK as usize);

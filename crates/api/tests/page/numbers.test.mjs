@@ -115,6 +115,14 @@ test("what is not known of the costs is left out", async () => {
   assert.doesNotMatch(words, /In all|million/);
 });
 
+test("an entry of an index is paid for, and is no request", async () => {
+  const requests = { "dynamodb.PutItem": 1100, "dynamodb.IndexEntry": 1000 };
+  const prepare = (mock, { stages }) => (stages.find(({ name }) => name === "process").requests = requests);
+  const session = await Session.batch("cancelled", { prepare });
+  const row = section(session, "Stages").getByRole("row", { name: "process" });
+  assert.match(await row.innerText(), /\s1,100$/);
+});
+
 test("an error says what to do", async () => {
   const session = await Session.batch("broken");
   const error = session.page.getByRole("region", { name: "Error BROKEN_GZIP" });

@@ -7,10 +7,10 @@ import { after, before, test } from "node:test";
 import { close, launch, visit } from "./browser.mjs";
 
 const { FANFOLD_TEST_BIN: binary, FANFOLD_TEST_DEPLOYMENT: deployment } = process.env;
-// A folder for pictures, and the pipeline and id of the batch that they show, which still runs: `make screenshots` gives both.
-const { PAGE_SHOTS: shots, PAGE_BATCH: large } = process.env;
+// A folder for pictures, the pipeline and id of the batch that they show, which still runs, and whether there is billing: `make screenshots` gives them.
+const { PAGE_SHOTS: shots, PAGE_BATCH: large, PAGE_BILLING: billing } = process.env;
 const skip = binary && deployment ? false : "there is no deployment";
-const unseen = skip || (shots && large ? false : "no pictures are asked for");
+const unseen = (asked) => skip || (shots && asked ? false : "no pictures are asked for");
 const ROWS = "itemNo,price\npage-a,1\npage-b,none\npage-c,3\n";
 
 let server = null;
@@ -59,16 +59,25 @@ test("a file is dropped, processed, looked at, redriven and downloaded", { skip,
   assert.deepEqual(errors, []);
 });
 
+// Down to the end of an element: a whole page would be too long beside text.
+async function picture(page, name, last, below = 24) {
+  const { y, height } = await page.locator(last).first().boundingBox();
+  const clip = { x: 0, y: 0, width: 1200, height: Math.ceil(y + height) + below };
+  await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true, clip, animations: "disabled" });
+}
+
+test("pictures: what was billed", { skip: unseen(billing), timeout: 60_000 }, async () => {
+  const { page, errors } = await visit(`${origin}/billing.html`, { viewport: { width: 1200, height: 600 } });
+  await page.getByText("events in = billed + unbilled + rejected").waitFor();
+  // Down to a client whose name each machine has letters for.
+  await picture(page, "page-billing", "tbody tr:nth-last-child(2)", 0);
+  assert.deepEqual(errors, []);
+});
+
 const ASKED = "pictures: a batch that runs, the list, and the batch in the dark once it is closed";
-test(ASKED, { skip: unseen, timeout: 600_000 }, async () => {
+test(ASKED, { skip: unseen(large), timeout: 600_000 }, async () => {
   const address = `${origin}/#/batches/${large}`;
   const { page: batch, errors } = await visit(address, { viewport: { width: 1200, height: 600 } });
-  // Down to the end of an element: a whole page would be too long beside text.
-  const picture = async (page, name, last) => {
-    const { y, height } = await page.locator(last).first().boundingBox();
-    const clip = { x: 0, y: 0, width: 1200, height: Math.ceil(y + height) + 24 };
-    await page.screenshot({ path: `${shots}/${name}.png`, fullPage: true, clip, animations: "disabled" });
-  };
   // Far enough that there is something to see, and not so far that the list would show the batch closed.
   await batch.locator(".figure .main", { hasText: /^[6-7]\d %$/ }).waitFor({ timeout: 120_000 });
   await picture(batch, "page-batch", "section[aria-labelledby=h-stages]");

@@ -44,6 +44,8 @@ export class Mock extends EventEmitter {
   views = new Map();
   /** Documents of reports by their ids. */
   reports = new Map();
+  /** How billing stands. */
+  account = null;
   /** What came: method, path, query, headers and body. */
   requests = [];
   uploads = [];
@@ -166,13 +168,14 @@ export class Mock extends EventEmitter {
       json(status, { type: "about:blank", title, status, detail }, { "Content-Type": "application/problem+json" });
     };
     const [, first, id, verb, name] = path.split("/");
-    if (!["batches", "pipelines", "reports", "sockets"].includes(first)) return this.#file(path, response);
+    if (!["batches", "billing", "pipelines", "reports", "sockets"].includes(first)) return this.#file(path, response);
     if (this.token && headers.authorization !== `Bearer ${this.token}`) {
       return problem({ status: 401, title: "Unauthorized", detail: "The request has no valid token." });
     }
     const wrong = this.problems.get(`${method} ${path}`);
     if (wrong) return problem(wrong);
     if (first === "sockets") return json(201, this.#signed(`${this.#socketOrigin}/sockets`));
+    if (first === "billing") return this.#billing(url.searchParams.get("client") ?? "", json, problem);
     if (first === "reports") return this.#reports(request, { url, id, verb, body, json, problem }, response);
     if (first === "pipelines" && method === "POST") {
       await this.gate;
@@ -196,6 +199,13 @@ export class Mock extends EventEmitter {
     response.on("finish", () => this.emit("asked"));
     if (headers["if-none-match"] === tagOf(text)) return response.writeHead(304, { ETag: tagOf(text) }).end();
     return json(200, view, { ETag: tagOf(text) });
+  }
+
+  #billing(client, json, problem) {
+    const detail = 'pipeline "billing" has not accounted for its events yet: `fanfold billing reconcile` does';
+    if (!this.account) return problem({ status: 404, title: "Not found", detail });
+    const clients = Object.entries(this.account.clients).filter(([name]) => name.startsWith(client));
+    return json(200, { ...this.account, clients: Object.fromEntries(clients) });
   }
 
   async #reports({ method, headers }, { url, id, verb, body, json, problem }, response) {

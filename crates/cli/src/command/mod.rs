@@ -1,5 +1,6 @@
 //! The `fanfold` command: the control bus of a deployment.
 
+mod billing;
 mod cancel;
 mod check;
 mod counters;
@@ -111,6 +112,8 @@ enum There {
     Reconcile(reconcile::Reconcile),
     /// Show the counters of a group of records, or take away what a batch added to them.
     Counters(counters::CountersCommand),
+    /// Show what is billed and what was sent, and close half months.
+    Billing(billing::Billing),
     Watch(follow::Watch),
     Failures(failures::Failures),
     Pause(workers::Pause),
@@ -291,6 +294,7 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
             submit.run(&context).await
         }
         There::List(list) => list.run(&deployment, goes_on).await,
+        There::Billing(billing) => billing.run(&deployment, goes_on).await,
         There::Watch(watch) => watch.run(&deployment, goes_on).await,
         There::Serve(serve) => serve.run(&deployment, &goes_on).await,
         There::Status(status) => {

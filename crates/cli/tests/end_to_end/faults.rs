@@ -28,15 +28,15 @@ use super::{counts, csv};
 const CHUNK_SIZE: usize = 50;
 
 /// A batch as scatter leaves it, without the messages that scatter would send.
-struct Scattered {
-    id: BatchId,
+pub struct Scattered {
+    pub id: BatchId,
     messages: Vec<ProcessMessage>,
     keys: Vec<String>,
 }
 
 impl Scattered {
     /// Creates chunks of ten records each.
-    async fn put(world: &World, name: &str, chunks: u32) -> Self {
+    pub async fn put(world: &World, name: &str, chunks: u32) -> Self {
         let (key, now) = (format!("{name}.csv"), SystemClock.now());
         let id = BatchId::of("by hand", &key, &Revision::Version(now.0.to_string()));
         let input = InputRef {

@@ -1,7 +1,6 @@
 //! Functions of users that deployed pipelines call: every answer that a contract knows, functions that fail, and functions
 //! of fanfold that are killed while they wait for one.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fanfold::model::ids::BatchId;
@@ -13,12 +12,12 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use crate::counts;
-use crate::users::{ALWAYS, Case, File, HEADER, KILLS_OF_OWN, Notes, check_counters, distinct};
+use crate::users::{ALWAYS, Case, File, HEADER, KILLS_OF_OWN, Notes, check_counters, distinct, tries};
 use crate::world::World;
 
 const LISTED: &str = "rejected by processor: the function listed it in batchItemFailures";
 const RAISED: &str = "the function failed: Runtime.HandlerError: no such price";
-const LATE: &str = "the function failed: Sandbox.Timedout: Task timed out after 3.00 seconds";
+const LATE: &str = "the function failed: Sandbox.Timedout: Task timed out after 5.00 seconds";
 const DIED: &str = "the function failed: Runtime.HandlerError: Worker process died";
 
 /// What is said of a record that was tried in vain.
@@ -55,7 +54,7 @@ async fn check(world: &World, file: &File, batch: &BatchId, reason: impl Fn(Case
     let all = file.cases.len() as u64;
     assert_eq!(counts(&summary), (all, all - failed as u64, failed as u64), "{}", file.name);
     let (mut results, mut repeated) = (format!("{HEADER},success,message\n"), format!("{HEADER}\n"));
-    let mut noted = Vec::new();
+    let (mut noted, mut again) = (Vec::new(), 0);
     for (n, case) in file.cases.iter().enumerate() {
         let row = file.row(n);
         if case.fails() {
@@ -65,18 +64,25 @@ async fn check(world: &World, file: &File, batch: &BatchId, reason: impl Fn(Case
             results += &format!("{row},true,\n");
         }
         let calls = notes.calls(batch, n);
-        let tries: Vec<u64> = calls.iter().map(|call| call["attempt"].as_u64().unwrap()).collect();
-        assert_eq!(tries, (1..=u64::from(case.tries())).collect::<Vec<_>>(), "{} {n}: {case:?}", file.name);
+        again += calls.len() - tries(&calls).len();
+        assert_eq!(tries(&calls), (1..=u64::from(case.tries())).collect::<Vec<_>>(), "{} {n}: {case:?}", file.name);
         noted.extend(calls);
         let item = world.items.read(&file.key(n)).await.unwrap();
         assert_eq!(item.is_none(), case.fails(), "{} {n}: {case:?}", file.name);
     }
     assert_eq!(timed_out(&world.output(batch, "results.csv").await), results);
     assert_eq!(world.output(batch, "failed.csv").await, if failed > 0 { repeated } else { String::new() });
-    let told = processor(&summary);
-    assert_eq!((told.calls as usize, told.attempts as usize), (distinct(&noted), noted.len()), "{}", file.name);
-    assert!(told.milliseconds > 0, "{told:?}");
+    check_told(&summary, &noted, again);
+    assert!(processor(&summary).milliseconds > 0, "{summary:?}");
     summary
+}
+
+/// Checks that a summary tells of the calls that were noted. Those that were made again in the same try may be missing.
+fn check_told(summary: &Summary, noted: &[Value], again: usize) {
+    let told = processor(summary);
+    let (calls, made) = (told.calls as usize, distinct(noted));
+    assert!((noted.len() - again..=noted.len()).contains(&(told.attempts as usize)), "{told:?}, {again}");
+    assert!((made.saturating_sub(again)..=made).contains(&calls), "{told:?}, {again}");
 }
 
 /// What the function does with a whole call, and what is then said of a record.
@@ -109,8 +115,8 @@ async fn a_consumer_of_sqs_is_asked_again_about_what_it_lists_and_about_calls_th
     assert_eq!(told.processors, ["invoke", "items", "aggregate"]);
     assert_eq!(told.function_arn.as_deref(), Some("arn:aws:lambda:us-east-1:000000000000:function:user-consumer"));
     assert_eq!((told.contract.as_deref(), told.versions.as_slice()), (Some("sqs"), &["$LATEST".to_owned()][..]));
-    // Two calls for five records, of which three come again twice, once more, ... in one call each.
-    assert_eq!((told.calls, told.attempts), (6, 5 + 3 + 3));
+    // Two calls for five records, of which three come again twice, once more, ... in one call each; unless time ended before an answer.
+    assert!(told.calls >= 6 && told.attempts >= 5 + 3 + 3, "{told:?}");
     for (file, _) in &files {
         check_counters(&world, &file.fold(|case| !case.fails()));
     }
@@ -137,10 +143,11 @@ async fn a_function_of_fanfolds_own_contract_makes_the_items_that_are_stored() {
     assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (8, 3, 5)));
     let asked = |case: Case| if case.0 == "permanent" || case.0.starts_with("closed") { 1 } else { case.tries() };
     let results: Vec<Value> = lines(&world.output(&batch, "results.jsonl").await);
-    let mut noted = Vec::new();
+    let (mut noted, mut again) = (Vec::new(), 0);
     for (n, (case, reason)) in cases.iter().enumerate() {
         let calls = notes.calls(&batch, n);
-        assert_eq!(calls.len() as u32, asked(*case), "{n}: {case:?}");
+        assert_eq!(tries(&calls).len() as u32, asked(*case), "{n}: {case:?}");
+        again += calls.len() - tries(&calls).len();
         noted.extend(calls);
         let response = &results[n]["response"];
         assert_eq!(response["success"], json!(!case.fails()), "{n}: {response}");
@@ -151,9 +158,8 @@ async fn a_function_of_fanfolds_own_contract_makes_the_items_that_are_stored() {
         }
         check_made(&world, &file, n, (!case.fails()).then(|| case.tries())).await;
     }
-    let told = processor(&summary);
-    assert_eq!((told.calls as usize, told.attempts as usize), (distinct(&noted), noted.len()));
-    assert_eq!(told.contract.as_deref(), Some("fanfold"));
+    check_told(&summary, &noted, again);
+    assert_eq!(processor(&summary).contract.as_deref(), Some("fanfold"));
     check_counters(&world, &file.fold(|case| !case.fails()));
     let failed = lines(&world.output(&batch, "failed.jsonl").await);
     let repeated: Vec<Value> = lines(&file.jsonl())
@@ -233,11 +239,14 @@ async fn a_function_of_s3_batch_operations_works_through_a_manifest_and_a_thrott
     put(&soon, "late").await;
     let summary = world.summary(&batch).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (5, 3, 2)));
-    let asked: Vec<usize> = (0..5).map(|n| notes.calls(&batch, n).len()).collect();
-    assert_eq!(asked, [1, 1, 1, 2, 0]);
-    assert_eq!(notes.calls(&batch, 0)[0]["arguments"], json!({"by": "objects"}));
-    let told = processor(&summary);
-    assert_eq!((told.contract.as_deref(), told.calls, told.attempts), (Some("s3batch"), 3, 5));
+    let asked: Vec<Vec<Value>> = (0..5).map(|n| notes.calls(&batch, n)).collect();
+    // A call whose answer came too late for its worker is made again.
+    let again = asked.iter().zip([1, 1, 1, 2, 0]).map(|(calls, least)| calls.len().checked_sub(least).unwrap()).sum();
+    assert!(asked[4].is_empty(), "{asked:?}");
+    assert_eq!(asked[0][0]["arguments"], json!({"by": "objects"}));
+    assert_eq!(processor(&summary).contract.as_deref(), Some("s3batch"));
+    // No throttled call among them.
+    check_told(&summary, &asked.concat(), again);
     assert_eq!(world.output(&batch, "failed.csv").await, format!("{bucket},_photos/gone.jpg,\n{bucket}\n"));
     let rows = [
         format!("_photos/a%20b.jpg,{first},succeeded,200,,\"_photos/a b.jpg, 3 bytes\""),
@@ -259,13 +268,18 @@ async fn a_function_of_distributed_map_is_called_by_its_alias_and_the_summary_na
     let summary = world.summary(&batch).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::Succeeded, (20, 20, 0)));
     let told = processor(&summary);
-    assert_eq!((told.calls, told.attempts), (3, 20), "eight records a call");
+    assert!(told.calls >= 3 && told.attempts >= 20, "eight records a call: {told:?}");
     assert_eq!((told.contract.as_deref(), told.versions.as_slice()), (Some("map"), &["1".to_owned()][..]));
     assert!(told.function_arn.as_deref().is_some_and(|arn| arn.ends_with(":function:user-mapped:live")));
+    let mut noted = Vec::new();
     for n in 0..20 {
         let calls = notes.of("calls", &file.key(n));
-        assert_eq!((calls.len(), &calls[0]["input"]), (1, &json!({"by": "mapped"})));
+        assert_eq!(calls[0]["input"], json!({"by": "mapped"}));
+        noted.extend(calls);
     }
+    // Eight records a call, and none twice, unless its answer came too late.
+    check_told(&summary, &noted, noted.len() - 20);
+    assert!(distinct(&noted) <= 3 + noted.len() - 20, "{noted:?}");
     for (group, least, greatest) in [(file.group(0), "0.25", "18.25"), (file.group(1), "1.25", "19.25")] {
         let told = world.counted(&group);
         assert_eq!((&told["count"], &told["sum"]), (&json!(10), &json!({})), "{told}");
@@ -314,9 +328,7 @@ async fn a_function_made_with_powertools_lists_what_raises() {
     assert!(told.starts_with(&format!("line 4: {reason}")) && told.ends_with("(tried 5 times)"), "{told}");
     for (n, case) in file.cases.iter().enumerate() {
         // The function may be asked again in the same try, since the other test of this pipeline kills who asked.
-        let tries: BTreeSet<u64> =
-            notes.calls(&batch, n).iter().map(|call| call["attempt"].as_u64().unwrap()).collect();
-        assert_eq!(tries, (1..=u64::from(case.tries())).collect(), "{n}");
+        assert_eq!(tries(&notes.calls(&batch, n)), (1..=u64::from(case.tries())).collect::<Vec<_>>(), "{n}");
     }
     assert_eq!((0..3).map(|n| notes.effects(&batch, n)).collect::<Vec<_>>(), [1, 1, 0]);
     check_counters(&world, &file.fold(|case| !case.fails()));

@@ -4,11 +4,13 @@
 #![allow(clippy::disallowed_methods, reason = "a test awaits at once what it lists, which is a few")]
 
 mod acts;
+mod billing;
 mod control;
 mod counted;
 mod faults;
 mod interrupt;
 mod invoke;
+mod map;
 mod objects;
 mod page;
 mod reconcile;
@@ -86,6 +88,7 @@ async fn dynamodb_billing_keeps_the_contract() {
     let billing = World::open().await.new_billing("contract-billing").await;
     suites::billing::events(&billing).await;
     suites::billing::packages(&billing).await;
+    suites::billing::aggregates(&World::open().await.new_aggregates("contract-aggregates").await).await;
 }
 
 #[tokio::test]
@@ -367,8 +370,8 @@ async fn the_command_tells_how_far_a_batch_is() {
         (&["status", "no such id", "--variant", "chunked"], 2, "is not a batch id"),
         (&["submit", "no/such/file.csv", "--variant", "chunked"], 2, "is not a file"),
         (&["submit"], 2, "required"),
-        (&["status", &id], 1, "name one with --pipeline; deployed are: asked, async, chunked, "),
-        (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: asked, async, chunked"),
+        (&["status", &id], 1, "name one with --pipeline; deployed are: asked, async, billing, chunked, "),
+        (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: asked, async, billing, chunked"),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
         let told = world.command(arguments);

@@ -17,8 +17,8 @@ use super::world::{World, variable};
 const PIPELINES: [&str; 3] = ["asked", "async", "sync"];
 
 /// Where a pipeline takes records.
-struct Door {
-    world: World,
+pub struct Door {
+    pub world: World,
     url: String,
     /// `queue`, `table` or `function`.
     by: String,
@@ -26,7 +26,7 @@ struct Door {
 }
 
 impl Door {
-    async fn of(pipeline: &str) -> Self {
+    pub async fn of(pipeline: &str) -> Self {
         let text = std::fs::read_to_string(variable("FANFOLD_TEST_DEPLOYMENT")).unwrap();
         let deployment: Value = serde_json::from_str(&text).unwrap();
         let api = &deployment["pipelines"][pipeline]["records_api"];
@@ -38,7 +38,7 @@ impl Door {
         Self { world: World::of(pipeline).await, url: told("url"), by: told("by"), credentials }
     }
 
-    fn ask(&self, path: &str, options: &[&str]) -> Answer {
+    pub fn ask(&self, path: &str, options: &[&str]) -> Answer {
         let all: Vec<&str> = self.credentials.iter().map(String::as_str).chain(options.iter().copied()).collect();
         curl(&format!("{}{path}", self.url), &all)
     }
@@ -83,7 +83,7 @@ impl Door {
         panic!("{}: {id} is still {told}", self.by)
     }
 
-    async fn ended(&self, id: &str) -> Value {
+    pub async fn ended(&self, id: &str) -> Value {
         self.status(id, |told| told["state"] != "ACCEPTED").await
     }
 }

@@ -144,6 +144,12 @@ impl Notes {
     }
 }
 
+/// The tries that calls about a record were made in, each once: who dies, or whose time ends, before it has kept an answer leaves the
+/// same try to the next one.
+pub fn tries(calls: &[Value]) -> Vec<u64> {
+    calls.iter().map(|call| call["attempt"].as_u64().unwrap()).collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 /// How many calls the notes about some records are of.
 pub fn distinct(notes: &[Value]) -> usize {
     notes.iter().map(|note| note["call"].as_str().unwrap()).collect::<BTreeSet<_>>().len()

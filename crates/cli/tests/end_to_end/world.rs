@@ -17,6 +17,7 @@ use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::clock::SystemClock;
 use fanfold::store::ledger::Ledger;
+use fanfold_aws::aggregates::DynamoAggregates;
 use fanfold_aws::billing::DynamoBilling;
 use fanfold_aws::clients::{Clients, LambdaClient, lambda_of_emulator};
 use fanfold_aws::counters::DynamoCounters;
@@ -328,24 +329,28 @@ impl World {
         DynamoSockets::new(self.clients.dynamodb.clone(), name)
     }
 
-    /// A table of events and one of packages, as `infra/modules` will make them.
+    /// A table of events and one of packages, as `infra/modules/billing` makes them.
     pub async fn new_billing(&self, name: &str) -> DynamoBilling {
         let (events, packages) = (format!("{name}-events"), format!("{name}-packages"));
         let text = || ScalarAttributeType::S;
-        self.indexed_table(&events, [("id", text()), ("of", text())], "list", ("id", None)).await;
+        self.indexed_table(&events, [("id", text()), ("of", text())], "list", ("day", text())).await;
         let number = || ScalarAttributeType::N;
-        self.indexed_table(&packages, [("half", text()), ("sequence", number())], "open", ("due", Some(number())))
-            .await;
+        self.indexed_table(&packages, [("half", text()), ("sequence", number())], "open", ("due", number())).await;
         DynamoBilling::new(self.clients.dynamodb.clone(), events, packages)
     }
 
-    /// A table with an index that is named like its hash key, which is a text. Its range key may be one of the table.
+    pub async fn new_aggregates(&self, name: &str) -> DynamoAggregates {
+        self.new_table(name, &[("client", ScalarAttributeType::S), ("period", ScalarAttributeType::S)]).await;
+        DynamoAggregates::new(self.clients.dynamodb.clone(), name)
+    }
+
+    /// A table with an index that is named like its hash key, which is a text.
     async fn indexed_table(
         &self,
         name: &str,
         keys: [(&str, ScalarAttributeType); 2],
         index: &str,
-        range: (&str, Option<ScalarAttributeType>),
+        range: (&str, ScalarAttributeType),
     ) {
         let projection = Projection::builder().projection_type(ProjectionType::All).build();
         let keyed = GlobalSecondaryIndex::builder().index_name(index).projection(projection);
@@ -353,10 +358,7 @@ impl World {
         let create = self.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
         let create = create.global_secondary_indexes(keyed.build().unwrap());
         let create = create.attribute_definitions(attribute(index, ScalarAttributeType::S));
-        let create = match range.1 {
-            Some(kind) => create.attribute_definitions(attribute(range.0, kind)),
-            None => create,
-        };
+        let create = create.attribute_definitions(attribute(range.0, range.1));
         let create = keys.iter().zip([KeyType::Hash, KeyType::Range]).fold(create, |create, ((name, kind), role)| {
             create.attribute_definitions(attribute(name, kind.clone())).key_schema(self::key(name, role))
         });

@@ -116,13 +116,19 @@ fn a_stage_that_ends_chunks_needs_the_counters_table() {
 }
 
 #[test]
-fn the_first_to_hear_of_chunks_is_a_topic_where_there_is_one() {
+fn the_first_to_hear_of_chunks_is_a_topic_or_a_state_machine_where_there_is_one() {
     for variant in BUILT_IN {
-        let topic = variant.fan_out == FanOut::Topic;
-        for (handler, by_topic) in [("scatter", topic), ("sweep", false)] {
+        let first = match variant.fan_out {
+            FanOut::Topic => "PROCESS_TOPIC_ARN",
+            FanOut::Map => "PROCESS_MACHINE_ARN",
+            FanOut::Messages | FanOut::Notifications => "PROCESS_QUEUE_URL",
+        };
+        for (handler, expected) in [("scatter", first), ("sweep", "PROCESS_QUEUE_URL")] {
             let told = read(&[("_HANDLER", handler), ("VARIANT", variant.name)]).unwrap_err().to_string();
-            assert_eq!(told.contains("PROCESS_TOPIC_ARN is not set"), by_topic, "{} {handler}", variant.name);
-            assert_eq!(told.contains("PROCESS_QUEUE_URL is not set"), !by_topic, "{} {handler}", variant.name);
+            for name in ["PROCESS_TOPIC_ARN", "PROCESS_MACHINE_ARN", "PROCESS_QUEUE_URL"] {
+                let missed = told.contains(&format!("{name} is not set"));
+                assert_eq!(missed, name == expected, "{} {handler} {name}", variant.name);
+            }
         }
     }
 }
@@ -203,12 +209,67 @@ fn every_refusal_of_a_variable_is_said_in_its_words() {
 #[test]
 fn what_takes_records_one_at_a_time_tells_all_of_its_problems() {
     let told = SubmitConfig::read(|name| (name == "RECORD_SCHEMA").then(|| "[]".to_owned())).unwrap_err().to_string();
-    for part in ["RECORDS_QUEUE_URL is not set", "REQUESTS_TABLE is not set", "ITEMS_TABLE is not set", "schema"] {
+    for part in ["RECORDS_QUEUE_URL is not set", "REQUESTS_TABLE is not set", "schema"] {
         assert!(told.contains(part), "{told}");
     }
     let given = |name: &str| Some(if name == "RECORD_SCHEMA" { "{}" } else { "given" }.to_owned());
-    let config = SubmitConfig::read(|name| given(name).filter(|_| !matches!(name, "FORMAT" | "ITEM_ATTRIBUTES")));
-    assert_eq!(config.unwrap().key_field, "given");
+    let read = |none: &[&str]| SubmitConfig::read(|name| given(name).filter(|_| !none.contains(&name))).unwrap();
+    let (items, events) = (read(&["FORMAT", "ITEM_ATTRIBUTES"]), read(&["FORMAT", "ITEM_ATTRIBUTES", "ITEMS_TABLE"]));
+    assert_eq!((items.key_field.as_str(), items.items_table.as_deref()), ("given", Some("given")));
+    assert_eq!(events.items_table, None, "events become no items");
+}
+
+const BILLED: [(&str, &str); 3] =
+    [("BILLING_EVENTS_TABLE", "events"), ("BILLING_PACKAGES_TABLE", "packages"), ("BILLING_CLIENTS_TABLE", "clients")];
+
+#[test]
+fn events_and_half_months_have_tables_of_their_own() {
+    for (processors, more) in [
+        (r#"{"meter":{"billed_by":"b"}}"#, None),
+        (r#"{"bill":{"clients_of":"c"}}"#, Some(("OUTPUT_BUCKET", "output"))),
+    ] {
+        let given = [&PROCESS[..], &[("TASKS_TABLE", "t"), ("PROCESSORS", processors)]].concat();
+        let told = read(&given).unwrap_err().to_string();
+        for (name, _) in BILLED {
+            assert!(told.contains(&format!("{name} is not set")), "{told}");
+        }
+        assert_eq!(told.contains("OUTPUT_BUCKET is not set"), more.is_some(), "{told}");
+        let config = read(&[&given[..], &BILLED, more.as_slice()].concat()).unwrap();
+        let StageConfig::Process { billing: Some(tables), items_table: None, .. } = config.stage else { panic!() };
+        assert_eq!(
+            (tables.events.as_str(), tables.packages.as_str(), tables.clients.as_str()),
+            ("events", "packages", "clients")
+        );
+    }
+}
+
+#[test]
+fn what_sends_packages_tells_all_of_its_problems() {
+    let read = |given: &[(&str, &str)]| {
+        BillingConfig::read(|name| given.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned()))
+    };
+    let told = read(&[("PROCESSORS", "items"), ("CLOSES_EVERY", "often")]).unwrap_err().to_string();
+    for part in [
+        "BILLING_EVENTS_TABLE is not set",
+        "LEDGER_TABLE is not set",
+        "INPUT_BUCKET is not set",
+        "OUTPUT_BUCKET is not set",
+        "CLOSES_EVERY must be a whole number above 0",
+        "PROCESSORS does not name bill",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    let given = [
+        ("PROCESSORS", r#"{"bill":{"clients_of":"c"}}"#),
+        ("LEDGER_TABLE", "ledger"),
+        ("INPUT_BUCKET", "input"),
+        ("INPUT_PREFIX", "runs/"),
+        ("OUTPUT_BUCKET", "output"),
+        ("CLOSES_EVERY", "3600"),
+    ];
+    let config = read(&[&given[..], &BILLED].concat()).unwrap();
+    assert_eq!((config.input, config.closes_every), (("input".to_owned(), "runs/".to_owned()), 3_600));
+    assert_eq!((config.settings.invoices, config.tables.clients.as_str()), (None, "clients"));
 }
 
 #[test]

@@ -6,7 +6,6 @@ use super::sample::Sample;
 use fanfold::model::fault::Fault;
 use fanfold::model::format::InputFormat;
 use fanfold::model::limits::{Estimate, Limits};
-use fanfold::model::price::Tariff;
 use fanfold::model::record::Entry;
 use fanfold::pipeline::variant::Variant;
 use fanfold::stage::scatter::cut::CHUNK_BYTES;
@@ -34,7 +33,7 @@ impl Estimated {
         let weight = sample.entries.iter().map(Entry::weight).sum::<usize>() as u64 / many.max(1);
         let most = records.min(variant.chunk_size(chunk_size) as u64);
         let in_a_chunk = (CHUNK_BYTES as u64 / weight.max(1)).clamp(1, most.max(1));
-        let tariff = Tariff::of(variant.waiting(format.is_in_place()), variant.condition);
+        let tariff = variant.fan_out.tariff(variant.waiting(format.is_in_place()), variant.condition);
         let whole = tariff.chunk(in_a_chunk, in_a_chunk.saturating_mul(weight)).scaled(records);
         Some(Self { variant, estimate: Estimate { whole, sample: many }, whole: sample.whole })
     }

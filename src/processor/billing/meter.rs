@@ -1,11 +1,12 @@
 //! Keeps events, each once.
 
-use jiff::tz::TimeZone;
+use jiff::tz::{Offset, TimeZone};
 use serde_json::Value;
 
 use crate::model::billing::admission::Admitted;
+use crate::model::billing::calendar::zone_data;
 use crate::model::billing::event::{UsageEvent, Wrong};
-use crate::model::error::{Error, Result};
+use crate::model::error::{Error, ErrorKind, Result};
 use crate::model::timestamp::Timestamp;
 use crate::store::Clock;
 use crate::store::billing::{Clients, Events, Insertion, Unbilled};
@@ -44,31 +45,46 @@ impl<E: Events, C: Clients, K: Clock> Meter<E, C, K> {
             Ok(event) => event,
             Err(wrong) => return Ok(Metered::Wrong(wrong)),
         };
-        let Some(terms) = self.clients.terms(&event.client).await? else {
-            let (day, zone) = (event.at.to_zoned(TimeZone::UTC).date(), "UTC".to_owned());
-            let reason = format!("there is no client {:?}", event.client);
-            return self.late(&Admitted { event, day, zone }, reason).await;
+        let terms = match self.clients.terms(&event.client).await {
+            Ok(Some(terms)) => terms,
+            Ok(None) => return self.late(&self.placed(event)?, Unbilled::Nobody).await,
+            Err(error) if error.kind == ErrorKind::Malformed => {
+                return self.late(&self.placed(event)?, Unbilled::Rejected(error.to_string())).await;
+            }
+            Err(error) => return Err(error),
         };
-        let admitted = terms.place(event);
-        if let Some(reason) = terms.refusal(&admitted.event, moment(self.clock.now())?) {
-            return self.late(&admitted, reason).await;
+        let (admitted, now) = (terms.place(event), self.now()?);
+        let came = || Admitted { day: terms.zones.day(now), ..admitted.clone() };
+        if let Some(reason) = terms.refusal(&admitted.event, now) {
+            return self.late(&came(), Unbilled::Rejected(reason)).await;
         }
         match self.events.keep(&admitted).await? {
             Insertion::Created => Ok(Metered::Kept),
             Insertion::Duplicate => Ok(Metered::Known),
-            Insertion::Conflict => self.unbilled(&admitted, Unbilled::Conflict).await,
+            Insertion::Conflict => self.unbilled(&came(), Unbilled::Conflict).await,
         }
     }
 
     /// An event that is not kept any more: it is known if it was kept before.
-    async fn late(&self, event: &Admitted, reason: String) -> Result<Metered> {
+    async fn late(&self, event: &Admitted, why: Unbilled) -> Result<Metered> {
         match self.events.find(event).await? {
             Insertion::Duplicate => Ok(Metered::Known),
             Insertion::Conflict => self.unbilled(event, Unbilled::Conflict).await,
-            Insertion::Created => self.unbilled(event, Unbilled::Rejected(reason)).await,
+            Insertion::Created => self.unbilled(event, why).await,
         }
     }
 
+    /// An event of which no zone is known, on the day on which it came.
+    fn placed(&self, event: UsageEvent) -> Result<Admitted> {
+        let day = self.now()?.to_zoned(TimeZone::UTC).date();
+        Ok(Admitted { event, day, zone: "UTC".to_owned(), offset: Offset::UTC, zone_data: zone_data().to_owned() })
+    }
+
+    fn now(&self) -> Result<jiff::Timestamp> {
+        moment(self.clock.now())
+    }
+
+    /// Lists an event on the day on which it came: its own may be years away.
     async fn unbilled(&self, event: &Admitted, why: Unbilled) -> Result<Metered> {
         self.events.list(event, &why).await?;
         Ok(Metered::Unbilled(why))
