@@ -131,11 +131,12 @@ async fn workers_that_are_killed_cost_a_report_time_and_nothing_else() {
     let assets: Vec<String> = (0..200).map(|n| format!("{name} {n}")).collect();
     order["assets"] =
         json!([order["assets"].as_array().unwrap().clone(), assets.iter().map(|one| json!(one)).collect()].concat());
-    let mut ids = Vec::new();
+    let (mut ids, mut struck) = (Vec::new(), 0);
     for round in 0..5 {
         ids.push(id_of(&ask(&server, &format!("{name} {round}"), &order, &[])));
-        strike("reports-process").await;
+        struck += usize::from(strike("reports-process").await);
     }
+    assert!(struck >= 3, "{struck} of 5 reports lost their workers");
     for id in &ids {
         let told = ended(&server, id);
         let end = &told["end"];
@@ -149,15 +150,15 @@ async fn workers_that_are_killed_cost_a_report_time_and_nothing_else() {
     }
 }
 
-/// Kills the processes of functions, as soon as there are any.
-async fn strike(functions: &str) {
+/// Kills the processes of functions, as soon as there are any. There may be none for long: they were done before they were seen.
+async fn strike(functions: &str) -> bool {
     for _ in 0..1200 {
         if kill_all(functions) > 0 {
-            return;
+            return true;
         }
         tokio::time::sleep(Duration::from_millis(25)).await;
     }
-    panic!("{functions} does not run");
+    false
 }
 
 #[tokio::test]
