@@ -1,5 +1,6 @@
 //! One call of the function, until it is answered or there is no time left.
 
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,37 @@ pub(super) struct Caller<F, K> {
     /// As many as calls may be under way.
     pub permits: Semaphore,
     pub tally: Tally,
+    pub patience: Patience,
+}
+
+/// How long calls took of late, and how much time there is for one: so that none is begun that would be given up.
+#[derive(Debug, Default)]
+pub(super) struct Patience {
+    /// What a call takes that takes long, in milliseconds.
+    call: AtomicI64,
+    /// The most time that there was for a call, in milliseconds.
+    most: AtomicI64,
+}
+
+impl Patience {
+    /// Whether a call is begun that has so many milliseconds. One with at least half of the time that there can be is,
+    /// whatever calls took, since another delivery would hardly have more.
+    fn is_enough(&self, left: i64) -> bool {
+        let most = self.most.fetch_max(left, Ordering::Relaxed).max(left);
+        let call = self.call.load(Ordering::Relaxed);
+        if left >= call || left >= most / 2 {
+            return left > 0;
+        }
+        // What took long once is forgotten, so that no delivery after another is refused for it.
+        self.call.store(call * 9 / 10, Ordering::Relaxed);
+        false
+    }
+
+    /// A call took so long.
+    fn ended(&self, milliseconds: i64) {
+        let long = (self.call.load(Ordering::Relaxed) * 9 / 10).max(milliseconds);
+        self.call.store(long, Ordering::Relaxed);
+    }
 }
 
 /// That the function is gone, denied or misconfigured. No further call is made then.
@@ -108,7 +140,7 @@ impl<F: Function, K: Clock> Caller<F, K> {
             let now = self.clock.now();
             let left = gives_up(chunk).0.saturating_sub(now.0).min(LONGEST_CALL_MS);
             let patience = Duration::from_millis(u64::try_from(left).unwrap_or_default());
-            if now >= chunk.until || patience.is_zero() {
+            if now >= chunk.until || !self.patience.is_enough(left) {
                 return all(Reply::Untried(because));
             }
             match self.once(request.clone(), patience, now, tasks.len()).await {
@@ -141,10 +173,12 @@ impl<F: Function, K: Clock> Caller<F, K> {
             Err(CallError::Unknown(_)) => (None, None),
             Err(_) => return answer,
         };
+        let taken = self.clock.now().0 - begun.0;
+        self.patience.ended(taken);
         self.tally.add(Spent {
             calls: 1,
             tries: tasks as u64,
-            milliseconds: u64::try_from(self.clock.now().0 - begun.0).unwrap_or_default(),
+            milliseconds: u64::try_from(taken).unwrap_or_default(),
             billed_mb_ms: billed.map(|billed| billed.milliseconds * billed.memory_mb),
             versions: version.into_iter().collect(),
         });

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 use crate::model::error::Result;
 use crate::model::processing::invoke::InvokeSettings;
 use crate::model::spent::Spent;
-use crate::processor::invoke::call::{Caller, Refusal, gives_up};
+use crate::processor::invoke::call::{Caller, Patience, Refusal, gives_up};
 use crate::processor::invoke::sheet::Sheet;
 use crate::processor::invoke::spelling::Spelling;
 use crate::processor::invoke::task::{Task, parts};
@@ -43,7 +43,8 @@ impl<F: Function, K: Clock> Invoke<F, K> {
     /// A processor that calls a function.
     pub fn new(settings: InvokeSettings, function: F, clock: K) -> Self {
         let permits = Semaphore::new(settings.concurrency);
-        Self { settings, caller: Caller { function, clock, permits, tally: Tally::default() } }
+        let (tally, patience) = (Tally::default(), Patience::default());
+        Self { settings, caller: Caller { function, clock, permits, tally, patience } }
     }
 
     /// Divides the records of a chunk into calls. Those that no call can be made for have their replies at once.

@@ -108,12 +108,15 @@ async fn each_event_is_billed_once_and_each_package_has_one_invoice() {
             rows += &row.repeat(2);
         }
     }
-    rows += &row("a0", &anna, 31, "7"); // another event has its id
     rows += &row("old", &bert, -24 * 80, "1");
     rows += &row("of nobody", &stranger, 30, "1");
     let file = format!("source,id,subject,type,time,quantity\n{rows}");
     let taken = usage.submit("usage.csv", file.as_bytes()).summary();
-    assert_eq!((taken.records.total, taken.records.failed), (83, 3), "{:?}", taken.failures);
+    assert_eq!((taken.records.total, taken.records.failed), (82, 2), "{:?}", taken.failures);
+    // Another event has its id. It comes later, since of two in one file that which is counted first is billed.
+    let other = format!("source,id,subject,type,time,quantity\n{}", row("a0", &anna, 31, "7"));
+    let taken = usage.submit("other.csv", other.as_bytes()).summary();
+    assert_eq!((taken.records.total, taken.records.failed), (1, 1), "{:?}", taken.failures);
 
     let previewed =
         world.command(&["billing", "preview", &anna, "--month", &month.strftime("%Y-%m").to_string(), "--json"]);

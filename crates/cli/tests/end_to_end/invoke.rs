@@ -324,8 +324,10 @@ async fn a_function_made_with_powertools_lists_what_raises() {
     let reason = "the function failed: Runtime.HandlerError: All records failed processing.";
     let summary = world.summary(&batch).await;
     assert_eq!((summary.state, counts(&summary)), (BatchState::PartiallyFailed, (3, 2, 1)));
-    let told = &summary.failures[0].message;
-    assert!(told.starts_with(&format!("line 4: {reason}")) && told.ends_with("(tried 5 times)"), "{told}");
+    // The last try may be one whose worker gave up, on a machine that is busy.
+    let told = timed_out(&summary.failures[0].message);
+    assert!([reason, LATE].iter().any(|reason| told.starts_with(&format!("line 4: {reason}"))), "{told}");
+    assert!(told.ends_with("(tried 5 times)\n"), "{told}");
     for (n, case) in file.cases.iter().enumerate() {
         // The function may be asked again in the same try, since the other test of this pipeline kills who asked.
         assert_eq!(tries(&notes.calls(&batch, n)), (1..=u64::from(case.tries())).collect::<Vec<_>>(), "{n}");

@@ -185,13 +185,39 @@ async fn no_call_begins_when_there_is_no_time_left() {
     let hand = clock.clone();
     let ticking = settings("sqs", json!({"records_per_call": 1, "concurrency": 1}));
     let (invoke, requests) = invoke(ticking, &clock, move |_, _, _| {
-        hand.advance(100_000);
+        hand.advance(90_000);
         good()
     });
     let told = one(&invoke, chunk(5)).await;
     assert_eq!(told[..3], ["done", "done", "done"]);
     assert_eq!(told[3..], ["untried: no time was left to call the function"; 2]);
     assert_eq!(sizes(&requests), [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn no_call_begins_with_less_time_than_calls_took_of_late() {
+    let clock = Hand::new();
+    let hand = clock.clone();
+    let ticking = settings("sqs", json!({"records_per_call": 1, "concurrency": 1}));
+    let (invoke, requests) = invoke(ticking, &clock, move |call, _, patience| {
+        hand.advance([120_000, 10, 140_000][call.min(2)]);
+        if call >= 2 { Err(CallError::Unknown(format!("no answer within {patience:?}"))) } else { good() }
+    });
+    let late = |records| Chunk { until: chunk(0).deadline, ..chunk(records) };
+    assert_eq!(one(&invoke, late(2)).await, ["done", "done"]);
+    // 179 s are left: more than half of all that there was, and than the slowest call took of late.
+    assert_eq!(
+        one(&invoke, late(1)).await,
+        ["unsure: the function was called and did not answer: no answer within 178.99s"]
+    );
+    // 39 s are left of 299.
+    for _ in 0..13 {
+        assert_eq!(one(&invoke, late(1)).await, ["untried: no time was left to call the function"]);
+    }
+    assert_eq!(requests.lock().unwrap().len(), 3);
+    // It is not refused for ever, even if no delivery has more time.
+    let told = one(&invoke, late(1)).await;
+    assert!(told[0].starts_with("unsure"), "140 s × 0.9^13 = 35.6 s: {told:?}");
 }
 
 #[tokio::test]
