@@ -134,7 +134,7 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo demo-reports demo-billing billing-load benchmark latency memory cold throttled flamegraph report model screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
+.PHONY: help build package start stop deploy destroy upload demo demo-reports demo-billing billing-load compare benchmark latency memory cold throttled flamegraph report model screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
 .PHONY: browser input deployed press
 
 help: ## this list
@@ -289,6 +289,20 @@ billing-load: ## bill EVENTS (1000000) of CLIENTS (10000) while workers are kill
 	@"$$($(emulator) python)" scripts/billing_load.py --command $(BIN)/fanfold --deployment '$(LOAD_BILLING)/deployment.json' \
 	  --work '$(LOAD_BILLING)/load' --events '$(or $(EVENTS),1000000)' --clients '$(or $(CLIENTS),10000)' --seed '$(SEED)'; \
 	status=$$?; $(MAKE) stop WORK='$(LOAD_BILLING)'; exit $$status
+
+# Eight functions at a time: more start on two processors than these can serve. What a killed one had comes back after six times its time limit.
+COMPARE    := target/$(ENV)-compare
+compare_of  = PIPELINE= WORK='$(COMPARE)' SCOPE='$(SCOPE)compare-' PIPELINES=benchmark/compare/pipelines.json PORT=4570 TF_VAR_concurrency=8 TF_VAR_timeout='{"process":5}'
+compare: ## have Spark, Lithops, a Distributed Map, loops and pipelines work through the same files of RECORDS (20000), write docs/COMPARISON.md
+	@if [ '$(ENV)' != local ]; then echo 'fanfold: the functions of ENV=local alone can be killed from here' >&2; exit 1; fi
+	@command -v java >/dev/null || { echo 'fanfold: Spark needs Java 17 or newer; install it (Debian, Ubuntu: openjdk-17-jre-headless)' >&2; exit 1; }
+	@$(MAKE) stop start deploy $(compare_of)
+	$(cargo) build $(CARGO_FLAGS) --workspace --bin benchmark --features $(FEATURES)
+	@compare=$$($(PYTHON) scripts/toolbox.py compare target/compare-peers) && spark=$$($(PYTHON) scripts/toolbox.py spark target/compare-spark) && \
+	  "$$compare" benchmark/compare/compare.py --command $(BIN)/fanfold --benchmark $(BIN)/benchmark --deployment '$(COMPARE)/deployment.json' \
+	  --spark "$$spark" --work '$(COMPARE)' --records '$(or $(RECORDS),20000)' --repeat '$(REPEAT)' --seed '$(SEED)' \
+	  --target '$(TARGET)' --commit '$(COMMITISH)' --docs docs; \
+	status=$$?; $(MAKE) stop $(compare_of); exit $$status
 
 # Other deployed pipelines stay.
 benchmark: export KEEP_VARIANTS := yes

@@ -9,7 +9,7 @@ that moment may be carried out without an answer; the SDK sends it again, and a 
 exists. So it is always the client that closes a connection. What Terraform's provider asks twice all the same, answered.py answers.
 
 Topics deliver as topics.py says and streams of tables as streams.py says, REST APIs are defined and answer as rest_apis.py says, and
-HTTP APIs tell functions paths as http_apis.py says.
+HTTP APIs tell functions paths as http_apis.py says. Distributed Maps have batches as maps.py says. Requests are counted as counted.py says.
 
 With FANFOLD_THROTTLE in its environment, all requests of the functions pass what throttle.py does to them; with AUTH=true, it
 authorises as authorised.py says.
@@ -21,11 +21,13 @@ import os
 import hypercorn.asyncio
 from hypercorn.asyncio.tcp_server import TCPServer
 from ministack.app import main
-from ministack.services import s3, sns, sqs
+from ministack.services import s3, sns, sqs, stepfunctions
 
 import answered
 import authorised
+import counted
 import http_apis
+import maps
 import rest_apis
 import streams
 import throttle
@@ -65,7 +67,7 @@ def patient(app, config, **settings):
         app = authorised.before(app)
     if os.environ.get("FANFOLD_THROTTLE"):
         app = throttle.before(app, config)
-    return serve(answered.Kept(app), config, **settings)
+    return serve(counted.Counted(answered.Kept(app)), config, **settings)
 
 
 async def until_gone(connection):
@@ -85,6 +87,7 @@ topics.Topics(sns, sqs).install()
 rest_apis.install()
 http_apis.install()
 streams.install()
+maps.Maps(stepfunctions).install()
 TCPServer._idle_timeout = until_gone
 hypercorn.asyncio.serve = patient
 

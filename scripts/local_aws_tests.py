@@ -1,4 +1,4 @@
-"""Tests of how the local AWS keeps connections, and of its topics."""
+"""Tests of how the local AWS keeps connections, of its topics, its maps, and of its count of requests."""
 
 import asyncio
 import json
@@ -13,9 +13,11 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hypercorn.asyncio
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.config import Config
-from ministack.services import sns, sqs
+from ministack.services import sns, sqs, stepfunctions
 
 import local_aws
+from counted import Counted
+from maps import MAX_INPUT_BYTES, Maps, size_of
 
 
 async def app(scope, receive, send):
@@ -163,6 +165,75 @@ class TopicsTest(unittest.TestCase):
         self.refusing = {self.QUEUE}
         self.assertEqual(self.publish("lost")[0], 200)
         self.assertEqual((self.received("q"), self.received("d")), ([], []))
+
+
+class MapsTest(unittest.TestCase):
+    """Batches of a Distributed Map, as its executions see them."""
+
+    def given(self, batcher, items, **state):
+        """What a map's executions are given."""
+        taken = []
+
+        def run(state, raw, effective, iterator, execution, ctx):
+            taken.extend(effective)
+            return effective, None
+
+        maps = Maps(stepfunctions)
+        maps.run = run
+        maps.batched({"ItemBatcher": batcher, **state}, {}, items, {}, {}, {"Execution": {"Id": "one"}})
+        return taken
+
+    def test_a_batch_has_as_many_items_as_it_may(self):
+        batches = self.given({"MaxItemsPerBatch": 3}, [{"n": n} for n in range(8)])
+        self.assertEqual([len(batch["Items"]) for batch in batches], [3, 3, 2])
+        self.assertEqual([item["n"] for batch in batches for item in batch["Items"]], list(range(8)))
+        self.assertEqual(self.given({"MaxItemsPerBatch": 3}, []), [])
+
+    def test_a_batch_has_as_many_bytes_as_it_may(self):
+        items = [{"text": "ü" * 1000} for _ in range(400)]
+        for batcher, limit in (({"MaxInputBytesPerBatch": 10_000}, 10_000), ({"MaxItemsPerBatch": 1000}, MAX_INPUT_BYTES)):
+            batches = self.given(batcher, items)
+            self.assertEqual(sum(len(batch["Items"]) for batch in batches), 400)
+            self.assertLessEqual(max(map(size_of, batches)), limit)
+            # One more would have been too much.
+            self.assertGreater(size_of(batches[0]) + size_of(items[0]) + 1, limit)
+
+    def test_what_all_batches_are_given_and_what_is_selected_of_an_item(self):
+        batches = self.given({"MaxItemsPerBatch": 2, "BatchInput": {"by.$": "$$.Execution.Id"}}, [1, 2, 3], ItemSelector={"it.$": "$$.Map.Item.Value"})
+        self.assertEqual(batches, [{"BatchInput": {"by": "one"}, "Items": [{"it": 1}, {"it": 2}]}, {"BatchInput": {"by": "one"}, "Items": [{"it": 3}]}])
+
+    def test_a_map_without_batches_is_as_it_was(self):
+        maps = Maps(stepfunctions)
+        maps.run = mock.Mock(return_value="as it was")
+        self.assertEqual(maps.batched({}, 1, 2, 3, 4, 5), "as it was")
+
+
+class CountedTest(unittest.TestCase):
+    def ask(self, counted, path="/", method="POST", query=b"", **headers):
+        sent = []
+
+        async def send(message):
+            sent.append(message)
+
+        async def receive():
+            return {"type": "http.request", "body": b""}
+
+        headers = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+        asyncio.run(counted({"type": "http", "path": path, "method": method, "query_string": query, "headers": headers}, receive, send))
+        return b"".join(message.get("body", b"") for message in sent)
+
+    def test_requests_are_counted_by_service_and_operation_unless_an_observer_sends_them(self):
+        counted = Counted(app)
+        signed = lambda service: f"AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+        for _ in range(2):
+            self.ask(counted, x_amz_target="DynamoDB_20120810.PutItem", authorization=signed("dynamodb"))
+        self.ask(counted, method="PUT", authorization=signed("s3"), user_agent="Boto3/1 app/mine")
+        self.ask(counted, method="PUT", authorization=signed("s3"), user_agent="Boto3/1 app/uncounted")
+        self.ask(counted, method="GET", query=b"list-type=2&prefix=a", authorization=signed("s3"))
+        self.ask(counted, method="POST", query=b"delete", authorization=signed("s3"))
+        told = {"dynamodb.PutItem": 2, "s3.DELETE": 1, "s3.LIST": 1, "s3.PUT": 1}
+        self.assertEqual(json.loads(self.ask(counted, "/_requests", "GET")), told)
+        self.assertEqual(json.loads(self.ask(counted, "/_requests", "DELETE")), {})
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from settings import setting
 from terraform import INFRA, LOCK_FILE
-from toolbox import REQUIREMENTS, Failure, oldest_python, python_with, run, without_credentials
+from toolbox import REQUIREMENTS, Failure, oldest_python, python_with, run, wheels, without_credentials
 
 # What fanfold is built and deployed on: Terraform's names, and uv's.
 PLATFORMS = {
@@ -53,7 +53,7 @@ def compile_all(names, options):
 def compile_one(uv, name, requirements, upgrade):
     oldest = ".".join(map(str, oldest_python(name)))
     # For all platforms and versions of Python at once, with markers where they differ, and from wheels alone.
-    command = [uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes", "--only-binary", ":all:",
+    command = [uv, "pip", "compile", "--quiet", "--universal", "--generate-hashes", *wheels(name),
                "--python-version", oldest, "--custom-compile-command", "make lock", "--no-python-downloads"]
     command += ["--upgrade"] if upgrade else []
     done = quiet([*command, f"{name}.in", "--output-file", requirements.name])
@@ -66,7 +66,7 @@ def installable(uv, name, requirements):
     for platform in PLATFORMS.values():
         for python in (oldest_python(name), NEWEST_PYTHON):
             version = ".".join(map(str, python))
-            command = [uv, "pip", "compile", "--quiet", "--no-deps", "--only-binary", ":all:", "--no-python-downloads",
+            command = [uv, "pip", "compile", "--quiet", "--no-deps", *wheels(name), "--no-python-downloads",
                        "--python-platform", platform, "--python-version", version, requirements.name]
             done = quiet([*command, "--output-file", os.devnull])
             if done.returncode != 0:

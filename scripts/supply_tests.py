@@ -57,6 +57,10 @@ class RequirementsTest(Scratch):
         for words in ("--require-hashes", "--only-binary :all:", f"--requirement {self.scratch}/requirements/tool.txt"):
             self.assertIn(words, call)
 
+    def test_what_there_is_as_source_alone_is_built(self):
+        with mock.patch.dict(toolbox.SOURCE_ALONE, tool="tool"):
+            self.assertIn("--only-binary :all: --no-binary tool", self.installations()[0])
+
     def test_what_is_pinned_is_installed_once_and_anew_when_the_pins_change(self):
         self.assertEqual([len(self.installations()), len(self.installations())], [1, 0])
         self.file("requirements/tool.txt", "tool==1.0 --hash=sha256:01\n")
@@ -92,6 +96,7 @@ class PinsTest(unittest.TestCase):
     def test_all_that_scripts_install_is_pinned(self):
         asked = {match for script in (ROOT / "scripts").glob("*.py") if script.name != Path(__file__).name
                  for match in re.findall(r'python_with\("([^"]+)"', script.read_text())}
+        asked |= set(re.findall(r"scripts/toolbox\.py (\S+)", (ROOT / "Makefile").read_text()))
         self.assertEqual(asked | {"parquet-writers"}, set(self.NAMES))
 
 

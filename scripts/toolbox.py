@@ -23,6 +23,9 @@ CREDENTIALS = """
     *_TOKEN *_SECRET *_PASSWORD *_CREDENTIALS *_API_KEY *_ACCESS_KEY *_SECRET_KEY *_PRIVATE_KEY *_AUTH_CONFIG
 """.split()
 
+# What PyPI has as source alone, by the name of its requirements: pip builds it on the user's machine.
+SOURCE_ALONE = {"spark": "pyspark"}
+
 # Where dependencies come from may ask for these.
 OF_DOWNLOADS = ("CARGO_REGISTRIES_*", "PIP_*", "UV_*")
 
@@ -85,12 +88,17 @@ def _matches(name, patterns):
 
 def oldest_python(name):
     """The oldest Python that a program from PyPI is pinned for."""
-    return {"parquet-writers": (3, 11)}.get(name, (3, 10))
+    return {"parquet-writers": (3, 11), "spark": (3, 11)}.get(name, (3, 10))
 
 
 def pins(name):
     """The versions that requirements/NAME.in asks for, by package."""
     return dict(re.findall(r"^([\w.-]+)==(\S+)", (REQUIREMENTS / f"{name}.in").read_text(), re.M))
+
+
+def wheels(name):
+    """The options by which pip and uv take wheels alone: a package that is built runs its code with what that needs, unpinned."""
+    return ["--only-binary", ":all:", *(["--no-binary", SOURCE_ALONE[name]] if name in SOURCE_ALONE else [])]
 
 
 def python_with(name, directory):
@@ -111,8 +119,7 @@ def python_with(name, directory):
             print(f"installing {names} into {os.path.relpath(directory)}", file=sys.stderr)
             shutil.rmtree(directory, ignore_errors=True)
             _checked([sys.executable, "-m", "venv", str(directory)], "cannot make a virtual environment")
-            # Never from source, which would run code of the package with what its build needs, unpinned.
-            pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--only-binary", ":all:"]
+            pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", *wheels(name)]
             # All that is needed is pinned, so there is nothing to resolve.
             pip += ["--no-deps", "--require-hashes", "--requirement", str(requirements)]
             _checked(pip, f"cannot install {names} from PyPI")
@@ -158,3 +165,13 @@ def _checked(command, complaint, variables=None):
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode != 0:
         raise Failure(f"{complaint}:\n{done.stdout.strip()}")
+
+
+def main():
+    """Prints the Python that has the programs of a name: NAME DIRECTORY."""
+    name, directory = sys.argv[1:]
+    print(python_with(name, directory))
+
+
+if __name__ == "__main__":
+    run(main)

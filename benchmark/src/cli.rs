@@ -8,7 +8,7 @@ use fanfold::pipeline::variant::BUILT_IN;
 
 use crate::options::Common;
 use crate::plan::FLOOR;
-use crate::{cold, drive, latency, load, memory, model, processors, report};
+use crate::{cold, drive, latency, load, memory, model, peer, processors, report};
 
 /// Measures a deployment of fanfold and draws the report.
 #[derive(Debug, Parser)]
@@ -34,6 +34,9 @@ enum Command {
     Processors(processors::Options),
     /// Measure what takes records one at a time, while requests arrive at a rate.
     Load(load::Options),
+    /// A peer of `make compare`: a plain loop over a file, for each line of the standard input.
+    #[command(hide = true)]
+    Loop,
     /// The work of one process of `memory`.
     #[command(hide = true)]
     MemoryStage(memory::stage::Task),
@@ -95,6 +98,7 @@ impl Cli {
             Command::Cold(options) => cold::run(&options),
             Command::Processors(options) => processors::run(&options).await,
             Command::Load(options) => load::run(&options).await,
+            Command::Loop => peer::run().await,
             Command::MemoryStage(task) => memory::stage::run(&task).await,
             Command::Model(options) => model::make(&options),
             Command::Report(report) => report::make(&report),

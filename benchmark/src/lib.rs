@@ -20,6 +20,7 @@ mod measurements;
 mod memory;
 mod model;
 mod options;
+mod peer;
 mod plan;
 mod prices;
 mod processors;

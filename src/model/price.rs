@@ -34,6 +34,11 @@ pub const WRITE_UNIT: Dollars = Dollars(625);
 /// Reading 4 KiB of items on demand.
 pub const READ_UNIT: Dollars = Dollars(125);
 
+/// An invocation of a function (<https://aws.amazon.com/lambda/pricing/>).
+pub const LAMBDA_REQUEST: Dollars = Dollars(200);
+/// A GB of memory for a second, on x86; $0.0000133334 on arm64.
+pub const LAMBDA_GB_SECOND: Dollars = Dollars(16_667);
+
 /// A message is sent, received and deleted.
 const REQUESTS_OF_A_MESSAGE: u64 = 3;
 /// What an item has beside the fields of its record: the batch, the place and the time, in bytes.

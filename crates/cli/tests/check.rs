@@ -1,4 +1,8 @@
-//! `fanfold check`, called as a user would.
+//! `fanfold check` and `fanfold plan`, called as a user would.
+
+// In this binary, since linking another takes longer than its tests.
+#[path = "check/plan.rs"]
+mod plan;
 
 use std::io::Write;
 use std::path::Path;

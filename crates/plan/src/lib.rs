@@ -4,8 +4,11 @@
 //! world of [rates](rate::Rate) and of a [mapping](mapping::Ramp) that lets more and more functions run, event by event. What binds is found by
 //! [lifting](run::binding) one limit after another.
 
+pub mod counted;
+pub mod emulator;
 pub mod limits;
 pub mod mapping;
+pub mod own;
 pub mod published;
 pub mod rate;
 pub mod run;

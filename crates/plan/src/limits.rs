@@ -21,6 +21,10 @@ const MEMORY: &str = "https://docs.aws.amazon.com/lambda/latest/dg/configuration
 const ON_DEMAND: &str = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/on-demand-capacity-mode.html";
 const PARTITION: &str = "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html";
 const S3_RATES: &str = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html";
+const SQS_BATCH: &str = "https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html";
+const SQS_QUOTAS: &str =
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html";
+const MACHINE_QUOTAS: &str = "https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html";
 const NOVEMBER: &str = "2026-11";
 
 const fn limit(name: &'static str, value: f64, unit: &'static str, source: &'static str) -> Limit {
@@ -62,9 +66,40 @@ pub const PARTITION_WRITES: Limit = limit("partition of a table, writes", 1_000.
 pub const PREFIX_WRITES: Limit = limit("prefix of a bucket, writes", 3_500.0, "requests a second", S3_RATES);
 /// What it gives.
 pub const PREFIX_READS: Limit = limit("prefix of a bucket, reads", 5_500.0, "requests a second", S3_RATES);
+/// How many messages a mapping of a queue may take in one invocation without a batching window.
+pub const MAPPING_BATCH: Limit = limit("event source mapping of a queue, a batch at most", 10.0, "messages", SQS_BATCH);
+/// How long a mapping waits for a batch to fill, which is not used here.
+pub const MAPPING_WINDOW: Limit =
+    limit("event source mapping of a queue, batching window at most", 300.0, "seconds", SQS_BATCH);
+/// The pollers that a mapping in provisioned mode adds, which is not used here.
+pub const PROVISIONED_GROWTH: Limit =
+    limit("event source mapping in provisioned mode, added", 1_000.0, "invocations a minute", SCALING);
+/// How many functions a function's concurrency grows by.
+pub const FUNCTION_GROWTH: Limit = limit(
+    "a function, added",
+    1_000.0,
+    "invocations every 10 seconds",
+    "https://docs.aws.amazon.com/lambda/latest/dg/lambda-concurrency.html",
+);
+/// How many messages a queue may hold that are received and not deleted.
+pub const QUEUE_IN_FLIGHT: Limit = limit("standard queue, messages in flight", 120_000.0, "messages", SQS_QUOTAS);
+/// How many messages a topic takes.
+pub const TOPIC_RATE: Limit =
+    limit("topic, us-east-1", 30_000.0, "messages a second", "https://docs.aws.amazon.com/general/latest/gr/sns.html");
+/// How many executions a Distributed Map runs at once.
+pub const MAP_MOST: Limit = limit("Distributed Map, executions at once", 10_000.0, "executions", MACHINE_QUOTAS);
+/// How many executions it starts.
+pub const MAP_STARTS: Limit = limit("express executions of a map, started", 1_000.0, "a second", MACHINE_QUOTAS);
+/// What a table may be warmed to before a batch.
+pub const WARM: Limit = limit(
+    "table on demand, warm throughput without a request",
+    40_000.0,
+    "units a second",
+    "https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/warm-throughput.html",
+);
 
 /// All of them.
-pub const ALL: [Limit; 13] = [
+pub const ALL: [Limit; 22] = [
     MAPPING_FIRST,
     MAPPING_GROWTH,
     MAPPING_MOST,
@@ -78,6 +113,15 @@ pub const ALL: [Limit; 13] = [
     PARTITION_WRITES,
     PREFIX_WRITES,
     PREFIX_READS,
+    MAPPING_BATCH,
+    MAPPING_WINDOW,
+    PROVISIONED_GROWTH,
+    FUNCTION_GROWTH,
+    QUEUE_IN_FLIGHT,
+    TOPIC_RATE,
+    MAP_MOST,
+    MAP_STARTS,
+    WARM,
 ];
 
 #[cfg(test)]

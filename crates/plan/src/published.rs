@@ -175,6 +175,7 @@ pub fn batch(variant: &str, records: u64, constants: &Constants) -> Batch {
         scatter: Function { start: 0.0, ..whole },
         scattering,
         messages: messages as u64,
+        listed: false,
         process: Function { share: PROCESS_MB / limits::ONE_CPU.value, start: constants.start },
         ramp: Ramp {
             first: limits::MAPPING_FIRST.value,

@@ -31,14 +31,9 @@ impl Rate {
         Self { per_second: f64::INFINITY, most: f64::INFINITY, ..self }
     }
 
-    /// Units a second, so many seconds after it was first used.
-    fn after(&self, seconds: f64) -> f64 {
-        if self.doubles_after.is_finite() {
-            let doubled = self.per_second * 2f64.powi((seconds / self.doubles_after).floor().min(60.0) as i32);
-            doubled.min(self.most)
-        } else {
-            self.per_second
-        }
+    /// Units a second once it has doubled so many times.
+    fn doubled(&self, times: f64) -> f64 {
+        (self.per_second * 2f64.powf(times.min(60.0))).min(self.most)
     }
 
     /// Takes units at a moment, after those that were taken before; returns when the last of them is taken.
@@ -48,21 +43,19 @@ impl Rate {
         }
         let began = *self.began.get_or_insert(at);
         let (mut now, mut left) = (at.max(self.next), units);
+        // How often it has doubled: counted, since a moment that was rounded may lie a hair before the one at which it doubles.
+        let mut doubled = ((now - began) / self.doubles_after).floor();
         loop {
-            let passed = now - began;
-            let rate = self.after(passed);
-            let step = if rate < self.most {
-                began + ((passed / self.doubles_after).floor() + 1.0) * self.doubles_after
-            } else {
-                f64::INFINITY
-            };
-            let fits = (step - now) * rate;
+            let rate = self.doubled(doubled);
+            let step = if rate < self.most { began + (doubled + 1.0) * self.doubles_after } else { f64::INFINITY };
+            let fits = ((step - now) * rate).max(0.0);
             if left <= fits {
                 now += left / rate;
                 break;
             }
             left -= fits;
             now = step;
+            doubled += 1.0;
         }
         self.next = now;
         now
@@ -81,6 +74,16 @@ mod tests {
         // What was not used is not saved up.
         assert_eq!(rate.take(10.0, 100.0), 11.0);
         assert_eq!(rate.clone().lifted().take(11.0, 1e9), 11.0);
+    }
+
+    #[test]
+    fn a_rate_that_is_first_used_at_any_moment_comes_to_an_end() {
+        for place in 0..2_000 {
+            let began = 250.0 + f64::from(place) * 0.123_456_7;
+            let mut rate = Rate::new("a table", 4_000.0).doubling(1_800.0, 40_000.0);
+            let end = rate.take(began, 4_000.0 * 1_800.0 + 8_000.0 * 1_800.0 + 16_000.0 * 10.0);
+            assert!((end - began - 3_610.0).abs() < 1e-3, "{began}: {end}");
+        }
     }
 
     #[test]

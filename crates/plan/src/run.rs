@@ -98,7 +98,10 @@ impl Course {
 
     /// The messages of the slices up to one of them.
     fn sent(&self, slices: u64) -> u64 {
-        self.batch.messages * slices / self.slices
+        match self.batch.listed && slices < self.slices {
+            true => 0,
+            false => self.batch.messages * slices / self.slices,
+        }
     }
 
     fn slice(&mut self, at: f64) {
@@ -246,6 +249,7 @@ mod tests {
             scatter: function,
             scattering: nothing(),
             messages,
+            listed: false,
             process: function,
             ramp: Ramp::at_once(10.0),
             at_once: 1,
@@ -266,6 +270,16 @@ mod tests {
         // The first ten find one message each, and the others four.
         let four = Batch { at_once: 4, ..batch(40) };
         assert_eq!((run(&four).gathered, run(&four).invocations), (5.0, 18));
+    }
+
+    #[test]
+    fn what_is_listed_waits_for_the_whole_list() {
+        let slow = Batch { scattering: Step { cpu: 4.0, ..nothing() }, ..batch(10) };
+        assert!((run(&slow).gathered - 5.0).abs() < 1e-9);
+        let early = Batch { ramp: Ramp::at_once(1.0), ..slow };
+        // The first message is worked on after 0.4 s; of a list, after four.
+        assert!((run(&early).gathered - 10.4).abs() < 1e-9);
+        assert!((run(&Batch { listed: true, ..early }).gathered - 14.0).abs() < 1e-9);
     }
 
     #[test]

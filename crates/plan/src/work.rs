@@ -70,6 +70,8 @@ pub struct Batch {
     pub scattering: Step,
     /// The messages that it sends, while it works.
     pub messages: u64,
+    /// Whether they are sent once it is done, and not while it works.
+    pub listed: bool,
     /// Process.
     pub process: Function,
     /// How many run at once.

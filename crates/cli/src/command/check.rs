@@ -3,7 +3,7 @@
 mod estimate;
 mod findings;
 mod report;
-mod sample;
+pub(super) mod sample;
 
 use std::fs::File;
 use std::io::Read;

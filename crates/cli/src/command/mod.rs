@@ -3,12 +3,14 @@
 mod billing;
 mod cancel;
 mod check;
+mod cost;
 mod counters;
 mod emulator;
 mod ending;
 mod failures;
 mod follow;
 mod list;
+mod plan;
 mod prefix;
 mod reconcile;
 mod redrive;
@@ -84,6 +86,8 @@ enum Here {
     Run(run::Run),
     /// Check settings before they are deployed, and a file's first records before it is uploaded.
     Check(check::Check),
+    /// Say what a batch of a file makes, costs and takes on AWS, and what holds it up; nothing is uploaded.
+    Plan(plan::PlanCommand),
     Report(render::Report),
     /// Print what a shell needs to complete the command's words.
     #[command(display_order = 100)]
@@ -104,6 +108,7 @@ enum There {
     Serve(serve::Serve),
     /// Show the progress of a batch.
     Status(status::Status),
+    Cost(cost::Cost),
     /// Process the failed records of a closed batch again, and rewrite its outputs.
     Redrive(redrive::Redrive),
     /// End a batch early: waiting chunks are skipped, and finished work stays.
@@ -282,6 +287,7 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
     let command = match cli.command {
         Command::Here(Here::Run(run)) => return run.run().await,
         Command::Here(Here::Check(check)) => return check.run().await,
+        Command::Here(Here::Plan(plan)) => return plan.run().await,
         Command::Here(Here::Report(report)) => return report.run(),
         Command::Here(Here::Completions(completions)) => return completions.run(),
         Command::Here(Here::Man(manual)) => return manual.run(),
@@ -300,6 +306,10 @@ pub async fn run(cli: Cli, goes_on: GoesOn) -> Result<ExitCode> {
         There::Status(status) => {
             let context = context(&deployment, status.batch.named.common.pipeline.as_deref(), goes_on).await?;
             status.run(&context).await
+        }
+        There::Cost(cost) => {
+            let context = context(&deployment, cost.named.common.pipeline.as_deref(), goes_on).await?;
+            cost.run(&context).await
         }
         There::Redrive(redrive) => {
             let context = context(&deployment, redrive.batch.named.common.pipeline.as_deref(), goes_on).await?;

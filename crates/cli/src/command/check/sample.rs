@@ -20,18 +20,18 @@ use fanfold::stage::scatter::limit::Progress;
 const PIECE: usize = 64 * 1024;
 
 /// The first records of a file.
-pub(super) struct Sample {
-    pub(super) entries: Vec<Entry>,
+pub(in crate::command) struct Sample {
+    pub(in crate::command) entries: Vec<Entry>,
     /// The line on which each begins.
-    pub(super) lines: Vec<u64>,
+    pub(in crate::command) lines: Vec<u64>,
     /// The columns of a CSV file, if its header could be read.
-    pub(super) columns: Option<Vec<String>>,
+    pub(in crate::command) columns: Option<Vec<String>>,
     /// How far it was read to find them, if that says how much more there is.
-    pub(super) read: Option<Progress>,
+    pub(in crate::command) read: Option<Progress>,
     /// Whether these are all records of the file.
-    pub(super) whole: bool,
+    pub(in crate::command) whole: bool,
     /// Why the file cannot be read further.
-    pub(super) fault: Option<Fault>,
+    pub(in crate::command) fault: Option<Fault>,
 }
 
 impl Sample {
@@ -39,7 +39,7 @@ impl Sample {
     ///
     /// # Errors
     /// Those of `rest`.
-    pub(super) fn read(
+    pub(in crate::command) fn read(
         head: Vec<u8>,
         mut rest: impl Read,
         format: &InputFormat,
@@ -74,7 +74,7 @@ impl Sample {
     ///
     /// # Errors
     /// `Config` if the file is a pipe, or cannot be read.
-    pub(super) async fn of_rows(file: File, most: usize) -> fanfold::Result<Self> {
+    pub(in crate::command) async fn of_rows(file: File, most: usize) -> fanfold::Result<Self> {
         let (mut entries, mut whole) = (Vec::new(), false);
         let Some(reader) = rows::reader() else {
             let fault = Some(unread_parquet());
