@@ -53,7 +53,8 @@ pub fn size(row: &Row) -> Size {
     let chunks = if of_records { row.count } else { row.count.div_ceil(u64::from(row.chunk_size.unwrap_or(500))) };
     let states = row.calls.get("process").and_then(|calls| calls.get("dynamodb.BatchGetItem"));
     let invocations = states.copied().unwrap_or(row.count.div_ceil(10));
-    Size { records: row.count, bytes: row.count * ROW_BYTES, chunks, invocations }
+    let each = if of_records { 1 } else { u64::from(row.chunk_size.unwrap_or(500)) };
+    Size { records: row.count, bytes: row.count * ROW_BYTES, chunks, each, invocations }
 }
 
 /// The plan of a row's batch.
@@ -64,6 +65,7 @@ fn plan_of(row: &Row) -> Plan {
         records: size.records,
         bytes: size.bytes,
         chunks: size.chunks,
+        each: size.each,
         units: 1,
         concurrency: u64::from(row.concurrency.unwrap_or(50)),
         memory: u64::from(row.memory_mb.unwrap_or(512)),
@@ -203,9 +205,9 @@ fn solved(seen: &[Seen], counts: &[f64], places: &[usize]) -> Option<[f64; FEATU
         let whole = row[n].round();
         each[*place] = if (row[n] - whole).abs() < 0.02 { whole } else { row[n] };
     }
-    // What is put in parts is not put at once.
-    let fewer = |place: usize| FEATURES[place] == "large";
-    each.iter().enumerate().all(|(place, each)| each.is_finite() && (*each >= 0.0 || fewer(place))).then_some(each)
+    // What is put in parts is not put at once: one request less, and no more.
+    let least = |place: usize| if FEATURES[place] == "large" { -1.0 } else { 0.0 };
+    each.iter().enumerate().all(|(place, each)| each.is_finite() && *each >= least(place)).then_some(each)
 }
 
 #[cfg(test)]

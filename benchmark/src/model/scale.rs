@@ -45,6 +45,7 @@ fn scaled(variant: &'static str, records: u64) -> Scaled {
         records,
         bytes: records * RECORD,
         chunks: records.div_ceil(CHUNK),
+        each: CHUNK,
         units: 1,
         concurrency: 50,
         memory: 512,

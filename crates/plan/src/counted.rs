@@ -24,6 +24,8 @@ pub struct Size {
     pub bytes: u64,
     /// Chunks; of a variant whose unit is a record, as many as records.
     pub chunks: u64,
+    /// Records of a chunk, of which the last has what is left.
+    pub each: u64,
     /// Invocations of process.
     pub invocations: u64,
 }
@@ -35,9 +37,7 @@ pub const FEATURES: [&str; 10] =
 impl Size {
     /// How many there are of each feature.
     pub fn features(&self) -> [f64; FEATURES.len()] {
-        let chunks = self.chunks.max(1);
-        // Chunks are equally large, but for the last.
-        let each = self.records.div_ceil(chunks).max(1);
+        let (chunks, each) = (self.chunks.max(1), self.each.max(1));
         let last = self.records.saturating_sub(each * (chunks - 1));
         let of_chunks = |most: u64| each.div_ceil(most) * (chunks - 1) + last.div_ceil(most);
         let sections = self.bytes.div_ceil(SECTION);
@@ -109,11 +109,11 @@ mod tests {
 
     #[test]
     fn what_a_batch_is_made_of_is_counted() {
-        let of = |records, bytes, chunks| Size { records, bytes, chunks, invocations: 7 }.features();
+        let of = |records, bytes, chunks| Size { records, bytes, chunks, each: 500, invocations: 7 }.features();
         assert_eq!(of(0, 0, 0), [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 7.0]);
         assert_eq!(of(10, 800, 1), [1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 7.0]);
         // Chunks of 500, 500 and 1: 20 + 20 + 1 writes, 5 + 5 + 1 transactions.
-        assert_eq!(of(1001, SECTION, 3)[4..6], [14.0 * 2.0 + 14.0, 4.0 * 3.0]);
+        assert_eq!(of(1001, SECTION, 3)[4..6], [20.0 * 2.0 + 1.0, 5.0 * 2.0 + 1.0]);
         assert_eq!(of(10_000, SECTION + 1, 20), [1.0, 20.0, 2.0, 2.0, 400.0, 100.0, 2.0, 2.0, 1.0, 7.0]);
     }
 
@@ -121,7 +121,7 @@ mod tests {
     fn a_table_says_what_each_stage_requests() {
         let table =
             format!("variant,stage,operation,{}\na,process,s3.PutObject,1,2,0,0,0,0,0,0,0,0.5\n", FEATURES.join(","));
-        let size = Size { records: 10, bytes: 1, chunks: 3, invocations: 2 };
+        let size = Size { records: 10, bytes: 1, chunks: 3, each: 4, invocations: 2 };
         let found = of_table(&table, "a", &size).unwrap();
         assert_eq!((found[0].operation.as_str(), found[0].many), ("s3.PutObject", 8.0));
         assert_eq!(of_table(&table, "b", &size).unwrap_err(), "a");
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_variant_was_counted() {
-        let size = Size { records: 1_000_000, bytes: 80_000_000, chunks: 2_000, invocations: 500 };
+        let size = Size { records: 1_000_000, bytes: 80_000_000, chunks: 2_000, each: 500, invocations: 500 };
         for variant in ["chunked", "dynamodb", "ranged", "notification", "sns", "sfn"] {
             let all = requests(variant, &size).unwrap();
             let writes = all

@@ -167,6 +167,7 @@ mod tests {
             records,
             bytes: records * 84,
             chunks,
+            each: 500,
             units: 1,
             concurrency: 50,
             memory: 512,

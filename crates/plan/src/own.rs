@@ -18,6 +18,8 @@ pub struct Plan {
     pub bytes: u64,
     /// Chunks.
     pub chunks: u64,
+    /// Records of a chunk, of which the last has what is left.
+    pub each: u64,
     /// Units that an item takes to write: one for each KiB.
     pub units: u64,
     /// The most workers at once.
@@ -90,7 +92,8 @@ impl Plan {
 
     /// What it is made of, with so many invocations of process.
     pub fn size(&self, invocations: u64) -> Size {
-        Size { records: self.records, bytes: self.bytes, chunks: self.messages(), invocations }
+        let each = if self.of_records() { 1 } else { self.each };
+        Size { records: self.records, bytes: self.bytes, chunks: self.messages(), each, invocations }
     }
 
     /// The most messages of an invocation.
@@ -249,6 +252,7 @@ mod tests {
             records,
             bytes: records * 84,
             chunks,
+            each: 500,
             units: 1,
             concurrency: 50,
             memory: 512,

@@ -20,7 +20,7 @@ use fanfold_plan::own::Plan;
 #[derive(Debug, Args)]
 pub struct PlanCommand {
     /// The file: on this machine, or s3://BUCKET/KEY, of which the beginning is read.
-    #[arg(required_unless_present = "records", conflicts_with = "records")]
+    #[arg(conflicts_with = "records")]
     file: Option<String>,
     /// How many records there are, instead of a file.
     #[arg(long, value_name = "N", requires = "bytes")]
@@ -79,6 +79,7 @@ impl PlanCommand {
             records: measured.records,
             bytes: measured.weight,
             chunks: measured.chunks,
+            each: measured.in_a_chunk(chunk_size),
             units: measured.units(),
             concurrency: u64::from(self.concurrency),
             memory: u64::from(self.memory),

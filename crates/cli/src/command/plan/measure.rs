@@ -57,6 +57,12 @@ impl Measured {
         Self { records, bytes, chunks, weight: bytes, each: weight, in_place: true, estimated: false }
     }
 
+    /// Records of a chunk, of which the last has what is left: as many as it may have, or fewer if chunks are cut by bytes.
+    pub(super) fn in_a_chunk(&self, chunk_size: usize) -> u64 {
+        let most = chunk_size as u64;
+        if self.records.div_ceil(most) == self.chunks { most } else { self.records.div_ceil(self.chunks.max(1)) }
+    }
+
     /// Units that an item takes to write.
     pub(super) fn units(&self) -> u64 {
         (self.each + OWN_BYTES).div_ceil(1024)
