@@ -134,11 +134,11 @@ TARPAULIN  := 0.37.5
 INFERNO    := 0.12.8
 fuzzer     := RUSTC_BOOTSTRAP=1 scripts/without_credentials target/tools/bin/cargo-fuzz
 
-.PHONY: help build package start stop deploy destroy upload demo demo-reports demo-billing billing-load compare benchmark latency memory cold throttled flamegraph report model screenshots check test soak coverage aws-check fuzz fmt lint audit lock logs clean
+.PHONY: help build package start stop deploy destroy upload demo demo-reports demo-billing billing-load compare benchmark latency memory cold throttled flamegraph report model screenshots check test test-endpoint soak coverage aws-check fuzz fmt lint audit lock logs clean
 .PHONY: browser input deployed press
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@printf '%s\n' '' \
 	  'Settings, as in: make demo FILE=my.csv KEY_FIELD=id SCHEMA=my.schema.json OUTPUT=out' \
 	  'A deployment keeps its settings until others are given; an empty one, as in KEY_FIELD=, goes back to its default.' \
@@ -387,6 +387,18 @@ check: ## check a change of the engine before its commit: format, clippy, its te
 test: ## everything that CI checks, end to end on a local AWS of its own
 	@$(need) cargo fmt clippy terraform python
 	@HOST='$(HOST)' ARCH='$(HOST_ARCH)' FEATURES='$(FEATURES)' scripts/without_credentials scripts/test
+
+# With a scope of its own, and packages for this machine, as whose processes the functions run there.
+ENDPOINT_WORK := target/endpoint
+test-endpoint: ## run the end-to-end tests on the emulator at ENDPOINT, a LocalStack that runs functions as processes of this machine
+	@if [ -z '$(ENDPOINT)' ]; then echo 'fanfold: say where the emulator is, as in ENDPOINT=http://127.0.0.1:4577' >&2; exit 1; fi
+	@$(need) cargo terraform python
+	@$(MAKE) build
+	$(cargo) build $(CARGO_FLAGS) --manifest-path crates/report/Cargo.toml
+	@$(PYTHON) scripts/package.py --zip $(ENDPOINT_WORK)/bootstrap.zip --binary $(BIN)/bootstrap
+	@$(PYTHON) scripts/package.py --press $(ENDPOINT_WORK)/press.zip --binary $(BIN)/fanfold-report
+	@tools=$$($(emulator) python) && HOST='$(HOST)' ARCH='$(HOST_ARCH)' FEATURES='$(FEATURES)' scripts/without_credentials "$$tools" scripts/elsewhere.py '$(ENDPOINT)' --work $(ENDPOINT_WORK) \
+	  --package $(ENDPOINT_WORK)/bootstrap.zip --press $(ENDPOINT_WORK)/press.zip --command $(BIN)/fanfold $(if $(ONLY),--only '$(ONLY)')
 
 fuzz: ## try the decoders on generated files, for SECONDS (60) for each of TARGETS
 	@$(need) cargo

@@ -121,7 +121,8 @@ impl<'a> Wanted<'a> {
         Ok(Self {
             resources,
             format: resources.format()?,
-            from: since.map_or(kept, |since| since.max(kept)),
+            // S3 lists the second of an upload alone: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectVersions.html
+            from: since.map_or(kept, |since| Timestamp(since.epoch_seconds() * 1000).max(kept)),
             until: now.plus_seconds(-60 * i64::from(minutes)),
         })
     }
@@ -184,6 +185,8 @@ mod tests {
         }
         let recent = wanted(Some(NOW.plus_seconds(-DAY)));
         assert!(recent.takes(&upload("in/a.csv", "v", DAY)) && !recent.takes(&upload("in/a.csv", "v", DAY + 1)));
+        let within = wanted(Some(Timestamp(NOW.plus_seconds(-DAY).0 + 999)));
+        assert!(within.takes(&upload("in/a.csv", "v", DAY)), "S3 tells the second in which it was uploaded");
         let early = wanted(Some(NOW.plus_seconds(-90 * DAY)));
         assert!(!early.takes(&upload("in/a.csv", "v", 31 * DAY)), "the ledger may have known it");
         assert_eq!(moment("2027-01-15T08:00:00Z"), Ok(NOW));

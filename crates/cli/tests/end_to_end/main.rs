@@ -24,7 +24,6 @@ mod world;
 
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
-use fanfold::pipeline::variant::BUILT_IN;
 use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::channel::{Channel, Outgoing};
@@ -34,7 +33,7 @@ use fanfold::store::ledger::{Ledger, Notes};
 use fanfold::store::testing as suites;
 use serde_json::{Value, json};
 
-use world::World;
+use world::{World, variants};
 
 fn counts(summary: &Summary) -> (u64, u64, u64) {
     (summary.records.total, summary.records.succeeded, summary.records.failed)
@@ -130,7 +129,7 @@ async fn the_variants_do_equal_work() {
     for count in [0, 1, 101, 1_001] {
         let file = with_failures(count);
         let mut first: Option<(Value, String, Vec<Value>)> = None;
-        for variant in BUILT_IN {
+        for variant in variants() {
             let world = World::of(variant.name).await;
             let done = world.submit("equal.csv", &file);
             let failed = count / 10;
@@ -370,8 +369,8 @@ async fn the_command_tells_how_far_a_batch_is() {
         (&["status", "no such id", "--variant", "chunked"], 2, "is not a batch id"),
         (&["submit", "no/such/file.csv", "--variant", "chunked"], 2, "is not a file"),
         (&["submit"], 2, "required"),
-        (&["status", &id], 1, "name one with --pipeline; deployed are: asked, async, billing, chunked, "),
-        (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: asked, async, billing, chunked"),
+        (&["status", &id], 1, "name one with --pipeline; deployed are: "),
+        (&["status", &id, "--pipeline", "serial"], 1, "is not deployed; deployed are: "),
         (&["status", &id, "--deployment", "no/such.json"], 1, "run `make deploy` first"),
     ] {
         let told = world.command(arguments);

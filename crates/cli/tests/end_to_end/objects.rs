@@ -1,12 +1,11 @@
 //! Batches over many objects.
 
 use fanfold::model::progress::BatchState;
-use fanfold::pipeline::variant::BUILT_IN;
 use fanfold::store::blob::Blob;
 use fanfold::store::items::Items;
 use serde_json::Value;
 
-use crate::world::World;
+use crate::world::{World, variants};
 use crate::{counts, csv};
 
 const TYPE: &str = "text/csv";
@@ -17,7 +16,7 @@ fn lines(results: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_prefix_is_one_batch() {
-    for variant in BUILT_IN {
+    for variant in variants() {
         let world = World::of(variant.name).await;
         // Objects in a folder whose name is ignored make no batches of their own.
         for (name, bytes) in [

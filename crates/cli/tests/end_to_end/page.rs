@@ -332,7 +332,7 @@ async fn a_request_that_cannot_be_carried_out_is_told_why() {
         ("/batches/nobody-0123456789ab", 404, "does not know batch nobody-0123456789ab"),
         ("/batches/nobody-0123456789ab/events", 404, "does not know batch"),
         ("/batches/%00", 400, "batch"),
-        ("/batches?pipeline=nobody", 404, "deployed are: asked, async, billing, chunked"),
+        ("/batches?pipeline=nobody", 404, "\"nobody\" is not deployed; deployed are: "),
         ("/batches?state=DONE", 400, "states are: SCATTERING"),
         ("/batches?next=x", 400, "an earlier answer"),
         ("/nowhere", 404, "nothing at this path"),

@@ -13,6 +13,7 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use fanfold::model::ids::{BatchId, Revision};
 use fanfold::model::progress::Batch;
 use fanfold::model::summary::Summary;
+use fanfold::pipeline::variant::{BUILT_IN, Variant};
 use fanfold::store::Clock;
 use fanfold::store::blob::{Blob, read_all};
 use fanfold::store::clock::SystemClock;
@@ -70,6 +71,12 @@ impl Done {
     pub fn output(&self, name: &str) -> Option<String> {
         std::fs::read_to_string(self.folder.path().join("out").join(name)).ok()
     }
+}
+
+/// The variants, without those that the emulator under test cannot have.
+pub fn variants() -> impl Iterator<Item = &'static Variant> {
+    let without = std::env::var("FANFOLD_TEST_WITHOUT").unwrap_or_default();
+    BUILT_IN.iter().filter(move |variant| !without.split_whitespace().any(|name| name == variant.name))
 }
 
 pub fn variable(name: &str) -> String {
