@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use fanfold::model::calls::Calls;
+use fanfold::model::calls::{Calls, INVOCATION, MEMORY_TIME, StageCalls};
 use fanfold::model::error::Result;
 use fanfold::model::ids::BatchId;
 use fanfold::store::ledger::{Notes, PROCESSOR};
@@ -27,7 +27,10 @@ fn complete(calls: &Calls, chunks: u64) -> bool {
 
 fn requests(calls: Calls) -> Requests {
     let stages = calls.0.into_iter().filter(|(stage, _)| stage != PROCESSOR);
-    stages.map(|(stage, calls)| (stage, calls.requests)).collect()
+    // What Lambda bills is left out: the time of functions on this machine is none of AWS.
+    let of_lambda = |name: &str| [INVOCATION, MEMORY_TIME].contains(&name);
+    let kept = |calls: StageCalls| calls.requests.into_iter().filter(|(name, _)| !of_lambda(name)).collect();
+    stages.map(|(stage, calls)| (stage, kept(calls))).collect()
 }
 
 /// The requests of a batch, once all are counted; and a remark if some could not be obtained.

@@ -8,9 +8,13 @@ pub const INDEX_ENTRY: &str = "dynamodb.IndexEntry";
 pub const TRANSITION: &str = "sfn.Transition";
 /// An express execution of Step Functions, of as little memory and time as is billed at least.
 pub const EXPRESS: &str = "sfn.ExpressExecution";
+/// An invocation of a function that worked for a batch; one that worked for several counts for each.
+pub const INVOCATION: &str = "lambda.Invocation";
+/// The memory of a function in MB, for each millisecond that it worked for a batch, as it measured itself.
+pub const MEMORY_TIME: &str = "lambda.MegabyteMillisecond";
 
 /// What is counted, is billed, and is no request.
-const BESIDE: [&str; 3] = [INDEX_ENTRY, TRANSITION, EXPRESS];
+pub const BESIDE: [&str; 5] = [INDEX_ENTRY, TRANSITION, EXPRESS, INVOCATION, MEMORY_TIME];
 
 /// Requests by service and operation, such as `dynamodb.BatchWriteItem`.
 pub type Requests = BTreeMap<String, u64>;

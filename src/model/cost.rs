@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::calls::{Calls, Requests, is_request};
-use crate::model::price::{Dollars, EXPRESS, READ_UNIT, S3_READ, S3_WRITE, SNS, SQS, TRANSITION, WRITE_UNIT};
+use crate::model::calls::{Calls, INVOCATION, Requests, is_request};
+use crate::model::price::{
+    Dollars, EXPRESS, LAMBDA_GB_SECOND, LAMBDA_REQUEST, READ_UNIT, S3_READ, S3_WRITE, SNS, SQS, TRANSITION, WRITE_UNIT,
+};
 
 /// The most items of a `BatchWriteItem`
 /// (<https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchWriteItem.html>).
@@ -17,8 +19,11 @@ const TRANSACTION: &str = "dynamodb.TransactWriteItems";
 /// The stage whose requests grow with the records that ended.
 const PROCESS: &str = "process";
 const MILLION: f64 = 1e6;
+/// Megabytes and milliseconds of a GB for a second.
+const GB_SECOND: f64 = 1024.0 * 1000.0;
 
-/// What a batch's requests to S3, SQS, SNS, Step Functions and DynamoDB cost, in dollars. Lambda is left out.
+/// What a batch's requests to S3, SQS, SNS, Step Functions and DynamoDB cost, in dollars, and the functions that made them, by
+/// the time that they measured themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
@@ -40,7 +45,7 @@ pub struct Costs {
 pub struct ServiceCost {
     /// The service.
     pub name: String,
-    /// How many requests there were; a golden document of before has none.
+    /// How many requests there were, or invocations of Lambda's; a golden document of before has none.
     #[serde(default)]
     pub requests: u64,
     /// What they cost.
@@ -61,7 +66,7 @@ impl Costs {
                 continue;
             };
             let sum = by_service.entry(service).or_default();
-            let requests = if is_request(operation) { number } else { 0 };
+            let requests = if is_request(operation) || operation == INVOCATION { number } else { 0 };
             *sum = (sum.0 + requests, sum.1 + dollars);
             if stage == PROCESS {
                 grows += dollars;
@@ -74,6 +79,7 @@ impl Costs {
             let name = match service {
                 "dynamodb" => "DynamoDB".to_owned(),
                 "sfn" => "Step Functions".to_owned(),
+                "lambda" => "Lambda".to_owned(),
                 other => other.to_uppercase(),
             };
             ServiceCost { name, requests, dollars }
@@ -116,6 +122,8 @@ pub fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f6
         ("sfn", "StartExecution") => 0.0,
         ("sfn", "Transition") => times(number, TRANSITION),
         ("sfn", "ExpressExecution") => times(number, EXPRESS),
+        ("lambda", "Invocation") => times(number, LAMBDA_REQUEST),
+        ("lambda", "MegabyteMillisecond") => number as f64 / GB_SECOND * LAMBDA_GB_SECOND.value(),
         ("dynamodb", "PutItem" | "UpdateItem" | "DeleteItem" | "IndexEntry") => times(number, WRITE_UNIT),
         ("dynamodb", "BatchWriteItem") => times((number * BATCH_ITEMS).min(writes.max(number)), WRITE_UNIT),
         ("dynamodb", "TransactWriteItems") => times(2 * (number * TRANSACTION_ROWS).min(count.max(number)), WRITE_UNIT),
@@ -127,7 +135,7 @@ pub fn price(operation: &str, number: u64, count: u64, writes: u64) -> Option<f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::calls::{EXPRESS, INDEX_ENTRY, StageCalls, TRANSITION, many};
+    use crate::model::calls::{EXPRESS, INDEX_ENTRY, MEMORY_TIME, StageCalls, TRANSITION, many};
 
     #[test]
     fn the_cost_of_a_batch_is_the_sum_over_its_services() {
@@ -163,6 +171,18 @@ mod tests {
         let costs = Costs::of(&Calls([("process".to_owned(), stage)].into()), 10, None).unwrap();
         assert_eq!((costs.services[0].requests, costs.services.len()), (10, 1));
         assert!((costs.so_far - 17.0 * 0.625e-6).abs() < 1e-12, "{costs:?}");
+    }
+
+    /// Twelve invocations of 512 MB that take 250 ms each: 1.5 GB for a second.
+    #[test]
+    fn a_function_costs_its_invocations_and_its_memory_for_their_time() {
+        let requests = [(INVOCATION, 12), (MEMORY_TIME, 12 * 512 * 250)].map(|(name, n)| (name.to_owned(), n));
+        let stage = StageCalls { messages: 1, requests: requests.into() };
+        assert_eq!(many(&stage.requests), 0);
+        let costs = Costs::of(&Calls([("process".to_owned(), stage)].into()), 100, Some(100)).unwrap();
+        assert_eq!((costs.services[0].name.as_str(), costs.services[0].requests), ("Lambda", 12));
+        assert!((costs.so_far - (12.0 * 0.2e-6 + 1.5 * 16.667e-6)).abs() < 1e-12, "{costs:?}");
+        assert!((costs.estimated.unwrap() - 2.0 * costs.so_far).abs() < 1e-12, "the other records need as much");
     }
 
     /// What a map makes of 100 chunks is told beside the request that starts it.

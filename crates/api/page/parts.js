@@ -2,8 +2,16 @@
 
 import { h, keyed, scrolls, setText, show, table } from "./dom.js";
 import { outputLink } from "./failures.js";
-import { bytes, capital, clock, count, counted, dollars, isFinal, span, time, took } from "./text.js";
+import { bytes, capital, clock, count, counted, dollars, isFinal, span, time, took, withoutLambda } from "./text.js";
 
+/** What is paid for and counted beside requests, and is none. */
+const BESIDE = [
+  "dynamodb.IndexEntry",
+  "sfn.Transition",
+  "sfn.ExpressExecution",
+  "lambda.Invocation",
+  "lambda.MegabyteMillisecond",
+];
 /** The most events that are shown, the latest ones. */
 const MOST = 50;
 const EVENTS = {
@@ -46,8 +54,7 @@ function stage() {
       }
       setText(length, !one.startedAt ? "–" : one.endedAt ? took(one.startedAt, one.endedAt) : "not ended");
       setText(messages, count(one.messages));
-      // An entry of an index is paid for, and no request.
-      const sent = Object.entries(one.requests).filter(([operation]) => operation !== "dynamodb.IndexEntry");
+      const sent = Object.entries(one.requests).filter(([operation]) => !BESIDE.includes(operation));
       setText(requests, count(sent.reduce((sum, [, many]) => sum + many, 0)));
     },
   };
@@ -95,7 +102,7 @@ export function costs() {
   const services = keyed(body, (one) => one.name, service);
   const columns = [["Service"], ["Requests", "number"], ["Cost", "number"]];
   const each = table("Requests and their cost by service", columns, body);
-  const note = h("p", { class: "quiet" }, "List prices in US dollars, without Lambda");
+  const note = h("p", { class: "quiet" });
   const element = section("h-costs", "Cost", facts, each, note);
   return {
     element,
@@ -110,6 +117,8 @@ export function costs() {
       const told = sums.filter(([, amount]) => typeof amount === "number");
       rows(told);
       services(known.services ?? []);
+      const without = withoutLambda(known);
+      setText(note, `List prices in US dollars${without && `,${without}`}`);
       show(facts, told.length > 0);
       show(each, Boolean(known.services?.length));
       show(element, !(facts.hidden && each.hidden));

@@ -69,7 +69,12 @@ export function dollars(amount) {
 export function costOf(records, costs) {
   const known = typeof costs?.perMillion === "number";
   if (!known) return "an amount that is not known";
-  return `about ${dollars((records * costs.perMillion) / 1e6)} without Lambda`;
+  return `about ${dollars((records * costs.perMillion) / 1e6)}${withoutLambda(costs)}`;
+}
+
+/** What to say where functions did not count their time, as earlier ones did not. */
+export function withoutLambda(costs) {
+  return costs.services?.some((service) => service.name === "Lambda") ? "" : " without Lambda";
 }
 
 /** A length of time in its two largest units. */

@@ -86,4 +86,12 @@ mod tests {
         let (own, others) = (bytes(is_of_reports), bytes(|name| !is_of_reports(name)));
         assert!(others < 100_000 && own < 26_000, "{others} {own}");
     }
+
+    #[test]
+    fn the_page_knows_what_is_counted_and_no_request() {
+        let parts = include_str!("../page/parts.js");
+        let listed = parts.split_once("const BESIDE = [").unwrap().1.split_once("];").unwrap().0;
+        let names: Vec<&str> = listed.split('"').skip(1).step_by(2).collect();
+        assert_eq!(names, fanfold::model::calls::BESIDE);
+    }
 }

@@ -52,6 +52,8 @@ pub struct Config {
     pub output_bucket: Option<String>,
     /// The URLs of the queues that this stage sends to, and the ARN of the topic or the state machine.
     pub queues: BTreeMap<Queue, String>,
+    /// The function's memory in MB, if Lambda says it.
+    pub memory: Option<u64>,
     /// What only this stage needs.
     pub stage: StageConfig,
 }
@@ -69,8 +71,6 @@ pub enum StageConfig {
         format: Box<FormatSettings>,
         /// How much work one batch may make.
         limits: Limits,
-        /// The function's memory in MB, if Lambda says it.
-        memory: Option<u64>,
         /// What shares the workers.
         fair_by: FairBy,
     },
@@ -243,9 +243,8 @@ impl<F: Fn(&str) -> Option<String>> Reader<F> {
                 let (chunk_size, format) = (self.size("CHUNK_SIZE"), self.format());
                 let (limits, fair_by) = (self.limits(), self.fair_by());
                 let rules = self.rules(format.as_ref());
-                let memory = (self.lookup)("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|memory| memory.parse().ok());
                 let (rules, format, limits, fair_by) = (rules?, Box::new(format?), limits?, fair_by?);
-                Some(StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by })
+                Some(StageConfig::Scatter { chunk_size, rules, format, limits, fair_by })
             }
             "process" => self.process(processing, None),
             "records" => {
@@ -388,6 +387,7 @@ impl Config {
         let output_bucket = writes.then(|| reader.text("OUTPUT_BUCKET"));
         let way = variant.map_or(Queue::Process, Variant::way);
         let queues = queues_of(&handler, way).iter().map(|(queue, name)| (*queue, reader.text(name))).collect();
+        let memory = (reader.lookup)("AWS_LAMBDA_FUNCTION_MEMORY_SIZE").and_then(|memory| memory.parse().ok());
         let stage = reader.stage(&handler, processing.as_ref());
         match (variant, stage, processing) {
             (Some(variant), Some(stage), Some(processing)) if reader.problems.is_empty() => Ok(Self {
@@ -402,6 +402,7 @@ impl Config {
                 dead_letter_queue_url,
                 output_bucket,
                 queues,
+                memory,
                 stage,
             }),
             _ => Err(reader.refused()),

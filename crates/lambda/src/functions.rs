@@ -216,11 +216,12 @@ pub async fn run(
     let (source, dead_letters) = (queue(&config.source_queue_url), queue(&config.dead_letter_queue_url));
     let pipeline = Pipeline::new(supply, config.variant, &config.input_bucket);
     let pipeline = pipeline.with_tolerance(config.stage.tolerance()).with_processing(config.processing.clone());
-    let server = Server { reception: pipeline.reception(source, dead_letters), pace: pipeline.pace.clone() };
+    let (reception, memory) = (pipeline.reception(source, dead_letters), config.memory);
+    let server = Server { reception, pace: pipeline.pace.clone(), memory };
     match &config.stage {
-        StageConfig::Scatter { chunk_size, rules, format, limits, memory, fair_by } => {
+        StageConfig::Scatter { chunk_size, rules, format, limits, fair_by } => {
             let scatter = pipeline.scatter(rules.clone(), *chunk_size, format.as_ref().clone())?;
-            let scatter = scatter.with_rows(rows(*memory)).with_limits(*limits).with_fair_by(*fair_by);
+            let scatter = scatter.with_rows(rows(memory)).with_limits(*limits).with_fair_by(*fair_by);
             server.serve(&scatter).await
         }
         StageConfig::Process {

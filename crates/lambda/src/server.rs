@@ -9,7 +9,7 @@ use lambda_runtime::{LambdaEvent, service_fn};
 use serde_json::Value;
 use tracing::Instrument;
 
-use fanfold::model::calls::StageCalls;
+use fanfold::model::calls::{INVOCATION, MEMORY_TIME, StageCalls};
 use fanfold::model::error::Error;
 use fanfold::model::ids::BatchId;
 use fanfold::model::timestamp::Timestamp;
@@ -29,6 +29,8 @@ pub struct Server<S: Stores> {
     pub reception: Reception<S>,
     /// The pace of all their calls.
     pub pace: Pace<S::Clock>,
+    /// The function's memory in MB, by which its time is billed; none where it is no function of Lambda.
+    pub memory: Option<u64>,
 }
 
 impl<S: Stores> Server<S> {
@@ -93,12 +95,18 @@ impl<S: Stores> Server<S> {
         }
         for pack in packs {
             let subject = pack.first().and_then(|first| T::subject(&first.message));
+            let began = self.now();
             let ((done, left), requests) = calls::counted(self.settle(stage, pack, &table, deadline)).await;
             left.iter().for_each(|id| response.add_failure(id));
             // Those messages of a pack that are about a batch are about the same one.
             if let Some(subject) = subject {
-                let messages = (done + left.len()) as u64;
-                spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests });
+                let (messages, mut counted) = ((done + left.len()) as u64, requests);
+                if let Some(memory) = self.memory {
+                    // A part of a millisecond is billed as a whole one.
+                    let took = u64::try_from(self.now().0 - began.0).unwrap_or_default() + 1;
+                    counted.insert(MEMORY_TIME.to_owned(), memory * took);
+                }
+                spent.entry(subject.batch).or_default().add(&StageCalls { messages, requests: counted });
             }
         }
         // Nothing depends on these, so that they are tried once.
@@ -107,10 +115,13 @@ impl<S: Stores> Server<S> {
         response
     }
 
-    /// Adds the AWS requests to the batches' counts in the ledger, this request included.
+    /// Adds the AWS requests to the batches' counts in the ledger, this request included, and what Lambda bills.
     async fn account(&self, stage: &str, spent: BTreeMap<BatchId, StageCalls>) {
         for (batch, mut calls) in spent {
             *calls.requests.entry("dynamodb.UpdateItem".to_owned()).or_default() += 1;
+            if self.memory.is_some() {
+                calls.requests.insert(INVOCATION.to_owned(), 1);
+            }
             if let Err(error) = self.reception.ledger.add_calls(&batch, stage, &calls, self.now()).await {
                 tracing::warn!(batch_id = %batch, %error, "calls not accounted for");
             }
@@ -308,7 +319,7 @@ mod tests {
             let (ledger, clock) = (self.ledger.clone(), SystemClock);
             let reception: Reception<MemoryStores> =
                 Reception { source, dead_letters, ledger, clock, noted: Default::default() };
-            let server = Server { reception, pace: Pace::new(SystemClock) };
+            let server = Server { reception, pace: Pace::new(SystemClock), memory: Some(512) };
             let deadline = Timestamp(SystemClock.now().0 + milliseconds);
             let response = server.answer(&Obedient(server.pace.clone()), event(bodies, attempt), deadline).await;
             let mut failed: Vec<_> = response.batch_item_failures.into_iter().map(|f| f.item_identifier).collect();
@@ -323,7 +334,10 @@ mod tests {
         let bodies = ["done", "reject", "discard", "panic", "retry", "unreadable", "idle"];
         let failed = site.answer(&bodies, 1, 60_000).await;
         assert_eq!(failed, ["id-panic", "id-retry"]);
-        assert_eq!(site.ledger.read_calls(&batch()).await.unwrap().0["process"].messages, 5);
+        let calls = &site.ledger.read_calls(&batch()).await.unwrap().0["process"];
+        assert_eq!((calls.messages, calls.requests[INVOCATION]), (5, 1));
+        let time = calls.requests[MEMORY_TIME];
+        assert!(time >= 512 && time.is_multiple_of(512), "megabytes for milliseconds: {time}");
         let mut given_up = site.dead_letters.bodies();
         given_up.sort_unstable();
         assert_eq!(given_up, ["reject", "unreadable"]);
@@ -438,7 +452,7 @@ mod tests {
         let ledger = pace.keep(Faulty::new(MemoryLedger::new(), Busy));
         let reception: Reception<BusyStores> =
             Reception { source, dead_letters, ledger, clock: SystemClock, noted: Default::default() };
-        let server = Server { reception, pace };
+        let server = Server { reception, pace, memory: None };
         for bodies in [["retry", "done"], ["busy", "reject"]] {
             let deadline = Timestamp(SystemClock.now().0 + 4_000);
             let response = server.answer(&Obedient(server.pace.clone()), event(&bodies, 2), deadline).await;

@@ -103,6 +103,20 @@ test("costs are told with requests by service, and what they leave out", async (
   assert.match(await running.innerText(), /So far\s+\$1\.24\s+Expected in all\s+\$1\.90\s/);
 });
 
+test("functions that counted their time are among the costs, and their time is no request", async () => {
+  const lambda = { name: "Lambda", requests: 12, dollars: 0.25 };
+  const session = await Session.batch("cancelled", {
+    prepare: (mock, view) => {
+      view.costs.services.push(lambda);
+      Object.assign(view.stages[0].requests, { "lambda.Invocation": 7, "lambda.MegabyteMillisecond": 987_654_321 });
+    },
+  });
+  const money = await section(session, "Cost").innerText();
+  assert.match(money, /Lambda\s+12\s+\$0\.25/);
+  assert.match(money, /List prices in US dollars$/m);
+  assert.doesNotMatch(await section(session, "Stages").innerText(), /987,654/);
+});
+
 test("what is not known of the costs is left out", async () => {
   const costs = { soFar: null, estimated: null, perMillion: null, services: [] };
   const none = await Session.batch("cancelled", { prepare: (mock, view) => (view.costs = costs) });

@@ -12,7 +12,7 @@ use crate::output::{line, note};
 use fanfold::model::cost::Costs;
 use fanfold::model::price::{AS_OF, REGION};
 
-/// Show what a batch's requests cost by list prices, service by service, beside what `fanfold plan` said.
+/// Show what a batch's requests and functions cost by list prices, service by service, beside what `fanfold plan` said.
 #[derive(Debug, Args)]
 pub struct Cost {
     #[command(flatten)]
@@ -25,17 +25,17 @@ impl Cost {
             return Ok(ExitCode::from(2));
         };
         let view = seen(context, &id).await?.ok_or_else(|| unknown(&id))?;
-        let Some(costs) = view.costs else {
+        if view.costs.is_none() {
             note(format_args!("nothing was counted of batch {id} yet"));
-            return Ok(ExitCode::SUCCESS);
-        };
+        }
         if self.named.common.json {
             let stages: serde_json::Map<_, _> =
                 view.stages.into_iter().map(|stage| (stage.name, json!(stage.requests))).collect();
             line(
-                json!({"batchId": id, "requests": stages, "costs": costs, "asOf": AS_OF, "region": REGION}).to_string(),
+                json!({"batchId": id, "requests": stages, "costs": view.costs, "asOf": AS_OF, "region": REGION})
+                    .to_string(),
             )?;
-        } else {
+        } else if let Some(costs) = view.costs {
             line(words(&costs).trim_end())?;
         }
         Ok(ExitCode::SUCCESS)
@@ -56,7 +56,7 @@ fn words(costs: &Costs) -> String {
     }
     let _ = writeln!(
         words,
-        "\nprices of {REGION}, {AS_OF}, without free tiers and without Lambda, whose logs have a report for each invocation"
+        "\nprices of {REGION}, {AS_OF}, without free tiers; Lambda's are those of x86, for the time that functions worked, by their own clocks"
     );
     words
 }

@@ -22,6 +22,7 @@ mod waiting;
 mod web;
 mod world;
 
+use fanfold::model::calls::{INVOCATION, MEMORY_TIME};
 use fanfold::model::progress::BatchState;
 use fanfold::model::summary::Summary;
 use fanfold::store::Clock;
@@ -179,6 +180,13 @@ async fn every_request_of_a_batch_is_counted() {
     assert_eq!(count("process", "s3.DeleteObject"), chunks);
     assert_eq!(count("gather", "s3.GetObject"), chunks);
     assert_eq!(count("gather", "s3.PutObject"), 2, "results and summary");
+    for stage in ["scatter", "process", "gather"] {
+        let (invocations, time) = (count(stage, INVOCATION), count(stage, MEMORY_TIME));
+        assert!((1..=chunks).contains(&invocations) && time >= 512 * invocations, "{stage}: {calls:?}");
+    }
+    let told = world.command(&["cost", summary.batch_id.as_str(), "--pipeline", "chunked"]);
+    let row = told.stdout.lines().find(|line| line.starts_with("Lambda"));
+    assert!(row.is_some_and(|row| row.contains('$')), "{} {}", told.stdout, told.stderr);
 }
 
 #[tokio::test]
