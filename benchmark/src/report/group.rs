@@ -119,7 +119,7 @@ pub fn median(ascending: &[f64]) -> f64 {
     }
 }
 
-/// The groups, one per target, the last measured first; each has the commit of the target's last row, or the one
+/// The groups, one per target, first the one of which most variants were measured, and of several the last measured; each has the commit of the target's last row, or the one
 /// asked for. Rows are in the order of the file, where a run of several commits in turns puts the one to report last.
 pub fn groups(rows: Vec<Row>, commitish: Option<&str>) -> Vec<Group> {
     let mut targets: BTreeMap<String, Vec<Row>> = BTreeMap::new();
@@ -128,7 +128,7 @@ pub fn groups(rows: Vec<Row>, commitish: Option<&str>) -> Vec<Group> {
     }
     let mut groups: Vec<Group> =
         targets.into_iter().filter_map(|(target, rows)| group(target, rows, commitish)).collect();
-    groups.sort_by(|a, b| a.series.is_empty().cmp(&b.series.is_empty()).then_with(|| b.period.1.cmp(&a.period.1)));
+    groups.sort_by(|a, b| b.series.len().cmp(&a.series.len()).then_with(|| b.period.1.cmp(&a.period.1)));
     groups
 }
 
@@ -292,6 +292,19 @@ mod tests {
         assert_eq!(names, [("an emulator 1.0", "v1"), ("eu-west-1", "v1")]);
         assert_eq!(of[0].older, ["v0"]);
         assert!(of[0].point("chunked", 10).unwrap().max() < 99.0);
+        let later = rows().into_iter().map(|row| Row {
+            batch_start_time: if row.target == "eu-west-1" {
+                "2030-01-01T00:00:00.000Z".into()
+            } else {
+                row.batch_start_time.clone()
+            },
+            ..row
+        });
+        assert_eq!(
+            groups(later.collect(), None)[0].target,
+            "an emulator 1.0",
+            "fewer variants were measured of the other"
+        );
         let old = groups(rows(), Some("v0"));
         assert_eq!((old.len(), old[0].target.as_str()), (1, "an emulator 1.0"));
     }

@@ -27,7 +27,7 @@ pub struct Options {
     /// The commit to report [default: the one measured last on each target].
     #[arg(long)]
     pub commitish: Option<String>,
-    /// The target that the plot shows [default: the one measured last].
+    /// The target that the plot shows [default: that of which most variants were measured, and of several the one measured last].
     #[arg(long)]
     pub target: Option<String>,
 }
