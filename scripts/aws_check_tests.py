@@ -137,7 +137,8 @@ class BoundsTest(Quiet):
                 read(text)
 
     def test_requests_are_paid_by_their_kind(self):
-        requests = {"s3.PutObject": 1000, "s3.DeleteObject": 1000, "s3.GetObject": 1000, "dynamodb.BatchWriteItem": 40, "sqs.SendMessage": 10}
+        requests = {"s3.PutObject": 1000, "s3.DeleteObject": 1000, "s3.GetObject": 1000, "dynamodb.BatchWriteItem": 40, "sqs.SendMessage": 10,
+                    "lambda.Invocation": 1000, "lambda.MegabyteMillisecond": 5_120_000}
         self.assertAlmostEqual(aws_report.price(requests, 1_000_000, 0), 0.005 + 0.0004 + 0.625 + 5e-6)
         self.assertAlmostEqual(aws_report.price({}, 0, 1_000_000), 16.6667)
 

@@ -76,7 +76,8 @@ def price(requests, units, gigabyte_seconds):
 def price_of(request):
     """The price of a request such as s3.PutObject; that of batch writes is in the units."""
     service, operation = request.split(".", 1)
-    if request in UNPAID:
+    # What Lambda bills is a bound by the functions' time, beside the requests.
+    if request in UNPAID or service == "lambda":
         return 0
     reads = operation.startswith(("Get", "Head", "Query", "BatchGet"))
     if service == "s3":

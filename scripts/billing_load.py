@@ -154,9 +154,10 @@ def costs(command, pipeline):
         seen = json.loads(call(command, "status", line["batchId"], f"--pipeline={pipeline}", "--json"))
         requests = collections.Counter()
         for stage in seen.get("stages") or []:
-            requests.update(stage["requests"])
+            requests.update({name: many for name, many in stage["requests"].items() if not name.startswith("lambda.")})
+        dollars = sum(service["dollars"] for service in seen["costs"]["services"] if service["name"] != "Lambda")
         told = ", ".join(f"{many:,} {operation}" for operation, many in requests.most_common(8))
-        print(f"{line['key']}: {seen['records']['total']:,} records, ${seen['costs']['soFar']:.4f}: {told}")
+        print(f"{line['key']}: {seen['records']['total']:,} records, ${dollars:.4f} without Lambda: {told}")
 
 
 def close(command, halves):

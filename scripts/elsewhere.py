@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Runs the end-to-end tests on an emulator that runs already, but for those that need what LocalStack lacks.
+"""Runs the end-to-end tests on an emulator that runs already, except those that need what LocalStack lacks.
 
 Its functions have to be processes of this machine: some tests kill them, and pipelines send to what tests start here. It deploys pipelines of
-its own, and removes them once all tests have passed, or when it runs again. Runs with the emulator's Python, which has botocore; HOST and FEATURES are those of
+its own, and removes them once all tests have passed, or when it runs again; besides, it deletes the buckets, queues, tables and topics named
+`contract`, `contract.fifo` or `contract-…`, and the parameter `hooks`, which are the tests' own. Runs with the emulator's Python, which has botocore; HOST and FEATURES are those of
 the Makefile.
 """
 
@@ -11,6 +12,7 @@ import interrupts  # noqa: F401, I001: before all others
 import argparse
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -22,8 +24,8 @@ from settings import SETTINGS
 from toolbox import Failure, run
 
 SCRIPTS = Path(__file__).resolve().parent
-# What tests name that they make themselves.
-OWN = "contract"
+# What tests name that they make themselves: `contract`, `contract.fifo` and what begins with `contract-`.
+OWN = re.compile(r"contract(\.fifo|-.*)?")
 
 # An emulator takes any.
 KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -80,7 +82,7 @@ def told(tests, skipped):
 def clear(clients):
     """Deletes what tests made themselves in an earlier run."""
     s3, sqs, tables, sns = clients("s3"), clients("sqs"), clients("dynamodb"), clients("sns")
-    for bucket in (bucket["Name"] for bucket in s3.list_buckets()["Buckets"] if bucket["Name"].startswith(OWN)):
+    for bucket in (bucket["Name"] for bucket in s3.list_buckets()["Buckets"] if OWN.fullmatch(bucket["Name"])):
         for page in s3.get_paginator("list_object_versions").paginate(Bucket=bucket):
             for entry in page.get("Versions", []) + page.get("DeleteMarkers", []):
                 s3.delete_object(Bucket=bucket, Key=entry["Key"], VersionId=entry["VersionId"])
@@ -88,15 +90,16 @@ def clear(clients):
             for upload in page.get("Uploads", []):
                 s3.abort_multipart_upload(Bucket=bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         s3.delete_bucket(Bucket=bucket)
-    for url in sqs.list_queues(QueueNamePrefix=OWN).get("QueueUrls", []):
-        sqs.delete_queue(QueueUrl=url)
+    for url in sqs.list_queues(QueueNamePrefix="contract").get("QueueUrls", []):
+        if OWN.fullmatch(url.rpartition("/")[2]):
+            sqs.delete_queue(QueueUrl=url)
     for page in tables.get_paginator("list_tables").paginate():
         for table in page["TableNames"]:
-            if table.startswith(OWN):
+            if OWN.fullmatch(table):
                 tables.delete_table(TableName=table)
     for page in sns.get_paginator("list_topics").paginate():
         for topic in page["Topics"]:
-            if topic["TopicArn"].rpartition(":")[2].startswith(OWN):
+            if OWN.fullmatch(topic["TopicArn"].rpartition(":")[2]):
                 sns.delete_topic(TopicArn=topic["TopicArn"])
 
 
@@ -164,6 +167,7 @@ def main():
     if deployment("destroy"):
         raise Failure("what is deployed was not removed")
     clear(clients)
+    clients("ssm").delete_parameter(Name=functions.SECRET[0])
 
 
 if __name__ == "__main__":

@@ -44,6 +44,10 @@ class Elsewhere(unittest.TestCase):
             self.assertNotIn(name, kept)
         self.assertFalse([name for name, parts in kept.items() if "records_api" in parts or "records_by" in parts])
 
+    def test_what_tests_made_is_known_by_its_name(self):
+        names = ("contract", "contract.fifo", "contract-blob", "contract-billing-events", "contracts", "contractors-2026", "my-contract", "contract.csv")
+        self.assertEqual([name for name in names if elsewhere.OWN.fullmatch(name)], list(names[:4]))
+
     def test_settings_of_the_users_own_do_not_reach_it(self):
         given = {"LIMITS": "{}", "TF_VAR_alarms": "true", "ARCH": "arm64", "PATH": "/bin"}
         before = dict(elsewhere.os.environ)

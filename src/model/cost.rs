@@ -39,7 +39,7 @@ pub struct Costs {
     pub services: Vec<ServiceCost>,
 }
 
-/// What the requests to a service cost.
+/// What the requests to a service cost, or the functions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct ServiceCost {

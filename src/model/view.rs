@@ -73,7 +73,7 @@ pub struct BatchView {
     /// The one reason whose failures this generation processed again; `null` for all of them, and for an upload.
     #[serde(default)]
     pub only: Option<ReasonId>,
-    /// What its requests cost so far.
+    /// What its requests and functions cost so far.
     #[serde(default)]
     pub costs: Option<Costs>,
     /// What became of it, in order.
@@ -309,7 +309,8 @@ pub struct StageView {
     pub ended_at: Option<Timestamp>,
     /// Messages that its functions worked on, repeated deliveries included.
     pub messages: u64,
-    /// Requests that they made, by service and operation.
+    /// Requests that they made, by service and operation; and what is billed and is none: `dynamodb.IndexEntry`, `sfn.Transition`,
+    /// `sfn.ExpressExecution`, `lambda.Invocation` and `lambda.MegabyteMillisecond`.
     pub requests: Requests,
 }
 

@@ -119,8 +119,9 @@ pub fn median(ascending: &[f64]) -> f64 {
     }
 }
 
-/// The groups, one per target, first the one of which most variants were measured, and of several the last measured; each has the commit of the target's last row, or the one
-/// asked for. Rows are in the order of the file, where a run of several commits in turns puts the one to report last.
+/// The groups, one per target, first the one of which most variants were measured, and of several the last measured; each
+/// has the commit of the target's last row, or the one asked for. Rows are in the order of the file, where a run of several
+/// commits in turns puts the one to report last.
 pub fn groups(rows: Vec<Row>, commitish: Option<&str>) -> Vec<Group> {
     let mut targets: BTreeMap<String, Vec<Row>> = BTreeMap::new();
     for row in rows {

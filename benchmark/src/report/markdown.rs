@@ -142,7 +142,7 @@ fn reading(page: &mut String) {
         page,
         "- Seconds are the client's, from the first byte uploaded to the summary readable.\n\
          - `floor` only writes the same items; \"× floor\" compares medians at the same count.\n\
-         - Calls are the requests of the functions to S3, SQS and DynamoDB. The queues' pollers, which Lambda runs, are not \
+         - Calls are the requests of the functions to S3, SQS, SNS, Step Functions and DynamoDB. The queues' pollers, which Lambda runs, are not \
          among them.",
     );
     let (region, date) = (prices::REGION, prices::AS_OF);

@@ -12,6 +12,10 @@ use crate::output::{line, note};
 use fanfold::model::cost::Costs;
 use fanfold::model::price::{AS_OF, REGION};
 
+/// What is said of Lambda's price where functions counted their time.
+const COUNTED: &str = "; Lambda's are those of x86, for the time that functions worked by their own clocks, without those that \
+    processors call";
+
 /// Show what a batch's requests and functions cost by list prices, service by service, beside what `fanfold plan` said.
 #[derive(Debug, Args)]
 pub struct Cost {
@@ -54,10 +58,9 @@ fn words(costs: &Costs) -> String {
     if let Some(million) = costs.per_million {
         row("a million", "", million);
     }
-    let _ = writeln!(
-        words,
-        "\nprices of {REGION}, {AS_OF}, without free tiers; Lambda's are those of x86, for the time that functions worked, by their own clocks"
-    );
+    let counted = costs.services.iter().any(|service| service.name == "Lambda");
+    let lambda = if counted { COUNTED } else { " and without Lambda" };
+    let _ = writeln!(words, "\nprices of {REGION}, {AS_OF}, without free tiers{lambda}");
     words
 }
 
@@ -74,5 +77,9 @@ mod tests {
         let rows: Vec<Vec<&str>> = told.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[1], ["DynamoDB", "4011", "$0.0625"]);
         assert_eq!((&rows[3][..], &rows[4][..]), (&["all", "$0.0635"][..], &["a", "million", "$0.6350"][..]));
+        assert!(told.ends_with("without free tiers and without Lambda\n"), "{told}");
+        let services = vec![of("Lambda", 12, 0.1)];
+        let told = words(&Costs { so_far: 0.1, estimated: None, per_million: None, services });
+        assert!(told.contains("Lambda                     12      $0.1000") && told.contains("those of x86"), "{told}");
     }
 }

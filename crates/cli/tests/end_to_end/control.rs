@@ -55,7 +55,7 @@ async fn failed_records_of_one_reason_are_saved_and_redriven() {
 
 /// What the command tells of a batch once its chunks wait for workers, or it is closed.
 async fn scattered(world: &World, batch: &str) -> Value {
-    loop {
+    for _ in 0..1_200 {
         let done = world.command(&["status", batch, "--pipeline", PIPELINE, "--json"]);
         if done.code == 0 {
             let seen = told(&done);
@@ -65,6 +65,7 @@ async fn scattered(world: &World, batch: &str) -> Value {
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
+    panic!("{batch} is not scattered within two minutes");
 }
 
 /// Others upload to this pipeline meanwhile: they wait.
@@ -76,14 +77,16 @@ async fn a_paused_pipeline_says_so_and_goes_on() {
     let paused = told(&world.command(&["pause", PIPELINE, "--json"]));
     assert_eq!((&paused["paused"], &paused["pipeline"]), (&json!(true), &json!(PIPELINE)));
     // A worker that was about to receive when the pause began may still take what comes.
+    let mut stragglers = 0;
     let (batch, seen) = loop {
         let batch = world.put("paused.csv", "itemNo,price\np-1,1\n".into()).await;
         let seen = scattered(&world, batch.as_str()).await;
-        if seen["finishedAt"].is_null() {
+        if seen["standstill"]["kind"] == "STALLED" {
             break (batch, seen);
         }
+        stragglers += 1;
+        assert!(stragglers < 10, "workers take what comes, although the pipeline is paused: {seen}");
     };
-    assert_eq!(seen["standstill"]["kind"], "STALLED", "{seen}");
     let reason = seen["standstill"]["reasons"][0].as_str().unwrap();
     assert!(reason.contains("paused") && reason.contains("fanfold resume"), "{reason}");
     let scaled = world.command(&["scale", PIPELINE, "--concurrency", "3", "--json"]);
@@ -92,12 +95,12 @@ async fn a_paused_pipeline_says_so_and_goes_on() {
     assert!(wrong.code == 1 && wrong.stderr.contains("from 2 to 1000"), "{}", wrong.stderr);
     let mut watching = world.process(&std::env::temp_dir(), &["watch", "--pipeline", PIPELINE, "--json"]);
     let watching = watching.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let until = SystemClock.now();
     let resumed = told(&world.command(&["resume", PIPELINE, "--json"]));
-    let resumed_at = SystemClock.now();
     let summary = world.summary(&batch).await;
     assert_eq!(summary.records.succeeded, 1);
     // Until then, another such worker may have taken it, too.
-    assert!(resumed["batches"].as_u64().unwrap() >= 1 || summary.finished_at <= resumed_at, "{resumed}");
+    assert!(resumed["batches"].as_u64().unwrap() >= 1 || summary.finished_at <= until, "{resumed}");
     // It ends by itself, once all that were open are closed.
     let watched = watching.wait_with_output().unwrap();
     let lines = String::from_utf8(watched.stdout).unwrap();
