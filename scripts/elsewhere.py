@@ -3,8 +3,8 @@
 
 Its functions have to be processes of this machine: some tests kill them, and pipelines send to what tests start here. It deploys pipelines of
 its own, and removes them once all tests have passed, or when it runs again; besides, it deletes the buckets, queues, tables and topics named
-`contract`, `contract.fifo` or `contract-…`, and the parameter `hooks`, which are the tests' own. Runs with the emulator's Python, which has botocore; HOST and FEATURES are those of
-the Makefile.
+`contract`, `contract.fifo` or `contract-…`, and the parameter `hooks`, which are the tests' own. Runs with the emulator's Python, which has
+botocore; HOST and FEATURES are those of the Makefile.
 """
 
 import interrupts  # noqa: F401, I001: before all others
@@ -24,7 +24,7 @@ from settings import SETTINGS
 from toolbox import Failure, run
 
 SCRIPTS = Path(__file__).resolve().parent
-# What tests name that they make themselves: `contract`, `contract.fifo` and what begins with `contract-`.
+# The names of what tests make themselves.
 OWN = re.compile(r"contract(\.fifo|-.*)?")
 
 # An emulator takes any.
@@ -35,7 +35,7 @@ WITHOUT = {"sfn": "its Distributed Map has express workers and lists failed chun
 
 NO_FUNCTIONS = "calls functions of users in Python, which such an emulator cannot run"
 NO_RECORDS = "needs who signed a request for a record (docs/EMULATORS.md)"
-NO_API = "needs an HTTP or a WebSocket API, which LocalStack has not"
+NO_API = "needs an HTTP or a WebSocket API, which LocalStack lacks"
 # Tests by the first letters of their names, and why they are left out.
 LEFT_OUT = {
     "invoke::": NO_FUNCTIONS,
@@ -76,7 +76,8 @@ def left_out(tests):
 def told(tests, skipped):
     """How many tests are left out for which reason."""
     reasons = {why: sum(other == why for other in skipped.values()) for why in skipped.values()}
-    return "\n".join([f"{len(tests) - len(skipped)} of {len(tests)} tests; left out are", *(f"  {many}: {why}" for why, many in reasons.items())])
+    lines = [f"{len(tests) - len(skipped)} of {len(tests)} tests; left out are", *(f"  {many}: {why}" for why, many in reasons.items())]
+    return "\n".join([*lines, *(f"  and the pipeline {name}: {why}" for name, why in WITHOUT.items())])
 
 
 def clear(clients):

@@ -35,7 +35,7 @@ class Elsewhere(unittest.TestCase):
 
     def test_it_says_how_many_are_left_out_and_why(self):
         told = elsewhere.told(["a", "b::1", "b::2", "c"], {"b::1": "it is b", "b::2": "it is b", "c": "it is c"})
-        self.assertEqual(told, "1 of 4 tests; left out are\n  2: it is b\n  1: it is c")
+        self.assertTrue(told.startswith("1 of 4 tests; left out are\n  2: it is b\n  1: it is c\n  and the pipeline sfn: its Distributed Map"), told)
 
     def test_pipelines_that_can_be_deployed_call_nobody_and_have_no_api(self):
         kept = elsewhere.pipelines(functions.PIPELINES.read_text())
